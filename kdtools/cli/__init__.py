@@ -1,0 +1,1 @@
+"""One short module per tool: parse, check, call the library, report."""

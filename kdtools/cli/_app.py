@@ -1,0 +1,166 @@
+"""What every tool does alike: errors in a line or two, exit statuses, signals, messages, progress.
+
+Nothing heavy is imported here: `--help` must answer as fast as Python and typer start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+
+from kdtools import __version__
+from kdtools.errors import KdError, UsageError
+
+if TYPE_CHECKING:
+    from kdtools.files import Provenance
+
+DONE, FAILED, USAGE, NEGATIVE, SKIPPED, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 4, 130, 143
+
+# The base of typer's own usage errors: typer brings its own copy of click in some versions and not in others.
+_TYPER_ERROR: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived. Not an Exception, so that nothing mistakes it for an error."""
+
+
+class Session:
+    """The running tool: its name, its command line and how much it says."""
+
+    def __init__(self, tool: str, argv: list[str]) -> None:
+        self.tool, self.argv, self.verbosity = tool, argv, 0
+        self.n_skipped = 0
+
+    def say(self, text: str, *, level: int = 0) -> None:
+        """A message on standard error; `level` 1 only with -v, and none with -q."""
+        if self.verbosity >= level:
+            print(f"{self.tool}: {text}", file=sys.stderr)
+
+    def warn(self, text: str) -> None:
+        print(f"{self.tool}: warning: {text}", file=sys.stderr)
+
+    def skip(self, what: str, why: str) -> None:
+        """Name an input that could not be used; the tool will end with exit status 4."""
+        self.n_skipped += 1
+        print(f"{self.tool}: skipped {what}: {why}", file=sys.stderr)
+
+    def provenance(self, *inputs: str | Path | None) -> Provenance:
+        """What will be recorded in an output made from `inputs` (files, folders; None is left out)."""
+        from kdtools.files import Provenance
+
+        present = [path for path in inputs if path is not None and str(path) != "-"]
+        return Provenance(self.tool, self.argv).with_inputs(present)
+
+    @contextlib.contextmanager
+    def progress(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        """Yields a function to call with the number of things done; draws a bar only on a terminal."""
+        if self.verbosity < 0 or not sys.stderr.isatty():
+            yield lambda done: None
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda done: bar.update(task, completed=done)
+
+
+session = Session("kdtools", [])
+
+
+def run(tool: str, command: Callable[..., Any]) -> NoReturn:
+    """Entry point of a tool: runs `command` as a typer command and exits with the documented status."""
+    session.tool, session.argv = tool, sys.argv[1:]
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command(context_settings={"help_option_names": ["-h", "--help"]})(command)
+    status = _status_of(app)
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.flush()
+        sys.exit(status)
+    _drop_stdout()
+    sys.exit(_BROKEN_PIPE)
+
+
+_BROKEN_PIPE = 128 + signal.SIGPIPE  # what the shell reports of cat when its reader leaves
+
+
+def _status_of(app: typer.Typer) -> int:
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        result = app(prog_name=session.tool, standalone_mode=False)
+        if isinstance(result, int) and result:
+            return result
+        return SKIPPED if session.n_skipped else DONE
+    except KdError as error:
+        return _fail(error, error.message, error.hint, error.exit_status)
+    except _TYPER_ERROR as error:
+        return _fail(error, error.format_message().rstrip("."), f"see {session.tool} --help", USAGE)
+    except (KeyboardInterrupt, typer.Abort):
+        print(f"{session.tool}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except Terminated:
+        print(f"{session.tool}: terminated", file=sys.stderr)
+        return TERMINATED
+    except BrokenPipeError:
+        _drop_stdout()
+        return _BROKEN_PIPE
+    except MemoryError as error:
+        return _fail(error, "out of memory", "use a smaller batch or fewer jobs", FAILED)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(error, f"{where}{error.strerror or error}", "", FAILED)
+    except Exception as error:  # a fault of kdtools: still one line, and how to see more
+        hint = "this is a fault in kdtools; run again with -v and report what it prints"
+        return _fail(error, f"{type(error).__name__}: {error}", hint, FAILED)
+
+
+def _fail(error: BaseException, message: str, hint: str, status: int) -> int:
+    if session.verbosity > 0:
+        traceback.print_exception(error)
+    print(f"{session.tool}: error: {message}", file=sys.stderr)
+    if hint:
+        print(f"  {hint}", file=sys.stderr)
+    return status
+
+
+def _terminate(signum: int, frame: object) -> None:
+    raise Terminated
+
+
+def _drop_stdout() -> None:
+    """Keep Python from complaining, when it exits, about output that nobody reads."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"{session.tool} {__version__}")
+        raise typer.Exit
+
+
+def set_quiet(quiet: bool) -> bool:
+    if quiet:
+        session.verbosity = -1
+    return quiet
+
+
+def set_verbose(verbose: bool) -> bool:
+    if verbose:
+        session.verbosity = 1
+    return verbose
+
+
+def require(condition: bool, message: str, hint: str = "") -> None:
+    """Raises UsageError where an option's value makes no sense."""
+    if not condition:
+        raise UsageError(message, hint)

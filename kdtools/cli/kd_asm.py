@@ -1,0 +1,71 @@
+"""kd-asm: fit an active shape model and write Soft-landmarks."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kdtools.cli._app import require, run, session
+from kdtools.cli._options import Faces, Force, Output, Quiet, Verbose, Version
+
+
+def kd_asm(
+    faces_path: Faces,
+    output: Output,
+    variance: Annotated[float, typer.Option(metavar="SHARE", help="Share of the variance that the modes keep.")] = 0.9,
+    clip: Annotated[float, typer.Option(metavar="K", help="Coefficients are clipped to K standard deviations.")] = 3.0,
+    align: Annotated[
+        str, typer.Option(metavar="WAY", help="procrustes, or none: as in the paper's published code.")
+    ] = "procrustes",
+    model_path: Annotated[
+        str | None, typer.Option("--model", metavar="FILE", help="Apply the shape model in FILE; fit none.")
+    ] = None,
+    plot: Annotated[str | None, typer.Option(metavar="FILE", help="Draw the modes (.png, .pdf or .svg).")] = None,
+    force: Force = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    version: Version = False,
+) -> None:
+    """Fit an active shape model to the hard landmarks of FACES and write their Soft-landmarks.
+
+    Shapes are aligned, a principal component analysis keeps most of their variance, each coefficient is clipped, and
+    the rebuilt shape goes back to its own face. The output holds the shape model too, for --model.
+    """
+    require(0 < variance <= 1, f"--variance is {variance}", "give a share above 0 and up to 1")
+    require(clip > 0, f"--clip is {clip}", "give a number above 0")
+    require(align in ("procrustes", "none"), f"--align is {align!r}", "give procrustes or none")
+    require(model_path is None or faces_path != "-" or model_path != "-", "only one input can be -")
+    from kdtools.files import check_output, create_faces, open_faces
+    from kdtools.geometry import pixels_to_unit, unit_to_pixels
+    from kdtools.plots import check_plot, draw_modes
+    from kdtools.shape_model import fit_shape_model, soften
+
+    check_output(output, force)
+    if plot:
+        check_plot(plot, force)
+    with open_faces(faces_path) as faces:
+        # Softened in unit coordinates of the crop, or in source pixels where there are no images.
+        size = faces.image_size if "image" in faces else None
+        shapes = faces.landmarks if size is None else pixels_to_unit(faces.landmarks, *size)
+        if model_path is None:
+            model = fit_shape_model(shapes, variance=variance, align=align)
+        else:
+            with open_faces(model_path) as fitted:
+                model = fitted.shape_model
+            faces.require_points(len(model.mean), f"the shape model of {model_path}")
+        soft = soften(model, shapes, clip=clip)
+        soft = faces.points_to_source(soft if size is None else unit_to_pixels(soft, *size))
+        provenance = session.provenance(faces_path, model_path)
+        with create_faces(output, force, provenance) as writer:
+            writer.put_ids(faces.ids)
+            writer.put_landmarks(soft, faces.scheme, "soft")
+            writer.put_shape_model(model)
+            writer.copy_companions(faces)
+        if plot:
+            draw_modes(model, faces.scheme, plot, force)
+    session.say(f"{len(soft)} faces, {len(model.modes)} modes")
+
+
+def main() -> None:
+    run("kd-asm", kd_asm)

@@ -1,0 +1,69 @@
+"""kd-predict: model + faces file, images or folders -> landmarks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kdtools.cli._app import require, run, session
+from kdtools.cli._options import Batch, Device, Force, Jobs, Output, Quiet, Verbose, Version
+
+
+def kd_predict(
+    model_path: Annotated[str, typer.Argument(metavar="MODEL", help="Model file of kd-teacher or kd-student.")],
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="INPUT...", help="One faces file (- is standard input), or images and folders."),
+    ],
+    output: Output,
+    draw: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Write each image with its landmarks into DIR.")
+    ] = None,
+    batch: Batch = 64,
+    jobs: Jobs = 0,
+    device: Device = "auto",
+    force: Force = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    version: Version = False,
+) -> None:
+    """Find landmarks with a trained model.
+
+    For a faces file: the points of its faces, under their ids. For images and folders: faces are found by OpenCV's
+    cascade, cropped by the model's own rule, and their points given in pixels of the images; the ids of a second and
+    further face in one image end in #2, #3, ... Images that cannot be read or show no face are named and skipped; the
+    exit status is then 4. Points are always in pixels of the source images.
+    """
+    require(model_path != "-", "the model cannot be read from standard input", "name its file")
+    photographs = "-" not in inputs and all(_is_image_or_folder(Path(name)) for name in inputs)
+    require(photographs or len(inputs) == 1, "give one faces file, or images and folders only")
+    from kdtools.files import check_output
+    from kdtools.models import choose_device, load_model
+    from kdtools.prediction import predict_faces_file, predict_images
+
+    check_output(output, force)
+    network = load_model(model_path, choose_device(device))
+    with session.progress("predicting", None) as progress:
+        if photographs:
+            provenance = session.provenance(model_path, *inputs)
+            n_faces = predict_images(
+                network, inputs, output, force, provenance, draw=draw, jobs=jobs, skip=session.skip, progress=progress
+            )
+        else:
+            provenance = session.provenance(model_path, inputs[0])
+            n_faces = predict_faces_file(
+                network, inputs[0], output, force, provenance, draw=draw, batch=batch, progress=progress
+            )
+    session.say(f"{n_faces} faces")
+
+
+def _is_image_or_folder(path: Path) -> bool:
+    from kdtools.images import IMAGE_SUFFIXES
+
+    return path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def main() -> None:
+    run("kd-predict", kd_predict)

@@ -1,0 +1,106 @@
+"""kd-student: train the student with KD-Loss, or with a plain loss to compare."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kdtools.cli._app import require, run
+from kdtools.cli._options import (
+    Arch,
+    Augment,
+    Batch,
+    Device,
+    Epochs,
+    Force,
+    Init,
+    InputSize,
+    LearningRate,
+    Output,
+    Quiet,
+    Resume,
+    Schedule,
+    Seed,
+    TrainFaces,
+    Val,
+    ValShare,
+    Verbose,
+    Version,
+)
+
+
+def kd_student(
+    faces_path: TrainFaces,
+    output: Output,
+    tough: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Tough teacher: its predictions for FACES, or its model.")
+    ] = None,
+    tolerant: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Tolerant teacher: its predictions for FACES, or its model.")
+    ] = None,
+    loss: Annotated[str, typer.Option(metavar="NAME", help="kd, or without teachers l2, l1 or wing.")] = "kd",
+    variant: Annotated[
+        str, typer.Option(metavar="NAME", help="Constants of KD-Loss: reference (published code) or figure (paper).")
+    ] = "reference",
+    arch: Arch = "mobilenetv2_100",
+    input_size: InputSize = 224,
+    epochs: Epochs = 150,
+    batch: Batch = 32,
+    lr: LearningRate = 1e-3,
+    schedule: Schedule = "cosine",
+    augment: Augment = "mild",
+    init: Init = "none",
+    val: Val = None,
+    val_share: ValShare = 0.1,
+    seed: Seed = 0,
+    device: Device = "auto",
+    resume: Resume = False,
+    force: Force = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    version: Version = False,
+) -> None:
+    """Train a student on the hard landmarks of FACES with the help of two teachers (KD-Loss, arXiv 2111.07047).
+
+    A teacher given as predictions (written once by kd-predict) costs nothing in training: its points move with the
+    augmented faces. One given as a model is run on every augmented batch, as in the paper.
+    OUTPUT is the network of the epoch with the lowest validation NME. Beside it stay NAME.last.safetensors (for
+    --resume) and NAME.log.jsonl (one line per epoch).
+    """
+    require(loss in ("kd", "l2", "l1", "wing"), f"--loss is {loss!r}", "give kd, l2, l1 or wing")
+    teachers = {"tough": tough, "tolerant": tolerant} if loss == "kd" else {}
+    for name, path in teachers.items():
+        require(path is not None, f"KD-Loss needs --{name}", "name a teacher, or train without: --loss l1")
+    require(bool(teachers) or (tough or tolerant) is None, f"--loss {loss} has no use for teachers", "leave them out")
+    from kdtools.cli._train import train_model
+    from kdtools.training import Settings
+
+    settings = Settings(
+        arch=arch,
+        input_size=input_size,
+        loss=loss,
+        variant=variant,
+        epochs=epochs,
+        batch=batch,
+        lr=lr,
+        schedule=schedule,
+        augmentation=augment,
+        init=init,
+        seed=seed,
+        val_share=val_share,
+    )
+    train_model(
+        settings,
+        faces_path,
+        val,
+        output,
+        teachers={name: path for name, path in teachers.items() if path is not None},
+        device_name=device,
+        resume=resume,
+        force=force,
+    )
+
+
+def main() -> None:
+    run("kd-student", kd_student)

@@ -1,0 +1,58 @@
+"""kd-synth: draw annotated faces, for trying things and for tests."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kdtools.cli._app import run, session
+from kdtools.cli._options import Force, Jobs, Margin, Output, Quiet, Seed, Size, Verbose, Version
+
+
+def kd_synth(
+    output: Output,
+    n_faces: Annotated[int, typer.Option("-n", "--faces", metavar="N", min=1, help="How many faces.")] = 1000,
+    size: Size = 128,
+    margin: Margin = 0.2,
+    seed: Seed = 0,
+    jobs: Jobs = 0,
+    force: Force = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    version: Version = False,
+) -> None:
+    """Draw faces with exact 68 landmarks (the iBUG scheme) and say which of them are hidden.
+
+    A face depends on the seed and its number alone, so the first faces of a longer file are those of a shorter one.
+    """
+    import numpy as np
+
+    from kdtools.files import check_output, create_faces
+    from kdtools.geometry import CropRule
+    from kdtools.importing import workers
+    from kdtools.schemes import IBUG68
+    from kdtools.synth import draw_faces
+
+    check_output(output, force)
+    points = np.empty((n_faces, 68, 2), np.float32)
+    visible = np.empty((n_faces, 68), np.uint8)
+    with (
+        create_faces(output, force, session.provenance()) as writer,
+        session.progress("drawing", n_faces) as progress,
+    ):
+        images = writer.create_images(n_faces, size, size)
+        faces = draw_faces(n_faces, size, seed, margin=margin, jobs=workers(jobs))
+        for k, (image, points[k], visible[k]) in enumerate(faces):
+            images[k] = image
+            progress(k + 1)
+        writer.put_ids([f"synth/{seed}/{k:06d}" for k in range(n_faces)])
+        writer.put_landmarks(points, IBUG68, "hard")
+        writer.put("visible", visible)
+        writer.put("box", np.broadcast_to([0, 0, size, size], (n_faces, 4)))
+        writer.put_crop(CropRule(margin))
+    session.say(f"{n_faces} faces of {size} x {size} px")
+
+
+def main() -> None:
+    run("kd-synth", kd_synth)

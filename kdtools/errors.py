@@ -1,0 +1,35 @@
+"""The errors kdtools raises on purpose. Each is one line for the user and, in `hint`, what to do about it."""
+
+from __future__ import annotations
+
+
+class KdError(Exception):
+    """Something the user can mend; shown as one or two lines, never as a traceback.
+
+    `exit_status` is what the command ends with (see docs/design.md).
+    """
+
+    exit_status = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(KdError):
+    """The command line asks for something that cannot be meant."""
+
+    exit_status = 2
+
+
+class FileError(KdError):
+    """A file cannot be read or written: absent, truncated, of another kind, too new, in the way."""
+
+
+class DataError(KdError):
+    """What the files hold cannot be used together or at all: ids, numbers of points, values."""
+
+
+class TrainingError(KdError):
+    """A training run cannot go on, for example because its loss is no longer a number."""

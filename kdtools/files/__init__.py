@@ -1,0 +1,17 @@
+"""Faces files (HDF5) and how any output is written: aside, then renamed into place."""
+
+from kdtools.files.aside import check_output, move_into_place, written_aside
+from kdtools.files.provenance import Provenance
+from kdtools.files.store import FacesFile, FacesWriter, create_faces, match_ids, open_faces
+
+__all__ = [
+    "FacesFile",
+    "FacesWriter",
+    "Provenance",
+    "check_output",
+    "create_faces",
+    "match_ids",
+    "move_into_place",
+    "open_faces",
+    "written_aside",
+]

@@ -1,0 +1,124 @@
+"""Outputs exist whole or not at all: they are written beside their place and renamed into it.
+
+`-` stands for standard input or output; both are spooled through a temporary file, because HDF5 must seek.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from kdtools.errors import FileError, UsageError
+
+STANDARD_STREAM = "-"
+
+
+def check_output(output: str, force: bool, *, binary: bool = True) -> None:
+    """Say early, before hours of work, that an output cannot be written.
+
+    Raises FileError for a missing or unwritable folder and for an existing file without `force`, UsageError for binary
+    data on a terminal.
+    """
+    if output == STANDARD_STREAM:
+        if binary and sys.stdout.isatty():
+            raise UsageError("refusing to write binary data to a terminal", "name a file with -o or redirect to one")
+        return
+    path = Path(output)
+    if path.is_dir():
+        raise FileError(f"{output}: is a directory", "name a file in it")
+    if not path.resolve().parent.is_dir():
+        raise FileError(f"{output}: there is no directory {path.resolve().parent}", "create it first")
+    if path.exists() and not force:
+        raise FileError(f"{output}: exists already", "add -f to replace it")
+    if not os.access(path.resolve().parent, os.W_OK):
+        raise FileError(f"{output}: no permission to write in {path.resolve().parent}")
+
+
+@contextlib.contextmanager
+def written_aside(output: str, force: bool, *, binary: bool = True) -> Iterator[Path]:
+    """Yields the path to write to; renames it to `output` when the block ends well, removes it when not.
+
+    A symbolic link is followed: its target is replaced and the link stays. Raises FileError as `check_output` does,
+    and when the device is full.
+    """
+    check_output(output, force, binary=binary)
+    if output == STANDARD_STREAM:
+        with tempfile.TemporaryDirectory(prefix="kdtools-") as folder:
+            spool = Path(folder) / "stdout"
+            with _device_errors("standard output"):
+                yield spool
+            _copy_to_stdout(spool)
+        return
+    place = Path(output).resolve()
+    # The suffix stays, for writers that go by it.
+    part = place.with_name(f".{place.stem[:100]}.{os.getpid()}.part{place.suffix}")
+    try:
+        with _device_errors(output):
+            yield part
+            _rename(part, place, output, force)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def move_into_place(finished: Path, output: str, force: bool) -> None:
+    """Give a file that a long run wrote beside its output that output's name, or copy it to standard output for `-`."""
+    if output == STANDARD_STREAM:
+        _copy_to_stdout(finished)
+    else:
+        _rename(finished, Path(output).resolve(), output, force)
+
+
+def _copy_to_stdout(path: Path) -> None:
+    with path.open("rb") as stream:
+        shutil.copyfileobj(stream, sys.stdout.buffer, 1 << 20)
+    sys.stdout.buffer.flush()
+
+
+def _rename(part: Path, place: Path, output: str, force: bool) -> None:
+    """Rename `part` to `place` after its bytes are on the device; without `force` never over an existing file."""
+    with part.open("rb+") as stream:
+        os.fsync(stream.fileno())
+    if force:
+        os.replace(part, place)
+        return
+    try:
+        os.link(part, place)  # unlike a rename, fails where another process was quicker
+        part.unlink()
+    except FileExistsError as error:
+        raise FileError(f"{output}: exists already", "add -f to replace it") from error
+    except OSError:  # a file system without hard links
+        os.replace(part, place)
+
+
+@contextlib.contextmanager
+def _device_errors(output: str) -> Iterator[None]:
+    """Turn a full device or a refused write into one line; h5py hides the error number in its message."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        text = str(error)
+        for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            if getattr(error, "errno", None) == number or os.strerror(number) in text:
+                raise FileError(f"{output}: {os.strerror(number)}", "nothing was written; free space") from error
+        raise
+
+
+@contextlib.contextmanager
+def readable(source: str) -> Iterator[Path]:
+    """Yields a path that can be opened and seeked: `source` itself, or a temporary copy of standard input for `-`."""
+    if source != STANDARD_STREAM:
+        yield Path(source)
+        return
+    if sys.stdin.isatty():
+        raise UsageError("standard input is a terminal", "pipe a file into it, or name one")
+    with tempfile.TemporaryDirectory(prefix="kdtools-") as folder:
+        spool = Path(folder) / "stdin"
+        with _device_errors("temporary copy of standard input"), spool.open("wb") as stream:
+            shutil.copyfileobj(sys.stdin.buffer, stream, 1 << 20)
+        yield spool

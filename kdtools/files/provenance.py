@@ -1,0 +1,71 @@
+"""Where a file comes from: tool, version, command line, inputs and their SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from kdtools import __version__
+
+# Words of a command line that say how it ran, not what came out; the second kind has a value behind it.
+_FLAGS_LEFT_OUT = {"-f", "--force", "-q", "--quiet", "-v", "--verbose", "--resume"}
+_OPTIONS_LEFT_OUT = {"-o", "--output", "-j", "--jobs"}
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Recorded in every file. `inputs` maps names to SHA-256.
+
+    The same command with the same inputs gives the same bytes: `created` is a day (UTC), or the moment in
+    SOURCE_DATE_EPOCH where that is set, and `argv` leaves out where the output
+    went, by how many workers, and how much was said.
+    """
+
+    tool: str
+    argv: Sequence[str] = ()
+    inputs: dict[str, str] = field(default_factory=dict)
+
+    def with_inputs(self, paths: Iterable[str | Path]) -> Provenance:
+        return Provenance(self.tool, self.argv, {**self.inputs, **{str(Path(p).name): sha256_of(p) for p in paths}})
+
+    def attributes(self) -> dict[str, str]:
+        epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+        if epoch.isdigit():
+            created = datetime.fromtimestamp(int(epoch), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        else:
+            created = datetime.now(UTC).strftime("%Y-%m-%d")
+        return {
+            "created": created,
+            "tool": self.tool,
+            "version": __version__,
+            "argv": json.dumps(_what_matters(self.argv)),
+            "inputs": json.dumps(self.inputs, sort_keys=True),
+        }
+
+
+def _what_matters(argv: Sequence[str]) -> list[str]:
+    kept: list[str] = []
+    words = iter(argv)
+    for word in words:
+        if word in _OPTIONS_LEFT_OUT:
+            next(words, None)
+        elif word not in _FLAGS_LEFT_OUT and not word.startswith(("--output=", "--jobs=")):
+            kept.append(word)
+    return kept
+
+
+def sha256_of(path: str | Path) -> str:
+    """SHA-256 of a file's bytes; of a folder, that of the sorted names and sizes of the files in it."""
+    path = Path(path)
+    if path.is_dir():
+        digest = hashlib.sha256()
+        for name, size in sorted((str(p.relative_to(path)), p.stat().st_size) for p in path.rglob("*") if p.is_file()):
+            digest.update(f"{name}\t{size}\n".encode(errors="surrogateescape"))
+        return digest.hexdigest()
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,49 @@
+"""The arrays a faces file may hold, format 1: their dimensions, types and units (docs/design.md, section 1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KIND = "faces"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """`dims` name the axes; a number is an axis of that length. `dtype` is what is written; readers convert."""
+
+    dims: tuple[str | int, ...]
+    dtype: str
+    unit: str = ""
+
+
+ARRAYS: dict[str, ArraySpec] = {
+    "id": ArraySpec(("face",), "text"),
+    "image": ArraySpec(("face", "row", "column", 3), "uint8", "RGB intensity"),
+    "landmarks": ArraySpec(("face", "landmark", 2), "float32", "pixel"),
+    "visible": ArraySpec(("face", "landmark"), "uint8", "1 seen, 0 occluded"),
+    "box": ArraySpec(("face", 4), "float32", "pixel of the source image, half-open"),
+    "to_source": ArraySpec(("face", 2, 3), "float64", "pixel of the source image per pixel of /image"),
+    "source": ArraySpec(("face",), "text"),
+    "score": ArraySpec(("face",), "float32"),
+    "confidence": ArraySpec(("face", "landmark"), "float32"),
+    "shape_model/mean": ArraySpec(("landmark", 2), "float64"),
+    "shape_model/modes": ArraySpec(("mode", "landmark", 2), "float64"),
+    "shape_model/variance": ArraySpec(("mode",), "float64"),
+}
+SUBSET = ArraySpec(("face",), "bool")
+
+AXIS_NAMES = {("landmarks", 2): "xy", ("image", 3): "rgb", ("box", 1): "x0 y0 x1 y1", ("shape_model/mean", 1): "xy"}
+ROLES = ("hard", "soft", "predicted")
+
+
+def spec_of(name: str) -> ArraySpec | None:
+    """The rule for an array's path (without leading slash); None for one the format does not know."""
+    return SUBSET if name.startswith("subset/") else ARRAYS.get(name)
+
+
+def dims_of(name: str) -> list[str]:
+    """Names of an array's axes, for its `dims` attribute."""
+    spec = spec_of(name)
+    assert spec is not None  # callers write only what the format knows
+    return [AXIS_NAMES.get((name, axis), str(dim)) for axis, dim in enumerate(spec.dims)]

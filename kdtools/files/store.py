@@ -1,0 +1,369 @@
+"""Reading, writing and joining faces files.
+
+Nothing here reads all images into memory: `FacesFile.images` is a memory map where the file allows it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from kdtools.errors import DataError, FileError
+from kdtools.files import schema
+from kdtools.files.aside import readable, written_aside
+from kdtools.files.provenance import Provenance
+from kdtools.geometry import IDENTITY, CropRule, apply_affine, invert_affine
+from kdtools.schemes import SCHEMES, Scheme, scheme_for_points
+from kdtools.shape_model import ShapeModel
+
+# What turns a file of format k, opened, into one that reads like format k + 1.
+UPGRADES: dict[int, Callable[[FacesFile], None]] = {}
+
+_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_COPY_ROWS = 1024
+# The oldest library that may read the files; older layouts cannot hold a long command line in an attribute.
+_LIBRARY_VERSIONS = ("v110", "v110")
+
+
+class FacesFile:
+    """A faces file opened for reading. `name` is what messages call it."""
+
+    def __init__(self, h5: h5py.File, path: Path, name: str) -> None:
+        self.h5, self.path, self.name = h5, path, name
+        self._check_kind()
+        self._check_arrays()
+
+    # ---- what is in the file
+    def __contains__(self, array: str) -> bool:
+        return isinstance(self.h5.get(array), h5py.Dataset)
+
+    def __len__(self) -> int:
+        return int(self.h5["id"].shape[0])
+
+    def require(self, *arrays: str) -> None:
+        """Raises DataError that names the first of `arrays` which the file does not hold."""
+        for array in arrays:
+            if array not in self:
+                hint = {
+                    "image": "this tool needs the pictures, not only their points",
+                    "landmarks": "this tool needs annotated or predicted points",
+                }
+                raise DataError(f"{self.name}: holds no /{array}", hint.get(array, ""))
+
+    @property
+    def ids(self) -> np.ndarray:
+        """(N,) str objects, in file order."""
+        return np.asarray(self.h5["id"].asstr()[...], dtype=object)
+
+    @property
+    def role(self) -> str:
+        return str(self.h5["landmarks"].attrs.get("role", "hard"))
+
+    @property
+    def n_points(self) -> int:
+        self.require("landmarks")
+        return int(self.h5["landmarks"].shape[1])
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width of /image in pixels."""
+        self.require("image")
+        return int(self.h5["image"].shape[1]), int(self.h5["image"].shape[2])
+
+    @property
+    def crop(self) -> CropRule | None:
+        """The rule by which the images were cut out, where the file states one."""
+        text = self.h5.attrs.get("crop")
+        return CropRule.from_json(text) if text else None
+
+    @property
+    def images(self) -> Any:
+        """(N, H, W, 3) uint8, sliceable by rows: a read-only memory map, or the HDF5 dataset where it is compressed."""
+        self.require("image")
+        data = self.h5["image"]
+        offset = data.id.get_offset()
+        if offset is None or data.dtype != np.uint8:
+            return data
+        return np.memmap(self.path, np.uint8, mode="r", offset=offset, shape=data.shape)
+
+    @property
+    def landmarks(self) -> np.ndarray:
+        """(N, L, 2) float32, pixels of /image, or of the source image where there is no /image."""
+        self.require("landmarks")
+        return np.asarray(self.h5["landmarks"][...], np.float32)
+
+    @property
+    def to_source(self) -> np.ndarray:
+        """(N, 2, 3) float64; the identity where the file states none."""
+        if "to_source" in self:
+            return np.asarray(self.h5["to_source"][...], np.float64)
+        return np.broadcast_to(IDENTITY, (len(self), 2, 3))
+
+    def landmarks_in_source(self) -> np.ndarray:
+        """(N, L, 2) in pixels of the source images, the frame in which any two files can be compared."""
+        return self.points_to_source(self.landmarks)
+
+    def points_to_source(self, points: np.ndarray) -> np.ndarray:
+        """Points (N, L, 2) in pixels of /image -> pixels of the source images; as they are where there is no /image."""
+        return apply_affine(self.to_source, points) if "image" in self else points
+
+    def landmarks_from(self, other: FacesFile) -> np.ndarray:
+        """Points of `other` for the faces of this file, joined by id, (N, L, 2) in pixels of this file's /image.
+
+        Raises DataError where an id of this file is absent there, or the numbers of points differ.
+        """
+        self.check_same_points(other)
+        rows = match_ids(self.ids, other.ids, self.name, other.name)
+        points = other.landmarks_in_source()[rows]
+        if "image" in self and "to_source" in self:
+            points = apply_affine(invert_affine(self.to_source), points)
+        return np.asarray(points, np.float32)
+
+    def check_same_points(self, other: FacesFile) -> None:
+        """Raises DataError where two files have different numbers of points; one without any fits all."""
+        if "landmarks" in self:
+            self.require_points(other.n_points, other.name)
+
+    def require_points(self, n_points: int, whose: str) -> None:
+        """Raises DataError where this file has not `n_points` points, as `whose` has."""
+        if self.n_points != n_points:
+            raise DataError(
+                f"{self.name}:/landmarks: {self.n_points} points per face, but {whose} has {n_points}",
+                "use files of the same scheme",
+            )
+
+    @property
+    def subsets(self) -> dict[str, np.ndarray]:
+        """Name -> (N,) bool, sorted by name."""
+        group = self.h5.get("subset")
+        if not isinstance(group, h5py.Group):
+            return {}
+        return {name: np.asarray(group[name][...], bool) for name in sorted(group)}
+
+    @property
+    def scheme(self) -> Scheme:
+        """What the points mean, from the file's own attributes; the registry fills in what they leave out."""
+        name = str(self.h5.attrs.get("scheme", ""))
+        known = SCHEMES.get(name)
+        if known is None or known.n_points != self.n_points:
+            known = scheme_for_points(self.n_points) if not name else Scheme(name, self.n_points)
+        attrs = self.h5["landmarks"].attrs
+        fields = {}
+        for key in ("mirror", "outer_corners", "left_eye", "right_eye"):
+            stated = attrs.get(key)
+            fields[key] = getattr(known, key) if stated is None else tuple(int(i) for i in np.atleast_1d(stated))
+        outlines = attrs.get("outlines")
+        lines = known.outlines if outlines is None else tuple(tuple(line) for line in json.loads(outlines))
+        return Scheme(known.name, self.n_points, outlines=lines, **fields)
+
+    @property
+    def shape_model(self) -> ShapeModel:
+        """The shape model that kd-asm wrote. Raises DataError where there is none."""
+        for part in ("mean", "modes", "variance"):
+            if f"shape_model/{part}" not in self:
+                raise DataError(f"{self.name}: holds no /shape_model/{part}", "kd-asm writes one")
+        group = self.h5["shape_model"]
+        align = str(group.attrs.get("align", "procrustes"))
+        return ShapeModel(group["mean"][...], group["modes"][...], group["variance"][...], align)
+
+    # ---- checks on opening
+    def _check_kind(self) -> None:
+        kind = self.h5.attrs.get("kd_kind")
+        if kind != schema.KIND:
+            what = "no kd_kind attribute" if kind is None else f"kd_kind is {kind!r}"
+            raise FileError(f"{self.name}: an HDF5 file, but not a faces file ({what})", "kd-import makes faces files")
+        version = self.h5.attrs.get("kd_format")
+        if not isinstance(version, (int, np.integer)) or version < 1:
+            raise FileError(f"{self.name}: kd_format is {version!r}, not a version number")
+        if version > schema.FORMAT:
+            raise FileError(
+                f"{self.name}: faces format {version}, but this kdtools reads up to {schema.FORMAT}",
+                "upgrade kdtools",
+            )
+        for older in range(int(version), schema.FORMAT):
+            UPGRADES[older](self)
+
+    def _check_arrays(self) -> None:
+        if "id" not in self:
+            raise FileError(f"{self.name}: holds no /id, so its faces have no names", "write the file again")
+        if h5py.check_string_dtype(self.h5["id"].dtype) is None:
+            raise FileError(f"{self.name}: /id is not text")
+        sizes: dict[str, int] = {}
+        names = [name for name in schema.ARRAYS if name in self]
+        group = self.h5.get("subset")
+        names += [f"subset/{name}" for name in group] if isinstance(group, h5py.Group) else []
+        for name in names:
+            spec, shape = schema.spec_of(name), self.h5[name].shape
+            if spec is None or shape is None or len(shape) != len(spec.dims):
+                raise FileError(f"{self.name}: /{name} has shape {shape}, expected {spec and spec.dims}")
+            for dim, length in zip(spec.dims, shape, strict=True):
+                expected = dim if isinstance(dim, int) else sizes.setdefault(dim, length)
+                if length != expected:
+                    raise FileError(
+                        f"{self.name}: /{name} has {length} along its axis {dim!r}, expected {expected}",
+                        "the file contradicts itself; write it again",
+                    )
+
+
+@contextlib.contextmanager
+def open_faces(source: str | Path) -> Iterator[FacesFile]:
+    """Open a faces file, or standard input for `-`, and check what it is.
+
+    Raises FileError, in one line, for a file that is absent, truncated, of another kind, or newer than this package.
+    """
+    source = str(source)
+    with readable(source) as path:
+        name = "standard input" if source == "-" else source
+        _check_signature(path, name)
+        try:
+            h5 = h5py.File(path, "r")
+        except (OSError, RuntimeError) as error:
+            hint = "it may be truncated or damaged; make it again"
+            raise FileError(f"{name}: cannot be opened as HDF5", hint) from error
+        with h5:
+            try:
+                faces = FacesFile(h5, path, name)
+            except (OSError, RuntimeError, KeyError, ValueError) as error:
+                raise FileError(f"{name}: damaged: {error}", "make it again") from error
+            yield faces
+
+
+def _check_signature(path: Path, name: str) -> None:
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(16)
+    except FileNotFoundError as error:
+        raise FileError(f"{name}: no such file") from error
+    except IsADirectoryError as error:
+        raise FileError(f"{name}: is a directory, not a faces file", "kd-import makes one from a folder") from error
+    except OSError as error:
+        raise FileError(f"{name}: {error.strerror}") from error
+    if not start:
+        raise FileError(f"{name}: is empty", "did the command that should write it fail?")
+    if not start.startswith(_HDF5_SIGNATURE):
+        kind = "a model file" if start[8:9] == b"{" else "of another kind"
+        raise FileError(f"{name}: is {kind}, not a faces file (HDF5)")
+
+
+def match_ids(wanted: Sequence[str], given: Sequence[str], wanted_name: str, given_name: str) -> np.ndarray:
+    """Row in `given` of each id in `wanted`, (N,) int64; rows that nobody wants are left.
+
+    Raises DataError that names some ids where one is absent or stands twice.
+    """
+    row_of = {identity: row for row, identity in enumerate(given)}
+    if len(row_of) != len(given):
+        raise DataError(f"{given_name}: some ids stand more than once", "ids must be unique to join files by them")
+    missing = [identity for identity in wanted if identity not in row_of]
+    if missing:
+        some = ", ".join(repr(identity) for identity in missing[:3]) + (", ..." if len(missing) > 3 else "")
+        raise DataError(
+            f"{given_name}: lacks {len(missing)} of the {len(wanted)} faces of {wanted_name}: {some}",
+            "files are joined by /id; use a file made from the same faces",
+        )
+    return np.fromiter((row_of[identity] for identity in wanted), np.int64, len(wanted))
+
+
+class FacesWriter:
+    """Fills a new faces file; made by `create_faces`."""
+
+    def __init__(self, h5: h5py.File) -> None:
+        self.h5 = h5
+        self.n_images: int | None = None
+
+    def put(self, name: str, values: Any, **attributes: Any) -> None:
+        """Write a whole array of the format, converted to its type, with `dims`, `unit` and further attributes."""
+        spec = schema.spec_of(name)
+        assert spec is not None, name
+        if spec.dtype == "text":
+            data = self.h5.create_dataset(name, data=list(values), dtype=h5py.string_dtype())
+        else:
+            data = self.h5.create_dataset(name, data=np.ascontiguousarray(values, dtype=spec.dtype))
+        data.attrs["dims"] = schema.dims_of(name)
+        data.attrs["unit"] = spec.unit
+        for key, value in attributes.items():
+            data.attrs[key] = value
+
+    def put_ids(self, ids: Sequence[str]) -> None:
+        """Write /id. Raises DataError for one that stands twice."""
+        if len(set(ids)) != len(ids):
+            twice = [identity for identity, count in Counter(ids).items() if count > 1][:3]
+            raise DataError(f"two faces have the same id: {', '.join(map(repr, twice))}", "rename one of the files")
+        self.put("id", ids)
+
+    def put_landmarks(self, points: np.ndarray, scheme: Scheme, role: str) -> None:
+        """Write /landmarks (N, L, 2) with its role and everything that is known of the scheme."""
+        self.h5.attrs["scheme"] = scheme.name
+        self.put("landmarks", points, role=role)
+        attrs = self.h5["landmarks"].attrs
+        for key in ("mirror", "outer_corners", "left_eye", "right_eye"):
+            value = getattr(scheme, key)
+            if value is not None:
+                attrs[key] = np.array(value, np.int32)
+        attrs["outlines"] = json.dumps(scheme.outlines)
+
+    def copy_companions(self, faces: FacesFile) -> None:
+        """Take over from `faces`, row by row, what an output about the same faces keeps: boxes, sources, subsets."""
+        for name in ("box", "source"):
+            if name in faces:
+                faces.h5.copy(name, self.h5)
+        for name, member in faces.subsets.items():
+            self.put(f"subset/{name}", member)
+
+    def put_shape_model(self, model: ShapeModel) -> None:
+        for part in ("mean", "modes", "variance"):
+            self.put(f"shape_model/{part}", getattr(model, part))
+        self.h5["shape_model"].attrs["align"] = model.align
+
+    def put_crop(self, crop: CropRule) -> None:
+        self.h5.attrs["crop"] = crop.to_json()
+
+    def create_images(self, n_faces: int, height: int, width: int) -> h5py.Dataset:
+        """Make /image, contiguous and uncompressed so that it can be memory-mapped, to be filled by rows."""
+        data = self.h5.create_dataset("image", (n_faces, height, width, 3), np.uint8)
+        data.attrs["dims"] = schema.dims_of("image")
+        data.attrs["unit"] = schema.ARRAYS["image"].unit
+        return data
+
+    def keep_first_images(self, n_faces: int) -> None:
+        """Of the rows made by `create_images` only the first `n_faces` were filled; the rest will be cut off."""
+        self.n_images = n_faces
+
+
+@contextlib.contextmanager
+def create_faces(output: str, force: bool, provenance: Provenance) -> Iterator[FacesWriter]:
+    """Write a faces file aside and put it in place when the block ends well (see `written_aside`)."""
+    with written_aside(output, force) as path:
+        with h5py.File(path, "w", libver=_LIBRARY_VERSIONS) as h5:
+            h5.attrs["kd_kind"] = schema.KIND
+            h5.attrs["kd_format"] = schema.FORMAT
+            h5.attrs.update(provenance.attributes())
+            writer = FacesWriter(h5)
+            yield writer
+            if "id" not in h5 or len(h5["id"]) == 0:
+                raise DataError(f"{output}: no faces to write")
+        if writer.n_images is not None:
+            _cut_images(path, writer.n_images)
+
+
+def _cut_images(path: Path, n_faces: int) -> None:
+    """Shorten /image to its first rows. HDF5 cannot shrink a contiguous array in place, so the file is copied."""
+    full = path.with_name(path.name + ".full")
+    path.rename(full)
+    try:
+        with h5py.File(full) as old, h5py.File(path, "w", libver=_LIBRARY_VERSIONS) as new:
+            new.attrs.update(old.attrs)
+            images = FacesWriter(new).create_images(n_faces, *old["image"].shape[1:3])
+            for first in range(0, n_faces, _COPY_ROWS):
+                images[first : first + _COPY_ROWS] = old["image"][first : min(first + _COPY_ROWS, n_faces)]
+            for name in old:
+                if name != "image":
+                    old.copy(name, new)
+    finally:
+        full.unlink()

@@ -1,0 +1,24 @@
+"""A folder of images, or one image, without annotation: each image is taken for one face."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from kdtools.formats.annotation import Annotation, Skip, images_below
+from kdtools.images import IMAGE_SUFFIXES
+
+
+def accepts(source: Path) -> bool:
+    if source.is_dir():
+        return any(True for _ in images_below(source))
+    return source.suffix.lower() in IMAGE_SUFFIXES
+
+
+def read(source: Path, base: int, skip: Skip) -> Iterator[Annotation]:
+    """Annotations without points; `base` has nothing to act on."""
+    if source.is_dir():
+        for image in images_below(source):
+            yield Annotation(image.relative_to(source).as_posix(), image, None)
+    else:
+        yield Annotation(source.name, source, None)

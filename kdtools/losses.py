@@ -1,0 +1,165 @@
+"""Losses on landmark coordinates. Tensors are (B, L, 2) in unit coordinates ([-0.5, 0.5] over the input image).
+
+NaN in the truth, or in a teacher, means that the coordinate is not known: it adds nothing and is not counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from kdtools.errors import UsageError
+
+LOSSES = ("l2", "l1", "wing", "kd")
+
+
+@dataclass(frozen=True)
+class KDConstants:
+    """Constants of KD-Loss; see docs/design.md, section 4, for what each does.
+
+    `alpha_tough` and `alpha_tolerant` are (α⁺, α⁻); `ramp` says whether the weight runs linearly from 0 to α⁻ inside
+    βt (the paper's drawings) or is 0 there (the authors' code).
+    """
+
+    alpha_tough: tuple[float, float]
+    alpha_tolerant: tuple[float, float]
+    beta: float
+    c: float
+    ramp: bool
+    w_main: float = 2.0
+    w_tough: float = 1.0
+    w_tolerant: float = 1.0
+
+
+KD_VARIANTS = {
+    "reference": KDConstants((1.9, -0.45), (1.8, -0.4), beta=0.15, c=3.0, ramp=False),
+    "figure": KDConstants((1.0, -0.5), (1.0, -0.5), beta=0.4, c=1.0, ramp=True),
+}
+
+
+def mean_of_known(values: Tensor, known: Tensor) -> Tensor:
+    """Mean of `values` where `known`; 0 where nothing is. Both of one shape.
+
+    `values` must be finite everywhere: 0 times NaN would still be NaN, in the gradient too.
+    """
+    return (values * known).sum() / known.sum().clamp(min=1)
+
+
+def signed_error(pred: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+    """e = prediction − truth and where the truth is known; e is 0 where it is not."""
+    known = truth.isfinite()
+    return torch.where(known, pred - truth.nan_to_num(), torch.zeros_like(pred)), known
+
+
+def l1_loss(pred: Tensor, truth: Tensor) -> Tensor:
+    """Mean of |e| over known coordinates.
+
+    >>> float(l1_loss(torch.tensor([[[0.1, -0.3]]]), torch.zeros(1, 1, 2)))  # doctest: +ELLIPSIS
+    0.2...
+    """
+    error, known = signed_error(pred, truth)
+    return mean_of_known(error.abs(), known)
+
+
+def l2_loss(pred: Tensor, truth: Tensor) -> Tensor:
+    """Mean of e² over known coordinates.
+
+    >>> float(l2_loss(torch.tensor([[[0.5, -0.5]]]), torch.zeros(1, 1, 2)))
+    0.25
+    """
+    error, known = signed_error(pred, truth)
+    return mean_of_known(error.square(), known)
+
+
+def wing_loss(pred: Tensor, truth: Tensor, *, width: float = 10 / 256, curvature: float = 2 / 256) -> Tensor:
+    """Mean over known coordinates of w·ln(1 + |e|/ε) where |e| < w, else |e| − C, with C making the two meet.
+
+    Source: Feng et al., "Wing Loss", CVPR 2018, whose w = 10 and ε = 2 are pixels of a 256 px image.
+    """
+    error, known = signed_error(pred, truth)
+    size = error.abs()
+    offset = width - width * torch.log1p(torch.tensor(width / curvature, dtype=pred.dtype, device=pred.device))
+    return mean_of_known(torch.where(size < width, width * torch.log1p(size / curvature), size - offset), known)
+
+
+def assistive_loss(
+    error: Tensor, known: Tensor, t: Tensor, alpha: tuple[float, float], constants: KDConstants
+) -> Tensor:
+    """ALoss of one teacher: mean of ω·|t − |e||; ω depends on which of them is nearer the truth, as a constant.
+
+    `error` is the student's signed error and `t` the size of the teacher's, both (B, L, 2); the teacher's point counts
+    as if it lay on the student's side of the truth. Where the student is further off (|e| > t) ω is α⁺ and draws it
+    in; where it is nearer (βt ≤ |e| ≤ t) ω is α⁻ < 0 and still draws it in, away from the teacher's point.
+    Source: arXiv 2111.07047, section 3.4.
+    """
+    size = error.abs()
+    with torch.no_grad():
+        inner = constants.beta * t
+        # t = 0 leaves no inside, so the quotient is never used there; the guard keeps it finite.
+        ramp = (
+            alpha[1] * size / inner.clamp(min=torch.finfo(t.dtype).tiny) if constants.ramp else torch.zeros_like(size)
+        )
+        weight = torch.where(size > t, alpha[0], torch.where(size >= inner, torch.full_like(size, alpha[1]), ramp))
+    return mean_of_known(weight * (t - size).abs(), known)
+
+
+def main_loss(error: Tensor, known: Tensor, t_tolerant: Tensor, c: float) -> Tensor:
+    """Mean of c|e| where |e| ≤ d, else e² + c·d − d², with d the tolerant teacher's error: L1 near, L2 far."""
+    size, d = error.abs(), t_tolerant
+    return mean_of_known(torch.where(size <= d, c * size, size.square() + c * d - d.square()), known)
+
+
+def kd_loss(
+    pred: Tensor,
+    truth: Tensor,
+    tough: Tensor,
+    tolerant: Tensor,
+    variant: str = "reference",
+    *,
+    constants: KDConstants | None = None,
+) -> dict[str, Tensor]:
+    """KD-Loss with its named terms: `main`, `tough`, `tolerant` before their weights, and their weighted `total`.
+
+    pred, truth, tough, tolerant: (B, L, 2), unit coordinates; the last two are the teachers' predictions.
+    `variant` names the constants (`reference`: the authors' code, `figure`: the paper's drawings) unless `constants`
+    gives them. Raises UsageError for an unknown variant. Source: arXiv 2111.07047.
+
+    >>> zero = torch.zeros(1, 1, 2)
+    >>> terms = kd_loss(torch.tensor([[[0.2, 0.0]]]), zero, zero, zero)
+    >>> [round(float(terms[name]), 3) for name in ("main", "tough", "tolerant", "total")]
+    [0.02, 0.19, 0.18, 0.41]
+    """
+    if constants is None:
+        if variant not in KD_VARIANTS:
+            raise UsageError(f"there is no KD-Loss variant {variant!r}", f"give one of {', '.join(KD_VARIANTS)}")
+        constants = KD_VARIANTS[variant]
+    error, known = signed_error(pred, truth)
+    t_tough, known_tough = _teacher_error(tough, truth)
+    t_tolerant, known_tolerant = _teacher_error(tolerant, truth)
+    terms = {
+        "main": main_loss(error, known, t_tolerant, constants.c),
+        "tough": assistive_loss(error, known & known_tough, t_tough, constants.alpha_tough, constants),
+        "tolerant": assistive_loss(error, known & known_tolerant, t_tolerant, constants.alpha_tolerant, constants),
+    }
+    total = (
+        constants.w_main * terms["main"] + constants.w_tough * terms["tough"] + constants.w_tolerant * terms["tolerant"]
+    )
+    return {**terms, "total": total}
+
+
+def _teacher_error(teacher: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+    """t = |teacher − truth| and where it is known; 0 where it is not."""
+    error, known = signed_error(teacher, truth)
+    return torch.where(teacher.isfinite(), error, torch.zeros_like(error)).abs(), known & teacher.isfinite()
+
+
+def loss_terms(
+    loss: str, pred: Tensor, truth: Tensor, teachers: dict[str, Tensor], variant: str = "reference"
+) -> dict[str, Tensor]:
+    """Named terms of any loss in LOSSES, with their `total`. `teachers` is used by kd alone."""
+    if loss == "kd":
+        return kd_loss(pred, truth, teachers["tough"], teachers["tolerant"], variant)
+    plain = {"l1": l1_loss, "l2": l2_loss, "wing": wing_loss}[loss]
+    return {"total": plain(pred, truth)}

@@ -1,0 +1,277 @@
+"""Landmark networks: any timm backbone, pooled features, one linear layer; and the model file that holds one."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from kdtools.errors import DataError, FileError, UsageError
+from kdtools.files import Provenance
+from kdtools.geometry import CropRule
+from kdtools.schemes import Scheme
+
+KIND = "model"
+FORMAT = 1
+# Tensors of a checkpoint that are not the network's; a user of the model need not read them.
+TRAINING_PREFIX = "training."
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """All that is needed to use a network's weights. `input_size` in px; `mean`, `std` of RGB in [0, 1]."""
+
+    arch: str
+    input_size: int
+    scheme: Scheme
+    crop: CropRule
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def to_fields(self) -> dict[str, Any]:
+        return {
+            "arch": self.arch,
+            "input_size": self.input_size,
+            "scheme": json.loads(self.scheme.to_json()),
+            "crop": json.loads(self.crop.to_json()),
+            "mean": self.mean,
+            "std": self.std,
+            "settings": self.settings,
+        }
+
+    @staticmethod
+    def from_fields(fields: dict[str, Any]) -> ModelCard:
+        return ModelCard(
+            arch=str(fields["arch"]),
+            input_size=int(fields["input_size"]),
+            scheme=Scheme.from_json(json.dumps(fields["scheme"])),
+            crop=CropRule.from_json(json.dumps(fields["crop"])),
+            mean=tuple(fields["mean"]),
+            std=tuple(fields["std"]),
+            settings=dict(fields["settings"]),
+        )
+
+
+class LandmarkNet(nn.Module):
+    """RGB images (B, 3, S, S) in [0, 1] -> landmarks (B, L, 2) in unit coordinates.
+
+    The normalisation of the colours is inside, so a teacher keeps its own wherever it runs.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, card: ModelCard, *, pretrained: bool = False) -> None:
+        super().__init__()
+        self.card = card
+        self.backbone = create_backbone(card.arch, card.input_size, pretrained=pretrained)
+        self.head = nn.Linear(_count_features(self.backbone, card.input_size), card.scheme.n_points * 2)
+        self.register_buffer("mean", torch.tensor(card.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(card.std).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        features = self.backbone((images - self.mean) / self.std)  # (B, F)
+        points: Tensor = self.head(features)  # (B, 2L)
+        return points.unflatten(1, (-1, 2))  # (B, L, 2)
+
+    def start_at(self, mean_shape: Tensor) -> None:
+        """Let the untrained network answer about the mean shape (L, 2), unit coordinates, whatever it sees."""
+        with torch.no_grad():
+            self.head.weight.mul_(0.1)
+            self.head.bias.copy_(mean_shape.reshape(-1))
+
+
+def create_backbone(arch: str, input_size: int, *, pretrained: bool = False) -> nn.Module:
+    """A timm network without its classifier: (B, 3, S, S) -> pooled features (B, F).
+
+    Raises UsageError for a name timm does not know, FileError where pretrained weights cannot be fetched.
+    """
+    if not timm.is_model(arch):
+        near = difflib.get_close_matches(arch, timm.list_models(), n=3)
+        hint = f"did you mean {', '.join(near)}?" if near else "timm.list_models() names them all"
+        raise UsageError(f"timm knows no network {arch!r}", hint)
+    options: dict[str, Any] = {"num_classes": 0, "pretrained": pretrained}
+    default = timm.get_pretrained_cfg(arch)
+    if default is not None and default.fixed_input_size:
+        options["img_size"] = input_size  # transformers have one position embedding for each patch
+    try:
+        network: nn.Module = timm.create_model(arch, **options)
+    except (OSError, RuntimeError) as error:
+        if not pretrained:
+            raise
+        raise FileError(
+            f"the ImageNet weights of {arch} cannot be fetched: {str(error).splitlines()[0]}",
+            "without a network connection, give --init a local .safetensors file",
+        ) from error
+    return network
+
+
+def colour_statistics(arch: str) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Mean and standard deviation of RGB by which timm normalises the input of this network."""
+    default = timm.get_pretrained_cfg(arch)
+    if default is None:
+        return (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's
+    return tuple(default.mean), tuple(default.std)
+
+
+def _count_features(backbone: nn.Module, input_size: int) -> int:
+    """Length of the pooled features; asked of the network itself, since timm's records leave out hidden layers."""
+    training = backbone.training
+    backbone.eval()
+    with torch.no_grad():
+        try:
+            features = backbone(torch.zeros(1, 3, input_size, input_size))
+        except (RuntimeError, AssertionError) as error:
+            raise UsageError(
+                f"the network does not take images of {input_size} px: {str(error).splitlines()[0]}",
+                "give another --input-size, a multiple of 32 suits nearly all",
+            ) from error
+    backbone.train(training)
+    if features.ndim != 2:
+        raise UsageError("the network does not give pooled features", "choose another --arch")
+    return int(features.shape[1])
+
+
+def create_network(card: ModelCard, init: str) -> tuple[LandmarkNet, str, bool]:
+    """A network to train, started from nothing (`none`), timm's weights (`imagenet`) or a file.
+
+    Also what was taken, in words, and whether the layer that answers with landmarks was among it.
+
+    A file holds either a kdtools model or timm's own names. Weights that fit in name and shape are taken; others keep
+    their random start. Raises FileError for a file that is none or from which nothing fits.
+    """
+    if init == "none":
+        return LandmarkNet(card), "random start", False
+    if init == "imagenet":
+        return LandmarkNet(card, pretrained=True), f"ImageNet weights of {card.arch}", False
+    network = LandmarkNet(card)
+    with _open_safetensors(init) as stored:
+        given = {name: stored.get_tensor(name) for name in stored.keys() if not name.startswith(TRAINING_PREFIX)}  # noqa: SIM118
+    if not any(name.startswith("backbone.") for name in given):
+        given = {f"backbone.{name}": tensor for name, tensor in given.items()}
+    own = network.state_dict()
+    fits = {name: tensor for name, tensor in given.items() if name in own and tensor.shape == own[name].shape}
+    if not fits:
+        raise FileError(f"{init}: none of its {len(given)} weights fits {card.arch}", "is it of another network?")
+    network.load_state_dict(fits, strict=False)
+    return network, f"{len(fits)} of {len(own)} weights from {init}", {"head.weight", "head.bias"} <= fits.keys()
+
+
+def save_model(
+    path: Path,
+    network: LandmarkNet,
+    provenance: Provenance,
+    *,
+    training_state: dict[str, Tensor] | None = None,
+    training_fields: dict[str, Any] | None = None,
+) -> None:
+    """Write a model file in one step: aside, then renamed over `path`. A checkpoint also holds the training's state."""
+    fields = {"kd_kind": KIND, "kd_format": FORMAT, **provenance.attributes(), **network.card.to_fields()}
+    if training_fields is not None:
+        fields["training"] = training_fields
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    for name, tensor in (training_state or {}).items():
+        tensors[TRAINING_PREFIX + name] = tensor.detach().cpu().contiguous()
+    part = path.with_name(f".{path.name}.part")
+    try:
+        # One entry, because safetensors writes several in no fixed order, and the same run should give the same bytes.
+        save_file(tensors, part, metadata={"kdtools": json.dumps(fields, sort_keys=True)})
+        part.chmod(0o666 & ~_umask())  # safetensors lets the owner alone read it
+        os.replace(part, path)
+    except SafetensorError as error:
+        raise FileError(f"{path}: cannot be written: {error}", "is the device full?") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    """The process's mask of file permissions, which can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def read_card(path: str | Path) -> tuple[ModelCard, dict[str, Any]]:
+    """What a model file says of itself: its card, and all fields of its metadata."""
+    with _open_safetensors(path) as stored:
+        return _card_of(stored, path)
+
+
+def load_model(path: str | Path, device: torch.device) -> LandmarkNet:
+    """The network of a model file, on `device`, in evaluation mode.
+
+    Raises FileError for a file that is absent, damaged, no kdtools model, or newer than this package.
+    """
+    with _open_safetensors(path) as stored:
+        card, _ = _card_of(stored, path)
+        network = LandmarkNet(card)
+        names = [name for name in stored.keys() if not name.startswith(TRAINING_PREFIX)]  # noqa: SIM118
+        try:
+            network.load_state_dict({name: stored.get_tensor(name) for name in names})
+        except RuntimeError as error:
+            raise FileError(f"{path}: its weights are not those of {card.arch}", "the file is damaged") from error
+    return network.to(device, memory_format=torch.channels_last).eval()
+
+
+def load_training_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and fields that `save_model` stored of a training. Raises FileError where there are none."""
+    with _open_safetensors(path) as stored:
+        _, fields = _card_of(stored, path)
+        if "training" not in fields:
+            raise FileError(f"{path}: is a model, but no checkpoint of a training")
+        names = [name for name in stored.keys() if name.startswith(TRAINING_PREFIX)]  # noqa: SIM118
+        return {name.removeprefix(TRAINING_PREFIX): stored.get_tensor(name) for name in names}, fields["training"]
+
+
+def _card_of(stored: Any, path: str | Path) -> tuple[ModelCard, dict[str, Any]]:
+    text = (stored.metadata() or {}).get("kdtools")
+    if text is None:
+        raise FileError(f"{path}: holds weights, but is no kdtools model", "kd-teacher and kd-student write models")
+    try:
+        fields = json.loads(text)
+        if fields["kd_kind"] != KIND:
+            raise FileError(f"{path}: kd_kind is {fields['kd_kind']!r}, not {KIND!r}")
+        if fields["kd_format"] > FORMAT:
+            hint = "upgrade kdtools"
+            raise FileError(f"{path}: model format {fields['kd_format']}, this kdtools reads up to {FORMAT}", hint)
+        return ModelCard.from_fields(fields), fields
+    except (ValueError, KeyError, TypeError, DataError) as error:
+        raise FileError(f"{path}: its description is damaged: {error}") from error
+
+
+@contextlib.contextmanager
+def _open_safetensors(path: str | Path) -> Iterator[Any]:
+    if not Path(path).exists():
+        raise FileError(f"{path}: no such file")
+    if Path(path).is_dir():
+        raise FileError(f"{path}: is a directory, not a model file")
+    try:
+        with safe_open(path, framework="pt") as stored:
+            yield stored
+    except SafetensorError as error:
+        raise FileError(f"{path}: not a model file (safetensors), or damaged: {error}") from error
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` is a GPU where there is one. Raises UsageError for a device that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"--device is {name!r}", "give auto, cpu, cuda or cuda:N") from error
+    if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
+        raise UsageError(f"there is no device {name}", "give auto or cpu")
+    return device

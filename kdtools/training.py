@@ -1,0 +1,430 @@
+"""The training loop, one for teachers and students. It reads top to bottom: data, network, epochs, checkpoints.
+
+Beside the output NAME.safetensors lie, while it runs, NAME.last.safetensors (a usable model and all that is needed to
+go on), NAME.best.safetensors (renamed to the output at the end) and NAME.log.jsonl (one line per epoch).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kdtools.batches import AUGMENTATIONS, FaceSet, augment, count_batches, shuffled_batches
+from kdtools.errors import DataError, TrainingError, UsageError
+from kdtools.files import FacesFile, Provenance, open_faces
+from kdtools.geometry import CropRule, pixels_to_unit
+from kdtools.inference import predict_units
+from kdtools.losses import loss_terms
+from kdtools.metrics import nme_per_face, normaliser_per_face
+from kdtools.models import (
+    LandmarkNet,
+    ModelCard,
+    colour_statistics,
+    create_network,
+    load_model,
+    load_training_state,
+    save_model,
+)
+from kdtools.schemes import Scheme
+
+TIME_DECAY = 1e-4  # of the learning rate, per step, with --schedule time (arXiv 2111.07047, section 4)
+WARMUP_SHARE = 0.05  # of all steps, with --schedule cosine
+_LARGEST_GROUP = 0.1  # a group with a larger share of the faces is no person but a file-name habit (image_0001)
+_CHECK_EVERY = 20  # steps between looks at the loss; each look makes a GPU wait
+SCHEDULES = ("cosine", "time", "constant")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides a training besides its data. Stored in the model file."""
+
+    arch: str
+    input_size: int
+    loss: str
+    variant: str
+    epochs: int
+    batch: int
+    lr: float
+    schedule: str
+    augmentation: str
+    init: str
+    seed: int
+    val_share: float
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a training starts from: faces, sources of points, and what the model file will say of them.
+
+    `online` are teacher networks that are run on every augmented batch, by the name of their term.
+    """
+
+    train: FaceSet
+    val: FaceSet
+    online: dict[str, LandmarkNet]
+    scheme: Scheme
+    crop: CropRule
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of the log. `val_nme_percent` is normalised by `normaliser`; terms are means over the epoch's batches."""
+
+    epoch: int
+    epochs: int
+    terms: dict[str, float]
+    val_nme_percent: float
+    normaliser: str
+    lr: float
+    seconds: float
+    images_per_second: float
+    best: bool
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """Where a training keeps its files. Made from the path of the output."""
+
+    last: Path
+    best: Path
+    log: Path
+
+    @staticmethod
+    def beside(output: Path) -> RunFiles:
+        stem = output.with_suffix("") if output.suffix == ".safetensors" else output
+        return RunFiles(
+            *(stem.with_name(stem.name + end) for end in (".last.safetensors", ".best.safetensors", ".log.jsonl"))
+        )
+
+
+# ---- data
+@contextlib.contextmanager
+def load_task(
+    faces_path: str,
+    val_path: str | None,
+    landmarks_path: str | None,
+    teachers: dict[str, str],
+    settings: Settings,
+    device: torch.device,
+    say: Callable[[str], None],
+) -> Iterator[Task]:
+    """Open and join all files of a training; they stay open, since images are read as they are needed.
+
+    `teachers` maps the name of a loss term to a faces file of predictions or to a model file. Without `val_path` part
+    of the faces is kept apart. Raises DataError for files that do not belong together.
+    """
+    with contextlib.ExitStack() as stack:
+        faces = stack.enter_context(open_faces(faces_path))
+        faces.require("image", "landmarks")
+        truth = _target(faces, landmarks_path, stack)
+        points, online = {"truth": truth}, {}
+        for name, path in teachers.items():
+            if _is_model(path):
+                online[name] = _load_teacher(path, faces, device)
+            else:
+                points[name] = faces.landmarks_from(stack.enter_context(open_faces(path)))
+        if val_path is None:
+            train_rows, val_rows, grouped = split_rows(faces.ids, settings.val_share, settings.seed)
+            say(
+                f"{len(train_rows)} faces to train on, {len(val_rows)} to validate with"
+                + (", split by the groups that their ids tell" if grouped else "")
+            )
+            val = _face_set(faces, {"truth": truth}, val_rows)
+        else:
+            others = stack.enter_context(open_faces(val_path))
+            others.require("image", "landmarks")
+            faces.check_same_points(others)
+            train_rows = np.arange(len(faces))
+            val = _face_set(others, {"truth": _target(others, None, stack)}, np.arange(len(others)))
+            say(f"{len(train_rows)} faces to train on, {len(others)} of {val_path} to validate with")
+        train_rows = train_rows[np.isfinite(truth[train_rows]).any(axis=(1, 2))]
+        if len(train_rows) < 2:
+            raise DataError(f"{faces.name}: fewer than two annotated faces to train on")
+        crop = faces.crop or CropRule()
+        yield Task(_face_set(faces, points, train_rows), val, online, faces.scheme, crop)
+
+
+def _target(faces: FacesFile, landmarks_path: str | None, stack: contextlib.ExitStack) -> np.ndarray:
+    """The points to learn, (N, L, 2) in pixels of the images."""
+    if landmarks_path is None:
+        return faces.landmarks
+    return faces.landmarks_from(stack.enter_context(open_faces(landmarks_path)))
+
+
+def _face_set(faces: FacesFile, points: dict[str, np.ndarray], rows: np.ndarray) -> FaceSet:
+    """`points` are (N, L, 2) in pixels of the file's images, one array for the truth and one for each cached teacher."""
+    units = {name: pixels_to_unit(p, *faces.image_size).astype(np.float32) for name, p in points.items()}
+    return FaceSet(faces.images, {name: torch.from_numpy(p) for name, p in units.items()}, rows)
+
+
+def _is_model(path: str) -> bool:
+    """Whether a file is safetensors, told by its first bytes (a length, then JSON), not by its name."""
+    try:
+        with Path(path).open("rb") as stream:
+            return stream.read(9)[8:] == b"{"
+    except OSError:
+        return False  # opening it as a faces file will say what is wrong
+
+
+def _load_teacher(path: str, faces: FacesFile, device: torch.device) -> LandmarkNet:
+    teacher = load_model(path, device)
+    faces.require_points(teacher.card.scheme.n_points, path)
+    return teacher
+
+
+def count_steps(task: Task, settings: Settings) -> int:
+    """Steps of one epoch."""
+    return count_batches(len(task.train), settings.batch)
+
+
+def group_of(identity: str) -> str:
+    """What ids of one person or photograph share: `name_07.jpg` -> `name`, `photo.jpg#2` -> `photo`.
+
+    >>> group_of("actor/Ann_Lee_07.jpg"), group_of("party.jpg#2")
+    ('actor/Ann_Lee', 'party')
+    """
+    stem = re.sub(r"\.[A-Za-z0-9]+$", "", identity.partition("#")[0])
+    return re.sub(r"_\d+$", "", stem)
+
+
+def split_rows(ids: Sequence[str], share: float, seed: int) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Rows to train on, rows to validate with, and whether whole groups were kept together.
+
+    Groups are drawn at random until `share` of the faces is reached. Where the ids tell no groups each face stands for
+    itself, apart from faces of one image. Raises DataError where either part would be empty.
+    """
+    groups = [group_of(identity) for identity in ids]
+    sizes = Counter(groups)
+    groups = [
+        group if sizes[group] <= max(1, _LARGEST_GROUP * len(ids)) else identity.partition("#")[0]
+        for group, identity in zip(groups, ids, strict=True)
+    ]
+    names = sorted(set(groups))
+    order = np.random.default_rng(seed).permutation(len(names))
+    sizes, chosen, n_val = Counter(groups), set(), 0
+    for k in order:
+        if n_val >= share * len(ids):
+            break
+        chosen.add(names[k])
+        n_val += sizes[names[k]]
+    is_val = np.array([group in chosen for group in groups])
+    train, val = np.flatnonzero(~is_val), np.flatnonzero(is_val)
+    if len(train) < 2 or len(val) < 1:
+        raise DataError(f"{len(ids)} faces are too few to train on and to validate with", "give more, or --val FILE")
+    return train, val, len(names) < len(ids)
+
+
+# ---- the loop
+def train(
+    task: Task,
+    settings: Settings,
+    files: RunFiles,
+    *,
+    device: torch.device,
+    provenance: Provenance,
+    resume: bool,
+    say: Callable[[str], None],
+    on_epoch: Callable[[Epoch], None],
+    on_step: Callable[[int], None],
+) -> float:
+    """Train, and leave the best network in `files.best`. Returns its validation NME in percent.
+
+    The epoch's random numbers depend on the seed and its number alone, so a resumed run takes the same course as one
+    that was never interrupted. Raises TrainingError when the loss is no longer a number; the last checkpoint stays.
+    """
+    torch.manual_seed(settings.seed)
+    mean, std = colour_statistics(settings.arch)
+    card = ModelCard(settings.arch, settings.input_size, task.scheme, task.crop, mean, std, asdict(settings))
+    network, start, has_head = create_network(card, settings.init)
+    say(f"{settings.arch}, {sum(p.numel() for p in network.parameters()) / 1e6:.2f} M parameters, {start}")
+    if not has_head:
+        network.start_at(_mean_shape(task.train))
+    network.to(device, memory_format=torch.channels_last)
+    optimiser = torch.optim.Adam(network.parameters(), lr=settings.lr)
+    n_steps = count_steps(task, settings)
+    mirror = None if task.scheme.mirror is None else torch.tensor(task.scheme.mirror, device=device)
+    history: list[dict[str, Any]] = []
+    if resume and files.last.exists():
+        history = _restore(files.last, network, optimiser, settings, task)
+        say(f"resumed after epoch {len(history)} of {settings.epochs}")
+    best_nme = min((line["val_nme_percent"] for line in history), default=math.inf)
+    _write_log(files.log, history)
+    if not history:
+        _save_checkpoint(files.last, network, optimiser, provenance, settings, task, history)
+
+    for epoch in range(len(history) + 1, settings.epochs + 1):
+        began = time.monotonic()
+        # Python ints of any size seed both generators: torch's own for dropout, ours for order and augmentation.
+        torch.manual_seed(settings.seed * 100_003 + epoch)
+        generator = torch.Generator().manual_seed(settings.seed * 100_003 + epoch)
+        network.train()
+        sums: dict[str, Tensor] = {}
+        for step, at in enumerate(shuffled_batches(len(task.train), settings.batch, generator)):
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate(settings, (epoch - 1) * n_steps + step, settings.epochs * n_steps)
+            images, points = task.train.take(at, device)
+            images, points = augment(
+                images, points, settings.input_size, AUGMENTATIONS[settings.augmentation], mirror, generator
+            )
+            truth = points.pop("truth")
+            with torch.no_grad():
+                for name, teacher in task.online.items():
+                    points[name] = teacher(_resized(images, teacher.card.input_size))
+            pred = network(images.contiguous(memory_format=torch.channels_last))
+            terms = loss_terms(settings.loss, pred, truth, points, settings.variant)
+            optimiser.zero_grad(set_to_none=True)
+            terms["total"].backward()
+            optimiser.step()
+            for name, value in terms.items():
+                sums[name] = sums.get(name, 0.0) + value.detach()
+            if (step + 1) % _CHECK_EVERY == 0 or step + 1 == n_steps:
+                _require_finite(sums["total"], epoch, files.last)
+            on_step(step + 1)
+        trained = time.monotonic() - began
+        nme, normaliser = validate(network, task.val, task.scheme, device, settings.batch)
+        line = Epoch(
+            epoch=epoch,
+            epochs=settings.epochs,
+            terms={name: float(value) / n_steps for name, value in sums.items()},
+            val_nme_percent=nme,
+            normaliser=normaliser,
+            lr=optimiser.param_groups[0]["lr"],
+            seconds=time.monotonic() - began,
+            images_per_second=n_steps * min(settings.batch, len(task.train)) / trained,
+            best=nme < best_nme,
+        )
+        history.append(asdict(line))
+        if line.best:
+            best_nme = nme
+            save_model(files.best, network, provenance)
+        _save_checkpoint(files.last, network, optimiser, provenance, settings, task, history)
+        _write_log(files.log, history)
+        on_epoch(line)
+    return best_nme
+
+
+def learning_rate(settings: Settings, step: int, n_steps: int) -> float:
+    """Of this step, counted from 0 over the whole training.
+
+    `cosine` rises over the first 5 % and then falls to 0; `time` is the paper's lr / (1 + decay · step).
+    """
+    if settings.schedule == "constant":
+        return settings.lr
+    if settings.schedule == "time":
+        return settings.lr / (1 + TIME_DECAY * step)
+    warmup = max(1, int(WARMUP_SHARE * n_steps))
+    if step < warmup:
+        return settings.lr * (step + 1) / warmup
+    return settings.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, n_steps - warmup)))
+
+
+def validate(network: LandmarkNet, val: FaceSet, scheme: Scheme, device: torch.device, batch: int) -> tuple[float, str]:
+    """Mean NME in percent over the validation faces, and what normalised it."""
+    network.eval()
+    pred = predict_units(network, val.images, val.rows, device=device, batch=batch)
+    truth = val.points["truth"][torch.from_numpy(val.rows)].numpy()
+    size = np.array(val.images.shape[2:0:-1])  # W, H: unit coordinates back to pixels, where lengths mean something
+    if scheme.outer_corners is not None:
+        kind, options = "inter-ocular", {"outer_corners": scheme.outer_corners}
+    else:
+        kind, options = "box-size", {}
+    nme = nme_per_face(truth * size, pred * size, normaliser_per_face(truth * size, kind, **options))
+    nme = nme[~np.isnan(nme)]
+    if not len(nme):
+        raise DataError("no validation face can be measured", "their normalising points are missing or coincide")
+    return float(100 * nme.mean()), kind
+
+
+def _resized(images: Tensor, size: int) -> Tensor:
+    """Augmented images (B, 3, S, S) at a teacher's own input size."""
+    if images.shape[-1] == size:
+        return images
+    return torch.nn.functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
+
+
+def _mean_shape(faces: FaceSet) -> Tensor:
+    """(L, 2); a point that nobody annotated lies at the centre."""
+    return faces.points["truth"][torch.from_numpy(faces.rows)].nanmean(dim=0).nan_to_num()
+
+
+def _require_finite(total: Tensor, epoch: int, checkpoint: Path) -> None:
+    if not math.isfinite(float(total)):
+        raise TrainingError(
+            f"the loss is no longer a number in epoch {epoch}",
+            f"use a smaller --lr; {checkpoint} holds the epoch before",
+        )
+
+
+# ---- checkpoints
+def _save_checkpoint(
+    path: Path,
+    network: LandmarkNet,
+    optimiser: torch.optim.Optimizer,
+    provenance: Provenance,
+    settings: Settings,
+    task: Task,
+    history: list[dict[str, Any]],
+) -> None:
+    tensors = {
+        f"{index}.{name}": value
+        for index, state in optimiser.state_dict()["state"].items()
+        for name, value in state.items()
+    }
+    fields = {"settings": asdict(settings), "data": _fingerprint(task), "history": history}
+    save_model(path, network, provenance, training_state=tensors, training_fields=fields)
+
+
+def _restore(
+    path: Path, network: LandmarkNet, optimiser: torch.optim.Optimizer, settings: Settings, task: Task
+) -> list[dict[str, Any]]:
+    """Put a checkpoint's state into network and optimiser; returns its history.
+
+    Raises UsageError where it comes from other settings or other faces: the mixture would be neither run.
+    """
+    tensors, fields = load_training_state(path)
+    for name, value in asdict(settings).items():
+        if fields["settings"].get(name) != value:
+            raise UsageError(
+                f"{path} was trained with {name} = {fields['settings'].get(name)}, not {value}",
+                "resume with the same options, or start again without --resume",
+            )
+    if fields["data"] != _fingerprint(task):
+        raise UsageError(f"{path} was trained on other faces", "start again without --resume")
+    device = network.head.weight.device
+    network.load_state_dict(load_model(path, device).state_dict())
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        index, _, name = key.partition(".")
+        state.setdefault(int(index), {})[name] = tensor
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    return list(fields["history"])
+
+
+def _fingerprint(task: Task) -> str:
+    """Of the faces and points a run is trained on; cheap, and enough to tell two data sets apart."""
+    digest = hashlib.sha256()
+    for faces in (task.train, task.val):
+        digest.update(faces.rows.tobytes())
+        for name in sorted(faces.points):
+            digest.update(name.encode() + faces.points[name].numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _write_log(path: Path, history: list[dict[str, Any]]) -> None:
+    part = path.with_name(f".{path.name}.part")
+    part.write_text("".join(json.dumps(line) + "\n" for line in history), encoding="utf-8")
+    os.replace(part, path)
