@@ -6,10 +6,10 @@
 #
 # DATA holds lfpw68/train, youtube68/train, youtube68/val and weights/mobilenetv2_100_imagenet.safetensors.
 # Everything goes to WORK; what is there already is kept, so an interrupted run goes on where it stopped.
-# Sizes can be changed: INPUT=112 TEACHER_EPOCHS=12 STUDENT_EPOCHS=20 SEED=0
+# Sizes can be changed: INPUT=112 TEACHER_EPOCHS=10 STUDENT_EPOCHS=16 SEED=0
 set -euo pipefail
 data=${1:?usage: real_run.sh DATA WORK} work=${2:?usage: real_run.sh DATA WORK}
-input=${INPUT:-112} teacher_epochs=${TEACHER_EPOCHS:-12} student_epochs=${STUDENT_EPOCHS:-20} seed=${SEED:-0}
+input=${INPUT:-112} teacher_epochs=${TEACHER_EPOCHS:-10} student_epochs=${STUDENT_EPOCHS:-16} seed=${SEED:-0}
 mkdir -p "$work"
 
 # run OUTPUT COMMAND...: unless OUTPUT is there; prints what it took

@@ -24,7 +24,7 @@ class CascadeDetector:
 
     def __init__(self) -> None:
         self._local = threading.local()
-        self._file = Path(cv2.data.haarcascades) / "haarcascade_frontalface_alt2.xml"
+        self._file = Path(cv2.data.haarcascades) / "haarcascade_frontalface_alt2.xml"  # type: ignore[attr-defined]
         if not self._file.is_file():
             raise FileError(f"{self._file}: OpenCV's face cascade is missing", "install opencv-python 4.10 to 4.x")
 
@@ -55,7 +55,8 @@ class CascadeDetector:
         """A classifier holds the state of its search, so each thread has its own."""
         if not hasattr(self._local, "cascade"):
             self._local.cascade = cv2.CascadeClassifier(str(self._file))
-        return self._local.cascade
+        cascade: cv2.CascadeClassifier = self._local.cascade
+        return cascade
 
 
 def correct_square(square: np.ndarray) -> np.ndarray:

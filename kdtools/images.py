@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -89,7 +90,7 @@ def draw_landmarks(
     at = np.round(np.where(known[:, None], points, 0) * 16).astype(np.int64).clip(-(2**20), 2**20).astype(np.int32)
     line_colour = tuple(int(0.65 * c) for c in colour)
     for outline in scheme.outlines:
-        for a, b in zip(outline[:-1], outline[1:], strict=True):
+        for a, b in pairwise(outline):
             if known[a] and known[b]:
                 start, end = tuple(map(int, at[a])), tuple(map(int, at[b]))
                 cv2.line(image, start, end, line_colour, width, cv2.LINE_AA, shift=4)

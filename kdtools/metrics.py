@@ -73,9 +73,7 @@ def normaliser_per_face(
         points = _points(gt, rows)
         outside = [int(i) for i in (*first, *second) if not 0 <= i < points.shape[1]]
         if outside:
-            raise DataError(
-                f"point {outside[0]} for the normaliser {kind}, but a face has {points.shape[1]} points"
-            )
+            raise DataError(f"point {outside[0]} for the normaliser {kind}, but a face has {points.shape[1]} points")
         if len(first):
             span = points[:, list(first)].mean(axis=1) - points[:, list(second)].mean(axis=1)
         else:  # fmax and fmin pass over NaN, and are NaN only where every point is
@@ -98,9 +96,7 @@ def nme_per_face(gt: Rows, pred: Rows, norm: npt.ArrayLike) -> Array:
     """
     scale = np.asarray(norm, dtype=np.float64)
     if not (len(gt) == len(pred) and scale.shape == (len(gt),)):
-        raise DataError(
-            f"{len(gt)} faces of truth, {len(pred)} of predictions, normalisers of the form {scale.shape}"
-        )
+        raise DataError(f"{len(gt)} faces of truth, {len(pred)} of predictions, normalisers of the form {scale.shape}")
     scale = np.where(np.isfinite(scale) & (scale > 0), scale, np.nan)
     nme = np.empty(len(gt))
     for rows in _blocks(len(gt)):
@@ -204,9 +200,7 @@ def _measured(nme: npt.ArrayLike, threshold: float) -> Array:
     errors: Array = np.asarray(nme, dtype=np.float64)
     errors = errors[~np.isnan(errors)]
     if not len(errors):
-        raise DataError(
-            "no face could be measured", "the truth must have points, the normaliser's among them"
-        )
+        raise DataError("no face could be measured", "the truth must have points, the normaliser's among them")
     return errors
 
 

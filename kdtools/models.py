@@ -123,7 +123,8 @@ def colour_statistics(arch: str) -> tuple[tuple[float, float, float], tuple[floa
     default = timm.get_pretrained_cfg(arch)
     if default is None:
         return (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's
-    return tuple(default.mean), tuple(default.std)
+    (r, g, b), (sr, sg, sb) = default.mean, default.std
+    return (r, g, b), (sr, sg, sb)
 
 
 def _count_features(backbone: nn.Module, input_size: int) -> int:
@@ -222,7 +223,12 @@ def load_model(path: str | Path, device: torch.device) -> LandmarkNet:
             network.load_state_dict({name: stored.get_tensor(name) for name in names})
         except RuntimeError as error:
             raise FileError(f"{path}: its weights are not those of {card.arch}", "the file is damaged") from error
-    return network.to(device, memory_format=torch.channels_last).eval()
+    return to_device(network, device).eval()
+
+
+def to_device(network: LandmarkNet, device: torch.device) -> LandmarkNet:
+    """Move a network, its filters in the order of memory that convolutions run fastest in."""
+    return network.to(device).to(memory_format=torch.channels_last)
 
 
 def load_training_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

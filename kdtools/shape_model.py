@@ -61,9 +61,7 @@ def fit_shape_model(shapes: npt.ArrayLike, *, variance: float = 0.9, align: str 
     if align not in ALIGNMENTS:
         raise DataError(f"unknown alignment {align!r}", f"choose one of: {', '.join(ALIGNMENTS)}")
     if not 0 < variance <= 1:
-        raise DataError(
-            f"the share of variance to keep is {variance}", "give a share above 0 and up to 1, such as 0.9"
-        )
+        raise DataError(f"the share of variance to keep is {variance}", "give a share above 0 and up to 1, such as 0.9")
     z, seen = _as_complex(shapes)
     z = z[seen.all(axis=1)]
     z = z[~_coincide(z, np.ones(z.shape, dtype=bool))]
@@ -129,9 +127,7 @@ def soften(model: ShapeModel, shapes: npt.ArrayLike, *, clip: float = 3.0) -> Ar
     Raises DataError where `clip` is not above 0 or the numbers of points differ.
     """
     if not clip > 0:
-        raise DataError(
-            f"the limit of coefficients is {clip} standard deviations", "give a number above 0, such as 3"
-        )
+        raise DataError(f"the limit of coefficients is {clip} standard deviations", "give a number above 0, such as 3")
     m = _as_complex(model.mean[None])[0][0]
     z, seen = _as_complex(shapes, n_points=len(m))
     if model.align == "none":

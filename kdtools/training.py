@@ -6,15 +6,12 @@ go on), NAME.best.safetensors (renamed to the output at the end) and NAME.log.js
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import math
 import os
-import re
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +22,7 @@ from torch import Tensor
 
 from kdtools.batches import AUGMENTATIONS, FaceSet, augment, count_batches, shuffled_batches
 from kdtools.errors import DataError, TrainingError, UsageError
-from kdtools.files import FacesFile, Provenance, open_faces
-from kdtools.geometry import CropRule, pixels_to_unit
+from kdtools.files import Provenance
 from kdtools.inference import predict_units
 from kdtools.losses import loss_terms
 from kdtools.metrics import nme_per_face, normaliser_per_face
@@ -38,12 +34,13 @@ from kdtools.models import (
     load_model,
     load_training_state,
     save_model,
+    to_device,
 )
 from kdtools.schemes import Scheme
+from kdtools.tasks import Task
 
 TIME_DECAY = 1e-4  # of the learning rate, per step, with --schedule time (arXiv 2111.07047, section 4)
 WARMUP_SHARE = 0.05  # of all steps, with --schedule cosine
-_LARGEST_GROUP = 0.1  # a group with a larger share of the faces is no person but a file-name habit (image_0001)
 _CHECK_EVERY = 20  # steps between looks at the loss; each look makes a GPU wait
 SCHEDULES = ("cosine", "time", "constant")
 
@@ -67,22 +64,8 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Task:
-    """What a training starts from: faces, sources of points, and what the model file will say of them.
-
-    `online` are teacher networks that are run on every augmented batch, by the name of their term.
-    """
-
-    train: FaceSet
-    val: FaceSet
-    online: dict[str, LandmarkNet]
-    scheme: Scheme
-    crop: CropRule
-
-
-@dataclass(frozen=True)
 class Epoch:
-    """One line of the log. `val_nme_percent` is normalised by `normaliser`; terms are means over the epoch's batches."""
+    """One line of the log. `val_nme_percent` is normalised by `normaliser`; terms are means over the batches."""
 
     epoch: int
     epochs: int
@@ -111,124 +94,12 @@ class RunFiles:
         )
 
 
-# ---- data
-@contextlib.contextmanager
-def load_task(
-    faces_path: str,
-    val_path: str | None,
-    landmarks_path: str | None,
-    teachers: dict[str, str],
-    settings: Settings,
-    device: torch.device,
-    say: Callable[[str], None],
-) -> Iterator[Task]:
-    """Open and join all files of a training; they stay open, since images are read as they are needed.
-
-    `teachers` maps the name of a loss term to a faces file of predictions or to a model file. Without `val_path` part
-    of the faces is kept apart. Raises DataError for files that do not belong together.
-    """
-    with contextlib.ExitStack() as stack:
-        faces = stack.enter_context(open_faces(faces_path))
-        faces.require("image", "landmarks")
-        truth = _target(faces, landmarks_path, stack)
-        points, online = {"truth": truth}, {}
-        for name, path in teachers.items():
-            if _is_model(path):
-                online[name] = _load_teacher(path, faces, device)
-            else:
-                points[name] = faces.landmarks_from(stack.enter_context(open_faces(path)))
-        if val_path is None:
-            train_rows, val_rows, grouped = split_rows(faces.ids, settings.val_share, settings.seed)
-            say(
-                f"{len(train_rows)} faces to train on, {len(val_rows)} to validate with"
-                + (", split by the groups that their ids tell" if grouped else "")
-            )
-            val = _face_set(faces, {"truth": truth}, val_rows)
-        else:
-            others = stack.enter_context(open_faces(val_path))
-            others.require("image", "landmarks")
-            faces.check_same_points(others)
-            train_rows = np.arange(len(faces))
-            val = _face_set(others, {"truth": _target(others, None, stack)}, np.arange(len(others)))
-            say(f"{len(train_rows)} faces to train on, {len(others)} of {val_path} to validate with")
-        train_rows = train_rows[np.isfinite(truth[train_rows]).any(axis=(1, 2))]
-        if len(train_rows) < 2:
-            raise DataError(f"{faces.name}: fewer than two annotated faces to train on")
-        crop = faces.crop or CropRule()
-        yield Task(_face_set(faces, points, train_rows), val, online, faces.scheme, crop)
-
-
-def _target(faces: FacesFile, landmarks_path: str | None, stack: contextlib.ExitStack) -> np.ndarray:
-    """The points to learn, (N, L, 2) in pixels of the images."""
-    if landmarks_path is None:
-        return faces.landmarks
-    return faces.landmarks_from(stack.enter_context(open_faces(landmarks_path)))
-
-
-def _face_set(faces: FacesFile, points: dict[str, np.ndarray], rows: np.ndarray) -> FaceSet:
-    """`points` are (N, L, 2) in pixels of the file's images, one array for the truth and one for each cached teacher."""
-    units = {name: pixels_to_unit(p, *faces.image_size).astype(np.float32) for name, p in points.items()}
-    return FaceSet(faces.images, {name: torch.from_numpy(p) for name, p in units.items()}, rows)
-
-
-def _is_model(path: str) -> bool:
-    """Whether a file is safetensors, told by its first bytes (a length, then JSON), not by its name."""
-    try:
-        with Path(path).open("rb") as stream:
-            return stream.read(9)[8:] == b"{"
-    except OSError:
-        return False  # opening it as a faces file will say what is wrong
-
-
-def _load_teacher(path: str, faces: FacesFile, device: torch.device) -> LandmarkNet:
-    teacher = load_model(path, device)
-    faces.require_points(teacher.card.scheme.n_points, path)
-    return teacher
-
-
+# ---- the loop
 def count_steps(task: Task, settings: Settings) -> int:
     """Steps of one epoch."""
     return count_batches(len(task.train), settings.batch)
 
 
-def group_of(identity: str) -> str:
-    """What ids of one person or photograph share: `name_07.jpg` -> `name`, `photo.jpg#2` -> `photo`.
-
-    >>> group_of("actor/Ann_Lee_07.jpg"), group_of("party.jpg#2")
-    ('actor/Ann_Lee', 'party')
-    """
-    stem = re.sub(r"\.[A-Za-z0-9]+$", "", identity.partition("#")[0])
-    return re.sub(r"_\d+$", "", stem)
-
-
-def split_rows(ids: Sequence[str], share: float, seed: int) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Rows to train on, rows to validate with, and whether whole groups were kept together.
-
-    Groups are drawn at random until `share` of the faces is reached. Where the ids tell no groups each face stands for
-    itself, apart from faces of one image. Raises DataError where either part would be empty.
-    """
-    groups = [group_of(identity) for identity in ids]
-    sizes = Counter(groups)
-    groups = [
-        group if sizes[group] <= max(1, _LARGEST_GROUP * len(ids)) else identity.partition("#")[0]
-        for group, identity in zip(groups, ids, strict=True)
-    ]
-    names = sorted(set(groups))
-    order = np.random.default_rng(seed).permutation(len(names))
-    sizes, chosen, n_val = Counter(groups), set(), 0
-    for k in order:
-        if n_val >= share * len(ids):
-            break
-        chosen.add(names[k])
-        n_val += sizes[names[k]]
-    is_val = np.array([group in chosen for group in groups])
-    train, val = np.flatnonzero(~is_val), np.flatnonzero(is_val)
-    if len(train) < 2 or len(val) < 1:
-        raise DataError(f"{len(ids)} faces are too few to train on and to validate with", "give more, or --val FILE")
-    return train, val, len(names) < len(ids)
-
-
-# ---- the loop
 def train(
     task: Task,
     settings: Settings,
@@ -253,7 +124,7 @@ def train(
     say(f"{settings.arch}, {sum(p.numel() for p in network.parameters()) / 1e6:.2f} M parameters, {start}")
     if not has_head:
         network.start_at(_mean_shape(task.train))
-    network.to(device, memory_format=torch.channels_last)
+    to_device(network, device)
     optimiser = torch.optim.Adam(network.parameters(), lr=settings.lr)
     n_steps = count_steps(task, settings)
     mirror = None if task.scheme.mirror is None else torch.tensor(task.scheme.mirror, device=device)

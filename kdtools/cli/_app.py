@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
+from typer.core import TyperCommand
 
 from kdtools import __version__
 from kdtools.errors import KdError, UsageError
@@ -77,11 +78,20 @@ class Session:
 session = Session("kdtools", [])
 
 
+class _Command(TyperCommand):
+    """Usage in the words of a Unix manual: `kd-asm [OPTIONS] FACES -o FILE`."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        pieces = [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+        required = [p for p in self.params if p.required and p.param_type_name == "option"]
+        return pieces + [f"{option.opts[0]} {option.metavar}" for option in required]
+
+
 def run(tool: str, command: Callable[..., Any]) -> NoReturn:
     """Entry point of a tool: runs `command` as a typer command and exits with the documented status."""
     session.tool, session.argv = tool, sys.argv[1:]
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command(context_settings={"help_option_names": ["-h", "--help"]})(command)
+    app.command(cls=_Command, context_settings={"help_option_names": ["-h", "--help"]})(command)
     status = _status_of(app)
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.flush()

@@ -31,7 +31,8 @@ def train_model(
     check_settings(settings, [faces_path, val_path, landmarks_path, *(teachers or {}).values()])
     from kdtools.files import check_output, move_into_place
     from kdtools.models import choose_device
-    from kdtools.training import RunFiles, count_steps, load_task, train
+    from kdtools.tasks import load_task
+    from kdtools.training import RunFiles, count_steps, train
 
     if resume and output != "-" and Path(output).exists() and not force:
         session.say(f"{output} is there already, so there is nothing to resume")
@@ -42,7 +43,16 @@ def train_model(
         place = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "model" if output == "-" else Path(output)
         files = RunFiles.beside(place.resolve())
         task = stack.enter_context(
-            load_task(faces_path, val_path, landmarks_path, teachers or {}, settings, device, session.say)
+            load_task(
+                faces_path,
+                val_path,
+                landmarks_path,
+                teachers or {},
+                val_share=settings.val_share,
+                seed=settings.seed,
+                device=device,
+                say=session.say,
+            )
         )
         provenance = session.provenance(faces_path, val_path, landmarks_path, *(teachers or {}).values())
         report = stack.enter_context(_epoch_report(settings.epochs, count_steps(task, settings)))

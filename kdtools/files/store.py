@@ -58,9 +58,9 @@ class FacesFile:
                 raise DataError(f"{self.name}: holds no /{array}", hint.get(array, ""))
 
     @property
-    def ids(self) -> np.ndarray:
-        """(N,) str objects, in file order."""
-        return np.asarray(self.h5["id"].asstr()[...], dtype=object)
+    def ids(self) -> list[str]:
+        """N names, in file order."""
+        return list(self.h5["id"].asstr()[...])
 
     @property
     def role(self) -> str:
@@ -155,7 +155,7 @@ class FacesFile:
         if known is None or known.n_points != self.n_points:
             known = scheme_for_points(self.n_points) if not name else Scheme(name, self.n_points)
         attrs = self.h5["landmarks"].attrs
-        fields = {}
+        fields: dict[str, Any] = {}
         for key in ("mirror", "outer_corners", "left_eye", "right_eye"):
             stated = attrs.get(key)
             fields[key] = getattr(known, key) if stated is None else tuple(int(i) for i in np.atleast_1d(stated))

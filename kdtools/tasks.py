@@ -1,0 +1,149 @@
+"""What a training starts from: faces, teachers and validation faces, opened, joined by id and split."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from kdtools.batches import FaceSet
+from kdtools.errors import DataError
+from kdtools.files import FacesFile, open_faces
+from kdtools.geometry import CropRule, pixels_to_unit
+from kdtools.models import LandmarkNet, load_model
+from kdtools.schemes import Scheme
+
+_LARGEST_GROUP = 0.1  # a group with a larger share of the faces is no person but a file-name habit (image_0001)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a training starts from: faces, sources of points, and what the model file will say of them.
+
+    `online` are teacher networks that are run on every augmented batch, by the name of their term.
+    """
+
+    train: FaceSet
+    val: FaceSet
+    online: dict[str, LandmarkNet]
+    scheme: Scheme
+    crop: CropRule
+
+
+@contextlib.contextmanager
+def load_task(
+    faces_path: str,
+    val_path: str | None,
+    landmarks_path: str | None,
+    teachers: dict[str, str],
+    *,
+    val_share: float,
+    seed: int,
+    device: torch.device,
+    say: Callable[[str], None],
+) -> Iterator[Task]:
+    """Open and join all files of a training; they stay open, since images are read as they are needed.
+
+    `teachers` maps the name of a loss term to a faces file of predictions or to a model file. Without `val_path` part
+    of the faces is kept apart. Raises DataError for files that do not belong together.
+    """
+    with contextlib.ExitStack() as stack:
+        faces = stack.enter_context(open_faces(faces_path))
+        faces.require("image", "landmarks")
+        truth = _target(faces, landmarks_path, stack)
+        points, online = {"truth": truth}, {}
+        for name, path in teachers.items():
+            if _is_model(path):
+                online[name] = _load_teacher(path, faces, device)
+            else:
+                points[name] = faces.landmarks_from(stack.enter_context(open_faces(path)))
+        if val_path is None:
+            train_rows, val_rows, grouped = split_rows(faces.ids, val_share, seed)
+            say(
+                f"{len(train_rows)} faces to train on, {len(val_rows)} to validate with"
+                + (", split by the groups that their ids tell" if grouped else "")
+            )
+            val = _face_set(faces, {"truth": truth}, val_rows)
+        else:
+            others = stack.enter_context(open_faces(val_path))
+            others.require("image", "landmarks")
+            faces.check_same_points(others)
+            train_rows = np.arange(len(faces))
+            val = _face_set(others, {"truth": _target(others, None, stack)}, np.arange(len(others)))
+            say(f"{len(train_rows)} faces to train on, {len(others)} of {val_path} to validate with")
+        train_rows = train_rows[np.isfinite(truth[train_rows]).any(axis=(1, 2))]
+        if len(train_rows) < 2:
+            raise DataError(f"{faces.name}: fewer than two annotated faces to train on")
+        crop = faces.crop or CropRule()
+        yield Task(_face_set(faces, points, train_rows), val, online, faces.scheme, crop)
+
+
+def _target(faces: FacesFile, landmarks_path: str | None, stack: contextlib.ExitStack) -> np.ndarray:
+    """The points to learn, (N, L, 2) in pixels of the images."""
+    if landmarks_path is None:
+        return faces.landmarks
+    return faces.landmarks_from(stack.enter_context(open_faces(landmarks_path)))
+
+
+def _face_set(faces: FacesFile, points: dict[str, np.ndarray], rows: np.ndarray) -> FaceSet:
+    """`points` are (N, L, 2) in pixels of the file's images, the truth and each cached teacher."""
+    units = {name: pixels_to_unit(p, *faces.image_size).astype(np.float32) for name, p in points.items()}
+    return FaceSet(faces.images, {name: torch.from_numpy(p) for name, p in units.items()}, rows)
+
+
+def _is_model(path: str) -> bool:
+    """Whether a file is safetensors, told by its first bytes (a length, then JSON), not by its name."""
+    try:
+        with Path(path).open("rb") as stream:
+            return stream.read(9)[8:] == b"{"
+    except OSError:
+        return False  # opening it as a faces file will say what is wrong
+
+
+def _load_teacher(path: str, faces: FacesFile, device: torch.device) -> LandmarkNet:
+    teacher = load_model(path, device)
+    faces.require_points(teacher.card.scheme.n_points, path)
+    return teacher
+
+
+def group_of(identity: str) -> str:
+    """What ids of one person or photograph share: `name_07.jpg` -> `name`, `photo.jpg#2` -> `photo`.
+
+    >>> group_of("actor/Ann_Lee_07.jpg"), group_of("party.jpg#2")
+    ('actor/Ann_Lee', 'party')
+    """
+    stem = re.sub(r"\.[A-Za-z0-9]+$", "", identity.partition("#")[0])
+    return re.sub(r"_\d+$", "", stem)
+
+
+def split_rows(ids: Sequence[str], share: float, seed: int) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Rows to train on, rows to validate with, and whether whole groups were kept together.
+
+    Groups are drawn at random until `share` of the faces is reached. Where the ids tell no groups each face stands for
+    itself, apart from faces of one image. Raises DataError where either part would be empty.
+    """
+    groups = [group_of(identity) for identity in ids]
+    sizes = Counter(groups)
+    groups = [
+        group if sizes[group] <= max(1, _LARGEST_GROUP * len(ids)) else identity.partition("#")[0]
+        for group, identity in zip(groups, ids, strict=True)
+    ]
+    names = sorted(set(groups))
+    order = np.random.default_rng(seed).permutation(len(names))
+    sizes, chosen, n_val = Counter(groups), set(), 0
+    for k in order:
+        if n_val >= share * len(ids):
+            break
+        chosen.add(names[k])
+        n_val += sizes[names[k]]
+    is_val = np.array([group in chosen for group in groups])
+    train, val = np.flatnonzero(~is_val), np.flatnonzero(is_val)
+    if len(train) < 2 or len(val) < 1:
+        raise DataError(f"{len(ids)} faces are too few to train on and to validate with", "give more, or --val FILE")
+    return train, val, len(names) < len(ids)
