@@ -101,12 +101,16 @@ def warp_images(images: Tensor, warps: Tensor, size: int) -> Tensor:
     """
     pixels = images.permute(0, 3, 1, 2).float().div_(255)  # (B, 3, H, W)
     height, width = pixels.shape[2:]
-    shrink = min(height, width) // size
-    if shrink >= 2:
-        pixels = F.interpolate(pixels, (-(-height // shrink), -(-width // shrink)), mode="area")
     # grid_sample counts from -1 to 1 where unit coordinates count from -0.5 to 0.5
     theta = torch.cat([warps[:, :, :2], 2 * warps[:, :, 2:]], dim=2)
-    grid = F.affine_grid(theta, [len(images), 3, size, size], align_corners=False)
+    grid = F.affine_grid(theta, [len(images), 3, size, size], align_corners=False)  # (B, size, size, 2)
+    shrink = min(height, width) // size
+    if shrink >= 2:
+        # Padded to whole blocks; the grid then counts over the padded size, so that nothing moves.
+        pad_y, pad_x = -height % shrink, -width % shrink
+        pixels = F.avg_pool2d(F.pad(pixels, (0, pad_x, 0, pad_y), mode="replicate"), shrink)
+        ratio = torch.tensor([width / (width + pad_x), height / (height + pad_y)], device=grid.device)
+        grid = (grid + 1) * ratio - 1
     return F.grid_sample(pixels, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 

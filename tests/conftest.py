@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+
+# Networks in tests are tiny: several threads would only wait for each other, for minutes on a busy machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from pathlib import Path
 
 import pytest

@@ -316,6 +316,24 @@ class FacesWriter:
         for name, member in faces.subsets.items():
             self.put(f"subset/{name}", member)
 
+    def copy_rows(self, faces: FacesFile, rows: np.ndarray) -> None:
+        """Take over these rows of everything that `faces` holds, in this order."""
+        for key in ("scheme", "crop"):
+            if key in faces.h5.attrs:
+                self.h5.attrs[key] = faces.h5.attrs[key]
+        if "image" in faces:
+            pixels, images = faces.images, self.create_images(len(rows), *faces.image_size)
+            for first in range(0, len(rows), _COPY_ROWS):
+                block = rows[first : first + _COPY_ROWS]
+                order = np.argsort(block)  # h5py reads rows only in their order
+                images[first : first + len(block)] = pixels[block[order]][np.argsort(order)]
+        per_face = [name for name, spec in schema.ARRAYS.items() if spec.dims[0] == "face" and name != "image"]
+        for name in (*per_face, *(f"subset/{subset}" for subset in faces.subsets)):
+            if name in faces:
+                old = faces.h5[name]
+                new = self.h5.create_dataset(name, data=old[...][rows], dtype=old.dtype)
+                new.attrs.update(old.attrs)
+
     def put_shape_model(self, model: ShapeModel) -> None:
         for part in ("mean", "modes", "variance"):
             self.put(f"shape_model/{part}", getattr(model, part))

@@ -1,0 +1,184 @@
+"""Faces files: what is written is read again, joined by id, memory-mapped, refused when it should be."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from kdtools.errors import DataError, FileError
+from kdtools.files import FacesFile, Provenance, create_faces, match_ids, open_faces, store, written_aside
+from kdtools.geometry import CropRule, box_to_source
+from kdtools.schemes import IBUG68
+
+PROVENANCE = Provenance("test", ["kd-test", "-o", "x.h5", "-f", "--seed", "1"])
+
+
+def write_faces(path: Path, n: int = 6, *, order: np.ndarray | None = None, size: int = 8) -> np.ndarray:
+    """A small faces file with a crop map; returns its points in source pixels, in the order of ids face0, face1, ..."""
+    rng = np.random.default_rng(5)
+    points = rng.uniform(0, size, (n, 68, 2)).astype(np.float32)
+    corner = rng.uniform(0, 50, (n, 2))
+    boxes = np.concatenate([corner, corner + rng.uniform(10, 40, (n, 1))], axis=1)
+    to_source = box_to_source(boxes, size, size)
+    images = rng.integers(0, 255, (n, size, size, 3), np.uint8)
+    rows = np.arange(n) if order is None else order
+    with create_faces(str(path), False, PROVENANCE) as writer:
+        writer.create_images(n, size, size)[:] = images[rows]
+        writer.put_ids([f"face{k}" for k in rows])
+        writer.put_landmarks(points[rows], IBUG68, "hard")
+        writer.put("to_source", to_source[rows])
+        writer.put("subset/even", rows % 2 == 0)
+        writer.put_crop(CropRule(0.1))
+    return np.einsum("nij,nlj->nli", to_source[:, :, :2], points) + to_source[:, None, :, 2]
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    source_points = write_faces(tmp_path / "a.h5")
+    with open_faces(tmp_path / "a.h5") as faces:
+        assert faces.ids == [f"face{k}" for k in range(6)]
+        assert faces.scheme == IBUG68
+        assert faces.crop == CropRule(0.1)
+        assert faces.role == "hard"
+        assert faces.subsets["even"].tolist() == [True, False] * 3
+        np.testing.assert_allclose(faces.landmarks_in_source(), source_points, atol=1e-4)
+        attrs = dict(faces.h5.attrs)
+        assert attrs["kd_kind"] == "faces"
+        assert attrs["kd_format"] == 1
+        assert attrs["tool"] == "test"
+        assert json.loads(attrs["argv"]) == ["kd-test", "--seed", "1"]
+        for name in ("id", "image", "landmarks", "to_source", "subset/even"):
+            assert len(faces.h5[name].attrs["dims"]) == faces.h5[name].ndim
+            assert "unit" in faces.h5[name].attrs
+
+
+def test_images_are_a_memory_map_of_the_same_pixels(tmp_path: Path) -> None:
+    write_faces(tmp_path / "a.h5")
+    with open_faces(tmp_path / "a.h5") as faces:
+        assert isinstance(faces.images, np.memmap)
+        np.testing.assert_array_equal(faces.images[2:4], faces.h5["image"][2:4])
+
+
+def test_compressed_images_are_read_too(tmp_path: Path) -> None:
+    write_faces(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "r+") as h5:
+        pixels = h5["image"][...]
+        del h5["image"]
+        h5.create_dataset("image", data=pixels, compression="gzip")
+    with open_faces(tmp_path / "a.h5") as faces:
+        np.testing.assert_array_equal(faces.images[np.array([1, 3])], pixels[[1, 3]])
+
+
+def test_files_are_joined_by_id_and_moved_into_each_others_crops(tmp_path: Path) -> None:
+    source_points = write_faces(tmp_path / "a.h5")
+    order = np.array([3, 1, 0, 5, 4, 2])
+    with create_faces(str(tmp_path / "pred.h5"), False, PROVENANCE) as writer:  # no images, so source pixels
+        writer.put_ids([f"face{k}" for k in order])
+        writer.put_landmarks(source_points[order], IBUG68, "predicted")
+    with open_faces(tmp_path / "a.h5") as faces, open_faces(tmp_path / "pred.h5") as pred:
+        np.testing.assert_allclose(faces.landmarks_from(pred), faces.landmarks, atol=1e-3)
+
+
+def test_ids_that_do_not_match_are_named() -> None:
+    assert match_ids(["b", "a"], ["a", "b", "c"], "truth", "pred").tolist() == [1, 0]
+    with pytest.raises(DataError, match=r"pred: lacks 1 of the 2 faces of truth: 'x'"):
+        match_ids(["a", "x"], ["a"], "truth", "pred")
+    with pytest.raises(DataError, match="more than once"):
+        match_ids(["a"], ["a", "a"], "truth", "pred")
+
+
+def test_equal_ids_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="'same'"), create_faces(str(tmp_path / "a.h5"), False, PROVENANCE) as writer:
+        writer.put_ids(["same", "other", "same"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_spare_rows_of_images_are_cut_off(tmp_path: Path) -> None:
+    with create_faces(str(tmp_path / "a.h5"), False, PROVENANCE) as writer:
+        writer.create_images(50, 32, 32)[:3] = 7
+        writer.put_ids(["a", "b", "c"])
+        writer.keep_first_images(3)
+    with open_faces(tmp_path / "a.h5") as faces:
+        assert faces.images.shape == (3, 32, 32, 3)
+        assert (faces.images == 7).all()
+        assert isinstance(faces.images, np.memmap)
+    assert (tmp_path / "a.h5").stat().st_size < 10 * 32 * 32 * 3
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_newer_format_is_refused_and_older_one_upgraded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_faces(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "r+") as h5:
+        h5.attrs["kd_format"] = 2
+    with pytest.raises(FileError, match="faces format 2"), open_faces(tmp_path / "a.h5"):
+        pass
+    upgraded: list[str] = []
+    monkeypatch.setattr(store.schema, "FORMAT", 3)
+    monkeypatch.setitem(store.UPGRADES, 2, lambda faces: upgraded.append(faces.name))
+    with open_faces(tmp_path / "a.h5") as faces:
+        assert upgraded == [faces.name]
+
+
+def test_array_of_the_wrong_length_is_refused(tmp_path: Path) -> None:
+    write_faces(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "r+") as h5:
+        del h5["subset/even"]
+        h5["subset/even"] = np.ones(5, bool)
+    with pytest.raises(FileError, match="subset/even"), open_faces(tmp_path / "a.h5"):
+        pass
+
+
+def test_scheme_comes_from_the_file_itself(tmp_path: Path) -> None:
+    with create_faces(str(tmp_path / "a.h5"), False, PROVENANCE) as writer:
+        writer.put_ids(["a"])
+        writer.put_landmarks(np.zeros((1, 3, 2)), IBUG68.__class__("mine", 3, mirror=(1, 0, 2)), "hard")
+    with open_faces(tmp_path / "a.h5") as faces:
+        assert faces.scheme.name == "mine"
+        assert faces.scheme.mirror == (1, 0, 2)
+        assert faces.scheme.outer_corners is None
+
+
+def test_failure_leaves_nothing_and_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError), written_aside(str(path), force=True) as part:  # noqa: PT012
+        part.write_text("new")
+        raise ZeroDivisionError
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+    assert path.read_text() == "old"
+
+
+def test_output_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    with pytest.raises(FileError, match="exists already"), written_aside(str(path), force=False) as part:  # noqa: PT012
+        part.write_text("mine")
+        path.write_text("of another process")
+    assert path.read_text() == "of another process"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_link_as_output_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    os.symlink("there/real.txt", tmp_path / "link.txt")
+    with written_aside(str(tmp_path / "link.txt"), force=False) as part:
+        part.write_text("x")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "there" / "real.txt").read_text() == "x"
+
+
+def test_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a.h5", "b.h5"):
+        write_faces(tmp_path / name)
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def test_faces_file_of_another_program(shared_dir: Path) -> None:
+    with open_faces(shared_dir / "golden" / "300wpublic_truth.h5") as truth:
+        assert isinstance(truth, FacesFile)
+        assert len(truth) == 689
+        assert truth.scheme == IBUG68
+        assert truth.subsets["common"].sum() == 554

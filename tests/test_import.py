@@ -1,0 +1,238 @@
+"""Formats and the import: index bases, crops, what is skipped, and that nothing mixes up rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from kdtools.errors import DataError, FileError, UsageError
+from kdtools.files import Provenance, create_faces, open_faces
+from kdtools.formats import find_format
+from kdtools.formats.csv_points import read_rows
+from kdtools.formats.pts import parse_pts
+from kdtools.geometry import CropRule, apply_affine
+from kdtools.images import crop_image, draw_landmarks, read_image, write_image
+from kdtools.importing import import_faces, parse_subsets, read_annotations
+from kdtools.schemes import IBUG68
+
+Skipped = list[tuple[str, str]]
+
+
+def write_blob_image(path: Path, points: np.ndarray, width: int = 120, height: int = 90, sigma: float = 2.0) -> None:
+    """Bright blobs centred exactly at points (L, 2), so that a crop's error shows as a shift of their centroid."""
+    y, x = np.mgrid[:height, :width]
+    image = sum(np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * sigma**2)) for px, py in points)
+    write_image(path, np.repeat((255 * np.clip(image, 0, 1)).astype(np.uint8)[..., None], 3, axis=2))
+
+
+def centroid(image: np.ndarray, near: np.ndarray, radius: int) -> np.ndarray:
+    """Centre of brightness around a point."""
+    x0, y0 = np.round(near).astype(int) - radius
+    part = image[max(y0, 0) : y0 + 2 * radius + 1, max(x0, 0) : x0 + 2 * radius + 1, 0].astype(float)
+    y, x = np.mgrid[max(y0, 0) : max(y0, 0) + part.shape[0], max(x0, 0) : max(x0, 0) + part.shape[1]]
+    return np.array([(x * part).sum(), (y * part).sum()]) / part.sum()
+
+
+def write_pts(path: Path, points: np.ndarray) -> None:
+    body = "\n".join(f"{x:.6f} {y:.6f}" for x, y in points)
+    path.write_text(f"version: 1\nn_points: {len(points)}\n{{\n{body}\n}}\n")
+
+
+def run_import(
+    sources: list[Path], output: Path, *, form: str = "auto", base: int | None = None, size: int = 64
+) -> tuple[int, Skipped]:
+    skipped: Skipped = []
+
+    def skip(what: str, why: str) -> None:
+        skipped.append((what, why))
+
+    annotations = read_annotations([str(s) for s in sources], form, base, skip, lambda *_: None)
+    with create_faces(str(output), False, Provenance("test")) as writer:
+        n = import_faces(
+            annotations,
+            writer,
+            crop=CropRule(0.3),
+            size=size,
+            jobs=2,
+            subsets=[("first", "*0*")],
+            skip=skip,
+            progress=lambda _: None,
+        )
+    return n, skipped
+
+
+@pytest.mark.parametrize("size", [48, 64, 24])
+def test_points_stay_on_what_they_mark(tmp_path: Path, size: int) -> None:
+    """A half-pixel shift anywhere between file, crop and source would show here."""
+    points = np.array([[40.25, 30.5], [80.75, 34.0], [60.0, 62.5]])
+    folder = tmp_path / "set"
+    folder.mkdir()
+    write_blob_image(folder / "a.png", points, sigma=4 if size < 48 else 2)
+    write_pts(folder / "a.pts", points + 1)  # 300W counts from 1
+    run_import([folder], tmp_path / "out.h5", size=size)
+    with open_faces(tmp_path / "out.h5") as faces:
+        image, in_crop = np.array(faces.images[0]), faces.landmarks[0]
+        for k, point in enumerate(in_crop):
+            assert np.abs(centroid(image, point, size // 8) - point).max() < 0.1, k
+        np.testing.assert_allclose(faces.landmarks_in_source()[0], points, atol=1e-4)
+
+
+def test_large_photograph_is_averaged_and_keeps_its_places() -> None:
+    """Shrinking nine-fold goes through the averaging path, whose blocks must not shift the image."""
+    points = np.array([[500.0, 400.0], [700.0, 430.0]])
+    y, x = np.mgrid[:900, :1100]
+    image = np.zeros((900, 1100, 3), np.uint8)
+    for px, py in points:
+        image[..., 0] = np.maximum(image[..., 0], 255 * np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * 25.0**2)))
+    crop, to_source = crop_image(image, np.array([303.7, 120.3, 903.7, 720.3]), 64)
+    for point in points:
+        in_crop = np.linalg.solve(to_source[:, :2], point - to_source[:, 2])
+        assert np.abs(centroid(crop, in_crop, 8) - in_crop).max() < 0.05
+    noise = np.random.default_rng(0).integers(0, 255, (900, 900, 3), np.uint8)
+    averaged, _ = crop_image(noise, np.array([0.0, 0, 900, 900]), 60)
+    assert averaged.std() < 0.15 * noise.std()  # bilinear sampling alone would keep about 0.6 of it
+
+
+def test_csv_with_and_without_header_and_with_missing_numbers(tmp_path: Path) -> None:
+    points = np.array([[40.0, 30.0], [80.0, 34.0], [60.0, 62.0]])
+    (tmp_path / "images").mkdir()
+    for name in ("a.png", "b.png"):
+        write_blob_image(tmp_path / "images" / name, points)
+    flat = ",".join(map(str, points.ravel()))
+    missing = ",".join(["40", "30", "", "", "60", "62"])
+    for header in ("image,x0,y0,x1,y1,x2,y2\n", ""):
+        (tmp_path / "list.csv").write_text(f"{header}a.png,{flat}\nb.png,{missing}\na.png,{flat}\n")
+        n, skipped = run_import([tmp_path / "list.csv"], tmp_path / f"{len(header)}.h5")
+        assert (n, skipped) == (3, [])
+        with open_faces(tmp_path / f"{len(header)}.h5") as faces:
+            assert faces.ids == ["a.png", "b.png", "a.png#2"]
+            np.testing.assert_allclose(faces.landmarks_in_source()[0], points, atol=1e-4)
+            assert np.isnan(faces.landmarks[1, 1]).all()
+            assert np.isfinite(faces.landmarks[1, [0, 2]]).all()
+
+
+def test_base_overrides_that_of_the_format(tmp_path: Path) -> None:
+    points = np.array([[40.0, 30.0], [80.0, 34.0]])
+    write_blob_image(tmp_path / "a.png", points)
+    write_pts(tmp_path / "a.pts", points)
+    run_import([tmp_path], tmp_path / "out.h5", base=0)
+    with open_faces(tmp_path / "out.h5") as faces:
+        np.testing.assert_allclose(faces.landmarks_in_source()[0], points, atol=1e-4)
+
+
+def test_bad_files_among_good_ones_are_named_and_left_out(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    expected = {}
+    for k in range(12):
+        points = rng.uniform(20, 70, (3, 2))
+        write_blob_image(folder / f"p{k:02d}.png", points)
+        write_pts(folder / f"p{k:02d}.pts", points + 1)
+        expected[f"p{k:02d}.png"] = points
+    (folder / "p01.png").write_bytes(b"not a picture")
+    (folder / "p03.pts").write_text("version: 1\n{\n1 2\nx y\n}\n")
+    write_pts(folder / "p05.pts", np.ones((4, 2)))
+    (folder / "p07.png").unlink()
+    write_pts(folder / "p09.pts", np.full((3, 2), 5.0))
+    n, skipped = run_import([folder], tmp_path / "out.h5")
+    assert n == 7
+    assert {Path(what).stem for what, _ in skipped} == {"p01", "p03", "p05", "p07", "p09"}
+    with open_faces(tmp_path / "out.h5") as faces:
+        assert faces.images.shape[0] == 7
+        assert faces.subsets["first"].tolist() == ["0" in identity for identity in faces.ids]
+        for identity, points, image, in_crop in zip(
+            faces.ids, faces.landmarks_in_source(), faces.images, faces.landmarks, strict=True
+        ):
+            np.testing.assert_allclose(points, expected[identity], atol=1e-4)
+            brightness = [image[tuple(np.round(p[::-1]).astype(int))].mean() for p in in_crop]
+            assert min(brightness) > 200, identity  # the right image under the right points
+
+
+def test_truncated_jpeg_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    write_image(path, np.random.default_rng(0).integers(0, 255, (80, 80, 3), np.uint8))
+    assert read_image(path).shape == (80, 80, 3)
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(FileError, match="cut off"):
+        read_image(path)
+
+
+def test_folder_of_images_is_padded_to_squares(tmp_path: Path) -> None:
+    write_image(tmp_path / "wide.png", np.full((40, 80, 3), 90, np.uint8))
+    run_import([tmp_path], tmp_path / "out.h5", form="images", size=32)
+    with open_faces(tmp_path / "out.h5") as faces:
+        assert "landmarks" not in faces
+        assert faces.h5["box"][0].tolist() == [0, -20, 80, 60]
+        corners = apply_affine(faces.to_source, np.array([[[-0.5, -0.5], [31.5, 31.5]]]))
+        np.testing.assert_allclose(corners[0], [[-0.5, -20.5], [79.5, 59.5]])
+
+
+def test_several_sources_keep_their_ids_apart(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name / "train").mkdir(parents=True)
+        write_blob_image(tmp_path / name / "train" / "a.png", np.array([[30.0, 30], [60, 60]]))
+        write_pts(tmp_path / name / "train" / "a.pts", np.array([[30.0, 30], [60, 60]]))
+    run_import([tmp_path / "one" / "train", tmp_path / "two" / "train"], tmp_path / "out.h5")
+    with open_faces(tmp_path / "out.h5") as faces:
+        assert faces.ids == ["one/train/a.png", "two/train/a.png"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "version: 1\n{\n1 2\n", "{\n1 2\n3\n}", "n_points: 3\n{\n1 2\n}", "{\n1 inf\n}", "{\n}", "1 2\n3 4"],
+)
+def test_damaged_pts_is_refused(text: str) -> None:
+    with pytest.raises(DataError):
+        parse_pts(text)
+
+
+def test_damaged_lines_of_csv_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("name,x0,y0\na,1,2\nb,1\nc,1,z\n\nd,1,inf\ne,5,6\n")
+    bad: Skipped = []
+    rows = [name for _, name, _ in read_rows(path, lambda where, why: bad.append((where, why)))]
+    assert rows == ["a", "e"]
+    assert [where for where, _ in bad] == [f"{path}:3", f"{path}:4", f"{path}:6"]
+
+
+def test_formats_are_found_by_a_look_at_the_input(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").touch()
+    write_image(tmp_path / "a.png", np.zeros((4, 4, 3), np.uint8))
+    assert find_format("auto", tmp_path).name == "csv"
+    assert find_format("auto", tmp_path / "a.png").name == "images"
+    (tmp_path / "a.pts").touch()
+    assert find_format("auto", tmp_path).name == "pts"
+    with pytest.raises(UsageError, match="no format 'coco'"):
+        find_format("coco", tmp_path)
+    with pytest.raises(FileError, match="no such"):
+        find_format("auto", tmp_path / "absent")
+
+
+def test_subset_words() -> None:
+    assert parse_subsets(["a=x/*", "a=y/*"]) == [("a", "x/*"), ("a", "y/*")]
+    with pytest.raises(UsageError, match="NAME=GLOB"):
+        parse_subsets(["nonsense"])
+
+
+def test_drawing_marks_the_points_and_leaves_out_missing_ones() -> None:
+    image = np.zeros((64, 64, 3), np.uint8)
+    points = np.full((68, 2), np.nan)
+    points[[36, 45]] = [[20, 30], [44, 30]]
+    drawn = draw_landmarks(image, points, IBUG68)
+    assert drawn[30, 20].max() > 100
+    assert drawn[30, 44].max() > 100
+    assert drawn[40:].max() == 0
+    assert image.max() == 0
+    assert cv2.countNonZero(draw_landmarks(image, np.full((68, 2), np.nan), IBUG68)[..., 0]) == 0
+
+
+def test_real_faces_are_imported_whole(shared_dir: Path, tmp_path: Path) -> None:
+    n, skipped = run_import([shared_dir / "data" / "youtube68" / "val"], tmp_path / "val.h5")
+    assert (n, skipped) == (385, [])
+    with open_faces(tmp_path / "val.h5") as faces:
+        points = faces.landmarks_in_source()
+        assert np.abs(points - np.round(points)).max() < 1e-3  # annotated in whole pixels, counted from 0

@@ -1,0 +1,130 @@
+"""Losses against the reference values and against arithmetic one can check by head."""
+
+from __future__ import annotations
+
+import doctest
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from kdtools import losses
+from kdtools.errors import UsageError
+from kdtools.losses import KD_VARIANTS, kd_loss, l1_loss, l2_loss, loss_terms, wing_loss
+
+NAMES = ("pred", "truth", "tough", "tolerant")
+
+
+def random_batch(seed: int, b: int = 3, n: int = 5) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    truth = torch.rand(b, n, 2, generator=generator, dtype=torch.float64) - 0.5
+    spread = {"pred": 0.05, "truth": 0.0, "tough": 0.01, "tolerant": 0.02}
+    return {
+        name: truth + spread[name] * torch.randn(truth.shape, generator=generator, dtype=torch.float64)
+        for name in NAMES
+    }
+
+
+def test_kd_loss_agrees_with_reference_values(shared_dir: Path) -> None:
+    reference = json.loads((shared_dir / "golden" / "kd_loss.json").read_text())
+    assert len(reference["cases"]) >= 8
+    for case in reference["cases"]:
+        tensors = {name: torch.tensor(case[name], dtype=torch.float64) for name in NAMES}
+        tensors["pred"].requires_grad_()
+        terms = kd_loss(**tensors, variant=case["variant"])
+        terms["total"].backward()
+        assert terms.keys() == case["terms"].keys()
+        for name, value in case["terms"].items():
+            assert terms[name].item() == pytest.approx(value, abs=1e-9)
+        torch.testing.assert_close(
+            tensors["pred"].grad, torch.tensor(case["grad_pred"], dtype=torch.float64), atol=1e-9, rtol=0
+        )
+
+
+def test_constants_are_those_of_the_reference(shared_dir: Path) -> None:
+    constants = json.loads((shared_dir / "golden" / "kd_loss.json").read_text())["constants"]
+    for name, given in constants.items():
+        ours = KD_VARIANTS[name]
+        assert [*ours.alpha_tough, *ours.alpha_tolerant] == [*given["tough"], *given["tolerant"]]
+        assert (ours.beta, ours.c, ours.ramp) == (given["beta"], given["c"], given["ramp"])
+        assert [ours.w_main, ours.w_tough, ours.w_tolerant] == given["w"]
+
+
+@pytest.mark.parametrize("variant", KD_VARIANTS)
+def test_gradient_is_that_of_the_value_with_constant_weights(variant: str) -> None:
+    """The weight ω takes no gradient, so the gradient of an assistive term is ∓ω·sign(e) / count."""
+    one = random_batch(1)
+    one["pred"].requires_grad_()
+    kd_loss(**one, variant=variant)["tough"].backward()
+    constants = KD_VARIANTS[variant]
+    error, t = (one["pred"] - one["truth"]).detach(), (one["tough"] - one["truth"]).abs()
+    size = error.abs()
+    inside = constants.alpha_tough[1] * size / (constants.beta * t) if constants.ramp else torch.zeros_like(size)
+    weight = torch.where(
+        size > t,
+        constants.alpha_tough[0],
+        torch.where(size >= constants.beta * t, constants.alpha_tough[1], inside),
+    )
+    slope = torch.where(size > t, weight, -weight) * error.sign() / error.numel()
+    torch.testing.assert_close(one["pred"].grad, slope)
+
+
+def test_teacher_without_error_pulls_like_l1() -> None:
+    one = random_batch(2)
+    terms = kd_loss(one["pred"], one["truth"], one["truth"], one["truth"], "figure")
+    l1 = l1_loss(one["pred"], one["truth"])
+    torch.testing.assert_close(terms["tough"], l1)
+    torch.testing.assert_close(terms["main"], l2_loss(one["pred"], one["truth"]))
+
+
+def test_side_of_the_teacher_does_not_matter() -> None:
+    one = random_batch(3)
+    mirrored = {name: 2 * one["truth"] - one[name] for name in ("tough", "tolerant")}
+    for variant in KD_VARIANTS:
+        torch.testing.assert_close(
+            kd_loss(**one, variant=variant)["total"], kd_loss(**{**one, **mirrored}, variant=variant)["total"]
+        )
+
+
+@pytest.mark.parametrize("loss", ["l1", "l2", "wing", "kd"])
+def test_points_that_are_not_annotated_count_for_nothing(loss: str) -> None:
+    full = random_batch(4)
+    cut = {name: value[:, :4] for name, value in full.items()}
+    holes = {name: value.clone() for name, value in full.items()}
+    holes["truth"][:, 4] = math.nan
+    holes["pred"].requires_grad_()
+    teachers = {name: holes[name] for name in ("tough", "tolerant")}
+    total = loss_terms(loss, holes["pred"], holes["truth"], teachers)["total"]
+    expected = loss_terms(loss, cut["pred"], cut["truth"], {k: cut[k] for k in teachers})["total"]
+    torch.testing.assert_close(total, expected)
+    total.backward()
+    assert torch.isfinite(holes["pred"].grad).all()
+    assert (holes["pred"].grad[:, 4] == 0).all()
+
+
+def test_missing_teacher_point_leaves_the_main_term() -> None:
+    one = random_batch(5)
+    one["tough"][:] = math.nan
+    terms = kd_loss(**one)
+    assert terms["tough"].item() == 0
+    assert torch.isfinite(terms["total"])
+
+
+def test_wing_loss_meets_where_its_parts_join() -> None:
+    width, zero = 10 / 256, torch.zeros(1, 1, 2, dtype=torch.float64)
+    near, far = (wing_loss(zero + width + step, zero).item() for step in (-1e-9, 1e-9))
+    assert near == pytest.approx(far, abs=1e-7)
+    # w·ln(1 + w/ε) = 10/256 · ln 6
+    assert near == pytest.approx(width * math.log(6), abs=1e-7)
+
+
+def test_unknown_variant_is_refused() -> None:
+    one = random_batch(6)
+    with pytest.raises(UsageError, match="variant 'best'"):
+        kd_loss(**one, variant="best")
+
+
+def test_examples_in_docstrings() -> None:
+    assert doctest.testmod(losses).failed == 0
