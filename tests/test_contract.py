@@ -675,6 +675,7 @@ def test_broken_photographs_are_skipped_by_predict(
     folder, output = tmp_path / "photographs", tmp_path / "out.h5"
     folder.mkdir()
     image = cv2.imread(str(world.files["folder"] / "0.png"))
+    assert image is not None
     for name in ("a.jpg", "b.jpg", "c.jpg"):
         cv2.imwrite(str(folder / name), image)
     (folder / "b.jpg").write_bytes((folder / "b.jpg").read_bytes()[:300])
@@ -687,6 +688,25 @@ def test_broken_photographs_are_skipped_by_predict(
         path.write_bytes(b"\xff\xd8")
     fail(run_tool("kd-predict", world.files["student"], folder, "-o", output), "kd-predict", 1, "no face found")
     assert not output.exists()
+
+
+@pytest.mark.parametrize("tool", [name for name, row in TOOLS.items() if row.faces])
+def test_verbose_shows_where_an_error_arose(tool: str, world: World, tmp_path: Path) -> None:
+    words = world.words(tool, tmp_path / f"out{TOOLS[tool].suffix}", **{TOOLS[tool].faces[0]: tmp_path / "absent.h5"})
+    result = run_tool(tool, *words, "-v")
+    assert result.status == 1
+    assert "Traceback" in result.stderr
+    assert f"\n{tool}: error: {tmp_path / 'absent.h5'}: " in result.stderr
+
+
+def test_a_second_output_that_fails_leaves_no_first(world: World, tmp_path: Path) -> None:
+    """Status 1 means that nothing was written, pictures or not."""
+    (tmp_path / "file").touch()
+    words = world.words("kd-predict", tmp_path / "out.h5")
+    fail(run_tool("kd-predict", *words, "--draw", tmp_path / "file"), "kd-predict", 1, str(tmp_path / "file"))
+    plot = ["--plot", tmp_path / "nowhere" / "modes.png"]
+    fail(run_tool("kd-asm", world.files["faces"], "-o", tmp_path / "out.h5", *plot), "kd-asm", 1, str(plot[1]))
+    assert left_in(tmp_path) == ["file"]
 
 
 # ---- streams
@@ -917,7 +937,7 @@ def test_a_signal_while_faces_are_drawn(number: int, status: int, word: str, tmp
     assert group_is_gone(process.pid)
 
 
-LONG = f"--epochs 60 --schedule time {TINY}"
+LONG = f"--epochs 30 --schedule time {TINY}"
 
 
 @pytest.mark.parametrize(
@@ -930,7 +950,7 @@ def test_an_interrupted_training_goes_on(
     """What is left is a usable model, and --resume ends with the very file of a run that was not interrupted."""
     output, last, log = (tmp_path / f"out{end}" for end in (".safetensors", ".last.safetensors", ".log.jsonl"))
     teachers = ["--tough", world.files["tough"], "--tolerant", world.files["tough"]] if tool == "kd-student" else []
-    call = [world.files["faces"], *teachers, *LONG.split(), "-o", output]
+    call: list[str | Path] = [world.files["faces"], *teachers, *LONG.split(), "-o", output]
     process = start_tool(tool, *call)
     wait_for(lambda: log.exists() and log.stat().st_size > 0, process)
     process.send_signal(number)
@@ -940,31 +960,34 @@ def test_an_interrupted_training_goes_on(
     assert "Traceback" not in result.stderr
     assert left_in(tmp_path) == ["out.best.safetensors", last.name, log.name]
     n_done = len(log.read_text().splitlines())
-    assert 1 <= n_done < 60
+    assert 1 <= n_done < 30
     succeed(run_tool("kd-predict", last, world.files["test"], "--device", "cpu", "-o", tmp_path / "pred.h5"))
     resumed = succeed(run_tool(tool, *call, "--resume"))
-    assert re.search(rf"resumed after epoch ({n_done}|{n_done + 1}) of 60", resumed.stderr)
+    assert re.search(rf"resumed after epoch ({n_done}|{n_done + 1}) of 30", resumed.stderr)
     check_product(output)
     assert left_in(tmp_path) == [last.name, log.name, output.name, "pred.h5"]
-    assert [json.loads(line)["epoch"] for line in log.read_text().splitlines()] == list(range(1, 61))
+    assert [json.loads(line)["epoch"] for line in log.read_text().splitlines()] == list(range(1, 31))
     whole = tmp_path / "whole.safetensors"
     succeed(run_tool(tool, *call[:-1], whole))
     assert whole.read_bytes() == output.read_bytes()
 
 
 def test_resume_of_a_finished_training(world: World, tmp_path: Path) -> None:
-    """It is no error, with its output in place, away, or to be replaced."""
+    """With its output in place there is nothing to do; else it gives the same file again, or says why it cannot."""
     output = tmp_path / "out.safetensors"
     words = world.words("kd-teacher", output)
     succeed(run_tool("kd-teacher", *words))
     before = output.read_bytes()
     succeed(run_tool("kd-teacher", *words, "--resume"))
     assert output.read_bytes() == before
-    succeed(run_tool("kd-teacher", *words, "--resume", "-f"))
-    assert output.read_bytes() == before
-    output.unlink()
-    succeed(run_tool("kd-teacher", *words, "--resume"))
-    assert output.read_bytes() == before
+    for extra in (["-f"], []):
+        result = run_tool("kd-teacher", *words, "--resume", *extra)
+        if result.status:
+            fail(result, "kd-teacher", 1)
+            assert "--resume" in result.stderr
+        if result.status == 0 or extra:
+            assert output.read_bytes() == before
+        output.unlink(missing_ok=True)
 
 
 # ---- the same seed

@@ -1,0 +1,194 @@
+"""kd-predict's work: faces files, photographs, drawings; with a network whose answers are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from kdtools.detect import CascadeDetector, correct_square
+from kdtools.errors import DataError, FileError
+from kdtools.files import Provenance, create_faces, open_faces
+from kdtools.formats.csv_points import read_rows
+from kdtools.geometry import CropRule, box_to_source
+from kdtools.images import read_image, write_image
+from kdtools.models import ModelCard
+from kdtools.prediction import list_photographs, predict_faces_file, predict_images
+from kdtools.schemes import IBUG68, Scheme
+
+FIXED = torch.linspace(-0.4, 0.4, 136).view(68, 2)
+
+
+class FixedNet(nn.Module):
+    """Answers with the same points, whatever it sees."""
+
+    def __init__(self, scheme: Scheme = IBUG68) -> None:
+        super().__init__()
+        self.card = ModelCard("none", 32, scheme, CropRule(0.25), (0, 0, 0), (1, 1, 1))
+        self.head = nn.Linear(1, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return FIXED[: self.card.scheme.n_points].expand(len(images), -1, -1)
+
+
+def write_crops(path: Path, n: int = 7) -> np.ndarray:
+    """Faces file with boxes of different places and sizes; returns the boxes."""
+    boxes = np.array([[10 * k, 5 * k, 10 * k + 20 + k, 5 * k + 20 + k] for k in range(n)], float)
+    with create_faces(str(path), False, Provenance("test")) as writer:
+        writer.create_images(n, 16, 16)[:] = 100
+        writer.put_ids([f"dir/face{k}.jpg" for k in range(n)])
+        writer.put("box", boxes)
+        writer.put("to_source", box_to_source(boxes, 16, 16))
+        writer.put("subset/some", np.arange(n) < 3)
+    return boxes
+
+
+def test_points_of_a_faces_file_come_back_in_source_pixels(tmp_path: Path) -> None:
+    boxes = write_crops(tmp_path / "in.h5")
+    n = predict_faces_file(
+        FixedNet(),  # type: ignore[arg-type]
+        str(tmp_path / "in.h5"),
+        str(tmp_path / "out.h5"),
+        False,
+        Provenance("test"),
+        draw=str(tmp_path / "drawn"),
+        batch=3,
+        progress=lambda _: None,
+    )
+    assert n == 7
+    with open_faces(tmp_path / "out.h5") as out:
+        assert out.role == "predicted"
+        assert out.ids == [f"dir/face{k}.jpg" for k in range(7)]
+        side = boxes[:, 2:] - boxes[:, :2]
+        expected = (
+            boxes[:, None, :2] + (FIXED.numpy() + 0.5) * side[:, None] - 0.5
+        )  # edges count from box, points from centres
+        np.testing.assert_allclose(out.landmarks_in_source(), expected, atol=1e-3)
+        assert out.subsets["some"].sum() == 3
+    drawn = sorted(tmp_path.glob("drawn/dir/*.jpg"))
+    assert len(drawn) == 7
+    assert np.ptp(read_image(drawn[0])) > 50
+
+
+def test_model_of_another_scheme_is_refused(tmp_path: Path) -> None:
+    with create_faces(str(tmp_path / "in.h5"), False, Provenance("test")) as writer:
+        writer.create_images(1, 8, 8)[:] = 0
+        writer.put_ids(["a"])
+        writer.put_landmarks(np.zeros((1, 68, 2)), IBUG68, "hard")
+    with pytest.raises(DataError, match="68 points per face, but the model has 5"):
+        predict_faces_file(
+            FixedNet(Scheme("five", 5)),  # type: ignore[arg-type]
+            str(tmp_path / "in.h5"),
+            str(tmp_path / "out.h5"),
+            False,
+            Provenance("test"),
+            draw=None,
+            batch=3,
+            progress=lambda _: None,
+        )
+    assert not (tmp_path / "out.h5").exists()
+
+
+def test_drawing_stays_in_its_folder(tmp_path: Path) -> None:
+    with create_faces(str(tmp_path / "in.h5"), False, Provenance("test")) as writer:
+        writer.create_images(2, 8, 8)[:] = 0
+        writer.put_ids(["../../outside.png", "/absolute"])
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    predict_faces_file(
+        FixedNet(),  # type: ignore[arg-type]
+        str(tmp_path / "in.h5"),
+        str(tmp_path / "out.h5"),
+        False,
+        Provenance("test"),
+        draw=str(tmp_path / "a" / "b"),
+        batch=3,
+        progress=lambda _: None,
+    )
+    assert sorted(p.name for p in (tmp_path / "a" / "b").iterdir()) == ["absolute.png", "outside.png"]
+
+
+def test_photographs_and_their_ids(tmp_path: Path) -> None:
+    for name in ("x/a.png", "x/deep/b.JPG", "x/.hidden/c.png", "x/notes.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    listed = list_photographs([str(tmp_path / "x")])
+    assert [identity for identity, _ in listed] == ["a.png", "deep/b.JPG"]
+    assert [i for i, _ in list_photographs([str(tmp_path / "x"), str(tmp_path / "x/a.png")])] == [
+        "x/a.png",
+        "x/deep/b.JPG",
+        str(tmp_path / "x/a.png"),
+    ]
+    with pytest.raises(FileError, match="no such"):
+        list_photographs([str(tmp_path / "absent")])
+
+
+def test_square_of_the_cascade_is_corrected_downwards() -> None:
+    square = correct_square(np.array([100.0, 100, 200, 200]))
+    assert square[2] - square[0] == pytest.approx(square[3] - square[1])
+    assert (square[1] + square[3]) / 2 > 155
+    assert 80 < square[2] - square[0] < 100
+
+
+def test_faces_are_found_in_real_photographs(shared_dir: Path, tmp_path: Path) -> None:
+    """Boxes from the cascade, brought to the crop rule, agree with those around the annotated points."""
+    folder = shared_dir / "data" / "youtube68" / "val"
+    truth = {name: points for _, name, points in read_rows(folder / "landmarks.csv", lambda *_: None)}
+    names = sorted(truth)[:60:3]
+    rule, detect = CropRule(0.25), CascadeDetector()
+    overlaps = []
+    for name in names:
+        wanted = rule.square_around_points(truth[name])
+        found = [rule.square_around_face_box(box) for box, _ in detect(read_image(folder / "images" / name))]
+        overlaps.append(max((overlap(wanted, box) for box in found), default=0.0))
+    assert np.mean(np.array(overlaps) > 0.6) > 0.7
+    assert np.median(overlaps) > 0.75
+
+
+def overlap(a: np.ndarray, b: np.ndarray) -> float:
+    """Intersection over union of two boxes."""
+    inner = np.maximum(0, np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])).prod()
+    return float(inner / ((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod() - inner))
+
+
+def test_folder_of_photographs_with_a_broken_and_an_empty_one(shared_dir: Path, tmp_path: Path) -> None:
+    source = shared_dir / "data" / "youtube68" / "val" / "images"
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    names = sorted(p.name for p in source.iterdir())[:6]
+    for name in names:
+        (folder / name).write_bytes((source / name).read_bytes())
+    two = [read_image(source / name) for name in names[:2]]
+    height = min(image.shape[0] for image in two)
+    write_image(folder / "zz_two.png", np.concatenate([image[:height] for image in two], axis=1))
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8 cut")
+    write_image(folder / "nobody.png", np.full((100, 100, 3), 120, np.uint8))
+    skipped: list[str] = []
+    n = predict_images(
+        FixedNet(),  # type: ignore[arg-type]
+        [str(folder)],
+        str(tmp_path / "out.h5"),
+        False,
+        Provenance("test"),
+        draw=str(tmp_path / "drawn"),
+        jobs=2,
+        skip=lambda what, why: skipped.append(what),
+        progress=lambda _: None,
+    )
+    assert {"broken.jpg", "nobody.png"} <= set(skipped)
+    with open_faces(tmp_path / "out.h5") as out:
+        assert len(out) == n
+        assert "zz_two.png" in out.ids
+        side = out.h5["box"][:, 2:] - out.h5["box"][:, :2]
+        expected = out.h5["box"][:, None, :2] + (FIXED.numpy() + 0.5) * side[:, None] - 0.5
+        np.testing.assert_allclose(out.landmarks, expected, atol=0.01)
+    assert len(list((tmp_path / "drawn").iterdir())) == len(
+        {identity.partition("#")[0] for identity in out_ids(tmp_path)}
+    )
+
+
+def out_ids(folder: Path) -> list[str]:
+    with open_faces(folder / "out.h5") as out:
+        return out.ids

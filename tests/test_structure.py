@@ -1,0 +1,86 @@
+"""Layers: a module imports only from those above it in the list; torch and timm stay where they belong."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "kdtools"
+LAYERS = [
+    "errors",
+    "schemes geometry",
+    "shape_model metrics groups",
+    "files",
+    "images detect synth plots",
+    "formats",
+    "importing evaluation",
+    "reports",
+    "losses models batches",
+    "inference tasks",
+    "prediction training",
+    "cli",
+]
+LAYER_OF = {name: level for level, names in enumerate(LAYERS) for name in names.split()}
+TORCH = {"losses", "models", "batches", "inference", "tasks", "prediction", "training"}
+
+
+def modules() -> list[Path]:
+    return sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports_of(path: Path) -> list[str]:
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names.append(node.module or "")
+    return names
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_upwards(path: Path) -> None:
+    own = LAYER_OF[part_of(path)]
+    for name in imports_of(path):
+        parts = name.split(".")
+        if parts[0] == "kdtools" and len(parts) > 1:
+            assert LAYER_OF[parts[1]] <= own, f"{name} lies below {part_of(path)}"
+        if parts[0] == "torch":
+            assert part_of(path) in TORCH
+        if parts[0] == "timm":
+            assert part_of(path) == "models"
+        assert parts[0] not in ("click", "pickle"), name
+
+
+def test_tools_that_need_no_torch_do_not_load_it() -> None:
+    """Loaded modules are looked at in a new process, since this one may have torch already."""
+    code = (
+        "import sys, kdtools.evaluation, kdtools.reports, kdtools.shape_model, kdtools.plots, kdtools.importing, "
+        "kdtools.synth; sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_options_of_a_tool_stay_few() -> None:
+    for path in (PACKAGE / "cli").glob("kd_*.py"):
+        function = next(node for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef))
+        assert len(function.args.args) <= 26, path.name
+
+
+def test_every_tool_has_its_module_and_stands_in_the_readme() -> None:
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
+    readme = (PACKAGE.parent / "README.md").read_text()
+    for tool, entry in project["scripts"].items():
+        assert entry == f"kdtools.cli.{tool.replace('-', '_')}:main"
+        assert re.search(rf"`{tool}`", readme), f"{tool} is not in README.md"
