@@ -75,7 +75,6 @@ def draw_landmarks(
     points: np.ndarray,
     scheme: Scheme,
     colour: tuple[int, int, int] = (60, 255, 60),
-    line_width: int | None = None,
 ) -> np.ndarray:
     """Copy of an image (H, W, 3) with points (L, 2) and the scheme's outlines over it; NaN points are left out.
 
@@ -86,7 +85,7 @@ def draw_landmarks(
     if not known.any():
         return image
     spread = float(np.ptp(points[known], axis=0).max())
-    width = line_width or max(1, round(spread / 160))
+    width = max(1, round(spread / 160))
     at = np.round(np.where(known[:, None], points, 0) * 16).astype(np.int64).clip(-(2**20), 2**20).astype(np.int32)
     line_colour = tuple(int(0.65 * c) for c in colour)
     for outline in scheme.outlines:
@@ -95,7 +94,7 @@ def draw_landmarks(
                 start, end = tuple(map(int, at[a])), tuple(map(int, at[b]))
                 cv2.line(image, start, end, line_colour, width, cv2.LINE_AA, shift=4)
     for x, y in at[known]:
-        radius = round(16 * max(1.0, spread / 110))
+        radius = round(16 * max(0.6, spread / 130))
         cv2.circle(image, (int(x), int(y)), radius, colour, cv2.FILLED, cv2.LINE_AA, shift=4)
     return image
 
