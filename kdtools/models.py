@@ -159,6 +159,8 @@ def create_network(card: ModelCard, init: str) -> tuple[LandmarkNet, str, bool]:
         return LandmarkNet(card, pretrained=True), f"ImageNet weights of {card.arch}", False
     network = LandmarkNet(card)
     with _open_safetensors(init) as stored:
+        if "kdtools" in (stored.metadata() or {}):
+            _card_of(stored, init)  # refuses one that is newer than this package
         given = {name: stored.get_tensor(name) for name in stored.keys() if not name.startswith(TRAINING_PREFIX)}  # noqa: SIM118
     if not any(name.startswith("backbone.") for name in given):
         given = {f"backbone.{name}": tensor for name, tensor in given.items()}

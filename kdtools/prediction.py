@@ -44,8 +44,8 @@ def predict_faces_file(
             writer.put_ids(faces.ids)
             writer.put_landmarks(faces.points_to_source(points), scheme, "predicted")
             writer.copy_companions(faces)
-        if draw is not None:
-            _draw_faces(faces, points, network, Path(draw))
+            if draw is not None:
+                _draw_faces(faces, points, network, Path(draw))
         return len(points)
 
 
@@ -66,6 +66,8 @@ def predict_images(
     Raises FileError for an input that is absent, DataError where no face was found at all.
     """
     photographs = list_photographs(inputs)
+    if draw is not None:
+        Path(draw).mkdir(parents=True, exist_ok=True)
     found: list[FoundFace] = []
     groups = predict_photographs(
         network,

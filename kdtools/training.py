@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from kdtools.batches import AUGMENTATIONS, FaceSet, augment, count_batches, shuffled_batches
-from kdtools.errors import DataError, TrainingError, UsageError
+from kdtools.errors import DataError, FileError, TrainingError, UsageError
 from kdtools.files import Provenance
 from kdtools.inference import predict_units
 from kdtools.losses import loss_terms
@@ -131,6 +131,8 @@ def train(
     history: list[dict[str, Any]] = []
     if resume and files.last.exists():
         history = _restore(files.last, network, optimiser, settings, task)
+        if history and not files.best.exists():
+            raise FileError(f"{files.best}: is gone, so the run cannot go on", "start again without --resume")
         say(f"resumed after epoch {len(history)} of {settings.epochs}")
     best_nme = min((line["val_nme_percent"] for line in history), default=math.inf)
     _write_log(files.log, history)

@@ -270,7 +270,6 @@ class World:
         files = {**self.files, "second": self.second_output(output), **changes, "output": output}
         return [word.format(**files) for word in TOOLS[tool].words.split()]
 
-
     def second_output(self, output: str | Path) -> Path:
         """The {second} that goes with an {output}: a name beside it, or in a folder of its own for `-`."""
         if output == "-":

@@ -36,9 +36,7 @@ def test_figures_of_another_program(shared_dir: Path) -> None:
     expected = json.loads((golden / "300wpublic_expected.json").read_text())["expected"]
     with h5py.File(golden / "300wpublic_truth.h5") as file:
         ids, gt = file["id"][()], file["landmarks"][()]
-        subsets = {name: mask[()] for name, mask in file["subset"].items()} | {
-            "full": np.ones(len(ids), bool)
-        }
+        subsets = {name: mask[()] for name, mask in file["subset"].items()} | {"full": np.ones(len(ids), bool)}
     with h5py.File(golden / "300wpublic_pred.h5") as file:
         row = {name: i for i, name in enumerate(file["id"][()])}
         pred = file["landmarks"][()][[row[name] for name in ids]]
@@ -92,9 +90,7 @@ def test_quantiles_with_infinite_faces_are_never_nan() -> None:
     rng = np.random.default_rng(1)
     finite = rng.exponential(0.04, 137)
     for share in (50, 90, 95):
-        assert summarise(finite, [])[f"p{share}"] == pytest.approx(
-            100 * np.quantile(finite, share / 100), rel=1e-12
-        )
+        assert summarise(finite, [])[f"p{share}"] == pytest.approx(100 * np.quantile(finite, share / 100), rel=1e-12)
 
 
 def test_faces_that_cannot_be_measured() -> None:

@@ -109,9 +109,7 @@ def test_unaligned_model_is_plain_principal_components() -> None:
     model = fit_shape_model(shapes, variance=1, align="none")
     flat = shapes.reshape(60, -1)
     np.testing.assert_allclose(model.mean, shapes.mean(axis=0))
-    np.testing.assert_allclose(
-        model.variance, np.linalg.svd(flat - flat.mean(axis=0))[1] ** 2 / 59, rtol=1e-8
-    )
+    np.testing.assert_allclose(model.variance, np.linalg.svd(flat - flat.mean(axis=0))[1] ** 2 / 59, rtol=1e-8)
 
 
 @pytest.mark.parametrize("with_holes", [False, True])
@@ -168,9 +166,7 @@ def test_outlier_ends_on_the_limit_and_others_inside_stay() -> None:
     assert soft[0, 0] == pytest.approx(limit[0])
     assert soft[1, 1] == pytest.approx(-limit[1])
     before = coefficients(model, inside)
-    np.testing.assert_allclose(
-        coefficients(model, soften(model, inside)), before.clip(-limit, limit), atol=1e-12
-    )
+    np.testing.assert_allclose(coefficients(model, soften(model, inside)), before.clip(-limit, limit), atol=1e-12)
     np.testing.assert_allclose(
         coefficients(model, soften(model, inside, clip=0.5)), before.clip(-limit / 6, limit / 6), atol=1e-12
     )
@@ -275,9 +271,7 @@ def test_a_face_annotated_in_another_order_does_not_rule_the_modes() -> None:
 def test_float32_input_gives_float64() -> None:
     shapes = faces(30).astype(np.float32)
     model = fit_shape_model(shapes)
-    assert {a.dtype for a in (model.mean, model.modes, model.variance, soften(model, shapes))} == {
-        np.dtype(float)
-    }
+    assert {a.dtype for a in (model.mean, model.modes, model.variance, soften(model, shapes))} == {np.dtype(float)}
 
 
 def test_errors_say_what_is_wrong() -> None:

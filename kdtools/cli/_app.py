@@ -33,6 +33,14 @@ class Terminated(BaseException):
     """SIGTERM arrived. Not an Exception, so that nothing mistakes it for an error."""
 
 
+class Interrupted(BaseException):
+    """Ctrl-C."""
+
+
+class ReaderLeft(BaseException):
+    """Nobody reads standard output any more."""
+
+
 class Session:
     """The running tool: its name, its command line and how much it says."""
 
@@ -86,6 +94,25 @@ class _Command(TyperCommand):
         required = [p for p in self.params if p.required and p.param_type_name == "option"]
         return pieces + [f"{option.opts[0]} {option.metavar}" for option in required]
 
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        with _past_typer():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _past_typer():
+            return super().invoke(ctx)
+
+
+@contextlib.contextmanager
+def _past_typer() -> Iterator[None]:
+    """Typer ends silently, with statuses of its own, on Ctrl-C and on a broken pipe; ours are said and documented."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted from None
+    except BrokenPipeError:
+        raise ReaderLeft from None
+
 
 def run(tool: str, command: Callable[..., Any]) -> NoReturn:
     """Entry point of a tool: runs `command` as a typer command and exits with the documented status."""
@@ -93,11 +120,16 @@ def run(tool: str, command: Callable[..., Any]) -> NoReturn:
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(cls=_Command, context_settings={"help_option_names": ["-h", "--help"]})(command)
     status = _status_of(app)
-    with contextlib.suppress(BrokenPipeError):
+    try:
         sys.stdout.flush()
-        sys.exit(status)
-    _drop_stdout()
-    sys.exit(_BROKEN_PIPE)
+    except BrokenPipeError:
+        _drop_stdout()
+        status = _BROKEN_PIPE
+    except OSError as error:
+        _drop_stdout()
+        if status in (DONE, SKIPPED, NEGATIVE):
+            status = _fail(error, f"standard output: {error.strerror}", "", FAILED)
+    sys.exit(status)
 
 
 _BROKEN_PIPE = 128 + signal.SIGPIPE  # what the shell reports of cat when its reader leaves
@@ -114,13 +146,13 @@ def _status_of(app: typer.Typer) -> int:
         return _fail(error, error.message, error.hint, error.exit_status)
     except _TYPER_ERROR as error:
         return _fail(error, error.format_message().rstrip("."), f"see {session.tool} --help", USAGE)
-    except (KeyboardInterrupt, typer.Abort):
+    except (KeyboardInterrupt, Interrupted, typer.Abort):
         print(f"{session.tool}: interrupted", file=sys.stderr)
         return INTERRUPTED
     except Terminated:
         print(f"{session.tool}: terminated", file=sys.stderr)
         return TERMINATED
-    except BrokenPipeError:
+    except (BrokenPipeError, ReaderLeft):
         _drop_stdout()
         return _BROKEN_PIPE
     except MemoryError as error:

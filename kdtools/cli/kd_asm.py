@@ -62,8 +62,8 @@ def kd_asm(
             writer.put_landmarks(soft, faces.scheme, "soft")
             writer.put_shape_model(model)
             writer.copy_companions(faces)
-        if plot:
-            draw_modes(model, faces.scheme, plot, force)
+            if plot:
+                draw_modes(model, faces.scheme, plot, force)
     session.say(f"{len(soft)} faces, {len(model.modes)} modes")
 
 

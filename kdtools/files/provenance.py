@@ -14,7 +14,7 @@ from kdtools import __version__
 
 # Words of a command line that say how it ran, not what came out; the second kind has a value behind it.
 _FLAGS_LEFT_OUT = {"-f", "--force", "-q", "--quiet", "-v", "--verbose", "--resume"}
-_OPTIONS_LEFT_OUT = {"-o", "--output", "-j", "--jobs"}
+_OPTIONS_LEFT_OUT = {"-o", "--output", "-j", "--jobs", "--rest"}
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def _what_matters(argv: Sequence[str]) -> list[str]:
     for word in words:
         if word in _OPTIONS_LEFT_OUT:
             next(words, None)
-        elif word not in _FLAGS_LEFT_OUT and not word.startswith(("--output=", "--jobs=")):
+        elif word not in _FLAGS_LEFT_OUT and not word.startswith(("--output=", "--jobs=", "--rest=")):
             kept.append(word)
     return kept
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -285,6 +286,7 @@ class FacesWriter:
             data = self.h5.create_dataset(name, data=list(values), dtype=h5py.string_dtype())
         else:
             data = self.h5.create_dataset(name, data=np.ascontiguousarray(values, dtype=spec.dtype))
+        self.h5.flush()  # a full disk is found here, not when `data` goes, where h5py can only print a traceback
         data.attrs["dims"] = schema.dims_of(name)
         data.attrs["unit"] = spec.unit
         for key, value in attributes.items():
@@ -355,10 +357,32 @@ class FacesWriter:
 
 
 @contextlib.contextmanager
+def _new_hdf5(path: Path) -> Iterator[h5py.File]:
+    """A new HDF5 file, closed at the end, also where the device is full.
+
+    HDF5 cannot close a file whose last bytes it cannot write: h5py then prints tracebacks and crashes as Python ends.
+    So after an error, when the file will be deleted anyhow, its descriptor is led to /dev/zero, which takes it all.
+    """
+    h5 = h5py.File(path, "w", libver=_LIBRARY_VERSIONS)
+    try:
+        yield h5
+        h5.flush()
+    except BaseException:
+        with contextlib.suppress(OSError, RuntimeError):
+            spare = os.open("/dev/zero", os.O_RDWR)
+            os.dup2(spare, h5.id.get_vfd_handle())
+            os.close(spare)
+        with contextlib.suppress(OSError, RuntimeError):
+            h5.close()
+        raise
+    h5.close()
+
+
+@contextlib.contextmanager
 def create_faces(output: str, force: bool, provenance: Provenance) -> Iterator[FacesWriter]:
     """Write a faces file aside and put it in place when the block ends well (see `written_aside`)."""
     with written_aside(output, force) as path:
-        with h5py.File(path, "w", libver=_LIBRARY_VERSIONS) as h5:
+        with _new_hdf5(path) as h5:
             h5.attrs["kd_kind"] = schema.KIND
             h5.attrs["kd_format"] = schema.FORMAT
             h5.attrs.update(provenance.attributes())
@@ -375,7 +399,7 @@ def _cut_images(path: Path, n_faces: int) -> None:
     full = path.with_name(path.name + ".full")
     path.rename(full)
     try:
-        with h5py.File(full) as old, h5py.File(path, "w", libver=_LIBRARY_VERSIONS) as new:
+        with h5py.File(full) as old, _new_hdf5(path) as new:
             new.attrs.update(old.attrs)
             images = FacesWriter(new).create_images(n_faces, *old["image"].shape[1:3])
             for first in range(0, n_faces, _COPY_ROWS):
