@@ -11,10 +11,21 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from kdtools.batches import AUGMENTATIONS, Augmentation, FaceSet, augment, resize_images, shuffled_batches
+from kdtools.batches import (
+    AUGMENTATIONS,
+    Augmentation,
+    FaceSet,
+    augment,
+    random_warps,
+    resize_images,
+    shuffled_batches,
+    warp_images,
+)
 from kdtools.errors import FileError, TrainingError, UsageError
 from kdtools.files import Provenance, create_faces, open_faces
 from kdtools.geometry import CropRule, pixels_to_unit, unit_to_pixels
+from kdtools.images import write_image
+from kdtools.importing import import_faces, read_annotations
 from kdtools.inference import predict_units
 from kdtools.models import LandmarkNet, ModelCard, create_network, load_model, read_card, save_model
 from kdtools.schemes import IBUG68, Scheme
@@ -136,6 +147,43 @@ def test_perfect_model_finds_augmented_points_within_a_hundredth_of_a_pixel(augm
         assert (moved["truth"] - units["truth"]).abs().max().item() * size > 5
         linear = (moved["teacher"] - moved["truth"])[:, 0]  # a constant offset turns and scales with its face
         assert linear.norm(dim=1).std() > 0 or augmentation == "none"
+
+
+def test_perfect_model_from_photograph_to_source_pixels(tmp_path: Path) -> None:
+    """Import, augment (flips included), predict, and back to the photograph: all steps lose under 0.01 px of it."""
+    rng = np.random.default_rng(4)
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    source: dict[str, np.ndarray] = {}
+    for k in range(8):
+        points = rng.uniform(-45, 45, (3, 2)) + rng.uniform(190, 210, 2)
+        points[0] -= 20  # never all in one place
+        write_image(folder / f"p{k}.png", blobs(points, 400, 6.0))
+        body = "\n".join(f"{x + 1:.9f} {y + 1:.9f}" for x, y in points)  # 300W counts from 1
+        (folder / f"p{k}.pts").write_text(f"version: 1\nn_points: 3\n{{\n{body}\n}}\n")
+        source[f"p{k}.png"] = points
+    annotations = read_annotations([str(folder)], "pts", None, pytest.fail, lambda *_: None)
+    with create_faces(str(tmp_path / "faces.h5"), False, Provenance("test")) as writer:
+        import_faces(
+            annotations,
+            writer,
+            crop=CropRule(1.0),  # blobs must lie whole inside the crop: the model weighs all it sees
+            size=256,
+            jobs=1,
+            subsets=[],
+            skip=pytest.fail,
+            progress=lambda _: None,
+        )
+    with open_faces(tmp_path / "faces.h5") as faces:
+        images = torch.from_numpy(np.array(faces.images))
+        change = Augmentation(rotation=30, scale=(0.8, 1.1), shift=0.02, flip=True)
+        warps, flip = random_warps(8, change, torch.Generator().manual_seed(1))
+        assert 0 < flip.sum() < 8
+        found = PerfectNet()(warp_images(images, warps, 256))
+        back = found @ warps[:, :, :2].double().transpose(1, 2) + warps[:, None, :, 2]
+        in_source = faces.points_to_source(unit_to_pixels(back.numpy(), 256, 256))
+        for identity, points in zip(faces.ids, in_source, strict=True):
+            np.testing.assert_allclose(points, source[identity], atol=0.01)
 
 
 def test_mirrored_faces_exchange_left_and_right() -> None:
