@@ -52,9 +52,7 @@ def print_table(rows: Sequence[Row]) -> None:
         table.add_column(label, overflow="fold")
     keys = _keys(rows)
     for key in keys:
-        table.add_column(
-            _HEADINGS.get(key, key.removesuffix("_percent").upper().replace("@", "@\u200b")), justify="right"
-        )
+        table.add_column(_HEADINGS.get(key, key.removesuffix("_percent").upper()), justify="right")
     for row in rows:
         decimals = {"n": 0, "unmeasured": 0, "nme_of_mean_shape_percent": 0}
         cells = [_number(row.figures.get(key), decimals.get(key, 2)) for key in keys]

@@ -100,6 +100,7 @@ TOOLS = {
         points=("tough", "tolerant_model", "test"),
         two_streams="- --tough - --tolerant -",
     ),
+    "kd-export": Row("{student} --faces {faces} -o {output}", ".onnx", faces=("faces",), models=("student",)),
     "kd-predict": Row(
         "{student} {test} --device cpu -o {output}",
         ".h5",

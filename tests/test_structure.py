@@ -23,11 +23,11 @@ LAYERS = [
     "reports",
     "losses models batches",
     "inference tasks",
-    "prediction training",
+    "prediction training export",
     "cli",
 ]
 LAYER_OF = {name: level for level, names in enumerate(LAYERS) for name in names.split()}
-TORCH = {"losses", "models", "batches", "inference", "tasks", "prediction", "training"}
+TORCH = {"losses", "models", "batches", "inference", "tasks", "prediction", "training", "export"}
 
 
 def modules() -> list[Path]:

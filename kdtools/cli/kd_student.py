@@ -6,33 +6,13 @@ from typing import Annotated
 
 import typer
 
+from kdtools.cli import _options as opt
 from kdtools.cli._app import require, run
-from kdtools.cli._options import (
-    Arch,
-    Augment,
-    Batch,
-    Device,
-    Epochs,
-    Force,
-    Init,
-    InputSize,
-    LearningRate,
-    Output,
-    Quiet,
-    Resume,
-    Schedule,
-    Seed,
-    TrainFaces,
-    Val,
-    ValShare,
-    Verbose,
-    Version,
-)
 
 
 def kd_student(
-    faces_path: TrainFaces,
-    output: Output,
+    faces_path: opt.TrainFaces,
+    output: opt.Output,
     tough: Annotated[
         str | None, typer.Option(metavar="FILE", help="Tough teacher: its predictions for FACES, or its model.")
     ] = None,
@@ -43,23 +23,23 @@ def kd_student(
     variant: Annotated[
         str, typer.Option(metavar="NAME", help="Constants of KD-Loss: reference (published code) or figure (paper).")
     ] = "reference",
-    arch: Arch = "mobilenetv2_100",
-    input_size: InputSize = 224,
-    epochs: Epochs = 150,
-    batch: Batch = 32,
-    lr: LearningRate = 1e-3,
-    schedule: Schedule = "cosine",
-    augment: Augment = "mild",
-    init: Init = "none",
-    val: Val = None,
-    val_share: ValShare = 0.1,
-    seed: Seed = 0,
-    device: Device = "auto",
-    resume: Resume = False,
-    force: Force = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    version: Version = False,
+    arch: opt.Arch = "mobilenetv2_100",
+    input_size: opt.InputSize = 224,
+    epochs: opt.Epochs = 150,
+    batch: opt.Batch = 32,
+    lr: opt.LearningRate = 1e-3,
+    schedule: opt.Schedule = "cosine",
+    augment: opt.Augment = "mild",
+    init: opt.Init = "none",
+    val: opt.Val = None,
+    val_share: opt.ValShare = 0.1,
+    seed: opt.Seed = 0,
+    device: opt.Device = "auto",
+    resume: opt.Resume = False,
+    force: opt.Force = False,
+    quiet: opt.Quiet = False,
+    verbose: opt.Verbose = False,
+    version: opt.Version = False,
 ) -> None:
     """Train a student on the hard landmarks of FACES with the help of two teachers (KD-Loss, arXiv 2111.07047).
 
