@@ -8,9 +8,14 @@
 # Sizes can be changed: FACES=2000 TEACHER_EPOCHS=8 STUDENT_EPOCHS=16
 set -euo pipefail
 work=${1:-demo} faces=${FACES:-2000} teacher_epochs=${TEACHER_EPOCHS:-8} student_epochs=${STUDENT_EPOCHS:-16}
+if [ -e "$work" ] && [ ! -e "$work/.kdtools-demo" ]; then
+    echo "pipeline.sh: $work is there and not from a run of this script; name another folder" >&2
+    exit 1
+fi
 rm -rf "$work"
 mkdir -p "$work"
 cd "$work"
+touch .kdtools-demo
 run() { echo "\$ $*" >&2 && "$@"; }
 
 # 1. Faces to train on and to test with: drawn here, from annotated photographs with kd-import.

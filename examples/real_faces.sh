@@ -35,4 +35,4 @@ run l1.safetensors kd-student train.h5 --loss l1 "${student[@]}" --resume -o l1.
 for name in kd l1 tough tolerant; do
     run $name.test.h5 kd-predict $name.safetensors test.h5 -o $name.test.h5 --draw "pictures/$name"
 done
-kd-eval {kd,l1,tough,tolerant}.test.h5 --truth test.h5 --mean-shape train.h5 --norm inter-ocular
+kd-eval {kd,l1,tough,tolerant}.test.h5 --truth test.h5 --mean-shape train.h5

@@ -65,15 +65,18 @@ class FaceSet:
 
 
 def shuffled_batches(n_faces: int, batch: int, generator: torch.Generator) -> Iterator[np.ndarray]:
-    """Each face at most once, in random order; a last batch that is not full is left out (batch norm needs company)."""
+    """Each face at most once, in random order.
+
+    A last batch of less than half the size is left out: the statistics of batch norm would be taken from few faces.
+    """
     order = torch.randperm(n_faces, generator=generator).numpy()
-    batch = min(batch, n_faces)
-    for first in range(0, n_faces - batch + 1, batch):
-        yield order[first : first + batch]
+    for step in range(count_batches(n_faces, batch)):
+        yield order[step * batch : (step + 1) * batch]
 
 
 def count_batches(n_faces: int, batch: int) -> int:
-    return n_faces // min(batch, n_faces)
+    """Steps of one epoch; at least one."""
+    return max(1, n_faces // batch + (2 * (n_faces % batch) >= batch))
 
 
 def random_warps(n: int, augmentation: Augmentation, generator: torch.Generator) -> tuple[Tensor, Tensor]:

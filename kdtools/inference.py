@@ -15,6 +15,7 @@ from kdtools.errors import KdError
 from kdtools.geometry import apply_affine, unit_to_pixels
 from kdtools.images import crop_image, read_image
 from kdtools.models import LandmarkNet
+from kdtools.schemes import SCHEMES
 
 
 def predict_units(
@@ -62,9 +63,10 @@ class FoundFace:
 
 @dataclass(frozen=True)
 class _Photograph:
-    identity: str
-    path: Path
-    crops: list[tuple[np.ndarray, np.ndarray, np.ndarray, float]]  # image, map to source, box, score
+    image: np.ndarray
+    crops: list[tuple[np.ndarray, np.ndarray]]  # pixels and map to the photograph
+    boxes: list[np.ndarray]
+    scores: list[float]
 
 
 def predict_photographs(
@@ -73,6 +75,7 @@ def predict_photographs(
     detect: Callable[[np.ndarray], list[tuple[np.ndarray, float]]],
     run_many: Callable[[Callable[[tuple[str, Path]], Any], Iterable[tuple[str, Path]]], Iterator[Any]],
     *,
+    batch: int,
     device: torch.device,
     skip: Callable[[str, str], None],
     progress: Callable[[int], None],
@@ -82,20 +85,27 @@ def predict_photographs(
     `photographs` are (id, path). `detect` gives square boxes around the points of each face and their scores; the crop
     follows the model's own rule. A face's id is that of its photograph, with `#2`, `#3`, ... from the second one on.
     `run_many` reads and detects several photographs at a time, in order.
+
+    Detectors frame the whole face. A model of other points, such as eyes and mouth alone, was trained on crops around
+    those, so for a scheme that is not known to span the face the crop is taken again around the points first found.
     """
+    size, rule = network.card.input_size, network.card.crop
+    spans_face = network.card.scheme.name in SCHEMES
 
     def prepare(photograph: tuple[str, Path]) -> _Photograph | KdError:
-        identity, path = photograph
+        path = photograph[1]
         try:
             image = read_image(path)
         except KdError as error:
             return error
-        crops = []
-        for face_box, score in detect(image):
-            box = network.card.crop.square_around_face_box(face_box)
-            crop, to_source = crop_image(image, box, network.card.input_size)
-            crops.append((crop, to_source, box, score))
-        return _Photograph(identity, path, crops)
+        found = detect(image)
+        boxes = [rule.square_around_face_box(face_box) for face_box, _ in found]
+        crops = [crop_image(image, box, size) for box in boxes]
+        return _Photograph(image, crops, boxes, [score for _, score in found])
+
+    def predict(crops: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+        points = predict_crops(network, np.stack([pixels for pixels, _ in crops]), device=device, batch=batch)
+        return apply_affine(np.stack([to_source for _, to_source in crops]), points)
 
     listed = list(photographs)
     for k, (prepared, (identity, path)) in enumerate(zip(run_many(prepare, listed), listed, strict=True)):
@@ -106,11 +116,11 @@ def predict_photographs(
         if not prepared.crops:
             skip(identity, "no face found")
             continue
-        pixels = np.stack([crop for crop, *_ in prepared.crops])
-        points = predict_crops(network, pixels, device=device, batch=len(pixels))
+        points, boxes = predict(prepared.crops), prepared.boxes
+        if not spans_face:
+            boxes = [rule.square_around_points(face) for face in points]
+            points = predict([crop_image(prepared.image, box, size) for box in boxes])
         yield [
-            FoundFace(
-                identity if n == 0 else f"{identity}#{n + 1}", path, apply_affine(to_source, points[n]), box, score
-            )
-            for n, (_, to_source, box, score) in enumerate(prepared.crops)
+            FoundFace(identity if n == 0 else f"{identity}#{n + 1}", path, points[n], boxes[n], prepared.scores[n])
+            for n in range(len(points))
         ]

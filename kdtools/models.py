@@ -166,10 +166,14 @@ def create_network(card: ModelCard, init: str) -> tuple[LandmarkNet, str, bool]:
         given = {f"backbone.{name}": tensor for name, tensor in given.items()}
     own = network.state_dict()
     fits = {name: tensor for name, tensor in given.items() if name in own and tensor.shape == own[name].shape}
-    if not fits:
-        raise FileError(f"{init}: none of its {len(given)} weights fits {card.arch}", "is it of another network?")
+    # Counters of batches are numbers without a shape; they fit every network and say nothing.
+    n_weights = sum(tensor.ndim > 0 for tensor in own.values())
+    n_fit = sum(tensor.ndim > 0 for tensor in fits.values())
+    if 2 * n_fit < n_weights:
+        hint = "is it of another network?"
+        raise FileError(f"{init}: only {n_fit} of the {n_weights} weights of {card.arch} are in it", hint)
     network.load_state_dict(fits, strict=False)
-    return network, f"{len(fits)} of {len(own)} weights from {init}", {"head.weight", "head.bias"} <= fits.keys()
+    return network, f"{n_fit} of {n_weights} weights from {init}", {"head.weight", "head.bias"} <= fits.keys()
 
 
 def save_model(
@@ -191,6 +195,8 @@ def save_model(
     try:
         # One entry, because safetensors writes several in no fixed order, and the same run should give the same bytes.
         save_file(tensors, part, metadata={"kdtools": json.dumps(fields, sort_keys=True)})
+        with part.open("rb+") as stream:
+            os.fsync(stream.fileno())  # a rename may outlive the bytes when the machine is lost
         part.chmod(0o666 & ~_umask())  # safetensors lets the owner alone read it
         os.replace(part, path)
     except SafetensorError as error:

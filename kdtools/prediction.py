@@ -27,6 +27,7 @@ def predict_faces_file(
     *,
     draw: str | None,
     batch: int,
+    warn: Callable[[str], None],
     progress: Callable[[int], None],
 ) -> int:
     """Predict all faces of a faces file; returns how many. The points are written in pixels of the source images.
@@ -38,14 +39,20 @@ def predict_faces_file(
         scheme = network.card.scheme
         if "landmarks" in faces:
             faces.require_points(scheme.n_points, "the model")
+        if faces.crop is not None and faces.crop != network.card.crop:
+            warn(
+                f"{faces.name} is cropped with a margin of {faces.crop.margin:g}, but the model was trained with "
+                f"{network.card.crop.margin:g}"
+            )
+        drawings = _plan_drawings(faces.ids, _sources_of(faces), draw, force)
         images, device = faces.images, network.head.weight.device
         points = predict_crops(network, images, device=device, batch=batch, progress=progress)
         with create_faces(output, force, provenance) as writer:
             writer.put_ids(faces.ids)
             writer.put_landmarks(faces.points_to_source(points), scheme, "predicted")
             writer.copy_companions(faces)
-            if draw is not None:
-                _draw_faces(faces, points, network, Path(draw))
+            for k, path in enumerate(drawings):
+                _write_drawing(draw_landmarks(images[k], points[k], scheme), path)
         return len(points)
 
 
@@ -57,6 +64,7 @@ def predict_images(
     provenance: Provenance,
     *,
     draw: str | None,
+    batch: int,
     jobs: int,
     skip: Callable[[str, str], None],
     progress: Callable[[int], None],
@@ -66,14 +74,20 @@ def predict_images(
     Raises FileError for an input that is absent, DataError where no face was found at all.
     """
     photographs = list_photographs(inputs)
-    if draw is not None:
-        Path(draw).mkdir(parents=True, exist_ok=True)
+    drawings = dict(
+        zip(
+            (path for _, path in photographs),
+            _plan_drawings([i for i, _ in photographs], [path for _, path in photographs], draw, force),
+            strict=draw is not None,
+        )
+    )
     found: list[FoundFace] = []
     groups = predict_photographs(
         network,
         photographs,
         CascadeDetector(),
         partial(map_bounded, jobs=jobs),
+        batch=batch,
         device=network.head.weight.device,
         skip=skip,
         progress=progress,
@@ -81,7 +95,10 @@ def predict_images(
     for faces in groups:
         found += faces
         if draw is not None:
-            _draw_photograph(faces, network, Path(draw))
+            image = read_image(faces[0].source)
+            for face in faces:
+                image = draw_landmarks(image, face.points, network.card.scheme)
+            _write_drawing(image, drawings[faces[0].source])
     if not found:
         raise DataError(f"no face found in {len(photographs)} images")
     with create_faces(output, force, provenance) as writer:
@@ -110,23 +127,34 @@ def list_photographs(inputs: Sequence[str]) -> list[tuple[str, Path]]:
     return listed
 
 
-def _draw_faces(faces: FacesFile, points: np.ndarray, network: LandmarkNet, folder: Path) -> None:
-    images = faces.images
-    for k, identity in enumerate(faces.ids):
-        _write_drawing(draw_landmarks(images[k], points[k], network.card.scheme), identity, folder)
+def _sources_of(faces: FacesFile) -> list[Path]:
+    return [Path(name) for name in faces.h5["source"].asstr()[...]] if "source" in faces else []
 
 
-def _draw_photograph(faces: list[FoundFace], network: LandmarkNet, folder: Path) -> None:
-    image = read_image(faces[0].source)
-    for face in faces:
-        image = draw_landmarks(image, face.points, network.card.scheme)
-    _write_drawing(image, faces[0].id, folder)
+def _plan_drawings(ids: Sequence[str], sources: Sequence[Path], draw: str | None, force: bool) -> list[Path]:
+    """A picture's path for each id, in the folder `draw`, without parts of the id that would lead out of it.
+
+    Raises FileError, before anything is predicted, for a picture that is there without `force`, and always for one
+    that would replace a photograph of the user.
+    """
+    if draw is None:
+        return []
+    folder = Path(draw)
+    folder.mkdir(parents=True, exist_ok=True)
+    originals = {source.resolve() for source in sources}
+    planned = []
+    for identity in ids:
+        path = folder.joinpath(*(part for part in PurePosixPath(identity).parts if part not in ("/", "..")))
+        if path.suffix.lower() not in (".jpg", ".png"):
+            path = path.with_name(path.name + ".png")
+        if path.resolve() in originals:
+            raise FileError(f"{path}: is one of the photographs", "give --draw a folder of its own")
+        if path.exists() and not force:
+            raise FileError(f"{path}: exists already", "add -f to replace it, or give --draw another folder")
+        planned.append(path)
+    return planned
 
 
-def _write_drawing(image: np.ndarray, identity: str, folder: Path) -> None:
-    """Under the face's id, without the parts of it that would lead out of `folder`."""
-    parts = [part for part in PurePosixPath(identity).parts if part not in ("/", "..")]
-    path = folder.joinpath(*parts)
-    path = path.with_name(path.name + ".png") if path.suffix.lower() not in (".jpg", ".png") else path
+def _write_drawing(image: np.ndarray, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_image(path, image)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from kdtools.errors import DataError
 
 ALIGNMENTS = ("procrustes", "none")
+DEFAULT_CLIP = 3.0  # standard deviations; Cootes et al. and arXiv 2111.07047
 MIN_POINTS = 3  # two points lie on every similarity of every shape, so they say nothing about it
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -115,7 +116,7 @@ def align_shapes(shapes: npt.ArrayLike, mean: npt.ArrayLike) -> tuple[Array, Arr
     return _as_real(aligned), to_mean
 
 
-def soften(model: ShapeModel, shapes: npt.ArrayLike, *, clip: float = 3.0) -> Array:
+def soften(model: ShapeModel, shapes: npt.ArrayLike, *, clip: float = DEFAULT_CLIP) -> Array:
     """Make Soft-landmarks (N, L, 2) float64 of shapes (N, L, 2): each face as the model's modes can tell it.
 
     Each face is aligned to the mean (see `align_shapes`; not with align="none"), its coefficients are limited

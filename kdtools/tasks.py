@@ -17,6 +17,8 @@ from kdtools.geometry import CropRule, pixels_to_unit
 from kdtools.groups import split_rows
 from kdtools.models import LandmarkNet, load_model
 from kdtools.schemes import Scheme
+from kdtools.shape_model import DEFAULT_CLIP
+from kdtools.softening import soften_faces
 
 
 @dataclass(frozen=True)
@@ -61,19 +63,21 @@ def load_task(
             else:
                 points[name] = faces.landmarks_from(stack.enter_context(open_faces(path)))
         if val_path is None:
-            train_rows, val_rows, grouped = split_rows(faces.ids, val_share, seed)
-            say(
-                f"{len(train_rows)} faces to train on, {len(val_rows)} to validate with"
-                + (", split by the groups that their ids tell" if grouped else "")
-            )
-            val = _face_set(faces, {"truth": truth}, val_rows)
+            split = split_rows(faces.ids, val_share, seed)
+            train_rows = split.kept
+            val = _face_set(faces, {"truth": truth}, split.split_off)
+            say(f"{len(train_rows)} faces to train on, {len(val)} to validate with; {split.told}")
         else:
             others = stack.enter_context(open_faces(val_path))
             others.require("image", "landmarks")
             faces.check_same_points(others)
             train_rows = np.arange(len(faces))
-            val = _face_set(others, {"truth": _target(others, None, stack)}, np.arange(len(others)))
-            say(f"{len(train_rows)} faces to train on, {len(others)} of {val_path} to validate with")
+            val_truth, kind = _validation_target(others, landmarks_path)
+            val = _face_set(others, {"truth": val_truth}, np.arange(len(others)))
+            say(f"{len(train_rows)} faces to train on, {len(val)} of {val_path} to validate with, by {kind} landmarks")
+            n_shared = len(set(faces.ids) & set(others.ids))
+            if n_shared:
+                say(f"warning: {n_shared} of {val_path} are among the faces to train on")
         train_rows = train_rows[np.isfinite(truth[train_rows]).any(axis=(1, 2))]
         if len(train_rows) < 2:
             raise DataError(f"{faces.name}: fewer than two annotated faces to train on")
@@ -86,6 +90,19 @@ def _target(faces: FacesFile, landmarks_path: str | None, stack: contextlib.Exit
     if landmarks_path is None:
         return faces.landmarks
     return faces.landmarks_from(stack.enter_context(open_faces(landmarks_path)))
+
+
+def _validation_target(others: FacesFile, landmarks_path: str | None) -> tuple[np.ndarray, str]:
+    """What other faces are measured against, (N, L, 2) in pixels of their images, and its name.
+
+    Where the points to learn are Soft-landmarks their file brings the shape model, by which these are softened too.
+    """
+    if landmarks_path is None:
+        return others.landmarks, "hard"
+    with open_faces(landmarks_path) as learnt:
+        if "shape_model/mean" not in learnt:
+            return others.landmarks, "hard"
+        return soften_faces(others, learnt.shape_model, clip=DEFAULT_CLIP).astype(np.float32), "Soft-"
 
 
 def _face_set(faces: FacesFile, points: dict[str, np.ndarray], rows: np.ndarray) -> FaceSet:

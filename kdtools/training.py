@@ -117,7 +117,8 @@ def train(
     The epoch's random numbers depend on the seed and its number alone, so a resumed run takes the same course as one
     that was never interrupted. Raises TrainingError when the loss is no longer a number; the last checkpoint stays.
     """
-    torch.manual_seed(settings.seed)
+    _validation_truth(task.val, task.scheme)
+    torch.manual_seed(_seed_of(settings.seed, 0))
     mean, std = colour_statistics(settings.arch)
     card = ModelCard(settings.arch, settings.input_size, task.scheme, task.crop, mean, std, asdict(settings))
     network, start, has_head = create_network(card, settings.init)
@@ -127,6 +128,8 @@ def train(
     to_device(network, device)
     optimiser = torch.optim.Adam(network.parameters(), lr=settings.lr)
     n_steps = count_steps(task, settings)
+    # An online teacher must not see a blurred face, so all images are made at the size of who sees most.
+    largest = max([settings.input_size, *(teacher.card.input_size for teacher in task.online.values())])
     mirror = None if task.scheme.mirror is None else torch.tensor(task.scheme.mirror, device=device)
     history: list[dict[str, Any]] = []
     if resume and files.last.exists():
@@ -137,27 +140,27 @@ def train(
     best_nme = min((line["val_nme_percent"] for line in history), default=math.inf)
     _write_log(files.log, history)
     if not history:
+        files.best.unlink(missing_ok=True)  # of a run before: it must never pass for this one's
         _save_checkpoint(files.last, network, optimiser, provenance, settings, task, history)
 
     for epoch in range(len(history) + 1, settings.epochs + 1):
         began = time.monotonic()
-        # Python ints of any size seed both generators: torch's own for dropout, ours for order and augmentation.
-        torch.manual_seed(settings.seed * 100_003 + epoch)
-        generator = torch.Generator().manual_seed(settings.seed * 100_003 + epoch)
+        # torch's own generator is for dropout, ours for order and augmentation
+        torch.manual_seed(_seed_of(settings.seed, epoch))
+        generator = torch.Generator().manual_seed(_seed_of(settings.seed, epoch))
         network.train()
         sums: dict[str, Tensor] = {}
+        n_seen = 0
         for step, at in enumerate(shuffled_batches(len(task.train), settings.batch, generator)):
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate(settings, (epoch - 1) * n_steps + step, settings.epochs * n_steps)
             images, points = task.train.take(at, device)
-            images, points = augment(
-                images, points, settings.input_size, AUGMENTATIONS[settings.augmentation], mirror, generator
-            )
+            images, points = augment(images, points, largest, AUGMENTATIONS[settings.augmentation], mirror, generator)
             truth = points.pop("truth")
             with torch.no_grad():
                 for name, teacher in task.online.items():
                     points[name] = teacher(_resized(images, teacher.card.input_size))
-            pred = network(images.contiguous(memory_format=torch.channels_last))
+            pred = network(_resized(images, settings.input_size).contiguous(memory_format=torch.channels_last))
             terms = loss_terms(settings.loss, pred, truth, points, settings.variant)
             optimiser.zero_grad(set_to_none=True)
             terms["total"].backward()
@@ -166,9 +169,12 @@ def train(
                 sums[name] = sums.get(name, 0.0) + value.detach()
             if (step + 1) % _CHECK_EVERY == 0 or step + 1 == n_steps:
                 _require_finite(sums["total"], epoch, files.last)
+            n_seen += len(at)
             on_step(step + 1)
         trained = time.monotonic() - began
         nme, normaliser = validate(network, task.val, task.scheme, device, settings.batch)
+        if not math.isfinite(nme):
+            raise _diverged("validation NME", epoch, files.last)
         line = Epoch(
             epoch=epoch,
             epochs=settings.epochs,
@@ -177,7 +183,7 @@ def train(
             normaliser=normaliser,
             lr=optimiser.param_groups[0]["lr"],
             seconds=time.monotonic() - began,
-            images_per_second=n_steps * min(settings.batch, len(task.train)) / trained,
+            images_per_second=n_seen / trained,
             best=nme < best_nme,
         )
         history.append(asdict(line))
@@ -209,21 +215,30 @@ def validate(network: LandmarkNet, val: FaceSet, scheme: Scheme, device: torch.d
     """Mean NME in percent over the validation faces, and what normalised it."""
     network.eval()
     pred = predict_units(network, val.images, val.rows, device=device, batch=batch)
-    truth = val.points["truth"][torch.from_numpy(val.rows)].numpy()
-    size = np.array(val.images.shape[2:0:-1])  # W, H: unit coordinates back to pixels, where lengths mean something
+    truth, size, length, kind = _validation_truth(val, scheme)
+    nme = nme_per_face(truth, pred * size, length)
+    return float(100 * nme[~np.isnan(nme)].mean()), kind
+
+
+def _validation_truth(val: FaceSet, scheme: Scheme) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
+    """Truth (N, L, 2) in pixels of the images, their width and height, and the normaliser (N,) with its name.
+
+    Raises DataError where no face can be measured, so that it is said before hours of training.
+    """
+    size = np.array(val.images.shape[2:0:-1])  # unit coordinates times this are pixels, in which lengths mean something
+    truth = val.points["truth"][torch.from_numpy(val.rows)].numpy() * size
+    kinds: dict[str, dict[str, Any]] = {"box-size": {}}
     if scheme.outer_corners is not None:
-        kind, options = "inter-ocular", {"outer_corners": scheme.outer_corners}
-    else:
-        kind, options = "box-size", {}
-    nme = nme_per_face(truth * size, pred * size, normaliser_per_face(truth * size, kind, **options))
-    nme = nme[~np.isnan(nme)]
-    if not len(nme):
-        raise DataError("no validation face can be measured", "their normalising points are missing or coincide")
-    return float(100 * nme.mean()), kind
+        kinds = {"inter-ocular": {"outer_corners": scheme.outer_corners}, **kinds}
+    for kind, options in kinds.items():
+        length = normaliser_per_face(truth, kind, **options)
+        if (length > 0).any():
+            return truth, size, length, kind
+    raise DataError("no validation face can be measured", "their points are missing or coincide")
 
 
 def _resized(images: Tensor, size: int) -> Tensor:
-    """Augmented images (B, 3, S, S) at a teacher's own input size."""
+    """Augmented images (B, 3, S, S) at a network's own input size."""
     if images.shape[-1] == size:
         return images
     return torch.nn.functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
@@ -236,10 +251,17 @@ def _mean_shape(faces: FaceSet) -> Tensor:
 
 def _require_finite(total: Tensor, epoch: int, checkpoint: Path) -> None:
     if not math.isfinite(float(total)):
-        raise TrainingError(
-            f"the loss is no longer a number in epoch {epoch}",
-            f"use a smaller --lr; {checkpoint} holds the epoch before",
-        )
+        raise _diverged("loss", epoch, checkpoint)
+
+
+def _diverged(what: str, epoch: int, checkpoint: Path) -> TrainingError:
+    hint = f"use a smaller --lr; {checkpoint} holds the network as it was before this epoch"
+    return TrainingError(f"the {what} is no longer a number in epoch {epoch}", hint)
+
+
+def _seed_of(seed: int, epoch: int) -> int:
+    """A seed for torch, which takes 64 bits, from a pair of numbers of any size."""
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0])
 
 
 # ---- checkpoints
@@ -294,6 +316,8 @@ def _fingerprint(task: Task) -> str:
         digest.update(faces.rows.tobytes())
         for name in sorted(faces.points):
             digest.update(name.encode() + faces.points[name].numpy().tobytes())
+    for name, teacher in sorted(task.online.items()):
+        digest.update(name.encode() + teacher.head.weight.detach().cpu().numpy().tobytes())
     return digest.hexdigest()
 
 

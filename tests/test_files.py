@@ -110,6 +110,16 @@ def test_spare_rows_of_images_are_cut_off(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_images_that_were_all_filled_are_not_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_cut_images", lambda *_: pytest.fail("the file is copied"))
+    with create_faces(str(tmp_path / "a.h5"), False, PROVENANCE) as writer:
+        writer.create_images(3, 8, 8)[:] = 7
+        writer.put_ids(["a", "b", "c"])
+        writer.keep_first_images(3)
+    with open_faces(tmp_path / "a.h5") as faces:
+        assert (np.array(faces.images) == np.full((3, 8, 8, 3), 7)).all()
+
+
 def test_newer_format_is_refused_and_older_one_upgraded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_faces(tmp_path / "a.h5")
     with h5py.File(tmp_path / "a.h5", "r+") as h5:
@@ -129,6 +139,72 @@ def test_array_of_the_wrong_length_is_refused(tmp_path: Path) -> None:
         del h5["subset/even"]
         h5["subset/even"] = np.ones(5, bool)
     with pytest.raises(FileError, match="subset/even"), open_faces(tmp_path / "a.h5"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("array", "values"),
+    [
+        ("image", np.zeros((6, 8, 8, 3), np.float32)),
+        ("image", np.zeros((6, 8, 8, 3), np.uint16)),
+        ("landmarks", np.full((6, 68, 2), b"12")),
+        ("landmarks", np.zeros((6, 68, 2), complex)),
+        ("box", np.full((6, 4), True)),
+        ("visible", np.ones((6, 68), np.float32)),
+        ("subset/even", np.full(6, b"yes")),
+        ("subset/even", np.full(6, np.nan)),
+        ("source", np.zeros(6)),
+    ],
+)
+def test_array_of_the_wrong_type_is_refused_by_name(tmp_path: Path, array: str, values: np.ndarray) -> None:
+    write_faces(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "r+") as h5:
+        if array in h5:
+            del h5[array]
+        h5[array] = values
+    with pytest.raises(FileError, match=rf"/{array} holds .*, expected"), open_faces(tmp_path / "a.h5"):
+        pass
+
+
+def test_arrays_of_related_types_are_read(tmp_path: Path) -> None:
+    """Other programs write doubles, whole numbers for points, and 0 and 1 for membership."""
+    write_faces(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "r+") as h5:
+        for name in ("landmarks", "subset/even"):
+            del h5[name]
+        h5["landmarks"] = np.full((6, 68, 2), 3, ">i4")
+        h5["subset/even"] = np.array([1, 0] * 3, np.uint8)
+        h5["visible"] = np.ones((6, 68), bool)
+        h5["score"] = np.ones(6, np.float64)
+    with open_faces(tmp_path / "a.h5") as faces:
+        assert (faces.landmarks == 3).all()
+        assert faces.subsets["even"].tolist() == [True, False] * 3
+
+
+def test_group_in_the_place_of_a_subset_is_refused(tmp_path: Path) -> None:
+    write_faces(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "r+") as h5:
+        h5.create_group("subset/odd")
+    with pytest.raises(FileError, match="/subset/odd"), open_faces(tmp_path / "a.h5"):
+        pass
+
+
+def test_attributes_of_fixed_length_or_in_arrays_of_one_are_read(tmp_path: Path) -> None:
+    """C writes text of a fixed length, MATLAB often arrays of one element."""
+    write_faces(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "r+") as h5:
+        h5.attrs["kd_kind"] = np.bytes_(b"faces")
+        h5.attrs["kd_format"] = np.array([1], np.int32)
+        h5.attrs["scheme"] = np.array([b"ibug68"], "S6")
+        h5.attrs["crop"] = np.bytes_(CropRule(0.1).to_json())
+        h5["landmarks"].attrs["role"] = np.bytes_(b"soft")
+    with open_faces(tmp_path / "a.h5") as faces:
+        assert faces.scheme == IBUG68
+        assert faces.role == "soft"
+        assert faces.crop == CropRule(0.1)
+    with h5py.File(tmp_path / "a.h5", "r+") as h5:
+        h5.attrs["kd_kind"] = np.bytes_(b"cats")
+    with pytest.raises(FileError, match="kd_kind is 'cats'"), open_faces(tmp_path / "a.h5"):
         pass
 
 

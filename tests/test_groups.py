@@ -12,26 +12,49 @@ from kdtools import groups
 from kdtools.errors import DataError
 from kdtools.files import Provenance, create_faces, open_faces
 from kdtools.geometry import CropRule
-from kdtools.groups import group_of, split_rows
+from kdtools.groups import split_rows
 from kdtools.schemes import IBUG68
 
 
-def test_people_are_not_split() -> None:
-    ids = [f"set/person{p}_{k:02d}.jpg" for p in range(20) for k in range(6)]
-    train_rows, val_rows, grouped = split_rows(ids, 0.2, 0)
-    assert grouped
-    people = [{group_of(ids[row]) for row in rows} for rows in (train_rows, val_rows)]
+@pytest.mark.parametrize(
+    "name",
+    ["set/person{p}_{k:02d}.jpg", "person{p}/{k:02d}.jpg", "person{p}/person{p}_{k:02d}.jpg", "a/person{p}_1.jpg#{k}"],
+)
+@pytest.mark.parametrize(("n_people", "n_each"), [(20, 6), (50, 3)])
+def test_people_are_not_split(name: str, n_people: int, n_each: int) -> None:
+    ids = [name.format(p=p, k=k) for p in range(n_people) for k in range(n_each)]
+    split = split_rows(ids, 0.2, 0)
+    assert "nobody in both" in split.told
+    people = [{row // n_each for row in rows} for rows in (split.kept, split.split_off)]
     assert not people[0] & people[1]
-    assert 0.15 < len(val_rows) / len(ids) < 0.3
-    assert sorted([*train_rows, *val_rows]) == list(range(120))
+    assert 0.15 < len(split.split_off) / len(ids) <= 0.3
+    assert sorted([*split.kept, *split.split_off]) == list(range(len(ids)))
 
 
-def test_numbered_file_names_are_no_group() -> None:
-    train_rows, val_rows, grouped = split_rows([f"image_{k:04d}.jpg" for k in range(100)], 0.1, 0)
-    assert not grouped
-    assert (len(train_rows), len(val_rows)) == (90, 10)
+def test_few_people_of_one_folder_stay_whole() -> None:
+    ids = [f"person{p}_{k:03d}.jpg" for p in range(8) for k in range(100)]
+    split = split_rows(ids, 0.1, 0)
+    assert len(split.split_off) == 100
+    assert len({row // 100 for row in split.split_off}) == 1
+
+
+def test_numbered_file_names_are_no_people() -> None:
+    split = split_rows([f"image_{k:04d}.jpg" for k in range(100)], 0.1, 0)
+    assert (len(split.kept), len(split.split_off)) == (90, 10)
+    assert "'image'" in split.told
+    mixed = [f"lfpw/image_{k:04d}.jpg" for k in range(100)] + [f"yt/p{p}_{k}.jpg" for p in range(100) for k in range(3)]
+    split = split_rows(mixed, 0.1, 0)
+    assert "'lfpw/image'" in split.told
+    people = [{(row - 100) // 3 for row in rows if row >= 100} for rows in (split.kept, split.split_off)]
+    assert not people[0] & people[1]
+    assert sum(row < 100 for row in split.split_off) in range(1, 30)
+
+
+def test_too_few_faces_are_refused() -> None:
     with pytest.raises(DataError, match="too few"):
         split_rows(["a"], 0.1, 0)
+    with pytest.raises(DataError, match="too few"):
+        split_rows(["a.jpg", "a.jpg#2", "b.jpg"][:2], 0.1, 0)
 
 
 def test_examples_in_docstrings() -> None:

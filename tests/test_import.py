@@ -11,6 +11,7 @@ import pytest
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.files import Provenance, create_faces, open_faces
 from kdtools.formats import find_format
+from kdtools.formats.annotation import source_label
 from kdtools.formats.csv_points import read_rows
 from kdtools.formats.pts import parse_pts
 from kdtools.geometry import CropRule, apply_affine
@@ -96,6 +97,48 @@ def test_large_photograph_is_averaged_and_keeps_its_places() -> None:
     assert averaged.std() < 0.15 * noise.std()  # bilinear sampling alone would keep about 0.6 of it
 
 
+@pytest.mark.parametrize("box", [[-1e7, -1e7, 1e7, 1e7], [200, 10, 240, 50], [-50, 0, -1, 49], [np.nan, 0, 9, 9]])
+def test_absurd_crop_squares_are_refused(box: list[float]) -> None:
+    with pytest.raises(DataError, match="crop"):
+        crop_image(np.zeros((100, 120, 3), np.uint8), np.array(box, float), 16)
+
+
+def test_crop_of_a_thin_image_takes_no_room_beyond_the_image() -> None:
+    """2 x 5000 px in a square of 60000 px: blocks of 3750 px, of which the two rows fill next to nothing."""
+    image = np.full((2, 5000, 3), 200, np.uint8)
+    pixels = []
+    resize = cv2.resize
+
+    def spy(part: np.ndarray, *args: object, **options: object) -> np.ndarray:
+        pixels.append(part.shape[0] * part.shape[1])
+        return resize(part, *args, **options)  # type: ignore[call-overload]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cv2, "resize", spy)
+        crop, _ = crop_image(image, np.array([-25000.0, -30000, 35000, 30000]), 16)
+    assert max(pixels) <= 2 * 2 * 5000
+    assert (crop == 200).all()
+
+
+@pytest.mark.parametrize("size", [32, 20])
+def test_images_wider_than_the_warp_can_take_are_cropped_exactly(size: int) -> None:
+    """The same pixels, at the left of a small image and at the right of one of 40000 px, give the same crop."""
+    part = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 255, (60, 90, 3), np.uint8), (0, 0), 1.5)
+    wide = np.zeros((60, 40000, 3), np.uint8)
+    wide[:, 39910:] = part
+    for box in ([30.3, 10.6, 62.3, 42.6], [60.25, 30.5, 100.25, 70.5]):  # the second one leaves the image
+        shifted = np.array(box) + [39910, 0, 39910, 0]
+        crop, to_source = crop_image(part, np.array(box), size)
+        far, far_to_source = crop_image(wide, shifted, size)
+        np.testing.assert_allclose(far_to_source - to_source, [[0, 0, 39910], [0, 0, 0]], atol=1e-9)
+        assert np.abs(far.astype(int) - crop).max() <= 1
+    x, y = to_source[:, 2] + to_source[:, 0] * 3 + to_source[:, 1] * 2  # pixel 3, 2 of the crop, by hand
+    (x0, y0), (dx, dy) = np.floor([x, y]).astype(int), np.array([x, y]) % 1
+    four = part[y0 : y0 + 2, x0 : x0 + 2].astype(float)
+    value = np.array([1 - dy, dy]) @ np.einsum("yxc,x->yc", four, [1 - dx, dx])
+    np.testing.assert_allclose(crop[2, 3], value, atol=5)
+
+
 def test_csv_with_and_without_header_and_with_missing_numbers(tmp_path: Path) -> None:
     points = np.array([[40.0, 30.0], [80.0, 34.0], [60.0, 62.0]])
     (tmp_path / "images").mkdir()
@@ -152,6 +195,80 @@ def test_bad_files_among_good_ones_are_named_and_left_out(tmp_path: Path) -> Non
             assert min(brightness) > 200, identity  # the right image under the right points
 
 
+def test_absurd_rows_thin_images_and_unusable_files_do_not_end_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = np.array([[40.0, 30.0], [80.0, 34.0], [60.0, 62.0]])
+    for name in ("good", "far", "memory", "opencv", "locked"):
+        write_blob_image(tmp_path / f"{name}.png", points)
+        write_pts(tmp_path / f"{name}.pts", points + 1)
+    write_image(tmp_path / "thin.png", np.full((2, 5000, 3), 9, np.uint8))
+    write_pts(tmp_path / "thin.pts", np.array([[10.0, 1], [4000, 2], [90, 1]]))
+    write_pts(tmp_path / "far.pts", np.array([[40.0, 30.0], [1e7, 34.0], [60.0, 62.0]]))
+    write_image(tmp_path / "folder.png", np.zeros((9, 9, 3), np.uint8))
+    (tmp_path / "folder.pts").mkdir()
+    read_bytes, decode = Path.read_bytes, cv2.imdecode
+
+    def read(path: Path) -> bytes:  # tests may run as root, whom no file mode stops
+        if path.name == "locked.png":
+            raise PermissionError(13, "Permission denied", str(path))
+        if path.name == "memory.png":
+            raise MemoryError
+        return b"opencv" if path.name == "opencv.png" else read_bytes(path)
+
+    def imdecode(data: np.ndarray, flags: int) -> np.ndarray | None:
+        if bytes(data) == b"opencv":
+            cv2.cvtColor(np.zeros((2, 2), np.uint8), cv2.COLOR_BGR2RGB)  # raises cv2.error
+        return decode(data, flags)
+
+    monkeypatch.setattr(Path, "read_bytes", read)
+    monkeypatch.setattr(cv2, "imdecode", imdecode)
+    n, skipped = run_import([tmp_path], tmp_path / "out.h5")
+    assert n == 2
+    assert {Path(what).stem for what, _ in skipped} == {"far", "memory", "opencv", "locked", "folder"}
+    assert all(why and "\n" not in why for _, why in skipped)
+    assert "out of memory" in dict(skipped)["memory.png"]
+    with open_faces(tmp_path / "out.h5") as faces:
+        assert faces.ids == ["good.png", "thin.png"]
+
+
+def test_a_name_too_long_for_the_system_is_only_a_missing_image(tmp_path: Path) -> None:
+    write_blob_image(tmp_path / "a.png", np.array([[40.0, 30.0], [80.0, 34.0]]))
+    (tmp_path / "list.csv").write_text(f"{'x' * 5000}.png,1,2,3,4\na.png,40,30,80,34\n")
+    n, skipped = run_import([tmp_path], tmp_path / "out.h5")
+    assert (n, len(skipped)) == (1, 1)
+
+
+def test_number_of_points_is_that_of_most_faces(tmp_path: Path) -> None:
+    for name, n_points in (("a", 5), ("b", 3), ("c", 3), ("d", 3)):
+        points = np.random.default_rng(0).uniform(20, 70, (n_points, 2))
+        write_blob_image(tmp_path / f"{name}.png", points)
+        write_pts(tmp_path / f"{name}.pts", points)
+    n, skipped = run_import([tmp_path], tmp_path / "out.h5")
+    assert n == 3
+    assert skipped == [("a.png", "5 points, but b.png has 3")]
+    for name in "cd":
+        (tmp_path / f"{name}.pts").unlink()
+    n, skipped = run_import([tmp_path], tmp_path / "tie.h5")
+    assert (n, skipped) == (1, [("b.png", "3 points, but a.png has 5")])
+
+
+def test_jpeg_with_something_after_its_end_is_whole(tmp_path: Path) -> None:
+    """Phones append a film; others a thumbnail before, whose end marker is not that of the picture."""
+    pixels = np.random.default_rng(0).integers(0, 255, (80, 80, 3), np.uint8)
+    write_image(tmp_path / "a.jpg", pixels)
+    plain = (tmp_path / "a.jpg").read_bytes()
+    thumbnail = b"\xff\xe1" + (2 + 204).to_bytes(2, "big") + b"\xff\xd8\xff\xd9" * 51
+    for name, data in (("film", plain + bytes(20_000)), ("thumb", plain[:2] + thumbnail + plain[2:])):
+        (tmp_path / f"{name}.jpg").write_bytes(data)
+        np.testing.assert_array_equal(read_image(tmp_path / f"{name}.jpg"), read_image(tmp_path / "a.jpg"))
+    cut = plain[:2] + thumbnail + plain[2:-500]
+    for length in (len(cut), 300, 150, 3):
+        (tmp_path / "cut.jpg").write_bytes(cut[:length])
+        with pytest.raises(FileError, match="cut off"):
+            read_image(tmp_path / "cut.jpg")
+
+
 def test_truncated_jpeg_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     write_image(path, np.random.default_rng(0).integers(0, 255, (80, 80, 3), np.uint8))
@@ -179,6 +296,33 @@ def test_several_sources_keep_their_ids_apart(tmp_path: Path) -> None:
     run_import([tmp_path / "one" / "train", tmp_path / "two" / "train"], tmp_path / "out.h5")
     with open_faces(tmp_path / "out.h5") as faces:
         assert faces.ids == ["one/train/a.png", "two/train/a.png"]
+
+
+def test_ids_of_one_folder_of_the_current_one_and_of_single_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("x/a.png", "y/deep/a.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        write_image(tmp_path / name, np.zeros((8, 8, 3), np.uint8))
+
+    def ids(*sources: str) -> list[str]:
+        return [one.id for one in read_annotations(sources, "images", None, lambda *_: None, lambda *_: None)]
+
+    monkeypatch.chdir(tmp_path / "x")
+    assert ids(".") == ids("a.png") == ids(str(tmp_path / "x")) == ["a.png"]
+    assert ids(".", "../y") == ["x/a.png", "y/deep/a.png"]
+    assert ids("a.png", "../y/deep/a.png") == ["x/a.png", "deep/a.png"]
+    assert not source_label(Path("/")).startswith("/")
+
+
+def test_equal_ids_are_found_before_anything_is_decoded(tmp_path: Path) -> None:
+    for parent in ("p", "q"):
+        (tmp_path / parent / "x").mkdir(parents=True)
+        (tmp_path / parent / "x" / "a.png").write_bytes(b"is never opened")
+    with pytest.raises(DataError, match="'x/a.png'"):
+        read_annotations(
+            [str(tmp_path / "p" / "x"), str(tmp_path / "q" / "x")], "images", None, lambda *_: None, lambda *_: None
+        )
 
 
 @pytest.mark.parametrize(
@@ -212,10 +356,49 @@ def test_formats_are_found_by_a_look_at_the_input(tmp_path: Path) -> None:
         find_format("auto", tmp_path / "absent")
 
 
+def test_folder_with_two_csv_files_must_name_one(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png", np.zeros((4, 4, 3), np.uint8))
+    for name in ("train.csv", "val.csv", "._val.csv"):
+        (tmp_path / name).touch()
+    for form in ("auto", "csv"):
+        with pytest.raises(FileError, match=r"2 \.csv files: train\.csv, val\.csv") as caught:
+            find_format(form, tmp_path)
+        assert "name" in caught.value.hint
+    assert find_format("images", tmp_path).name == "images"
+    assert find_format("auto", tmp_path / "val.csv").name == "csv"
+    (tmp_path / "val.csv").unlink()
+    assert find_format("auto", tmp_path).name == "csv"
+
+
 def test_subset_words() -> None:
     assert parse_subsets(["a=x/*", "a=y/*"]) == [("a", "x/*"), ("a", "y/*")]
     with pytest.raises(UsageError, match="NAME=GLOB"):
         parse_subsets(["nonsense"])
+    with pytest.raises(UsageError, match="all faces"):
+        parse_subsets(["full=x/*"])
+
+
+def test_a_glob_that_matches_no_id_is_said(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    write_image(folder / "a.png", np.zeros((8, 8, 3), np.uint8))
+    annotations = read_annotations([str(folder)], "auto", None, lambda *_: None, lambda *_: None)
+    warnings: list[str] = []
+    with create_faces(str(tmp_path / "out.h5"), False, Provenance("test")) as writer:
+        import_faces(
+            annotations,
+            writer,
+            crop=CropRule(0.3),
+            size=16,
+            jobs=1,
+            subsets=[("one", "a*"), ("one", "ibug/*"), ("two", "*")],
+            skip=lambda *_: None,
+            progress=lambda _: None,
+            warn=warnings.append,
+        )
+    assert len(warnings) == 1
+    assert "one=ibug/*" in warnings[0]
+    assert "'a.png'" in warnings[0]
 
 
 def test_drawing_marks_the_points_and_leaves_out_missing_ones() -> None:

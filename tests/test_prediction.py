@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from kdtools import inference
 from kdtools.detect import CascadeDetector, correct_square
 from kdtools.errors import DataError, FileError
 from kdtools.files import Provenance, create_faces, open_faces
 from kdtools.formats.csv_points import read_rows
 from kdtools.geometry import CropRule, box_to_source
 from kdtools.images import read_image, write_image
+from kdtools.importing import read_annotations
+from kdtools.inference import predict_photographs
 from kdtools.models import ModelCard
 from kdtools.prediction import list_photographs, predict_faces_file, predict_images
 from kdtools.schemes import IBUG68, Scheme
@@ -56,6 +60,7 @@ def test_points_of_a_faces_file_come_back_in_source_pixels(tmp_path: Path) -> No
         Provenance("test"),
         draw=str(tmp_path / "drawn"),
         batch=3,
+        warn=pytest.fail,
         progress=lambda _: None,
     )
     assert n == 7
@@ -86,6 +91,7 @@ def test_model_of_another_scheme_is_refused(tmp_path: Path) -> None:
             Provenance("test"),
             draw=None,
             batch=3,
+            warn=pytest.fail,
             progress=lambda _: None,
         )
     assert not (tmp_path / "out.h5").exists()
@@ -104,9 +110,67 @@ def test_drawing_stays_in_its_folder(tmp_path: Path) -> None:
         Provenance("test"),
         draw=str(tmp_path / "a" / "b"),
         batch=3,
+        warn=pytest.fail,
         progress=lambda _: None,
     )
     assert sorted(p.name for p in (tmp_path / "a" / "b").iterdir()) == ["absolute.png", "outside.png"]
+
+
+def test_photographs_are_never_drawn_over(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    write_image(folder / "a.jpg", np.full((50, 50, 3), 80, np.uint8))
+    before = (folder / "a.jpg").read_bytes()
+    options: dict[str, Any] = {"batch": 4, "jobs": 1, "skip": lambda *_: None, "progress": lambda _: None}
+    for force in (False, True):
+        with pytest.raises(FileError, match="one of the photographs"):
+            predict_images(
+                FixedNet(),  # type: ignore[arg-type]
+                [str(folder)],
+                str(tmp_path / "o.h5"),
+                force,
+                Provenance("test"),
+                draw=str(folder),
+                **options,
+            )
+    assert (folder / "a.jpg").read_bytes() == before
+    (tmp_path / "drawn").mkdir()
+    (tmp_path / "drawn" / "a.jpg").write_bytes(b"older")
+    with pytest.raises(FileError, match="exists already"):
+        predict_images(
+            FixedNet(),  # type: ignore[arg-type]
+            [str(folder)],
+            str(tmp_path / "o.h5"),
+            False,
+            Provenance("test"),
+            draw=str(tmp_path / "drawn"),
+            **options,
+        )
+
+
+def test_crop_of_a_scheme_that_spans_less_than_the_face_is_taken_again(tmp_path: Path) -> None:
+    """The detector frames the whole face; points that reach less far were trained on smaller crops."""
+    write_image(tmp_path / "a.png", np.full((200, 200, 3), 80, np.uint8))
+    net = FixedNet(Scheme("five", 5))
+    framed = np.array([50.0, 50, 150, 150])
+    found = list(
+        predict_photographs(
+            net,  # type: ignore[arg-type]
+            [("a", tmp_path / "a.png")],
+            lambda image: [(framed, 1.0)],
+            map,
+            batch=4,
+            device=torch.device("cpu"),
+            skip=pytest.fail,
+            progress=lambda _: None,
+        )
+    )
+    first = 25 - 0.5 + 150 * (FIXED[:5].numpy() + 0.5)  # the frame's square with its margin: 25 to 175
+    np.testing.assert_allclose(found[0][0].box, net.card.crop.square_around_points(first), atol=1e-4)
+    side = found[0][0].box[2] - found[0][0].box[0]
+    np.testing.assert_allclose(
+        found[0][0].points, found[0][0].box[:2] - 0.5 + side * (FIXED[:5].numpy() + 0.5), atol=1e-4
+    )
 
 
 def test_photographs_and_their_ids(tmp_path: Path) -> None:
@@ -115,13 +179,70 @@ def test_photographs_and_their_ids(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"")
     listed = list_photographs([str(tmp_path / "x")])
     assert [identity for identity, _ in listed] == ["a.png", "deep/b.JPG"]
-    assert [i for i, _ in list_photographs([str(tmp_path / "x"), str(tmp_path / "x/a.png")])] == [
+    assert [i for i, _ in list_photographs([str(tmp_path / "x/deep"), str(tmp_path / "x/a.png")])] == [
+        "deep/b.JPG",
         "x/a.png",
-        "x/deep/b.JPG",
-        str(tmp_path / "x/a.png"),
     ]
+    assert [i for i, _ in list_photographs([str(tmp_path / "x/a.png")])] == ["a.png"]
+    with pytest.raises(DataError, match="'x/a.png'"):  # the same image twice
+        list_photographs([str(tmp_path / "x"), str(tmp_path / "x/a.png")])
     with pytest.raises(FileError, match="no such"):
         list_photographs([str(tmp_path / "absent")])
+
+
+def test_ids_are_those_of_the_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one/train/a.png", "two/train/a.png", "two/train/b.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    monkeypatch.chdir(tmp_path / "one" / "train")
+    for sources in (["."], ["a.png"], [".", "../../two/train"], ["../../two/train/b.png", "a.png"]):
+        annotations = read_annotations(sources, "images", None, lambda *_: None, lambda *_: None)
+        listed = [identity for identity, _ in list_photographs(sources)]
+        assert listed == [one.id for one in annotations]
+        assert not any(identity.startswith("/") for identity in listed)
+    assert listed == ["two/train/b.png", "one/train/a.png"]
+
+
+@pytest.mark.parametrize("shape", [(2, 5000, 3), (20, 40000, 3), (40000, 20, 3), (1, 1, 3)])
+def test_no_face_is_found_in_thin_images(shape: tuple[int, ...]) -> None:
+    assert CascadeDetector()(np.full(shape, 120, np.uint8)) == []
+
+
+def test_what_fails_in_one_photograph_does_not_end_the_run() -> None:
+    """Detectors and decoders may run out of memory, and a face's square may be absurd."""
+    boxes = {"good": [10.0, 10, 40, 40], "far": [1e6, 1e6, 2e6, 2e6], "huge": [-1e7, -1e7, 1e7, 1e7]}
+
+    def detect(image: np.ndarray) -> list[tuple[np.ndarray, float]]:
+        name = names[int(image[0, 0, 0])]
+        if name == "memory":
+            raise MemoryError
+        return [(np.array(boxes[name]), 1.0)]
+
+    names = ["far", "memory", "huge", "locked", "good"]
+
+    def read(path: Path) -> np.ndarray:
+        if path.name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return np.full((50, 60, 3), names.index(path.name), np.uint8)
+
+    skipped: dict[str, str] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inference, "read_image", read)
+        groups = list(
+            inference.predict_photographs(
+                FixedNet(),  # type: ignore[arg-type]
+                [(name, Path(name)) for name in names],
+                detect,
+                map,
+                device=torch.device("cpu"),
+                skip=skipped.__setitem__,
+                progress=lambda _: None,
+            )
+        )
+    assert [face.id for faces in groups for face in faces] == ["good"]
+    assert set(skipped) == {"far", "memory", "huge", "locked"}
+    assert "out of memory" in skipped["memory"]
+    assert "Permission denied" in skipped["locked"]
 
 
 def test_square_of_the_cascade_is_corrected_downwards() -> None:
@@ -172,6 +293,7 @@ def test_folder_of_photographs_with_a_broken_and_an_empty_one(shared_dir: Path, 
         False,
         Provenance("test"),
         draw=str(tmp_path / "drawn"),
+        batch=64,
         jobs=2,
         skip=lambda what, why: skipped.append(what),
         progress=lambda _: None,

@@ -19,7 +19,7 @@ LAYERS = [
     "files",
     "images detect synth plots",
     "formats",
-    "importing evaluation",
+    "importing evaluation softening",
     "reports",
     "losses models batches",
     "inference tasks",

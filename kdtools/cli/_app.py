@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import sys
 import traceback
@@ -48,9 +49,9 @@ class Session:
         self.tool, self.argv, self.verbosity = tool, argv, 0
         self.n_skipped = 0
 
-    def say(self, text: str, *, level: int = 0) -> None:
-        """A message on standard error; `level` 1 only with -v, and none with -q."""
-        if self.verbosity >= level:
+    def say(self, text: str) -> None:
+        """A message on standard error; none with -q."""
+        if self.verbosity >= 0:
             print(f"{self.tool}: {text}", file=sys.stderr)
 
     def warn(self, text: str) -> None:
@@ -90,7 +91,7 @@ class _Command(TyperCommand):
     """Usage in the words of a Unix manual: `kd-asm [OPTIONS] FACES -o FILE`."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        pieces = [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+        pieces = [re.sub("[{}]", "", piece) for piece in super().collect_usage_pieces(ctx)]
         required = [p for p in self.params if p.required and p.param_type_name == "option"]
         return pieces + [f"{option.opts[0]} {option.metavar}" for option in required]
 

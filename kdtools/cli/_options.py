@@ -15,12 +15,12 @@ Quiet = Annotated[
 ]
 Verbose = Annotated[
     bool,
-    typer.Option("-v", "--verbose", callback=set_verbose, is_eager=True, help="Say more; a traceback with an error."),
+    typer.Option("-v", "--verbose", callback=set_verbose, is_eager=True, help="With an error, print its traceback."),
 ]
 Version = Annotated[
     bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and stop.")
 ]
-Jobs = Annotated[int, typer.Option("-j", "--jobs", metavar="N", min=0, help="Processes; 0 is one for each core.")]
+Jobs = Annotated[int, typer.Option("-j", "--jobs", metavar="N", min=0, help="Workers; 0 is one for each core.")]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="The same seed gives the same file.")]
 Device = Annotated[
     str,

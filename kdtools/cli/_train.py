@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from kdtools.cli._app import require, session
 
 if TYPE_CHECKING:
+    from kdtools.files import Provenance
     from kdtools.training import Epoch, Settings
 
 
@@ -34,8 +36,10 @@ def train_model(
     from kdtools.tasks import load_task
     from kdtools.training import RunFiles, count_steps, train
 
-    if resume and output != "-" and Path(output).exists() and not force:
-        session.say(f"{output} is there already, so there is nothing to resume")
+    init = None if settings.init in ("none", "imagenet") else settings.init
+    provenance = session.provenance(faces_path, val_path, landmarks_path, init, *(teachers or {}).values())
+    if resume and _is_finished(output, settings, provenance, force):
+        session.say(f"{output} is finished already")
         return
     check_output(output, force)
     device = choose_device(device_name)
@@ -54,7 +58,6 @@ def train_model(
                 say=session.say,
             )
         )
-        provenance = session.provenance(faces_path, val_path, landmarks_path, *(teachers or {}).values())
         report = stack.enter_context(_epoch_report(settings.epochs, count_steps(task, settings)))
         best = train(
             task,
@@ -69,6 +72,29 @@ def train_model(
         )
         move_into_place(files.best, output, force)
     session.say(f"validation NME {best:.2f} %")
+
+
+def _is_finished(output: str, settings: Settings, provenance: Provenance, force: bool) -> bool:
+    """Whether the output of just this training is there.
+
+    Raises UsageError where it is that of another one, unless `force` allows to replace it.
+    """
+    if output == "-" or not Path(output).exists():
+        return False
+    from dataclasses import asdict
+
+    from kdtools.models import read_card
+
+    card, fields = read_card(output)
+    different = [name for name, value in asdict(settings).items() if card.settings.get(name) != value]
+    if json.loads(fields["inputs"]) != provenance.inputs:
+        different.append("inputs")
+    require(
+        force or not different,
+        f"{output} is there already, of a training with other {', '.join(different)}",
+        "start again with -f, or name another output",
+    )
+    return not different
 
 
 def check_settings(settings: Settings, inputs: list[str | None]) -> None:

@@ -13,11 +13,14 @@ from kdtools.cli._options import Faces, Force, Output, Quiet, Verbose, Version
 def kd_asm(
     faces_path: Faces,
     output: Output,
-    variance: Annotated[float, typer.Option(metavar="SHARE", help="Share of the variance that the modes keep.")] = 0.9,
+    variance: Annotated[
+        float | None, typer.Option(metavar="SHARE", help="Share of the variance that the modes keep.  [default: 0.9]")
+    ] = None,
     clip: Annotated[float, typer.Option(metavar="K", help="Coefficients are clipped to K standard deviations.")] = 3.0,
     align: Annotated[
-        str, typer.Option(metavar="WAY", help="procrustes, or none: as in the paper's published code.")
-    ] = "procrustes",
+        str | None,
+        typer.Option(metavar="WAY", help="procrustes, or none as in the published code.  [default: procrustes]"),
+    ] = None,
     model_path: Annotated[
         str | None, typer.Option("--model", metavar="FILE", help="Apply the shape model in FILE; fit none.")
     ] = None,
@@ -32,30 +35,26 @@ def kd_asm(
     Shapes are aligned, a principal component analysis keeps most of their variance, each coefficient is clipped, and
     the rebuilt shape goes back to its own face. The output holds the shape model too, for --model.
     """
+    require(model_path is None or (variance or align) is None, "--model brings its own --variance and --align")
+    variance, align = 0.9 if variance is None else variance, align or "procrustes"
     require(0 < variance <= 1, f"--variance is {variance}", "give a share above 0 and up to 1")
     require(clip > 0, f"--clip is {clip}", "give a number above 0")
     require(align in ("procrustes", "none"), f"--align is {align!r}", "give procrustes or none")
     require(model_path is None or faces_path != "-" or model_path != "-", "only one input can be -")
     from kdtools.files import check_output, create_faces, open_faces
-    from kdtools.geometry import pixels_to_unit, unit_to_pixels
     from kdtools.plots import check_plot, draw_modes
-    from kdtools.shape_model import fit_shape_model, soften
+    from kdtools.softening import fit_faces, soften_faces
 
     check_output(output, force)
     if plot:
         check_plot(plot, force)
     with open_faces(faces_path) as faces:
-        # Softened in unit coordinates of the crop, or in source pixels where there are no images.
-        size = faces.image_size if "image" in faces else None
-        shapes = faces.landmarks if size is None else pixels_to_unit(faces.landmarks, *size)
         if model_path is None:
-            model = fit_shape_model(shapes, variance=variance, align=align)
+            model = fit_faces(faces, variance=variance, align=align)
         else:
             with open_faces(model_path) as fitted:
                 model = fitted.shape_model
-            faces.require_points(len(model.mean), f"the shape model of {model_path}")
-        soft = soften(model, shapes, clip=clip)
-        soft = faces.points_to_source(soft if size is None else unit_to_pixels(soft, *size))
+        soft = faces.points_to_source(soften_faces(faces, model, clip=clip))
         provenance = session.provenance(faces_path, model_path)
         with create_faces(output, force, provenance) as writer:
             writer.put_ids(faces.ids)

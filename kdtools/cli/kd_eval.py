@@ -13,7 +13,7 @@ from kdtools.cli._options import Quiet, Verbose, Version
 
 def kd_eval(
     predictions: Annotated[
-        list[str], typer.Argument(metavar="PRED...", help="Predictions; one row each. - is standard input.")
+        list[str], typer.Argument(metavar="PRED", help="Predictions; one row each. - is standard input.")
     ],
     truth_path: Annotated[str, typer.Option("--truth", metavar="FILE", help="Faces file with the true landmarks.")],
     norm: Annotated[

@@ -11,7 +11,7 @@ from kdtools.cli._options import Force, Jobs, Margin, Output, Quiet, Size, Verbo
 
 
 def kd_import(
-    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Folders or files to read.")],
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Folders or files to read.")],
     output: Output,
     format_name: Annotated[str, typer.Option("--format", metavar="NAME", help="auto, pts, csv or images.")] = "auto",
     base: Annotated[

@@ -15,7 +15,7 @@ def kd_predict(
     model_path: Annotated[str, typer.Argument(metavar="MODEL", help="Model file of kd-teacher or kd-student.")],
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="INPUT...", help="One faces file (- is standard input), or images and folders."),
+        typer.Argument(metavar="INPUT", help="One faces file (- is standard input), or images and folders."),
     ],
     output: Output,
     draw: Annotated[
@@ -49,12 +49,29 @@ def kd_predict(
         if photographs:
             provenance = session.provenance(model_path, *inputs)
             n_faces = predict_images(
-                network, inputs, output, force, provenance, draw=draw, jobs=jobs, skip=session.skip, progress=progress
+                network,
+                inputs,
+                output,
+                force,
+                provenance,
+                draw=draw,
+                batch=batch,
+                jobs=jobs,
+                skip=session.skip,
+                progress=progress,
             )
         else:
             provenance = session.provenance(model_path, inputs[0])
             n_faces = predict_faces_file(
-                network, inputs[0], output, force, provenance, draw=draw, batch=batch, progress=progress
+                network,
+                inputs[0],
+                output,
+                force,
+                provenance,
+                draw=draw,
+                batch=batch,
+                warn=session.warn,
+                progress=progress,
             )
     session.say(f"{n_faces} faces")
 

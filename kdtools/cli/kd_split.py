@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,26 +24,24 @@ def kd_split(
 ) -> None:
     """Split FACES at random into two files, such as one to train on and one to test with.
 
-    Ids that differ only in a last _NUMBER, or in the #k of several faces in one image, stay together, so that nobody is
-    in both files; a group of more than a tenth of all faces is taken for a habit of naming and is not kept together.
+    Ids that differ only in a last number (ann_01.jpg, ann/01.jpg), or in the #k of several faces in one image, stay
+    together, so that nobody is in both files. A name that nearly a whole folder shares, such as image_0001.jpg, is
+    taken for that of numbered files; what was done is said.
     """
     require(0 < share < 1, f"--share is {share}", "give a share between 0 and 1")
-    require(output != rest, "-o and --rest name the same file")
-    import numpy as np
-
+    require(Path(output).resolve() != Path(rest).resolve(), "-o and --rest name the same file")
     from kdtools.files import check_output, create_faces, open_faces
     from kdtools.groups import split_rows
 
     for path in (output, rest):
         check_output(path, force)
     with open_faces(faces_path) as faces:
-        kept, split_off, grouped = split_rows(faces.ids, share, seed)
+        split = split_rows(faces.ids, share, seed)
         provenance = session.provenance(faces_path)
         with create_faces(output, force, provenance) as one, create_faces(rest, force, provenance) as other:
-            one.copy_rows(faces, np.sort(kept))
-            other.copy_rows(faces, np.sort(split_off))
-    groups = ", in groups that the ids tell" if grouped else ""
-    session.say(f"{len(kept)} faces to {output}, {len(split_off)} to {rest}{groups}")
+            one.copy_rows(faces, split.kept)
+            other.copy_rows(faces, split.split_off)
+    session.say(f"{len(split.kept)} faces to {output}, {len(split.split_off)} to {rest}; {split.told}")
 
 
 def main() -> None:

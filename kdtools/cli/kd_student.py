@@ -21,8 +21,9 @@ def kd_student(
     ] = None,
     loss: Annotated[str, typer.Option(metavar="NAME", help="kd, or without teachers l2, l1 or wing.")] = "kd",
     variant: Annotated[
-        str, typer.Option(metavar="NAME", help="Constants of KD-Loss: reference (published code) or figure (paper).")
-    ] = "reference",
+        str | None,
+        typer.Option(metavar="NAME", help="Constants of KD-Loss: reference (published code, the default) or figure."),
+    ] = None,
     arch: opt.Arch = "mobilenetv2_100",
     input_size: opt.InputSize = 224,
     epochs: opt.Epochs = 150,
@@ -52,7 +53,11 @@ def kd_student(
     teachers = {"tough": tough, "tolerant": tolerant} if loss == "kd" else {}
     for name, path in teachers.items():
         require(path is not None, f"KD-Loss needs --{name}", "name a teacher, or train without: --loss l1")
-    require(bool(teachers) or (tough or tolerant) is None, f"--loss {loss} has no use for teachers", "leave them out")
+    require(
+        loss == "kd" or (tough or tolerant or variant) is None,
+        f"--loss {loss} has no use for --tough, --tolerant and --variant",
+        "leave them out",
+    )
     from kdtools.cli._train import train_model
     from kdtools.training import Settings
 
@@ -60,7 +65,7 @@ def kd_student(
         arch=arch,
         input_size=input_size,
         loss=loss,
-        variant=variant,
+        variant=variant or "reference",
         epochs=epochs,
         batch=batch,
         lr=lr,

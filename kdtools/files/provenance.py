@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,11 +16,12 @@ from kdtools import __version__
 # Words of a command line that say how it ran, not what came out; the second kind has a value behind it.
 _FLAGS_LEFT_OUT = {"-f", "--force", "-q", "--quiet", "-v", "--verbose", "--resume"}
 _OPTIONS_LEFT_OUT = {"-o", "--output", "-j", "--jobs", "--rest"}
+_ANNOTATION_SUFFIXES = {".pts", ".csv"}
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Recorded in every file. `inputs` maps names to SHA-256.
+    """Recorded in every file. `inputs` maps paths, as they were given, to SHA-256.
 
     The same command with the same inputs gives the same bytes: `created` is a day (UTC), or the moment in
     SOURCE_DATE_EPOCH where that is set, and `argv` leaves out where the output
@@ -31,7 +33,7 @@ class Provenance:
     inputs: dict[str, str] = field(default_factory=dict)
 
     def with_inputs(self, paths: Iterable[str | Path]) -> Provenance:
-        return Provenance(self.tool, self.argv, {**self.inputs, **{str(Path(p).name): sha256_of(p) for p in paths}})
+        return Provenance(self.tool, self.argv, {**self.inputs, **{str(p): sha256_of(p) for p in paths}})
 
     def attributes(self) -> dict[str, str]:
         epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
@@ -52,20 +54,26 @@ def _what_matters(argv: Sequence[str]) -> list[str]:
     kept: list[str] = []
     words = iter(argv)
     for word in words:
-        if word in _OPTIONS_LEFT_OUT:
+        short = re.fullmatch(r"-[fqv]*[oj](.*)", word)
+        if word in _OPTIONS_LEFT_OUT or (short and not short[1]):
             next(words, None)
-        elif word not in _FLAGS_LEFT_OUT and not word.startswith(("--output=", "--jobs=", "--rest=")):
+        elif not (short or word in _FLAGS_LEFT_OUT or word.startswith(tuple(f"{o}=" for o in _OPTIONS_LEFT_OUT))):
             kept.append(word)
     return kept
 
 
 def sha256_of(path: str | Path) -> str:
-    """SHA-256 of a file's bytes; of a folder, that of the sorted names and sizes of the files in it."""
+    """SHA-256 of a file's bytes; of a folder, that of its files' sorted names and sizes and of all annotation's bytes.
+
+    Pictures are told by their sizes: reading all of a large data set once more would take as long as importing it.
+    """
     path = Path(path)
     if path.is_dir():
         digest = hashlib.sha256()
-        for name, size in sorted((str(p.relative_to(path)), p.stat().st_size) for p in path.rglob("*") if p.is_file()):
-            digest.update(f"{name}\t{size}\n".encode(errors="surrogateescape"))
+        for file in sorted(p for p in path.rglob("*") if p.is_file()):
+            digest.update(f"{file.relative_to(path)}\t{file.stat().st_size}\n".encode(errors="surrogateescape"))
+            if file.suffix.lower() in _ANNOTATION_SUFFIXES:
+                digest.update(file.read_bytes())
         return digest.hexdigest()
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
