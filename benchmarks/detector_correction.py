@@ -16,7 +16,8 @@ import numpy as np
 from kdtools.detect import CascadeDetector
 from kdtools.geometry import CropRule
 from kdtools.images import read_image
-from kdtools.importing import map_bounded, read_annotations
+from kdtools.importing import read_annotations
+from kdtools.parallel import map_bounded
 
 
 def main() -> None:

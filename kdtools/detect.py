@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from kdtools.errors import FileError
+from kdtools.images import opencv_errors
 
 _LARGEST_SIDE = 800  # px; larger photographs are shrunk before the search, which costs time by area
 _MIN_NEIGHBOURS = 4  # hits that must agree; fewer find more faces, and more that are none
@@ -29,18 +30,24 @@ class CascadeDetector:
             raise FileError(f"{self._file}: OpenCV's face cascade is missing", "install opencv-python 4.10 to 4.x")
 
     def find_squares(self, image: np.ndarray) -> list[tuple[np.ndarray, float]]:
-        """The cascade's own squares (x0, y0, x1, y1) in an image (H, W, 3) RGB with their scores, largest first."""
-        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        ratio = min(1.0, _LARGEST_SIDE / max(grey.shape))
-        if ratio < 1:
-            grey = cv2.resize(grey, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA)
-        squares, _, scores = self._cascade().detectMultiScale3(
-            cv2.equalizeHist(grey),
-            scaleFactor=1.1,
-            minNeighbors=_MIN_NEIGHBOURS,
-            minSize=(_SMALLEST_FACE, _SMALLEST_FACE),
-            outputRejectLevels=True,
-        )
+        """The cascade's own squares (x0, y0, x1, y1) in an image (H, W, 3) RGB with their scores, largest first.
+
+        Raises DataError where OpenCV cannot search the image.
+        """
+        ratio = min(1.0, _LARGEST_SIDE / max(image.shape[:2]))
+        if round(min(image.shape[:2]) * ratio) < _SMALLEST_FACE:
+            return []  # a strip too thin for a face, and perhaps for any row to be left of it when it is shrunk
+        with opencv_errors("faces cannot be searched"):
+            grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+            if ratio < 1:
+                grey = cv2.resize(grey, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA)
+            squares, _, scores = self._cascade().detectMultiScale3(
+                cv2.equalizeHist(grey),
+                scaleFactor=1.1,
+                minNeighbors=_MIN_NEIGHBOURS,
+                minSize=(_SMALLEST_FACE, _SMALLEST_FACE),
+                outputRejectLevels=True,
+            )
         found = [
             (np.array([x, y, x + w, y + h], np.float64) / ratio, float(score))
             for (x, y, w, h), score in zip(squares, np.ravel(scores), strict=True)

@@ -17,6 +17,17 @@ class KdError(Exception):
         self.hint = hint
 
 
+def reason_of(error: BaseException) -> str:
+    """Why one input of many is skipped, in one line. Python's MemoryError says nothing of itself."""
+    if isinstance(error, KdError):
+        return error.message
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 class UsageError(KdError):
     """The command line asks for something that cannot be meant."""
 

@@ -2,72 +2,130 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from kdtools.errors import FileError
+from kdtools.errors import DataError, FileError
 from kdtools.geometry import box_to_source, compose_affine, invert_affine
 from kdtools.schemes import Scheme
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 
+_LARGEST_SQUARE = 20  # side of a crop, in longer sides of its image; only a mistaken point makes a larger one
+
 # One image is one task of a pool; OpenCV's own threads would fight with the pool for the cores.
 cv2.setNumThreads(1)
+
+
+@contextlib.contextmanager
+def opencv_errors(what: str) -> Iterator[None]:
+    """OpenCV's errors become a DataError in one line that starts with `what`, so that callers need not know OpenCV."""
+    try:
+        yield
+    except cv2.error as error:
+        raise DataError(f"{what}: {getattr(error, 'err', '') or ' '.join(str(error).split())}") from error
 
 
 def read_image(path: Path) -> np.ndarray:
     """Decode an image file -> (H, W, 3) uint8 RGB, turned upright by its EXIF orientation.
 
-    Raises FileError where it is absent, no image, or cut off: decoders fill the rest of a truncated JPEG with grey and
-    say nothing, so its end marker is looked for.
+    Raises FileError where it is absent, cannot be read, is no image, or cut off: decoders fill the rest of a truncated
+    JPEG with grey and say nothing, so its end marker is looked for. Raises DataError where OpenCV cannot hold it.
     """
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
         raise FileError(f"{path}: no such file") from error
+    except OSError as error:
+        raise FileError(f"{path}: {error.strerror or error}") from error
     if not data:
         raise FileError(f"{path}: is empty")
-    if data.startswith(b"\xff\xd8") and b"\xff\xd9" not in data[-4096:]:
+    if data.startswith(b"\xff\xd8") and not _jpeg_has_end(data):
         raise FileError(f"{path}: JPEG is cut off")
-    try:
+    with opencv_errors(f"{path}: cannot be decoded"):  # for example sizes past OpenCV's limit
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:  # sizes past OpenCV's limit
-        raise FileError(f"{path}: cannot be decoded: {error.err}") from error
-    if image is None:
-        raise FileError(f"{path}: not an image that can be decoded")
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+        if image is None:
+            raise FileError(f"{path}: not an image that can be decoded")
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+
+
+def _jpeg_has_end(data: bytes) -> bool:
+    """Whether an end marker follows the start of the scan.
+
+    Segments before the scan are stepped over, because a thumbnail in there has an end marker of its own. What follows
+    the end does not matter: phones append a film. Within a scan, ff d9 can be nothing but the marker.
+    """
+    at = 2
+    while 0 <= (at := data.find(b"\xff", at)) < len(data) - 3:
+        marker = data[at + 1]
+        if marker == 0xDA:  # start of scan
+            return data.find(b"\xff\xd9", at + 2) >= 0
+        # A filling ff, a stuffed 00 and the markers 01 and d0 to d9 stand alone; others state their length.
+        alone = marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD9
+        at += 1 if marker == 0xFF else 2 if alone else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return False
 
 
 def crop_image(image: np.ndarray, box: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Cut a square box (4,) out of an image (H, W, 3) -> crop (size, size, 3) and its map to the image (2, 3).
 
     Where the box leaves the image, the nearest pixel is repeated. A box much larger than the crop is first shrunk by
-    averaging, because bilinear sampling alone would skip pixels.
+    averaging, because bilinear sampling alone would skip pixels. Raises DataError for a box beside the image, or so
+    large against it that it must be a mistake.
     """
+    _check_square(box, *image.shape[:2])
     to_source = box_to_source(box, size, size)
     shrink = int((box[2] - box[0]) // size)
-    if shrink < 2:
-        return _warp(image, to_source, size), to_source
-    # Only the part of the image under the box, its size a multiple of `shrink` so that pixels map exactly.
-    height, width = image.shape[:2]
-    x0, y0 = int(np.clip(np.floor(box[0]), 0, width - 1)), int(np.clip(np.floor(box[1]), 0, height - 1))
-    x1, y1 = int(np.clip(np.ceil(box[2]), x0 + 1, width)), int(np.clip(np.ceil(box[3]), y0 + 1, height))
-    n_x, n_y = -(-(x1 - x0) // shrink), -(-(y1 - y0) // shrink)
+    with opencv_errors("cannot be cropped"):
+        part, part_to_source = _part_under(image, box) if shrink < 2 else _shrunk_part_under(image, box, shrink)
+        crop_to_part = compose_affine(invert_affine(part_to_source), to_source)
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        crop = cv2.warpAffine(part, crop_to_part, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(crop), to_source
+
+
+def _check_square(box: np.ndarray, height: int, width: int) -> None:
+    side = box[2] - box[0]
+    if not np.isfinite([*box, side]).all() or side > _LARGEST_SQUARE * max(height, width):
+        raise DataError(
+            f"the crop would be {side:.3g} px wide, in an image of {width} x {height} px: is a point far off?"
+        )
+    if box[0] >= width or box[1] >= height or box[2] <= 0 or box[3] <= 0:
+        raise DataError(f"the crop would lie beside the image of {width} x {height} px")
+
+
+def _part_under(image: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The part of an image under a box (4,), with the neighbours that bilinear sampling needs, and its map (2, 3).
+
+    OpenCV cannot warp images of more than 32767 px a side.
+    """
+    (x0, x1), (y0, y1) = (_pixels_under(box[k], box[k + 2], image.shape[1 - k], 2) for k in (0, 1))
+    return image[y0:y1, x0:x1], np.array([[1.0, 0, x0], [0, 1, y0]])
+
+
+def _shrunk_part_under(image: np.ndarray, box: np.ndarray, shrink: int) -> tuple[np.ndarray, np.ndarray]:
+    """The part of an image under a box (4,), shrunk by averaging blocks of `shrink` px a side, and its map (2, 3)."""
+    (x0, x1), (y0, y1) = (_pixels_under(box[k], box[k + 2], image.shape[1 - k], 0) for k in (0, 1))
+    # The part becomes a multiple of the block so that pixels map exactly; a part thinner than a block is one block.
+    block_x, block_y = min(shrink, x1 - x0), min(shrink, y1 - y0)
+    n_x, n_y = -(-(x1 - x0) // block_x), -(-(y1 - y0) // block_y)
     part = image[y0:y1, x0:x1]
-    pad_y, pad_x = n_y * shrink - part.shape[0], n_x * shrink - part.shape[1]
+    pad_y, pad_x = n_y * block_y - part.shape[0], n_x * block_x - part.shape[1]
     if pad_y or pad_x:
         part = cv2.copyMakeBorder(part, 0, pad_y, 0, pad_x, cv2.BORDER_REPLICATE)
     small = cv2.resize(part, (n_x, n_y), interpolation=cv2.INTER_AREA)
-    small_to_source = box_to_source(np.array([x0, y0, x0 + n_x * shrink, y0 + n_y * shrink]), n_y, n_x)
-    return _warp(small, compose_affine(invert_affine(small_to_source), to_source), size), to_source
+    return small, box_to_source(np.array([x0, y0, x0 + n_x * block_x, y0 + n_y * block_y]), n_y, n_x)
 
 
-def _warp(image: np.ndarray, crop_to_image: np.ndarray, size: int) -> np.ndarray:
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpAffine(image, crop_to_image, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE))
+def _pixels_under(low: float, high: float, length: int, border: int) -> tuple[int, int]:
+    """First and past-the-last of the `length` pixels of an axis from `low` to `high`, and `border` px on each side."""
+    first = int(np.clip(np.floor(low) - border, 0, length - 1))
+    return first, int(np.clip(np.ceil(high) + border, first + 1, length))
 
 
 def draw_landmarks(

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from kdtools.batches import resize_images
-from kdtools.errors import KdError
+from kdtools.errors import KdError, reason_of
 from kdtools.geometry import apply_affine, unit_to_pixels
 from kdtools.images import crop_image, read_image
 from kdtools.models import LandmarkNet
@@ -92,15 +92,15 @@ def predict_photographs(
     size, rule = network.card.input_size, network.card.crop
     spans_face = network.card.scheme.name in SCHEMES
 
-    def prepare(photograph: tuple[str, Path]) -> _Photograph | KdError:
-        path = photograph[1]
+    def prepare(photograph: tuple[str, Path]) -> _Photograph | str:
+        """The photograph, or why there is none: one bad image must not end a run over thousands."""
         try:
-            image = read_image(path)
-        except KdError as error:
-            return error
-        found = detect(image)
-        boxes = [rule.square_around_face_box(face_box) for face_box, _ in found]
-        crops = [crop_image(image, box, size) for box in boxes]
+            image = read_image(photograph[1])
+            found = detect(image)
+            boxes = [rule.square_around_face_box(face_box) for face_box, _ in found]
+            crops = [crop_image(image, box, size) for box in boxes]
+        except (KdError, OSError, MemoryError) as error:
+            return reason_of(error)
         return _Photograph(image, crops, boxes, [score for _, score in found])
 
     def predict(crops: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
@@ -110,16 +110,21 @@ def predict_photographs(
     listed = list(photographs)
     for k, (prepared, (identity, path)) in enumerate(zip(run_many(prepare, listed), listed, strict=True)):
         progress(k + 1)
-        if isinstance(prepared, KdError):
-            skip(identity, prepared.message)
+        if isinstance(prepared, str):
+            skip(identity, prepared)
             continue
         if not prepared.crops:
             skip(identity, "no face found")
             continue
         points, boxes = predict(prepared.crops), prepared.boxes
         if not spans_face:
-            boxes = [rule.square_around_points(face) for face in points]
-            points = predict([crop_image(prepared.image, box, size) for box in boxes])
+            try:
+                boxes = [rule.square_around_points(face) for face in points]
+                crops = [crop_image(prepared.image, box, size) for box in boxes]
+            except KdError as error:  # points in one place, or beside the photograph
+                skip(identity, reason_of(error))
+                continue
+            points = predict(crops)
         yield [
             FoundFace(identity if n == 0 else f"{identity}#{n + 1}", path, points[n], boxes[n], prepared.scores[n])
             for n in range(len(points))

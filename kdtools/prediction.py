@@ -10,12 +10,13 @@ import numpy as np
 
 from kdtools.detect import CascadeDetector
 from kdtools.errors import DataError, FileError
-from kdtools.files import FacesFile, Provenance, create_faces, open_faces
-from kdtools.formats.annotation import images_below
+from kdtools.files import FacesFile, Provenance, check_unique_ids, create_faces, open_faces
+from kdtools.formats import image_folder
+from kdtools.formats.annotation import id_prefixes
 from kdtools.images import draw_landmarks, read_image, write_image
-from kdtools.importing import map_bounded
 from kdtools.inference import FoundFace, predict_crops, predict_photographs
 from kdtools.models import LandmarkNet
+from kdtools.parallel import map_bounded
 
 
 def predict_faces_file(
@@ -111,19 +112,19 @@ def predict_images(
 
 
 def list_photographs(inputs: Sequence[str]) -> list[tuple[str, Path]]:
-    """(id, path) of every image; ids are paths inside the folder, or as given for a single image."""
+    """(id, path) of every image; ids are paths inside the folder, as kd-import makes them of a folder of images.
+
+    Raises FileError for an input that is absent, DataError for ids that are equal.
+    """
     listed: list[tuple[str, Path]] = []
-    for name in inputs:
+    for name, prefix in zip(inputs, id_prefixes(inputs), strict=True):
         path = Path(name)
-        if path.is_dir():
-            prefix = f"{path.name}/" if len(inputs) > 1 else ""
-            listed += [(prefix + image.relative_to(path).as_posix(), image) for image in images_below(path)]
-        elif path.exists():
-            listed.append((name, path))
-        else:
+        if not path.exists():
             raise FileError(f"{name}: no such file or directory")
+        listed += [(prefix + one.id, one.image) for one in image_folder.read(path, 0, lambda *_: None)]
     if not listed:
         raise FileError(f"{', '.join(inputs)}: no images in there")
+    check_unique_ids([identity for identity, _ in listed])
     return listed
 
 

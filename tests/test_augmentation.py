@@ -135,7 +135,7 @@ def test_perfect_model_from_photograph_to_source_pixels(tmp_path: Path) -> None:
         change = Augmentation(rotation=30, scale=(0.8, 1.1), shift=0.02, flip=True)
         warps, flip = random_warps(8, change, torch.Generator().manual_seed(1))
         assert 0 < flip.sum() < 8
-        found = PerfectNet()(warp_images(images, warps, 256))
+        found = PerfectNet(256)(warp_images(images, warps, 256))
         back = found @ warps[:, :, :2].double().transpose(1, 2) + warps[:, None, :, 2]
         in_source = faces.points_to_source(unit_to_pixels(back.numpy(), 256, 256))
         for identity, points in zip(faces.ids, in_source, strict=True):
@@ -180,7 +180,7 @@ def test_resizing_by_averaging_keeps_places() -> None:
     points = np.array([[60.0, 70.0], [40.0, 50.0], [80.0, 40.0]])
     image = torch.from_numpy(blobs(points, 130, 6.0)[None])
     for size in (130, 96, 48, 40):
-        found = PerfectNet()(resize_images(image, size))[0].numpy()
+        found = PerfectNet(size)(resize_images(image, size))[0].numpy()
         np.testing.assert_allclose(unit_to_pixels(found, 130, 130), points, atol=0.03 * 130 / size, err_msg=str(size))
 
 

@@ -232,6 +232,18 @@ def test_absurd_rows_thin_images_and_unusable_files_do_not_end_the_run(
         assert faces.ids == ["good.png", "thin.png"]
 
 
+@pytest.mark.filterwarnings("error")
+def test_absurd_rows_of_csv_are_named_and_left_out(tmp_path: Path) -> None:
+    write_blob_image(tmp_path / "a.png", np.array([[40.0, 30.0], [80.0, 34.0]]))
+    rows = ["40,30,80,34", "40,30,1e6,34", "40,30,1e7,34", "1e308,30,-1e308,34", "500,500,510,510"]
+    (tmp_path / "list.csv").write_text("".join(f"a.png,{row}\n" for row in rows))
+    n, skipped = run_import([tmp_path], tmp_path / "out.h5")
+    assert n == 1
+    assert [what for what, _ in skipped] == ["a.png#2", "a.png#3", "a.png#4", "a.png#5"]
+    assert "would be 1.6e+06 px" in skipped[0][1]  # the tests' margin is 0.3, so 1.6 times the points
+    assert "beside the image of 120 x 90 px" in skipped[3][1]
+
+
 def test_a_name_too_long_for_the_system_is_only_a_missing_image(tmp_path: Path) -> None:
     write_blob_image(tmp_path / "a.png", np.array([[40.0, 30.0], [80.0, 34.0]]))
     (tmp_path / "list.csv").write_text(f"{'x' * 5000}.png,1,2,3,4\na.png,40,30,80,34\n")
@@ -267,6 +279,17 @@ def test_jpeg_with_something_after_its_end_is_whole(tmp_path: Path) -> None:
         (tmp_path / "cut.jpg").write_bytes(cut[:length])
         with pytest.raises(FileError, match="cut off"):
             read_image(tmp_path / "cut.jpg")
+
+
+def test_images_are_turned_upright_by_their_exif_orientation(tmp_path: Path) -> None:
+    """Orientation 6, as phones held upright write it: the first column of the stored pixels is the top row."""
+    write_image(tmp_path / "a.jpg", np.repeat(np.arange(0, 240, 10, np.uint8)[None, :, None], 16, axis=0).repeat(3, 2))
+    data = (tmp_path / "a.jpg").read_bytes()
+    tiff = b"Exif\0\0MM\0*\0\0\0\x08\0\x01" + bytes.fromhex("0112 0003 00000001 0006 0000 00000000")
+    (tmp_path / "a.jpg").write_bytes(data[:2] + b"\xff\xe1" + (len(tiff) + 2).to_bytes(2, "big") + tiff + data[2:])
+    image = read_image(tmp_path / "a.jpg")
+    assert image.shape == (24, 16, 3)
+    assert np.abs(image[:, 0, 0].astype(int) - np.arange(0, 240, 10)).max() < 8
 
 
 def test_truncated_jpeg_is_refused(tmp_path: Path) -> None:
@@ -319,7 +342,7 @@ def test_equal_ids_are_found_before_anything_is_decoded(tmp_path: Path) -> None:
     for parent in ("p", "q"):
         (tmp_path / parent / "x").mkdir(parents=True)
         (tmp_path / parent / "x" / "a.png").write_bytes(b"is never opened")
-    with pytest.raises(DataError, match="'x/a.png'"):
+    with pytest.raises(DataError, match=r"'x/a\.png'"):
         read_annotations(
             [str(tmp_path / "p" / "x"), str(tmp_path / "q" / "x")], "images", None, lambda *_: None, lambda *_: None
         )

@@ -184,7 +184,7 @@ def test_photographs_and_their_ids(tmp_path: Path) -> None:
         "x/a.png",
     ]
     assert [i for i, _ in list_photographs([str(tmp_path / "x/a.png")])] == ["a.png"]
-    with pytest.raises(DataError, match="'x/a.png'"):  # the same image twice
+    with pytest.raises(DataError, match=r"'x/a\.png'"):  # the same image twice
         list_photographs([str(tmp_path / "x"), str(tmp_path / "x/a.png")])
     with pytest.raises(FileError, match="no such"):
         list_photographs([str(tmp_path / "absent")])
@@ -234,6 +234,7 @@ def test_what_fails_in_one_photograph_does_not_end_the_run() -> None:
                 [(name, Path(name)) for name in names],
                 detect,
                 map,
+                batch=2,
                 device=torch.device("cpu"),
                 skip=skipped.__setitem__,
                 progress=lambda _: None,

@@ -14,7 +14,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "kdtools"
 LAYERS = [
     "errors",
-    "schemes geometry",
+    "schemes geometry parallel",
     "shape_model metrics groups",
     "files",
     "images detect synth plots",

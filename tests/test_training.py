@@ -1,4 +1,4 @@
-"""Augmentation, the training loop, checkpoints and prediction, on tiny networks."""
+"""The training loop, its data, checkpoints and model files, on tiny networks."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
+from kdtools.batches import FaceSet
 from kdtools.errors import FileError, TrainingError, UsageError
 from kdtools.files import Provenance, create_faces, open_faces
 from kdtools.geometry import CropRule, unit_to_pixels
 from kdtools.inference import predict_units
+from kdtools.losses import KD_VARIANTS, kd_loss, loss_terms
 from kdtools.models import LandmarkNet, ModelCard, create_network, load_model, read_card, save_model
 from kdtools.schemes import IBUG68, Scheme
 from kdtools.synth import draw_faces
 from kdtools.tasks import load_task
-from kdtools.training import RunFiles, Settings, learning_rate, train
+from kdtools.training import RunFiles, Settings, learning_rate, train, validate
 
 CPU = torch.device("cpu")
 ARCH = "test_resnet"
@@ -38,15 +41,28 @@ TINY = Settings(
 )
 
 
+TERMS = ("tough", "tolerant")
+
+
 @pytest.fixture(scope="module")
 def faces_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("faces") / "faces.h5"
     images, points, _ = zip(*draw_faces(32, 40, 11), strict=True)
+    return write_faces(path, np.stack(images), np.stack(points))
+
+
+def write_faces(path: Path, images: np.ndarray, points: np.ndarray, role: str = "hard") -> Path:
     with create_faces(str(path), False, Provenance("test")) as writer:
-        writer.create_images(32, 40, 40)[:] = np.stack(images)
-        writer.put_ids([f"face{k}" for k in range(32)])
-        writer.put_landmarks(np.stack(points), IBUG68, "hard")
+        writer.create_images(*images.shape[:3])[:] = images
+        writer.put_ids([f"face{k}" for k in range(len(images))])
+        writer.put_landmarks(points, IBUG68, role)
     return path
+
+
+def moved_faces(faces_path: Path, path: Path, by_px: float, role: str = "hard") -> Path:
+    """A copy of a faces file whose points lie elsewhere."""
+    with open_faces(faces_path) as faces:
+        return write_faces(path, np.array(faces.images), faces.landmarks + by_px, role)
 
 
 def run_training(
@@ -90,6 +106,118 @@ def run_training(
     return epochs
 
 
+# ---- what it starts from
+def load(faces_path: Path, val_path: Path | None = None, val_share: float = 0.25) -> Any:
+    return load_task(
+        str(faces_path),
+        None if val_path is None else str(val_path),
+        None,
+        {},
+        val_share=val_share,
+        seed=3,
+        device=CPU,
+        say=lambda _: None,
+    )
+
+
+def test_no_face_is_both_trained_on_and_validated_with(faces_path: Path) -> None:
+    with load(faces_path) as task:
+        assert not set(task.train.rows) & set(task.val.rows)
+        assert sorted([*task.train.rows, *task.val.rows]) == list(range(32))
+        assert len(task.val) == 8
+
+
+def test_faces_of_another_file_validate_and_all_others_train(faces_path: Path, tmp_path: Path) -> None:
+    images, points, _ = zip(*draw_faces(5, 48, 12), strict=True)
+    other = write_faces(tmp_path / "val.h5", np.stack(images), np.stack(points))
+    with load(faces_path, other) as task:
+        assert task.train.rows.tolist() == list(range(32))
+        assert task.val.rows.tolist() == list(range(5))
+        np.testing.assert_array_equal(task.val.images, np.stack(images))
+        with open_faces(faces_path) as faces:
+            np.testing.assert_array_equal(task.train.images, faces.images)
+        in_pixels = unit_to_pixels(task.val.points["truth"].numpy(), 48, 48)
+        np.testing.assert_allclose(in_pixels, np.stack(points), atol=1e-4)
+
+
+def test_faces_without_any_point_are_not_trained_on(faces_path: Path, tmp_path: Path) -> None:
+    with open_faces(faces_path) as faces:
+        images, points = np.array(faces.images), faces.landmarks
+    points[[4, 9, 20]] = np.nan
+    points[5, 3:] = np.nan  # three points are better than none
+    with load(write_faces(tmp_path / "holes.h5", images, points)) as task:
+        assert sorted({*task.train.rows, *task.val.rows, 4, 9, 20}) == list(range(32))
+        assert not {4, 9, 20} & set(task.train.rows)
+
+
+# ---- the loss and the measure
+def test_loss_gives_each_teacher_its_place_and_heeds_the_variant() -> None:
+    generator = torch.Generator().manual_seed(0)
+    pred, truth, tough, tolerant = torch.randn(4, 6, 5, 2, generator=generator).mul(0.05).unbind()
+    given = {"tolerant": tolerant, "tough": tough}
+    totals = set()
+    for variant in KD_VARIANTS:
+        terms = loss_terms("kd", pred, truth, given, variant)
+        expected = kd_loss(pred=pred, truth=truth, tough=tough, tolerant=tolerant, variant=variant)
+        assert {k: v.item() for k, v in terms.items()} == {k: v.item() for k, v in expected.items()}
+        totals.add(terms["total"].item())
+    assert len(totals) == len(KD_VARIANTS)
+
+
+def test_an_epoch_takes_each_training_face_once_by_the_loss_asked_for(
+    faces_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teacher = str(moved_faces(faces_path, tmp_path / "teacher.h5", 2.0, "predicted"))
+    seen: list[Tensor] = []
+
+    def spy(loss: str, pred: Tensor, truth: Tensor, teachers: dict[str, Tensor], variant: str) -> dict[str, Tensor]:
+        assert (loss, variant) == ("kd", "figure")
+        for points in teachers.values():
+            torch.testing.assert_close(points, truth + 2 / 40)
+        seen.append(truth)
+        return loss_terms(loss, pred, truth, teachers, variant)
+
+    monkeypatch.setattr("kdtools.training.loss_terms", spy)
+    settings = Settings(**{**vars(TINY), "loss": "kd", "variant": "figure", "epochs": 1, "augmentation": "none"})
+    run_training(faces_path, tmp_path / "m.safetensors", settings, teachers=dict.fromkeys(TERMS, teacher))
+    with load(faces_path) as task:
+        expected = task.train.points["truth"][torch.from_numpy(task.train.rows)]
+    assert len(expected) == 24
+    difference = (torch.cat(seen)[:, None] - expected).abs().amax(dim=(2, 3))  # (seen, expected)
+    assert (difference < 1e-5).sum(dim=0).tolist() == [1] * 24
+    assert (difference < 1e-5).sum(dim=1).tolist() == [1] * 24
+
+
+class KnownAnswer(nn.Module):
+    """Answers with the same points (L, 2), whatever it sees."""
+
+    def __init__(self, points: Tensor, scheme: Scheme) -> None:
+        super().__init__()
+        self.points = points
+        self.card = ModelCard("none", 32, scheme, CropRule(), (0, 0, 0), (1, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.points.expand(len(images), -1, -1)
+
+
+@pytest.mark.parametrize(
+    ("corners", "kind", "normaliser"),
+    [((0, 1), "inter-ocular", 32.0), (None, "box-size", (32 * 8) ** 0.5)],
+)
+def test_validation_measures_in_pixels_of_oblong_images(
+    corners: tuple[int, int] | None, kind: str, normaliser: float
+) -> None:
+    """Images of 64 x 32 px; a box of 32 x 8 px, all of it found 8 px too low; the last row's face does not belong."""
+    scheme = Scheme("three", 3, outer_corners=corners)
+    truth = torch.tensor([[-16.0, 0.0], [16.0, 0.0], [0.0, 8.0]]) / torch.tensor([64.0, 32.0])
+    found = truth + torch.tensor([0.0, 8 / 32])
+    points = torch.stack([truth, truth, truth + 0.3])
+    val = FaceSet(np.zeros((3, 32, 64, 3), np.uint8), {"truth": points}, np.array([0, 1]))
+    nme, told = validate(KnownAnswer(found, scheme), val, scheme, CPU, 2)  # type: ignore[arg-type]
+    assert told == kind
+    assert nme == pytest.approx(100 * 8 / normaliser, rel=1e-5)
+
+
 # ---- the loop
 def test_training_learns_and_logs_every_epoch(faces_path: Path, tmp_path: Path) -> None:
     settings = Settings(**{**vars(TINY), "epochs": 12, "augmentation": "none"})
@@ -104,8 +232,6 @@ def test_training_learns_and_logs_every_epoch(faces_path: Path, tmp_path: Path) 
     assert fields["tool"] == "test"
     network = load_model(tmp_path / "m.best.safetensors", CPU)
     with load_task(str(faces_path), None, None, {}, val_share=0.25, seed=3, device=CPU, say=lambda _: None) as task:
-        from kdtools.training import validate
-
         nme, normaliser = validate(network, task.val, IBUG68, CPU, 8)
     assert normaliser == "inter-ocular"
     assert nme == pytest.approx(best, rel=1e-4)
@@ -144,6 +270,37 @@ def test_resume_refuses_other_settings(faces_path: Path, tmp_path: Path) -> None
         )
 
 
+def test_resume_refuses_other_landmarks(faces_path: Path, tmp_path: Path) -> None:
+    settings = Settings(**{**vars(TINY), "epochs": 1})
+    run_training(faces_path, tmp_path / "m.safetensors", settings)
+    other = moved_faces(faces_path, tmp_path / "other.h5", 0.5)
+    with pytest.raises(UsageError, match="trained on other"):
+        run_training(other, tmp_path / "m.safetensors", settings, resume=True)
+    assert run_training(faces_path, tmp_path / "m.safetensors", settings, resume=True) == []
+
+
+@pytest.mark.parametrize("kind", ["predictions", "models"])
+@pytest.mark.parametrize("exchanged", TERMS)
+def test_resume_refuses_another_teacher(faces_path: Path, tmp_path: Path, kind: str, exchanged: str) -> None:
+    if kind == "predictions":
+        paths = [moved_faces(faces_path, tmp_path / f"{k}.h5", k, "predicted") for k in (1, 2)]
+    else:
+        paths = [save_teacher(tmp_path / f"{k}.safetensors", seed=k) for k in (1, 2)]
+    settings = Settings(**{**vars(TINY), "loss": "kd", "epochs": 1})
+    teachers = dict.fromkeys(TERMS, str(paths[0]))
+    run_training(faces_path, tmp_path / "m.safetensors", settings, teachers=teachers)
+    other = {**teachers, exchanged: str(paths[1])}
+    with pytest.raises(UsageError, match="trained (on|with) other"):
+        run_training(faces_path, tmp_path / "m.safetensors", settings, teachers=other, resume=True)
+    assert run_training(faces_path, tmp_path / "m.safetensors", settings, teachers=teachers, resume=True) == []
+
+
+def save_teacher(path: Path, seed: int) -> Path:
+    torch.manual_seed(seed)
+    save_model(path, LandmarkNet(card_for()), Provenance("test"))
+    return path
+
+
 def test_loss_that_is_no_number_stops_with_a_clear_error(faces_path: Path, tmp_path: Path) -> None:
     settings = Settings(**{**vars(TINY), "lr": 1e30, "schedule": "constant", "loss": "l2"})
     with pytest.raises(TrainingError, match="no longer a number in epoch"):
@@ -168,9 +325,6 @@ def test_teachers_as_predictions_and_as_models_give_like_losses(faces_path: Path
     assert runs["file"][0].terms.keys() == {"main", "tough", "tolerant", "total"}
     for name, value in runs["file"][0].terms.items():
         assert runs["model"][0].terms[name] == pytest.approx(value, rel=1e-3)
-
-
-TERMS = ("tough", "tolerant")
 
 
 def test_learning_rates() -> None:

@@ -62,6 +62,7 @@ def kd_import(
             subsets=subsets,
             skip=session.skip,
             progress=progress,
+            warn=session.warn,
         )
     session.say(f"{n_faces} faces, {session.n_skipped} skipped")
 

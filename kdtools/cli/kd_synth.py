@@ -30,7 +30,7 @@ def kd_synth(
 
     from kdtools.files import check_output, create_faces
     from kdtools.geometry import CropRule
-    from kdtools.importing import workers
+    from kdtools.parallel import workers
     from kdtools.schemes import IBUG68
     from kdtools.synth import draw_faces
 

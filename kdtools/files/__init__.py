@@ -2,13 +2,14 @@
 
 from kdtools.files.aside import check_output, move_into_place, written_aside
 from kdtools.files.provenance import Provenance
-from kdtools.files.store import FacesFile, FacesWriter, create_faces, match_ids, open_faces
+from kdtools.files.store import FacesFile, FacesWriter, check_unique_ids, create_faces, match_ids, open_faces
 
 __all__ = [
     "FacesFile",
     "FacesWriter",
     "Provenance",
     "check_output",
+    "check_unique_ids",
     "create_faces",
     "match_ids",
     "move_into_place",

@@ -65,7 +65,7 @@ class FacesFile:
 
     @property
     def role(self) -> str:
-        return str(self.h5["landmarks"].attrs.get("role", "hard"))
+        return str(_plain(self.h5["landmarks"].attrs.get("role", "hard")))
 
     @property
     def n_points(self) -> int:
@@ -81,7 +81,7 @@ class FacesFile:
     @property
     def crop(self) -> CropRule | None:
         """The rule by which the images were cut out, where the file states one."""
-        text = self.h5.attrs.get("crop")
+        text = _plain(self.h5.attrs.get("crop"))
         return CropRule.from_json(text) if text else None
 
     @property
@@ -90,7 +90,7 @@ class FacesFile:
         self.require("image")
         data = self.h5["image"]
         offset = data.id.get_offset()
-        if offset is None or data.dtype != np.uint8:
+        if offset is None:
             return data
         return np.memmap(self.path, np.uint8, mode="r", offset=offset, shape=data.shape)
 
@@ -151,7 +151,7 @@ class FacesFile:
     @property
     def scheme(self) -> Scheme:
         """What the points mean, from the file's own attributes; the registry fills in what they leave out."""
-        name = str(self.h5.attrs.get("scheme", ""))
+        name = str(_plain(self.h5.attrs.get("scheme", "")))
         known = SCHEMES.get(name)
         if known is None or known.n_points != self.n_points:
             known = scheme_for_points(self.n_points) if not name else Scheme(name, self.n_points)
@@ -176,11 +176,11 @@ class FacesFile:
 
     # ---- checks on opening
     def _check_kind(self) -> None:
-        kind = self.h5.attrs.get("kd_kind")
+        kind = _plain(self.h5.attrs.get("kd_kind"))
         if kind != schema.KIND:
             what = "no kd_kind attribute" if kind is None else f"kd_kind is {kind!r}"
             raise FileError(f"{self.name}: an HDF5 file, but not a faces file ({what})", "kd-import makes faces files")
-        version = self.h5.attrs.get("kd_format")
+        version = _plain(self.h5.attrs.get("kd_format"))
         if not isinstance(version, (int, np.integer)) or version < 1:
             raise FileError(f"{self.name}: kd_format is {version!r}, not a version number")
         if version > schema.FORMAT:
@@ -201,9 +201,14 @@ class FacesFile:
         group = self.h5.get("subset")
         names += [f"subset/{name}" for name in group] if isinstance(group, h5py.Group) else []
         for name in names:
-            spec, shape = schema.spec_of(name), self.h5[name].shape
+            spec, array = schema.spec_of(name), self.h5[name]
+            if not isinstance(array, h5py.Dataset):
+                raise FileError(f"{self.name}: /{name} is not an array")
+            shape = array.shape
             if spec is None or shape is None or len(shape) != len(spec.dims):
                 raise FileError(f"{self.name}: /{name} has shape {shape}, expected {spec and spec.dims}")
+            if not (array.dtype == np.uint8 if name == "image" else _is_readable_as(array.dtype, spec.dtype)):
+                raise FileError(f"{self.name}: /{name} holds {array.dtype}, expected {spec.dtype}", "convert it")
             for dim, length in zip(spec.dims, shape, strict=True):
                 expected = dim if isinstance(dim, int) else sizes.setdefault(dim, length)
                 if length != expected:
@@ -211,6 +216,18 @@ class FacesFile:
                         f"{self.name}: /{name} has {length} along its axis {dim!r}, expected {expected}",
                         "the file contradicts itself; write it again",
                     )
+
+
+def _is_readable_as(found: np.dtype[Any], wanted: str) -> bool:
+    """Whether an array of type `found` can stand for one that the format writes as `wanted`.
+
+    Whole numbers do for floats, and 0 and 1 in any type of whole numbers for truth values (/visible, /subset).
+    """
+    if wanted == "text":
+        return h5py.check_string_dtype(found) is not None
+    if wanted.startswith("float"):
+        return found.kind in "fiu"
+    return found.kind in "biu"
 
 
 @contextlib.contextmanager
@@ -251,6 +268,21 @@ def _check_signature(path: Path, name: str) -> None:
     if not start.startswith(_HDF5_SIGNATURE):
         kind = "a model file" if start[8:9] == b"{" else "of another kind"
         raise FileError(f"{name}: is {kind}, not a faces file (HDF5)")
+
+
+def _plain(value: Any) -> Any:
+    """An attribute as h5py would give one of its own: C writes text of a fixed length, MATLAB arrays of one element."""
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.reshape(-1)[0]
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def check_unique_ids(ids: Sequence[str]) -> None:
+    """Raises DataError that names ids which stand twice."""
+    if len(set(ids)) != len(ids):
+        twice = [identity for identity, count in Counter(ids).items() if count > 1][:3]
+        hint = "rename a file or a folder, or give each input once"
+        raise DataError(f"two faces have the same id: {', '.join(map(repr, twice))}", hint)
 
 
 def match_ids(wanted: Sequence[str], given: Sequence[str], wanted_name: str, given_name: str) -> np.ndarray:
@@ -294,9 +326,7 @@ class FacesWriter:
 
     def put_ids(self, ids: Sequence[str]) -> None:
         """Write /id. Raises DataError for one that stands twice."""
-        if len(set(ids)) != len(ids):
-            twice = [identity for identity, count in Counter(ids).items() if count > 1][:3]
-            raise DataError(f"two faces have the same id: {', '.join(map(repr, twice))}", "rename one of the files")
+        check_unique_ids(ids)
         self.put("id", ids)
 
     def put_landmarks(self, points: np.ndarray, scheme: Scheme, role: str) -> None:
@@ -352,8 +382,11 @@ class FacesWriter:
         return data
 
     def keep_first_images(self, n_faces: int) -> None:
-        """Of the rows made by `create_images` only the first `n_faces` were filled; the rest will be cut off."""
-        self.n_images = n_faces
+        """Of the rows made by `create_images` only the first `n_faces` were filled; the rest will be cut off.
+
+        That copies the file, so nothing is done where all rows were filled.
+        """
+        self.n_images = n_faces if n_faces < len(self.h5["image"]) else None
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ A name that stands in several lines is an image with several faces; the id of th
 from __future__ import annotations
 
 import csv
+import os.path
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,18 +18,32 @@ from kdtools.formats.annotation import Annotation, Skip
 
 
 def accepts(source: Path) -> bool:
-    return source.suffix.lower() == ".csv" if source.is_file() else len(list(source.glob("*.csv"))) == 1
+    """Raises FileError for a folder of several such files: which one is meant?"""
+    if source.is_file():
+        return source.suffix.lower() == ".csv"
+    tables = _tables_in(source)
+    if len(tables) > 1:
+        some = ", ".join(path.name for path in tables[:3]) + (", ..." if len(tables) > 3 else "")
+        raise FileError(
+            f"{source}: holds {len(tables)} .csv files: {some}", "name the one to read, or give --format images"
+        )
+    return len(tables) == 1
+
+
+def _tables_in(folder: Path) -> list[Path]:
+    """Hidden files are left out: macOS puts ._NAME.csv beside NAME.csv."""
+    return sorted(path for path in folder.glob("*.csv") if path.is_file() and not path.name.startswith("."))
 
 
 def read(source: Path, base: int, skip: Skip) -> Iterator[Annotation]:
     """`source` is the file, or a folder with just one. Names are relative to it, or to a folder images/ beside it."""
-    path = source if source.is_file() else next(source.glob("*.csv"))
+    path = source if source.is_file() else _tables_in(source)[0]
     n_faces: Counter[str] = Counter()
     for where, name, points in read_rows(path, skip):
         image = path.parent / name
-        if not image.is_file():
+        if not os.path.isfile(image):  # unlike Path.is_file, says no to a name too long for the system
             image = path.parent / "images" / name
-        if not image.is_file():
+        if not os.path.isfile(image):
             skip(where, f"there is no image {name!r} in {path.parent} or in its folder images")
             continue
         n_faces[name] += 1

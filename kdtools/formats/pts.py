@@ -15,14 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from kdtools.errors import DataError
+from kdtools.errors import DataError, reason_of
 from kdtools.formats.annotation import Annotation, Skip
 from kdtools.images import IMAGE_SUFFIXES
 
 
 def accepts(source: Path) -> bool:
     if source.is_dir():
-        return next(source.rglob("*.pts"), None) is not None
+        return any(path.is_file() for path in source.rglob("*.pts"))
     return source.suffix.lower() == ".pts"
 
 
@@ -36,8 +36,8 @@ def read(source: Path, base: int, skip: Skip) -> Iterator[Annotation]:
             continue
         try:
             points = parse_pts(path.read_text(encoding="utf-8", errors="replace"))
-        except DataError as error:
-            skip(str(path), error.message)
+        except (DataError, OSError) as error:  # a folder may be called x.pts, and a file unreadable
+            skip(str(path), reason_of(error))
             continue
         yield Annotation(image.relative_to(root).as_posix(), image, points - base)
 

@@ -1,0 +1,48 @@
+"""Work done by several threads at a time, with bounded memory."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def workers(jobs: int) -> int:
+    """Number of workers for `-j`: 0 is one for each core this process may use."""
+    if jobs:
+        return jobs
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1  # macOS does not tell which cores a process may use
+
+
+def map_bounded(function: Callable[[Item], Result], items: Iterable[Item], jobs: int) -> Iterator[Result]:
+    """Results in order; only a few tasks per worker wait, so that memory does not grow with their number.
+
+    Threads, not processes: OpenCV decodes and warps outside Python's lock.
+    """
+    with ThreadPoolExecutor(workers(jobs)) as pool:
+        waiting: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) > 4 * workers(jobs):
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def batched(items: Iterable[Item], n: int) -> Iterator[list[Item]]:
+    """Lists of `n` items in order; the last one may be shorter. (itertools has this from Python 3.12 on.)"""
+    iterator = iter(items)
+    while batch := list(islice(iterator, n)):
+        yield batch
