@@ -55,7 +55,8 @@ def load_task(
     with contextlib.ExitStack() as stack:
         faces = stack.enter_context(open_faces(faces_path))
         faces.require("image", "landmarks")
-        truth = _target(faces, landmarks_path, stack)
+        learnt = None if landmarks_path is None else stack.enter_context(open_faces(landmarks_path))
+        truth = faces.landmarks if learnt is None else faces.landmarks_from(learnt)
         points, online = {"truth": truth}, {}
         for name, path in teachers.items():
             if _is_model(path):
@@ -72,7 +73,7 @@ def load_task(
             others.require("image", "landmarks")
             faces.check_same_points(others)
             train_rows = np.arange(len(faces))
-            val_truth, kind = _validation_target(others, landmarks_path)
+            val_truth, kind = _validation_target(others, learnt)
             val = _face_set(others, {"truth": val_truth}, np.arange(len(others)))
             say(f"{len(train_rows)} faces to train on, {len(val)} of {val_path} to validate with, by {kind} landmarks")
             n_shared = len(set(faces.ids) & set(others.ids))
@@ -85,24 +86,14 @@ def load_task(
         yield Task(_face_set(faces, points, train_rows), val, online, faces.scheme, crop)
 
 
-def _target(faces: FacesFile, landmarks_path: str | None, stack: contextlib.ExitStack) -> np.ndarray:
-    """The points to learn, (N, L, 2) in pixels of the images."""
-    if landmarks_path is None:
-        return faces.landmarks
-    return faces.landmarks_from(stack.enter_context(open_faces(landmarks_path)))
-
-
-def _validation_target(others: FacesFile, landmarks_path: str | None) -> tuple[np.ndarray, str]:
+def _validation_target(others: FacesFile, learnt: FacesFile | None) -> tuple[np.ndarray, str]:
     """What other faces are measured against, (N, L, 2) in pixels of their images, and its name.
 
     Where the points to learn are Soft-landmarks their file brings the shape model, by which these are softened too.
     """
-    if landmarks_path is None:
+    if learnt is None or "shape_model/mean" not in learnt:
         return others.landmarks, "hard"
-    with open_faces(landmarks_path) as learnt:
-        if "shape_model/mean" not in learnt:
-            return others.landmarks, "hard"
-        return soften_faces(others, learnt.shape_model, clip=DEFAULT_CLIP).astype(np.float32), "Soft-"
+    return soften_faces(others, learnt.shape_model, clip=DEFAULT_CLIP).astype(np.float32), "Soft-"
 
 
 def _face_set(faces: FacesFile, points: dict[str, np.ndarray], rows: np.ndarray) -> FaceSet:

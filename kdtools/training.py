@@ -317,7 +317,9 @@ def _fingerprint(task: Task) -> str:
         for name in sorted(faces.points):
             digest.update(name.encode() + faces.points[name].numpy().tobytes())
     for name, teacher in sorted(task.online.items()):
-        digest.update(name.encode() + teacher.head.weight.detach().cpu().numpy().tobytes())
+        digest.update(name.encode())
+        for weights in teacher.parameters():
+            digest.update(weights.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 

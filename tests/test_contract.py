@@ -30,6 +30,7 @@ from typing import Any
 import cv2
 import h5py
 import numpy as np
+import onnxruntime
 import pytest
 import typer
 from safetensors import safe_open
@@ -379,6 +380,9 @@ def check_product(path: Path) -> None:
         with h5py.File(path) as h5:
             found = dict(h5.attrs)
             assert len(h5["id"]) > 0
+    elif path.suffix == ".onnx":
+        session = onnxruntime.InferenceSession(path.read_bytes())
+        found = json.loads(session.get_modelmeta().custom_metadata_map["kdtools"])
     else:
         with safe_open(path, framework="np") as stored:
             found = json.loads(stored.metadata()["kdtools"])

@@ -290,7 +290,7 @@ def test_resume_refuses_another_teacher(faces_path: Path, tmp_path: Path, kind: 
     teachers = dict.fromkeys(TERMS, str(paths[0]))
     run_training(faces_path, tmp_path / "m.safetensors", settings, teachers=teachers)
     other = {**teachers, exchanged: str(paths[1])}
-    with pytest.raises(UsageError, match="trained (on|with) other"):
+    with pytest.raises(UsageError, match="trained on other"):
         run_training(faces_path, tmp_path / "m.safetensors", settings, teachers=other, resume=True)
     assert run_training(faces_path, tmp_path / "m.safetensors", settings, teachers=teachers, resume=True) == []
 
@@ -372,9 +372,10 @@ def test_start_weights_from_files(tmp_path: Path) -> None:
     started, told, _ = create_network(card_for(), str(tmp_path / "timm.safetensors"))
     for name, tensor in started.backbone.state_dict().items():
         assert torch.equal(tensor, weights[name]), name
-    assert f"{len(weights)} of" in told
+    n_weights = sum(tensor.ndim > 0 for tensor in weights.values())  # counters of batches are none
+    assert f"{n_weights} of {n_weights + 2} weights" in told
     save_file({"other": torch.zeros(3)}, tmp_path / "other.safetensors")
-    with pytest.raises(FileError, match="none of its 1 weights fits"):
+    with pytest.raises(FileError, match="only 0 of the 77 weights"):
         create_network(card_for(), str(tmp_path / "other.safetensors"))
 
 

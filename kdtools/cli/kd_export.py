@@ -36,8 +36,9 @@ def kd_export(
     check_output(output, force)
     network = load_model(model_path, choose_device("cpu"))
     inputs = check_inputs(network, faces)
+    fields = {**read_card(model_path)[1], **session.provenance(model_path, faces).attributes()}
     with written_aside(output, force) as path:
-        export_onnx(network, path, read_card(model_path)[1])
+        export_onnx(network, path, fields)
         agreement = compare_with_original(network, path, inputs)
     over = f"{agreement.n_faces} {'faces' if faces else 'random inputs'}"
     session.say(
