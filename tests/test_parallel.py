@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+
 from kdtools.parallel import batched, map_bounded, workers
 
 

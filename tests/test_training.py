@@ -308,6 +308,15 @@ def test_loss_that_is_no_number_stops_with_a_clear_error(faces_path: Path, tmp_p
     assert load_model(tmp_path / "m.last.safetensors", CPU)
 
 
+def test_best_network_of_an_earlier_run_never_passes_for_this_one(faces_path: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.best.safetensors").write_bytes(b"of another run")
+    settings = Settings(**{**vars(TINY), "epochs": 1, "lr": 1e30, "schedule": "constant"})
+    with pytest.raises(TrainingError, match="no longer a number"):
+        run_training(faces_path, tmp_path / "m.safetensors", settings)
+    assert not (tmp_path / "m.best.safetensors").exists()
+    assert (tmp_path / "m.log.jsonl").read_text() == ""
+
+
 def test_teachers_as_predictions_and_as_models_give_like_losses(faces_path: Path, tmp_path: Path) -> None:
     """Without augmentation both see the same images, so the same points but for rounding in the file."""
     run_training(faces_path, tmp_path / "t.safetensors", Settings(**{**vars(TINY), "epochs": 2}))
