@@ -5,9 +5,9 @@
 #   examples/pipeline.sh [DIR]        work in DIR (default: demo), which is made anew
 #
 # For your own faces put kd-import in the place of kd-synth, as examples/real_faces.sh does.
-# Sizes can be changed: FACES=1500 TEACHER_EPOCHS=8 STUDENT_EPOCHS=20
+# Sizes can be changed: FACES=1500 TEACHER_EPOCHS=14 STUDENT_EPOCHS=16
 set -euo pipefail
-work=${1:-demo} faces=${FACES:-1500} teacher_epochs=${TEACHER_EPOCHS:-8} student_epochs=${STUDENT_EPOCHS:-20}
+work=${1:-demo} faces=${FACES:-1500} teacher_epochs=${TEACHER_EPOCHS:-14} student_epochs=${STUDENT_EPOCHS:-16}
 if [ -e "$work" ] && [ ! -e "$work/.kdtools-demo" ]; then
     echo "pipeline.sh: $work is there and not from a run of this script; name another folder" >&2
     exit 1
@@ -27,7 +27,7 @@ run kd-asm train.h5 -o soft.h5 --plot modes.png
 
 # 3. The Tough teacher learns the hard landmarks, the Tolerant teacher the soft ones. (The paper's teachers learn by
 #    L2; in as few steps as here L1 gets much further.)
-teacher=(--arch efficientnet_lite0 --input-size 64 --loss l1 --lr 2e-3 --epochs "$teacher_epochs")
+teacher=(--arch efficientnet_lite0 --input-size 64 --loss l1 --lr 4e-3 --epochs "$teacher_epochs")
 run kd-teacher train.h5 "${teacher[@]}" -o tough.safetensors
 run kd-teacher train.h5 --landmarks soft.h5 "${teacher[@]}" -o tolerant.safetensors
 
