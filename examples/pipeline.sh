@@ -5,9 +5,9 @@
 #   examples/pipeline.sh [DIR]        work in DIR (default: demo), which is made anew
 #
 # For your own faces put kd-import in the place of kd-synth, as examples/real_faces.sh does.
-# Sizes can be changed: FACES=1500 TEACHER_EPOCHS=14 STUDENT_EPOCHS=16
+# Sizes can be changed: FACES=1500 TEACHER_EPOCHS=14 STUDENT_EPOCHS=20
 set -euo pipefail
-work=${1:-demo} faces=${FACES:-1500} teacher_epochs=${TEACHER_EPOCHS:-14} student_epochs=${STUDENT_EPOCHS:-16}
+work=${1:-demo} faces=${FACES:-1500} teacher_epochs=${TEACHER_EPOCHS:-14} student_epochs=${STUDENT_EPOCHS:-20}
 if [ -e "$work" ] && [ ! -e "$work/.kdtools-demo" ]; then
     echo "pipeline.sh: $work is there and not from a run of this script; name another folder" >&2
     exit 1
