@@ -12,6 +12,7 @@ import pytest
 
 from kdtools.errors import DataError, FileError
 from kdtools.files import FacesFile, Provenance, create_faces, match_ids, open_faces, store, written_aside
+from kdtools.files import writer as writer_module
 from kdtools.geometry import CropRule, box_to_source
 from kdtools.schemes import IBUG68
 
@@ -111,7 +112,7 @@ def test_spare_rows_of_images_are_cut_off(tmp_path: Path) -> None:
 
 
 def test_images_that_were_all_filled_are_not_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "_cut_images", lambda *_: pytest.fail("the file is copied"))
+    monkeypatch.setattr(writer_module, "_cut_images", lambda *_: pytest.fail("the file is copied"))
     with create_faces(str(tmp_path / "a.h5"), False, PROVENANCE) as writer:
         writer.create_images(3, 8, 8)[:] = 7
         writer.put_ids(["a", "b", "c"])

@@ -6,7 +6,7 @@ import contextlib
 import json
 import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,7 +58,9 @@ def train_model(
                 say=session.say,
             )
         )
-        report = stack.enter_context(_epoch_report(settings.epochs, count_steps(task, settings)))
+        n_steps = count_steps(task, settings)
+        progress = stack.enter_context(session.progress("training", settings.epochs * n_steps))
+        report = _Report(progress, n_steps)
         best = train(
             task,
             settings,
@@ -116,9 +118,8 @@ def check_settings(settings: Settings, inputs: list[str | None]) -> None:
 class _Report:
     """One line per epoch on standard error, and a bar over its steps on a terminal."""
 
-    def __init__(self, stack: contextlib.ExitStack, n_epochs: int, n_steps: int) -> None:
-        self._n_steps, self._done = n_steps, 0
-        self._progress = stack.enter_context(session.progress("training", n_epochs * n_steps))
+    def __init__(self, progress: Callable[[int], None], n_steps: int) -> None:
+        self._progress, self._n_steps, self._done = progress, n_steps, 0
 
     def end_step(self, step: int) -> None:
         self._done += 1
@@ -132,9 +133,3 @@ class _Report:
             f"epoch {epoch.epoch}/{epoch.epochs}: {terms}; validation NME {epoch.val_nme_percent:.2f} % "
             f"({epoch.normaliser}){' *' if epoch.best else ''}; {epoch.images_per_second:.0f} images/s"
         )
-
-
-@contextlib.contextmanager
-def _epoch_report(n_epochs: int, n_steps: int) -> Iterator[_Report]:
-    with contextlib.ExitStack() as stack:
-        yield _Report(stack, n_epochs, n_steps)

@@ -2,7 +2,8 @@
 
 from kdtools.files.aside import check_output, move_into_place, written_aside
 from kdtools.files.provenance import Provenance
-from kdtools.files.store import FacesFile, FacesWriter, check_unique_ids, create_faces, match_ids, open_faces
+from kdtools.files.store import FacesFile, check_unique_ids, match_ids, open_faces
+from kdtools.files.writer import FacesWriter, create_faces
 
 __all__ = [
     "FacesFile",
