@@ -15,11 +15,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from kdtools.errors import DataError, FileError
+from kdtools.errors import DataError, FileError, some_of
 from kdtools.files import schema
 from kdtools.files.aside import readable
 from kdtools.geometry import IDENTITY, CropRule, apply_affine, invert_affine
-from kdtools.schemes import SCHEMES, Scheme, scheme_for_points
+from kdtools.schemes import INDEX_FIELDS, JSON_FIELDS, SCHEMES, Scheme, scheme_for_points
 from kdtools.shape_model import ShapeModel
 
 # What turns a file of format k, opened, into one that reads like format k + 1.
@@ -151,13 +151,14 @@ class FacesFile:
         if known is None or known.n_points != self.n_points:
             known = scheme_for_points(self.n_points) if not name else Scheme(name, self.n_points)
         attrs = self.h5["landmarks"].attrs
-        fields: dict[str, Any] = {}
-        for key in ("mirror", "outer_corners", "left_eye", "right_eye"):
-            stated = attrs.get(key)
-            fields[key] = getattr(known, key) if stated is None else tuple(int(i) for i in np.atleast_1d(stated))
-        outlines = attrs.get("outlines")
-        lines = known.outlines if outlines is None else tuple(tuple(line) for line in json.loads(outlines))
-        return Scheme(known.name, self.n_points, outlines=lines, **fields)
+        fields = {**vars(known)}
+        fields.update({key: np.atleast_1d(attrs[key]) for key in INDEX_FIELDS if key in attrs})
+        try:
+            fields.update({key: json.loads(_plain(attrs[key])) for key in JSON_FIELDS if key in attrs})
+            return Scheme.from_fields(fields)
+        except (DataError, ValueError, TypeError) as error:
+            hint = "correct the attributes, or leave out those that are not known"
+            raise DataError(f"{self.name}:/landmarks: its attributes are no scheme: {error}", hint) from error
 
     @property
     def shape_model(self) -> ShapeModel:
@@ -275,9 +276,9 @@ def _plain(value: Any) -> Any:
 def check_unique_ids(ids: Sequence[str]) -> None:
     """Raises DataError that names ids which stand twice."""
     if len(set(ids)) != len(ids):
-        twice = [identity for identity, count in Counter(ids).items() if count > 1][:3]
+        twice = [identity for identity, count in Counter(ids).items() if count > 1]
         hint = "rename a file or a folder, or give each input once"
-        raise DataError(f"two faces have the same id: {', '.join(map(repr, twice))}", hint)
+        raise DataError(f"two faces have the same id: {some_of(twice)}", hint)
 
 
 def match_ids(wanted: Sequence[str], given: Sequence[str], wanted_name: str, given_name: str) -> np.ndarray:
@@ -290,9 +291,8 @@ def match_ids(wanted: Sequence[str], given: Sequence[str], wanted_name: str, giv
         raise DataError(f"{given_name}: some ids stand more than once", "ids must be unique to join files by them")
     missing = [identity for identity in wanted if identity not in row_of]
     if missing:
-        some = ", ".join(repr(identity) for identity in missing[:3]) + (", ..." if len(missing) > 3 else "")
         raise DataError(
-            f"{given_name}: lacks {len(missing)} of the {len(wanted)} faces of {wanted_name}: {some}",
+            f"{given_name}: lacks {len(missing)} of the {len(wanted)} faces of {wanted_name}: {some_of(missing)}",
             "files are joined by /id; use a file made from the same faces",
         )
     return np.fromiter((row_of[identity] for identity in wanted), np.int64, len(wanted))

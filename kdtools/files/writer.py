@@ -18,7 +18,7 @@ from kdtools.files.aside import written_aside
 from kdtools.files.provenance import Provenance
 from kdtools.files.store import FacesFile, check_unique_ids
 from kdtools.geometry import CropRule
-from kdtools.schemes import Scheme
+from kdtools.schemes import INDEX_FIELDS, JSON_FIELDS, Scheme
 from kdtools.shape_model import ShapeModel
 
 _COPY_ROWS = 1024
@@ -57,11 +57,12 @@ class FacesWriter:
         self.h5.attrs["scheme"] = scheme.name
         self.put("landmarks", points, role=role)
         attrs = self.h5["landmarks"].attrs
-        for key in ("mirror", "outer_corners", "left_eye", "right_eye"):
+        for key in INDEX_FIELDS:
             value = getattr(scheme, key)
             if value is not None:
                 attrs[key] = np.array(value, np.int32)
-        attrs["outlines"] = json.dumps(scheme.outlines)
+        for key in JSON_FIELDS:
+            attrs[key] = json.dumps(getattr(scheme, key))
 
     def copy_companions(self, faces: FacesFile) -> None:
         """Take over from `faces`, row by row, what an output about the same faces keeps: boxes, sources, subsets."""
@@ -77,11 +78,12 @@ class FacesWriter:
             if key in faces.h5.attrs:
                 self.h5.attrs[key] = faces.h5.attrs[key]
         if "image" in faces:
-            pixels, images = faces.images, self.create_images(len(rows), *faces.image_size)
+            images = self.create_images(len(rows), *faces.image_size)
             for first in range(0, len(rows), _COPY_ROWS):
                 block = rows[first : first + _COPY_ROWS]
                 order = np.argsort(block)  # h5py reads rows only in their order
-                images[first : first + len(block)] = pixels[block[order]][np.argsort(order)]
+                # A new memory map each time, so that pages of the last one can go.
+                images[first : first + len(block)] = faces.images[block[order]][np.argsort(order)]
         per_face = [name for name, spec in schema.ARRAYS.items() if spec.dims[0] == "face" and name != "image"]
         for name in (*per_face, *(f"subset/{subset}" for subset in faces.subsets)):
             if name in faces:

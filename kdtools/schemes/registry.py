@@ -1,0 +1,55 @@
+"""The schemes that are known by name, and how one is chosen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kdtools.errors import UsageError
+from kdtools.schemes.custom import read_scheme
+from kdtools.schemes.dense import INSIGHTFACE106, LAPA106, MEDIAPIPE468
+from kdtools.schemes.known import AFLW19, COFW29, IBUG51, IBUG68, IMM73, MUCT76, POINTS5, WFLW98
+from kdtools.schemes.scheme import Scheme
+
+# Of two with the same number of points, the first is the one that a number alone stands for.
+SCHEMES = {
+    scheme.name: scheme
+    for scheme in (
+        *(IBUG68, IBUG51, WFLW98, COFW29, AFLW19, MUCT76, IMM73, POINTS5),
+        *(LAPA106, INSIGHTFACE106, MEDIAPIPE468),
+    )
+}
+ALIASES = {
+    "300w": "ibug68",
+    "dlib68": "ibug68",
+    "wflw": "wflw98",
+    "cofw": "cofw29",
+    "aflw": "aflw19",
+    "muct": "muct76",
+    "imm": "imm73",
+    "lapa": "lapa106",
+    "jd106": "lapa106",
+    "mediapipe": "mediapipe468",
+    "five": "points5",
+}
+
+
+def scheme_for_points(n_points: int) -> Scheme:
+    """The known scheme with that many points, or one that knows only how many there are (no mirror, no eyes)."""
+    for scheme in SCHEMES.values():
+        if scheme.n_points == n_points:
+            return scheme
+    return Scheme(f"points{n_points}", n_points)
+
+
+def scheme_named(text: str) -> Scheme:
+    """The scheme of that name or alias, or the one described by a TOML file whose path ends in .toml.
+
+    Raises UsageError that lists the known names, and what `read_scheme` raises.
+    """
+    if text.lower().endswith(".toml"):
+        return read_scheme(Path(text))
+    name = text.lower()
+    if ALIASES.get(name, name) not in SCHEMES:
+        known = ", ".join(SCHEMES)
+        raise UsageError(f"unknown scheme {text!r}", f"known are {known}; or give the path of a .toml file")
+    return SCHEMES[ALIASES.get(name, name)]

@@ -1,0 +1,107 @@
+"""What a set of landmark points means: its mirror image, the points that normalise errors, the lines to draw."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from kdtools.errors import DataError
+
+# How the fields are stored as attributes of /landmarks: arrays of indices, and JSON text.
+INDEX_FIELDS = ("mirror", "outer_corners", "left_eye", "right_eye")
+JSON_FIELDS = ("outlines", "names", "regions")
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A set of landmark points. Left and right are those of the image, everywhere.
+
+    `mirror[i]` is the point that point i becomes in a mirrored image. The mean of the points `left_eye`, and that of
+    `right_eye`, is the eye's centre. `outlines` are runs of point indices to join when drawing; a run that ends where
+    it began is closed. `names` has one name per point, or none at all. `regions` are the parts of the face, each a
+    name (jaw, left_brow, right_brow, nose, left_eye, right_eye, mouth, ...) and its points.
+    Raises DataError where these contradict each other.
+    """
+
+    name: str
+    n_points: int
+    mirror: tuple[int, ...] | None = None
+    outer_corners: tuple[int, int] | None = None
+    left_eye: tuple[int, ...] | None = None
+    right_eye: tuple[int, ...] | None = None
+    outlines: tuple[tuple[int, ...], ...] = ()
+    names: tuple[str, ...] = ()
+    regions: tuple[tuple[str, tuple[int, ...]], ...] = ()
+
+    def __post_init__(self) -> None:
+        mirror = self.mirror
+        if mirror is not None and not (
+            sorted(mirror) == list(range(self.n_points)) and all(mirror[mirror[i]] == i for i in range(self.n_points))
+        ):
+            raise DataError(
+                f"scheme {self.name}: mirror is not a map of {self.n_points} points that undoes itself",
+                "mirror[mirror[i]] must be i for every point",
+            )
+        if self.outer_corners is not None and len(self.outer_corners) != 2:
+            raise DataError(f"scheme {self.name}: outer_corners has {len(self.outer_corners)} points, not two")
+        used = [*(self.outer_corners or ()), *(self.left_eye or ()), *(self.right_eye or ())]
+        used += [point for line in self.outlines for point in line]
+        used += [point for _, points in self.regions for point in points]
+        if any(not 0 <= point < self.n_points for point in used):
+            raise DataError(f"scheme {self.name}: a point index is outside 0..{self.n_points - 1}")
+        if self.names and not (len(set(self.names)) == len(self.names) == self.n_points and all(self.names)):
+            raise DataError(
+                f"scheme {self.name}: {len(self.names)} names for {self.n_points} points, or one that stands twice",
+                "give every point a name of its own, or none at all",
+            )
+        region_names = [name for name, _ in self.regions]
+        if len(set(region_names)) != len(region_names) or not all(name and points for name, points in self.regions):
+            raise DataError(f"scheme {self.name}: a region stands twice, or has no name or no points")
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @staticmethod
+    def from_json(text: str) -> Scheme:
+        """Inverse of `to_json`. Raises DataError when the text is not a scheme."""
+        try:
+            return Scheme.from_fields(json.loads(text))
+        except ValueError as error:
+            raise DataError(f"not the description of a landmark scheme: {error}") from error
+
+    @staticmethod
+    def from_fields(fields: Mapping[str, Any]) -> Scheme:
+        """A scheme from its fields as JSON and HDF5 hold them: lists, arrays, whole numbers of any type.
+
+        Raises DataError when they are not those of a scheme.
+        """
+        try:
+            known = dict(fields)
+            for key in INDEX_FIELDS:
+                if known.get(key) is not None:
+                    known[key] = _as_indices(known[key])
+            known["outlines"] = tuple(_as_indices(line) for line in known.get("outlines", ()))
+            known["names"] = tuple(str(name) for name in known.get("names", ()))
+            regions = dict(known.get("regions", ()))
+            known["regions"] = tuple((str(name), _as_indices(points)) for name, points in regions.items())
+            return Scheme(**known)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise DataError(f"not the description of a landmark scheme: {error}") from error
+
+
+def _as_indices(numbers: Iterable[Any]) -> tuple[int, ...]:
+    indices = tuple(int(number) for number in numbers)
+    if any(index != number for index, number in zip(indices, numbers, strict=True)):
+        raise ValueError(f"{list(numbers)} are not whole numbers")
+    return indices
+
+
+def mirror_from_runs(n_points: int, *pairs: tuple[range | tuple[int, ...], range | tuple[int, ...]]) -> tuple[int, ...]:
+    """Mirror map from pairs of runs that face each other; points in no pair lie on the middle line."""
+    mirror = list(range(n_points))
+    for left, right in pairs:
+        for a, b in zip(left, right, strict=True):
+            mirror[a], mirror[b] = b, a
+    return tuple(mirror)
