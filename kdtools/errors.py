@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class KdError(Exception):
     """Something the user can mend; shown as one or two lines, never as a traceback.
@@ -26,6 +28,11 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def some_of(names: Sequence[str], n: int = 3) -> str:
+    """The first names of a list that may be long, for a message."""
+    return ", ".join(repr(name) for name in names[:n]) + (", ..." if len(names) > n else "")
 
 
 class UsageError(KdError):

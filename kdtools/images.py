@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,6 +20,8 @@ _LARGEST_SQUARE = 20  # side of a crop, in longer sides of its image; only a mis
 
 # One image is one task of a pool; OpenCV's own threads would fight with the pool for the cores.
 cv2.setNumThreads(1)
+# What goes wrong is said by us, in a line that names the file; OpenCV would say it again in its own way.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 @contextlib.contextmanager
@@ -139,22 +141,54 @@ def draw_landmarks(
     Thickness follows the spread of the points, so that a face of any size stays visible under them.
     """
     image = np.ascontiguousarray(image).copy()
-    known = np.isfinite(points).all(axis=-1)
-    if not known.any():
-        return image
-    spread = float(np.ptp(points[known], axis=0).max())
-    width = max(1, round(spread / 160))
-    at = np.round(np.where(known[:, None], points, 0) * 16).astype(np.int64).clip(-(2**20), 2**20).astype(np.int32)
-    line_colour = tuple(int(0.65 * c) for c in colour)
-    for outline in scheme.outlines:
-        for a, b in pairwise(outline):
-            if known[a] and known[b]:
-                start, end = tuple(map(int, at[a])), tuple(map(int, at[b]))
-                cv2.line(image, start, end, line_colour, width, cv2.LINE_AA, shift=4)
-    for x, y in at[known]:
-        radius = round(16 * max(0.6, spread / 130))
-        cv2.circle(image, (int(x), int(y)), radius, colour, cv2.FILLED, cv2.LINE_AA, shift=4)
+    known = points[np.isfinite(points).all(axis=-1)]
+    if len(known):
+        spread = float(np.ptp(known, axis=0).max())
+        darker = tuple(int(0.65 * c) for c in colour)
+        draw_segments(image, *outline_segments(points, scheme), darker, spread / 160)
+        draw_points(image, points, colour, max(0.6, spread / 130))
     return image
+
+
+def outline_segments(points: np.ndarray, scheme: Scheme) -> tuple[np.ndarray, np.ndarray]:
+    """Starts and ends (K, 2) of the lines that join points (L, 2) to the scheme's outlines."""
+    pairs = np.array([pair for outline in scheme.outlines for pair in pairwise(outline)], int).reshape(-1, 2)
+    return points[pairs[:, 0]], points[pairs[:, 1]]
+
+
+def draw_segments(
+    canvas: np.ndarray, starts: np.ndarray, ends: np.ndarray, colour: Sequence[int], width: float
+) -> None:
+    """Draw lines from starts (K, 2) to ends (K, 2) into canvas (H, W, 3); those with an end that is NaN are left out.
+
+    They are first cut off outside the canvas: OpenCV's integers cannot hold points that are very far away.
+    """
+    thickness = max(1, round(width))
+    known = np.isfinite(starts).all(axis=-1) & np.isfinite(ends).all(axis=-1)
+    starts, ends = np.asarray(starts[known], np.float64), np.asarray(ends[known], np.float64)
+    low, high = -2.0 - thickness, np.array(canvas.shape[1::-1]) + 2.0 + thickness
+    with np.errstate(divide="ignore", invalid="ignore"):  # lines along an axis
+        shares = np.stack([low - starts, high - starts]) / (ends - starts)
+    # Where each line enters and leaves, as shares of its way (Liang and Barsky); 0 / 0 is NaN and says nothing.
+    enter = np.maximum(np.fmin(*shares).max(axis=-1, initial=0), 0)
+    leave = np.minimum(np.fmax(*shares).min(axis=-1, initial=1), 1)
+    for start, end, first, last in zip(starts, ends, enter, leave, strict=True):
+        if first <= last:
+            ends_px = (start + first * (end - start), start + last * (end - start))
+            a, b = (tuple(map(int, np.round(16 * point))) for point in ends_px)
+            cv2.line(canvas, a, b, colour, thickness, cv2.LINE_AA, shift=4)
+
+
+def draw_points(
+    canvas: np.ndarray, points: np.ndarray, colour: Sequence[int], radius: float, ring: float | None = None
+) -> None:
+    """Draw discs, or rings of that width, at points (L, 2) into canvas (H, W, 3); NaN points are left out."""
+    thickness = cv2.FILLED if ring is None else max(1, round(ring))
+    reach = radius + max(thickness, 0) + 1
+    inside = (points > -reach).all(axis=-1) & (points < np.array(canvas.shape[1::-1]) + reach).all(axis=-1)
+    for x, y in points[inside]:  # NaN is not inside
+        at = round(16 * float(x)), round(16 * float(y))
+        cv2.circle(canvas, at, round(16 * radius), colour, thickness, cv2.LINE_AA, shift=4)
 
 
 def write_image(path: Path, image: np.ndarray) -> None:

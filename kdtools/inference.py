@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,11 @@ import numpy as np
 import torch
 
 from kdtools.batches import resize_images
+from kdtools.detect import Detector
 from kdtools.errors import KdError, reason_of
 from kdtools.geometry import apply_affine, unit_to_pixels
 from kdtools.images import crop_image, read_image
 from kdtools.models import LandmarkNet
-from kdtools.schemes import SCHEMES
 
 
 def predict_units(
@@ -72,9 +73,10 @@ class _Photograph:
 def predict_photographs(
     network: LandmarkNet,
     photographs: Iterable[tuple[str, Path]],
-    detect: Callable[[np.ndarray], list[tuple[np.ndarray, float]]],
+    detector: Detector,
     run_many: Callable[[Callable[[tuple[str, Path]], Any], Iterable[tuple[str, Path]]], Iterator[Any]],
     *,
+    refine: int,
     batch: int,
     device: torch.device,
     skip: Callable[[str, str], None],
@@ -82,26 +84,23 @@ def predict_photographs(
 ) -> Iterator[list[FoundFace]]:
     """Yields the faces of each photograph in turn, the largest first.
 
-    `photographs` are (id, path). `detect` gives square boxes around the points of each face and their scores; the crop
-    follows the model's own rule. A face's id is that of its photograph, with `#2`, `#3`, ... from the second one on.
-    `run_many` reads and detects several photographs at a time, in order.
-
-    Detectors frame the whole face. A model of other points, such as eyes and mouth alone, was trained on crops around
-    those, so for a scheme that is not known to span the face the crop is taken again around the points first found.
+    `photographs` are (id, path). The crop around what `detector` finds follows the model's own rule, and `refine` times
+    it is taken again around the points found: the rule is then met as in training, whatever the detector frames, and
+    whatever part of the face the model's points span. A face's id is that of its photograph, with `#2`, `#3`, ... from
+    the second one on. `run_many` reads and detects several photographs at a time, in order.
     """
     size, rule = network.card.input_size, network.card.crop
-    spans_face = network.card.scheme.name in SCHEMES
 
     def prepare(photograph: tuple[str, Path]) -> _Photograph | str:
         """The photograph, or why there is none: one bad image must not end a run over thousands."""
         try:
             image = read_image(photograph[1])
-            found = detect(image)
-            boxes = [rule.square_around_face_box(face_box) for face_box, _ in found]
+            found = detector.find_faces(image, photograph[0])
+            boxes = [face.crop_square(rule) for face in found]
             crops = [crop_image(image, box, size) for box in boxes]
         except (KdError, OSError, MemoryError) as error:
             return reason_of(error)
-        return _Photograph(image, crops, boxes, [score for _, score in found])
+        return _Photograph(image, crops, boxes, [face.score for face in found])
 
     def predict(crops: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
         points = predict_crops(network, np.stack([pixels for pixels, _ in crops]), device=device, batch=batch)
@@ -116,14 +115,12 @@ def predict_photographs(
         if not prepared.crops:
             skip(identity, "no face found")
             continue
-        points, boxes = predict(prepared.crops), prepared.boxes
-        if not spans_face:
-            try:
-                boxes = [rule.square_around_points(face) for face in points]
-                crops = [crop_image(prepared.image, box, size) for box in boxes]
-            except KdError as error:  # points in one place, or beside the photograph
-                skip(identity, reason_of(error))
-                continue
+        points, boxes, crops = predict(prepared.crops), prepared.boxes, prepared.crops
+        for _ in range(refine):
+            for n, face in enumerate(points):
+                with contextlib.suppress(KdError):  # points in one place, or beside the photograph: the crop stays
+                    square = rule.square_around_points(face)
+                    crops[n], boxes[n] = crop_image(prepared.image, square, size), square
             points = predict(crops)
         yield [
             FoundFace(identity if n == 0 else f"{identity}#{n + 1}", path, points[n], boxes[n], prepared.scores[n])

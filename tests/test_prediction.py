@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from kdtools import inference
-from kdtools.detect import CascadeDetector, correct_square
+from kdtools.detect import CascadeDetector, Found
 from kdtools.errors import DataError, FileError
 from kdtools.files import Provenance, create_faces, open_faces
 from kdtools.formats.csv_points import read_rows
-from kdtools.geometry import CropRule, box_to_source
+from kdtools.geometry import BoxRelation, CropRule, box_to_source
 from kdtools.images import read_image, write_image
-from kdtools.importing import read_annotations
+from kdtools.importing import Sources, read_annotations
+from kdtools.importing.boxes import overlap
 from kdtools.inference import predict_photographs
 from kdtools.models import ModelCard
 from kdtools.prediction import list_photographs, predict_faces_file, predict_images
@@ -121,9 +122,16 @@ def test_photographs_are_never_drawn_over(tmp_path: Path) -> None:
     folder.mkdir()
     write_image(folder / "a.jpg", np.full((50, 50, 3), 80, np.uint8))
     before = (folder / "a.jpg").read_bytes()
-    options: dict[str, Any] = {"batch": 4, "jobs": 1, "skip": lambda *_: None, "progress": lambda _: None}
+    options: dict[str, Any] = {
+        "batch": 4,
+        "jobs": 1,
+        "refine": 0,
+        "detector": CascadeDetector(),
+        "skip": lambda *_: None,
+        "progress": lambda _: None,
+    }
     for force in (False, True):
-        with pytest.raises(FileError, match="one of the photographs"):
+        with pytest.raises(FileError, match="one of the source images"):
             predict_images(
                 FixedNet(),  # type: ignore[arg-type]
                 [str(folder)],
@@ -148,6 +156,18 @@ def test_photographs_are_never_drawn_over(tmp_path: Path) -> None:
         )
 
 
+class FixedDetector:
+    """Finds the same faces in every image."""
+
+    name, relation = "fixed", BoxRelation()
+
+    def __init__(self, found: list[Found]) -> None:
+        self.found = found
+
+    def find_faces(self, image: np.ndarray, image_id: str) -> list[Found]:
+        return self.found
+
+
 def test_crop_of_a_scheme_that_spans_less_than_the_face_is_taken_again(tmp_path: Path) -> None:
     """The detector frames the whole face; points that reach less far were trained on smaller crops."""
     write_image(tmp_path / "a.png", np.full((200, 200, 3), 80, np.uint8))
@@ -157,8 +177,9 @@ def test_crop_of_a_scheme_that_spans_less_than_the_face_is_taken_again(tmp_path:
         predict_photographs(
             net,  # type: ignore[arg-type]
             [("a", tmp_path / "a.png")],
-            lambda image: [(framed, 1.0)],
+            FixedDetector([Found(framed, 1.0)]),
             map,
+            refine=1,
             batch=4,
             device=torch.device("cpu"),
             skip=pytest.fail,
@@ -196,7 +217,7 @@ def test_ids_are_those_of_the_import(tmp_path: Path, monkeypatch: pytest.MonkeyP
         (tmp_path / name).write_bytes(b"")
     monkeypatch.chdir(tmp_path / "one" / "train")
     for sources in (["."], ["a.png"], [".", "../../two/train"], ["../../two/train/b.png", "a.png"]):
-        annotations = read_annotations(sources, "images", None, lambda *_: None, lambda *_: None)
+        annotations = read_annotations(Sources(sources, "images"), pytest.fail)
         listed = [identity for identity, _ in list_photographs(sources)]
         assert listed == [one.id for one in annotations]
         assert not any(identity.startswith("/") for identity in listed)
@@ -205,18 +226,19 @@ def test_ids_are_those_of_the_import(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("shape", [(2, 5000, 3), (20, 40000, 3), (40000, 20, 3), (1, 1, 3)])
 def test_no_face_is_found_in_thin_images(shape: tuple[int, ...]) -> None:
-    assert CascadeDetector()(np.full(shape, 120, np.uint8)) == []
+    assert CascadeDetector().find_faces(np.full(shape, 120, np.uint8), "a") == []
 
 
 def test_what_fails_in_one_photograph_does_not_end_the_run() -> None:
     """Detectors and decoders may run out of memory, and a face's square may be absurd."""
     boxes = {"good": [10.0, 10, 40, 40], "far": [1e6, 1e6, 2e6, 2e6], "huge": [-1e7, -1e7, 1e7, 1e7]}
 
-    def detect(image: np.ndarray) -> list[tuple[np.ndarray, float]]:
-        name = names[int(image[0, 0, 0])]
-        if name == "memory":
-            raise MemoryError
-        return [(np.array(boxes[name]), 1.0)]
+    class Detector(FixedDetector):
+        def find_faces(self, image: np.ndarray, image_id: str) -> list[Found]:
+            assert image_id == names[int(image[0, 0, 0])]
+            if image_id == "memory":
+                raise MemoryError
+            return [Found(np.array(boxes[image_id]), 1.0)]
 
     names = ["far", "memory", "huge", "locked", "good"]
 
@@ -232,8 +254,9 @@ def test_what_fails_in_one_photograph_does_not_end_the_run() -> None:
             inference.predict_photographs(
                 FixedNet(),  # type: ignore[arg-type]
                 [(name, Path(name)) for name in names],
-                detect,
+                Detector([]),
                 map,
+                refine=1,
                 batch=2,
                 device=torch.device("cpu"),
                 skip=skipped.__setitem__,
@@ -247,7 +270,7 @@ def test_what_fails_in_one_photograph_does_not_end_the_run() -> None:
 
 
 def test_square_of_the_cascade_is_corrected_downwards() -> None:
-    square = correct_square(np.array([100.0, 100, 200, 200]))
+    square = CascadeDetector.relation.points_square(np.array([100.0, 100, 200, 200]))
     assert square[2] - square[0] == pytest.approx(square[3] - square[1])
     assert (square[1] + square[3]) / 2 > 155
     assert 80 < square[2] - square[0] < 100
@@ -256,22 +279,16 @@ def test_square_of_the_cascade_is_corrected_downwards() -> None:
 def test_faces_are_found_in_real_photographs(shared_dir: Path, tmp_path: Path) -> None:
     """Boxes from the cascade, brought to the crop rule, agree with those around the annotated points."""
     folder = shared_dir / "data" / "youtube68" / "val"
-    truth = {name: points for _, name, points in read_rows(folder / "landmarks.csv", lambda *_: None)}
+    truth = {row.image: row.points for row in read_rows(folder / "landmarks.csv", lambda *_: None)}
     names = sorted(truth)[:60:3]
-    rule, detect = CropRule(0.25), CascadeDetector()
+    rule, detector = CropRule(0.25), CascadeDetector()
     overlaps = []
     for name in names:
         wanted = rule.square_around_points(truth[name])
-        found = [rule.square_around_face_box(box) for box, _ in detect(read_image(folder / "images" / name))]
+        found = [f.crop_square(rule) for f in detector.find_faces(read_image(folder / "images" / name), name)]
         overlaps.append(max((overlap(wanted, box) for box in found), default=0.0))
     assert np.mean(np.array(overlaps) > 0.6) > 0.7
     assert np.median(overlaps) > 0.75
-
-
-def overlap(a: np.ndarray, b: np.ndarray) -> float:
-    """Intersection over union of two boxes."""
-    inner = np.maximum(0, np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])).prod()
-    return float(inner / ((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod() - inner))
 
 
 def test_folder_of_photographs_with_a_broken_and_an_empty_one(shared_dir: Path, tmp_path: Path) -> None:
@@ -293,6 +310,8 @@ def test_folder_of_photographs_with_a_broken_and_an_empty_one(shared_dir: Path, 
         str(tmp_path / "out.h5"),
         False,
         Provenance("test"),
+        detector=CascadeDetector(),
+        refine=0,
         draw=str(tmp_path / "drawn"),
         batch=64,
         jobs=2,

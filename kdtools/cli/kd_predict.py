@@ -18,6 +18,15 @@ def kd_predict(
         typer.Argument(metavar="INPUT", help="One faces file (- is standard input), or images and folders."),
     ],
     output: Output,
+    detector_name: Annotated[
+        str,
+        typer.Option(
+            "--detector", metavar="NAME|FILE", help="In images: cascade, a YuNet model (.onnx), boxes (.csv) or whole."
+        ),
+    ] = "cascade",
+    refine: Annotated[
+        int, typer.Option(metavar="N", min=0, max=10, help="In images: crop again N times around the points found.")
+    ] = 1,
     draw: Annotated[
         str | None, typer.Option(metavar="DIR", help="Write each image with its landmarks into DIR.")
     ] = None,
@@ -31,14 +40,15 @@ def kd_predict(
 ) -> None:
     """Find landmarks with a trained model.
 
-    For a faces file: the points of its faces, under their ids. For images and folders: faces are found by OpenCV's
-    cascade, cropped by the model's own rule, and their points given in pixels of the images; the ids of a second and
-    further face in one image end in #2, #3, ... Images that cannot be read or show no face are named and skipped; the
-    exit status is then 4. Points are always in pixels of the source images.
+    For a faces file: the points of its faces, under their ids. For images and folders: faces are found by a detector
+    and cropped by the model's own rule; the ids of a second and further face in one image end in #2, #3, ... Images
+    that cannot be read or show no face are named and skipped; the exit status is then 4. Points are always in pixels
+    of the source images.
     """
     require(model_path != "-", "the model cannot be read from standard input", "name its file")
     photographs = "-" not in inputs and all(_is_image_or_folder(Path(name)) for name in inputs)
     require(photographs or len(inputs) == 1, "give one faces file, or images and folders only")
+    from kdtools.detect import find_detector
     from kdtools.files import check_output
     from kdtools.models import choose_device, load_model
     from kdtools.prediction import predict_faces_file, predict_images
@@ -47,17 +57,22 @@ def kd_predict(
     network = load_model(model_path, choose_device(device))
     with session.progress("predicting", None) as progress:
         if photographs:
-            provenance = session.provenance(model_path, *inputs)
+            detector = find_detector(detector_name)
+            detector_file = detector_name if Path(detector_name).suffix else None
+            provenance = session.provenance(model_path, *inputs, detector_file)
             n_faces = predict_images(
                 network,
                 inputs,
                 output,
                 force,
                 provenance,
+                detector=detector,
+                refine=refine,
                 draw=draw,
                 batch=batch,
                 jobs=jobs,
                 skip=session.skip,
+                warn=session.warn,
                 progress=progress,
             )
         else:

@@ -1,0 +1,135 @@
+"""kd-view: pictures of faces with points over them."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Annotated
+
+import typer
+
+from kdtools.cli._app import require, run, session
+from kdtools.cli._options import Faces, Force, Quiet, Seed, Verbose, Version
+
+
+def kd_view(
+    faces_path: Faces,
+    output: Annotated[
+        str,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE|DIR/",
+            help="Sheet to write, .png or .jpg (- is standard output), or folder.",
+        ),
+    ],
+    predictions: Annotated[
+        list[str] | None, typer.Argument(metavar="PREDICTIONS", help="Further points of the same faces.")
+    ] = None,
+    truth_path: Annotated[
+        str | None,
+        typer.Option("--truth", metavar="FILE", help="Points that errors are measured against.  [default: the first]"),
+    ] = None,
+    each: Annotated[
+        bool, typer.Option("--each", help="One picture per face, into a folder; so does -o with a / at its end.")
+    ] = False,
+    subset: Annotated[str | None, typer.Option(metavar="NAME", help="Only this subset of FACES.")] = None,
+    ids: Annotated[
+        list[str] | None, typer.Option(metavar="GLOB", help="Only faces whose id matches. Can be repeated.")
+    ] = None,
+    n_max: Annotated[
+        int | None, typer.Option("--max", metavar="N", min=1, help="Show at most N faces.  [default: 40]")
+    ] = None,
+    random: Annotated[bool, typer.Option("--random", help="Draw the faces at random, not the first ones.")] = False,
+    seed: Seed = 0,
+    sort: Annotated[
+        str | None, typer.Option(metavar="KEY", help="error (largest first), score (lowest first) or id.")
+    ] = None,
+    reverse: Annotated[bool, typer.Option("--reverse", help="Turn the order round.")] = False,
+    worst: Annotated[int | None, typer.Option(metavar="N", min=1, help="The same as --sort error --max N.")] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PX",
+            min=32,
+            max=2048,
+            help="Width of a face's picture.  [default: 200; 480 with --each or --numbers]",
+        ),
+    ] = None,
+    columns: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Pictures side by side; 0 fills the rows evenly, 8 at most.")
+    ] = 0,
+    lines: Annotated[bool, typer.Option(help="Outlines through the points.")] = True,
+    error_bars: Annotated[
+        bool, typer.Option("--error-bars", help="A line from each true point to the predicted one.")
+    ] = False,
+    numbers: Annotated[bool, typer.Option("--numbers", help="Index of each point of the truth beside it.")] = False,
+    labels: Annotated[bool, typer.Option(help="Id and NME, or the detector's score, below each picture.")] = True,
+    legend: Annotated[
+        bool, typer.Option(help="Files and colours above; only for more than one file of points.")
+    ] = True,
+    force: Force = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    version: Version = False,
+) -> None:
+    """Draw faces with their points, and with those of PREDICTIONS, on a contact sheet or one by one.
+
+    FACES holds images, or names source images that are still there. All files are joined by id. The first with points
+    is the truth; NME is the mean distance to it over the distance of the outer eye corners, or where the scheme has
+    none, over the diagonal of the box of the points. Occluded points are rings, missing ones are left out. Faces whose
+    image cannot be read are named and skipped; the exit status is then 4.
+    """
+    others = predictions or []
+    if truth_path is not None and truth_path not in (faces_path, *others):
+        others = [*others, truth_path]
+    require([faces_path, *others].count("-") <= 1, "only one input can be standard input")
+    require(worst is None or (n_max is None and sort in (None, "error")), "--worst brings its own --sort and --max")
+    require(worst is None or not random, "give --worst or --random, not both")
+    one_by_one = each or output.endswith("/")
+    require(not (one_by_one and output == "-"), "--each writes a folder, not standard output", "name it with -o")
+    require(not (one_by_one and columns), "--columns is for a sheet, not for one picture per face")
+    from kdtools.files import open_faces
+    from kdtools.viewing import (
+        MOST_SETS,
+        SORTINGS,
+        Style,
+        check_folder,
+        check_picture,
+        choose_rows,
+        gather,
+        write_each,
+        write_sheet,
+    )
+
+    sort, n_max = ("error", worst) if worst else (sort, n_max or 40)
+    require(sort is None or sort in SORTINGS, f"--sort is {sort!r}", f"give one of {', '.join(SORTINGS)}")
+    if one_by_one:
+        check_folder(output)
+    else:
+        check_picture(output, force)
+    size = size or (480 if one_by_one or numbers else 200)
+    style = Style(size, columns, lines, numbers, error_bars, labels, legend)
+    with ExitStack() as stack:
+        opened = {path: stack.enter_context(open_faces(path)) for path in dict.fromkeys([faces_path, *others])}
+        gallery = gather(opened[faces_path], [opened[path] for path in others], opened.get(truth_path or ""))
+        n_sets = len(gallery.sets)
+        require(n_sets <= MOST_SETS, f"{n_sets} files of points are too many for one picture", f"give {MOST_SETS}")
+        for option, used in (("--sort error", sort == "error"), ("--error-bars", error_bars)):
+            require(n_sets > 1 or not used, f"{option} needs points to compare", "give a file of predictions as well")
+        rows, n_found = choose_rows(
+            gallery,
+            subset=subset,
+            globs=ids or [],
+            sort=sort,
+            reverse=reverse,
+            seed=seed if random else None,
+            n_max=n_max,
+        )
+        with session.progress("drawing", len(rows)) as progress:
+            write = write_each if one_by_one else write_sheet
+            n_drawn = write(gallery, rows, style, output, force, skip=session.skip, progress=progress)
+    session.say(f"{n_drawn} of {n_found} faces" + (", --max shows more" if n_found > len(rows) else ""))
+
+
+def main() -> None:
+    run("kd-view", kd_view)

@@ -1,0 +1,39 @@
+"""Finding faces in photographs, each detector's boxes brought to the square around the points (docs/crops.md)."""
+
+from __future__ import annotations
+
+from kdtools.detect.boxes import BoxesFile, WholeImage, whole_square
+from kdtools.detect.cascade import CascadeDetector
+from kdtools.detect.found import Detector, Found
+from kdtools.detect.yunet import YuNetDetector
+from kdtools.errors import UsageError
+
+
+def find_detector(name: str) -> Detector:
+    """`cascade`, `whole`, a .onnx file (YuNet) or a .csv file of boxes -> the detector.
+
+    Raises UsageError for another word, FileError or DataError for a file that cannot be used.
+    """
+    if name == "cascade":
+        return CascadeDetector()
+    if name == "whole":
+        return WholeImage()
+    if name.lower().endswith(".onnx"):
+        return YuNetDetector(name)
+    if name.lower().endswith(".csv"):
+        return BoxesFile(name)
+    raise UsageError(
+        f"there is no detector {name!r}", "give cascade, whole, a YuNet model (.onnx) or a list of boxes (.csv)"
+    )
+
+
+__all__ = [
+    "BoxesFile",
+    "CascadeDetector",
+    "Detector",
+    "Found",
+    "WholeImage",
+    "YuNetDetector",
+    "find_detector",
+    "whole_square",
+]

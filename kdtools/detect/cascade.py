@@ -1,0 +1,64 @@
+"""OpenCV's cascade of Haar features, which needs no file but OpenCV."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from kdtools.detect.found import Found
+from kdtools.errors import FileError
+from kdtools.geometry import BoxRelation
+from kdtools.images import opencv_errors
+
+_LARGEST_SIDE = 800  # px; larger photographs are shrunk before the search, which costs time by area
+_MIN_NEIGHBOURS = 4  # hits that must agree; fewer find more faces, and more that are none
+_SMALLEST_FACE = 24  # px, the side on which the cascade was trained
+
+
+class CascadeDetector:
+    """Finds upright faces seen from the front."""
+
+    name = "cascade"
+    # Medians over annotated photographs; benchmarks/detectors.py measures them again.
+    relation = BoxRelation(0.0, 0.165, 0.89)
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+        self._file = Path(cv2.data.haarcascades) / "haarcascade_frontalface_alt2.xml"  # type: ignore[attr-defined]
+        if not self._file.is_file():
+            raise FileError(f"{self._file}: OpenCV's face cascade is missing", "install opencv-python 4.10 to 4.x")
+
+    def find_boxes(self, image: np.ndarray) -> list[tuple[np.ndarray, float]]:
+        """The cascade's own squares (4,) in an image (H, W, 3) RGB with their scores, largest first."""
+        ratio = min(1.0, _LARGEST_SIDE / max(image.shape[:2]))
+        if round(min(image.shape[:2]) * ratio) < _SMALLEST_FACE:
+            return []  # a strip too thin for a face, and perhaps for any row to be left of it when it is shrunk
+        with opencv_errors("faces cannot be searched"):
+            grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+            if ratio < 1:
+                grey = cv2.resize(grey, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA)
+            squares, _, scores = self._cascade().detectMultiScale3(
+                cv2.equalizeHist(grey),
+                scaleFactor=1.1,
+                minNeighbors=_MIN_NEIGHBOURS,
+                minSize=(_SMALLEST_FACE, _SMALLEST_FACE),
+                outputRejectLevels=True,
+            )
+        found = [
+            (np.array([x, y, x + w, y + h], np.float64) / ratio, float(score))
+            for (x, y, w, h), score in zip(squares, np.ravel(scores), strict=True)
+        ]
+        return sorted(found, key=lambda item: (item[0][0] - item[0][2], item[0].tolist()))
+
+    def find_faces(self, image: np.ndarray, image_id: str) -> list[Found]:
+        return [Found(self.relation.points_square(box), score) for box, score in self.find_boxes(image)]
+
+    def _cascade(self) -> cv2.CascadeClassifier:
+        """A classifier holds the state of its search, so each thread has its own."""
+        if not hasattr(self._local, "cascade"):
+            self._local.cascade = cv2.CascadeClassifier(str(self._file))
+        cascade: cv2.CascadeClassifier = self._local.cascade
+        return cascade

@@ -1,0 +1,76 @@
+"""YuNet, a small network that also finds turned and small faces, by OpenCV from a model file that the user names.
+
+Files are face_detection_yunet_*.onnx of OpenCV's model zoo (Wu et al., Machine Intelligence Research 2023).
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from kdtools.detect.found import Found
+from kdtools.errors import FileError, KdError
+from kdtools.geometry import BoxRelation
+from kdtools.images import opencv_errors
+
+_LARGEST_SIDE = 1024  # px; larger photographs are shrunk before the search
+_SMALLEST_SIDE = 32  # px; below, the network has no cells left
+_MIN_SCORE = 0.6
+_OVERLAP = 0.3  # of two boxes that overlap by more, the better one stays
+_MOST_FACES = 5000  # candidates before overlaps are removed
+
+
+class YuNetDetector:
+    name = "yunet"
+    # Medians over annotated photographs; benchmarks/detectors.py measures them again.
+    relation = BoxRelation(0.0, 0.134, 0.79)
+
+    def __init__(self, path: str) -> None:
+        self._path, self._local = path, threading.local()
+        if not Path(path).is_file():
+            raise FileError(f"{path}: no such file")
+        try:  # now, rather than at the first photograph
+            self.find_boxes(np.zeros((64, 64, 3), np.uint8))
+        except KdError as error:
+            raise FileError(
+                f"{path}: not a YuNet face detector that OpenCV can run",
+                "use face_detection_yunet_2023mar.onnx of OpenCV's model zoo; files of dynamic shape do not work",
+            ) from error
+
+    def find_boxes(self, image: np.ndarray) -> list[tuple[np.ndarray, float]]:
+        """The network's own boxes (4,) in an image (H, W, 3) RGB with their scores, largest first."""
+        ratio = min(1.0, _LARGEST_SIDE / max(image.shape[:2]))
+        height, width = (max(1, round(side * ratio)) for side in image.shape[:2])
+        if min(height, width) < _SMALLEST_SIDE:
+            return []
+        with opencv_errors("faces cannot be searched"):
+            small = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+            if ratio < 1:
+                small = cv2.resize(small, (width, height), interpolation=cv2.INTER_AREA)
+            network = self._network()
+            network.setInputSize((width, height))
+            _, rows = network.detect(small)
+        if rows is None:
+            return []
+        scale = np.array([image.shape[1] / width, image.shape[0] / height])
+        found = []
+        for row in np.asarray(rows, np.float64):
+            box = np.concatenate([row[:2] * scale, (row[:2] + row[2:4]) * scale])
+            if np.isfinite(box).all() and (box[2:] > box[:2]).all():
+                found.append((box, float(row[-1])))
+        return sorted(found, key=lambda item: (-(item[0][2:] - item[0][:2]).max(), item[0].tolist()))
+
+    def find_faces(self, image: np.ndarray, image_id: str) -> list[Found]:
+        return [Found(self.relation.points_square(box), score) for box, score in self.find_boxes(image)]
+
+    def _network(self) -> cv2.FaceDetectorYN:
+        """A detector holds its last input, so each thread has its own."""
+        if not hasattr(self._local, "network"):
+            self._local.network = cv2.FaceDetectorYN.create(
+                self._path, "", (320, 320), _MIN_SCORE, _OVERLAP, _MOST_FACES
+            )
+        network: cv2.FaceDetectorYN = self._local.network
+        return network

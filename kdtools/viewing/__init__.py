@@ -1,0 +1,18 @@
+"""Pictures of faces with sets of points over them: which faces, what is drawn on them, and the sheet they stand on."""
+
+from kdtools.viewing.gallery import SORTINGS, Gallery, choose_rows, gather
+from kdtools.viewing.overlay import MOST_SETS, Style
+from kdtools.viewing.pictures import check_folder, check_picture, write_each, write_sheet
+
+__all__ = [
+    "MOST_SETS",
+    "SORTINGS",
+    "Gallery",
+    "Style",
+    "check_folder",
+    "check_picture",
+    "choose_rows",
+    "gather",
+    "write_each",
+    "write_sheet",
+]

@@ -1,0 +1,199 @@
+"""Faces and the sets of points over them, joined by id; which of them to show, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import numpy as np
+
+from kdtools.errors import DataError, KdError, reason_of
+from kdtools.files import FacesFile, match_ids
+from kdtools.geometry import CropRule, apply_affine, invert_affine, square_at
+from kdtools.images import crop_image, read_image
+from kdtools.metrics import nme_per_face, normaliser_per_face
+from kdtools.schemes import Scheme
+
+SORTINGS = ("error", "id", "score")
+
+_LONGEST = 8  # longer side of a picture in shorter ones; crops are square
+
+
+@dataclass(frozen=True)
+class PointSet:
+    """Points of all N faces: points (N, L, 2) and visible (N, L), in the rows and the frame of the faces' own file."""
+
+    name: str
+    points: np.ndarray
+    visible: np.ndarray
+    scheme: Scheme
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Faces and their sets of points, the truth first; errors (n_sets - 1, N) are the NME of the others."""
+
+    faces: FacesFile
+    sets: list[PointSet]
+    errors: np.ndarray
+    normaliser: str
+
+    @property
+    def scheme(self) -> Scheme | None:
+        """That of the truth; None where there are no points at all."""
+        return self.sets[0].scheme if self.sets else None
+
+
+@dataclass(frozen=True)
+class ShownFace:
+    """One face: points (n_sets, L, 2) in pixels of image (H, W, 3), visible (n_sets, L), errors (n_sets - 1,)."""
+
+    id: str
+    image: np.ndarray
+    points: np.ndarray
+    visible: np.ndarray
+    errors: np.ndarray
+    score: float | None
+
+
+def gather(faces: FacesFile, predictions: Sequence[FacesFile], truth: FacesFile | None) -> Gallery:
+    """Join the points of `predictions` and `truth` to the faces; without `truth` the first set is the truth.
+
+    Raises DataError where the faces have neither images nor sources, where one of the others holds no points, and as
+    `FacesFile.landmarks_from` does.
+    """
+    if "image" not in faces and "source" not in faces:
+        hint = "give the faces file with the pictures first, then those with further points"
+        raise DataError(f"{faces.name}: holds neither /image nor /source, so there is nothing to draw on", hint)
+    if "image" in faces and (not min(faces.image_size) or max(faces.image_size) > _LONGEST * min(faces.image_size)):
+        height, width = faces.image_size
+        raise DataError(f"{faces.name}:/image: pictures of {width} x {height} px cannot be shown", "crop the faces")
+    files = [faces] if "landmarks" in faces else []
+    files += predictions
+    if truth is not None:
+        files = [truth] + [file for file in files if file is not truth]
+    for file in files[1:]:
+        files[0].check_same_points(file)
+    sets = [_read_set(faces, file) for file in files]
+    errors, normaliser = _measure(faces, sets)
+    return Gallery(faces, sets, errors, normaliser)
+
+
+def _read_set(faces: FacesFile, file: FacesFile) -> PointSet:
+    file.require("landmarks")
+    same = file is faces
+    with np.errstate(over="ignore", invalid="ignore"):  # numbers like 1e38, which are as good as missing
+        points = faces.landmarks if same else faces.landmarks_from(file)
+    points = np.where(np.isfinite(points).all(axis=-1, keepdims=True), points, np.nan)
+    visible = np.ones(points.shape[:2], bool)
+    if "visible" in file:
+        rows = slice(None) if same else match_ids(faces.ids, file.ids, faces.name, file.name)
+        visible = np.asarray(file.h5["visible"][...], bool)[rows]
+    return PointSet(file.name, points, visible, file.scheme)
+
+
+def _measure(faces: FacesFile, sets: Sequence[PointSet]) -> tuple[np.ndarray, str]:
+    """NME (n_sets - 1, N) of the sets after the first against it, in the source images, and its normaliser."""
+    if len(sets) < 2:
+        return np.empty((0, len(faces))), ""
+    scheme, gt = sets[0].scheme, faces.points_to_source(sets[0].points)
+    kind = "inter-ocular" if scheme.outer_corners else "box-diagonal"
+    norm = normaliser_per_face(gt, kind, outer_corners=scheme.outer_corners)
+    return np.stack([nme_per_face(gt, faces.points_to_source(one.points), norm) for one in sets[1:]]), kind
+
+
+def choose_rows(
+    gallery: Gallery,
+    *,
+    subset: str | None,
+    globs: Sequence[str],
+    sort: str | None,
+    reverse: bool,
+    seed: int | None,
+    n_max: int,
+) -> tuple[np.ndarray, int]:
+    """Rows to show, in order, and how many there were to choose from.
+
+    With a seed they are drawn at random. Sorting comes before the cut to `n_max`: by the largest error of any set, the
+    highest first; by id; by score, the lowest first. What cannot be measured stands last. Without it, file order.
+    Raises DataError for a subset or a glob that no face belongs to, and where the file holds no /score to sort by.
+    """
+    rows = np.flatnonzero(_chosen_by_name(gallery.faces, subset, globs))
+    n_found = len(rows)
+    if seed is not None:
+        rows = np.sort(np.random.default_rng(seed).permutation(rows)[:n_max])
+    if sort == "id":
+        rows = rows[np.argsort(np.array(gallery.faces.ids, object)[rows], kind="stable")]
+    elif sort is not None:
+        key = (_scores_of(gallery) if sort == "score" else -np.fmax.reduce(gallery.errors, axis=0))[rows]
+        return rows[np.lexsort((-key if reverse else key, np.isnan(key)))][:n_max], n_found
+    return (rows[::-1] if reverse else rows)[:n_max], n_found
+
+
+def _scores_of(gallery: Gallery) -> np.ndarray:
+    gallery.faces.require("score")
+    return np.asarray(gallery.faces.h5["score"][...], np.float64)
+
+
+def _chosen_by_name(faces: FacesFile, subset: str | None, globs: Sequence[str]) -> np.ndarray:
+    """Which faces are in the subset and match any of the globs, (N,) bool."""
+    chosen = np.ones(len(faces), bool)
+    if subset not in (None, "full"):
+        if subset not in faces.subsets:
+            raise DataError(f"{faces.name}: has no subset {subset!r}", f"it has {', '.join(['full', *faces.subsets])}")
+        chosen &= faces.subsets[subset]
+    if globs:
+        ids = faces.ids
+        chosen &= np.array([any(one == glob or fnmatchcase(one, glob) for glob in globs) for one in ids])
+    if not chosen.any():
+        raise DataError(f"{faces.name}: no face is left to show", f"its ids are like {faces.ids[0]!r}")
+    return chosen
+
+
+def read_shown(
+    gallery: Gallery, rows: Sequence[int] | np.ndarray, size: int, skip: Callable[[str, str], None]
+) -> Iterator[ShownFace]:
+    """Read the faces of these rows, one at a time; without /image they are cropped to `size` px from their sources.
+
+    Faces whose source cannot be read or cropped are skipped.
+    """
+    faces, ids = gallery.faces, gallery.faces.ids
+    images = faces.images if "image" in faces else None
+    for row in map(int, rows):
+        points = np.stack([one.points[row] for one in gallery.sets]).astype(np.float64) if gallery.sets else None
+        if images is not None:
+            image = np.asarray(images[row])
+        else:
+            try:
+                image, to_source = _crop_face(faces, row, points, size)
+            except (KdError, OSError, MemoryError) as error:
+                skip(ids[row], reason_of(error))
+                continue
+            points = None if points is None else apply_affine(invert_affine(to_source), points)
+        yield ShownFace(
+            ids[row],
+            image,
+            np.empty((0, 0, 2)) if points is None else points,
+            np.array([one.visible[row] for one in gallery.sets], bool),
+            gallery.errors[:, row],
+            float(faces.h5["score"][row]) if "score" in faces else None,
+        )
+
+
+def _crop_face(faces: FacesFile, row: int, points: np.ndarray | None, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cut a face out of its source image -> (size, size, 3) and its map to the source (2, 3)."""
+    path = Path(faces.h5["source"].asstr()[row])
+    return crop_image(read_image(path), _square_of(faces, row, points), size)
+
+
+def _square_of(faces: FacesFile, row: int, points: np.ndarray | None) -> np.ndarray:
+    """The crop square (4,) around the first set of points that has two of them, or else the /box made square."""
+    for one in () if points is None else points:
+        if np.isfinite(one).all(axis=-1).sum() >= 2:
+            return (faces.crop or CropRule()).square_around_points(one)
+    if "box" not in faces:
+        raise DataError("has neither points nor a /box to crop around")
+    box = np.asarray(faces.h5["box"][row], np.float64)
+    return square_at((box[:2] + box[2:]) / 2, (box[2:] - box[:2]).max())

@@ -1,0 +1,123 @@
+"""Pictures on disk: one sheet, or a folder with one picture per face."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image
+
+from kdtools.errors import DataError, FileError, UsageError
+from kdtools.files import check_output, written_aside
+from kdtools.viewing.gallery import Gallery, read_shown
+from kdtools.viewing.overlay import Style
+from kdtools.viewing.sheet import check_room, compose_sheet, make_cell
+
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+
+Skip = Callable[[str, str], None]
+Progress = Callable[[int], None]
+
+
+def check_picture(output: str, force: bool) -> None:
+    """Raises as `check_output` does, and UsageError for a name that is no picture's."""
+    check_output(output, force)
+    if output != "-" and Path(output).suffix.lower() not in FORMATS:
+        hint = "give a name that ends in .png or .jpg; or one that ends in /, for one picture per face in that folder"
+        raise UsageError(f"{output}: not a kind of picture", hint)
+
+
+def check_folder(output: str) -> None:
+    """Raises FileError for a folder that neither exists nor can be made."""
+    folder = Path(output)
+    if folder.exists() and not folder.is_dir():
+        raise FileError(f"{folder}: is not a folder", "give -o another name")
+    if not folder.resolve().parent.is_dir():
+        raise FileError(f"{folder}: there is no directory {folder.resolve().parent}", "create it first")
+
+
+def write_sheet(
+    gallery: Gallery, rows: np.ndarray, style: Style, output: str, force: bool, *, skip: Skip, progress: Progress
+) -> int:
+    """Write the faces of these rows as one picture; returns how many they are.
+
+    Raises DataError where no face can be drawn, or the sheet would be too large.
+    """
+    check_room(len(rows), style)
+    cells = []
+    for face in read_shown(gallery, rows, style.size, skip):
+        cells.append(make_cell(face, gallery, style))
+        progress(len(cells))
+    if not cells:
+        raise DataError(f"{gallery.faces.name}: no face could be drawn")
+    _write(compose_sheet(cells, gallery, style), output, force)
+    return len(cells)
+
+
+def write_each(
+    gallery: Gallery, rows: np.ndarray, style: Style, output: str, force: bool, *, skip: Skip, progress: Progress
+) -> int:
+    """Write each face of these rows as a picture of its own into a folder; returns how many.
+
+    Raises, before anything is written, as `claim_pictures` does, and DataError where no face can be drawn.
+    """
+    ids = gallery.faces.ids
+    sources = gallery.faces.h5["source"].asstr()[...] if "source" in gallery.faces else []
+    paths = claim_pictures([ids[row] for row in rows], Path(output), map(Path, sources), force)
+    n_done = 0
+    for face in read_shown(gallery, rows, style.size, skip):
+        path = paths[face.id]
+        picture = compose_sheet([make_cell(face, gallery, style)], gallery, style)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(picture, str(path), force)
+        n_done += 1
+        progress(n_done)
+    if not n_done:
+        raise DataError(f"{gallery.faces.name}: no face could be drawn")
+    return n_done
+
+
+def claim_pictures(ids: Sequence[str], folder: Path, sources: Iterable[Path], force: bool) -> dict[str, Path]:
+    """As `plan_pictures`. Raises FileError for one that is there without `force`, or is one of the `sources`."""
+    planned = plan_pictures(ids, folder)
+    originals = {source.resolve() for source in sources}
+    for path in planned.values():
+        if path.resolve() in originals:
+            raise FileError(f"{path}: is one of the source images", "give a folder of its own")
+        if path.exists() and not force:
+            raise FileError(f"{path}: exists already", "add -f to replace it, or give another folder")
+    return planned
+
+
+def plan_pictures(ids: Sequence[str], folder: Path) -> dict[str, Path]:
+    """A picture's path in the folder for each id, without parts of the id that would lead out of it.
+
+    Raises DataError where two would have one path, or one would be a folder of another.
+    """
+    planned: dict[str, Path] = {}
+    for identity in ids:
+        parts = [part for part in PurePosixPath(identity).parts if part not in ("/", "//", "..")] or ["face"]
+        path = folder.joinpath(*parts)
+        if path.suffix.lower() not in FORMATS:
+            path = path.with_name(path.name + ".png")
+        planned[identity] = path
+    of_path = {path: identity for identity, path in planned.items()}
+    for identity, path in planned.items():
+        other = next(
+            (of_path[place] for place in (path, *path.parents) if of_path.get(place, identity) != identity), None
+        )
+        if other is not None:
+            hint = "show them with --ids one after the other, or as a sheet"
+            raise DataError(f"the pictures of {other!r} and {identity!r} would have one name: {path}", hint)
+    return planned
+
+
+def _write(picture: np.ndarray, output: str, force: bool) -> None:
+    """Write (H, W, 3) uint8 RGB as the suffix says, PNG to standard output. Colours in JPEG stay sharp."""
+    kind = FORMATS.get(Path(output).suffix.lower(), "PNG")
+    data = io.BytesIO()
+    Image.fromarray(picture).save(data, kind, quality=92, subsampling=0)
+    with written_aside(output, force) as path:
+        path.write_bytes(data.getvalue())

@@ -1,0 +1,239 @@
+"""Detectors, the boxes they give, the crop rule that follows from them, and imports that use them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kdtools.detect import BoxesFile, Found, WholeImage, YuNetDetector, find_detector
+from kdtools.errors import DataError, FileError, UsageError
+from kdtools.files import Provenance, create_faces, open_faces
+from kdtools.formats import Annotation
+from kdtools.geometry import BoxRelation, CropRule, measure_relation, points_square
+from kdtools.images import read_image, write_image
+from kdtools.importing import boxes as import_boxes
+from kdtools.importing import choose_boxes, import_faces
+from kdtools.importing.boxes import overlap
+from kdtools.schemes import Scheme
+
+POINTS = np.array([[40.0, 30.0], [79.0, 34.0], [60.0, 62.0]])  # their square is 39.5 .. 79.5 wide, half-open + 0.5
+
+
+def annotation(name: str, folder: Path, points: np.ndarray | None = POINTS, **fields: object) -> Annotation:
+    if not (folder / name).exists():
+        write_image(folder / name, np.full((100, 120, 3), 90, np.uint8))
+    return Annotation(name, folder / name, points, **fields)  # type: ignore[arg-type]
+
+
+class FixedDetector:
+    name, relation = "fixed", BoxRelation()
+
+    def __init__(self, found: dict[str, list[Found]]) -> None:
+        self.found = found
+
+    def find_faces(self, image: np.ndarray, image_id: str) -> list[Found]:
+        return self.found.get(image_id, [])
+
+
+def choose(annotations: list[Annotation], box: str, margin: float = 0.25) -> tuple:
+    told: list[str] = []
+    skipped: list[str] = []
+    chosen, rule = choose_boxes(
+        annotations,
+        box,
+        margin,
+        jobs=2,
+        skip=lambda what, why: skipped.append(what),
+        say=told.append,
+        warn=told.append,
+        progress=lambda done: None,
+    )
+    return chosen, rule, told, skipped
+
+
+# ---- the rule
+def test_relation_and_its_inverse() -> None:
+    relation = BoxRelation(0.05, 0.15, 0.8)
+    box = np.array([100.0, 50, 200, 130])  # longer side 100, centre 150, 90
+    np.testing.assert_allclose(relation.points_square(box), [115, 65, 195, 145])
+    np.testing.assert_allclose(relation.box_around(np.array([115.0, 65, 195, 145])), [100, 40, 200, 140])
+
+
+def test_relation_is_measured_as_the_median() -> None:
+    true = BoxRelation(0.0, 0.125, 0.75)
+    boxes = np.array([[0.0, 0, 80, 80], [10, 10, 170, 170], [5, 5, 45, 45], [0, 0, 100, 100]])
+    squares = np.array([true.points_square(box) for box in boxes])
+    squares[3] += 40  # one face is far off
+    assert measure_relation(boxes, squares) == true
+
+
+@pytest.mark.parametrize(
+    "rule", [CropRule(), CropRule(0.3, "detector"), CropRule(0.1, "given", BoxRelation(0, 0.1, 0.9))]
+)
+def test_crop_rule_through_json(rule: CropRule) -> None:
+    assert CropRule.from_json(rule.to_json()) == rule
+
+
+def test_crop_rules_of_older_and_of_foreign_files() -> None:
+    assert CropRule.from_json('{"box": "points", "margin": 0.2}') == CropRule(0.2)
+    for text in (
+        "",
+        "[]",
+        '{"margin": "x"}',
+        '{"margin": 0.2, "box": "ears"}',
+        '{"margin": 0.1, "relation": {"side": 0}}',
+    ):
+        with pytest.raises(DataError, match="crop rule"):
+            CropRule.from_json(text)
+
+
+def test_a_face_found_is_cropped_as_the_given_boxes_were() -> None:
+    """The photograph of a training face, found by a detector that frames the points, gets the training crop."""
+    box = np.array([30.0, 10, 94, 74])
+    square = points_square(POINTS)
+    relation = measure_relation(box[None], square[None])
+    rule = CropRule(0.25, "given", relation)
+    np.testing.assert_allclose(rule.square_around_face(square), rule.square_around_box(box), atol=0.01)
+    np.testing.assert_allclose(rule.square_around_box(box), [14, -6, 110, 90])
+    assert np.array_equal(Found(box, 1.0, "given").crop_square(rule), rule.square_around_box(box))
+    assert np.array_equal(Found(box, 1.0, "crop").crop_square(rule), box)
+
+
+# ---- detectors
+def test_detectors_by_name(tmp_path: Path) -> None:
+    assert isinstance(find_detector("whole"), WholeImage)
+    with pytest.raises(UsageError, match="retina"):
+        find_detector("retina")
+    with pytest.raises(FileError, match=r"absent\.onnx"):
+        find_detector(str(tmp_path / "absent.onnx"))
+    (tmp_path / "no.onnx").write_bytes(b"not a network")
+    with pytest.raises(FileError, match="not a YuNet"):
+        find_detector(str(tmp_path / "no.onnx"))
+    with pytest.raises(FileError, match=r"absent\.csv"):
+        find_detector(str(tmp_path / "absent.csv"))
+
+
+def test_boxes_of_a_list(tmp_path: Path) -> None:
+    path = tmp_path / "boxes.csv"
+    path.write_text("image,x0,y0,x1,y1,score\nset/a.jpg,1,2,11,22,0.5\nset/a.jpg,30,30,40,40,0.9\nb.jpg,0,0,5,5,1\n")
+    boxes, image = BoxesFile(str(path)), np.zeros((50, 50, 3), np.uint8)
+    assert [f.score for f in boxes.find_faces(image, "a.jpg")] == [0.5, 0.9]
+    assert boxes.find_faces(image, "a.jpg")[0].box.tolist() == [1, 2, 11, 22]
+    assert boxes.find_faces(image, "a.jpg")[0].kind == "given"
+    assert boxes.unused == ["b.jpg"]
+    assert len(boxes.find_faces(image, "deep/down/b.jpg")) == 1
+    assert boxes.find_faces(image, "c.jpg") == []
+    assert boxes.unused == []
+
+
+@pytest.mark.parametrize(
+    "line", ["a.jpg,1,2,3", "a.jpg,1,2,3,x", "a.jpg,5,5,1,1", "a.jpg,1,2,3,inf", "a.jpg,1,2,3,4,5,6"]
+)
+def test_bad_boxes_are_refused_with_their_line(tmp_path: Path, line: str) -> None:
+    (tmp_path / "boxes.csv").write_text(f"ok.jpg,0,0,9,9\n{line}\n")
+    with pytest.raises(DataError, match=r"boxes\.csv:2"):
+        BoxesFile(str(tmp_path / "boxes.csv"))
+    (tmp_path / "empty.csv").write_text("image,x0,y0,x1,y1\n")
+    with pytest.raises(FileError, match="no boxes"):
+        BoxesFile(str(tmp_path / "empty.csv"))
+
+
+def test_yunet_finds_the_annotated_faces_of_real_scenes(shared_dir: Path) -> None:
+    detector = YuNetDetector(str(shared_dir / "data" / "models" / "yunet_n_320_320.onnx"))
+    from kdtools.formats.pts import parse_pts
+
+    overlaps = []
+    for path in sorted((shared_dir / "data" / "lfpw68" / "train").glob("*.jpg"))[:40]:
+        square = points_square(parse_pts(path.with_suffix(".pts").read_text()) - 1)
+        found = detector.find_faces(read_image(path), path.name)
+        overlaps.append(max((overlap(face.box, square) for face in found), default=0.0))
+    assert np.median(overlaps) > 0.8
+    assert np.mean(np.array(overlaps) > 0.5) > 0.95
+    with pytest.raises(FileError, match="dynamic shape"):
+        raise_with_hint(shared_dir / "data" / "models" / "yunet_n_dynamic.onnx")
+
+
+def raise_with_hint(path: Path) -> None:
+    try:
+        YuNetDetector(str(path))
+    except FileError as error:
+        raise FileError(error.hint) from error
+
+
+def test_yunet_needs_a_picture_of_some_size(shared_dir: Path) -> None:
+    detector = YuNetDetector(str(shared_dir / "data" / "models" / "yunet_n_320_320.onnx"))
+    for shape in ((1, 1, 3), (3, 5000, 3), (40, 40, 3), (2000, 33, 3)):
+        assert detector.find_faces(np.full(shape, 120, np.uint8), "a") == []
+
+
+# ---- which box an import crops around
+def test_boxes_given_with_the_annotation(tmp_path: Path) -> None:
+    box = np.array([30.0, 10, 94, 74])
+    faces = [
+        annotation("a.png", tmp_path, box=box),
+        annotation("b.png", tmp_path),
+        annotation("c.png", tmp_path, box=box),
+    ]
+    chosen, rule, _, skipped = choose(faces, "given")
+    assert skipped == ["b.png"]
+    assert rule.box == "given"
+    np.testing.assert_allclose(rule.relation.points_square(box), points_square(POINTS), atol=0.01)
+    with create_faces(str(tmp_path / "out.h5"), False, Provenance("test")) as writer:
+        import_faces(
+            chosen,
+            writer,
+            crop=rule,
+            size=32,
+            jobs=1,
+            scheme=Scheme("three", 3),
+            subsets=[],
+            skip=pytest.fail,
+            progress=lambda done: None,
+        )
+    with open_faces(tmp_path / "out.h5") as out:
+        np.testing.assert_allclose(out.h5["box"][...], [[14, -6, 110, 90]] * 2)
+        np.testing.assert_allclose(out.landmarks_in_source()[0], POINTS, atol=1e-4)
+        assert out.crop == rule
+    with pytest.raises(UsageError, match="no boxes"):
+        choose([faces[1]], "given")
+
+
+def test_boxes_of_a_detector_belong_to_the_faces_they_overlap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    square = points_square(POINTS)
+    near, far = Found(square + 2, 0.9), Found(np.array([0.0, 70, 20, 90]), 0.8)
+    detector = FixedDetector({"a.png": [far, near], "b.png": [far]})
+    monkeypatch.setattr(import_boxes, "find_detector", lambda name: detector)
+    faces = [annotation(name, tmp_path) for name in ("b.png", "a.png")]
+    chosen, rule, told, skipped = choose(faces, "cascade")
+    assert [one.id for one in chosen] == ["b.png", "a.png"]
+    assert rule == CropRule(0.25, "detector")
+    np.testing.assert_allclose(chosen[0].box, square)  # missed: cropped around its points
+    np.testing.assert_allclose(chosen[1].box, square + 2)
+    assert skipped == []
+    assert "1 of 2" in told[0]
+    assert "b.png" in told[0]
+
+
+def test_images_without_points_become_the_faces_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [Found(np.array([10.0, 10, 50, 50]), 0.9), Found(np.array([60.0, 20, 90, 50]), 0.8)]
+    monkeypatch.setattr(import_boxes, "find_detector", lambda name: FixedDetector({"a.png": found}))
+    faces = [annotation(name, tmp_path, None) for name in ("a.png", "b.png")]
+    chosen, _, _, skipped = choose(faces, "cascade")
+    assert [(one.id, one.score) for one in chosen] == [("a.png", 0.9), ("a.png#2", 0.8)]
+    assert skipped == ["b.png"]
+    with pytest.raises(UsageError, match="no points"):
+        choose(faces, "points")
+    assert choose(faces, "auto")[1] is None
+
+
+def test_boxes_of_a_list_for_an_import(tmp_path: Path) -> None:
+    (tmp_path / "boxes.csv").write_text("a.png,30,10,94,74\nz.png,0,0,9,9\n")
+    chosen, rule, told, _ = choose(
+        [annotation("a.png", tmp_path), annotation("b.png", tmp_path)], str(tmp_path / "boxes.csv")
+    )
+    assert rule.box == "given"
+    assert chosen[0].box.tolist() == [30, 10, 94, 74]
+    np.testing.assert_allclose(chosen[1].box, chosen[0].box, atol=0.01)  # not listed: the box its points would have
+    assert any("z.png" in text for text in told)
