@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kdtools.errors import DataError
+from kdtools.errors import DataError, UsageError, some_of
 
 _HABIT_OF_FOLDER = 0.8  # share of its folder above which a common name is one of numbered files (image_0001), ...
 _HABIT_OF_ALL = 0.1  # ... if it is also more than this share of all faces: one person among many may have a folder
@@ -48,6 +48,68 @@ def find_groups(ids: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 @dataclass(frozen=True)
+class Grouping:
+    """The person or photograph of each face, N names, and in words how it was found."""
+
+    names: list[str]
+    told: str
+    certain: bool
+
+    def in_both(self, chosen: np.ndarray) -> list[str]:
+        """Names with faces on both sides of a mask (N,)."""
+        sides = [{name for name, is_in in zip(self.names, chosen, strict=True) if is_in == side} for side in (0, 1)]
+        return sorted(sides[0] & sides[1])
+
+
+def group_faces(ids: Sequence[str], pattern: str | None) -> Grouping:
+    """Who is who: by the first group of a regular expression that is searched in each id, or by `find_groups`.
+
+    Raises UsageError for an expression that is none or has no group, DataError for ids in which it is not found.
+    """
+    if pattern is None:
+        names, numbered = find_groups(ids)
+        told = "nobody in both by their ids" if len(set(names)) < len(ids) else "each face by itself"
+        if numbered:
+            told += f"; names like {numbered[0]!r} are taken for numbered files, not for people"
+        return Grouping(names, told, certain=False)
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise UsageError(f"--group {pattern!r} is no regular expression: {error}") from error
+    if not expression.groups:
+        raise UsageError(f"--group {pattern!r} has no group", "put ( ) around the part that names the person")
+    found = [expression.search(identity) for identity in ids]
+    lost = [identity for identity, match in zip(ids, found, strict=True) if match is None or match[1] is None]
+    if lost:
+        hint = "give an expression that finds the person in every id"
+        raise DataError(f"--group {pattern!r} finds nobody in {len(lost)} of {len(ids)} ids: {some_of(lost)}", hint)
+    names = [match[1] for match in found if match]
+    return Grouping(names, f"{len(set(names))} people, nobody in both", certain=True)
+
+
+def draw_share(groups: Sequence[str], share: float, seed: int) -> np.ndarray:
+    """Mask (N,) of about `share` of the faces, whole groups drawn at random.
+
+    Raises DataError where fewer than two faces would be kept.
+    """
+    sizes = Counter(groups)
+    names = sorted(sizes)
+    chosen: set[str] = set()
+    n_chosen = 0
+    for k in np.random.default_rng(seed).permutation(len(names)):
+        if n_chosen < share * len(groups) and n_chosen + sizes[names[k]] <= max(1, _OVERSHOOT * share * len(groups)):
+            chosen.add(names[k])
+            n_chosen += sizes[names[k]]
+    if not chosen:
+        chosen = {min(names, key=lambda name: sizes[name])}
+    mask = np.array([group in chosen for group in groups])
+    if (~mask).sum() < 2:
+        hint = "give faces of more people, or say with --group who is who"
+        raise DataError(f"{len(groups)} faces of {len(names)} people or photographs are too few to split", hint)
+    return mask
+
+
+@dataclass(frozen=True)
 class Split:
     """Row numbers of both parts, in file order, and in words what was kept together."""
 
@@ -57,26 +119,7 @@ class Split:
 
 
 def split_rows(ids: Sequence[str], share: float, seed: int) -> Split:
-    """Split off about `share` of the faces, whole groups at a time, drawn at random.
-
-    Raises DataError where a part would be too small: fewer than two faces to keep, or none to split off.
-    """
-    groups, habits = find_groups(ids)
-    sizes = Counter(groups)
-    names = sorted(sizes)
-    chosen: set[str] = set()
-    n_chosen = 0
-    for k in np.random.default_rng(seed).permutation(len(names)):
-        if n_chosen < share * len(ids) and n_chosen + sizes[names[k]] <= max(1, _OVERSHOOT * share * len(ids)):
-            chosen.add(names[k])
-            n_chosen += sizes[names[k]]
-    if not chosen:
-        chosen = {min(names, key=lambda name: sizes[name])}
-    is_chosen = np.array([group in chosen for group in groups])
-    kept, split_off = np.flatnonzero(~is_chosen), np.flatnonzero(is_chosen)
-    if len(kept) < 2:
-        raise DataError(f"{len(ids)} faces of {len(names)} people or photographs are too few to split", "give more")
-    told = "nobody in both by their ids" if len(names) < len(ids) else "each face by itself"
-    if habits:
-        told += f"; names like {habits[0]!r} are taken for numbered files, not for people"
-    return Split(kept, split_off, told)
+    """Split off about `share` of the faces, whole groups at a time, drawn at random. Raises as `draw_share` does."""
+    grouping = group_faces(ids, None)
+    chosen = draw_share(grouping.names, share, seed)
+    return Split(np.flatnonzero(~chosen), np.flatnonzero(chosen), grouping.told)

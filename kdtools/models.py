@@ -19,13 +19,9 @@ from torch import Tensor, nn
 
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.files import Provenance
+from kdtools.files.schema import MODEL_FORMAT, MODEL_KIND, TRAINING_PREFIX
 from kdtools.geometry import CropRule
 from kdtools.schemes import Scheme
-
-KIND = "model"
-FORMAT = 1
-# Tensors of a checkpoint that are not the network's; a user of the model need not read them.
-TRAINING_PREFIX = "training."
 
 
 @dataclass(frozen=True)
@@ -185,7 +181,7 @@ def save_model(
     training_fields: dict[str, Any] | None = None,
 ) -> None:
     """Write a model file in one step: aside, then renamed over `path`. A checkpoint also holds the training's state."""
-    fields = {"kd_kind": KIND, "kd_format": FORMAT, **provenance.attributes(), **network.card.to_fields()}
+    fields = {"kd_kind": MODEL_KIND, "kd_format": MODEL_FORMAT, **provenance.attributes(), **network.card.to_fields()}
     if training_fields is not None:
         fields["training"] = training_fields
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
@@ -255,11 +251,13 @@ def _card_of(stored: Any, path: str | Path) -> tuple[ModelCard, dict[str, Any]]:
         raise FileError(f"{path}: holds weights, but is no kdtools model", "kd-teacher and kd-student write models")
     try:
         fields = json.loads(text)
-        if fields["kd_kind"] != KIND:
-            raise FileError(f"{path}: kd_kind is {fields['kd_kind']!r}, not {KIND!r}")
-        if fields["kd_format"] > FORMAT:
+        if fields["kd_kind"] != MODEL_KIND:
+            raise FileError(f"{path}: kd_kind is {fields['kd_kind']!r}, not {MODEL_KIND!r}")
+        if fields["kd_format"] > MODEL_FORMAT:
             hint = "upgrade kdtools"
-            raise FileError(f"{path}: model format {fields['kd_format']}, this kdtools reads up to {FORMAT}", hint)
+            raise FileError(
+                f"{path}: model format {fields['kd_format']}, this kdtools reads up to {MODEL_FORMAT}", hint
+            )
         return ModelCard.from_fields(fields), fields
     except (ValueError, KeyError, TypeError, DataError) as error:
         raise FileError(f"{path}: its description is damaged: {error}") from error

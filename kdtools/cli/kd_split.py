@@ -1,4 +1,4 @@
-"""kd-split: one faces file -> two, nobody in both."""
+"""kd-split: one faces file -> two, or folds, nobody in both."""
 
 from __future__ import annotations
 
@@ -14,34 +14,65 @@ from kdtools.cli._options import Faces, Force, Output, Quiet, Seed, Verbose, Ver
 def kd_split(
     faces_path: Faces,
     output: Output,
-    rest: Annotated[str, typer.Option("--rest", metavar="FILE", help="File for the faces that are split off.")],
-    share: Annotated[float, typer.Option(metavar="SHARE", help="Share of the faces that goes to --rest.")] = 0.1,
+    rest: Annotated[
+        str | None, typer.Option("--rest", metavar="FILE", help="File for the faces that are split off.")
+    ] = None,
+    share: Annotated[
+        float | None, typer.Option(metavar="SHARE", help="Share of the faces that goes to --rest.  [default: 0.1]")
+    ] = None,
+    by_subset: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The faces of this subset go to --rest; nothing is drawn.")
+    ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(metavar="K", min=2, help="Write K parts of about one size; -o holds {}, for 1 to K. No --rest."),
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(metavar="REGEX", help=r"Its first group, searched in the id, is the person: '^(\w+)/'."),
+    ] = None,
     seed: Seed = 0,
     force: Force = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
     version: Version = False,
 ) -> None:
-    """Split FACES at random into two files, such as one to train on and one to test with.
+    """Split FACES at random into two files, such as one to train on and one to test with, or into folds.
 
     Ids that differ only in a last number (ann_01.jpg, ann/01.jpg), or in the #k of several faces in one image, stay
     together, so that nobody is in both files. A name that nearly a whole folder shares, such as image_0001.jpg, is
-    taken for that of numbered files; what was done is said.
+    taken for that of numbered files; what was done is said. --group says better who is who.
     """
-    require(0 < share < 1, f"--share is {share}", "give a share between 0 and 1")
-    require(Path(output).resolve() != Path(rest).resolve(), "-o and --rest name the same file")
-    from kdtools.files import check_output, create_faces, open_faces
-    from kdtools.groups import split_rows
+    require((rest is None) == (folds is not None), "give --rest FILE for two parts, or --folds K with -o NAME{}.h5")
+    require(share is None or 0 < share < 1, f"--share is {share}", "give a share between 0 and 1")
+    require([share, by_subset, folds].count(None) >= 2, "give one of --share, --by-subset and --folds")
+    outputs = _outputs(output, rest, folds)
+    from kdtools.files import check_output, open_faces
+    from kdtools.groups import draw_share, group_faces
+    from kdtools.joining import choose_subset, draw_folds, write_parts
 
-    for path in (output, rest):
+    for path in outputs:
         check_output(path, force)
     with open_faces(faces_path) as faces:
-        split = split_rows(faces.ids, share, seed)
-        provenance = session.provenance(faces_path)
-        with create_faces(output, force, provenance) as one, create_faces(rest, force, provenance) as other:
-            one.copy_rows(faces, split.kept)
-            other.copy_rows(faces, split.split_off)
-    session.say(f"{len(split.kept)} faces to {output}, {len(split.split_off)} to {rest}; {split.told}")
+        grouping = group_faces(faces.ids, group)
+        told = grouping.told
+        if folds is not None:
+            part_of = draw_folds(grouping.names, folds, seed)
+        elif by_subset is not None:
+            part_of, told = choose_subset(faces, by_subset, grouping, session.warn), f"those of {by_subset} to {rest}"
+        else:
+            part_of = draw_share(grouping.names, 0.1 if share is None else share, seed)
+        sizes = write_parts(faces, part_of, outputs, force, session.provenance(faces_path))
+    session.say(", ".join(f"{n} faces to {path}" for n, path in zip(sizes, outputs, strict=True)) + f"; {told}")
+
+
+def _outputs(output: str, rest: str | None, folds: int | None) -> list[str]:
+    """The files to write, in the order of their parts."""
+    if rest is not None:
+        require(Path(output).resolve() != Path(rest).resolve(), "-o and --rest name the same file")
+        return [output, rest]
+    require(output.count("{}") == 1, f"-o is {output!r}", "with --folds, put {} where the number goes: fold{}.h5")
+    return [output.replace("{}", str(number + 1)) for number in range(folds or 0)]
 
 
 def main() -> None:

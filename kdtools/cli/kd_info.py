@@ -1,0 +1,105 @@
+"""kd-info: what a file is, and whether it is sound."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kdtools.cli._app import DONE, NEGATIVE, require, run, session
+from kdtools.cli._options import Quiet, Verbose, Version
+from kdtools.errors import DataError, FileError
+
+if TYPE_CHECKING:
+    from kdtools.inspection import Opened
+
+
+def kd_info(
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE", help="Faces files, model files, exported models. - is standard input."),
+    ],
+    json_form: Annotated[bool, typer.Option("--json", help="Print JSON, one object for each file.")] = False,
+    field: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Print one value alone, such as faces, landmarks.role or subsets.common."),
+    ] = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Read all of each file and print its faults; status 3 if there are any."),
+    ] = False,
+    follow: Annotated[
+        bool, typer.Option("--inputs/--no-inputs", help="See whether what a file was made from is there, unchanged.")
+    ] = True,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    version: Version = False,
+) -> int:
+    """Tell what each FILE is: its arrays, points, subsets and sizes, or its network, and how it was made from what.
+
+    On a terminal this is a page; piped, it is lines of a name, a tab and a value. Inputs are told by their SHA-256,
+    which takes time where they are large; those that are unchanged are asked for their own inputs in turn. --check
+    prints a line `file<TAB>fault` for each fault, so none for a sound file; with --json, each file's list of them.
+    """
+    require(paths.count("-") <= 1, "only one input can be standard input")
+    require(json_form + (field is not None) <= 1, "give one of --json and --field")
+    require(not (check and field is not None), "--check prints faults; give --field without it")
+    unreadable: list[FileError | DataError] = []
+    faulty = False
+    page = sys.stdout.isatty() and not (json_form or field is not None or check)
+    for number, path in enumerate(paths):
+        if number and page:
+            print()
+        try:
+            faulty |= _inspect(path, json_form, field, check, follow)
+        except (FileError, DataError) as error:
+            unreadable.append(error)
+            if len(paths) > 1:
+                session.skip(path, error.message.removeprefix(f"{path}: "))
+    if len(unreadable) == len(paths):
+        raise FileError("no file could be read") if len(paths) > 1 else unreadable[0]
+    return NEGATIVE if faulty else DONE
+
+
+def _inspect(path: str, json_form: bool, field: str | None, check: bool, follow: bool) -> bool:
+    """Print what was asked of one file; whether it has faults."""
+    from kdtools.inspection import describe_file, field_lines, open_any, print_report, to_lines
+
+    with open_any(path) as opened:
+        if check:
+            return _check(opened, json_form)
+        wanted = field is None or field.startswith("provenance.inputs")
+        report = describe_file(opened, follow=follow and wanted)
+    if field is not None:
+        print(field_lines(report, field))
+    elif json_form:
+        print(_as_json(report))
+    elif sys.stdout.isatty():
+        print_report(report)
+    else:
+        print(to_lines(report))
+    return False
+
+
+def _check(opened: Opened, json_form: bool) -> bool:
+    from kdtools.inspection import check_file
+
+    faults = list(check_file(opened))
+    if json_form:
+        print(_as_json({"file": opened.name, "faults": faults}))
+    else:
+        for fault in faults:
+            print(f"{opened.name}\t{fault}")
+    session.say(f"{opened.name}: {'not sound' if faults else 'sound'}")
+    return bool(faults)
+
+
+def _as_json(tree: dict[str, Any]) -> str:
+    import json
+
+    return json.dumps(tree, indent=1)
+
+
+def main() -> None:
+    run("kd-info", kd_info)

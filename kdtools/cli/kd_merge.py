@@ -1,0 +1,94 @@
+"""kd-merge: faces files -> one, or a part of one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kdtools.cli._app import require, run, session
+from kdtools.cli._options import Force, Output, Quiet, Verbose, Version
+
+if TYPE_CHECKING:
+    from kdtools.joining import IdPatterns
+
+
+def kd_merge(
+    paths: Annotated[list[str], typer.Argument(metavar="FACES", help="Faces files; - is standard input.")],
+    output: Output,
+    subset: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Take only faces of this subset. Can be repeated.")
+    ] = None,
+    ids: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Take only faces of these ids or globs, one a line; - is standard input."),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(metavar="GLOB", help="Leave out faces whose id fits. Can be repeated.")
+    ] = None,
+    add_subset: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=GLOB", help="Put faces whose id fits into a subset. Can be repeated."),
+    ] = None,
+    prefix: Annotated[
+        bool, typer.Option("--prefix", help="Put each file's name, without its suffix, and / before its ids.")
+    ] = False,
+    strip_images: Annotated[
+        bool, typer.Option("--strip-images", help="Leave the images out; points go to pixels of the source images.")
+    ] = False,
+    scheme: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="Convert the points of all files to this scheme.")
+    ] = None,
+    force: Force = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    version: Version = False,
+) -> None:
+    """Write the faces of one or more files into one, in their order; of one file, take a part.
+
+    Files must agree in scheme, role (hard, soft, predicted) and image size, and no id may stand twice. Where only some
+    files hold an array: a subset takes none of the others' faces, a score or confidence is NaN there, and any other
+    array is left out, with a warning. Globs are matched against the ids as they are written; * stands for / too.
+    """
+    require([*paths, ids].count("-") <= 1, "only one input can be standard input")
+    from contextlib import ExitStack
+
+    from kdtools.files import check_output, create_faces, open_faces
+    from kdtools.joining import IdPatterns, check_joinable, parse_subsets, read_patterns, take_parts, write_merged
+
+    check_output(output, force)
+    wanted = None if ids is None else read_patterns(ids)
+    unwanted = IdPatterns(exclude or [])
+    added = parse_subsets(add_subset or [])
+    target = None
+    if scheme is not None:
+        from kdtools.schemes import scheme_named
+
+        target = scheme_named(scheme)
+    recipe = scheme if scheme is not None and scheme.lower().endswith(".toml") else None
+    with ExitStack() as stack:
+        files = [stack.enter_context(open_faces(path)) for path in paths]
+        parts = take_parts(files, subsets=subset or [], wanted=wanted, unwanted=unwanted, prefix=prefix)
+        check_joinable(parts, with_images=not strip_images, any_scheme=target is not None)
+        with create_faces(output, force, session.provenance(*paths, ids, recipe)) as writer:
+            write_merged(writer, parts, with_images=not strip_images, target=target, added=added, warn=session.warn)
+    _report_unmatched(wanted, unwanted, added)
+    for faces in files:
+        if all(part.faces is not faces for part in parts):
+            session.warn(f"{faces.name}: no face of it was chosen")
+    session.say(f"{sum(len(part.rows) for part in parts)} faces to {output}")
+
+
+def _report_unmatched(wanted: IdPatterns | None, unwanted: IdPatterns, added: dict[str, IdPatterns]) -> None:
+    """An id that was asked for and is in no file is an input that was skipped; of other patterns a warning will do."""
+    for pattern in wanted.unmatched if wanted else []:
+        session.skip(pattern, "no face has this id")
+    for pattern in unwanted.unmatched:
+        session.warn(f"--exclude {pattern}: no id fits")
+    for name, patterns in added.items():
+        for pattern in patterns.unmatched:
+            session.warn(f"--add-subset {name}={pattern}: no id fits")
+
+
+def main() -> None:
+    run("kd-merge", kd_merge)

@@ -1,0 +1,22 @@
+"""What a faces file or a model file is: a report on it, and a check of all that it holds. Torch is never loaded.
+
+A report is a tree of plain values (see `FIELDS`), the same whether it is printed, or written as lines or as JSON.
+"""
+
+from kdtools.inspection.check import check_file
+from kdtools.inspection.fields import FIELDS, field_lines, flatten, to_lines
+from kdtools.inspection.kinds import Opened, open_any
+from kdtools.inspection.report import describe_file
+from kdtools.inspection.screen import print_report
+
+__all__ = [
+    "FIELDS",
+    "Opened",
+    "check_file",
+    "describe_file",
+    "field_lines",
+    "flatten",
+    "open_any",
+    "print_report",
+    "to_lines",
+]

@@ -1,0 +1,222 @@
+"""Whether a file holds what it should: all arrays are read and each fault is told in a line."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from kdtools.errors import KdError, some_of
+from kdtools.files import FacesFile
+from kdtools.files.schema import ROLES
+from kdtools.inspection.history import provenance_of
+from kdtools.inspection.kinds import Opened, Weights
+from kdtools.inspection.report import BLOCK_FACES, blocks_of, describe_weights, shapes_of
+from kdtools.schemes import Scheme
+
+# How far from its crop or box a point may lie, in sides of it. A network's guess may leave the crop; points in other
+# units, or of another image, lie farther off.
+_ROOM = 1.0
+_LARGEST_PX = 1e6
+_END_ROWS = 64  # of uncompressed images only both ends are read: any bytes are pixels, but a file may be cut short
+_LEAST_SCALE = 1e-6
+_FLOATS = ("F64", "F32", "F16")
+
+
+def check_file(opened: Opened) -> Iterator[str]:
+    """Every fault of a file that could be opened, in words; nothing where it is valid."""
+    content = opened.content
+    yield from _told(lambda: provenance_of(opened.attributes, opened.name), opened.name)
+    if isinstance(content, FacesFile):
+        yield from _faces_faults(content)
+        return
+    damage = list(_told(lambda: describe_weights(content), opened.name))
+    yield from damage or _weights_faults(content)
+
+
+def _told(understand: Callable[[], object], name: str) -> Iterator[str]:
+    """The error of understanding a part of a file, if there is one."""
+    try:
+        understand()
+    except KdError as error:
+        yield error.message.removeprefix(f"{name}: ").removeprefix(f"{name}:")
+
+
+# ---- faces files
+def _faces_faults(faces: FacesFile) -> Iterator[str]:
+    try:
+        ids = faces.ids
+    except (OSError, RuntimeError, UnicodeDecodeError) as error:
+        yield f"/id: cannot be read: {error}"
+        return
+    if not ids:
+        yield "/id: no faces"
+        return
+    if len(set(ids)) < len(ids):
+        seen: set[str] = set()
+        twice = list(dict.fromkeys(name for name in ids if name in seen or seen.add(name)))  # type: ignore[func-returns-value]
+        yield f"/id: {len(twice)} ids stand more than once: {some_of(twice)}"
+    if "" in ids:
+        yield f"/id: row {ids.index('')} has no name"
+    yield from _told(lambda: faces.crop, faces.name)
+    for name, test, what in (
+        ("landmarks", _half_missing, "have points that are infinite, or NaN in one coordinate alone"),
+        ("box", _bad_boxes, "have a box that is not finite or has no area"),
+        ("to_source", _bad_maps, "have a map that is not finite or cannot be inverted"),
+        ("visible", _not_flags, "have other values than 0 and 1"),
+        ("score", np.isinf, "have an infinite value"),
+        ("confidence", lambda block: np.isinf(block).any(axis=1), "have an infinite value"),
+    ):
+        if name in faces:
+            yield from _array_faults(faces.h5[name], name, test, what, ids)
+    for name in faces.subsets:
+        yield from _array_faults(faces.h5[f"subset/{name}"], f"subset/{name}", _not_flags, "are neither 0 nor 1", ids)
+    if "image" in faces:
+        yield from _image_faults(faces)
+    if "landmarks" in faces:
+        if faces.role not in ROLES:
+            yield f"/landmarks: its role is {faces.role!r}, not one of {', '.join(ROLES)}"
+        yield from _told(lambda: faces.scheme, faces.name)
+        with contextlib.suppress(OSError, RuntimeError):  # told above
+            yield from _place_faults(faces, ids)
+    if "shape_model/mean" in faces:
+        yield from _told(lambda: faces.shape_model, faces.name)
+        for part in ("mean", "modes", "variance"):
+            if f"shape_model/{part}" in faces and not np.isfinite(faces.h5[f"shape_model/{part}"][...]).all():
+                yield f"/shape_model/{part}: has values that are not finite"
+
+
+def _array_faults(array: Any, name: str, test: Any, what: str, ids: list[str]) -> Iterator[str]:
+    """One line for the faces of an array for which `test` of a block of rows is true, or why it cannot be read."""
+    bad: list[str] = []
+    first = 0
+    try:
+        for block in blocks_of(array):
+            bad += [ids[first + int(row)] for row in np.flatnonzero(test(block))]
+            first += len(block)
+    except (OSError, RuntimeError) as error:
+        yield f"/{name}: cannot be read: {error}"
+    if bad:
+        yield f"/{name}: {len(bad)} of {len(ids)} faces {what}: {some_of(bad)}"
+
+
+def _half_missing(points: np.ndarray) -> np.ndarray:
+    missing = np.isnan(points)
+    return (np.isinf(points).any(axis=2) | (missing[..., 0] != missing[..., 1])).any(axis=1)
+
+
+def _bad_boxes(boxes: np.ndarray) -> np.ndarray:
+    finite = np.isfinite(boxes).all(axis=1)
+    return ~(finite & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))
+
+
+def _bad_maps(maps: np.ndarray) -> np.ndarray:
+    linear = maps[..., :2]
+    area = np.abs(linear[:, 0, 0] * linear[:, 1, 1] - linear[:, 0, 1] * linear[:, 1, 0])
+    return ~(np.isfinite(maps).all(axis=(1, 2)) & (area > _LEAST_SCALE**2))
+
+
+def _not_flags(flags: np.ndarray) -> np.ndarray:
+    wrong = (flags != 0) & (flags != 1)
+    return wrong if wrong.ndim == 1 else wrong.any(axis=1)
+
+
+def _image_faults(faces: FacesFile) -> Iterator[str]:
+    """Compressed images are read to the last; of others both ends, which shows that the file reaches that far."""
+    images = faces.h5["image"]
+    step = max(1, BLOCK_FACES * 1024 // math.prod(images.shape[1:]))
+    if images.chunks is None:
+        firsts: Any = {0, max(0, len(images) - _END_ROWS)}
+        step = _END_ROWS
+    else:
+        firsts = range(0, len(images), step)
+    for first in sorted(firsts):
+        try:
+            images[first : first + step]
+        except (OSError, RuntimeError) as error:
+            yield f"/image: rows from {first} on cannot be read: {error}"
+            return
+
+
+def _place_faults(faces: FacesFile, ids: list[str]) -> Iterator[str]:
+    """Faces whose points lie far from their crop, or from their box where the file holds no images."""
+    array, far, n_known = faces.h5["landmarks"], list[str](), 0
+    for first in range(0, len(ids), BLOCK_FACES):
+        points = np.asarray(array[first : first + BLOCK_FACES], np.float64)
+        n_known += int(np.isfinite(points).all(axis=2).sum())
+        low, high = _bounds(faces, first, len(points))
+        off = (points < low[:, None]) | (points > high[:, None])  # (B, L, 2); NaN is never off
+        outside = (off & np.isfinite(points)).any(axis=(1, 2))  # infinite ones are told above
+        far += [ids[first + int(row)] for row in np.flatnonzero(outside)]
+    if far:
+        place = "crop" if "image" in faces else "box" if "box" in faces else "image"
+        yield f"/landmarks: {len(far)} of {len(ids)} faces have points far from their {place}: {some_of(far)}"
+    if not n_known:
+        yield "/landmarks: no face has an annotated point"
+
+
+def _bounds(faces: FacesFile, first: int, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Least and greatest plausible x, y of each face's points, (B, 2) each."""
+    if "image" in faces:
+        height, width = faces.image_size
+        boxes = np.broadcast_to(np.array([0.0, 0.0, width, height]), (n, 4))
+    elif "box" in faces:
+        boxes = np.asarray(faces.h5["box"][first : first + n], np.float64)
+    else:
+        return np.full((n, 2), -_LARGEST_PX), np.full((n, 2), _LARGEST_PX)
+    room = _ROOM * (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True)
+    return boxes[:, :2] - room, boxes[:, 2:] + room
+
+
+# ---- model files
+def _weights_faults(weights: Weights) -> Iterator[str]:
+    fields = weights.fields
+    scheme = Scheme.from_fields(fields["scheme"])
+    mean, std = np.asarray(fields["mean"], float), np.asarray(fields["std"], float)
+    if not (mean.shape == std.shape == (3,) and np.isfinite([*mean, *std]).all() and (std > 0).all()):
+        yield f"its normalisation is no mean and standard deviation of three colours: {fields['mean']}, {fields['std']}"
+    if int(fields["input_size"]) < 1:
+        yield f"its input size is {fields['input_size']}"
+    if weights.form == "onnx":
+        yield from _onnx_faults(weights.tensors, scheme.n_points, int(fields["input_size"]))
+    else:
+        yield from _tensor_faults(weights, scheme.n_points)
+
+
+def _tensor_faults(weights: Weights, n_points: int) -> Iterator[str]:
+    """The layer that answers must give two numbers a point; all tensors must be finite."""
+    shapes = shapes_of(weights)
+    head = shapes.get("head.weight", ())
+    if len(head) != 2 or head[0] != 2 * n_points or shapes.get("head.bias") != head[:1]:
+        yield f"head: its weights have shape {head}, but the scheme has {n_points} points"
+    if not any(name.startswith("backbone.") for name in shapes):
+        yield "it holds no tensors of a backbone"
+    for name in weights.tensors.keys():  # noqa: SIM118
+        if weights.tensors.get_slice(name).get_dtype() in _FLOATS:
+            tensor = weights.tensors.get_tensor(name)
+            if not np.isfinite(tensor).all():
+                yield f"{name}: {int((~np.isfinite(tensor)).sum())} of {tensor.size} values are not finite"
+
+
+def _onnx_faults(model: Any, n_points: int, input_size: int) -> Iterator[str]:
+    import onnx
+
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        yield f"not a valid ONNX graph: {str(error).splitlines()[0]}"
+        return
+    for what, values, wanted in (
+        ("input", model.graph.input, [3, input_size, input_size]),
+        ("output", model.graph.output, [n_points, 2]),
+    ):
+        found = [[dim.dim_value for dim in value.type.tensor_type.shape.dim][1:] for value in values]
+        if wanted not in found:
+            yield f"no {what} has the shape (B, {', '.join(map(str, wanted))})"
+    for item in model.graph.initializer:
+        values = onnx.numpy_helper.to_array(item)
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            yield f"{item.name}: {int((~np.isfinite(values)).sum())} of {values.size} values are not finite"

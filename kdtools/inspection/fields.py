@@ -1,0 +1,109 @@
+"""A report as one level of dotted names, as lines, and one of its values alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from kdtools.errors import UsageError
+
+# Every name that a report can hold; * stands for a name of the file's own or for a number in a list.
+FIELDS = {
+    "file": "path as it was given",
+    "kind": "faces, model, or checkpoint (a model with the state of its training)",
+    "format": "version of the file format",
+    "bytes": "length of the file",
+    "faces": "number of faces",
+    "groups.count": "people or photographs, told by the ids as kd-split does",
+    "groups.largest": "faces of the largest of them",
+    "groups.largest_name": "what its ids share",
+    "groups.numbered.*": "names that were taken for those of numbered files, not for people",
+    "ids.*": "the first ids",
+    "arrays.*.shape.*": "lengths of an array's axes",
+    "arrays.*.dtype": "its type",
+    "image.height": "px",
+    "image.width": "px",
+    "image.stored": "contiguous, or by what it is compressed",
+    "landmarks.points": "points per face",
+    "landmarks.role": "hard, soft or predicted",
+    "landmarks.scheme": "name of the scheme",
+    "landmarks.mirror": "whether it is known which point becomes which in a mirrored image",
+    "landmarks.normalisers.*": "lengths that kd-eval can divide by",
+    "landmarks.frame": "image, or source: of which image the points are pixels",
+    "landmarks.missing_share": "share of the points that are not annotated",
+    "landmarks.faces_without": "faces with no annotated point",
+    "visible.occluded_share": "share of the points that are marked as occluded",
+    "subsets.*": "faces in a subset",
+    "crop.*": "rule by which faces are cut out of their photographs",
+    "box.left": "least x0, px of the source images",
+    "box.top": "least y0",
+    "box.right": "greatest x1",
+    "box.bottom": "greatest y1",
+    "box.smallest_side": "longer side of the smallest box, px",
+    "box.largest_side": "longer side of the largest box, px",
+    "score.min": "least score of the detector",
+    "score.max": "greatest score",
+    "confidence.min": "least confidence of a point",
+    "confidence.max": "greatest confidence",
+    "shape_model.modes": "modes of the shape model",
+    "shape_model.align": "how shapes were aligned",
+    "form": "safetensors or onnx",
+    "arch": "timm's name of the network",
+    "parameters": "trained numbers; in ONNX, all constants of the network",
+    "input_size": "side of the input, px",
+    "mean.*": "of RGB in [0, 1], taken off the input",
+    "std.*": "of RGB, by which the rest is divided",
+    "settings.*": "of the training",
+    "training.epochs_done": "epochs behind a checkpoint",
+    "training.nme_percent": "validation NME after the last of them",
+    "training.best_nme_percent": "lowest validation NME so far",
+    "training.normaliser": "of these NMEs",
+    "provenance.tool": "what wrote the file",
+    "provenance.version": "of kdtools",
+    "provenance.created": "day, UTC",
+    "provenance.argv.*": "words of its command line that can change what came out",
+    "provenance.inputs.*": "name, sha256 and state of each input, and the provenance of those that are unchanged",
+}
+
+
+def flatten(report: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted name, value) of every value of a report; places in lists count from 0."""
+    if isinstance(report, dict):
+        items = list(report.items())
+    elif isinstance(report, list):
+        items = list(enumerate(report))
+    else:
+        yield prefix, report
+        return
+    for key, value in items:
+        yield from flatten(value, f"{prefix}.{key}" if prefix else str(key))
+
+
+def to_lines(report: dict[str, Any]) -> str:
+    """One line `name<TAB>value` for each value."""
+    return "\n".join(f"{_clean(name)}\t{_clean(_text(value))}" for name, value in flatten(report))
+
+
+def field_lines(report: dict[str, Any], name: str) -> str:
+    """One value alone; of a list, one value a line. Raises UsageError for a name that is no value of this report."""
+    flat = dict(flatten(report))
+    if name in flat:
+        return _text(flat[name])
+    below = [key for key in flat if key.startswith(f"{name}.")]
+    if below and all(key.removeprefix(f"{name}.").isdigit() for key in below):
+        return "\n".join(_text(flat[key]) for key in below)
+    known = below or [key for key in flat if not key.startswith(("provenance.inputs.", "arrays."))]
+    lists = dict.fromkeys(re.sub(r"\.\d+$", "", key) for key in known)
+    raise UsageError(f"{report['file']}: there is no value {name!r}", f"give one of {', '.join(lists)}")
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _clean(text: str) -> str:
+    """Names may hold any character, but a line no tab and no line end."""
+    return " ".join(text.replace("\t", " ").splitlines())

@@ -1,0 +1,132 @@
+"""Opening a file of any kind that kdtools writes, told by its first bytes, not by its name."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from kdtools.errors import FileError
+from kdtools.files import FacesFile, open_faces
+from kdtools.files.aside import STANDARD_STREAM, readable
+from kdtools.files.schema import MODEL_FORMAT, MODEL_KIND
+
+_HDF5_START, _ONNX_START = b"\x89", b"\x08"  # a safetensors file has "{" as its ninth byte, after a length
+_HINT = "give a faces file (HDF5), a model file (safetensors) or what kd-export writes (ONNX)"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A model file opened for reading. `fields` is what it says of itself; `tensors` is what holds its numbers.
+
+    `form` is safetensors or onnx; `tensors` is a safetensors handle or an ONNX model.
+    """
+
+    name: str
+    form: str
+    fields: dict[str, Any]
+    tensors: Any
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A file of either kind. `name` is what messages call it, `folder` where its relative inputs may lie."""
+
+    name: str
+    folder: Path
+    n_bytes: int
+    content: FacesFile | Weights
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """What the file says of itself and of how it was made."""
+        return self.content.h5.attrs if isinstance(self.content, FacesFile) else self.content.fields
+
+
+@contextlib.contextmanager
+def open_any(source: str) -> Iterator[Opened]:
+    """Open a faces file, a model file or an exported model; `-` is standard input.
+
+    Raises FileError, in one line, for a file that is absent, truncated, of another kind, or newer than this package.
+    """
+    if source == STANDARD_STREAM:
+        stream = cast(io.BufferedReader, sys.stdin.buffer)
+        if not sys.stdin.isatty() and stream.peek(1)[:1] in (_HDF5_START, b""):
+            with open_faces(source) as faces:
+                yield Opened(faces.name, Path(), faces.path.stat().st_size, faces)
+            return
+        with readable(source) as path, _open_weights(path, "standard input") as weights:
+            yield Opened(weights.name, Path(), path.stat().st_size, weights)
+        return
+    path = Path(source)
+    start = _first_bytes(path)
+    opener = _open_weights(path, source) if start[8:9] == b"{" or start[:1] == _ONNX_START else open_faces(path)
+    with opener as content:
+        yield Opened(content.name, path.parent, path.stat().st_size, content)
+
+
+def _first_bytes(path: Path) -> bytes:
+    """The start of a file; none of what is no file, so that opening it as a faces file will say what is wrong."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(16)
+    except OSError:
+        return b""
+    if start and not (start[:1] in (_HDF5_START, _ONNX_START) or start[8:9] == b"{"):
+        raise FileError(f"{path}: is no file of kdtools", _HINT)
+    return start
+
+
+@contextlib.contextmanager
+def _open_weights(path: Path, name: str) -> Iterator[Weights]:
+    with path.open("rb") as stream:
+        form = "safetensors" if stream.read(9)[8:] == b"{" else "onnx"
+    with _open_safetensors(path, name) if form == "safetensors" else _open_onnx(path, name) as (text, tensors):
+        yield Weights(name, form, _fields_of(text, name), tensors)
+
+
+@contextlib.contextmanager
+def _open_safetensors(path: Path, name: str) -> Iterator[tuple[str | None, Any]]:
+    """The metadata and a handle. The library bounds the header at 100 MB and checks it against the file's length."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as stored:
+            yield (stored.metadata() or {}).get("kdtools"), stored
+    except SafetensorError as error:
+        raise FileError(f"{name}: not a model file (safetensors), or damaged: {error}") from error
+
+
+@contextlib.contextmanager
+def _open_onnx(path: Path, name: str) -> Iterator[tuple[str | None, Any]]:
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+    try:
+        model = onnx.load(path, format="protobuf", load_external_data=False)
+    except DecodeError as error:
+        raise FileError(f"{name}: is no file of kdtools, or a damaged ONNX model", _HINT) from error
+    yield next((prop.value for prop in model.metadata_props if prop.key == "kdtools"), None), model
+
+
+def _fields_of(text: str | None, name: str) -> dict[str, Any]:
+    if text is None:
+        hint = "kd-teacher and kd-student write models, kd-export exports them"
+        raise FileError(f"{name}: holds weights, but is no kdtools model", hint)
+    try:
+        fields: dict[str, Any] = json.loads(text)
+        kind, version = fields["kd_kind"], fields["kd_format"]
+        if kind != MODEL_KIND:
+            raise FileError(f"{name}: kd_kind is {kind!r}, not {MODEL_KIND!r}")
+        if version > MODEL_FORMAT:
+            raise FileError(
+                f"{name}: model format {version}, this kdtools reads up to {MODEL_FORMAT}", "upgrade kdtools"
+            )
+    except (ValueError, KeyError, TypeError) as error:
+        raise FileError(f"{name}: its description is damaged: {error}") from error
+    return fields

@@ -1,0 +1,216 @@
+"""The report on a file: what it holds, what its points mean, and where it comes from."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import h5py
+import numpy as np
+
+from kdtools.errors import DataError, FileError
+from kdtools.files import FacesFile
+from kdtools.files.schema import TRAINING_PREFIX
+from kdtools.geometry import CropRule
+from kdtools.groups import find_groups
+from kdtools.inspection.history import follow_inputs, provenance_of
+from kdtools.inspection.kinds import Opened, Weights
+from kdtools.schemes import Scheme
+
+BLOCK_FACES = 8192
+_N_IDS = 3
+# Tensors that training does not fit by gradients: what batch normalisation has seen.
+_STATISTICS = (".running_mean", ".running_var", ".num_batches_tracked")
+
+
+def describe_file(opened: Opened, *, follow: bool) -> dict[str, Any]:
+    """All that is to be said of a file (see `FIELDS`); `follow` looks at the inputs it was made from, too.
+
+    Large arrays are read by blocks, images not at all. Raises DataError or FileError for a file that cannot be
+    understood, such as one whose scheme contradicts itself.
+    """
+    content = opened.content
+    provenance = provenance_of(opened.attributes, opened.name)
+    try:
+        about = _describe_faces(content) if isinstance(content, FacesFile) else describe_weights(content)
+    except (OSError, RuntimeError, UnicodeDecodeError) as error:
+        raise FileError(f"{opened.name}: damaged: {error}", "make it again; --check tells more") from error
+    kind = about.pop("kind")
+    return {
+        "file": opened.name,
+        "kind": kind,
+        "format": int(opened.attributes["kd_format"]),
+        "bytes": opened.n_bytes,
+        **about,
+        "provenance": follow_inputs(provenance, opened.folder) if follow else provenance,
+    }
+
+
+# ---- faces files
+def blocks_of(array: Any) -> Iterator[np.ndarray]:
+    """An array's rows, a bounded number at a time."""
+    for first in range(0, len(array), BLOCK_FACES):
+        yield array[first : first + BLOCK_FACES]
+
+
+def _describe_faces(faces: FacesFile) -> dict[str, Any]:
+    ids = faces.ids
+    groups, numbered = find_groups(ids)
+    sizes = Counter(groups)
+    largest = max(sizes, key=sizes.__getitem__, default="")
+    arrays: dict[str, Any] = {}
+
+    def note(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            text = h5py.check_string_dtype(item.dtype) is not None
+            arrays[name] = {"shape": list(item.shape or ()), "dtype": "text" if text else str(item.dtype)}
+
+    faces.h5.visititems(note)
+    about: dict[str, Any] = {
+        "kind": "faces",
+        "faces": len(ids),
+        "groups": {
+            "count": len(sizes),
+            "largest": sizes[largest],
+            "largest_name": largest,
+            "numbered": numbered,
+        },
+        "ids": ids[:_N_IDS],
+    }
+    if "image" in faces:
+        height, width = faces.image_size
+        stored = faces.h5["image"].compression or ("contiguous" if faces.h5["image"].chunks is None else "chunked")
+        about["image"] = {"height": height, "width": width, "stored": stored}
+    if "landmarks" in faces:
+        about["landmarks"] = _describe_landmarks(faces)
+    if "visible" in faces and faces.h5["visible"].size:
+        n_occluded = sum(int((block == 0).sum()) for block in blocks_of(faces.h5["visible"]))
+        about["visible"] = {"occluded_share": _share(n_occluded, faces.h5["visible"].size)}
+    about["subsets"] = {name: int(member.sum()) for name, member in faces.subsets.items()}
+    if faces.crop is not None:
+        about["crop"] = json.loads(faces.crop.to_json())
+    if "box" in faces:
+        about["box"] = _describe_boxes(faces.h5["box"])
+    for name in ("score", "confidence"):
+        if name in faces:
+            about[name] = _range_of(faces.h5[name])
+    if "shape_model/mean" in faces:
+        model = faces.shape_model
+        about["shape_model"] = {"modes": len(model.modes), "align": model.align}
+    about["arrays"] = arrays
+    return about
+
+
+def _describe_landmarks(faces: FacesFile) -> dict[str, Any]:
+    n_missing = n_without = 0
+    for block in blocks_of(faces.h5["landmarks"]):
+        known = np.isfinite(block).all(axis=2)  # (B, L)
+        n_missing += int((~known).sum())
+        n_without += int((~known.any(axis=1)).sum())
+    return {
+        "points": faces.n_points,
+        "role": faces.role,
+        **_describe_scheme(faces.scheme),
+        "frame": "image" if "image" in faces else "source",
+        "missing_share": _share(n_missing, len(faces) * faces.n_points),
+        "faces_without": n_without,
+    }
+
+
+def _describe_scheme(scheme: Scheme) -> dict[str, Any]:
+    normalisers = ["inter-ocular"] if scheme.outer_corners else []
+    normalisers += ["inter-pupil"] if scheme.left_eye and scheme.right_eye else []
+    return {
+        "scheme": scheme.name,
+        "mirror": scheme.mirror is not None,
+        "normalisers": [*normalisers, "box-diagonal", "box-size"],
+    }
+
+
+def _describe_boxes(array: Any) -> dict[str, Any]:
+    """Extremes of /box (N, 4), px; None where no box is finite."""
+    low, high = np.full(5, np.inf), np.full(5, -np.inf)
+    for block in blocks_of(array):
+        boxes = np.asarray(block, np.float64)
+        boxes = boxes[np.isfinite(boxes).all(axis=1)]
+        if len(boxes):
+            measures = np.column_stack([boxes, (boxes[:, 2:] - boxes[:, :2]).max(axis=1)])  # (B, 5)
+            low, high = np.minimum(low, measures.min(axis=0)), np.maximum(high, measures.max(axis=0))
+    values = [low[0], low[1], high[2], high[3], low[4], high[4]]
+    names = ("left", "top", "right", "bottom", "smallest_side", "largest_side")
+    return {name: _rounded(float(value), 2) for name, value in zip(names, values, strict=True)}
+
+
+def _range_of(array: Any) -> dict[str, Any]:
+    """Least and greatest finite value; None where there is none."""
+    low, high = math.inf, -math.inf
+    for block in blocks_of(array):
+        finite = block[np.isfinite(block)]
+        if finite.size:
+            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
+    return {"min": _rounded(low, 4), "max": _rounded(high, 4)}
+
+
+def _rounded(value: float, decimals: int) -> float | None:
+    return round(value, decimals) if math.isfinite(value) else None
+
+
+def _share(part: int, whole: int) -> float:
+    return round(part / whole, 6) if whole else 0.0
+
+
+# ---- model files
+def describe_weights(weights: Weights) -> dict[str, Any]:
+    """What a model file says of its network. Raises FileError where that is damaged."""
+    fields = weights.fields
+    try:
+        scheme = Scheme.from_json(json.dumps(fields["scheme"]))
+        about = {
+            "kind": "checkpoint" if "training" in fields else "model",
+            "form": weights.form,
+            "arch": str(fields["arch"]),
+            "parameters": sum(math.prod(shape) for name, shape in shapes_of(weights).items() if is_parameter(name)),
+            "input_size": int(fields["input_size"]),
+            "mean": list(fields["mean"]),
+            "std": list(fields["std"]),
+            "crop": json.loads(CropRule.from_json(json.dumps(fields["crop"])).to_json()),
+            "landmarks": {"points": scheme.n_points, **_describe_scheme(scheme)},
+            "settings": dict(fields["settings"]),
+        }
+        if "training" in fields:
+            about["training"] = _describe_training(fields["training"]["history"])
+        return about
+    except (ValueError, KeyError, TypeError, DataError) as error:
+        raise FileError(f"{weights.name}: its description is damaged: {error}") from error
+
+
+def shapes_of(weights: Weights) -> dict[str, tuple[int, ...]]:
+    """Shape of every array of floating-point numbers, by name."""
+    tensors = weights.tensors
+    if weights.form == "onnx":
+        from onnx import TensorProto
+
+        floats = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
+        return {item.name: tuple(item.dims) for item in tensors.graph.initializer if item.data_type in floats}
+    slices = {name: tensors.get_slice(name) for name in tensors.keys()}  # noqa: SIM118
+    return {name: tuple(part.get_shape()) for name, part in slices.items() if "F" in part.get_dtype()}
+
+
+def is_parameter(name: str) -> bool:
+    """Whether a tensor of that name is fitted by training, rather than a statistic or a checkpoint's own."""
+    return not name.startswith(TRAINING_PREFIX) and not name.endswith(_STATISTICS)
+
+
+def _describe_training(history: list[dict[str, Any]]) -> dict[str, Any]:
+    """How far a checkpoint's training has come."""
+    if not history:
+        return {"epochs_done": 0}
+    return {
+        "epochs_done": len(history),
+        "nme_percent": _rounded(history[-1]["val_nme_percent"], 3),
+        "best_nme_percent": _rounded(min(epoch["val_nme_percent"] for epoch in history), 3),
+        "normaliser": history[-1]["normaliser"],
+    }

@@ -1,0 +1,117 @@
+"""Which faces of which files: by subset, by id, by glob."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kdtools.errors import DataError, FileError, UsageError, reason_of
+from kdtools.files import FacesFile
+from kdtools.files.aside import readable
+
+
+class IdPatterns:
+    """Ids and globs, of which those that never matched can be asked for. In a glob `*` stands for `/` too."""
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self.patterns = list(dict.fromkeys(patterns))
+        self.matched: set[str] = set()
+        self._globs = {p: re.compile(fnmatch.translate(p)) for p in self.patterns if re.search(r"[*?\[]", p)}
+
+    def match(self, ids: Sequence[str]) -> np.ndarray:
+        """Mask (N,) of the ids that are among the patterns or fit one."""
+        exact = set(self.patterns)
+        self.matched |= exact & set(ids)
+        mask = np.array([identity in exact for identity in ids], bool)
+        for pattern, glob in self._globs.items():
+            fits = np.array([glob.match(identity) is not None for identity in ids], bool)
+            if fits.any():
+                self.matched.add(pattern)
+            mask |= fits
+        return mask
+
+    @property
+    def unmatched(self) -> list[str]:
+        return [pattern for pattern in self.patterns if pattern not in self.matched]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is taken of a file: rows in file order, and the ids they get, one each."""
+
+    faces: FacesFile
+    rows: np.ndarray
+    ids: list[str]
+
+
+def take_parts(
+    files: Sequence[FacesFile],
+    *,
+    subsets: Sequence[str] = (),
+    wanted: IdPatterns | None = None,
+    unwanted: IdPatterns | None = None,
+    prefix: bool = False,
+) -> list[Part]:
+    """The faces of each file that are in one of `subsets`, fit `wanted` and not `unwanted`; files without any fall out.
+
+    Patterns see ids as they will be written: with `prefix` the file's name, without its suffix, stands before them.
+    Raises UsageError for a subset that no file has, DataError where no face is left.
+    """
+    known = {name for faces in files for name in faces.subsets}
+    for name in subsets:
+        if name not in known:
+            have = f"they have {', '.join(sorted(known))}" if known else "the files have no subsets"
+            raise UsageError(f"--subset {name}: no file has it", have)
+    parts = []
+    for faces in files:
+        ids = faces.ids
+        if prefix:
+            stem = "stdin" if faces.name == "standard input" else Path(faces.name).stem
+            ids = [f"{stem}/{identity}" for identity in ids]
+        mask = np.ones(len(ids), bool)
+        if subsets:
+            members = faces.subsets
+            mask = np.any([members[name] for name in subsets if name in members] or [~mask], axis=0)
+        if wanted is not None:
+            mask &= wanted.match(ids)
+        if unwanted is not None:
+            mask &= ~unwanted.match(ids)
+        rows = np.flatnonzero(mask)
+        if len(rows):
+            parts.append(Part(faces, rows, [ids[row] for row in rows]))
+    if not parts:
+        raise DataError("no face is left", "loosen --subset, --ids and --exclude")
+    return parts
+
+
+def read_patterns(source: str) -> IdPatterns:
+    """Patterns of a text file, one a line, or of standard input for `-`; empty lines are left out.
+
+    Raises FileError for a file that cannot be read, or holds none.
+    """
+    name = "standard input" if source == "-" else source
+    try:
+        with readable(source) as path:
+            lines = path.read_text("utf-8-sig").split("\n")  # not at the rarer line ends of splitlines
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(f"{name}: {reason_of(error)}", "give a text file with an id or glob on each line") from error
+    patterns = [line for line in lines if line]
+    if not patterns:
+        raise FileError(f"{name}: holds no ids", "write one on each line")
+    return IdPatterns(patterns)
+
+
+def parse_subsets(texts: Sequence[str]) -> dict[str, IdPatterns]:
+    """Subsets to make, by name, of words NAME=GLOB. Raises UsageError for one that is none."""
+    globs: dict[str, list[str]] = {}
+    for text in texts:
+        name, equals, glob = text.partition("=")
+        if not (name and equals and glob) or "/" in name or name in (".", ".."):
+            raise UsageError(f"--add-subset is {text!r}", "give NAME=GLOB, with no / in the name")
+        globs.setdefault(name, []).append(glob)
+    return {name: IdPatterns(patterns) for name, patterns in globs.items()}

@@ -1,0 +1,210 @@
+"""Faces files joined by rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kdtools.errors import DataError, some_of
+from kdtools.files import FacesFile, FacesWriter
+from kdtools.files.schema import ARRAYS
+from kdtools.geometry import IDENTITY
+from kdtools.joining.choose import IdPatterns, Part
+from kdtools.schemes import Scheme, convert_mask, convert_points, find_conversion
+from kdtools.shape_model import ShapeModel
+
+_BLOCK_BYTES = 64 << 20  # of images that are copied at a time
+# What stands for an array in the rows of a file that lacks it. No value says "not known" in the others.
+_NEUTRAL: dict[str, Any] = {"to_source": IDENTITY, "score": np.nan, "confidence": np.nan}
+_SMALL_ARRAYS = [
+    name for name, spec in ARRAYS.items() if spec.dims[0] == "face" and name not in ("id", "image", "landmarks")
+]
+_LACKING = {
+    "image": "--strip-images brings the points of both to their source images",
+    "landmarks": "merge files that have points with others that have them",
+}
+
+
+def check_joinable(parts: Sequence[Part], *, with_images: bool, any_scheme: bool) -> None:
+    """Raises DataError, which names both files, where parts cannot stand in one file."""
+    first, *others = (part.faces for part in parts)
+    if any_scheme:
+        first.require("landmarks")
+    for other in others:
+        names = f"{first.name} and {other.name}"
+        for array in ("image", "landmarks"):
+            if (array in first) != (array in other) and (with_images or array != "image"):
+                one, lacks = (first, other) if array in first else (other, first)
+                raise DataError(f"{one.name}: holds /{array}, but {lacks.name} holds none", _LACKING[array])
+        if with_images and "image" in first and first.image_size != other.image_size:
+            (h, w), (oh, ow) = first.image_size, other.image_size
+            hint = "import both with the same --size, or leave the images out with --strip-images"
+            raise DataError(f"{names}: images of {w} x {h} and of {ow} x {oh} px", hint)
+        if "landmarks" not in first:
+            continue
+        if first.role != other.role:
+            raise DataError(f"{names}: landmarks of the roles {first.role} and {other.role}", "merge those of one role")
+        if not any_scheme:
+            other.require_points(first.n_points, first.name)
+            _check_same_meaning(first, other)
+    _check_unique(parts)
+
+
+def _check_same_meaning(first: FacesFile, other: FacesFile) -> None:
+    one, two = first.scheme, other.scheme
+    for key in ("name", "mirror", "outer_corners", "left_eye", "right_eye"):
+        if getattr(one, key) != getattr(two, key):
+            what = f"{one.name} and {two.name}" if key == "name" else f"{one.name}, but with another {key}"
+            raise DataError(f"{first.name} and {other.name}: schemes {what}", "--scheme converts points to one scheme")
+
+
+def _check_unique(parts: Sequence[Part]) -> None:
+    counts = Counter(identity for part in parts for identity in part.ids)
+    twice = [identity for identity, count in counts.items() if count > 1]
+    if not twice:
+        return
+    holders = [part.faces.name for part in parts if twice[0] in set(part.ids)]
+    if len(holders) == 1:
+        raise DataError(f"{holders[0]}: ids stand more than once: {some_of(twice)}", "write the file again")
+    alike = Path(holders[0]).stem == Path(holders[1]).stem
+    hint = "the files are called alike; rename one" if alike else "--prefix puts each file's name before its ids"
+    raise DataError(f"{' and '.join(holders[:2])} hold {len(twice)} of the same ids: {some_of(twice)}", hint)
+
+
+def write_merged(
+    writer: FacesWriter,
+    parts: Sequence[Part],
+    *,
+    with_images: bool,
+    target: Scheme | None,
+    added: dict[str, IdPatterns],
+    warn: Callable[[str], None],
+) -> None:
+    """Write the parts, one after the other, into one file. Images are copied by blocks, smaller arrays as a whole.
+
+    Without images the points go to pixels of the source images. With `target` they become those of that scheme. `added`
+    are subsets to make, by their ids. `warn` hears of what cannot be kept. Raises UsageError where points of a file's
+    scheme cannot be converted.
+    """
+    first = parts[0].faces
+    ids = [identity for part in parts for identity in part.ids]
+    files = [part.faces for part in parts]
+    has_images = with_images and "image" in first
+    converted = target is not None and _tell_conversions(files, target, warn)  # early: it refuses what cannot be done
+    writer.put_ids(ids)
+    if has_images:
+        _copy_images(writer, parts)
+        _put_common_crop(writer, files, warn)
+    if "landmarks" in first:
+        points = [_points_of(part, has_images, target) for part in parts]
+        writer.put_landmarks(np.concatenate(points), target or first.scheme, first.role)
+    for name in _SMALL_ARRAYS:
+        lacking = [faces.name for faces in files if name not in faces]
+        if len(lacking) == len(parts) or (name == "to_source" and not has_images):  # points are in the sources then
+            continue
+        if lacking and name not in _NEUTRAL:
+            warn(f"/{name} is left out: {lacking[0]} holds none")
+        else:
+            writer.put(name, np.concatenate([_values_of(part, name, target) for part in parts]))
+    _put_subsets(writer, parts, ids, added)
+    _put_common_shape_model(writer, files, converted, warn)
+
+
+def _tell_conversions(files: Sequence[FacesFile], target: Scheme, warn: Callable[[str], None]) -> bool:
+    """Whether points of any file are converted; `warn` hears which of the new points are estimates."""
+    sources = sorted({faces.scheme.name for faces in files if _differs(faces.scheme, target)})
+    for source in sources:
+        conversion = find_conversion(source, target.name)
+        if conversion.approximate:
+            warn(f"{source} to {target.name} is approximate: {conversion.note}")
+    return bool(sources)
+
+
+def _differs(source: Scheme, target: Scheme) -> bool:
+    """Whether points need a conversion. Schemes of one name may differ in what they state of their points."""
+    return (source.name, source.n_points) != (target.name, target.n_points)
+
+
+def _copy_images(writer: FacesWriter, parts: Sequence[Part]) -> None:
+    height, width = parts[0].faces.image_size
+    images = writer.create_images(sum(len(part.rows) for part in parts), height, width)
+    step = max(1, _BLOCK_BYTES // (height * width * 3))
+    at = 0
+    for part in parts:
+        for first in range(0, len(part.rows), step):
+            rows = part.rows[first : first + step]
+            images[at : at + len(rows)] = part.faces.images[rows]  # a new map each time, or all of it stays in memory
+            at += len(rows)
+    writer.h5.flush()  # a full disk is found here
+
+
+def _points_of(part: Part, in_images: bool, target: Scheme | None) -> np.ndarray:
+    """Landmarks (n, L, 2) of a part's rows."""
+    faces = part.faces
+    points = (faces.landmarks if in_images else faces.landmarks_in_source())[part.rows]
+    if target is not None and _differs(faces.scheme, target):
+        points = convert_points(points, faces.scheme, target)
+    return np.asarray(points, np.float32)
+
+
+def _values_of(part: Part, name: str, target: Scheme | None) -> Any:
+    """An array's rows of a part, or what stands for them where the file lacks it."""
+    faces, spec = part.faces, ARRAYS[name]
+    if name not in faces:
+        row = [dim if isinstance(dim, int) else (target or faces.scheme).n_points for dim in spec.dims[1:]]
+        return np.broadcast_to(_NEUTRAL[name], (len(part.rows), *row))
+    data = faces.h5[name]
+    values = (data.asstr() if spec.dtype == "text" else data)[...][part.rows]
+    if "landmark" in spec.dims and target is not None and _differs(faces.scheme, target):
+        values = convert_mask(values, faces.scheme, target)
+    return values
+
+
+def _put_subsets(writer: FacesWriter, parts: Sequence[Part], ids: list[str], added: dict[str, IdPatterns]) -> None:
+    """All subsets of all parts, false where a file does not have one, and those that are made here."""
+    members = [part.faces.subsets for part in parts]
+    names = {name for of_part in members for name in of_part}
+    for name in sorted(names | set(added)):
+        flags = np.concatenate(
+            [of_part.get(name, np.zeros(len(p.faces), bool))[p.rows] for p, of_part in zip(parts, members, strict=True)]
+        )
+        if name in added:
+            flags = flags | added[name].match(ids)
+        writer.put(f"subset/{name}", flags)
+
+
+def _put_common_crop(writer: FacesWriter, files: Sequence[FacesFile], warn: Callable[[str], None]) -> None:
+    """The crop rule, where all files have the same; stating one for faces cut out by another would be untrue."""
+    rules = [faces.crop for faces in files]
+    if rules[0] is not None and all(rule == rules[0] for rule in rules):
+        writer.put_crop(rules[0])
+        return
+    for faces, rule in zip(files, rules, strict=True):
+        if rule != rules[0]:
+            told = [r.to_json() if r else "none" for r in (rules[0], rule)]
+            warn(f"no crop rule is written: {files[0].name} states {told[0]}, {faces.name} {told[1]}")
+            return
+
+
+def _put_common_shape_model(
+    writer: FacesWriter, files: Sequence[FacesFile], converted: bool, warn: Callable[[str], None]
+) -> None:
+    """The shape model, where all files have the same, as parts of one kd-asm file do."""
+    if not any("shape_model/mean" in faces for faces in files):
+        return
+    same = not converted and all("shape_model/mean" in faces for faces in files)
+    model = files[0].shape_model if same else None
+    if model is not None and all(_same_model(model, faces.shape_model) for faces in files[1:]):
+        writer.put_shape_model(model)
+    else:
+        warn("/shape_model is left out: it is not that of all faces; kd-asm fits one")
+
+
+def _same_model(one: ShapeModel, two: ShapeModel) -> bool:
+    return one.align == two.align and all(
+        np.array_equal(getattr(one, part), getattr(two, part)) for part in ("mean", "modes", "variance")
+    )

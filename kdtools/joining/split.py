@@ -1,0 +1,69 @@
+"""Parts of a faces file that share nobody: a share of it, a subset, or folds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+
+import numpy as np
+
+from kdtools.errors import DataError, UsageError, some_of
+from kdtools.files import FacesFile, Provenance, create_faces
+from kdtools.groups import Grouping
+
+
+def draw_folds(groups: Sequence[str], n_folds: int, seed: int) -> np.ndarray:
+    """Fold (N,) of each face, from 0: whole groups, the larger first, each into the fold that has the fewest faces.
+
+    Raises DataError where there are fewer groups than folds.
+    """
+    sizes = Counter(groups)
+    if len(sizes) < n_folds:
+        raise DataError(f"{len(sizes)} people or photographs cannot fill {n_folds} folds", "give fewer --folds")
+    names = sorted(sizes)
+    drawn = [names[k] for k in np.random.default_rng(seed).permutation(len(names))]
+    n_faces = [0] * n_folds
+    fold_of: dict[str, int] = {}
+    for name in sorted(drawn, key=lambda name: -sizes[name]):
+        fold = n_faces.index(min(n_faces))
+        fold_of[name] = fold
+        n_faces[fold] += sizes[name]
+    return np.array([fold_of[group] for group in groups])
+
+
+def choose_subset(faces: FacesFile, name: str, grouping: Grouping, warn: Callable[[str], None]) -> np.ndarray:
+    """Mask (N,) of a subset. People on both sides are an error where they are certain, else `warn` hears of them.
+
+    Raises UsageError for a subset that is not there, DataError for one that has no face or all.
+    """
+    member = faces.subsets.get(name)
+    if member is None:
+        have = ", ".join(faces.subsets) or "none"
+        raise UsageError(f"--by-subset {name}: {faces.name} has no such subset", f"it has {have}")
+    if not 0 < member.sum() < len(member):
+        raise DataError(f"{faces.name}: {int(member.sum())} of {len(member)} faces are in {name}", "a part is empty")
+    shared = grouping.in_both(member)
+    if shared and grouping.certain:
+        hint = "leave out --group to split them all the same"
+        raise DataError(f"{len(shared)} people are both in {name} and outside it: {some_of(shared)}", hint)
+    if shared:
+        warn(f"by their ids {len(shared)} people or photographs may be in both parts: {some_of(shared)}")
+    return member
+
+
+def write_parts(
+    faces: FacesFile, part_of: np.ndarray, outputs: Sequence[str], force: bool, provenance: Provenance
+) -> list[int]:
+    """Write the faces of part k, (N,) from 0, to the k-th output; none is put in place before all are written.
+
+    Each gets the rows of everything that `faces` holds, and its shape model. Returns their numbers of faces.
+    """
+    rows = [np.flatnonzero(part_of == part) for part in range(len(outputs))]
+    with ExitStack() as stack:
+        for path, wanted in zip(outputs, rows, strict=True):
+            writer = stack.enter_context(create_faces(path, force, provenance))
+            writer.copy_rows(faces, wanted)
+            if "shape_model/mean" in faces:
+                writer.put_shape_model(faces.shape_model)
+    return [len(wanted) for wanted in rows]
