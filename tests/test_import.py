@@ -16,7 +16,8 @@ from kdtools.formats.csv_points import read_rows
 from kdtools.formats.pts import parse_pts
 from kdtools.geometry import CropRule, apply_affine
 from kdtools.images import crop_image, draw_landmarks, read_image, write_image
-from kdtools.importing import import_faces, parse_subsets, read_annotations
+from kdtools.importing import Sources, import_faces, parse_subsets, read_annotations, settle_scheme
+from kdtools.importing.collect import silent
 from kdtools.schemes import IBUG68
 
 Skipped = list[tuple[str, str]]
@@ -50,14 +51,16 @@ def run_import(
     def skip(what: str, why: str) -> None:
         skipped.append((what, why))
 
-    annotations = read_annotations([str(s) for s in sources], form, base, skip, lambda *_: None)
+    annotations = read_annotations(Sources([str(s) for s in sources], form, base), skip)
+    annotations, scheme = settle_scheme(annotations, None, None, silent, silent)
     with create_faces(str(output), False, Provenance("test")) as writer:
         n = import_faces(
             annotations,
             writer,
-            crop=CropRule(0.3),
+            crop=CropRule(0.3) if scheme else None,
             size=size,
             jobs=2,
+            scheme=scheme,
             subsets=[("first", "*0*")],
             skip=skip,
             progress=lambda _: None,
@@ -147,9 +150,9 @@ def test_csv_with_and_without_header_and_with_missing_numbers(tmp_path: Path) ->
     flat = ",".join(map(str, points.ravel()))
     missing = ",".join(["40", "30", "", "", "60", "62"])
     for header in ("image,x0,y0,x1,y1,x2,y2\n", ""):
-        (tmp_path / "list.csv").write_text(f"{header}a.png,{flat}\nb.png,{missing}\na.png,{flat}\n")
+        (tmp_path / "list.csv").write_text(f"{header}a.png,{flat}\nb.png,{missing}\na.png,{flat}1\n")
         n, skipped = run_import([tmp_path / "list.csv"], tmp_path / f"{len(header)}.h5")
-        assert (n, skipped) == (3, [])
+        assert (n, skipped) == (3, [])  # the last line is a second face in a.png
         with open_faces(tmp_path / f"{len(header)}.h5") as faces:
             assert faces.ids == ["a.png", "b.png", "a.png#2"]
             np.testing.assert_allclose(faces.landmarks_in_source()[0], points, atol=1e-4)
@@ -239,8 +242,9 @@ def test_absurd_rows_of_csv_are_named_and_left_out(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("".join(f"a.png,{row}\n" for row in rows))
     n, skipped = run_import([tmp_path], tmp_path / "out.h5")
     assert n == 1
-    assert [what for what, _ in skipped] == ["a.png#2", "a.png#3", "a.png#4", "a.png#5"]
-    assert "would be 1.6e+06 px" in skipped[0][1]  # the tests' margin is 0.3, so 1.6 times the points
+    path = tmp_path / "list.csv"
+    assert [what for what, _ in skipped] == [f"{path}:3", f"{path}:4", "a.png#2", "a.png#3"]
+    assert "would be 1.6e+06 px" in skipped[2][1]  # the tests' margin is 0.3, so 1.6 times the points
     assert "beside the image of 120 x 90 px" in skipped[3][1]
 
 
@@ -329,7 +333,7 @@ def test_ids_of_one_folder_of_the_current_one_and_of_single_images(
         write_image(tmp_path / name, np.zeros((8, 8, 3), np.uint8))
 
     def ids(*sources: str) -> list[str]:
-        return [one.id for one in read_annotations(sources, "images", None, lambda *_: None, lambda *_: None)]
+        return [one.id for one in read_annotations(Sources(sources, "images"), pytest.fail)]
 
     monkeypatch.chdir(tmp_path / "x")
     assert ids(".") == ids("a.png") == ids(str(tmp_path / "x")) == ["a.png"]
@@ -343,9 +347,7 @@ def test_equal_ids_are_found_before_anything_is_decoded(tmp_path: Path) -> None:
         (tmp_path / parent / "x").mkdir(parents=True)
         (tmp_path / parent / "x" / "a.png").write_bytes(b"is never opened")
     with pytest.raises(DataError, match=r"'x/a\.png'"):
-        read_annotations(
-            [str(tmp_path / "p" / "x"), str(tmp_path / "q" / "x")], "images", None, lambda *_: None, lambda *_: None
-        )
+        read_annotations(Sources([str(tmp_path / "p" / "x"), str(tmp_path / "q" / "x")], "images"), pytest.fail)
 
 
 @pytest.mark.parametrize(
@@ -361,7 +363,7 @@ def test_damaged_lines_of_csv_are_named(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("name,x0,y0\na,1,2\nb,1\nc,1,z\n\nd,1,inf\ne,5,6\n")
     bad: Skipped = []
-    rows = [name for _, name, _ in read_rows(path, lambda where, why: bad.append((where, why)))]
+    rows = [row.image for row in read_rows(path, lambda where, why: bad.append((where, why)))]
     assert rows == ["a", "e"]
     assert [where for where, _ in bad] == [f"{path}:3", f"{path}:4", f"{path}:6"]
 
@@ -373,8 +375,8 @@ def test_formats_are_found_by_a_look_at_the_input(tmp_path: Path) -> None:
     assert find_format("auto", tmp_path / "a.png").name == "images"
     (tmp_path / "a.pts").touch()
     assert find_format("auto", tmp_path).name == "pts"
-    with pytest.raises(UsageError, match="no format 'coco'"):
-        find_format("coco", tmp_path)
+    with pytest.raises(UsageError, match="no format 'cocoa'"):
+        find_format("cocoa", tmp_path)
     with pytest.raises(FileError, match="no such"):
         find_format("auto", tmp_path / "absent")
 
@@ -405,15 +407,16 @@ def test_a_glob_that_matches_no_id_is_said(tmp_path: Path) -> None:
     folder = tmp_path / "set"
     folder.mkdir()
     write_image(folder / "a.png", np.zeros((8, 8, 3), np.uint8))
-    annotations = read_annotations([str(folder)], "auto", None, lambda *_: None, lambda *_: None)
+    annotations = read_annotations(Sources([str(folder)]), pytest.fail)
     warnings: list[str] = []
     with create_faces(str(tmp_path / "out.h5"), False, Provenance("test")) as writer:
         import_faces(
             annotations,
             writer,
-            crop=CropRule(0.3),
+            crop=None,
             size=16,
             jobs=1,
+            scheme=None,
             subsets=[("one", "a*"), ("one", "ibug/*"), ("two", "*")],
             skip=lambda *_: None,
             progress=lambda _: None,

@@ -15,11 +15,11 @@ PACKAGE = Path(__file__).resolve().parent.parent / "kdtools"
 LAYERS = [
     "errors",
     "schemes geometry parallel",
-    "shape_model metrics groups",
+    "shape_model metrics groups mirrors",
     "files",
     "images detect synth plots",
     "formats",
-    "importing evaluation softening",
+    "importing evaluation softening inspection joining dumping viewing",
     "reports",
     "losses models batches",
     "inference tasks",

@@ -10,18 +10,51 @@ from kdtools.cli._app import require, run, session
 from kdtools.cli._options import Force, Jobs, Margin, Output, Quiet, Size, Verbose, Version
 
 
+def show_formats(wanted: bool) -> None:
+    if wanted:
+        from kdtools.formats import FORMATS
+
+        for form in FORMATS.values():
+            print(f"{form.name:<12} first pixel {form.base:g}  {form.what}")
+        raise typer.Exit
+
+
 def kd_import(
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Folders or files to read.")],
     output: Output,
-    format_name: Annotated[str, typer.Option("--format", metavar="NAME", help="auto, pts, csv or images.")] = "auto",
+    format_name: Annotated[str, typer.Option("--format", metavar="NAME", help="auto, or one of --formats.")] = "auto",
+    formats: Annotated[
+        bool, typer.Option("--formats", callback=show_formats, is_eager=True, help="List the formats and stop.")
+    ] = False,
     base: Annotated[
-        int | None,
-        typer.Option(
-            min=0, max=1, metavar="0|1", help="Coordinate of the first pixel's centre; else the format's own."
-        ),
+        float | None,
+        typer.Option(metavar="0|1|0.5", help="Coordinate of the first pixel's centre; else the format's own."),
     ] = None,
+    images: Annotated[
+        list[str] | None,
+        typer.Option("--images", metavar="DIR", help="Where the images lie, if not beside. Can be repeated."),
+    ] = None,
+    no_images: Annotated[
+        bool, typer.Option("--no-images", help="Points alone, in pixels of images that need not be there.")
+    ] = False,
     size: Size = 256,
+    box: Annotated[
+        str,
+        typer.Option(
+            metavar="KIND|FILE",
+            help="Crop around: points, given (the annotation's box), cascade, a YuNet model (.onnx), boxes (.csv) or "
+            "whole. auto is points, or whole without points.",
+        ),
+    ] = "auto",
     margin: Margin = 0.2,
+    scheme_name: Annotated[
+        str | None,
+        typer.Option("--scheme", metavar="NAME|FILE", help="What the points are; else told by their number."),
+    ] = None,
+    convert: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="Convert the points to this scheme, as 98 to 68.")
+    ] = None,
+    role: Annotated[str, typer.Option(metavar="ROLE", help="hard, soft, or predicted by another program.")] = "hard",
     subset: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=GLOB", help="Put faces whose id matches GLOB in a subset. Can be repeated."),
@@ -34,36 +67,65 @@ def kd_import(
 ) -> None:
     """Read annotated images and write one faces file: square crops and their landmarks.
 
-    pts: image and .pts file side by side, as 300W comes (1-based). csv: image name, x0, y0, x1, y1, ... with or without
-    a header (0-based). images: a folder without annotation; each image is one face, padded to a square.
-    What cannot be used is named and skipped; the exit status is then 4.
+    The format is found by a look at SOURCE, and said; --formats lists them. What cannot be used is named and skipped;
+    the exit status is then 4.
     """
-    require("-" not in sources, "images cannot be read from standard input", "name a folder or a .csv file")
+    require("-" not in sources, "images cannot be read from standard input", "name a folder or a file")
+    require(base is None or 0 <= base <= 1, f"--base is {base}", "give 0, 0.5 or 1")
+    require(not (no_images and box != "auto"), "--no-images makes no crops, so --box has nothing to do")
     from kdtools.files import check_output, create_faces
-    from kdtools.geometry import CropRule
-    from kdtools.importing import import_faces, parse_subsets, read_annotations
+    from kdtools.files.schema import ROLES
+    from kdtools.importing import (
+        Sources,
+        choose_boxes,
+        import_faces,
+        import_points,
+        parse_subsets,
+        read_annotations,
+        settle_scheme,
+    )
+    from kdtools.schemes import scheme_named
 
+    require(role in ROLES, f"--role is {role!r}", f"give {', '.join(ROLES)}")
     check_output(output, force)
     subsets = parse_subsets(subset or [])
-    annotations = read_annotations(
-        sources, format_name, base, session.skip, lambda source, form: session.say(f"{source}: read as {form}")
-    )
+    declared, target = (scheme_named(name) if name else None for name in (scheme_name, convert))
+    wanted = Sources(sources, format_name, base, images or [], not no_images)
+    annotations = read_annotations(wanted, session.skip, session.say, session.warn)
+    annotations, scheme = settle_scheme(annotations, declared, target, session.say, session.warn)
     provenance = session.provenance(*sources)
-    with (
-        create_faces(output, force, provenance) as writer,
-        session.progress("importing", len(annotations)) as progress,
-    ):
-        n_faces = import_faces(
-            annotations,
-            writer,
-            crop=CropRule(margin),
-            size=size,
-            jobs=jobs,
-            subsets=subsets,
-            skip=session.skip,
-            progress=progress,
-            warn=session.warn,
-        )
+    if no_images:
+        with create_faces(output, force, provenance) as writer:
+            n_faces = import_points(annotations, writer, scheme, role, subsets, session.skip, session.warn)
+    else:
+        with session.progress("finding faces", len(annotations)) as progress:
+            annotations, crop = choose_boxes(
+                annotations,
+                box,
+                margin,
+                jobs=jobs,
+                skip=session.skip,
+                say=session.say,
+                warn=session.warn,
+                progress=progress,
+            )
+        with (
+            create_faces(output, force, provenance) as writer,
+            session.progress("importing", len(annotations)) as progress,
+        ):
+            n_faces = import_faces(
+                annotations,
+                writer,
+                crop=crop,
+                size=size,
+                jobs=jobs,
+                scheme=scheme,
+                role=role,
+                subsets=subsets,
+                skip=session.skip,
+                progress=progress,
+                warn=session.warn,
+            )
     session.say(f"{n_faces} faces, {session.n_skipped} skipped")
 
 

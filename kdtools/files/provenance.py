@@ -16,7 +16,7 @@ from kdtools import __version__
 # Words of a command line that say how it ran, not what came out; the second kind has a value behind it.
 _FLAGS_LEFT_OUT = {"-f", "--force", "-q", "--quiet", "-v", "--verbose", "--resume"}
 _OPTIONS_LEFT_OUT = {"-o", "--output", "-j", "--jobs", "--rest"}
-_ANNOTATION_SUFFIXES = {".pts", ".csv"}
+_ANNOTATION_SUFFIXES = {".asf", ".csv", ".json", ".jsonl", ".ljson", ".mat", ".pts", ".tsv", ".txt", ".xml"}
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,11 @@ def sha256_of(path: str | Path) -> str:
         for file in sorted(p for p in path.rglob("*") if p.is_file()):
             digest.update(f"{file.relative_to(path)}\t{file.stat().st_size}\n".encode(errors="surrogateescape"))
             if file.suffix.lower() in _ANNOTATION_SUFFIXES:
-                digest.update(file.read_bytes())
+                digest.update(_sha256_of_file(file).digest())
         return digest.hexdigest()
+    return _sha256_of_file(path).hexdigest()
+
+
+def _sha256_of_file(path: Path) -> hashlib._Hash:
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return hashlib.file_digest(stream, "sha256")

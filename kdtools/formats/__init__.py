@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from kdtools.errors import FileError, UsageError
-from kdtools.formats import csv_points, image_folder, pts
-from kdtools.formats.annotation import Annotation, Skip
+from kdtools.formats import (
+    adnet,
+    aflw2000,
+    asf,
+    coco,
+    cofw,
+    cofw68,
+    csv300w,
+    csv_points,
+    deeplabcut,
+    dlib_xml,
+    hrnet,
+    image_folder,
+    jsonl,
+    list300w,
+    ljson,
+    muct,
+    pts,
+    sleap,
+    spiga,
+    torchlm,
+    tsv_points,
+    wflw,
+)
+from kdtools.formats.annotation import Annotation, FaceBlock, Reading, Skip
+from kdtools.formats.form import Format
 
-
-@dataclass(frozen=True)
-class Format:
-    """`base` is the index of the first pixel's centre in the format's own files; readers subtract it.
-
-    `accepts(source)` looks at an input; `read(source, base, skip)` yields its annotations in a fixed order and calls
-    `skip(what, why)` for what it cannot use.
-    """
-
-    name: str
-    base: int
-    accepts: Callable[[Path], bool]
-    read: Callable[[Path, int, Skip], Iterator[Annotation]]
-
-
-FORMATS = {
-    form.name: form
-    for form in (
-        Format("pts", 1, pts.accepts, pts.read),
-        Format("csv", 0, csv_points.accepts, csv_points.read),
-        Format("images", 0, image_folder.accepts, image_folder.read),
-    )
-}
+# In the order in which `auto` asks them: the more a format demands of its input, the earlier it stands.
+_MODULES = (
+    *(muct, pts, asf, ljson),
+    *(cofw, cofw68, aflw2000, sleap, deeplabcut),
+    *(coco, spiga, dlib_xml, jsonl),
+    *(wflw, list300w, torchlm),
+    *(hrnet, csv300w, adnet, tsv_points, csv_points),
+    image_folder,
+)
+FORMATS = {module.FORMAT.name: module.FORMAT for module in _MODULES}
 
 
 def find_format(name: str, source: Path) -> Format:
@@ -49,10 +58,7 @@ def find_format(name: str, source: Path) -> Format:
         if form.accepts(source):
             return form
     wanted = "no format knows it" if name == "auto" else f"not what the format {name} reads"
-    raise FileError(
-        f"{source}: {wanted}",
-        "pts: a folder of images with a .pts file beside each; csv: a .csv file; images: a folder of images",
-    )
+    raise FileError(f"{source}: {wanted}", "kd-import --formats lists what each format looks like")
 
 
-__all__ = ["FORMATS", "Annotation", "Format", "Skip", "find_format"]
+__all__ = ["FORMATS", "Annotation", "FaceBlock", "Format", "Reading", "Skip", "find_format"]

@@ -1,25 +1,155 @@
-"""What every reader yields, and what several of them need."""
+"""What every reader yields and every writer takes, and what several of them need."""
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from kdtools.errors import DataError
 from kdtools.images import IMAGE_SUFFIXES
 
 Skip = Callable[[str, str], None]
+_FARTHEST = 1e7  # px; no photograph is that wide
 
 
 @dataclass(frozen=True)
 class Annotation:
-    """One face. `points` (L, 2) float64 in pixels of the image, first pixel's centre at 0, NaN where missing."""
+    """One face, in pixels of its image, first pixel's centre at 0.
+
+    `points` (L, 2) float64, NaN where missing; `visible` (L,) bool; `confidence` (L,); `box` (4,) x0, y0, x1, y1
+    half-open; `subsets` the names of those it belongs to. `load` gives the pixels (H, W, 3) RGB where the format holds
+    the pictures itself; otherwise `image` is read.
+    """
 
     id: str
     image: Path
-    points: np.ndarray | None
+    points: np.ndarray | None = None
+    visible: np.ndarray | None = None
+    confidence: np.ndarray | None = None
+    box: np.ndarray | None = None
+    score: float | None = None
+    subsets: frozenset[str] = frozenset()
+    load: Callable[[], np.ndarray] | None = None
+
+
+@dataclass
+class Reading:
+    """What a reader is told, and what it calls on: index base, where pictures lie, what to do with bad entries.
+
+    `base` is the coordinate of the first pixel's centre in the format's files; readers subtract it. `skip(what, why)`
+    names an entry that cannot be used. `roots` are folders to look for pictures in, before those the format suggests.
+    Without `pictures` nothing is looked for: the annotations come with the names of their pictures alone.
+    """
+
+    base: float
+    skip: Skip
+    roots: tuple[Path, ...] = ()
+    pictures: bool = True
+    n_absent: int = 0
+    _times: Counter[str] = field(default_factory=Counter)
+    _name_of: dict[str, str] = field(default_factory=dict)
+
+    def number(self, name: str) -> str:
+        """Id of the next face in the picture `name`: the name itself, then name#2, name#3, ..."""
+        name = clean_name(name)
+        self._times[name] += 1
+        return name if self._times[name] == 1 else f"{name}#{self._times[name]}"
+
+    @property
+    def repeated(self) -> list[str]:
+        """Names of pictures with more than one face."""
+        return [name for name, times in self._times.items() if times > 1]
+
+    def find_image(self, name: str, folder: Path, where: str = "") -> Path | None:
+        """Path of the picture that a list in `folder` calls `name`; None, after a skip, where there is none.
+
+        Looked for below each of `roots`, in `folder` and in its folder images/. Lists often carry the path of their
+        author's machine, so below `roots` (and for an absolute name everywhere) leading folders of the name are left
+        out one by one. Raises DataError where two names so lead to one picture, for then one of them is wrong.
+        """
+        if not self.pictures:
+            return Path(name)
+        plain = name.replace("\\", "/")
+        parts = [part for part in PurePosixPath(plain).parts if part != "/"]
+        absolute = plain.startswith("/") or (parts and parts[0].endswith(":"))
+        tails = ["/".join(parts[k:]) for k in range(len(parts))]
+        if absolute and os.path.isfile(name):
+            return self._claim(Path(name), name)
+        for root in (*self.roots, folder, folder / "images"):
+            for tail in tails if absolute or root in self.roots else [plain]:
+                path = root / tail
+                if tail and os.path.isfile(path):  # unlike Path.is_file, says no to a name too long for the system
+                    return self._claim(path, name)
+        self.n_absent += 1
+        places = " or ".join(str(root) for root in self.roots) or f"{folder} or its folder images"
+        self.skip(where or name, f"there is no image {name!r} in {places}")
+        return None
+
+    def _claim(self, path: Path, name: str) -> Path:
+        first = self._name_of.setdefault(os.path.realpath(path), name)
+        if first != name:
+            raise DataError(
+                f"{first!r} and {name!r} both lead to the image {path}",
+                "name with --images the folder in which these paths begin",
+            )
+        return path
+
+
+def clean_name(name: str) -> str:
+    """A name as an id: forward slashes, no drive, no leading slash, no `.` and no `..`."""
+    parts = [part for part in name.strip().replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    if parts and len(parts[0]) == 2 and parts[0][1] == ":":
+        parts = parts[1:]
+    return "/".join(parts)
+
+
+def box_from_corners(x0: float, y0: float, x1: float, y1: float) -> np.ndarray | None:
+    """Box (4,) half-open; None for absurd numbers and for an empty box, which many data sets write for none."""
+    box = np.array([x0, y0, x1, y1], np.float64)
+    return box if np.abs(box).max() < _FARTHEST and x1 > x0 and y1 > y0 else None
+
+
+def as_points(numbers: Sequence[float] | np.ndarray, base: float = 0.0) -> np.ndarray:
+    """Numbers x0, y0, x1, y1, ... -> points (L, 2) float64 with `base` subtracted; a point with a NaN is all NaN.
+
+    Raises DataError where they are not pairs, or infinite.
+    """
+    flat = np.asarray(numbers, np.float64).reshape(-1)
+    if len(flat) == 0 or len(flat) % 2:
+        raise DataError(f"{len(flat)} numbers, which are not pairs of x and y")
+    if np.isinf(flat).any():
+        raise DataError("a number is infinite")
+    with np.errstate(invalid="ignore"):  # a signalling NaN of a binary file
+        points = flat.reshape(-1, 2) - base
+    points[np.isnan(points).any(axis=1)] = np.nan
+    return points
+
+
+@dataclass(frozen=True)
+class FaceBlock:
+    """Faces to be written as text, in order: `points` (n, L, 2) float32 and `boxes` (n, 4) in pixels from 0.
+
+    `images` are the paths or names to write for their pictures, `sizes` (n, 2) width and height where known (0 else).
+    `visible` and `confidence` (n, L) and `scores` (n,) are None where the file has none.
+    """
+
+    ids: list[str]
+    images: list[str]
+    points: np.ndarray
+    visible: np.ndarray | None = None
+    confidence: np.ndarray | None = None
+    boxes: np.ndarray | None = None
+    scores: np.ndarray | None = None
+    sizes: np.ndarray | None = None
+    subsets: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+Blocks = Callable[[], Iterator[FaceBlock]]  # can be called again, for formats that need two passes
 
 
 def id_prefixes(sources: Sequence[str]) -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from kdtools.formats.annotation import Annotation, Skip, images_below
+from kdtools.formats.annotation import Annotation, Reading, images_below
+from kdtools.formats.form import Format
 from kdtools.images import IMAGE_SUFFIXES
 
 
@@ -15,10 +16,13 @@ def accepts(source: Path) -> bool:
     return source.suffix.lower() in IMAGE_SUFFIXES
 
 
-def read(source: Path, base: int, skip: Skip) -> Iterator[Annotation]:
-    """Annotations without points; `base` has nothing to act on."""
+def read(source: Path, reading: Reading | None = None) -> Iterator[Annotation]:
+    """Annotations without points; nothing of `reading` acts on them."""
     if source.is_dir():
         for image in images_below(source):
-            yield Annotation(image.relative_to(source).as_posix(), image, None)
+            yield Annotation(image.relative_to(source).as_posix(), image)
     else:
-        yield Annotation(source.name, source, None)
+        yield Annotation(source.name, source)
+
+
+FORMAT = Format("images", "images without annotation", 0, accepts, read)

@@ -1,0 +1,68 @@
+"""kd-dump: faces file -> text for awk, spreadsheets and other programs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kdtools.cli._app import require, run, session
+from kdtools.cli._options import Faces, Force, Quiet, Verbose, Version
+
+
+def kd_dump(
+    faces_path: Faces,
+    format_name: Annotated[
+        str | None,
+        typer.Option("--format", metavar="NAME", help="csv, tsv, jsonl, pts, coco, dlib, wflw; else by FILE, or csv."),
+    ] = None,
+    output: Annotated[
+        str,
+        typer.Option("-o", "--output", metavar="FILE", help="File to write, or folder (pts); - is standard output."),
+    ] = "-",
+    subset: Annotated[str | None, typer.Option(metavar="NAME", help="Only the faces of this subset.")] = None,
+    ids: Annotated[
+        str | None, typer.Option(metavar="GLOB", help="Only faces whose id matches, such as 'ibug/*'.")
+    ] = None,
+    pixels: Annotated[
+        str | None,
+        typer.Option(metavar="source|image", help="Points in the source images (the default), or in the file's crops."),
+    ] = None,
+    digits: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, max=9, help="Decimals of a pixel; else all that the number has."),
+    ] = None,
+    no_header: Annotated[bool, typer.Option("--no-header", help="csv and tsv without the line of names.")] = False,
+    images: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Write the crops there as PNG; points are then in their pixels."),
+    ] = None,
+    force: Force = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    version: Version = False,
+) -> None:
+    """Write the landmarks of FACES as text, a face a line or a file.
+
+    csv and tsv: id, x0, y0, x1, y1, ...; a missing point is two empty cells. jsonl: an object a line, with visibility,
+    boxes and scores. pts, coco, dlib and wflw: as these data sets come. Pixels are counted as each format does, from 0
+    in csv, tsv and jsonl. With --images, FILE and DIR are a data set that kd-import reads.
+    """
+    require(pixels in (None, "source", "image"), f"--pixels is {pixels!r}", "give source or image")
+    require(not (images and pixels == "source"), "--images writes crops, so the points are in pixels of these")
+    from kdtools.dumping import Selection, choose_rows, form_named, write_dump
+    from kdtools.files import open_faces
+
+    form = form_named(format_name, output)
+    in_crops = pixels == "image" or images is not None
+    with open_faces(faces_path) as faces:
+        if in_crops:
+            faces.require("image")
+        selection = Selection(faces, choose_rows(faces, subset, ids), in_crops, digits)
+        write_dump(selection, form, output, force, images=images, header=not no_header)
+        if output != "-":
+            session.say(f"{len(selection)} faces to {output}")
+
+
+def main() -> None:
+    run("kd-dump", kd_dump)

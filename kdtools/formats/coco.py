@@ -1,0 +1,300 @@
+"""COCO keypoints as MMPose's face sets have them: images, annotations and categories in one JSON file, 0-based.
+
+{"images": [{"id": 197, "file_name": "indoor_029.png", "height": 845, "width": 960}, ...],
+ "annotations": [{"image_id": 197, "id": 197, "keypoints": [268.0, 398.882, 1, ...], "bbox": [223.7, 217.4, 531.2,
+ 571.5], "num_keypoints": 68, "iscrowd": 0, "area": 303578.9, "category_id": 1}, ...],
+ "categories": [{"id": 1, "name": "face", "keypoints": [], "skeleton": []}]}
+
+Each point is x, y, v with v 0: not labelled, 1: labelled but hidden, 2: visible; a file without any 2 uses 1 for
+`there` and tells nothing of visibility. `bbox` is x, y, width, height. Of COCO-WholeBody `face_kpts` are read. Crowds,
+and persons of COCO-WholeBody without a valid face, are no faces and are left out.
+
+Base: COCO counts from 0, and MMPose's COFW file holds the numbers of the 1-based COFW_test.mat less 1.000, its WFLW
+file those of the published 0-based WFLW lists. But its 300W file holds the numbers of the 1-based .pts files unchanged,
+which nothing in it tells: give --base 1 for that one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import orjson
+
+from kdtools.errors import DataError, FileError, reason_of
+from kdtools.formats.annotation import Annotation, Blocks, FaceBlock, Reading, as_points, box_from_corners
+from kdtools.formats.family300w import id_in_300w, subsets_in_300w
+from kdtools.formats.form import Format
+from kdtools.formats.parsing import files_like, numbers_of, only_file, peek_text
+from kdtools.schemes import Scheme
+
+_LISTS = re.compile(r'"(images|annotations|categories)"\s*:\s*\[')
+_FIELDS = re.compile(r'"(file_name|image_id|keypoints|supercategory)"\s*:')
+_VISIBLE = 2
+
+
+def accepts(source: Path) -> bool:
+    return bool(_files_in(source))
+
+
+def _files_in(source: Path) -> list[Path]:
+    """The file, or the COCO files of a folder, or of its folder annotations/ where MMPose keeps them."""
+    return files_like(source, "*.json", _looks_right) or files_like(source / "annotations", "*.json", _looks_right)
+
+
+def _looks_right(path: Path) -> bool:
+    """From its beginning. Result files are let in, so that reading them can say what they lack."""
+    text = peek_text(path)
+    if text.startswith("["):
+        return '"image_id"' in text and '"keypoints"' in text
+    return text.startswith("{") and bool(_LISTS.search(text)) and bool(_FIELDS.search(text))
+
+
+def names_of(source: Path) -> list[str] | None:
+    """Names of the points; None where the categories have none, or differ."""
+    lists = [list(names) for names in _names_by_category(_load(_file_of(source))).values() if names]
+    return lists[0] if lists and all(names == lists[0] for names in lists) else None
+
+
+def read(source: Path, reading: Reading) -> Iterator[Annotation]:
+    """`source` is the file, or a folder with just one.
+
+    File names are relative to the file's folder, to its folder images/, or where it lies in a folder annotations/ to
+    that folder's parent. Faces that kdtools wrote get the id back that they had.
+    """
+    path = _file_of(source)
+    document = _load(path)
+    file_names = _file_names(document, path)
+    names = _names_by_category(document)
+    folder = path.parent.parent if path.parent.name == "annotations" else path.parent
+    visibility = _tells_visibility(document["annotations"])
+    for k, entry in enumerate(document["annotations"]):
+        where = f"{path}: annotation {entry.get('id', k) if isinstance(entry, dict) else k}"
+        try:
+            if not isinstance(entry, dict):
+                raise DataError("is no JSON object")
+            if not _is_face(entry):
+                continue
+            whole_body = "face_kpts" in entry
+            file_name = _look_up(file_names, entry.get("image_id"))
+            if file_name is None:
+                raise DataError(f"there is no image with its image_id {entry.get('image_id')!r}")
+            box = _box(entry.get("face_box" if whole_body else "bbox"), reading.base)
+            keypoints = _keypoints_of(entry)
+            triples = _triples(keypoints) if keypoints else None
+            if triples is None and box is None:
+                raise DataError("has neither keypoints nor a bbox")
+            expected = None if whole_body else _look_up(names, entry.get("category_id"))
+            if expected and triples is not None and len(expected) != len(triples):
+                raise DataError(f"{len(triples)} points, but its category names {len(expected)}")
+            points, visible = (None, None) if triples is None else _points(triples, reading.base, visibility)
+            confidence = _confidence(entry.get("kd_confidence"), points)
+        except DataError as error:
+            reading.skip(where, error.message)
+            continue
+        image = reading.find_image(file_name, folder, where)
+        if image is None:
+            continue
+        stated = entry.get("kd_id")
+        name = stated if isinstance(stated, str) and stated.strip() else id_in_300w(file_name)
+        score = entry.get("score")
+        yield Annotation(
+            reading.number(name),
+            image,
+            points,
+            visible=visible,
+            confidence=confidence,
+            box=box,
+            score=_finite(score),
+            subsets=_subsets(entry.get("kd_subsets")) or subsets_in_300w(name),
+        )
+
+
+def _file_of(source: Path) -> Path:
+    return only_file(source, _files_in(source))
+
+
+def _load(path: Path) -> dict[str, Any]:
+    """The document, with lists of images and annotations. Raises FileError where the file is none."""
+    try:
+        document = orjson.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+    except (OSError, ValueError, MemoryError) as error:
+        raise FileError(f"{path}: not a JSON file that can be read: {reason_of(error)}") from error
+    if isinstance(document, list):
+        raise FileError(
+            f"{path}: a COCO result file, which names no pictures", "give the annotation file, which has `images`"
+        )
+    for key in ("images", "annotations"):
+        if not isinstance(document, dict) or not isinstance(document.get(key), list):
+            raise FileError(f"{path}: not a COCO file: there is no list {key!r} in it")
+    return document
+
+
+def _file_names(document: dict[str, Any], path: Path) -> dict[Any, str]:
+    """File name by image id. Raises DataError where one id has two names; entries that are none are left out."""
+    names: dict[Any, str] = {}
+    for entry in document["images"]:
+        key, name = (entry.get("id"), entry.get("file_name")) if isinstance(entry, dict) else (None, None)
+        if not isinstance(name, str) or not name.strip() or not isinstance(key, int | str):
+            continue
+        if names.setdefault(key, name) != name:
+            raise DataError(f"{path}: image id {key!r} has two names: {names[key]!r} and {name!r}")
+    return names
+
+
+def _names_by_category(document: dict[str, Any]) -> dict[Any, tuple[str, ...]]:
+    categories = document.get("categories")
+    names: dict[Any, tuple[str, ...]] = {}
+    for entry in categories if isinstance(categories, list) else []:
+        if isinstance(entry, dict) and isinstance(entry.get("id"), int | str):
+            keypoints = entry.get("keypoints")
+            names[entry["id"]] = tuple(map(str, keypoints)) if isinstance(keypoints, list) else ()
+    return names
+
+
+def _look_up(table: dict[Any, Any], key: Any) -> Any:
+    return table.get(key) if isinstance(key, int | str) else None
+
+
+def _is_face(entry: dict[str, Any]) -> bool:
+    return not entry.get("iscrowd") and bool(entry.get("face_valid", True))
+
+
+def _keypoints_of(entry: dict[str, Any]) -> Any:
+    return entry.get("face_kpts" if "face_kpts" in entry else "keypoints")
+
+
+def _tells_visibility(entries: list[Any]) -> bool:
+    lists = (_keypoints_of(entry) for entry in entries if isinstance(entry, dict) and _is_face(entry))
+    return any(isinstance(numbers, list) and _VISIBLE in numbers[2::3] for numbers in lists)
+
+
+def _finite(value: Any) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and np.isfinite(value) else None
+
+
+def _triples(value: Any) -> np.ndarray:
+    """x, y, v, x, y, v, ... -> (L, 3). Raises DataError for anything else."""
+    numbers = numbers_of(value, "keypoints")
+    if len(numbers) % 3:
+        raise DataError(f"{len(numbers)} numbers in its keypoints, which are not triples of x, y and v")
+    triples = numbers.reshape(-1, 3)
+    odd = triples[~np.isin(triples[:, 2], (0, 1, _VISIBLE)), 2]
+    if len(odd):
+        raise DataError(f"the third number of a keypoint is {odd[0]:g}, which is not 0, 1 or 2")
+    return triples
+
+
+def _points(triples: np.ndarray, base: float, visibility: bool) -> tuple[np.ndarray, np.ndarray | None]:
+    """Points (L, 2) and visible (L,) from triples (L, 3)."""
+    numbers = np.where(triples[:, 2:] > 0, triples[:, :2], np.nan)
+    return as_points(numbers, base), triples[:, 2] == _VISIBLE if visibility else None
+
+
+def _box(numbers: Any, base: float) -> np.ndarray | None:
+    """x, y, width, height -> half-open corners (4,); None where there is no box."""
+    if not numbers:
+        return None
+    corner_and_size = numbers_of(numbers, "bbox")
+    if len(corner_and_size) != 4:
+        raise DataError(f"bbox: {len(corner_and_size)} numbers, not 4")
+    x, y, width, height = corner_and_size
+    return box_from_corners(x - base, y - base, x + width - base, y + height - base)
+
+
+def _confidence(numbers: Any, points: np.ndarray | None) -> np.ndarray | None:
+    if not isinstance(numbers, list) or points is None or len(numbers) != len(points):
+        return None
+    return np.array([_finite(number) for number in numbers], np.float64)  # None becomes NaN
+
+
+def _subsets(names: Any) -> frozenset[str]:
+    return frozenset(name for name in names if isinstance(name, str)) if isinstance(names, list) else frozenset()
+
+
+def write(blocks: Blocks, scheme: Scheme, stream: BinaryIO) -> None:
+    """Two passes, images then annotations, in constant memory; faces of one image should follow one another.
+
+    Where the faces carry no visibility v is 1 as in MMPose's own 300W and WFLW files. Of kdtools alone are the keys
+    kd_id, kd_confidence and kd_subsets. A face without a box gets that of its points.
+    """
+    category = {
+        "id": 1,
+        "name": "face",
+        "supercategory": "person",
+        "keypoints": list(scheme.names),
+        "skeleton": [[a + 1, b + 1] for outline in scheme.outlines for a, b in pairwise(outline)],  # COCO's, from 1
+    }
+    stream.write(b'{"info":{"description":"faces written by kdtools"},\n"categories":[' + orjson.dumps(category))
+    stream.write(b'],\n"images":[')
+    first = True
+    for number, is_new, block, k in _numbered(blocks):
+        if is_new:
+            stream.write((b"\n" if first else b",\n") + orjson.dumps(_image_entry(number, block, k)))
+            first = False
+    stream.write(b'],\n"annotations":[')
+    for index, (number, _, block, k) in enumerate(_numbered(blocks)):
+        entry = _annotation_entry(index + 1, number, block, k)
+        stream.write((b",\n" if index else b"\n") + orjson.dumps(entry, option=orjson.OPT_SERIALIZE_NUMPY))
+    stream.write(b"]}\n")
+
+
+def _numbered(blocks: Blocks) -> Iterator[tuple[int, bool, FaceBlock, int]]:
+    """Number of its image from 1, whether the image is new, and the face: block and index."""
+    number, last = 0, None
+    for block in blocks():
+        for k, name in enumerate(block.images):
+            is_new = number == 0 or name != last
+            number, last = number + is_new, name
+            yield number, is_new, block, k
+
+
+def _image_entry(number: int, block: FaceBlock, k: int) -> dict[str, Any]:
+    entry: dict[str, Any] = {"id": number, "file_name": block.images[k]}
+    if block.sizes is not None and (block.sizes[k] > 0).all():
+        entry["width"], entry["height"] = (int(side) for side in block.sizes[k])
+    return entry
+
+
+def _annotation_entry(index: int, number: int, block: FaceBlock, k: int) -> dict[str, Any]:
+    points = block.points[k]
+    known = np.isfinite(points).all(axis=-1)
+    seen = np.zeros(len(points), bool) if block.visible is None else np.asarray(block.visible[k], bool)
+    values = np.where(known, np.where(seen, _VISIBLE, 1), 0)
+    triples = np.column_stack([np.where(known[:, None], points, 0), values]).astype(np.float32)
+    bbox = _bbox(points[known], None if block.boxes is None else block.boxes[k])
+    entry = {
+        "id": index,
+        "image_id": number,
+        "category_id": 1,
+        "keypoints": triples.ravel(),
+        "num_keypoints": int(known.sum()),
+        "bbox": bbox,
+        "area": float(bbox[2]) * float(bbox[3]),
+        "iscrowd": 0,
+        "kd_id": block.ids[k],
+    }
+    if block.scores is not None and np.isfinite(block.scores[k]):
+        entry["score"] = float(block.scores[k])
+    if block.confidence is not None:
+        entry["kd_confidence"] = np.ascontiguousarray(block.confidence[k], np.float32)
+    if subsets := [name for name, member in block.subsets.items() if member[k]]:
+        entry["kd_subsets"] = subsets
+    return entry
+
+
+def _bbox(known: np.ndarray, box: np.ndarray | None) -> np.ndarray:
+    """x, y, width, height (4,) float32 of the box, or of the points; zeros where there is neither."""
+    if box is None or box_from_corners(*box) is None:
+        if not len(known):
+            return np.zeros(4, np.float32)
+        box = np.concatenate([known.min(axis=0), known.max(axis=0)])
+    return np.array([box[0], box[1], box[2] - box[0], box[3] - box[1]], np.float32)
+
+
+FORMAT = Format("coco", "COCO keypoint JSON, as of MMPose", 0, accepts, read, write, suffix=".json")

