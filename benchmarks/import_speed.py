@@ -4,8 +4,9 @@
 
 The reference decodes each image with cv2.imread and crops it with one cv2.warpAffine to 256 px, in as many processes
 as there are cores, and keeps nothing. kd-import besides reads the annotations, finds the crops, maps the points and
-writes the file. FOLDER is a folder that kd-import can read, with as many images as faces; without it 2,000 drawn faces
-of 512 px are written as JPEG with .pts files. The two take turns, and the medians are compared.
+writes the file. FOLDER is a folder that kd-import can read, with as many images as faces; without it 1,000 faces are
+drawn, --size px wide, and written as JPEG with .pts files. --copies links each file so often, because the start of
+Python is paid once per import and not per face. The two take turns, and the medians are compared.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ from kdtools.parallel import workers
 from kdtools.synth import draw_faces
 
 
-def draw_folder(folder: Path, n_faces: int) -> None:
-    for k, (image, points, _) in enumerate(draw_faces(n_faces, 512, 0, jobs=workers(0))):
+def draw_folder(folder: Path, n_faces: int, size: int) -> None:
+    for k, (image, points, _) in enumerate(draw_faces(n_faces, size, 0, jobs=workers(0))):
         write_image(folder / f"{k:05d}.jpg", image)
         body = "\n".join(f"{x + 1:.3f} {y + 1:.3f}" for x, y in points)
         (folder / f"{k:05d}.pts").write_text(f"version: 1\nn_points: {len(points)}\n{{\n{body}\n}}\n")
@@ -46,12 +47,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--size", type=int, default=1024)
+    parser.add_argument("--copies", type=int, default=3)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
-        folder = Path(args.folder) if args.folder else Path(work) / "faces"
+        once = Path(args.folder) if args.folder else Path(work) / "once"
         if not args.folder:
-            folder.mkdir()
-            draw_folder(folder, 2000)
+            once.mkdir()
+            draw_folder(once, 1000, args.size)
+        folder = Path(work) / "faces"
+        for k in range(args.copies):
+            (folder / f"{k}").mkdir(parents=True)
+            for path in once.iterdir():
+                (folder / f"{k}" / path.name).symlink_to(path.resolve())
         paths = [str(path) for path in images_below(folder)]
         code = "from kdtools.cli.kd_import import main; main()"
         command = [sys.executable, "-c", code, str(folder), "-q", "-f", "-o", f"{work}/out.h5"]

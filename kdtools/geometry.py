@@ -116,6 +116,11 @@ def points_square(points: np.ndarray) -> np.ndarray:
     return square_at((low + high) / 2, (high - low).max())
 
 
+def points_in_box(points: np.ndarray, box: np.ndarray, size: int) -> np.ndarray:
+    """Points (L, 2) of the source in pixels of an image, `size` px wide, of a square `box` (4,)."""
+    return (points - box[:2] + 0.5) * (size / (box[2] - box[0])) - 0.5
+
+
 def box_to_source(box: np.ndarray, height: int, width: int) -> np.ndarray:
     """Map from pixels of a height x width image of `box` to pixels of the source: boxes (..., 4) -> (..., 2, 3).
 

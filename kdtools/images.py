@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +17,8 @@ from kdtools.schemes import Scheme
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 
+_REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
+_LARGEST_WARP = 32767  # px; OpenCV cannot warp images with a longer side
 _LARGEST_SQUARE = 20  # side of a crop, in longer sides of its image; only a mistaken point makes a larger one
 
 # One image is one task of a pool; OpenCV's own threads would fight with the pool for the cores.
@@ -39,6 +42,30 @@ def read_image(path: Path) -> np.ndarray:
     Raises FileError where it is absent, cannot be read, is no image, or cut off: decoders fill the rest of a truncated
     JPEG with grey and say nothing, so its end marker is looked for. Raises DataError where OpenCV cannot hold it.
     """
+    return _decode(path, _read_bytes(path), cv2.IMREAD_COLOR_RGB)
+
+
+def read_reduced(path: Path, most: int) -> tuple[np.ndarray, int, tuple[int, int]]:
+    """As `read_image`, but a JPEG 2, 4 or 8 times smaller where `most` allows: pixels, that number, full (H, W).
+
+    Pixel i of the smaller image covers whole pixels k * i to k * i + k - 1 of the full one. The decoder makes it as it
+    goes, by averaging, in less time than the full image takes.
+    """
+    data = _read_bytes(path)
+    reduction = max((k for k in _REDUCED if k <= most), default=1)
+    frame = _jpeg_frame(data) if reduction > 1 else None
+    # Blocks are counted from the top left as stored: turned by EXIF, a last one that is not whole comes first.
+    if frame is None or (frame[2] and (frame[0] % reduction or frame[1] % reduction)):
+        image = _decode(path, data, cv2.IMREAD_COLOR_RGB)
+        return image, 1, (image.shape[0], image.shape[1])
+    image = cv2.cvtColor(_decode(path, data, _REDUCED[reduction]), cv2.COLOR_BGR2RGB)
+    height, width, _ = frame
+    if image.shape[0] != -(-height // reduction):  # turned by EXIF
+        height, width = width, height
+    return np.asarray(image), reduction, (height, width)
+
+
+def _read_bytes(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
@@ -49,28 +76,50 @@ def read_image(path: Path) -> np.ndarray:
         raise FileError(f"{path}: is empty")
     if data.startswith(b"\xff\xd8") and not _jpeg_has_end(data):
         raise FileError(f"{path}: JPEG is cut off")
+    return data
+
+
+def _decode(path: Path, data: bytes, flags: int) -> np.ndarray:
     with opencv_errors(f"{path}: cannot be decoded"):  # for example sizes past OpenCV's limit
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-        if image is None:
-            raise FileError(f"{path}: not an image that can be decoded")
-        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    if image is None:
+        raise FileError(f"{path}: not an image that can be decoded")
+    return np.asarray(image)
 
 
 def _jpeg_has_end(data: bytes) -> bool:
     """Whether an end marker follows the start of the scan.
 
-    Segments before the scan are stepped over, because a thumbnail in there has an end marker of its own. What follows
-    the end does not matter: phones append a film. Within a scan, ff d9 can be nothing but the marker.
+    What follows the end does not matter: phones append a film. Within a scan, ff d9 can be nothing but the marker.
     """
+    if data.endswith(b"\xff\xd9"):
+        return True  # nearly all; one cut off just behind its thumbnail would have to be very unlucky
+    return any(marker == 0xDA and data.find(b"\xff\xd9", at + 2) >= 0 for marker, at in _jpeg_segments(data))
+
+
+def _jpeg_frame(data: bytes) -> tuple[int, int, bool] | None:
+    """Height, width and whether there is EXIF data; None where it is no JPEG, or says none."""
+    if not data.startswith(b"\xff\xd8"):
+        return None
+    has_exif = False
+    for marker, at in _jpeg_segments(data):
+        has_exif |= marker == 0xE1
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and len(data) >= at + 9:
+            return int.from_bytes(data[at + 5 : at + 7], "big"), int.from_bytes(data[at + 7 : at + 9], "big"), has_exif
+    return None
+
+
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """Marker and place of each segment up to the start of the scan; a thumbnail within one has markers of its own."""
     at = 2
     while 0 <= (at := data.find(b"\xff", at)) < len(data) - 3:
         marker = data[at + 1]
+        yield marker, at
         if marker == 0xDA:  # start of scan
-            return data.find(b"\xff\xd9", at + 2) >= 0
+            return
         # A filling ff, a stuffed 00 and the markers 01 and d0 to d9 stand alone; others state their length.
         alone = marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD9
         at += 1 if marker == 0xFF else 2 if alone else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return False
 
 
 def crop_image(image: np.ndarray, box: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -80,32 +129,36 @@ def crop_image(image: np.ndarray, box: np.ndarray, size: int) -> tuple[np.ndarra
     averaging, because bilinear sampling alone would skip pixels. Raises DataError for a box beside the image, or so
     large against it that it must be a mistake.
     """
-    _check_square(box, *image.shape[:2])
+    check_square(box, *image.shape[:2])
     to_source = box_to_source(box, size, size)
     shrink = int((box[2] - box[0]) // size)
     with opencv_errors("cannot be cropped"):
-        part, part_to_source = _part_under(image, box) if shrink < 2 else _shrunk_part_under(image, box, shrink)
-        crop_to_part = compose_affine(invert_affine(part_to_source), to_source)
+        part, crop_to_part = image, to_source
+        if shrink >= 2:
+            part, part_to_source = _shrunk_part_under(image, box, shrink)
+            crop_to_part = compose_affine(invert_affine(part_to_source), to_source)
+        elif max(image.shape) > _LARGEST_WARP:
+            part, part_to_source = _part_under(image, box)
+            crop_to_part = compose_affine(invert_affine(part_to_source), to_source)
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         crop = cv2.warpAffine(part, crop_to_part, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(crop), to_source
 
 
-def _check_square(box: np.ndarray, height: int, width: int) -> None:
-    side = box[2] - box[0]
-    if not np.isfinite([*box, side]).all() or side > _LARGEST_SQUARE * max(height, width):
+def check_square(box: np.ndarray, height: int, width: int) -> None:
+    """Raises DataError for a box (4,) beside an image, or so large against it that it must be a mistake."""
+    x0, y0, x1, y1 = box.tolist()
+    side = x1 - x0
+    if not math.isfinite(x0 + y0 + x1 + y1) or side > _LARGEST_SQUARE * max(height, width):
         raise DataError(
             f"the crop would be {side:.3g} px wide, in an image of {width} x {height} px: is a point far off?"
         )
-    if box[0] >= width or box[1] >= height or box[2] <= 0 or box[3] <= 0:
+    if x0 >= width or y0 >= height or x1 <= 0 or y1 <= 0:
         raise DataError(f"the crop would lie beside the image of {width} x {height} px")
 
 
 def _part_under(image: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The part of an image under a box (4,), with the neighbours that bilinear sampling needs, and its map (2, 3).
-
-    OpenCV cannot warp images of more than 32767 px a side.
-    """
+    """The part of an image under a box (4,), with the neighbours that bilinear sampling needs, and its map (2, 3)."""
     (x0, x1), (y0, y1) = (_pixels_under(box[k], box[k + 2], image.shape[1 - k], 2) for k in (0, 1))
     return image[y0:y1, x0:x1], np.array([[1.0, 0, x0], [0, 1, y0]])
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from kdtools.geometry import apply_affine
 from kdtools.schemes import Scheme
@@ -24,6 +25,12 @@ _MIN_LIKENESS = 0.55
 # How much worse than a map found in the points a stated one may be: 3 times, and this share of the mean shape's size.
 # dlib's five points, taken for those of detectors, reach 0.8; single faces in full profile 0.5 in one of 100 cases.
 _MAX_EXCESS = 0.5
+
+# How points say on which side they are: whole words first, then single letters that stand apart or end a name.
+_SIDES = [
+    ("[Ll]eft|LEFT", "[Rr]ight|RIGHT"),
+    (r"(?<![A-Za-z])[Ll](?![A-Za-z])|(?<=[a-z0-9])L$", r"(?<![A-Za-z])[Rr](?![A-Za-z])|(?<=[a-z0-9])R$"),
+]
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,29 @@ def find_mirror(points: np.ndarray) -> FoundMirror | None:
     if miss > _MAX_MISS * spacing or n_fixed > len(z) / 2:
         return None
     return FoundMirror(tuple(int(i) for i in mirror), miss / size)
+
+
+def mirror_from_names(names: Sequence[str]) -> tuple[int, ...] | None:
+    """The mirror map of points that are called left and right (`left_eye`, `EarL`, `ear.l`); None where they are not.
+
+    Each name with a side must have its counterpart, otherwise nothing is believed.
+    """
+    for left, right in _SIDES:
+        swapped = [_swap(name, left, right) for name in names]
+        if any(a != b for a, b in zip(names, swapped, strict=True)) and set(swapped) == set(names):
+            return tuple(list(names).index(name) for name in swapped)
+    return None
+
+
+def _swap(name: str, left: str, right: str) -> str:
+    return re.sub(f"{left}|{right}", lambda found: _other_side(found.group()), name)
+
+
+def _other_side(word: str) -> str:
+    """`Left` -> `Right`, `r` -> `l`, in the same case."""
+    pairs = {"left": "right", "right": "left", "l": "r", "r": "l"}
+    other = pairs[word.lower()]
+    return other.upper() if word.isupper() else other.capitalize() if word[0].isupper() else other
 
 
 def mirror_fits(scheme: Scheme, points: np.ndarray) -> bool:
@@ -153,6 +183,8 @@ def _fit_axis(z: np.ndarray, mirror: np.ndarray) -> tuple[float, float]:
 
 def _assign(cost: np.ndarray) -> np.ndarray:
     """The cheapest map of points (L,) that undoes itself, for a symmetric cost (L, L)."""
+    from scipy.optimize import linear_sum_assignment  # takes longer to load than a small import to run
+
     _, mirror = linear_sum_assignment(cost)
     odd = np.flatnonzero(mirror[mirror] != np.arange(len(mirror)))  # longer rings than pairs; rare
     while len(odd):

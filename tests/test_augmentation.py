@@ -23,7 +23,7 @@ from kdtools.batches import (
 from kdtools.files import Provenance, create_faces, open_faces
 from kdtools.geometry import CropRule, pixels_to_unit, unit_to_pixels
 from kdtools.images import write_image
-from kdtools.importing import import_faces, read_annotations
+from kdtools.importing import Sources, import_faces, read_annotations
 from kdtools.inference import predict_units
 from kdtools.losses import loss_terms
 from kdtools.models import ModelCard
@@ -118,7 +118,7 @@ def test_perfect_model_from_photograph_to_source_pixels(tmp_path: Path) -> None:
         body = "\n".join(f"{x + 1:.9f} {y + 1:.9f}" for x, y in points)  # 300W counts from 1
         (folder / f"p{k}.pts").write_text(f"version: 1\nn_points: 3\n{{\n{body}\n}}\n")
         source[f"p{k}.png"] = points
-    annotations = read_annotations([str(folder)], "pts", None, pytest.fail, lambda *_: None)
+    annotations = read_annotations(Sources([str(folder)], "pts"), pytest.fail)
     with create_faces(str(tmp_path / "faces.h5"), False, Provenance("test")) as writer:
         import_faces(
             annotations,
@@ -126,6 +126,7 @@ def test_perfect_model_from_photograph_to_source_pixels(tmp_path: Path) -> None:
             crop=CropRule(1.0),  # blobs must lie whole inside the crop: the model weighs all it sees
             size=256,
             jobs=1,
+            scheme=IBUG68,
             subsets=[],
             skip=pytest.fail,
             progress=lambda _: None,

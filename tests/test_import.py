@@ -281,7 +281,7 @@ def test_jpeg_with_something_after_its_end_is_whole(tmp_path: Path) -> None:
     cut = plain[:2] + thumbnail + plain[2:-500]
     for length in (len(cut), 300, 150, 3):
         (tmp_path / "cut.jpg").write_bytes(cut[:length])
-        with pytest.raises(FileError, match="cut off"):
+        with pytest.raises(FileError, match=r"cut off|decoded"):
             read_image(tmp_path / "cut.jpg")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kdtools.mirrors import find_mirror, mirror_fits
+from kdtools.mirrors import find_mirror, mirror_fits, mirror_from_names
 from kdtools.schemes import IBUG68, SCHEMES, Scheme, convert_points, scheme_for_points
 
 
@@ -148,3 +148,20 @@ def test_what_cannot_be_judged_fits() -> None:
     assert mirror_fits(Scheme("mine", 4), np.zeros((1, 4, 2)))
     assert mirror_fits(IBUG68, np.full((2, 68, 2), np.nan))
     assert mirror_fits(IBUG68, np.zeros((2, 68, 2)))
+
+
+@pytest.mark.parametrize(
+    ("names", "mirror"),
+    [
+        (["left_eye", "nose", "right_eye"], (2, 1, 0)),
+        (["LeftEar", "RightEar", "tail"], (1, 0, 2)),
+        (["earL", "earR", "nose"], (1, 0, 2)),
+        (["ear.l", "ear.r", "paw_L", "paw_R"], (1, 0, 3, 2)),
+        (["left_eye", "nose"], None),  # no counterpart
+        (["nose", "tail"], None),
+        (["eyelid", "girl", "real"], None),  # letters within words are no sides
+        ([], None),
+    ],
+)
+def test_mirror_from_names(names: list[str], mirror: tuple[int, ...] | None) -> None:
+    assert mirror_from_names(names) == mirror

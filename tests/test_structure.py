@@ -84,3 +84,23 @@ def test_every_tool_has_its_module_and_stands_in_the_readme() -> None:
     for tool, entry in project["scripts"].items():
         assert entry == f"kdtools.cli.{tool.replace('-', '_')}:main"
         assert re.search(rf"`{tool}`", readme), f"{tool} is not in README.md"
+
+
+def test_every_format_stands_in_the_documentation() -> None:
+    from kdtools.formats import FORMATS
+
+    text = (PACKAGE.parent / "docs" / "formats.md").read_text()
+    for name, form in FORMATS.items():
+        row = next((line for line in text.splitlines() if line.startswith("|") and f"`{name}`" in line), None)
+        assert row is not None, f"{name} is not in docs/formats.md"
+        cells = [cell.strip() for cell in row.split("|")]
+        if name != "images":
+            assert cells[4].startswith(f"{form.base:g}") or form.find_base is not None, name
+            assert cells[6].startswith("yes") == (form.write is not None or form.write_face is not None), name
+
+
+def test_every_scheme_stands_in_the_documentation() -> None:
+    from kdtools.schemes import SCHEMES
+
+    text = (PACKAGE.parent / "docs" / "schemes.md").read_text()
+    assert all(f"`{name}`" in text for name in SCHEMES)

@@ -80,6 +80,7 @@ def kd_import(
         choose_boxes,
         import_faces,
         import_points,
+        names_of_points,
         parse_subsets,
         read_annotations,
         settle_scheme,
@@ -92,7 +93,9 @@ def kd_import(
     declared, target = (scheme_named(name) if name else None for name in (scheme_name, convert))
     wanted = Sources(sources, format_name, base, images or [], not no_images)
     annotations = read_annotations(wanted, session.skip, session.say, session.warn)
-    annotations, scheme = settle_scheme(annotations, declared, target, session.say, session.warn)
+    annotations, scheme = settle_scheme(
+        annotations, declared, target, session.say, session.warn, names_of_points(wanted)
+    )
     provenance = session.provenance(*sources)
     if no_images:
         with create_faces(output, force, provenance) as writer:

@@ -29,7 +29,7 @@ class CascadeDetector:
         self._local = threading.local()
         self._file = Path(cv2.data.haarcascades) / "haarcascade_frontalface_alt2.xml"  # type: ignore[attr-defined]
         if not self._file.is_file():
-            raise FileError(f"{self._file}: OpenCV's face cascade is missing", "install opencv-python 4.10 to 4.x")
+            raise FileError(f"{self._file}: OpenCV's face cascade is missing", "install opencv-python 4.11 to 4.x")
 
     def find_boxes(self, image: np.ndarray) -> list[tuple[np.ndarray, float]]:
         """The cascade's own squares (4,) in an image (H, W, 3) RGB with their scores, largest first."""

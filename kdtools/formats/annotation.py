@@ -53,6 +53,7 @@ class Reading:
     n_absent: int = 0
     _times: Counter[str] = field(default_factory=Counter)
     _name_of: dict[str, str] = field(default_factory=dict)
+    _listings: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def number(self, name: str) -> str:
         """Id of the next face in the picture `name`: the name itself, then name#2, name#3, ..."""
@@ -64,6 +65,15 @@ class Reading:
     def repeated(self) -> list[str]:
         """Names of pictures with more than one face."""
         return [name for name, times in self._times.items() if times > 1]
+
+    def names_in(self, folder: str) -> frozenset[str]:
+        """Names in a folder, read once: a look for each of them takes longer than decoding a small picture."""
+        if folder not in self._listings:
+            try:
+                self._listings[folder] = frozenset(os.listdir(folder))
+            except OSError:
+                self._listings[folder] = frozenset()
+        return self._listings[folder]
 
     def find_image(self, name: str, folder: Path, where: str = "") -> Path | None:
         """Path of the picture that a list in `folder` calls `name`; None, after a skip, where there is none.
@@ -79,19 +89,20 @@ class Reading:
         absolute = plain.startswith("/") or (parts and parts[0].endswith(":"))
         tails = ["/".join(parts[k:]) for k in range(len(parts))]
         if absolute and os.path.isfile(name):
-            return self._claim(Path(name), name)
+            return self.claim(Path(name), name)
         for root in (*self.roots, folder, folder / "images"):
             for tail in tails if absolute or root in self.roots else [plain]:
                 path = root / tail
                 if tail and os.path.isfile(path):  # unlike Path.is_file, says no to a name too long for the system
-                    return self._claim(path, name)
+                    return self.claim(path, name)
         self.n_absent += 1
         places = " or ".join(str(root) for root in self.roots) or f"{folder} or its folder images"
         self.skip(where or name, f"there is no image {name!r} in {places}")
         return None
 
-    def _claim(self, path: Path, name: str) -> Path:
-        first = self._name_of.setdefault(os.path.realpath(path), name)
+    def claim(self, path: Path, name: str) -> Path:
+        """The path itself. Raises DataError where another name has led to it before."""
+        first = self._name_of.setdefault(str(path), name)
         if first != name:
             raise DataError(
                 f"{first!r} and {name!r} both lead to the image {path}",

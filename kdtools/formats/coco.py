@@ -297,4 +297,4 @@ def _bbox(known: np.ndarray, box: np.ndarray | None) -> np.ndarray:
     return np.array([box[0], box[1], box[2] - box[0], box[3] - box[1]], np.float32)
 
 
-FORMAT = Format("coco", "COCO keypoint JSON, as of MMPose", 0, accepts, read, write, suffix=".json")
+FORMAT = Format("coco", "COCO keypoint JSON, as of MMPose", 0, accepts, read, write, suffix=".json", names_of=names_of)

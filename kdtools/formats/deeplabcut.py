@@ -244,4 +244,6 @@ def _in_order(animal: _Animal, order: tuple[str, ...]) -> _Animal:
     return _Animal(order, animal.columns[indices], likelihoods)
 
 
-FORMAT = Format("deeplabcut", "DeepLabCut's CollectedData and analysis, .csv or .h5", 0, accepts, read)
+FORMAT = Format(
+    "deeplabcut", "DeepLabCut's CollectedData and analysis, .csv or .h5", 0, accepts, read, names_of=names_of
+)

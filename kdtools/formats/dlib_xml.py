@@ -73,8 +73,7 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
                 raise DataError("a box without parts")
             corners = _corners(box.attributes, reading.base)
             points = np.full((len(names), 2), np.nan)
-            for name, (x, y) in box.parts.items():
-                points[order[name]] = _number(x, "x"), _number(y, "y")
+            points[[order[name] for name in box.parts]] = _places(box.parts)
             score = box.attributes.get("detection_score")
             score_value = None if score is None else _number(score, "detection_score")
         except DataError as error:
@@ -119,6 +118,17 @@ def _corners(attributes: dict[str, str], base: float) -> np.ndarray | None:
     """Box (4,). dlib's own rectangle ends on its last pixel, left + width - 1: half-open that is left + width."""
     left, top, width, height = (_number(attributes.get(key), key) for key in ("left", "top", "width", "height"))
     return box_from_corners(left - base, top - base, left + width - base, top + height - base)
+
+
+def _places(parts: dict[str, tuple[str | None, str | None]]) -> np.ndarray:
+    """x and y of each part (n, 2)."""
+    texts = ["" if text is None else text.strip() for place in parts.values() for text in place]
+    if "" in texts:
+        raise DataError("a part has no x or no y")
+    numbers = parse_numbers(texts)
+    if np.isnan(numbers).any():
+        raise DataError("a part has an x or a y that is no number")
+    return numbers.reshape(-1, 2)
 
 
 def _number(text: str | None, what: str) -> float:
@@ -258,4 +268,6 @@ def _box_element(block: FaceBlock, k: int, width: int) -> str:
     return "".join(lines) + "    </box>\n"
 
 
-FORMAT = Format("dlib", "dlib's XML with boxes and parts, as of imglab", 0, accepts, read, write, suffix=".xml")
+FORMAT = Format(
+    "dlib", "dlib's XML with boxes and parts, as of imglab", 0, accepts, read, write, suffix=".xml", names_of=names_of
+)

@@ -31,6 +31,8 @@ class Format:
     suffix: str = ""
     find_base: Callable[[Path], float] | None = None  # where one layout carries data sets that count differently
 
+    names_of: Callable[[Path], list[str] | None] | None = None  # names of the points, where its files can tell
+
     def base_of(self, source: Path) -> float:
         """Coordinate of the first pixel's centre in a source of this format."""
         return self.base if self.find_base is None else self.find_base(source)

@@ -19,6 +19,7 @@ from kdtools.formats.annotation import Skip, as_points
 # Written out because float() also takes 1_000, infinity and other scripts' digits, which no data set means.
 NUMBER = r"(?:[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?|[nN][aA][nN])"
 _NUMBER = re.compile(NUMBER, re.ASCII)
+_NUMBERS = re.compile(f"{NUMBER}(?:,{NUMBER})*", re.ASCII)
 _LARGEST = 1e6  # pixels; the sides of a JPEG end at 65,535
 _N_LAST = 11  # texts a row keeps, for WFLW's ten columns and the one before; all would take ten times the memory
 _PEEK = 1 << 16  # bytes; a line of 468 points takes 20 KB
@@ -40,10 +41,13 @@ def is_number(text: str) -> bool:
 
 def parse_numbers(texts: Sequence[str]) -> np.ndarray:
     """Texts -> (n,) float64. Raises DataError for one that is no number, or too large for a pixel."""
-    for text in texts:
-        if not is_number(text):
-            raise DataError(f"{text[:30]!r} is not a number")
-    return check_size(np.array([float(text) for text in texts], np.float64))
+    # All at once is three times as fast as one by one, where no text holds a comma itself.
+    joined = ",".join(texts)
+    if not _NUMBERS.fullmatch(joined) or joined.count(",") >= len(texts):
+        for text in texts:
+            if not is_number(text):
+                raise DataError(f"{text[:30]!r} is not a number")
+    return check_size(np.array(list(map(float, texts)), np.float64))
 
 
 def check_size(numbers: np.ndarray) -> np.ndarray:

@@ -43,18 +43,20 @@ def accepts(source: Path) -> bool:
 
 def read(source: Path, reading: Reading) -> Iterator[Annotation]:
     root = source if source.is_dir() else source.parent
+    home = root.resolve().as_posix()
     for path in pts_files(source):
         try:
-            if first_line(path) == MUCT_HEADER:
+            text = read_text(path)
+            if text.startswith(MUCT_HEADER) and text.partition("\n")[0].strip() == MUCT_HEADER:
                 raise DataError("a file of MUCT, whose pixels count from 0 (see --format muct)")
-            points = parse_pts(read_text(path))
+            points = parse_pts(text)
         except (DataError, OSError) as error:
             reading.skip(str(path), reason_of(error))
             continue
         found = find_partner(path, root, reading)
         if found:
             name, image = found
-            face_id = _face_id(name, root)
+            face_id = _face_id(name, home)
             yield Annotation(face_id, image, points - reading.base, subsets=_subsets(face_id))
 
 
@@ -116,13 +118,14 @@ def find_partner(path: Path, root: Path, reading: Reading) -> tuple[str, Path] |
     stem = path.relative_to(root).with_suffix("")
     tails = [(folder, Path(*stem.parts[k:])) for folder in reading.roots for k in range(len(stem.parts))]
     for folder, tail in [*(tails if reading.pictures else []), (root, stem)]:
+        place = folder / tail
+        beside = reading.names_in(str(place.parent))
         for suffix in _SUFFIXES:
-            if os.path.isfile(f"{folder / tail}{suffix}"):
-                name = f"{stem.as_posix()}{suffix}"
-                image = reading.find_image(name, root, str(path))
-                return (name, image) if image else None
+            if place.name + suffix in beside and os.path.isfile(f"{place}{suffix}"):
+                name = stem.as_posix() + suffix
+                return name, reading.claim(Path(f"{place}{suffix}"), name) if reading.pictures else Path(name)
     if not reading.pictures:
-        name = f"{stem.as_posix()}{_usual_suffix(_face_id(stem.as_posix(), root))}"
+        name = f"{stem.as_posix()}{_usual_suffix(_face_id(stem.as_posix(), root.resolve().as_posix()))}"
         return name, Path(name)
     reading.n_absent += 1
     places = "".join(f" or below {folder}" for folder in reading.roots)
@@ -135,9 +138,9 @@ def _usual_suffix(face_id: str) -> str:
     return ".png" if face_id.startswith(("lfpw/", "01_Indoor/", "02_Outdoor/")) else ".jpg"
 
 
-def _face_id(name: str, root: Path) -> str:
-    """Id of the picture called `name` below `root`, by the path of `root` too where only that tells it is of 300W."""
-    for path in (name, (root.resolve() / name).as_posix()):
+def _face_id(name: str, home: str) -> str:
+    """Id of the picture `name` below the folder `home`; the path of that may be all that tells that it is 300W's."""
+    for path in (name, f"{home}/{name}"):
         if _subsets(id_in_300w(path)):
             return id_in_300w(path)
     return clean_name(name)

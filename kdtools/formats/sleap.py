@@ -4,7 +4,7 @@ tracks (T, 2, nodes, frames) float64, NaN where absent; node_names, track_names;
 instance_scores (T, frames). sleap-io can write other orders of the axes and then names them in the attribute `dims`.
 One face per frame and track: `VIDEO/frame_000012`, that of the k-th track with #k from the second on. VIDEO is from the
 name that SLEAP gives the file, PROJECT.000_VIDEO.analysis.h5. The pictures are frames of a video: extract them (see
-frames.py), or import without pictures.
+frames.py), or import without pictures. What a .slp file holds is left to sleap-io to check.
 
 Base: pixel centres are whole numbers and the first is 0, SLEAP's midpoint convention (github.com/talmolab/sleap
 issue 296); sleap-io brings older .slp files, which counted from the corner, to it (sleap-io pull request 231). Frames
@@ -58,7 +58,8 @@ def names_of(source: Path) -> list[str] | None:
     """Names of the nodes, in the order of the points; None where they are texts of variable length (see hdf5.py)."""
     path = only_file(source, _files_in(source))
     if path.suffix.lower() == ".slp":
-        return [str(node.name) for node in _load_project(path).skeletons[0].nodes]
+        skeletons = _load_project(path).skeletons
+        return [str(node.name) for node in skeletons[0].nodes] if skeletons else None
     with opened(path) as file, suppress(DataError):
         return texts_at(file, "node_names")
     return None
@@ -175,4 +176,4 @@ def _read_project(path: Path, reading: Reading) -> Iterator[Annotation]:
                 )
 
 
-FORMAT = Format("sleap", "SLEAP analysis HDF5 (and .slp with sleap-io)", 0, accepts, read)
+FORMAT = Format("sleap", "SLEAP analysis HDF5 (and .slp with sleap-io)", 0, accepts, read, names_of=names_of)

@@ -1,7 +1,7 @@
 """Annotated data sets -> faces file: read (collect), choose the box of each face (boxes), cut it out (crop)."""
 
 from kdtools.importing.boxes import choose_boxes
-from kdtools.importing.collect import Sources, read_annotations, settle_scheme
+from kdtools.importing.collect import Sources, names_of_points, read_annotations, settle_scheme
 from kdtools.importing.crop import crop_annotated, import_faces, import_points, parse_subsets
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "crop_annotated",
     "import_faces",
     "import_points",
+    "names_of_points",
     "parse_subsets",
     "read_annotations",
     "settle_scheme",

@@ -14,11 +14,12 @@ from kdtools.files import check_unique_ids
 from kdtools.formats import Annotation, Reading, Skip, find_format
 from kdtools.formats.annotation import id_prefixes
 from kdtools.formats.family300w import subsets_in_300w
-from kdtools.mirrors import find_mirror, mirror_fits
-from kdtools.schemes import Scheme, scheme_for_points
+from kdtools.mirrors import find_mirror, mirror_fits, mirror_from_names
+from kdtools.schemes import SCHEMES, Scheme, scheme_for_points
 from kdtools.schemes.conversions import convert_mask, convert_points, find_conversion
 
 Tell = Callable[[str], None]
+_N_COMPARED = 300  # faces that are compared with their mirror images; more would not tell more
 
 
 def silent(text: str) -> None:
@@ -69,6 +70,15 @@ def read_annotations(sources: Sources, skip: Skip, say: Tell = silent, warn: Tel
     return _with_equal_points(annotations, skip)
 
 
+def names_of_points(sources: Sources) -> tuple[str, ...]:
+    """Names of the points that the sources give and agree in; empty where they do not."""
+    found = set()
+    for path in sources.paths:
+        form = find_format(sources.format_name, Path(path))
+        found.add(tuple((form.names_of and form.names_of(Path(path))) or ()))
+    return found.pop() if len(found) == 1 else ()
+
+
 def _each_once(annotations: list[Annotation], warn: Tell) -> list[Annotation]:
     """Leave out faces that stand again, with the same points in the same image; their subsets are united."""
     first: dict[tuple[str, bytes], int] = {}
@@ -101,12 +111,18 @@ def _with_equal_points(annotations: list[Annotation], skip: Skip) -> list[Annota
 
 
 def settle_scheme(
-    annotations: list[Annotation], declared: Scheme | None, target: Scheme | None, say: Tell, warn: Tell
+    annotations: list[Annotation],
+    declared: Scheme | None,
+    target: Scheme | None,
+    say: Tell,
+    warn: Tell,
+    names: tuple[str, ...] = (),
 ) -> tuple[list[Annotation], Scheme | None]:
     """What the points mean, and the annotations converted to `target` where that is given.
 
     Without `declared` the number of points decides, unless the points contradict it; a mirror map that is not known is
-    found from the data. None where the annotations have no points. Raises UsageError for a scheme of another size.
+    found from the points' `names`, or from the data. None where the annotations have no points. Raises UsageError for a
+    scheme of another size.
     """
     if not annotations or annotations[0].points is None:
         if declared or target:
@@ -117,6 +133,8 @@ def settle_scheme(
     if declared is not None and declared.n_points != n_points:
         raise UsageError(f"--scheme {declared.name} has {declared.n_points} points, but the input has {n_points}")
     scheme = declared or _scheme_by_count(points, say, warn)
+    if len(names) == n_points == len(set(names)) and scheme.name not in SCHEMES and not scheme.names:
+        scheme = replace(scheme, names=names)
     if scheme.mirror is None:
         scheme = _with_found_mirror(scheme, points, say, warn)
     if target is None or target == scheme:
@@ -142,7 +160,8 @@ def _scheme_by_count(points: np.ndarray, say: Tell, warn: Tell) -> Scheme:
     scheme = scheme_for_points(points.shape[1])
     if scheme.mirror is None:
         return scheme
-    if mirror_fits(scheme, points):
+    some = points[:: max(1, len(points) // _N_COMPARED)]
+    if mirror_fits(scheme, some):
         say(f"{scheme.n_points} points are taken for {scheme.name}; --scheme says otherwise")
         return scheme
     warn(
@@ -153,15 +172,22 @@ def _scheme_by_count(points: np.ndarray, say: Tell, warn: Tell) -> Scheme:
 
 
 def _with_found_mirror(scheme: Scheme, points: np.ndarray, say: Tell, warn: Tell) -> Scheme:
+    mirror = mirror_from_names(scheme.names)
+    if mirror is not None:
+        say(f"mirror map of {scheme.name} by the left and right in its points' names: {_pairs(mirror)}")
+        return replace(scheme, mirror=mirror)
     found = find_mirror(points)
     if found is None:
         warn(
             f"no mirror map is known for {scheme.name}, and the points show no symmetry: training will not flip images"
         )
         return scheme
-    pairs = [f"{i}-{j}" for i, j in enumerate(found.mirror) if i < j]
     say(
         f"mirror map of {scheme.name} found from the mean shape of {len(points)} faces, "
-        f"to {100 * found.residual:.1f} % of its size: {', '.join(pairs)}"
+        f"to {100 * found.residual:.1f} % of its size: {_pairs(found.mirror)}"
     )
     return replace(scheme, mirror=found.mirror)
+
+
+def _pairs(mirror: tuple[int, ...]) -> str:
+    return ", ".join(f"{i}-{j}" for i, j in enumerate(mirror) if i < j)

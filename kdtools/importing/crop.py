@@ -12,8 +12,8 @@ from kdtools.detect import whole_square
 from kdtools.errors import DataError, KdError, UsageError, reason_of, some_of
 from kdtools.files import FacesWriter
 from kdtools.formats import Annotation, Skip
-from kdtools.geometry import CropRule, apply_affine, invert_affine
-from kdtools.images import crop_image, read_image
+from kdtools.geometry import CropRule, box_to_source, points_in_box
+from kdtools.images import check_square, crop_image, read_reduced
 from kdtools.importing.collect import Tell, silent
 from kdtools.parallel import batched, map_bounded
 from kdtools.schemes import Scheme
@@ -99,23 +99,38 @@ def import_faces(
 
 def crop_annotated(annotation: Annotation, crop: CropRule | None, size: int) -> CroppedFace:
     """Decode and crop one face. Raises FileError or DataError where its image or points cannot be used."""
-    image = annotation.load() if annotation.load else read_image(annotation.image)
     points = annotation.points
-    if crop is None:
-        square = whole_square(*image.shape[:2])
-    elif annotation.box is not None and crop.box != "points":
-        square = crop.square_around_box(annotation.box)
-    elif points is None:
-        raise DataError("has neither points nor a box")
+    square = None if crop is None else _square_of(annotation, crop)
+    reduction = 1
+    if annotation.load:
+        image = annotation.load()
+        height, width = image.shape[:2]
     else:
-        with np.errstate(over="ignore", invalid="ignore"):  # numbers like 1e308; crop_image refuses such a square
-            square = crop.square_around_points(points)
-    pixels, to_source = crop_image(image, square, size)
+        most = 1 if square is None else int(np.clip((square[2] - square[0]) / size, 1, 8))
+        image, reduction, (height, width) = read_reduced(annotation.image, most)
+    if square is None:
+        square = whole_square(height, width)
+    check_square(square, height, width)
+    pixels, _ = crop_image(image, square / reduction, size)
+    to_source = box_to_source(square, size, size)
     if points is None:
         return CroppedFace(annotation, pixels, None, square, to_source, False)
-    beside = (points < -0.5) | (points > np.array([image.shape[1], image.shape[0]]) - 0.5)
-    in_crop = apply_affine(invert_affine(to_source), points)
-    return CroppedFace(annotation, pixels, in_crop, square, to_source, bool(beside.any()))
+    beside = (points < -0.5).any() or (points > np.array([width, height]) - 0.5).any()
+    return CroppedFace(annotation, pixels, points_in_box(points, square, size), square, to_source, bool(beside))
+
+
+def _square_of(annotation: Annotation, crop: CropRule) -> np.ndarray:
+    """The crop square (4,) of a face. Raises DataError where it has neither points nor a box, or absurd ones."""
+    if annotation.box is not None and crop.box != "points":
+        square = crop.square_around_box(annotation.box)
+    elif annotation.points is None:
+        raise DataError("has neither points nor a box")
+    else:
+        with np.errstate(over="ignore", invalid="ignore"):  # numbers like 1e308
+            square = crop.square_around_points(annotation.points)
+    if not np.isfinite(square).all():
+        raise DataError("its points are no places in an image")
+    return square
 
 
 def import_points(

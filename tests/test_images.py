@@ -1,0 +1,96 @@
+"""Reading images at a reduced size: same places, sizes as stated, in less time than the full image takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from kdtools.errors import FileError
+from kdtools.formats import Annotation
+from kdtools.geometry import CropRule
+from kdtools.images import read_image, read_reduced, write_image
+from kdtools.importing import crop_annotated
+
+POINTS = np.array([[300.0, 400.0], [700.0, 430.0], [480.0, 800.0]])
+
+
+def draw_blobs(height: int, width: int, sigma: float = 12.0) -> np.ndarray:
+    y, x = np.mgrid[:height, :width]
+    image = sum(np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * sigma**2)) for px, py in POINTS)
+    return np.repeat((255 * np.clip(image, 0, 1)).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def write_jpeg(path: Path, image: np.ndarray, orientation: int = 1) -> None:
+    """A JPEG of good quality; with an orientation, its EXIF segment says so."""
+    data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 98])[1].tobytes()
+    if orientation > 1:
+        entry = (0x0112).to_bytes(2, "big") + (3).to_bytes(2, "big") + (1).to_bytes(4, "big")
+        tiff = b"MM\0*\0\0\0\x08\0\x01" + entry + orientation.to_bytes(2, "big") + bytes(6)
+        data = data[:2] + b"\xff\xe1" + (2 + 6 + len(tiff)).to_bytes(2, "big") + b"Exif\0\0" + tiff + data[2:]
+    path.write_bytes(data)
+
+
+def centroid(image: np.ndarray, near: np.ndarray, radius: int) -> np.ndarray:
+    x0, y0 = np.round(near).astype(int) - radius
+    part = image[max(y0, 0) : y0 + 2 * radius + 1, max(x0, 0) : x0 + 2 * radius + 1, 0].astype(float)
+    y, x = np.mgrid[max(y0, 0) : max(y0, 0) + part.shape[0], max(x0, 0) : max(x0, 0) + part.shape[1]]
+    return np.array([(x * part).sum(), (y * part).sum()]) / part.sum()
+
+
+@pytest.mark.parametrize(("height", "width"), [(1000, 1200), (1001, 1203), (997, 1193)])
+@pytest.mark.parametrize("most", [1, 2, 3, 4, 7, 8, 100])
+def test_reduced_images_keep_their_places(tmp_path: Path, height: int, width: int, most: int) -> None:
+    write_jpeg(tmp_path / "a.jpg", draw_blobs(height, width))
+    image, reduction, full = read_reduced(tmp_path / "a.jpg", most)
+    assert reduction == {1: 1, 2: 2, 3: 2, 4: 4, 7: 4, 8: 8, 100: 8}[most]
+    assert full == (height, width)
+    assert image.shape == (-(-height // reduction), -(-width // reduction), 3)
+    for point in POINTS:
+        there = (point + 0.5) / reduction - 0.5
+        assert np.abs(centroid(image, there, 60 // reduction) - there).max() < 0.05
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(("height", "width"), [(1000, 1200), (1001, 1203)])
+def test_reduced_images_are_turned_as_full_ones_are(tmp_path: Path, height: int, width: int, orientation: int) -> None:
+    write_jpeg(tmp_path / "a.jpg", draw_blobs(height, width), orientation)
+    upright = read_image(tmp_path / "a.jpg")
+    image, reduction, full = read_reduced(tmp_path / "a.jpg", 4)
+    assert full == upright.shape[:2]
+    assert full == ((height, width) if orientation < 5 else (width, height))
+    rows, columns = full[0] // reduction, full[1] // reduction  # whole blocks
+    whole = upright[: rows * reduction, : columns * reduction]
+    small = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
+    assert np.abs(small.astype(int) - image[:rows, :columns])[2:-2, 2:-2].max() <= 6, reduction
+
+
+def test_colours_and_other_formats(tmp_path: Path) -> None:
+    image = np.full((600, 800, 3), (200, 100, 20), np.uint8)
+    write_image(tmp_path / "a.png", image)
+    write_jpeg(tmp_path / "a.jpg", image[..., ::-1])
+    pixels, reduction, full = read_reduced(tmp_path / "a.png", 4)
+    assert (pixels.shape, reduction, full) == ((600, 800, 3), 1, (600, 800))
+    assert np.abs(read_reduced(tmp_path / "a.jpg", 4)[0].astype(int) - [200, 100, 20]).max() <= 3
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:300])
+    with pytest.raises(FileError, match="cut off"):
+        read_reduced(tmp_path / "cut.jpg", 4)
+
+
+@pytest.mark.parametrize("size", [32, 64, 100, 200])
+def test_crops_of_large_photographs_are_the_same_by_either_way(tmp_path: Path, size: int) -> None:
+    """A JPEG is decoded at a reduced size, a PNG in full; their crops agree, and points lie on what they mark."""
+    image = draw_blobs(1001, 1203, sigma=20)
+    write_jpeg(tmp_path / "a.jpg", image)
+    write_image(tmp_path / "a.png", image)
+    faces = [
+        crop_annotated(Annotation("a", tmp_path / f"a.{kind}", POINTS), CropRule(0.3), size) for kind in ("jpg", "png")
+    ]
+    assert np.abs(faces[0].image.astype(int) - faces[1].image).mean() < 1
+    np.testing.assert_array_equal(faces[0].points, faces[1].points)
+    np.testing.assert_array_equal(faces[0].to_source, faces[1].to_source)
+    for face in faces:
+        for point in face.points:
+            assert np.abs(centroid(face.image, point, size // 8) - point).max() < 0.1
