@@ -24,7 +24,8 @@ _LARGEST_SQUARE = 20  # side of a crop, in longer sides of its image; only a mis
 # One image is one task of a pool; OpenCV's own threads would fight with the pool for the cores.
 cv2.setNumThreads(1)
 # What goes wrong is said by us, in a line that names the file; OpenCV would say it again in its own way.
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+_set_log_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel  # the older name and the newer
+_set_log_level(0)
 
 
 @contextlib.contextmanager
