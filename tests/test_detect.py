@@ -198,6 +198,8 @@ def test_boxes_given_with_the_annotation(tmp_path: Path) -> None:
         assert out.crop == rule
     with pytest.raises(UsageError, match="no boxes"):
         choose([faces[1]], "given")
+    with pytest.raises(UsageError, match="retina"):
+        choose([faces[1]], "retina")
 
 
 def test_boxes_of_a_detector_belong_to_the_faces_they_overlap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -96,7 +97,8 @@ def kd_import(
     annotations, scheme = settle_scheme(
         annotations, declared, target, session.say, session.warn, names_of_points(wanted)
     )
-    provenance = session.provenance(*sources)
+    files = [name for name in (box, scheme_name, convert) if name and Path(name).is_file()]
+    provenance = session.provenance(*sources, *files)
     if no_images:
         with create_faces(output, force, provenance) as writer:
             n_faces = import_points(annotations, writer, scheme, role, subsets, session.skip, session.warn)

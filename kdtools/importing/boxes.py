@@ -10,6 +10,7 @@ import numpy as np
 from kdtools.detect import BoxesFile, Detector, Found, find_detector
 from kdtools.errors import DataError, KdError, UsageError, reason_of, some_of
 from kdtools.formats import Annotation, Skip
+from kdtools.formats.tables import picture_of
 from kdtools.geometry import BoxRelation, CropRule, measure_relation, points_square
 from kdtools.images import read_image
 from kdtools.importing.collect import Tell, silent
@@ -45,6 +46,10 @@ def choose_boxes(
         return annotations, None
     if box == "given":
         return _given_boxes(annotations, margin, skip)
+    if box not in ("cascade",) and not box.lower().endswith((".onnx", ".csv")):
+        raise UsageError(
+            f"--box {box!r} is not known", "give points, given, whole, cascade, a YuNet model (.onnx) or boxes (.csv)"
+        )
     detector = find_detector(box)
     found = _detected_boxes(annotations, detector, margin, jobs=jobs, skip=skip, say=say, progress=progress)
     if isinstance(detector, BoxesFile) and detector.unused:
@@ -93,7 +98,7 @@ def _detected_boxes(
     def detect(annotation: Annotation) -> list[Found] | str:
         try:
             image = annotation.load() if annotation.load else read_image(annotation.image)
-            return detector.find_faces(image, annotation.id.rpartition("#")[0] or annotation.id)
+            return detector.find_faces(image, picture_of(annotation.id))
         except (KdError, OSError, MemoryError) as error:
             return reason_of(error)
 
@@ -152,4 +157,4 @@ def _in_order(
         missed_boxed.append(replace(one, box=None if square is None else rule.relation.box_around(square), score=0.0))
     place = {one.id: k for k, one in enumerate(annotations)}
     faces = [*boxed, *missed_boxed]
-    return sorted(faces, key=lambda one: place.get(one.id, place.get(one.id.rpartition("#")[0], 0)))
+    return sorted(faces, key=lambda one: place.get(one.id, place.get(picture_of(one.id), 0)))

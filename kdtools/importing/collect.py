@@ -162,7 +162,7 @@ def _scheme_by_count(points: np.ndarray, say: Tell, warn: Tell) -> Scheme:
         return scheme
     some = points[:: max(1, len(points) // _N_COMPARED)]
     if mirror_fits(scheme, some):
-        say(f"{scheme.n_points} points are taken for {scheme.name}; --scheme says otherwise")
+        say(f"{scheme.n_points} points, taken for {scheme.name} (--scheme names another)")
         return scheme
     warn(
         f"{scheme.n_points} points could be {scheme.name}, but do not mirror like those; they are taken for points of "

@@ -86,14 +86,19 @@ def to_lines(report: dict[str, Any]) -> str:
 
 
 def field_lines(report: dict[str, Any], name: str) -> str:
-    """One value alone; of a list, one value a line. Raises UsageError for a name that is no value of this report."""
+    """One value alone; of a list, one value a line; of a part with names of its own, `name<TAB>value` lines.
+
+    Raises UsageError for a name that is not in this report.
+    """
     flat = dict(flatten(report))
     if name in flat:
         return _text(flat[name])
     below = [key for key in flat if key.startswith(f"{name}.")]
     if below and all(key.removeprefix(f"{name}.").isdigit() for key in below):
         return "\n".join(_text(flat[key]) for key in below)
-    known = below or [key for key in flat if not key.startswith(("provenance.inputs.", "arrays."))]
+    if below:
+        return "\n".join(f"{_clean(key.removeprefix(f'{name}.'))}\t{_clean(_text(flat[key]))}" for key in below)
+    known = [key for key in flat if not key.startswith(("provenance.inputs.", "arrays."))]
     lists = dict.fromkeys(re.sub(r"\.\d+$", "", key) for key in known)
     raise UsageError(f"{report['file']}: there is no value {name!r}", f"give one of {', '.join(lists)}")
 
