@@ -96,11 +96,20 @@ def predict_photographs(
         try:
             image = read_image(photograph[1])
             found = detector.find_faces(image, photograph[0])
-            boxes = [face.crop_square(rule) for face in found]
-            crops = [crop_image(image, box, size) for box in boxes]
         except (KdError, OSError, MemoryError) as error:
             return reason_of(error)
-        return _Photograph(image, crops, boxes, [face.score for face in found])
+        prepared, reasons = _Photograph(image, [], [], []), []
+        for face in found:
+            square = face.crop_square(rule)
+            try:
+                crop = crop_image(image, square, size)
+            except (KdError, MemoryError) as error:
+                reasons.append(reason_of(error))  # one absurd box must not cost the others
+                continue
+            prepared.crops.append(crop)
+            prepared.boxes.append(square)
+            prepared.scores.append(face.score)
+        return reasons[0] if reasons and not prepared.crops else prepared
 
     def predict(crops: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
         points = predict_crops(network, np.stack([pixels for pixels, _ in crops]), device=device, batch=batch)

@@ -344,3 +344,11 @@ def test_a_reader_that_leaves(faces: Path) -> None:
     finally:
         os.close(writer)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_a_faces_file_is_never_dumped_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    faces = make_faces(tmp_path / "faces.h5", IDS)
+    before = faces.read_bytes()
+    assert call(kd_dump.main, faces, "-o", faces, "-f") == 2
+    assert "is the faces file itself" in capsys.readouterr().err
+    assert faces.read_bytes() == before

@@ -21,6 +21,7 @@ from kdtools.formats.annotation import Annotation
 from kdtools.formats.form import Format
 
 NAMES = ["images/test/3151235633_1.jpg", "images/test/image_0208.png", "images/test/image_018.jpg"]
+IDS = ["helen/testset/3151235633_1.jpg", "lfpw/testset/image_0208.png", "ibug/image_018.jpg"]
 
 
 def spiga_entries(n_points: int = 68) -> list[dict[str, Any]]:
@@ -91,7 +92,7 @@ def test_spiga_sample(pictures: bool, tmp_path: Path) -> None:
         assert spiga.accepts(place)
         found, skips = read_all(spiga.FORMAT, place, pictures=pictures)
         assert skips == []
-        assert [one.id for one in found] == NAMES
+        assert [one.id for one in found] == IDS
         np.testing.assert_allclose(np.stack([one.points for one in found]), faces(68))
         assert [one.subsets for one in found] == [{"common"}, {"common"}, {"challenging"}]
         assert found[0].box is not None
@@ -112,7 +113,7 @@ def test_spiga_puts_points_into_the_usual_order(tmp_path: Path) -> None:
     entries[0] = copy.deepcopy(spiga_entries()[0])
     found, skips = read_spiga(tmp_path, [entries[0], entries[0], *entries])
     assert skips == []
-    assert [one.id for one in found][:3] == [NAMES[0], NAMES[0] + "#2", NAMES[0] + "#3"]
+    assert [one.id for one in found][:3] == [IDS[0], IDS[0] + "#2", IDS[0] + "#3"]
     np.testing.assert_allclose(found[3].points, faces(68)[1])
     assert found[4].points is not None
     assert np.isnan(found[4].points[:5]).all()
@@ -143,7 +144,7 @@ def test_spiga_bad_entry_is_skipped(change: dict[str, Any], why: str, tmp_path: 
     entries = spiga_entries()
     entries[1] |= change
     found, skips = read_spiga(tmp_path, entries)
-    assert [one.id for one in found] == [NAMES[0], NAMES[2]]
+    assert [one.id for one in found] == [IDS[0], IDS[2]]
     assert len(skips) == 1
     assert skips[0][0].endswith("a.json:[1]")
     assert why in skips[0][1]

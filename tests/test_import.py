@@ -401,6 +401,9 @@ def test_subset_words() -> None:
         parse_subsets(["nonsense"])
     with pytest.raises(UsageError, match="all faces"):
         parse_subsets(["full=x/*"])
+    for name in ("", ".", "..", "a/b"):
+        with pytest.raises(UsageError, match="cannot be called"):
+            parse_subsets([f"{name}=x/*"])
 
 
 def test_a_glob_that_matches_no_id_is_said(tmp_path: Path) -> None:

@@ -303,7 +303,8 @@ def test_usage_of_merge(tmp_path: Path, run: Run) -> None:
     for words, expected in (
         (["--subset", "even"], "they have odd"),
         (["--add-subset", "name"], "give NAME=GLOB"),
-        (["--add-subset", "a/b=*"], "give NAME=GLOB"),
+        (["--add-subset", "a/b=*"], "cannot be called 'a/b'"),
+        (["--add-subset", "full=*"], "all faces"),
         (["--scheme", "nope"], "unknown scheme"),
         (["-", "--ids", "-"], "only one input"),
     ):

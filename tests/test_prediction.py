@@ -156,6 +156,25 @@ def test_photographs_are_never_drawn_over(tmp_path: Path) -> None:
         )
 
 
+def test_one_absurd_box_does_not_cost_the_other_faces(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png", np.full((200, 200, 3), 80, np.uint8))
+    beside, good = Found(np.array([900.0, 900, 950, 950]), 0.9), Found(np.array([50.0, 50, 150, 150]), 0.8)
+    groups = list(
+        predict_photographs(
+            FixedNet(),  # type: ignore[arg-type]
+            [("a", tmp_path / "a.png")],
+            FixedDetector([beside, good]),
+            map,
+            refine=0,
+            batch=4,
+            device=torch.device("cpu"),
+            skip=pytest.fail,
+            progress=lambda _: None,
+        )
+    )
+    assert [(face.id, face.score) for face in groups[0]] == [("a", 0.8)]
+
+
 class FixedDetector:
     """Finds the same faces in every image."""
 

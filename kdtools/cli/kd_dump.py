@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -50,6 +51,8 @@ def kd_dump(
     """
     require(pixels in (None, "source", "image"), f"--pixels is {pixels!r}", "give source or image")
     require(not (images and pixels == "source"), "--images writes crops, so the points are in pixels of these")
+    same = output != "-" and Path(output).resolve() == Path(faces_path).resolve()
+    require(not same, f"{output} is the faces file itself", "give -o another name")
     from kdtools.dumping import Selection, choose_rows, form_named, write_dump
     from kdtools.files import open_faces
 

@@ -53,6 +53,9 @@ def kd_eval(
     """
     require([*predictions, truth_path, mean_shape].count("-") <= 1, "only one input can be standard input")
     require(json_form + tsv_form + (value is not None) <= 1, "give one of --json, --tsv and --value")
+    require(
+        max_nme is None or 0 <= max_nme < float("inf"), f"--max-nme is {max_nme}", "give a share in percent, such as 5"
+    )
     from kdtools.evaluation import evaluate, nme_above, parse_thresholds
     from kdtools.reports import as_json, as_tsv, find_value, print_table
 

@@ -72,7 +72,9 @@ def kd_import(
     the exit status is then 4.
     """
     require("-" not in sources, "images cannot be read from standard input", "name a folder or a file")
-    require(base is None or 0 <= base <= 1, f"--base is {base}", "give 0, 0.5 or 1")
+    require(base in (None, 0, 0.5, 1), f"--base is {base}", "give 0, 0.5 or 1")
+    own = {Path(source).resolve() for source in sources}
+    require(output == "-" or Path(output).resolve() not in own, f"{output} is a source itself", "give -o another name")
     require(not (no_images and box != "auto"), "--no-images makes no crops, so --box has nothing to do")
     from kdtools.files import check_output, create_faces
     from kdtools.files.schema import ROLES

@@ -19,14 +19,19 @@ def kd_predict(
     ],
     output: Output,
     detector_name: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--detector", metavar="NAME|FILE", help="In images: cascade, a YuNet model (.onnx), boxes (.csv) or whole."
+            "--detector",
+            metavar="NAME|FILE",
+            help="In images: cascade (the default), a YuNet model (.onnx), boxes (.csv) or whole.",
         ),
-    ] = "cascade",
+    ] = None,
     refine: Annotated[
-        int, typer.Option(metavar="N", min=0, max=10, help="In images: crop again N times around the points found.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            metavar="N", min=0, max=10, help="In images: crop again N times around the points found; 1 if not said."
+        ),
+    ] = None,
     draw: Annotated[
         str | None, typer.Option(metavar="DIR", help="Write each image with its landmarks into DIR.")
     ] = None,
@@ -48,6 +53,7 @@ def kd_predict(
     require(model_path != "-", "the model cannot be read from standard input", "name its file")
     photographs = "-" not in inputs and all(_is_image_or_folder(Path(name)) for name in inputs)
     require(photographs or len(inputs) == 1, "give one faces file, or images and folders only")
+    require(photographs or (detector_name is None and refine is None), "--detector and --refine are for images")
     from kdtools.detect import find_detector
     from kdtools.files import check_output
     from kdtools.models import choose_device, load_model
@@ -57,8 +63,8 @@ def kd_predict(
     network = load_model(model_path, choose_device(device))
     with session.progress("predicting", None) as progress:
         if photographs:
-            detector = find_detector(detector_name)
-            detector_file = detector_name if Path(detector_name).suffix else None
+            detector = find_detector(detector_name or "cascade")
+            detector_file = detector_name if detector_name and Path(detector_name).suffix else None
             provenance = session.provenance(model_path, *inputs, detector_file)
             n_faces = predict_images(
                 network,
@@ -67,7 +73,7 @@ def kd_predict(
                 force,
                 provenance,
                 detector=detector,
-                refine=refine,
+                refine=1 if refine is None else refine,
                 draw=draw,
                 batch=batch,
                 jobs=jobs,

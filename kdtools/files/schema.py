@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kdtools.errors import UsageError
+
 KIND = "faces"
 FORMAT = 1
 
@@ -40,6 +42,14 @@ SUBSET = ArraySpec(("face",), "bool")
 
 AXIS_NAMES = {("landmarks", 2): "xy", ("image", 3): "rgb", ("box", 1): "x0 y0 x1 y1", ("shape_model/mean", 1): "xy"}
 ROLES = ("hard", "soft", "predicted")
+
+
+def check_subset_name(name: str) -> None:
+    """Raises UsageError for what cannot be the name of a subset, or is the one that stands for all faces."""
+    if name == "full":
+        raise UsageError("no subset can be called full: that is all faces, whatever the subsets", "choose another name")
+    if name in ("", ".", "..") or "/" in name:
+        raise UsageError(f"a subset cannot be called {name!r}", "choose a name without a slash")
 
 
 def spec_of(name: str) -> ArraySpec | None:

@@ -7,7 +7,8 @@
 labels in another order than most is put into theirs, one with fewer has missing points.
 
 0-based: 300W's numbers are those of its .pts files less 1 exactly, in all 689 faces of the test set. Of that set's path
-only the file name is left; it still tells IBUG (`image_018.jpg`) from LFPW (`image_0208.png`) and HELEN (`1_1.jpg`).
+only the file name is left; it still tells IBUG (`image_018.jpg`) from LFPW (`image_0208.png`) and HELEN (`1_1.jpg`),
+so that the ids are 300W's.
 
 Source: spiga/data/loaders/alignments.py of github.com/andresprados/SPIGA.
 """
@@ -28,8 +29,12 @@ from kdtools.formats.family300w import id_in_300w, subsets_in_300w
 from kdtools.formats.form import Format
 from kdtools.formats.parsing import files_like, load_json, numbers_of, only_file, pairs_of, peek_text
 
-_COMMON = re.compile(r"(?:image_\d{4}\.png|\d+_\d+\.jpg)", re.ASCII)
-_CHALLENGING = re.compile(r"image_\d+(?:_\d+)?\.jpg", re.ASCII)
+_TEST_SET = "images/test/"
+_FOLDERS = {
+    "lfpw/testset": re.compile(r"image_\d{4}\.png", re.ASCII),
+    "helen/testset": re.compile(r"\d+_\d+\.jpg", re.ASCII),
+    "ibug": re.compile(r"image_\d+(?:_\d+)?\.jpg", re.ASCII),
+}
 _KEYS = ('"imgpath"', '"landmarks"', '"ids"')
 
 
@@ -61,9 +66,9 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
             continue
         image = reading.find_image(name, path.parent, where)
         if image is not None:
-            name = id_in_300w(name)
+            name = _id_of(name)
             box = None if box is None else box - reading.base
-            subsets = subsets_in_300w(name) or _subsets_in_test_set(name)
+            subsets = subsets_in_300w(name)
             yield Annotation(reading.number(name), image, points - reading.base, visible, box=box, subsets=subsets)
 
 
@@ -118,13 +123,11 @@ def _box_of(entry: dict[str, Any]) -> np.ndarray | None:
     return box_from_corners(x, y, x + width, y + height)
 
 
-def _subsets_in_test_set(name: str) -> frozenset[str]:
-    """Subsets of a picture in the folder into which SPIGA puts all of 300W's public test set."""
-    folder, _, file = name.rpartition("/")
-    if folder != "images/test":
-        return frozenset()
-    kinds = {"common": _COMMON, "challenging": _CHALLENGING}
-    return frozenset(kind for kind, pattern in kinds.items() if pattern.fullmatch(file))
+def _id_of(name: str) -> str:
+    """The id of 300W for a picture of its test set, from which SPIGA's paths leave out the folders."""
+    file_name = name.removeprefix(_TEST_SET)
+    folder = next((folder for folder, names in _FOLDERS.items() if names.fullmatch(file_name)), None)
+    return f"{folder}/{file_name}" if folder and name.startswith(_TEST_SET) else id_in_300w(name)
 
 
 FORMAT = Format("spiga", "JSON of SPIGA: imgpath, bbox, ids, landmarks", 0, accepts, read)

@@ -185,8 +185,12 @@ def write(blocks: Blocks, scheme: Scheme, stream: BinaryIO) -> None:
     base = None
     for block in blocks():
         for k, name in enumerate(block.images):
+            first = base is None
             base = _base_of(name) if base is None else base
-            stream.write(_line_of(block, k, base).encode())
+            line = _line_of(block, k, base)
+            if first and Path(name).suffix.lower() not in IMAGE_SUFFIXES:  # no reader would know the list again
+                raise DataError(f"{name!r} is no picture's name, which WFLW's lists need", "give another --format")
+            stream.write(line.encode())
 
 
 def _line_of(block: FaceBlock, k: int, base: float) -> str:

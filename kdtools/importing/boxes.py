@@ -154,7 +154,9 @@ def _in_order(
     missed_boxed = []
     for one in missed:
         square = _square_of(one)
-        missed_boxed.append(replace(one, box=None if square is None else rule.relation.box_around(square), score=0.0))
+        missed_boxed.append(
+            replace(one, box=None if square is None else rule.relation.box_around(square), score=np.nan)
+        )
     place = {one.id: k for k, one in enumerate(annotations)}
     faces = [*boxed, *missed_boxed]
     return sorted(faces, key=lambda one: place.get(one.id, place.get(picture_of(one.id), 0)))

@@ -19,6 +19,7 @@ from kdtools.schemes import SCHEMES, Scheme, scheme_for_points
 from kdtools.schemes.conversions import convert_mask, convert_points, find_conversion
 
 Tell = Callable[[str], None]
+_FEWEST_FOR_MIRROR = 5  # faces; a few may look symmetric by chance
 _N_COMPARED = 300  # faces that are compared with their mirror images; more would not tell more
 
 
@@ -176,7 +177,7 @@ def _with_found_mirror(scheme: Scheme, points: np.ndarray, say: Tell, warn: Tell
     if mirror is not None:
         say(f"mirror map of {scheme.name} by the left and right in its points' names: {_pairs(mirror)}")
         return replace(scheme, mirror=mirror)
-    found = find_mirror(points)
+    found = find_mirror(points) if len(points) >= _FEWEST_FOR_MIRROR else None
     if found is None:
         warn(
             f"no mirror map is known for {scheme.name}, and the points show no symmetry: training will not flip images"

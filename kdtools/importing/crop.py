@@ -11,6 +11,7 @@ import numpy as np
 from kdtools.detect import whole_square
 from kdtools.errors import DataError, KdError, UsageError, reason_of, some_of
 from kdtools.files import FacesWriter
+from kdtools.files.schema import check_subset_name
 from kdtools.formats import Annotation, Skip
 from kdtools.geometry import CropRule, box_to_source, points_in_box
 from kdtools.images import check_square, crop_image, read_reduced
@@ -194,9 +195,8 @@ def parse_subsets(texts: Sequence[str]) -> list[tuple[str, str]]:
     pairs = []
     for text in texts:
         name, equals, glob = text.partition("=")
-        if not equals or not name or "/" in name or not glob:
+        if not equals or not glob:
             raise UsageError(f"--subset {text!r} is not NAME=GLOB", "for example --subset challenging='ibug/*'")
-        if name == "full":
-            raise UsageError(f"--subset {text!r}: full is all faces, whatever the subsets", "choose another name")
+        check_subset_name(name)
         pairs.append((name, glob))
     return pairs

@@ -13,6 +13,7 @@ import numpy as np
 from kdtools.errors import DataError, FileError, UsageError, reason_of
 from kdtools.files import FacesFile
 from kdtools.files.aside import readable
+from kdtools.files.schema import check_subset_name
 
 
 class IdPatterns:
@@ -111,7 +112,8 @@ def parse_subsets(texts: Sequence[str]) -> dict[str, IdPatterns]:
     globs: dict[str, list[str]] = {}
     for text in texts:
         name, equals, glob = text.partition("=")
-        if not (name and equals and glob) or "/" in name or name in (".", ".."):
-            raise UsageError(f"--add-subset is {text!r}", "give NAME=GLOB, with no / in the name")
+        if not (equals and glob):
+            raise UsageError(f"--add-subset is {text!r}", "give NAME=GLOB")
+        check_subset_name(name)
         globs.setdefault(name, []).append(glob)
     return {name: IdPatterns(patterns) for name, patterns in globs.items()}
