@@ -8,7 +8,7 @@ coordinates of points reaches from -0.5 to W - 0.5. Unit coordinates run from -0
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 
 import numpy as np
 
@@ -78,9 +78,11 @@ class CropRule:
             fields = json.loads(text)
             relation = BoxRelation(**{key: float(value) for key, value in fields.get("relation", {}).items()})
             rule = CropRule(float(fields["margin"]), str(fields.get("box", "points")), relation)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
             raise DataError(f"not a crop rule: {error}") from error
-        if rule.box not in BOX_KINDS or not (np.isfinite(rule.margin) and rule.relation.side > 0):
+        numbers = [rule.margin, *astuple(rule.relation)]
+        sound = np.isfinite(numbers).all() and rule.margin > -0.5 and rule.relation.side > 0
+        if rule.box not in BOX_KINDS or not sound:
             raise DataError(f"not a crop rule that this kdtools knows: {text[:80]}", "upgrade kdtools")
         return rule
 

@@ -84,6 +84,8 @@ def test_crop_rules_of_older_and_of_foreign_files() -> None:
         '{"margin": "x"}',
         '{"margin": 0.2, "box": "ears"}',
         '{"margin": 0.1, "relation": {"side": 0}}',
+        '{"margin": -0.5}',
+        '{"margin": NaN}',
     ):
         with pytest.raises(DataError, match="crop rule"):
             CropRule.from_json(text)
@@ -125,6 +127,8 @@ def test_boxes_of_a_list(tmp_path: Path) -> None:
     assert boxes.unused == ["b.jpg"]
     assert len(boxes.find_faces(image, "deep/down/b.jpg")) == 1
     assert boxes.find_faces(image, "c.jpg") == []
+    with pytest.raises(DataError, match=r"both 'deep/down/b\.jpg' and 'other/b\.jpg'"):
+        boxes.find_faces(image, "other/b.jpg")
     assert boxes.unused == []
 
 
@@ -135,6 +139,9 @@ def test_bad_boxes_are_refused_with_their_line(tmp_path: Path, line: str) -> Non
     (tmp_path / "boxes.csv").write_text(f"ok.jpg,0,0,9,9\n{line}\n")
     with pytest.raises(DataError, match=r"boxes\.csv:2"):
         BoxesFile(str(tmp_path / "boxes.csv"))
+    (tmp_path / "first.csv").write_text("a.jpg,10,20,3O,40\n")  # a letter O: not a header, for it has numbers
+    with pytest.raises(DataError, match=r"first\.csv:1"):
+        BoxesFile(str(tmp_path / "first.csv"))
     (tmp_path / "empty.csv").write_text("image,x0,y0,x1,y1\n")
     with pytest.raises(FileError, match="no boxes"):
         BoxesFile(str(tmp_path / "empty.csv"))
@@ -239,3 +246,6 @@ def test_boxes_of_a_list_for_an_import(tmp_path: Path) -> None:
     assert chosen[0].box.tolist() == [30, 10, 94, 74]
     np.testing.assert_allclose(chosen[1].box, chosen[0].box, atol=0.01)  # not listed: the box its points would have
     assert any("z.png" in text for text in told)
+    (tmp_path / "far.csv").write_text("a.png,1,1,5,5\n")
+    with pytest.raises(DataError, match="none of the boxes"):
+        choose([annotation("a.png", tmp_path)], str(tmp_path / "far.csv"))

@@ -25,7 +25,7 @@ class BoxesFile:
 
     def __init__(self, path: str) -> None:
         self._boxes: dict[str, list[Found]] = defaultdict(list)
-        self._used: set[str] = set()
+        self._used: dict[str, str] = {}  # name -> the image that asked for it
         try:
             with Path(path).open(encoding="utf-8-sig", newline="") as stream:
                 for number, row in enumerate(csv.reader(stream), start=1):
@@ -47,7 +47,7 @@ class BoxesFile:
         try:
             numbers = [float(cell) for cell in row[1:]]
         except ValueError as error:
-            if number == 1:
+            if number == 1 and not any(map(_is_number, row[1:])):
                 return  # the header
             raise DataError(f"{where}: {error}", "a line is: image name, x0, y0, x1, y1") from error
         if len(numbers) not in (4, 5) or not np.isfinite(numbers).all():
@@ -65,13 +65,25 @@ class BoxesFile:
         name = exact or (longer[0] if len(longer) == 1 else None)
         if name is None:
             return []
-        self._used.add(name)
+        if self._used.setdefault(name, image_id) != image_id:
+            raise DataError(
+                f"the boxes of {name!r} would serve both {self._used[name]!r} and {image_id!r}",
+                "give the boxes under the ids of the images",
+            )
         return self._boxes[name]
 
     @property
     def unused(self) -> list[str]:
         """Names that no image has asked for."""
         return [name for name in self._boxes if name not in self._used]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _tails(name: str) -> list[str]:

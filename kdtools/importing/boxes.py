@@ -122,6 +122,11 @@ def _detected_boxes(
             )
     kind = "given" if isinstance(detector, BoxesFile) else "detector"
     rule = CropRule(margin, kind, _relation(boxed) if kind == "given" else BoxRelation())
+    if kind == "given" and missed and not boxed:
+        raise DataError(
+            "none of the boxes frames the annotated points of its image",
+            "boxes are x0, y0, x1, y1 in pixels of the image, at most twice as wide as the points",
+        )
     if missed:
         say(
             f"{len(missed)} of {len(missed) + len(boxed)} annotated faces were not found by {detector.name} and are "
