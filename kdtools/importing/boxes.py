@@ -46,11 +46,12 @@ def choose_boxes(
         return annotations, None
     if box == "given":
         return _given_boxes(annotations, margin, skip)
-    if box not in ("cascade",) and not box.lower().endswith((".onnx", ".csv")):
+    try:
+        detector = find_detector(box)
+    except UsageError as error:  # it knows the detectors, but not what else a box can be
         raise UsageError(
             f"--box {box!r} is not known", "give points, given, whole, cascade, a YuNet model (.onnx) or boxes (.csv)"
-        )
-    detector = find_detector(box)
+        ) from error
     found = _detected_boxes(annotations, detector, margin, jobs=jobs, skip=skip, say=say, progress=progress)
     if isinstance(detector, BoxesFile) and detector.unused:
         warn(f"{box}: holds boxes of {len(detector.unused)} names that no image has: {some_of(detector.unused)}")
