@@ -25,7 +25,7 @@ from kdtools.errors import DataError, FileError, TrainingError, UsageError
 from kdtools.files import Provenance
 from kdtools.inference import predict_units
 from kdtools.losses import loss_terms
-from kdtools.metrics import nme_per_face, normaliser_per_face
+from kdtools.metrics import clean_points, nme_per_face, normalisers_of
 from kdtools.models import (
     LandmarkNet,
     ModelCard,
@@ -227,12 +227,10 @@ def _validation_truth(val: FaceSet, scheme: Scheme) -> tuple[np.ndarray, np.ndar
     """
     size = np.array(val.images.shape[2:0:-1])  # unit coordinates times this are pixels, in which lengths mean something
     truth = val.points["truth"][torch.from_numpy(val.rows)].numpy() * size
-    kinds: dict[str, dict[str, Any]] = {"box-size": {}}
-    if scheme.outer_corners is not None:
-        kinds = {"inter-ocular": {"outer_corners": scheme.outer_corners}, **kinds}
-    for kind, options in kinds.items():
-        length = normaliser_per_face(truth, kind, **options)
-        if (length > 0).any():
+    known = clean_points(truth)
+    possible = {normaliser.name: normaliser for normaliser in normalisers_of(scheme)}
+    for kind in ("inter-ocular", "box-size"):
+        if kind in possible and ((length := possible[kind].lengths(known)) > 0).any():
             return truth, size, length, kind
     raise DataError("no validation face can be measured", "their points are missing or coincide")
 

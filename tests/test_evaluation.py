@@ -1,28 +1,39 @@
-"""kd-eval's figures: the reference table to the digits given, joins, subsets, reports."""
+"""kd-eval's figures: the reference table to the digits given, joins, subsets, regions, comparisons, odd input."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
-from kdtools.errors import DataError, UsageError
-from kdtools.evaluation import MEAN_SHAPE, Row, evaluate, nme_above, parse_thresholds
+from kdtools.errors import DataError, FileError, UsageError
+from kdtools.evaluation import measure
+from kdtools.evaluation.evaluate import evaluate
+from kdtools.evaluation.pointsets import read_points
+from kdtools.evaluation.request import Request, Told, parse_thresholds, split_norms
+from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Row
+from kdtools.evaluation.units import find_frames_before, find_units
 from kdtools.files import Provenance, create_faces
 from kdtools.geometry import box_to_source
-from kdtools.reports import as_json, as_tsv, find_value, print_table
+from kdtools.metrics import summarise
 from kdtools.schemes import IBUG68, Scheme
 
 
-def write_points(path: Path, points: np.ndarray, *, order: np.ndarray | None = None, subset: str = "") -> Path:
-    rows = np.arange(len(points)) if order is None else order
+def write_points(
+    path: Path, points: np.ndarray, ids: list[str] | None = None, *, scheme: Scheme = IBUG68, **arrays: Any
+) -> Path:
+    """A file of points alone; `subset_NAME` and other arrays by name."""
     with create_faces(str(path), False, Provenance("test")) as writer:
-        writer.put_ids([f"face{k}" for k in rows])
-        writer.put_landmarks(points[rows], IBUG68, "hard")
-        if subset:
-            writer.put(f"subset/{subset}", rows < 2)
+        writer.put_ids(ids or [f"face{k}" for k in range(len(points))])
+        writer.put_landmarks(points, scheme, "hard")
+        for name, values in arrays.items():
+            writer.put(name.replace("subset_", "subset/"), values)
     return path
 
 
@@ -33,33 +44,74 @@ def shapes(n: int, seed: int = 0) -> np.ndarray:
     return points
 
 
-def figures(predictions: list[Path], truth: Path, **options: object) -> list[Row]:
-    defaults = {"normalisers": "all", "thresholds": [0.08], "subsets": None, "mean_shape_path": None}
-    return evaluate([str(p) for p in predictions], str(truth), **{**defaults, "warn": print, **options})  # type: ignore[arg-type]
+class Listener:
+    """What an evaluation says and skips."""
+
+    def __init__(self) -> None:
+        self.warned: list[str] = []
+        self.skipped: list[str] = []
+
+    @property
+    def told(self) -> Told:
+        return Told(lambda what, why: self.skipped.append(f"{what}: {why}"), print, self.warned.append)
 
 
+def run(
+    predictions: list[Path | str], truth: Path | str, listener: Listener | None = None, **options: Any
+) -> Evaluation:
+    told = (listener or Listener()).told
+    return evaluate(Request([str(p) for p in predictions], str(truth), **{"norm": "inter-ocular", **options}), told)
+
+
+def only(evaluation: Evaluation) -> dict[str, Any]:
+    """Figures of the only row."""
+    assert len(evaluation.rows) == 1
+    return evaluation.rows[0].figures
+
+
+def by_name(evaluation: Evaluation) -> dict[tuple[str, str, str], dict[str, Any]]:
+    return {(row.prediction, row.subset, row.part): row.figures for row in evaluation.rows}
+
+
+# ---- figures
 def test_reference_table_comes_out_to_the_digits_given(shared_dir: Path) -> None:
     golden = shared_dir / "golden"
     expected = json.loads((golden / "300wpublic_expected.json").read_text())["expected"]
-    rows = figures([golden / "300wpublic_pred.h5"], golden / "300wpublic_truth.h5", thresholds=[0.05, 0.07, 0.08, 0.10])
-    ours = {(row.subset, row.normaliser): row.figures for row in rows}
-    assert len(ours) == sum(len(kinds) for kinds in expected.values())
+    found = run(
+        [golden / "300wpublic_pred.h5"], golden / "300wpublic_truth.h5", norm="all", thresholds=[0.05, 0.07, 0.08, 0.10]
+    )
+    ours = {(row.subset, row.normaliser): row.figures for row in found.rows}
+    assert set(ours) == {(subset, kind) for subset, kinds in expected.items() for kind in (*kinds, "face-height")}
     for subset, kinds in expected.items():
         for kind, given in kinds.items():
-            assert given.keys() == ours[subset, kind].keys()
             for name, value in given.items():
                 assert round(ours[subset, kind][name], 6) == value, (subset, kind, name)
 
 
+def test_predictions_and_truth_of_other_programs_give_the_same(shared_dir: Path) -> None:
+    annotations = shared_dir / "data" / "annotations"
+    truth, pred = annotations / "300w_hrnet_csv" / "300w_valid.csv", annotations / "spiga_json"
+    predictions = sorted(pred.glob("*pred*.json"))
+    assert predictions
+    found = run([predictions[0]], truth)
+    figures = {row.subset: row.figures["nme_percent"] for row in found.rows}
+    assert {name: round(figures[name], 6) for name in ("full", "challenging", "common")} == {
+        "full": 2.993687,
+        "challenging": 4.662282,
+        "common": 2.58708,
+    }
+
+
 def test_a_known_shift_is_a_known_error_and_rows_are_joined_by_id(tmp_path: Path) -> None:
     points = shapes(5)
-    truth = write_points(tmp_path / "truth.h5", points, subset="first")
+    truth = write_points(tmp_path / "truth.h5", points, subset_first=np.arange(5) < 2)
     shifted = points + np.arange(5)[:, None, None] * [0, 1]  # face k is k px too low, of 100
-    pred = write_points(tmp_path / "pred.h5", shifted, order=np.array([3, 0, 4, 2, 1]))
-    rows = {(r.subset, r.normaliser): r.figures for r in figures([pred], truth)}
-    assert rows["full", "inter-ocular"]["nme_percent"] == pytest.approx(2, abs=1e-4)
-    assert rows["first", "inter-ocular"]["nme_percent"] == pytest.approx(0.5, abs=1e-4)
-    assert rows["first", "inter-ocular"]["n"] == 2
+    order = [3, 0, 4, 2, 1]
+    pred = write_points(tmp_path / "pred.h5", shifted[order], [f"face{k}" for k in order])
+    found = by_name(run([pred], truth))
+    assert found[str(pred), "full", ""]["nme_percent"] == pytest.approx(2, abs=1e-4)
+    assert found[str(pred), "first", ""]["nme_percent"] == pytest.approx(0.5, abs=1e-4)
+    assert found[str(pred), "first", ""]["n"] == 2
 
 
 def test_predictions_are_compared_in_the_source_whatever_the_crop(tmp_path: Path) -> None:
@@ -72,8 +124,145 @@ def test_predictions_are_compared_in_the_source_whatever_the_crop(tmp_path: Path
         writer.put_landmarks(crops, IBUG68, "hard")
         writer.put("to_source", to_source)
     pred = write_points(tmp_path / "pred.h5", points + [3, 4])
-    row = figures([pred], tmp_path / "truth.h5", normalisers="inter-ocular")[0]
-    assert row.figures["nme_percent"] == pytest.approx(5, abs=1e-3)
+    assert only(run([pred], tmp_path / "truth.h5"))["nme_percent"] == pytest.approx(5, abs=1e-3)
+
+
+def test_blocks_and_compressed_files_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    points = shapes(50)
+    points[3, 5], points[7] = np.nan, np.nan
+    guess = points + np.random.default_rng(1).normal(0, 3, points.shape)
+    truth, pred = write_points(tmp_path / "truth.h5", points), write_points(tmp_path / "pred.h5", guess)
+    whole = run([pred], truth, norm="all", details=True)
+    packed = tmp_path / "packed.h5"
+    with h5py.File(pred) as old, h5py.File(packed, "w") as new:
+        for name, value in old.attrs.items():
+            new.attrs[name] = value
+        old.copy("id", new)
+        new.create_dataset("landmarks", data=old["landmarks"][...], compression="gzip", chunks=(7, 68, 2))
+        new["landmarks"].attrs["role"] = "predicted"
+    monkeypatch.setattr(measure, "_BLOCK", 7)
+    parts = run([packed], truth, norm="all", details=True)
+    for one, two in ((whole.rows, parts.rows), (whole.regions, parts.regions), (whole.landmarks, parts.landmarks)):
+        assert len(one) == len(two)
+        for a, b in zip(one, two, strict=True):
+            assert a.figures.keys() == b.figures.keys()
+            np.testing.assert_allclose(
+                [x for x in a.figures.values() if x is not None],
+                [x for x in b.figures.values() if x is not None],
+                rtol=1e-9,
+            )
+
+
+def test_regions_landmarks_and_bias(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    points = shapes(40)
+    guess = points + rng.normal(0, 1, points.shape)
+    guess[:, 36:48] += [2, -1]  # the eyes, of 100 px
+    truth, pred = write_points(tmp_path / "truth.h5", points), write_points(tmp_path / "pred.h5", guess)
+    regions = {row.part: row.figures for row in run([pred], truth, by="region").rows}
+    assert list(regions) == ["jaw", "brows", "nose", "eyes", "mouth"]
+    gt = points.astype(np.float32).astype(float)
+    gap = guess.astype(np.float32).astype(float) - gt
+    eyes = np.linalg.norm(gap[:, 36:48], axis=2)
+    assert regions["eyes"]["nme_percent"] == pytest.approx(eyes.mean())
+    assert regions["eyes"]["bias_x_percent"] == pytest.approx(gap[:, 36:48, 0].mean())
+    assert regions["eyes"]["bias_y_percent"] == pytest.approx(gap[:, 36:48, 1].mean())
+    assert regions["eyes"]["p90"] == pytest.approx(np.quantile(eyes.mean(axis=1), 0.9))
+    landmarks = run([pred], truth, by="landmark").rows
+    assert [row.part for row in landmarks] == [str(k) for k in range(68)]
+    distance = np.linalg.norm(gap, axis=2)
+    np.testing.assert_allclose([row.figures["nme_percent"] for row in landmarks], distance.mean(axis=0))
+    np.testing.assert_allclose([row.figures["spread_percent"] for row in landmarks], distance.std(axis=0))
+    assert {row.figures["n"] for row in landmarks} == {40}
+
+
+def test_a_jaw_that_is_too_wide_is_off_to_the_outside(tmp_path: Path) -> None:
+    angle = np.linspace(0, np.pi, 17)
+    face = np.zeros((1, 68, 2))
+    face[0, :17] = np.stack([-50 * np.cos(angle), 50 * np.sin(angle)], axis=1)
+    face[0, 36], face[0, 45] = [-50, 0], [50, 0]
+    wide = face.copy()
+    wide[0, :17] *= 1.04  # 2 px of 100
+    for mirrored in (1, -1):  # whichever way round the outline runs
+        truth = write_points(tmp_path / f"t{mirrored}.h5", face * [mirrored, 1])
+        pred = write_points(tmp_path / f"p{mirrored}.h5", wide * [mirrored, 1])
+        jaw = run([pred], truth, by="region").rows[0].figures
+        assert jaw["normal_percent"] == pytest.approx(2, abs=0.05)
+        assert jaw["nme_percent"] == pytest.approx(2, abs=1e-4)
+
+
+def test_by_face_is_a_row_each_in_the_order_of_the_truth(tmp_path: Path) -> None:
+    points = shapes(4)
+    truth = write_points(tmp_path / "truth.h5", points, subset_odd=np.arange(4) % 2 == 1)
+    one = write_points(tmp_path / "one.h5", points + [1, 0])
+    two = write_points(
+        tmp_path / "two.h5", (points + np.arange(4)[:, None, None] * [0, 1])[::-1], [f"face{k}" for k in (3, 2, 1, 0)]
+    )
+    rows = run([one, two], truth, by="face", compare=True).rows
+    assert [row.part for row in rows] == [f"face{k}" for k in range(4)] * 2
+    np.testing.assert_allclose([row.figures["nme_percent"] for row in rows], [1] * 4 + [0, 1, 2, 3], atol=1e-4)
+    assert rows[7].figures["difference_percent"] == pytest.approx(2, abs=1e-4)
+    assert [rows[k] for k in range(len(rows))] == list(rows) == rows[:]
+    odd = run([one], truth, by="face", subsets=["odd"], norm="inter-ocular,box-size").rows
+    assert [(row.subset, row.normaliser, row.part) for row in odd] == [
+        ("odd", kind, face) for kind in ("inter-ocular", "box-size") for face in ("face1", "face3")
+    ]
+
+
+def test_points_that_are_hidden_can_be_left_out(tmp_path: Path) -> None:
+    points = shapes(3)
+    visible = np.ones((3, 68), np.uint8)
+    visible[:, :17] = 0
+    visible[2] = 0
+    guess = points.copy()
+    guess[:, :17] += [0, 8]
+    guess[:, 17:] += [0, 2]
+    truth = write_points(tmp_path / "truth.h5", points, visible=visible)
+    pred = write_points(tmp_path / "pred.h5", guess)
+    figures = only(run([pred], truth, visible_only=True))
+    assert figures["nme_percent"] == pytest.approx(2, abs=1e-4)
+    assert (figures["n"], figures["unmeasured"]) == (2, 1)
+    assert only(run([pred], truth))["nme_percent"] == pytest.approx((17 * 8 + 51 * 2) / 68, abs=1e-4)
+
+
+def test_normalisers_by_name_pair_and_number(tmp_path: Path) -> None:
+    points = shapes(3)
+    boxes = np.array([[0, 0, 40, 90]] * 3, np.float32)  # sqrt of the area: 60
+    truth = write_points(tmp_path / "truth.h5", points, box=boxes)
+    pred = write_points(tmp_path / "pred.h5", points + [0, 3])
+    found = run([pred], truth, norm="points:36,45,100,given-box,face-height")
+    height = np.ptp(points.astype(np.float32)[..., 1], axis=1)
+    expected = {"points:36,45": 3, "100": 3, "given-box": 5, "face-height": 100 * np.mean(3 / height)}
+    assert [row.normaliser for row in found.rows] == list(expected)
+    np.testing.assert_allclose([row.figures["nme_percent"] for row in found.rows], list(expected.values()), rtol=1e-4)
+    pixels = only(run([pred], truth, norm="1", thresholds=[2, 5]))
+    assert (pixels["fr@2.00_percent"], pixels["fr@5.00_percent"]) == (100, 0)
+    with pytest.raises(UsageError, match="a threshold is 8"):
+        run([pred], truth, thresholds=[8])
+    with pytest.raises(UsageError, match="inter-ear"):
+        run([pred], truth, norm="inter-ear")
+    with pytest.raises(DataError, match="holds no boxes"):
+        run([pred], pred, norm="given-box")
+
+
+def test_a_protocol_says_what_is_measured(tmp_path: Path) -> None:
+    points = shapes(4)
+    truth = write_points(
+        tmp_path / "truth.h5",
+        points,
+        subset_challenging=np.arange(4) > 2,
+        subset_common=np.arange(4) < 3,
+        subset_x=[1] * 4,
+    )
+    pred = write_points(tmp_path / "pred.h5", points + [0, 6])
+    found = run([pred], truth, norm=None, protocol="star")
+    assert found.protocol == "star"
+    assert {row.normaliser for row in found.rows} >= {"inter-ocular"}
+    assert list(dict.fromkeys(row.subset for row in found.rows)) == ["full", "common", "challenging"]
+    assert {"fr@0.05_percent", "auc@0.05_percent", "auc_binned@0.05_percent"} <= found.rows[0].figures.keys()
+    own = run([pred], truth, norm="box-size", protocol="star", thresholds=[0.2], subsets=["x"])
+    assert [(row.subset, row.normaliser) for row in own.rows] == [("x", "box-size")]
+    assert "fr@0.20_percent" in own.rows[0].figures
 
 
 def test_mean_shape_is_a_row_and_the_measure_of_the_others(tmp_path: Path) -> None:
@@ -88,74 +277,314 @@ def test_mean_shape_is_a_row_and_the_measure_of_the_others(tmp_path: Path) -> No
 
     truth, other = with_images("truth.h5", points), with_images("other.h5", np.tile(points[:1] + [0, 10], (4, 1, 1)))
     pred = write_points(tmp_path / "pred.h5", points + [1, 0])
-    rows = figures([pred], truth, normalisers="inter-ocular", mean_shape_path=str(other))
+    rows = run([pred], truth, mean_shape=str(other)).rows
     assert [row.prediction for row in rows] == [str(pred), MEAN_SHAPE]
     mean_nme = rows[1].figures["nme_percent"]
     expected = np.linalg.norm(points[:1] + [0, 10] - points, axis=2).mean()
     assert mean_nme == pytest.approx(expected, rel=1e-4)
     assert rows[0].figures["nme_of_mean_shape_percent"] == pytest.approx(100 / mean_nme, rel=1e-4)
     assert rows[1].figures["nme_of_mean_shape_percent"] == pytest.approx(100)
+    with pytest.raises(DataError, match="needs a truth with images"):
+        run([pred], pred, mean_shape=str(other))
+    with pytest.raises(DataError, match="needs a file with images"):
+        run([pred], truth, mean_shape=str(pred))
 
 
+# ---- joining
 def test_faces_and_subsets_that_are_not_there_are_named(tmp_path: Path) -> None:
-    truth = write_points(tmp_path / "truth.h5", shapes(4), subset="first")
+    truth = write_points(tmp_path / "truth.h5", shapes(4), subset_first=np.arange(4) < 2)
     fewer = write_points(tmp_path / "fewer.h5", shapes(3))
-    with pytest.raises(DataError, match=r"lacks 1 of the 4 faces .* 'face3'"):
-        figures([fewer], truth)
+    with pytest.raises(DataError, match=r"lacks 1 of the 4 faces .* 'face3'") as error:
+        run([fewer], truth)
+    assert "ids of" in error.value.hint
+    assert "'face0'" in error.value.hint
     with pytest.raises(DataError, match="no subset 'last'"):
-        figures([truth], truth, subsets=["last"])
-    with pytest.raises(UsageError, match="inter-ear"):
-        figures([truth], truth, normalisers="inter-ear")
-    told: list[str] = []
-    figures([truth], fewer, warn=told.append)
-    assert "1 faces are not in" in told[0]
+        run([truth], truth, subsets=["last"])
+    with pytest.raises(DataError, match=r"1 faces are not in .* 'face3'"):
+        run([truth], fewer)
+    heard = Listener()
+    assert only(run([truth], fewer, heard, allow_extra=True))["n"] == 3
+    assert "1 faces are not in" in heard.warned[0]
 
 
-def test_scheme_without_eyes_is_measured_by_its_box(tmp_path: Path) -> None:
-    for name in ("truth.h5", "pred.h5"):
-        with create_faces(str(tmp_path / name), False, Provenance("test")) as writer:
-            writer.put_ids(["a"])
-            writer.put_landmarks(np.array([[[0.0, 0], [30, 40], [10, 10]]]), Scheme("mine", 3), "hard")
-    rows = figures([tmp_path / "pred.h5"], tmp_path / "truth.h5")
-    assert [row.normaliser for row in rows] == ["box-diagonal", "box-size"]
-
-
-def test_face_that_cannot_be_measured_is_told_of(tmp_path: Path) -> None:
-    points = shapes(3)
-    points[1] = np.nan
+def test_missing_faces_count_as_failures_where_that_is_allowed(tmp_path: Path) -> None:
+    points = shapes(4)
     truth = write_points(tmp_path / "truth.h5", points)
-    told: list[str] = []
-    row = figures([write_points(tmp_path / "pred.h5", shapes(3))], truth, warn=told.append)[0]
-    assert (row.figures["n"], row.figures["unmeasured"]) == (2, 1)
-    assert "1 faces could not be measured" in told[0]
+    fewer = write_points(tmp_path / "fewer.h5", points[:3] + [0, 4])
+    heard = Listener()
+    found = run([fewer], truth, heard, allow_missing=True, thresholds=[0.08])
+    figures = only(found)
+    assert (figures["n"], figures["missing"], figures["nme_percent"]) == (4, 1, np.inf)
+    assert figures["nme_found_percent"] == pytest.approx(4, abs=1e-4)
+    assert figures["fr@0.08_percent"] == 25
+    assert figures["auc@0.08_percent"] == pytest.approx(100 * 3 / 4 / 2, abs=1e-3)
+    assert figures["nme_low_percent"] is None
+    assert "1 of 4 faces are missing and counted as failures" in heard.warned[0]
+    assert heard.warned[0] in found.notes
+    stranger = write_points(tmp_path / "stranger.h5", points, [f"other{k}" for k in range(4)])
+    with pytest.raises(DataError, match="lacks 4 of the 4"):
+        run([stranger], truth, allow_missing=True, allow_extra=True)
 
 
-ROWS = [
-    Row("a\tb.h5", "full", "inter-ocular", {"n": 3, "nme_percent": 5.25, "fr@0.08_percent": float("inf")}),
-    Row("c.h5", "full", "inter-ocular", {"n": 0, "nme_percent": None, "fr@0.08_percent": None}),
-]
+def test_shards_are_one_prediction(tmp_path: Path) -> None:
+    points = shapes(10)
+    truth = write_points(tmp_path / "truth.h5", points)
+    guess = points + np.arange(10)[:, None, None] * [0, 0.5]
+    ids = [f"face{k}" for k in range(10)]
+    for k, rows in enumerate(([7, 8, 9], [0, 1, 2], [6, 5, 4, 3])):
+        write_points(tmp_path / f"part-{k}.h5", guess[rows], [ids[row] for row in rows])
+    for word in (f"{tmp_path}/part-*.h5", f"mine={tmp_path}/part-?.h5"):
+        found = run([word], truth)
+        assert only(found)["nme_percent"] == pytest.approx(2.25, abs=1e-4)
+        assert found.rows[0].prediction == (word if word.startswith("/") else "mine")
+    (tmp_path / "part-1.h5").unlink()
+    with pytest.raises(DataError, match=r"mine: lacks 3 of the 10 faces .*'face0', 'face1', 'face2'"):
+        run([f"mine={tmp_path}/part-?.h5"], truth)
+    write_points(tmp_path / "part-9.h5", guess[3:4], ["face3"])
+    with pytest.raises(DataError, match=r"part-9.h5: has face 'face3', and so has .*part-2.h5"):
+        run([f"mine={tmp_path}/part-?.h5"], truth)
+    with pytest.raises(FileError, match="no file fits"):
+        run([f"{tmp_path}/none-*.h5"], truth)
+    with pytest.raises(UsageError, match="two predictions are called"):
+        run([truth, truth], truth)
 
 
-def test_reports(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = [line.split("\t") for line in as_tsv(ROWS).splitlines()]
-    assert lines[0] == ["prediction", "subset", "normaliser", "n", "nme_percent", "fr@0.08_percent"]
-    assert lines[1][:5] == ["a b.h5", "full", "inter-ocular", "3", "5.250000"]
-    assert lines[2][3:] == ["0", "", ""]
-    assert json.loads(as_json(ROWS))[0]["fr@0.08_percent"] is None
-    assert find_value(ROWS, "nme") == find_value(ROWS, "nme_percent") == "5.250000"
-    with pytest.raises(UsageError, match="no figure 'auc'"):
-        find_value(ROWS, "auc")
-    print_table(ROWS)
-    shown = capsys.readouterr().out
-    assert "subset: full" in shown
-    assert "5.25" in shown
+def test_a_file_whose_name_is_a_pattern_is_taken_as_it_is(tmp_path: Path) -> None:
+    points = shapes(2)
+    truth = write_points(tmp_path / "truth.h5", points)
+    for name in ("a[1].h5", "lr=3e-3.h5"):
+        pred = write_points(tmp_path / name, points)
+        assert run([pred], truth).rows[0].prediction == str(pred)
 
 
-def test_limits() -> None:
-    assert not nme_above(ROWS[0], 6)
-    assert nme_above(ROWS[0], 5)
-    assert nme_above(ROWS[1], 5)
-    assert parse_thresholds("0.05,0.1") == [0.05, 0.1]
-    for text in ("", "a", "0", "-1", "inf"):
+def photograph(n: int) -> tuple[np.ndarray, list[str]]:
+    """Faces beside each other in photographs of three, each 100 px wide and 300 px from the next."""
+    points = shapes(n) + (np.arange(n) % 3)[:, None, None] * [300, 0]
+    names = [f"p{k // 3}.jpg" + (f"#{k % 3 + 1}" if k % 3 else "") for k in range(n)]
+    return points, names
+
+
+def test_faces_of_a_photograph_can_be_joined_by_place(tmp_path: Path) -> None:
+    points, ids = photograph(9)
+    truth = write_points(tmp_path / "truth.h5", points, ids)
+    order = [1, 2, 0, 3, 4, 5, 8, 7, 6]  # numbered otherwise in the first and the last photograph
+    far = np.full((1, 68, 2), 5000.0) + shapes(1)
+    pred = write_points(tmp_path / "pred.h5", np.concatenate([points[order] + [0, 2], far]), [*ids, "p1.jpg#9"])
+    heard = Listener()
+    by_id = run([pred], truth, heard, allow_extra=True)
+    assert only(by_id)["nme_percent"] > 100
+    assert any("5 of 9 predictions lie farther" in text and "--join place" in text for text in heard.warned)
+    heard = Listener()
+    figures = only(run([pred], truth, heard, join="place"))
+    assert (figures["n"], figures["nme_percent"]) == (9, pytest.approx(2, abs=1e-3))
+    assert heard.warned == [f"{pred}: 1 faces are not in {truth} and are left out"]
+    lost = points.copy()
+    lost[4] += [0, 900]
+    astray = write_points(tmp_path / "lost.h5", lost, ids)
+    with pytest.raises(DataError, match="lacks 1 of the 9"):  # what lies that far away is no prediction of a face
+        run([astray], truth, join="place")
+
+
+def test_other_programs_may_leave_out_folders_and_suffixes(tmp_path: Path) -> None:
+    points = shapes(3)
+    truth = write_points(tmp_path / "truth.h5", points, [f"test/im{k}.png" for k in range(3)])
+    (tmp_path / "pts").mkdir()
+    for k, shape in enumerate(points + [0, 5]):
+        lines = "".join(f"{x + 1:.4f} {y + 1:.4f}\n" for x, y in shape)
+        (tmp_path / "pts" / f"im{k}.pts").write_text(f"version: 1\nn_points: 68\n{{\n{lines}}}\n")
+    heard = Listener()
+    assert only(run([tmp_path / "pts"], truth, heard))["nme_percent"] == pytest.approx(5, abs=1e-3)
+    assert "by file names alone" in heard.warned[0]
+    table = tmp_path / "pred.csv"
+    table.write_text(
+        "\n".join(
+            [
+                "image," + ",".join(f"x{k},y{k}" for k in range(68)),
+                *(f"test/im{k}.jpg," + ",".join(f"{v:.4f}" for v in shape.ravel()) for k, shape in enumerate(points)),
+            ]
+        )
+    )
+    heard = Listener()
+    assert only(run([table], truth, heard))["nme_percent"] == pytest.approx(0, abs=1e-3)
+    assert "without their suffixes" in heard.warned[0]
+
+
+def test_files_of_no_use_are_refused_in_one_line(tmp_path: Path) -> None:
+    truth = write_points(tmp_path / "truth.h5", shapes(2))
+    (tmp_path / "text.h5").write_text("no numbers\n" * 9)
+    (tmp_path / "empty.csv").touch()
+    with h5py.File(tmp_path / "foreign.h5", "w") as h5:
+        h5["landmarks"] = np.zeros((2, 68, 2))
+    for name, message in (("text.h5", "no format"), ("empty.csv", "is empty"), ("foreign.h5", "not a faces file")):
+        with pytest.raises(FileError, match=message):
+            run([tmp_path / name], truth)
+    with pytest.raises(FileError, match="no such file"):
+        run([tmp_path / "absent.h5"], truth)
+    with pytest.raises(DataError, match=r"68 points per face, but .* has 3"):
+        run([write_points(tmp_path / "three.h5", shapes(2)[:, :3], scheme=Scheme("mine", 3))], truth)
+    with pytest.raises(UsageError, match="only one input"):
+        run(["-"], "-")
+
+
+def test_a_file_that_changes_while_it_is_read_is_an_error(tmp_path: Path) -> None:
+    path = write_points(tmp_path / "pred.h5", shapes(3))
+    with contextlib.ExitStack() as stack:
+        points = read_points(str(path), stack, pytest.fail, pytest.fail)
+    np.testing.assert_array_equal(points.points(np.array([2, -1, 0]))[[0, 2]], points.points(slice(0, 3))[[2, 0]])
+    assert np.isnan(points.points(np.array([2, -1, 0]))[1]).all()
+    path.unlink()
+    write_points(path, shapes(4))
+    with pytest.raises(FileError, match="was changed while it was read"):
+        points.points(slice(0, 2))
+
+
+# ---- several predictions, groups, video
+def test_comparison_is_with_the_first(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    points = shapes(60)
+    ids = [f"person{k // 6}_{k % 6}.jpg" for k in range(60)]
+    truth = write_points(tmp_path / "truth.h5", points, ids, subset_odd=np.arange(60) % 2 == 1)
+    amount = rng.uniform(2, 4, 60)[:, None, None]
+    worse = write_points(tmp_path / "worse.h5", points + amount * [0, 1], ids)
+    better = write_points(tmp_path / "better.h5", points + (amount - 0.5) * [0, 1], ids)
+    found = run([worse, better], truth, compare=True)
+    assert found.baseline == str(worse)
+    rows = by_name(found)
+    assert "difference_percent" not in rows[str(worse), "full", ""]
+    for subset in ("full", "odd"):
+        figures = rows[str(better), subset, ""]
+        assert figures["n_groups"] == 10
+        assert figures["difference_percent"] == pytest.approx(-0.5, abs=1e-4)
+        assert figures["difference_low_percent"] <= figures["difference_percent"] <= figures["difference_high_percent"]
+        assert figures["improved_percent"] == 100
+        assert figures["p_bootstrap"] < 0.01
+        assert figures["relative_percent"] == pytest.approx(-50 / rows[str(worse), subset, ""]["nme_percent"], rel=1e-3)
+    regions = by_name(run([worse, better], truth, compare=True, by="region"))
+    assert regions[str(better), "full", "mouth"]["difference_percent"] == pytest.approx(-0.5, abs=1e-4)
+    with pytest.raises(UsageError, match="needs two predictions"):
+        run([worse], truth, compare=True)
+
+
+def test_frames_of_one_person_are_not_independent(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    points = shapes(200)
+    ids = [f"person{k // 20}_{k % 20}.jpg" for k in range(200)]
+    offset = np.repeat(rng.uniform(1, 5, 10), 20)[:, None, None] * [0, 1]
+    truth, pred = (
+        write_points(tmp_path / "truth.h5", points, ids),
+        write_points(tmp_path / "pred.h5", points + offset, ids),
+    )
+
+    def width(**options: Any) -> float:
+        figures = only(run([pred], truth, **options))
+        return float(figures["nme_high_percent"] - figures["nme_low_percent"])
+
+    assert width() > 2.5 * width(group="none")
+    assert width(group=r"^(person\d+)_") == pytest.approx(width(), rel=0.15)  # other numbers, so other draws
+    assert "n_groups" not in only(run([pred], truth, group="none"))
+    assert find_units(np.array([b"a.jpg", b"b.jpg"], object), None) == (None, "each face by itself")
+
+
+def test_jitter_is_of_frames_that_follow_each_other(tmp_path: Path) -> None:
+    points = np.tile(shapes(1), (8, 1, 1))
+    ids = [f"a/{k:03d}.jpg" for k in (1, 2, 3, 5)] + [f"b/{k:03d}.jpg" for k in (0, 10, 20, 30)]
+    truth = write_points(tmp_path / "truth.h5", points, ids)
+    moved = points + np.array([0, 3, 3, 9, 0, 1, 0, 1])[:, None, None] * [0, 1]  # changes: 3, 0, (not next), 1, 1, 1
+    order = np.random.default_rng(0).permutation(8)
+    pred = write_points(tmp_path / "pred.h5", moved[order], [ids[k] for k in order])
+    figures = only(run([pred], truth, video="auto"))
+    assert figures["jitter_percent"] == pytest.approx((3 + 0 + 1 + 1 + 1) / 5, abs=1e-4)
+    np.testing.assert_array_equal(
+        find_frames_before(np.array([i.encode() for i in ids], object), r"(.)/(\d+)"), [-1, 0, 1, -1, -1, 4, 5, 6]
+    )
+    with pytest.raises(DataError, match="no face follows another"):
+        run([pred], truth, video=r"(x)(\d+)")
+    with pytest.raises(UsageError, match="no two groups"):
+        run([pred], truth, video=r"(\d+)")
+
+
+# ---- odd input
+def test_scheme_without_eyes_is_measured_by_its_box(tmp_path: Path) -> None:
+    scheme = Scheme("mine", 3)
+    points = np.array([[[0.0, 0], [30, 40], [10, 10]]])
+    paths = [write_points(tmp_path / name, points, scheme=scheme) for name in ("truth.h5", "pred.h5")]
+    rows = run([paths[1]], paths[0], norm=None).rows
+    assert [row.normaliser for row in rows] == ["box-diagonal", "box-size", "face-height"]
+    with pytest.raises(DataError, match="names no regions"):
+        run([paths[1]], paths[0], norm=None, by="region")
+
+
+def test_faces_that_cannot_be_measured_are_told_of_and_nothing_is_nan(tmp_path: Path) -> None:
+    points = shapes(5)
+    points[1] = np.nan  # no point at all
+    points[2, 45] = points[2, 36]  # coincident eye corners
+    points[3, 36] = np.nan  # an eye corner missing
+    truth = write_points(
+        tmp_path / "truth.h5", points, subset_empty=[0] * 5, subset_bad=np.arange(5) == 1, subset_one=np.arange(5) == 0
+    )
+    guess = shapes(5)
+    guess[4, 0] = np.nan  # a point that was not predicted
+    heard = Listener()
+    found = run([write_points(tmp_path / "pred.h5", guess)], truth, heard, details=True, thresholds=[0.08])
+    rows = {row.subset: row.figures for row in found.rows}
+    assert (rows["full"]["n"], rows["full"]["unmeasured"], rows["full"]["missing"]) == (2, 3, 1)
+    assert "3 faces could not be measured" in heard.warned[0]
+    for name in ("empty", "bad"):
+        assert rows[name]["n"] == 0
+        assert all(value is None for key, value in rows[name].items() if key not in ("n", "unmeasured"))
+    assert rows["one"]["n"] == 1
+    assert rows["one"]["nme_percent"] == 0
+    assert rows["one"]["nme_low_percent"] is None  # of one face nothing can be said
+    every = [value for row in [*found.rows, *found.regions, *found.landmarks] for value in row.figures.values()]
+    assert not any(isinstance(value, float) and np.isnan(value) for value in every)
+
+
+def test_nothing_that_is_predicted_and_nothing_annotated(tmp_path: Path) -> None:
+    points = shapes(3)
+    nothing = np.full_like(points, np.nan)
+    truth, none = write_points(tmp_path / "truth.h5", points), write_points(tmp_path / "none.h5", nothing)
+    figures = only(run([none], truth, thresholds=[0.08]))
+    assert (figures["n"], figures["missing"], figures["nme_percent"]) == (3, 3, np.inf)
+    assert (figures["fr@0.08_percent"], figures["auc@0.08_percent"], figures["nme_found_percent"]) == (100, 0, None)
+    assert only(run([truth], none, thresholds=[0.08]))["n"] == 0
+    empty = tmp_path / "empty.h5"
+    with h5py.File(truth) as old, h5py.File(empty, "w") as new:
+        new.attrs.update(old.attrs)
+        new.create_dataset("id", (0,), h5py.string_dtype())
+        new.create_dataset("landmarks", (0, 68, 2), np.float32)
+    with pytest.raises(DataError, match="holds no faces"):
+        run([truth], empty)
+    with pytest.raises(DataError, match="lacks 3 of the 3"):
+        run([empty], truth, allow_missing=True)
+
+
+def test_a_foreign_subset_called_full_does_not_stand_for_all(tmp_path: Path) -> None:
+    truth = write_points(tmp_path / "truth.h5", shapes(3))
+    with h5py.File(truth, "r+") as h5:
+        h5["subset/full"] = np.array([True, False, False])
+    heard = Listener()
+    assert only(run([write_points(tmp_path / "pred.h5", shapes(3))], truth, heard))["n"] == 3
+    assert "'full' is left out" in heard.warned[0]
+
+
+def test_words_of_the_command_line() -> None:
+    assert parse_thresholds("0.05,0.1,0.05") == [0.05, 0.1]
+    for text in ("", "a", "0", "-1", "inf", "nan"):
         with pytest.raises(UsageError):
             parse_thresholds(text)
+    assert split_norms("inter-ocular,points:1,2,100") == ["inter-ocular", "points:1,2", "100"]
+    with pytest.raises(UsageError, match="--by"):
+        Request(["a"], "b", by="nose")
+    with pytest.raises(UsageError, match="--join"):
+        Request(["a"], "b", join="row")
+
+
+def test_rows_hold_the_figures_of_the_library(tmp_path: Path) -> None:
+    points = shapes(30)
+    guess = points + np.random.default_rng(2).normal(0, 2, points.shape)
+    truth, pred = write_points(tmp_path / "truth.h5", points), write_points(tmp_path / "pred.h5", guess)
+    found = run([pred], truth, thresholds=[0.03])
+    plain = summarise(found.errors[0].nme, [0.03])
+    assert {key: value for key, value in only(found).items() if key in plain} == plain
+    assert isinstance(found.rows[0], Row)
+    assert replace(found.rows[0], part="x").part == "x"

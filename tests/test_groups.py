@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import doctest
+import random
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from kdtools import groups
 from kdtools.errors import DataError
 from kdtools.files import Provenance, create_faces, open_faces
 from kdtools.geometry import CropRule
-from kdtools.groups import split_rows
+from kdtools.groups import find_groups, group_of, split_rows
 from kdtools.schemes import IBUG68
 
 
@@ -48,6 +50,28 @@ def test_numbered_file_names_are_no_people() -> None:
     people = [{(row - 100) // 3 for row in rows if row >= 100} for rows in (split.kept, split.split_off)]
     assert not people[0] & people[1]
     assert sum(row < 100 for row in split.split_off) in range(1, 30)
+
+
+def test_generic_names_are_no_people_even_beside_others_in_one_folder() -> None:
+    ids = [f"test/image_{k:04d}.png" for k in range(50)] + [f"test/{k}_{j}.jpg" for k in range(30) for j in (1, 2)]
+    found = find_groups([identity.encode() for identity in ids])
+    assert found.numbered == ["test/image"]
+    assert len(set(found.codes)) == 50 + 30
+
+
+def test_groups_of_bytes_are_those_of_single_ids() -> None:
+    """All ids at once, byte by byte, must come to what a regular expression says of each."""
+    rng = random.Random(0)
+    ids = ["".join(rng.choices("ab_/.#01é", k=rng.randint(0, 9))) for _ in range(3000)]
+    found = find_groups([identity.encode() for identity in ids])
+    stems = [re.sub(r"\.[A-Za-z0-9]+$", "", identity.partition("#")[0]) for identity in ids]
+    expected = [re.sub(r"[_/][0-9]+$", "", stem) for stem in stems]
+    assert [group_of(identity) for identity in ids] == expected
+    assert not found.numbered  # no name is common among so many
+    assert [identity.encode()[:end].decode() for identity, end in zip(ids, found.ends, strict=True)] == expected
+    code_of: dict[str, int] = {}
+    assert all(code_of.setdefault(name, code) == code for name, code in zip(expected, found.codes, strict=True))
+    assert len(set(code_of.values())) == len(code_of)
 
 
 def test_too_few_faces_are_refused() -> None:

@@ -1,10 +1,14 @@
-"""Metrics: figures that can be checked by head, and those of another program for real predictions."""
+"""Errors of points and faces: what can be checked by head, and figures of another program for real predictions."""
 
 from __future__ import annotations
 
 import doctest
+import importlib
+import inspect
 import json
+import pkgutil
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -14,21 +18,30 @@ from kdtools import metrics
 from kdtools.errors import DataError
 from kdtools.metrics import (
     NORMALISERS,
-    area_under_ced,
-    failure_rate,
+    clean_points,
+    jitter_per_face,
+    mean_distance,
     nme_per_face,
-    normaliser_per_face,
+    normalise,
+    normaliser_named,
+    outward,
+    point_distances,
+    signed_normal_errors,
     summarise,
-    threshold_label,
 )
+from kdtools.schemes import IBUG68
 
-EYES = {"outer_corners": (36, 45), "left_eye": range(36, 42), "right_eye": range(42, 48)}
 
-
-def test_docstring_examples() -> None:
-    result = doctest.testmod(metrics)
-    assert result.attempted >= 9
+@pytest.mark.parametrize("name", [module.name for module in pkgutil.iter_modules(metrics.__path__)])
+def test_docstring_examples(name: str) -> None:
+    result = doctest.testmod(importlib.import_module(f"kdtools.metrics.{name}"))
+    assert result.attempted >= 3
     assert result.failed == 0
+
+
+def test_every_metric_has_an_example() -> None:
+    functions = [getattr(metrics, name) for name in metrics.__all__]
+    assert [f.__name__ for f in functions if inspect.isfunction(f) and ">>>" not in (f.__doc__ or "")] == []
 
 
 def test_figures_of_another_program(shared_dir: Path) -> None:
@@ -41,10 +54,12 @@ def test_figures_of_another_program(shared_dir: Path) -> None:
         row = {name: i for i, name in enumerate(file["id"][()])}
         pred = file["landmarks"][()][[row[name] for name in ids]]
     assert set(subsets) == set(expected)
-    for kind in NORMALISERS:
-        nme = nme_per_face(gt, pred, normaliser_per_face(gt, kind, **EYES))
+    assert set(expected["full"]) == {*NORMALISERS} - {"face-height"}
+    for kind in expected["full"]:
+        nme = nme_per_face(gt, pred, normaliser_named(kind, IBUG68).lengths(clean_points(gt)))
         for subset, mask in subsets.items():
             figures = summarise(nme[mask], (0.05, 0.07, 0.08, 0.1))
+            assert figures.pop("p99") == pytest.approx(100 * np.quantile(nme[mask], 0.99), rel=1e-12)
             rounded = {key: round(value, 6) for key, value in figures.items() if value is not None}
             assert rounded == expected[subset][kind], (subset, kind)
             assert list(figures) == list(expected[subset][kind])
@@ -68,7 +83,7 @@ def test_points_missing_in_the_truth_do_not_count() -> None:
     np.testing.assert_array_equal(nme_per_face(half, pred, norm), nme_per_face(hole, pred, norm))
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_missing_prediction_is_a_failure_and_not_silent(bad: float) -> None:
     gt, pred = random_faces(n=4)
     pred[1, 3, 0] = bad
@@ -83,16 +98,6 @@ def test_missing_prediction_is_a_failure_and_not_silent(bad: float) -> None:
     assert figures["auc@0.50_percent"] == pytest.approx(100 * np.sum(1 - nme[[0, 2, 3]] / 0.5) / 4)
 
 
-def test_quantiles_with_infinite_faces_are_never_nan() -> None:
-    nme = [0.01, 0.02, 0.03] + [np.inf] * 2
-    assert [summarise(nme, [])[p] for p in ("p50", "p90", "p95")] == [3.0, np.inf, np.inf]
-    assert summarise([0.01, np.inf], [])["p50"] == np.inf
-    rng = np.random.default_rng(1)
-    finite = rng.exponential(0.04, 137)
-    for share in (50, 90, 95):
-        assert summarise(finite, [])[f"p{share}"] == pytest.approx(100 * np.quantile(finite, share / 100), rel=1e-12)
-
-
 def test_faces_that_cannot_be_measured() -> None:
     gt, pred = random_faces(n=5)
     gt[0] = np.nan
@@ -101,97 +106,144 @@ def test_faces_that_cannot_be_measured() -> None:
     figures = summarise(nme, [0.08])
     assert (figures["n"], figures["unmeasured"]) == (1, 4)
     assert figures["p50"] == pytest.approx(100 * nme[4])
-    assert "unmeasured" not in summarise(nme[4:], [0.08])
 
 
-@pytest.mark.parametrize("nme", [[], [np.nan, np.nan]])
-def test_nothing_measured_gives_none(nme: list[float]) -> None:
-    figures = summarise(nme, [0.08])
-    assert figures.pop("n") == 0
-    assert figures.pop("unmeasured", 0) == len(nme)
-    assert set(figures) == {"nme_percent", "p50", "p90", "p95", "fr@0.08_percent", "auc@0.08_percent"}
-    assert all(value is None for value in figures.values())
-    with pytest.raises(DataError, match="no face could be measured"):
-        failure_rate(nme, 0.08)
-    with pytest.raises(DataError, match="no face could be measured"):
-        area_under_ced(nme, 0.08)
+@pytest.mark.filterwarnings("error")
+def test_distances_and_means_of_some_points() -> None:
+    gt, pred = random_faces(n=5)
+    gt[0], gt[1, 2], pred[1, 2], pred[2, 1], pred[3, 5] = np.nan, np.nan, np.nan, np.nan, 1e200
+    distances = point_distances(gt, pred)
+    plain = np.linalg.norm(pred[4] - gt[4], axis=1)
+    np.testing.assert_allclose(distances[4], plain, rtol=1e-14)
+    assert np.isnan(distances).tolist() == [[True] * 6, [False, False, True] + [False] * 3] + [[False] * 6] * 3
+    assert np.argwhere(np.isinf(distances)).tolist() == [[2, 1], [3, 5]]  # 1e200 squared is not a number any more
+    np.testing.assert_allclose(
+        mean_distance(distances, [0, 2]), [np.nan, distances[1, 0], *distances[2:, [0, 2]].mean(axis=1)]
+    )
+    assert np.isnan(mean_distance(distances, [])).all()
+    np.testing.assert_allclose(normalise(distances, np.arange(5))[1:], distances[1:] / np.arange(1, 5)[:, None])
+    assert np.isnan(normalise(distances, np.arange(5))[0]).all()
 
 
-def test_area_is_that_of_the_step_curve() -> None:
-    nme = np.random.default_rng(2).exponential(0.05, 200)
-    grid = (np.arange(200_000) + 0.5) / 200_000 * 0.08
-    curve = np.searchsorted(np.sort(nme), grid, side="right") / len(nme)
-    assert area_under_ced(nme, 0.08) == pytest.approx(curve.mean(), abs=1e-5)
-    assert area_under_ced([0, np.nan, np.inf], 0.08) == 0.5
-
-
-def test_failure_is_strictly_above_the_threshold() -> None:
-    assert failure_rate([0.08, np.nextafter(0.08, 1), np.nan], 0.08) == 0.5
-
-
-def test_normalisers() -> None:
-    gt, _ = random_faces(n=20)
-    eyes = {"outer_corners": (0, 5), "left_eye": [0, 1], "right_eye": [4, 5]}
-    left, right = gt[:, :2].mean(axis=1), gt[:, 4:].mean(axis=1)
-    side = gt.max(axis=1) - gt.min(axis=1)
-    expected = {
-        "inter-ocular": np.linalg.norm(gt[:, 0] - gt[:, 5], axis=1),
-        "inter-pupil": np.linalg.norm(left - right, axis=1),
-        "box-diagonal": np.linalg.norm(side, axis=1),
-        "box-size": np.sqrt(side[:, 0] * side[:, 1]),
-    }
-    assert tuple(expected) == NORMALISERS
-    for kind, values in expected.items():
-        np.testing.assert_allclose(normaliser_per_face(gt, kind, **eyes), values)
-
-
-def test_normalisers_with_missing_points() -> None:
-    gt, _ = random_faces(n=3)
-    gt[0, 5], gt[1] = np.nan, np.nan
-    ocular = normaliser_per_face(gt, "inter-ocular", outer_corners=(0, 5))
-    pupil = normaliser_per_face(gt, "inter-pupil", left_eye=[0, 1], right_eye=[4, 5])
-    box = normaliser_per_face(gt, "box-diagonal")
-    assert np.isnan([ocular, pupil, box]).tolist() == [[True, True, False]] * 2 + [[False, True, False]]
-    assert box[0] == pytest.approx(np.linalg.norm(np.ptp(gt[0, :5], axis=0)))
+def test_cleaning_leaves_the_original_alone() -> None:
+    points = np.array([[[1, 2], [np.inf, 3], [-np.inf, np.inf], [4, np.nan]]], dtype=np.float32)
+    cleaned = clean_points(points)
+    assert cleaned.dtype == np.float64
+    np.testing.assert_array_equal(cleaned[0], [[1, 2]] + [[np.nan, np.nan]] * 3)
+    assert points[0, 1, 1] == 3
+    huge = np.full((1, 3, 2), 1e308)  # whose sum is infinite though each is not
+    np.testing.assert_array_equal(clean_points(huge), huge)
 
 
 @pytest.mark.filterwarnings("error")
 def test_blocks_change_nothing_and_lists_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     gt, pred = random_faces(n=50)
     gt[7, 1], gt[9, 1, 1], pred[11, 0], gt[13] = np.nan, np.inf, np.inf, np.nan
-    whole = nme_per_face(gt, pred, normaliser_per_face(gt, "box-size"))
-    monkeypatch.setattr(metrics, "BLOCK_FACES", 7)
-    as_lists = nme_per_face(gt.tolist(), pred.tolist(), normaliser_per_face(gt.tolist(), "box-size"))
-    np.testing.assert_array_equal(whole, as_lists)
-    assert normaliser_per_face(gt[:0], "box-size").shape == nme_per_face(gt[:0], pred[:0], []).shape == (0,)
+    size = normaliser_named("box-size", IBUG68).lengths(clean_points(gt))
+    whole = nme_per_face(gt, pred, size)
+    monkeypatch.setattr(importlib.import_module("kdtools.metrics.errors"), "BLOCK_FACES", 7)
+    np.testing.assert_array_equal(whole, nme_per_face(gt.tolist(), pred.tolist(), size))
+    assert nme_per_face(gt[:0], pred[:0], []).shape == (0,)
 
 
-def test_labels() -> None:
-    labels = [threshold_label(t) for t in (0.05, 0.08, 0.1, 0.125, 1, 0.07)]
-    assert labels == ["0.05", "0.08", "0.10", "0.125", "1.00", "0.07"]
+def circles(n: int = 8, turn: int = 1) -> np.ndarray:
+    """Three circles of n points, of which the radii are 1, 2 and 3 and the middles differ."""
+    angle = turn * 2 * np.pi * np.arange(n) / n + 0.3
+    ring = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    radius, middle = np.array([1.0, 2.0, 3.0]), np.array([[50.0, 80.0], [-7.0, 9.0], [400.0, 300.0]])
+    return middle[:, None] + radius[:, None, None] * ring
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+@pytest.mark.parametrize("closed", [True, False])
+def test_outward_is_away_from_the_middle_whichever_way_the_outline_runs(turn: int, closed: bool) -> None:
+    gt = circles(turn=turn)
+    middle = gt.mean(axis=1, keepdims=True)
+    pred = middle + (gt - middle) * 1.1
+    errors = signed_normal_errors(gt, pred, [(*range(8), 0) if closed else range(8)])
+    signed = outward(errors.values, errors.areas)
+    ends = 1.0 if closed else np.cos(np.pi / 8)  # an open one ends with its chords, which lean by half a step
+    expected = np.outer([0.1, 0.2, 0.3], [ends, 1, 1, 1, 1, 1, 1, ends])
+    np.testing.assert_allclose(signed, expected)
+    np.testing.assert_allclose(np.abs(errors.areas[:, 0]), 8 / 2 * np.sin(np.pi / 4) * np.array([1, 4, 9]))
+    summed = outward(errors.values.sum(axis=0), errors.areas.sum(axis=0))
+    np.testing.assert_allclose(summed, expected.sum(axis=0))
+    along = np.roll(gt, -1, axis=1) - np.roll(gt, 1, axis=1)
+    np.testing.assert_allclose(signed_normal_errors(gt, gt + along, [(*range(8), 0)]).values, 0, atol=1e-12)
+
+
+@pytest.mark.filterwarnings("error")
+def test_normal_errors_where_points_are_missing() -> None:
+    gt = circles()
+    pred = gt + 1
+    gt[0, 3], pred[1, 5], gt[2, 6] = np.nan, np.nan, gt[2, 4]
+    errors = signed_normal_errors(gt, pred, [(*range(6), 0), (6,), ()])
+    missing = [np.flatnonzero(np.isnan(row)).tolist() for row in errors.values]
+    assert missing == [[2, 3, 4, 6, 7], [5, 6, 7], [6, 7]]  # 6 and 7 are on no outline with a direction
+    assert errors.areas[0].tolist() == [0] * 8
+    assert (errors.areas[1:] != 0).tolist() == [[True] * 6 + [False] * 2] * 2
+    assert np.isnan(outward(errors.values, errors.areas)[0]).all()
+    coinciding = signed_normal_errors(gt, pred, [(4, 5, 6)])  # in the third face, 5 has no neighbours apart
+    assert np.isnan(coinciding.values[2, 5])
+
+
+def test_a_point_on_two_outlines_takes_the_first() -> None:
+    gt, pred = random_faces(n=3)
+    both = signed_normal_errors(gt, pred, [(0, 1, 2), (0, 3, 4, 2)])
+    first, second = (signed_normal_errors(gt, pred, [line]) for line in ((0, 1, 2), (0, 3, 4, 2)))
+    for mixed, one, other in zip(both, first, second, strict=True):
+        np.testing.assert_array_equal(mixed[:, [0, 1, 2]], one[:, [0, 1, 2]])
+        np.testing.assert_array_equal(mixed[:, [3, 4]], other[:, [3, 4]])
+
+
+def test_outward_of_real_faces(shared_dir: Path) -> None:
+    with h5py.File(shared_dir / "golden" / "300wpublic_truth.h5") as file:
+        gt = clean_points(file["landmarks"][()])
+    size = normaliser_named("box-size", IBUG68).lengths(gt)[:, None]
+
+    def mean_normal(pred: np.ndarray) -> np.ndarray:
+        errors = signed_normal_errors(gt, pred, IBUG68.outlines)
+        values = np.nanmean(errors.values / size, axis=0)  # NaN where the lids of a shut eye meet
+        return outward(values, errors.areas.sum(axis=0))
+
+    middle = gt[:, 27:31].mean(axis=1, keepdims=True)
+    grown = mean_normal(middle + (gt - middle) * 1.1)
+    assert (grown[:17] > 0.03).all()  # a jaw that is too wide
+    raised = mean_normal(gt - [0, 5])
+    assert (raised[17:27] > 0).all()  # brows too high
+    assert (raised[31:36] < 0).all()  # nostrils, whose line curves downwards
+    for eye in (range(36, 42), range(42, 48)):
+        centre = gt[:, eye].mean(axis=1, keepdims=True)
+        assert (mean_normal(centre + (gt - centre) * 1.2)[list(eye)] > 0).all()  # eyes too wide open
+
+
+def test_jitter() -> None:
+    gt, _ = random_faces(n=6)
+    before = gt - np.random.default_rng(3).normal(0, 1, gt.shape)
+    assert jitter_per_face(gt, gt + 3, before, before + 3, np.ones(6)) == pytest.approx(0, abs=1e-12)  # steady, wrong
+    shaken = gt.copy()
+    shaken[:, 1] += [3, 4]
+    np.testing.assert_allclose(jitter_per_face(gt, shaken, before, before, np.full(6, 10)), 5 / 6 / 10)
+    gt[0], before[1], shaken[2, 0] = np.nan, np.nan, np.nan
+    before_pred = before.copy()
+    before_pred[3, 2] = np.inf
+    before[4, :5] = np.nan  # only point 5 is left, which was not shaken
+    jitter = jitter_per_face(gt, shaken, before, before_pred, [10, 10, 10, 10, 10, 0])
+    np.testing.assert_allclose(jitter, [np.nan, np.nan, np.inf, np.inf, 0, np.nan])
 
 
 def test_errors_say_what_is_wrong() -> None:
     gt, pred = random_faces(n=3)
     ones = np.ones(3)
-    with pytest.raises(DataError, match="unknown normaliser 'eyes'"):
-        normaliser_per_face(gt, "eyes")
-    with pytest.raises(DataError, match="outer eye corners"):
-        normaliser_per_face(gt, "inter-ocular")
-    with pytest.raises(DataError, match="points of both eyes"):
-        normaliser_per_face(gt, "inter-pupil", left_eye=[0], right_eye=[])
-    with pytest.raises(DataError, match=r"point 45 .* 6 points"):
-        normaliser_per_face(gt, "inter-ocular", outer_corners=(3, 45))
-    with pytest.raises(DataError, match="3 faces of truth, 2 of predictions"):
-        nme_per_face(gt, pred[:2], ones)
-    with pytest.raises(DataError, match=r"normalisers of the form \(2,\)"):
-        nme_per_face(gt, pred, ones[:2])
-    with pytest.raises(DataError, match="4 points per face in the predictions, but the truth has 6"):
-        nme_per_face(gt, pred[:, :4], ones)
-    with pytest.raises(DataError, match="points of the form"):
-        nme_per_face(gt[..., 0], pred, ones)
-    for threshold in (0, -1, np.nan, np.inf):
-        with pytest.raises(DataError, match="threshold"):
-            failure_rate([0.1], threshold)
-        with pytest.raises(DataError, match="threshold"):
-            summarise([], [threshold])
+    cases: list[tuple[str, Any]] = [
+        ("3 faces of truth, 2 of predictions", lambda: nme_per_face(gt, pred[:2], ones)),
+        (r"normalisers of the form \(2,\)", lambda: nme_per_face(gt, pred, ones[:2])),
+        ("4 points per face in the predictions, but the truth has 6", lambda: nme_per_face(gt, pred[:, :4], ones)),
+        ("points of the form", lambda: nme_per_face(gt[..., 0], pred, ones)),
+        ("2 faces in the predictions, but the truth has 3", lambda: point_distances(gt, pred[:2])),
+        ("4 points per face in the predictions", lambda: signed_normal_errors(gt, pred[:, :4], [])),
+        ("1 faces in the predictions", lambda: jitter_per_face(gt, pred, gt, pred[:1], ones)),
+    ]
+    for message, call in cases:
+        with pytest.raises(DataError, match=message):
+            call()

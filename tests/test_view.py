@@ -16,7 +16,8 @@ from kdtools.cli import kd_import
 from kdtools.cli._app import session
 from kdtools.cli.kd_view import main
 from kdtools.errors import DataError
-from kdtools.evaluation import evaluate
+from kdtools.evaluation.evaluate import evaluate
+from kdtools.evaluation.request import Request, Told
 from kdtools.files import FacesFile, Provenance, create_faces, open_faces
 from kdtools.geometry import CropRule, box_to_source
 from kdtools.images import draw_points, draw_segments, read_image, write_image
@@ -278,8 +279,8 @@ def test_errors_below_the_pictures_are_those_of_kd_eval(tmp_path: Path, monkeypa
     )
     gt, pred = shifted(tmp_path, [5.0])
     view(gt, pred, "-o", tmp_path / "a.png")
-    options = {"thresholds": [0.08], "subsets": None, "mean_shape_path": None, "warn": pytest.fail}
-    row = evaluate([pred], gt, normalisers="box-diagonal", **options)[0]  # type: ignore[arg-type]
+    request = Request([str(pred)], str(gt), norm="box-diagonal")
+    row = evaluate(request, Told(pytest.fail, pytest.fail, pytest.fail)).rows[0]
     assert written == ["face0.png", f"NME {row.figures['nme_percent']:.2f} %"]
 
 

@@ -1,44 +1,119 @@
-"""kd-eval: predictions against truth: NME, failure rate, AUC."""
+"""kd-eval: predictions against truth: NME, failure rate, AUC, with their uncertainty."""
 
 from __future__ import annotations
 
+import shlex
 import sys
+from os.path import isfile
 from typing import Annotated
 
 import typer
 
-from kdtools.cli._app import DONE, NEGATIVE, require, run, session
-from kdtools.cli._options import Quiet, Verbose, Version
+from kdtools.cli._app import DONE, NEGATIVE, SKIPPED, require, run, session
+from kdtools.cli._options import Force, Quiet, Verbose, Version
 
 
 def kd_eval(
     predictions: Annotated[
-        list[str], typer.Argument(metavar="PRED", help="Predictions; one row each. - is standard input.")
-    ],
-    truth_path: Annotated[str, typer.Option("--truth", metavar="FILE", help="Faces file with the true landmarks.")],
-    norm: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME", help="inter-ocular, inter-pupil, box-diagonal, box-size, or all the scheme allows."
+        list[str],
+        typer.Argument(
+            metavar="PRED",
+            help="Predictions, one row each: FILE, 'GLOB' of shards, or NAME= before either. - is standard input.",
         ),
-    ] = "all",
+    ],
+    truth: Annotated[
+        str, typer.Option("--truth", metavar="FILE", help="The true landmarks. Like PRED, all that kd-import reads.")
+    ],
+    norm: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="inter-ocular, inter-pupil, box-diagonal, box-size, face-height, given-box, points:I,J, a number of "
+            "pixels, or all the scheme allows.  [default: all]",
+        ),
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Measure as 300w, wflw, cofw, aflw19, spiga, star, pipnet or kdloss (docs/metrics.md)."
+        ),
+    ] = None,
     thresholds: Annotated[
-        str, typer.Option(metavar="T,T,...", help="Of failure rate and AUC, as shares of the normaliser.")
-    ] = "0.08,0.10",
+        str | None,
+        typer.Option(
+            metavar="T,...", help="Of failure rate and AUC, as shares of the normaliser.  [default: 0.08,0.10]"
+        ),
+    ] = None,
     subset: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only this subset; full is all faces. Can be repeated.")
     ] = None,
+    visible_only: Annotated[
+        bool, typer.Option("--visible-only", help="Count only points that the truth marks as seen.")
+    ] = False,
+    by: Annotated[
+        str, typer.Option(metavar="PART", help="A row for each subset, region, landmark or face.")
+    ] = "subset",
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Compare the other predictions with the first, face by face.")
+    ] = False,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REGEX|none",
+            help="Its first group, searched in the id, is the person, whose faces make one unit of the intervals.  "
+            "[default: told by the ids]",
+        ),
+    ] = None,
+    join: Annotated[
+        str, typer.Option(metavar="HOW", help="id, or place: the faces of one photograph by where they lie.")
+    ] = "id",
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Count faces without a prediction as failures.")
+    ] = False,
+    allow_extra: Annotated[
+        bool, typer.Option("--allow-extra", help="Leave out predictions that the truth does not know.")
+    ] = False,
     mean_shape: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Add a row for the mean landmarks of FILE, the guess without looking."),
     ] = None,
+    video: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REGEX|auto",
+            help="Measure jitter too. Its groups are video and frame; auto takes the last number of the id.",
+        ),
+    ] = None,
+    plot: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND=FILE",
+            help="Draw ced, landmarks, scatter (.svg, .pdf, .png) or the worst faces (.png, .jpg). Can be repeated.",
+        ),
+    ] = None,
+    output: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="Write the report there: .html with plots, .md, .tex, .json, .tsv or .txt. Can be repeated.",
+        ),
+    ] = None,
+    force: Force = False,
     json_form: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     tsv_form: Annotated[bool, typer.Option("--tsv", help="Print tab-separated values, as when piped.")] = False,
     value: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Print one number of the first row alone, such as nme_percent.")
+        str | None, typer.Option(metavar="NAME", help="Print one number of the first row alone: nme, auc@0.08, p95.")
     ] = None,
     max_nme: Annotated[
         float | None, typer.Option(metavar="PERCENT", help="Exit with status 3 if a row's NME is above this.")
+    ] = None,
+    requirements: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--require", metavar="'FIGURE>=N'", help="Exit with status 3 if a row fails it: 'auc@0.08>=60', 'fr@0.1<2'."
+        ),
     ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -46,38 +121,79 @@ def kd_eval(
 ) -> int:
     """Measure predicted landmarks against true ones: NME, failure rate (fr) and area under the CED curve (auc).
 
-    Faces are joined by id; every face of the truth must be predicted. NME is the mean distance of the points over a
-    length taken from the truth: the distance of the outer eye corners (inter-ocular) or of the eyes' centres
-    (inter-pupil), the diagonal or the root of the area of the box of the points (box-diagonal, box-size). Points that
-    are not annotated are left out.
+    Faces are joined by id, and every face of the truth must be predicted. NME is the mean distance of the points over a
+    length taken from the truth; without --norm and --protocol every normaliser has its row. Points that are not
+    annotated are left out. All errors are in percent, with 95 % intervals in which the faces of one person or
+    photograph count as one. With -o the report goes to files and nothing is printed unless a form is asked for.
     """
-    require([*predictions, truth_path, mean_shape].count("-") <= 1, "only one input can be standard input")
     require(json_form + tsv_form + (value is not None) <= 1, "give one of --json, --tsv and --value")
     require(
         max_nme is None or 0 <= max_nme < float("inf"), f"--max-nme is {max_nme}", "give a share in percent, such as 5"
     )
-    from kdtools.evaluation import evaluate, nme_above, parse_thresholds
-    from kdtools.reports import as_json, as_tsv, find_value, print_table
-
-    rows = evaluate(
-        predictions,
-        truth_path,
-        normalisers=norm,
-        thresholds=parse_thresholds(thresholds),
-        subsets=subset,
-        mean_shape_path=mean_shape,
-        warn=session.warn,
+    from kdtools.evaluation.evaluate import evaluate
+    from kdtools.evaluation.request import Request, Told, parse_thresholds
+    from kdtools.reports import (
+        as_json,
+        as_tsv,
+        check_reports,
+        find_value,
+        parse_requirements,
+        print_table,
+        unmet,
     )
+
+    wanted = parse_requirements(requirements or [])
+    if max_nme is not None:
+        wanted += parse_requirements([f"nme<={max_nme!r}"])
+    reports = check_reports(output or [], force)
+    plots = []
+    if plot:
+        from kdtools.plots import check_plots
+
+        plots = check_plots(plot, force)
+    forms = {form for form, _ in reports}
+    request = Request(
+        predictions=predictions,
+        truth=truth,
+        norm=norm,
+        protocol=protocol,
+        thresholds=parse_thresholds(thresholds) if thresholds is not None else None,
+        subsets=subset or [],
+        visible_only=visible_only,
+        by=by,
+        compare=compare,
+        group=group,
+        join=join,
+        allow_missing=allow_missing,
+        allow_extra=allow_extra,
+        mean_shape=mean_shape,
+        video=video,
+        details=bool(plots) or "html" in forms,
+    )
+    with session.progress("measuring", None) as progress:
+        found = evaluate(request, Told(session.skip, session.say, session.warn), progress)
+    failed = unmet(found, wanted)
+    if plots or reports:
+        from kdtools.reports.write import write_plots, write_reports
+
+        write_plots(found, plots, force, session.skip, session.warn)
+        files = session.provenance(*filter(isfile, [truth, *predictions])).inputs if "html" in forms else {}
+        write_reports(found, reports, force, command=shlex.join(["kd-eval", *session.argv]), inputs=files)
     if value is not None:
-        print(find_value(rows, value))
+        print(find_value(found, value))
     elif json_form:
-        print(as_json(rows))
-    elif tsv_form or not sys.stdout.isatty():
-        print(as_tsv(rows))
-    else:
-        print_table(rows)
-    too_high = max_nme is not None and any(nme_above(row, max_nme) for row in rows)
-    return NEGATIVE if too_high else DONE
+        print(as_json(found))
+    elif tsv_form or (not reports and not sys.stdout.isatty()):
+        sys.stdout.writelines(line + "\n" for line in as_tsv(found))
+    elif not reports:
+        from rich.console import Console
+
+        print_table(found, Console())
+    for text in failed:
+        session.say(text)
+    if failed:
+        return NEGATIVE
+    return SKIPPED if session.n_skipped else DONE
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from kdtools.errors import DataError, FileError
 from kdtools.files import FacesFile
 from kdtools.files.schema import TRAINING_PREFIX
 from kdtools.geometry import CropRule
-from kdtools.groups import find_groups
+from kdtools.groups import group_faces
 from kdtools.inspection.history import follow_inputs, provenance_of
 from kdtools.inspection.kinds import Opened, Weights
 from kdtools.schemes import Scheme
@@ -58,8 +58,8 @@ def blocks_of(array: Any) -> Iterator[np.ndarray]:
 
 def _describe_faces(faces: FacesFile) -> dict[str, Any]:
     ids = faces.ids
-    groups, numbered = find_groups(ids)
-    sizes = Counter(groups)
+    grouping = group_faces(ids, None)
+    sizes = Counter(grouping.names)
     largest = max(sizes, key=sizes.__getitem__, default="")
     arrays: dict[str, Any] = {}
 
@@ -76,7 +76,7 @@ def _describe_faces(faces: FacesFile) -> dict[str, Any]:
             "count": len(sizes),
             "largest": sizes[largest],
             "largest_name": largest,
-            "numbered": numbered,
+            "numbered": list(grouping.numbered),
         },
         "ids": ids[:_N_IDS],
     }

@@ -13,7 +13,7 @@ from kdtools.errors import DataError, KdError, reason_of
 from kdtools.files import FacesFile, match_ids
 from kdtools.geometry import CropRule, apply_affine, invert_affine, square_at
 from kdtools.images import crop_image, read_image
-from kdtools.metrics import nme_per_face, normaliser_per_face
+from kdtools.metrics import clean_points, nme_per_face, normaliser_named
 from kdtools.schemes import Scheme
 
 SORTINGS = ("error", "id", "score")
@@ -100,7 +100,7 @@ def _measure(faces: FacesFile, sets: Sequence[PointSet]) -> tuple[np.ndarray, st
         return np.empty((0, len(faces))), ""
     scheme, gt = sets[0].scheme, faces.points_to_source(sets[0].points)
     kind = "inter-ocular" if scheme.outer_corners else "box-diagonal"
-    norm = normaliser_per_face(gt, kind, outer_corners=scheme.outer_corners)
+    norm = normaliser_named(kind, scheme).lengths(clean_points(gt))
     return np.stack([nme_per_face(gt, faces.points_to_source(one.points), norm) for one in sets[1:]]), kind
 
 

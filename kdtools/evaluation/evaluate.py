@@ -1,0 +1,168 @@
+"""Predictions against truth, from the words of the command line to rows of figures."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from kdtools.errors import DataError, UsageError
+from kdtools.evaluation.join import check_join, join_rows, rows_by_photograph
+from kdtools.evaluation.mean_shape import MeanShape, put_share_of_mean_shape
+from kdtools.evaluation.measure import Measurements, Plan, Readable, measure
+from kdtools.evaluation.pointsets import PointSet, check_ids, check_inputs, read_points, read_prediction, text_of
+from kdtools.evaluation.protocols import Settings
+from kdtools.evaluation.request import Request, Told
+from kdtools.evaluation.results import MEAN_SHAPE, Errors, Evaluation, Row, Worst
+from kdtools.evaluation.settle import choose_subsets, settle
+from kdtools.evaluation.table import Tables, region_points
+from kdtools.evaluation.units import find_frames_before, find_units
+from kdtools.metrics import normalise, normaliser_named
+from kdtools.viewing.worst import worst_rows
+
+
+def evaluate(request: Request, told: Told, progress: Callable[[int], None] = lambda done: None) -> Evaluation:
+    """Rows for every prediction, subset and normaliser, in that order; the mean shape's come last.
+
+    Raises DataError where faces are missing or not in the truth, numbers of points differ or a subset is not in the
+    truth; UsageError for a normaliser or protocol that the scheme does not allow.
+    """
+    check_inputs([*request.predictions, request.truth])
+    with contextlib.ExitStack() as stack:
+        truth = read_points(request.truth, stack, told.skip, told.warn)
+        if not len(truth):
+            raise DataError(f"{truth.name}: holds no faces", "give the file of the true landmarks")
+        check_ids(truth.ids, truth.name)
+        settings, protocol = settle(request, truth)
+        members = choose_subsets(truth, settings.subsets, request.subsets, told)
+        joined, notes = _join_predictions(request, truth, stack, told)
+        found = measure(_plan(request, truth, settings, members, joined), 0, progress)
+        errors = [Errors(one.name, normalise(one.distance, found.lengths[0])) for one in found.predictions]
+        worst = _find_worst(joined[0], errors[0], next(iter(members.values()))) if request.details else None
+    _tell_of_wrong_places(truth, found, told)
+    groups, grouping = find_units(truth.ids, request.group)
+    tables = Tables(request, truth, settings, members, groups, found)
+    overall, regions, landmarks = tables.rows(), tables.region_rows(), tables.landmark_rows()
+    if request.mean_shape is not None:
+        put_share_of_mean_shape([*overall, *regions])
+    unmeasured = max((int(row.figures.get("unmeasured") or 0) for row in overall), default=0)
+    if unmeasured:
+        told.warn(f"{unmeasured} faces could not be measured: no points, or a normaliser that is missing or zero")
+    if request.visible_only:
+        notes.append("only points that are marked as seen are counted")
+    shown: dict[str, Callable[[], Sequence[Row]]] = {
+        "subset": lambda: overall,
+        "region": lambda: regions,
+        "landmark": lambda: landmarks,
+        "face": tables.face_rows,
+    }
+    return Evaluation(
+        truth=truth.name,
+        scheme=truth.scheme,
+        n_faces=len(truth),
+        normalisers=list(settings.normalisers),
+        thresholds=list(settings.thresholds),
+        by=request.by,
+        rows=shown[request.by](),
+        regions=regions,
+        landmarks=landmarks,
+        overall=overall,
+        protocol=protocol.name if protocol else "",
+        baseline=tables.baseline if request.compare else "",
+        errors=errors,
+        ids=[text_of(identity) for identity in truth.ids] if request.details else [],
+        members=members,
+        groups=groups,
+        grouping=grouping,
+        mean_face=found.mean_face,
+        worst=worst,
+        notes=notes,
+    )
+
+
+def _join_predictions(
+    request: Request, truth: PointSet, stack: contextlib.ExitStack, told: Told
+) -> tuple[list[tuple[Readable, np.ndarray]], list[str]]:
+    """Predictions, with the row of each face of the truth in them, the mean shape last; and what to say of them."""
+    joined: list[tuple[Readable, np.ndarray]] = []
+    notes = []
+    for word in request.predictions:
+        pred = read_prediction(word, stack, told.skip, told.warn)
+        _check_points(truth, pred)
+        rows = join_rows(truth, pred, request.join, told.warn)
+        notes += check_join(truth, pred, rows, request)
+        if len(pred) == len(truth) and np.array_equal(rows, np.arange(len(rows))):
+            pred = replace(pred, ids=truth.ids)  # a million ids need not be kept once more for each prediction
+        joined.append((pred, rows))
+    _check_names([pred.name for pred, _ in joined])
+    for note in notes:
+        told.warn(note)
+    if request.mean_shape is not None:
+        joined.append((MeanShape(request.mean_shape, truth), np.arange(len(truth))))
+        notes.append(f"the mean shape is that of {request.mean_shape}")
+    return joined, notes
+
+
+def _plan(
+    request: Request,
+    truth: PointSet,
+    settings: Settings,
+    members: dict[str, np.ndarray],
+    joined: list[tuple[Readable, np.ndarray]],
+) -> Plan:
+    regions = region_points(truth.scheme)
+    wants_parts = request.details or request.by in ("region", "landmark")
+    if request.by == "region" and not regions:
+        raise DataError(f"the scheme {truth.scheme.name} names no regions", "describe them in a scheme of your own")
+    return Plan(
+        truth,
+        joined,
+        [normaliser_named(name, truth.scheme) for name in settings.normalisers],
+        visible_only=request.visible_only,
+        regions=list(regions.values()) if wants_parts else [],
+        members=np.stack(list(members.values())) if wants_parts else None,
+        before=None if request.video is None else find_frames_before(truth.ids, request.video),
+    )
+
+
+def _find_worst(joined: tuple[Readable, np.ndarray], errors: Errors, member: np.ndarray) -> Worst:
+    pred, row_of = joined
+    rows = worst_rows(errors.nme, member=member)
+    return Worst(pred.name, dict(zip(rows.tolist(), pred.points(row_of[rows]), strict=True)))
+
+
+def _check_points(truth: PointSet, pred: PointSet) -> None:
+    if truth.n_points != pred.n_points:
+        raise DataError(
+            f"{truth.name}:/landmarks: {truth.n_points} points per face, but {pred.name} has {pred.n_points}",
+            "use files of the same scheme; kd-merge --scheme and kd-import --convert change one into another",
+        )
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Each row of a table must tell which prediction it is of."""
+    for name in names:
+        if names.count(name) > 1 or name == MEAN_SHAPE:
+            raise UsageError(f"two predictions are called {name!r}", "name them apart: NAME=FILE")
+
+
+def _tell_of_wrong_places(truth: PointSet, found: Measurements, told: Told) -> None:
+    """Predictions so far from their face that they must be of something else."""
+    for one in found.predictions:
+        with np.errstate(invalid="ignore"):
+            far = np.flatnonzero(np.isfinite(one.distance) & (one.distance > found.size))
+        if not len(far) or one.name == MEAN_SHAPE:
+            continue
+        several = rows_by_photograph(truth.ids)
+        shared = {row for rows in several.values() if len(rows) > 1 for row in rows}
+        n_shared = sum(int(row) in shared or b"#" in truth.ids[row] for row in far)
+        text = (
+            f"{one.name}: {len(far)} of {len(truth)} predictions lie farther from their face than it is large, "
+            f"such as {text_of(truth.ids[far[0]])!r}"
+        )
+        if n_shared:
+            text += f"; {n_shared} of them in photographs of several faces, which may be numbered in another order: "
+            text += "--join place joins these by where they lie"
+        told.warn(text)

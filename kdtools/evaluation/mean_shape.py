@@ -1,0 +1,53 @@
+"""The guess without looking: what a prediction must beat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from kdtools.errors import DataError
+from kdtools.evaluation.pointsets import PointSet
+from kdtools.evaluation.results import MEAN_SHAPE, Row
+from kdtools.files import open_faces
+from kdtools.geometry import apply_affine, pixels_to_unit, unit_to_pixels
+
+_BLOCK = 8192
+
+
+class MeanShape:
+    """The mean landmarks of another file's crops, put into the crops of the truth: a guess without looking."""
+
+    name = MEAN_SHAPE
+
+    def __init__(self, path: str, truth: PointSet) -> None:
+        hint = "the guess is a mean shape in a crop; give faces files with images, or leave --mean-shape out"
+        if truth.image_size is None:
+            raise DataError(f"{truth.name}: --mean-shape needs a truth with images", hint)
+        with open_faces(path) as faces:
+            faces.require("landmarks")
+            if "image" not in faces:
+                raise DataError(f"{faces.name}: --mean-shape needs a file with images", hint)
+            faces.require_points(truth.n_points, truth.name)
+            total = np.zeros((truth.n_points, 2))
+            count = np.zeros((truth.n_points, 2))
+            for start in range(0, len(faces), _BLOCK):
+                points = pixels_to_unit(faces.h5["landmarks"][start : start + _BLOCK], *faces.image_size)
+                total += np.nansum(points, axis=0)
+                count += np.isfinite(points).sum(axis=0)
+        with np.errstate(invalid="ignore"):
+            mean = total / count
+        self.in_crop = unit_to_pixels(mean, *truth.image_size)
+        self.truth = truth
+
+    def points(self, rows: np.ndarray | slice) -> np.ndarray:
+        to_source = self.truth.to_source(rows)
+        return apply_affine(to_source, np.broadcast_to(self.in_crop, (len(to_source), *self.in_crop.shape)))
+
+
+def put_share_of_mean_shape(rows: Sequence[Row]) -> None:
+    """Add to each row its NME as a share of the mean shape's."""
+    base = {(r.subset, r.normaliser, r.part): r.figures["nme_percent"] for r in rows if r.prediction == MEAN_SHAPE}
+    for row in rows:
+        nme, mean = row.figures["nme_percent"], base[row.subset, row.normaliser, row.part]
+        row.figures["nme_of_mean_shape_percent"] = 100 * nme / mean if nme is not None and mean else None

@@ -1,0 +1,286 @@
+"""Sets of points to compare, from faces files, shards of them and other programs' files, read block by block.
+
+A million faces of 68 points are half a gigabyte a file; so only ids are kept in memory, and numbers are read where
+they are needed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from kdtools.errors import DataError, FileError, UsageError
+from kdtools.files import FacesFile, open_faces
+from kdtools.formats import FORMATS
+from kdtools.geometry import IDENTITY, apply_affine
+from kdtools.importing import Sources, names_of_points, read_annotations, settle_scheme
+from kdtools.metrics import clean_points
+from kdtools.schemes import Scheme
+
+Tell = Callable[[str], None]
+Skip = Callable[[str, str], None]
+
+
+class _Column:
+    """Rows of an array on disk or in memory. Files are opened for each reading, so that thousands of shards will do."""
+
+    def __init__(self, array: np.ndarray | h5py.Dataset, path: Path | None = None, name: str = "") -> None:
+        self.name = name
+        self.array: np.ndarray | None = None
+        offset = array.id.get_offset() if isinstance(array, h5py.Dataset) else None
+        if path is None or offset is None:  # compressed, or not written in one piece
+            self.array = array[...]
+            return
+        self.path, self.offset, self.dtype, self.shape = path, offset, array.dtype, array.shape[1:]
+        self.row_bytes = int(np.prod(self.shape)) * self.dtype.itemsize
+        self.stamp = _stamp(os.stat(path))
+
+    def rows(self, rows: np.ndarray | slice) -> np.ndarray:
+        """Rows in a new array. Raises FileError for a file that is no longer what it was."""
+        if self.array is not None:
+            return self.array[rows]
+        with self.path.open("rb", buffering=0) as file:
+            if _stamp(os.fstat(file.fileno())) != self.stamp:
+                raise FileError(f"{self.name}: was changed while it was read", "run again once it is whole")
+            if isinstance(rows, slice):
+                values = np.empty((rows.stop - rows.start, *self.shape), self.dtype)
+                n_read = os.preadv(file.fileno(), [values.data], self.offset + rows.start * self.row_bytes)
+                complete = n_read == values.nbytes
+            else:  # row by row: five times as fast as through a memory map, which reads pages around each
+                values = np.empty((len(rows), *self.shape), self.dtype)
+                sizes = {
+                    os.preadv(file.fileno(), [values[k].data], self.offset + row * self.row_bytes)
+                    for k, row in enumerate(rows.tolist())
+                }
+                complete = sizes <= {self.row_bytes}
+        if not complete:
+            raise FileError(f"{self.name}: ends before its points do", "it is truncated; make it again")
+        return values
+
+
+def _stamp(found: os.stat_result) -> tuple[int, int, int]:
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One file of a set of points."""
+
+    points: _Column
+    to_source: _Column | None = None
+    visible: _Column | None = None
+    boxes: _Column | None = None
+
+    def read(self, rows: np.ndarray | slice) -> np.ndarray:
+        points = clean_points(self.points.rows(rows))
+        return points if self.to_source is None else apply_affine(self.to_source.rows(rows), points)
+
+
+@dataclass(frozen=True)
+class PointSet:
+    """N faces by name: `ids` (N,) of UTF-8 bytes, in an array of objects, and their points.
+
+    `foreign` tells that another program wrote it. `subsets` (N,) bool by name. Ids stay bytes: a million as text cost a
+    quarter of a second and 150 MB.
+    """
+
+    name: str
+    ids: np.ndarray
+    n_points: int
+    scheme: Scheme
+    parts: Sequence[_Part]
+    starts: np.ndarray  # first row of each part
+    foreign: bool = False
+    subsets: dict[str, np.ndarray] = field(default_factory=dict)
+    image_size: tuple[int, int] | None = None  # of the crops, where the file has some; `boxes` are then theirs
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def points(self, rows: np.ndarray | slice) -> np.ndarray:
+        """Points (n, L, 2) float64 of these rows in pixels of the source images; row -1 is a face that is missing."""
+        return self._gather(rows, (self.n_points, 2), lambda part, some: part.read(some), np.nan)
+
+    def to_source(self, rows: np.ndarray | slice) -> np.ndarray:
+        """Affine maps (n, 2, 3) from the crops to the source images."""
+        return self._gather(
+            rows, (2, 3), lambda part, some: IDENTITY if part.to_source is None else part.to_source.rows(some), 0
+        )
+
+    def visible(self, rows: np.ndarray | slice) -> np.ndarray:
+        """Whether each point is seen, (n, L) bool; all are where the file does not say."""
+        return self._gather(
+            rows, (self.n_points,), lambda part, some: True if part.visible is None else part.visible.rows(some), 1
+        ).astype(bool)
+
+    def boxes(self, rows: np.ndarray | slice) -> np.ndarray:
+        """The annotation's own boxes (n, 4) in the source images, NaN where there are none."""
+        return self._gather(
+            rows, (4,), lambda part, some: np.nan if part.boxes is None else part.boxes.rows(some), np.nan
+        )
+
+    def _gather(
+        self, rows: np.ndarray | slice, shape: tuple[int, ...], read: Callable[[_Part, Any], Any], fill: float
+    ) -> np.ndarray:
+        if isinstance(rows, slice):
+            rows_read = range(*rows.indices(len(self)))
+            if len(self.parts) == 1:  # the usual case, without a copy
+                return np.broadcast_to(read(self.parts[0], rows), (len(rows_read), *shape))
+            rows = np.array(rows_read)
+        values = np.full((len(rows), *shape), fill)
+        part_of = np.searchsorted(self.starts, rows, side="right") - 1
+        for k in np.unique(part_of[rows >= 0]):
+            chosen = (part_of == k) & (rows >= 0)
+            values[chosen] = read(self.parts[k], rows[chosen] - self.starts[k])
+        return values
+
+
+def describe_ids(points: PointSet) -> str:
+    """What its ids look like, for messages."""
+    return f"the ids of {points.name} are like {text_of(points.ids[0])!r}" if len(points) else f"{points.name} is empty"
+
+
+def text_of(identity: bytes) -> str:
+    return identity.decode("utf-8", "replace")
+
+
+_NAMED = re.compile(r"([^=/\\]+)=(.+)", re.DOTALL)
+
+
+def read_prediction(word: str, stack: contextlib.ExitStack, skip: Skip, warn: Tell) -> PointSet:
+    """One prediction of the command line: FILE, a glob of shards, or NAME= before either; - is standard input.
+
+    A file whose name has = or * in it is taken as it stands. Raises FileError for a glob that fits nothing, DataError
+    for a face that stands in two shards.
+    """
+    name, place = word, word
+    if not os.path.exists(word) and (match := _NAMED.fullmatch(word)):
+        name, place = match[1], match[2]
+    paths = [place]
+    if place != "-" and not os.path.exists(place) and glob.has_magic(place):
+        paths = sorted(glob.glob(place, recursive=True))
+        if not paths:
+            raise FileError(f"{place}: no file fits", "is the pattern right, and have the jobs written anything?")
+    sets = [read_points(path, stack, skip, warn, pictures_decide=False) for path in paths]
+    named = "standard input" if name == "-" else name
+    return _join_parts(named, sets)
+
+
+def _join_parts(name: str, sets: Sequence[PointSet]) -> PointSet:
+    first = sets[0]
+    for other in sets[1:]:
+        if other.n_points != first.n_points:
+            raise DataError(
+                f"{other.name}: {other.n_points} points per face, but {first.name} has {first.n_points}",
+                "the shards of one prediction must be of one scheme",
+            )
+    ids = np.concatenate([one.ids for one in sets])
+    if len(sets) > 1:
+        owner: dict[bytes, int] = {}
+        for k, one in enumerate(sets):
+            for identity in one.ids:
+                if owner.setdefault(identity, k) != k:
+                    raise DataError(
+                        f"{one.name}: has face {text_of(identity)!r}, and so has {sets[owner[identity]].name}",
+                        "each face must be in one shard; remove what an earlier run left behind",
+                    )
+    parts = [part for one in sets for part in one.parts]
+    starts = np.cumsum([0] + [len(one) for one in sets[:-1]])
+    return PointSet(name, ids, first.n_points, first.scheme, parts, starts, any(one.foreign for one in sets))
+
+
+def read_points(
+    path: str, stack: contextlib.ExitStack, skip: Skip, warn: Tell, *, pictures_decide: bool = True
+) -> PointSet:
+    """A faces file, or annotations or predictions of another program in any format that kd-import reads.
+
+    With `pictures_decide` a scheme that the points contradict is not taken from their number alone.
+    Raises as `open_faces` and the readers do.
+    """
+    if path == "-":
+        return _from_faces(stack.enter_context(open_faces(path)))
+    if _is_foreign(path):
+        return _from_annotations(path, skip, warn if pictures_decide else lambda text: None)
+    with open_faces(path) as faces:
+        return _from_faces(faces)
+
+
+def _is_foreign(path: str) -> bool:
+    """Whether another program wrote it: a folder, text, or HDF5 that is no faces file (such as DeepLabCut's)."""
+    if not os.path.exists(path):
+        return False  # open_faces says so
+    if os.path.isdir(path):
+        return True
+    try:
+        with open(path, "rb") as stream:
+            start = stream.read(16)
+    except OSError:
+        return False
+    if start.startswith(b"\x89HDF\r\n\x1a\n"):
+        with contextlib.suppress(OSError, RuntimeError), h5py.File(path, "r") as h5:
+            return "kd_kind" not in h5.attrs and any(form.accepts(Path(path)) for form in FORMATS.values())
+        return False
+    is_model = start[8:9] == b"{" and start[:1] != b"{"  # safetensors
+    return bool(start.strip()) and not is_model
+
+
+def _from_faces(faces: FacesFile) -> PointSet:
+    faces.require("landmarks")
+
+    def column(name: str) -> _Column | None:
+        return _Column(faces.h5[name], faces.path, faces.name) if name in faces else None
+
+    points = column("landmarks")
+    if points is None:
+        raise DataError(f"{faces.name}: holds no /landmarks")
+    has_images = "image" in faces
+    part = _Part(points, column("to_source") if has_images else None, column("visible"), column("box"))
+    raw = faces.h5["id"][...]
+    ids = np.array(raw if raw.dtype == object else list(raw), object)
+    subsets, start = faces.subsets, np.zeros(1, np.int64)
+    size = faces.image_size if has_images else None
+    return PointSet(faces.name, ids, faces.n_points, faces.scheme, [part], start, False, subsets, size)
+
+
+def check_ids(ids: np.ndarray, name: str) -> None:
+    """Raises DataError where an id stands twice."""
+    if len(set(ids)) != len(ids):
+        raise DataError(f"{name}: some ids stand more than once", "ids must be unique to join files by them")
+
+
+def _from_annotations(path: str, skip: Skip, warn: Tell) -> PointSet:
+    sources = Sources([path], pictures=False)
+    annotations = read_annotations(sources, skip, warn=warn)
+    with_points = [one for one in annotations if one.points is not None]
+    if not with_points:
+        raise DataError(f"{path}: holds no landmarks", "name the file of the points, not the pictures")
+    _, scheme = settle_scheme(with_points, None, None, lambda text: None, warn, names_of_points(sources))
+    points = np.stack([one.points for one in with_points if one.points is not None])
+    if scheme is None:
+        scheme = Scheme(f"points{points.shape[1]}", points.shape[1])
+    names = frozenset().union(*(one.subsets for one in with_points))
+    visible = boxes = None
+    if any(one.visible is not None for one in with_points):
+        everything = np.ones(points.shape[1], bool)
+        visible = np.stack([everything if one.visible is None else one.visible for one in with_points])
+    if any(one.box is not None for one in with_points):
+        boxes = np.stack([np.full(4, np.nan) if one.box is None else one.box for one in with_points])
+    part = _Part(_Column(points), None, *(None if one is None else _Column(one) for one in (visible, boxes)))
+    ids = np.array([one.id.encode() for one in with_points], object)
+    subsets = {name: np.array([name in one.subsets for one in with_points]) for name in sorted(names)}
+    return PointSet(path, ids, points.shape[1], scheme, [part], np.zeros(1, np.int64), True, subsets)
+
+
+def check_inputs(words: Sequence[str]) -> None:
+    """Raises UsageError where standard input is asked for twice."""
+    if sum(word == "-" or word.endswith("=-") for word in words) > 1:
+        raise UsageError("only one input can be standard input")

@@ -1,0 +1,75 @@
+"""What is asked of an evaluation, and how the words of the command line are read."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from kdtools.errors import UsageError
+
+JOINS = ("id", "place")
+PARTS = ("subset", "region", "landmark", "face")
+DEFAULT_THRESHOLDS = (0.08, 0.10)
+
+
+@dataclass(frozen=True)
+class Request:
+    """`norm` is all, or names with commas between; None where the protocol decides. `details` asks for regions and
+    landmarks besides the rows. `group` is a regular expression, none, or None for what the ids tell; `video` one with
+    the video and the number of the frame as its groups, or auto.
+    """
+
+    predictions: Sequence[str]
+    truth: str
+    norm: str | None = None
+    protocol: str | None = None
+    thresholds: Sequence[float] | None = None
+    subsets: Sequence[str] = ()
+    visible_only: bool = False
+    by: str = "subset"
+    compare: bool = False
+    group: str | None = None
+    join: str = "id"
+    allow_missing: bool = False
+    allow_extra: bool = False
+    mean_shape: str | None = None
+    video: str | None = None
+    details: bool = False
+
+    def __post_init__(self) -> None:
+        for option, value, choices in (("--by", self.by, PARTS), ("--join", self.join, JOINS)):
+            if value not in choices:
+                raise UsageError(f"{option} is {value!r}", f"give one of {', '.join(choices)}")
+        if self.compare and len(self.predictions) + (self.mean_shape is not None) < 2:
+            raise UsageError("--compare needs two predictions", "the first is what the others are compared with")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the evaluation calls on: inputs skipped, things said and warned of, faces done."""
+
+    skip: Callable[[str, str], None]
+    say: Callable[[str], None]
+    warn: Callable[[str], None]
+
+
+def parse_thresholds(text: str) -> list[float]:
+    """`0.05,0.08` -> shares. Raises UsageError for anything that is not numbers above 0."""
+    try:
+        thresholds = [float(word) for word in text.split(",")]
+    except ValueError as error:
+        raise UsageError(f"--thresholds is {text!r}", "give numbers with commas between, such as 0.08,0.10") from error
+    if not all(0 < t < math.inf for t in thresholds):
+        raise UsageError(f"--thresholds is {text!r}", "give shares above 0, such as 0.08 for 8 %")
+    return list(dict.fromkeys(thresholds))
+
+
+def split_norms(text: str) -> list[str]:
+    """`inter-ocular,points:36,45` -> its names; the comma inside points:I,J does not part them.
+
+    >>> split_norms("box-size,points:36,45,100")
+    ['box-size', 'points:36,45', '100']
+    """
+    return re.findall(r"points:\s*\d+\s*,\s*\d+|[^,]+", text)

@@ -1,0 +1,60 @@
+"""What is to be measured: the protocol's choice, but for what the command line says itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from kdtools.errors import DataError, UsageError
+from kdtools.evaluation.pointsets import PointSet
+from kdtools.evaluation.protocols import Protocol, Settings, protocol_named, resolve
+from kdtools.evaluation.request import DEFAULT_THRESHOLDS, Request, Told, split_norms
+from kdtools.evaluation.results import ALL_FACES
+from kdtools.metrics import GIVEN_BOX, normaliser_named, normalisers_of
+
+
+def settle(request: Request, truth: PointSet) -> tuple[Settings, Protocol | None]:
+    """Normalisers, thresholds and subsets: the protocol's, but for what the command line says itself."""
+    protocol = protocol_named(request.protocol) if request.protocol else None
+    if protocol:
+        settings = resolve(protocol, truth.scheme, has_boxes=_has_own_boxes(truth))
+    else:
+        names = tuple(one.name for one in normalisers_of(truth.scheme))
+        settings = Settings(names, DEFAULT_THRESHOLDS, subsets=())
+    names = settings.normalisers
+    if request.norm == "all":
+        names = tuple(one.name for one in normalisers_of(truth.scheme))
+    elif request.norm is not None:
+        names = tuple(dict.fromkeys(normaliser_named(text, truth.scheme).name for text in split_norms(request.norm)))
+    if GIVEN_BOX in names and not _has_own_boxes(truth):
+        raise DataError(
+            f"{truth.name}: holds no boxes of the annotation, so {GIVEN_BOX} cannot be measured",
+            "give the annotation itself as --truth, or import it with --no-images, which keeps its boxes",
+        )
+    thresholds = tuple(request.thresholds or settings.thresholds)
+    in_pixels = all(normaliser_named(name, truth.scheme).pixels for name in names)
+    if max(thresholds) >= 1 and not in_pixels:
+        raise UsageError(
+            f"a threshold is {max(thresholds):g}, of the normaliser", "give shares below 1, such as 0.08 for 8 %"
+        )
+    return Settings(names, thresholds, settings.subsets, settings.binned_step), protocol
+
+
+def _has_own_boxes(truth: PointSet) -> bool:
+    return truth.image_size is None and any(part.boxes is not None for part in truth.parts)
+
+
+def choose_subsets(
+    truth: PointSet, of_protocol: Sequence[str], wanted: Sequence[str], told: Told
+) -> dict[str, np.ndarray]:
+    """Name -> member (N,) bool; `full` is every face and comes first unless others are asked for."""
+    if ALL_FACES in truth.subsets and not truth.subsets[ALL_FACES].all():
+        told.warn(f"{truth.name}: its own subset {ALL_FACES!r} is left out; here that name means every face")
+    members = {ALL_FACES: np.ones(len(truth), bool)}
+    members.update({name: member for name, member in truth.subsets.items() if name != ALL_FACES})
+    for name in wanted:
+        if name not in members:
+            raise DataError(f"{truth.name}: has no subset {name!r}", f"it has {', '.join(members)}")
+    chosen = wanted or [name for name in of_protocol if name in members] or members
+    return {name: members[name] for name in dict.fromkeys(chosen)}

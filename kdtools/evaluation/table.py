@@ -1,0 +1,205 @@
+"""From the errors of all faces to rows of figures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kdtools.evaluation.face_rows import FaceRows
+from kdtools.evaluation.measure import LandmarkSums, Measurements
+from kdtools.evaluation.pointsets import PointSet
+from kdtools.evaluation.protocols import Settings
+from kdtools.evaluation.request import Request
+from kdtools.evaluation.results import Figures, Row
+from kdtools.metrics import compare_paired, mean_interval, normalise, share_interval, summarise, threshold_label
+from kdtools.schemes import Scheme
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What figures are wanted of a set of errors. `binned_step` is that of the AUC by Simpson's rule, None for none."""
+
+    thresholds: Sequence[float]
+    binned_step: float | None = None
+
+
+def figures_of(nme: np.ndarray, groups: np.ndarray | None, columns: Columns) -> Figures:
+    """All figures of errors (n,), with 95 % intervals; `groups` (n,) tell which faces are one person's.
+
+    A missing prediction (inf) is a failure, so that the mean is infinite and has no interval; then the mean of the
+    others is given as nme_found_percent.
+    """
+    plain = summarise(nme, columns.thresholds, columns.binned_step)
+    measured = ~np.isnan(nme)
+    n_missing = int(np.isinf(nme).sum())
+    figures: Figures = {"n": plain.pop("n")}
+    if groups is not None:
+        figures["n_groups"] = len(np.unique(groups[measured]))
+    if n_missing:
+        figures["missing"] = n_missing
+    if "unmeasured" in plain:
+        figures["unmeasured"] = plain.pop("unmeasured")
+    units = None if groups is None else groups[measured]
+    found = nme[measured]
+    for key, value in plain.items():
+        figures[key] = value
+        if key == "nme_percent":
+            _put_interval(
+                figures, "nme_low_percent", "nme_high_percent", mean_interval(found, units, bounds=(0, np.inf))
+            )
+            if n_missing:
+                finite = found[np.isfinite(found)]
+                figures["nme_found_percent"] = 100 * float(finite.mean()) if len(finite) else None
+            continue
+        kind, at, label = key.removesuffix("_percent").partition("@")
+        threshold = next((t for t in columns.thresholds if at and threshold_label(t) == label), None)
+        if threshold is not None and kind == "fr":
+            interval = share_interval(found > threshold, units)
+        elif threshold is not None and kind == "auc":
+            interval = mean_interval(np.maximum(0, 1 - found / threshold), units, bounds=(0, 1))
+        else:
+            continue
+        _put_interval(figures, f"{kind}_low@{label}_percent", f"{kind}_high@{label}_percent", interval)
+    return figures
+
+
+def _put_interval(figures: Figures, low: str, high: str, interval: tuple[float, float] | None) -> None:
+    figures[low], figures[high] = (None, None) if interval is None else (100 * limit for limit in interval)
+
+
+def compared(nme: np.ndarray, baseline: np.ndarray, groups: np.ndarray | None) -> Figures:
+    """Figures of errors (n,) against those of the baseline on the same faces."""
+    found = compare_paired(nme, baseline, groups)
+    shares = {
+        "difference_percent": found.difference,
+        "difference_low_percent": found.low,
+        "difference_high_percent": found.high,
+        "relative_percent": found.relative,
+        "p_bootstrap": found.p_bootstrap,
+        "p_wilcoxon": found.p_wilcoxon,
+        "improved_percent": found.improved,
+    }
+    return {
+        key: 100 * value if value is not None and key.endswith("_percent") else value for key, value in shares.items()
+    }
+
+
+def region_points(scheme: Scheme) -> dict[str, list[int]]:
+    """Regions with left and right put together: left_brow and right_brow are brows. In the scheme's order."""
+    regions: dict[str, list[int]] = {}
+    for name, points in scheme.regions:
+        both = re.fullmatch(r"(?:left|right)_(.+)", name)
+        regions.setdefault(f"{both[1]}s" if both else name, []).extend(points)
+    return regions
+
+
+def landmark_label(scheme: Scheme, index: int) -> str:
+    """Name of a point; its index, from 0, where the scheme has no names."""
+    return scheme.names[index] if scheme.names else str(index)
+
+
+def landmark_figures(sums: LandmarkSums, subset: int, points: Sequence[int]) -> Figures:
+    """Mean error and its parts over these points of all faces of a subset; every annotated point counts alike."""
+    n, n_normal = (float(one[subset, points].sum()) for one in (sums.n, sums.n_normal))
+
+    def mean(total: np.ndarray, count: float = n) -> float | None:
+        return float(total[subset, points].sum()) / count if count else None
+
+    error, square = mean(sums.error), mean(sums.square)
+    spread = None if error is None or square is None else max(square - error * error, 0.0) ** 0.5
+    values = {
+        "nme_percent": error,
+        "bias_x_percent": mean(sums.x),
+        "bias_y_percent": mean(sums.y),
+        "normal_percent": mean(sums.normal, n_normal),
+        "spread_percent": spread,
+    }
+    return {"n": int(n), **{key: None if value is None else 100 * value for key, value in values.items()}}
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Rows of figures from measurements."""
+
+    request: Request
+    truth: PointSet
+    settings: Settings
+    members: dict[str, np.ndarray]
+    groups: np.ndarray | None
+    found: Measurements
+
+    @property
+    def columns(self) -> Columns:
+        return Columns(self.settings.thresholds, self.settings.binned_step)
+
+    @property
+    def baseline(self) -> str:
+        return self.found.predictions[0].name
+
+    def rows(self) -> list[Row]:
+        rows = []
+        for one in self.found.predictions:
+            for subset, member in self.members.items():
+                for k, normaliser in enumerate(self.settings.normalisers):
+                    figures = self._figures(one.distance, self.found.predictions[0].distance, one.name, k, member)
+                    if one.jitter is not None and k == 0:
+                        frames = one.jitter[member]
+                        frames = frames[np.isfinite(frames)]
+                        figures["jitter_percent"] = 100 * float(frames.mean()) if len(frames) else None
+                    rows.append(Row(one.name, subset, normaliser, figures))
+        return rows
+
+    def region_rows(self) -> list[Row]:
+        if not self.found.predictions[0].regions.size:
+            return []
+        rows = []
+        points = region_points(self.truth.scheme)
+        for one in self.found.predictions:
+            for s, (subset, member) in enumerate(self.members.items()):
+                for r, region in enumerate(points):
+                    base = self.found.predictions[0].regions[:, r]
+                    figures = self._figures(one.regions[:, r], base, one.name, 0, member)
+                    if one.landmarks is not None:
+                        parts = landmark_figures(one.landmarks, s, points[region])
+                        figures |= {key: parts[key] for key in ("bias_x_percent", "bias_y_percent", "normal_percent")}
+                    rows.append(Row(one.name, subset, self.settings.normalisers[0], figures, region))
+        return rows
+
+    def landmark_rows(self) -> list[Row]:
+        return [
+            Row(
+                one.name,
+                subset,
+                self.settings.normalisers[0],
+                landmark_figures(one.landmarks, s, [point]),
+                landmark_label(self.truth.scheme, point),
+            )
+            for one in self.found.predictions
+            if one.landmarks is not None
+            for s, subset in enumerate(self.members)
+            for point in range(self.truth.n_points)
+        ]
+
+    def face_rows(self) -> Sequence[Row]:
+        subsets = [name for name in self.members if name in self.request.subsets] or list(self.members)[:1]
+        normalisers = list(enumerate(self.settings.normalisers))[: None if self.request.norm else 1]
+        return FaceRows(
+            self.truth.ids,
+            self.found,
+            {name: self.members[name] for name in subsets},
+            normalisers,
+            self.baseline if self.request.compare else "",
+        )
+
+    def _figures(self, distance: np.ndarray, base: np.ndarray, name: str, k: int, member: np.ndarray) -> Figures:
+        lengths = self.found.lengths[k]
+        everyone = member.all()
+        nme = normalise(distance, lengths) if everyone else normalise(distance[member], lengths[member])
+        groups = self.groups if self.groups is None or everyone else self.groups[member]
+        figures = figures_of(nme, groups, self.columns)
+        if self.request.compare and name != self.baseline:
+            figures |= compared(nme, normalise(base[member], lengths[member]), groups)
+        return figures

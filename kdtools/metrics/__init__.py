@@ -1,0 +1,62 @@
+"""Errors of predicted landmarks: normalised mean error (NME) of each face, and the figures of many faces.
+
+Errors are shares of the normaliser, as numbers (0.05 is 5 %); only `summarise` speaks in percent. Two values
+have meanings of their own: an NME of inf is a face whose prediction lacks a point, which counts as a failure
+at every threshold; an NME of NaN is a face that cannot be measured, which no figure counts.
+"""
+
+from kdtools.metrics.errors import (
+    NormalErrors,
+    clean_points,
+    jitter_per_face,
+    mean_distance,
+    nme_per_face,
+    normalise,
+    outward,
+    point_distances,
+    signed_normal_errors,
+)
+from kdtools.metrics.normalisers import (
+    GIVEN_BOX,
+    NORMALISERS,
+    Normaliser,
+    normaliser_named,
+    normalisers_of,
+    point_bounds,
+)
+from kdtools.metrics.summary import (
+    area_under_binned_ced,
+    area_under_ced,
+    failure_rate,
+    summarise,
+    threshold_label,
+)
+from kdtools.metrics.uncertainty import PairedComparison, ced_band, compare_paired, mean_interval, share_interval
+
+__all__ = [
+    "GIVEN_BOX",
+    "NORMALISERS",
+    "NormalErrors",
+    "Normaliser",
+    "PairedComparison",
+    "area_under_binned_ced",
+    "area_under_ced",
+    "ced_band",
+    "clean_points",
+    "compare_paired",
+    "failure_rate",
+    "jitter_per_face",
+    "mean_distance",
+    "mean_interval",
+    "nme_per_face",
+    "normalise",
+    "normaliser_named",
+    "normalisers_of",
+    "outward",
+    "point_bounds",
+    "point_distances",
+    "share_interval",
+    "signed_normal_errors",
+    "summarise",
+    "threshold_label",
+]

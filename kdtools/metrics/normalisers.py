@@ -1,0 +1,161 @@
+"""Normalisers: the length, of each face, that its errors are divided by."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kdtools.errors import DataError, UsageError
+from kdtools.schemes import Scheme
+
+NORMALISERS = ("inter-ocular", "inter-pupil", "box-diagonal", "box-size", "face-height")
+GIVEN_BOX = "given-box"
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Bounds = tuple[Array, Array]
+
+
+@dataclass(frozen=True)
+class Normaliser:
+    """A length that errors are divided by; `normaliser_named` and `normalisers_of` make them.
+
+    `name` is one of NORMALISERS, GIVEN_BOX, `points:I,J` or a number. `ends` are the points, and `pixels` the number,
+    of those that have them: the length is then from the mean of the first points to that of the second, or the number.
+    """
+
+    name: str
+    ends: tuple[tuple[int, ...], tuple[int, ...]] | None = None
+    pixels: float | None = None
+
+    @property
+    def needs_boxes(self) -> bool:
+        """Whether `lengths` wants the boxes that came with the annotation."""
+        return self.name == GIVEN_BOX
+
+    def lengths(self, gt: Array, boxes: Array | None = None, bounds: Bounds | None = None) -> Array:
+        """Lengths (n,), in pixels, from the truth gt (n, L, 2) float64, NaN where not annotated (`clean_points`).
+
+        inter-ocular: between the outer corners of the eyes. inter-pupil: between the means of the points of either eye.
+        box-diagonal, box-size, face-height: diagonal, sqrt(width * height), and height, of the upright box around the
+        annotated points, from the first point to the last (no pixel added). points:I,J: between two points.
+        given-box: sqrt(width * height) of the annotation's own boxes (n, 4), x0 y0 x1 y1 half-open. A number: itself.
+        `bounds` are the `point_bounds` of gt, where the caller has them already.
+
+        Surprising: NaN where a point that the length needs is missing, rather than a length from the remaining points,
+        as another length would make the face's error incomparable. A length may be 0, which `normalise` understands.
+        Raises DataError where boxes are needed and not given, and where the points are too few.
+        Source: docs/metrics.md says which data set and which code takes which; SPIGA's benchmark has them all
+        (spiga/eval/benchmark/metrics/landmarks.py), but takes its "diagonal" and "height" from the given box.
+
+        >>> triangle = np.array([[[0.0, 0.0], [3.0, 0.0], [3.0, 4.0]]])
+        >>> print(Normaliser("points:0,2", ends=((0,), (2,))).lengths(triangle))
+        [5.]
+        >>> print(Normaliser("box-diagonal").lengths(triangle), Normaliser("face-height").lengths(triangle))
+        [5.] [4.]
+        >>> print(Normaliser("box-size").lengths(triangle * [4, 3]))  # a box of 12 by 12
+        [12.]
+        >>> print(Normaliser("given-box").lengths(triangle, boxes=np.array([[10, 10, 19, 14]])))  # 9 by 4
+        [6.]
+        """
+        if self.pixels is not None:
+            return np.full(len(gt), self.pixels)
+        if self.needs_boxes:
+            return _box_sizes(boxes, len(gt))
+        if self.ends is not None:
+            first, second = self.ends
+            if max(*first, *second) >= gt.shape[1]:
+                raise DataError(f"the normaliser {self.name} needs point {max(*first, *second)} of {gt.shape[1]}")
+            span = gt[:, list(first)].mean(axis=1) - gt[:, list(second)].mean(axis=1)
+        else:
+            low, high = bounds or point_bounds(gt)
+            span = high - low
+        width, height = span[:, 0], span[:, 1]
+        if self.name == "face-height":
+            return height
+        if self.name == "box-size":
+            return np.sqrt(width * height)
+        return np.sqrt(width * width + height * height)
+
+
+def point_bounds(gt: Array) -> Bounds:
+    """Least and greatest x and y, (n, 2) each, of the points of gt (n, L, 2); NaN only for a face without any.
+
+    >>> low, high = point_bounds(np.array([[[0.0, 5.0], [3.0, 1.0], [np.nan, np.nan]]]))
+    >>> low.tolist(), high.tolist()
+    ([[0.0, 1.0]], [[3.0, 5.0]])
+    """
+    xy = (gt[..., 0], gt[..., 1])  # together they would take ten times as long
+    low, high = (np.stack([f.reduce(values, axis=1) for values in xy], axis=1) for f in (np.minimum, np.maximum))
+    if np.isnan(low).any():  # fmin and fmax pass over NaN, but are slower
+        low, high = (np.stack([f.reduce(values, axis=1) for values in xy], axis=1) for f in (np.fmin, np.fmax))
+    return low, high
+
+
+def normaliser_named(text: str, scheme: Scheme) -> Normaliser:
+    """The normaliser that a text names, for faces of a scheme.
+
+    Raises UsageError, which says what is possible, for another text, for what the scheme lacks (the eyes' points), and
+    for points outside the scheme.
+
+    >>> from kdtools.schemes import Scheme
+    >>> triangle = Scheme("triangle", 3, outer_corners=(0, 1))
+    >>> normaliser_named("points:0,2", triangle)
+    Normaliser(name='points:0,2', ends=((0,), (2,)), pixels=None)
+    >>> normaliser_named("100", triangle).pixels, normaliser_named("inter-ocular", triangle).ends
+    (100.0, ((0,), (1,)))
+    """
+    name = text.strip()
+    possible = {one.name: one for one in normalisers_of(scheme)}
+    if name in possible:
+        return possible[name]
+    if name == GIVEN_BOX:
+        return Normaliser(name)
+    if points := re.fullmatch(r"points:([0-9]{1,9}),([0-9]{1,9})", name):
+        first, second = int(points[1]), int(points[2])
+        if max(first, second) < scheme.n_points and first != second:
+            return Normaliser(name, ends=((first,), (second,)))
+        hint = f"give two different points of {scheme.name}, from 0 to {scheme.n_points - 1}, such as points:0,1"
+        raise UsageError(f"no normaliser is {name!r}", hint)
+    try:
+        pixels = float(name)
+    except ValueError:
+        pixels = math.nan
+    if 0 < pixels < math.inf:
+        return Normaliser(name, pixels=pixels)
+    why = f"the normaliser {name} needs points of the eyes" if name in NORMALISERS else f"no normaliser is {text!r}"
+    kinds = ", ".join((*possible, GIVEN_BOX))
+    raise UsageError(why, f"for {scheme.name} give {kinds}, points:I,J or a number of pixels")
+
+
+def normalisers_of(scheme: Scheme) -> list[Normaliser]:
+    """All of NORMALISERS that a scheme has the points for, in that order.
+
+    >>> from kdtools.schemes import Scheme
+    >>> [one.name for one in normalisers_of(Scheme("triangle", 3, left_eye=(0,), right_eye=(1, 2)))]
+    ['inter-pupil', 'box-diagonal', 'box-size', 'face-height']
+    """
+    ends: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
+    if scheme.outer_corners:
+        left, right = scheme.outer_corners
+        ends["inter-ocular"] = ((left,), (right,))
+    if scheme.left_eye and scheme.right_eye:
+        ends["inter-pupil"] = (scheme.left_eye, scheme.right_eye)
+    of_the_eyes = ("inter-ocular", "inter-pupil")
+    return [Normaliser(name, ends.get(name)) for name in NORMALISERS if name in ends or name not in of_the_eyes]
+
+
+def _box_sizes(boxes: Array | None, n_faces: int) -> Array:
+    """sqrt(width * height) of boxes (n, 4); NaN where a number is missing, 0 where the box frames nothing."""
+    if boxes is None:
+        hint = "import the truth with its boxes, or choose another normaliser, such as box-size"
+        raise DataError(f"the normaliser {GIVEN_BOX} needs the boxes that came with the annotation", hint)
+    numbers = np.array(boxes, dtype=np.float64)
+    if numbers.shape != (n_faces, 4):
+        raise DataError(f"boxes of the form {numbers.shape}", f"they must be ({n_faces}, 4)")
+    numbers[~np.isfinite(numbers).all(axis=1)] = np.nan
+    sides = np.maximum(numbers[:, 2:] - numbers[:, :2], 0)
+    return np.sqrt(sides[:, 0] * sides[:, 1])

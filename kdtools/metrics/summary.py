@@ -1,0 +1,175 @@
+"""Figures of many faces: mean, quantiles, failure rate, area under the curve of cumulative errors (CED).
+
+Errors are shares of the normaliser (0.05 is 5 %), one for each face; only `summarise` speaks in percent. Two values
+have meanings of their own: inf is a face whose prediction lacks a point, which counts as a failure at every threshold;
+NaN is a face that cannot be measured, which no figure counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kdtools.errors import DataError
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+_QUANTILES = (50, 90, 95, 99)
+_MOST_SAMPLES = 1e7  # of the binned area; a bound on a typing error
+
+
+def failure_rate(nme: npt.ArrayLike, threshold: float) -> float:
+    """Share of the faces, out of nme (N,), whose error is above the threshold; inf is, NaN is not counted.
+
+    Raises DataError for a threshold that is not above 0 and where no face could be measured.
+
+    >>> round(failure_rate([0.02, 0.08, np.inf], 0.08), 4)
+    0.3333
+    """
+    return _failure_rate(_measured(nme, threshold), threshold)
+
+
+def area_under_ced(nme: npt.ArrayLike, threshold: float) -> float:
+    """Area under the cumulative distribution of nme (N,) up to the threshold, over it: 1 is perfect.
+
+    Surprising: exact. The curve is a staircase, so its area is the mean of max(0, 1 - nme / threshold); codes
+    that integrate it at sampled errors come close to it (`area_under_binned_ced`).
+    inf adds nothing, NaN is not counted. Raises DataError as `failure_rate` does.
+
+    >>> area_under_ced([0.0, 0.04, 0.2], 0.08)  # (1 + 1/2 + 0) / 3
+    0.5
+    """
+    return _area_under_ced(_measured(nme, threshold), threshold)
+
+
+def area_under_binned_ced(nme: npt.ArrayLike, threshold: float, step: float = 0.0001) -> float:
+    """Area under the cumulative distribution of nme (N,) as most published codes integrate it: "binned".
+
+    Simpson's rule over the share of faces with an error up to x, for x = 0, step, 2 step and so on, over the threshold.
+
+    Surprising: the errors sampled are np.arange(0, threshold + step, step), which owing to rounding ends at some
+    thresholds one step beyond: for the usual step at 0.05 and 0.07, but not at 0.08 or 0.10. There the area contains
+    that step too, and a perfect result is not 1 but 1.002 (0.05) or 1.0014 (0.07). For an even number of samples, which
+    these two have, Simpson's rule leaves one interval over; the mean of leaving the first or the last one to the
+    trapezium is taken, as scipy before 1.11 did, with which the figures were published (later ones differ by less than
+    0.0001). inf adds nothing, NaN is not counted. Raises DataError as `failure_rate` does, and for a threshold of less
+    than two steps or more than ten million.
+    Source: `fr_and_auc` of PIPNet, ADNet and STAR (lib/metric/fr_and_auc.py). SPIGA's benchmark integrates otherwise.
+
+    >>> round(area_under_binned_ced([0.0, 0.04, 0.2], 0.08), 4)  # (1 + 1/2 + 0) / 3
+    0.5001
+    >>> round(area_under_binned_ced([0.0, 0.0, 0.0], 0.05), 4)
+    1.002
+    """
+    return _area_under_binned_ced(_measured(nme, threshold), threshold, step)
+
+
+def threshold_label(threshold: float) -> str:
+    """A threshold as it stands in the keys of `summarise`: two decimals, or as many as it takes.
+
+    >>> threshold_label(0.1), threshold_label(0.08), threshold_label(0.125)
+    ('0.10', '0.08', '0.125')
+    """
+    whole, decimals = f"{threshold:.10f}".split(".")
+    return f"{whole}.{decimals.rstrip('0'):0<2}"
+
+
+def summarise(
+    nme: npt.ArrayLike, thresholds: Sequence[float], binned_step: float | None = None
+) -> dict[str, int | float | None]:
+    """All figures of nme (N,): n, nme_percent, p50, p90, p95, p99; fr@T_percent, auc@T_percent per threshold T.
+
+    n counts the faces that could be measured; "unmeasured", behind it, counts the others (NaN) and is there only if
+    there are any. The quantiles are in percent as well, with linear interpolation between faces. With `binned_step`,
+    auc_binned@T_percent follows the exact area.
+
+    Surprising: faces without a full prediction (inf) count, so the mean is inf as soon as there is one, and a
+    quantile is inf where it falls on one, or between one and its neighbour; failure rate and AUC remain
+    finite. Nothing is NaN: where no face could be measured, n is 0 and every figure None.
+    Raises DataError for a threshold that is not above 0, and as `area_under_binned_ced` does.
+
+    >>> figures = summarise([0.02, 0.04, 0.09], [0.08])
+    >>> {key: round(value, 4) for key, value in figures.items()}  # doctest: +NORMALIZE_WHITESPACE
+    {'n': 3, 'nme_percent': 5.0, 'p50': 4.0, 'p90': 8.0, 'p95': 8.5, 'p99': 8.9,
+     'fr@0.08_percent': 33.3333, 'auc@0.08_percent': 41.6667}
+    """
+    every = np.asarray(nme, dtype=np.float64).ravel()
+    faces = np.sort(every)  # NaN comes last
+    n = len(faces) - int(np.isnan(faces).sum())
+    faces = faces[:n]
+    result: dict[str, int | float | None] = {"n": n}
+    if n < len(every):
+        result["unmeasured"] = len(every) - n
+    result["nme_percent"] = 100 * float(faces.mean()) if n else None
+    for share in _QUANTILES:
+        result[f"p{share}"] = 100 * _quantile(faces, share / 100) if n else None
+    for t in thresholds:
+        _check_threshold(t)
+        label = threshold_label(t)
+        result[f"fr@{label}_percent"] = 100 * _failure_rate(faces, t) if n else None
+        result[f"auc@{label}_percent"] = 100 * _area_under_ced(faces, t) if n else None
+        if binned_step is not None:
+            result[f"auc_binned@{label}_percent"] = 100 * _area_under_binned_ced(faces, t, binned_step) if n else None
+    return result
+
+
+def _failure_rate(faces: Array, threshold: float) -> float:
+    """As `failure_rate`, of ascending errors of which none is NaN, as all below."""
+    return (len(faces) - _count_to(faces, threshold)) / len(faces)
+
+
+def _area_under_ced(faces: Array, threshold: float) -> float:
+    below = faces[: _count_to(faces, threshold)]
+    return float((1 - below / threshold).sum()) / len(faces)
+
+
+def _area_under_binned_ced(faces: Array, threshold: float, step: float) -> float:
+    if not 2 * step <= threshold <= _MOST_SAMPLES * step:
+        raise DataError(
+            f"the threshold {threshold} is not one for steps of {step}",
+            f"give one between {2 * step:g} and {_MOST_SAMPLES * step:g}, or a protocol that integrates exactly",
+        )
+    samples = np.arange(0, threshold + step, step)
+    return _simpson(np.searchsorted(faces, samples, side="right") / len(faces), step) / threshold
+
+
+def _simpson(values: Array, step: float) -> float:
+    """Integral by Simpson's rule; of an even number of values with the trapezium at one end, the mean of both ways."""
+    if len(values) % 2:
+        return float(values[0] + values[-1] + 4 * values[1:-1:2].sum() + 2 * values[2:-1:2].sum()) * step / 3
+    trapezia = float(values[0] + values[1] + values[-2] + values[-1]) * step / 2
+    return (_simpson(values[1:], step) + _simpson(values[:-1], step) + trapezia) / 2
+
+
+def _quantile(faces: Array, share: float) -> float:
+    """Quantile of ascending values; infinite ones too, where np.quantile makes NaN of inf - inf."""
+    place = share * (len(faces) - 1)
+    below = int(place)
+    part = place - below
+    low = float(faces[below])
+    if part == 0 or np.isinf(low):
+        return low
+    return low + part * (float(faces[below + 1]) - low)
+
+
+def _count_to(faces: Array, threshold: float) -> int:
+    """How many of the ascending errors are not above the threshold."""
+    return int(np.searchsorted(faces, threshold, side="right"))
+
+
+def _measured(nme: npt.ArrayLike, threshold: float) -> Array:
+    """The errors that are not NaN, ascending, once the threshold makes sense and there are any."""
+    _check_threshold(threshold)
+    errors: Array = np.asarray(nme, dtype=np.float64)
+    errors = np.sort(errors[~np.isnan(errors)])
+    if not len(errors):
+        raise DataError("no face could be measured", "the truth must have points, the normaliser's among them")
+    return errors
+
+
+def _check_threshold(threshold: float) -> None:
+    if not 0 < threshold < np.inf:
+        raise DataError(f"the threshold is {threshold}", "give a share above 0, such as 0.08 for 8 %")

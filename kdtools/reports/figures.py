@@ -1,0 +1,300 @@
+"""Names of figures, how a figure is written, which of several is the best: what all forms of a report share."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import re
+from collections.abc import Iterable, Sequence
+
+from kdtools.errors import UsageError
+from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Figures, Row
+
+Value = int | float | None
+
+UNMEASURED = "\N{EN DASH}"  # stands, for people, for what could not be measured
+
+# What each figure is, in the words of a report's legend. Those with a threshold are named without it.
+MEANINGS = {
+    "n": "faces counted",
+    "n_groups": "groups of faces, such as people, that count as one when chance is estimated",
+    "missing": "faces without a prediction, counted as failures",
+    "unmeasured": "faces that cannot be measured and are not counted",
+    "nme_percent": "normalised mean error: mean distance of the points over the normaliser, mean over the faces",
+    "nme_low_percent": "lower end of the 95 % interval of the NME",
+    "nme_high_percent": "upper end of the 95 % interval of the NME",
+    "nme_found_percent": "NME of the faces that have a prediction",
+    "p50": "median of the faces' errors",
+    "p90": "90 % of the faces have at most this error",
+    "p95": "95 % of the faces have at most this error",
+    "p99": "99 % of the faces have at most this error",
+    "fr": "failure rate: share of faces with an error above the threshold",
+    "fr_low": "lower end of the 95 % interval of the failure rate",
+    "fr_high": "upper end of the 95 % interval of the failure rate",
+    "auc": "exact area under the cumulative error curve up to the threshold, over the threshold",
+    "auc_low": "lower end of the 95 % interval of the AUC",
+    "auc_high": "upper end of the 95 % interval of the AUC",
+    "auc_binned": "the same area by Simpson's rule over sampled errors, as some papers compute it",
+    "jitter_percent": "movement of the error from frame to frame of a video",
+    "bias_x_percent": "mean error to the right in the image",
+    "bias_y_percent": "mean error downwards in the image",
+    "normal_percent": "mean error along the outline's normal, outward positive",
+    "spread_percent": "standard deviation of the distance",
+    "nme_of_mean_shape_percent": "NME as a share of that of the mean shape, the guess without looking",
+    "difference_percent": "NME minus the baseline's, in points of percent, of faces that both predict",
+    "difference_low_percent": "lower end of the 95 % interval of the difference",
+    "difference_high_percent": "upper end of the 95 % interval of the difference",
+    "relative_percent": "the difference over the baseline's NME",
+    "p_bootstrap": "paired bootstrap: probability of so large a difference by chance alone",
+    "p_wilcoxon": "the same by Wilcoxon's signed-rank test, which asks for the sign of most differences",
+    "improved_percent": "share of faces with a smaller error than the baseline's",
+}
+COMPARISON = (
+    "difference_percent",
+    "difference_low_percent",
+    "difference_high_percent",
+    "relative_percent",
+    "p_bootstrap",
+    "p_wilcoxon",
+    "improved_percent",
+)
+_HEADINGS = {
+    "n": "faces",
+    "n_groups": "groups",
+    "nme": "NME",
+    "nme_found": "NME found",
+    "fr": "FR",
+    "auc": "AUC",
+    "auc_binned": "AUC binned",
+    "bias_x": "bias x",
+    "bias_y": "bias y",
+    "nme_of_mean_shape": "of mean shape",
+    "difference": "NME difference",
+    "improved": "better on",
+    "p_bootstrap": "p bootstrap",
+    "p_wilcoxon": "p Wilcoxon",
+}
+_COUNTS = ("n", "n_groups", "missing", "unmeasured")
+_ABSENT = {"missing": 0, "unmeasured": 0}  # these stand in a row only where there are any
+# nme_found is of other faces for each prediction, and so never the best.
+_LOWER_IS_BETTER = ("nme", "p50", "p90", "p95", "p99", "fr", "jitter", "spread")
+_HIGHER_IS_BETTER = ("auc", "auc_binned")
+_KEY = re.compile(r"(?P<base>[a-z_0-9]+?)(?:@(?P<threshold>[^_]+))?(?P<percent>_percent)?")
+
+
+def parts_of(key: str) -> tuple[str, str]:
+    """`fr@0.08_percent` -> `fr`, `0.08`; `nme_percent` -> `nme` and nothing."""
+    match = _KEY.fullmatch(key)
+    return (match["base"], match["threshold"] or "") if match else (key, "")
+
+
+def heading_of(key: str) -> str:
+    base, threshold = parts_of(key)
+    heading = _HEADINGS.get(base, base)
+    return f"{heading}@{threshold}" if threshold else heading
+
+
+def meaning_of(key: str) -> str:
+    return MEANINGS.get(key, MEANINGS.get(parts_of(key)[0], ""))
+
+
+def keys_of(rows: Iterable[Row]) -> list[str]:
+    """Names of all figures; one that only some rows have stands where it stands among their figures."""
+    keys: list[str] = []
+    seen: set[tuple[str, ...]] = set()
+    for row in rows:
+        own = tuple(row.figures)
+        if own in seen:
+            continue
+        seen.add(own)
+        place = 0
+        for key in own:
+            if key in keys:
+                place = keys.index(key) + 1
+            else:
+                keys.insert(place, key)
+                place += 1
+    return keys
+
+
+def find_key(keys: Sequence[str], name: str) -> str:
+    """The figure that a user's short name means: `nme`, `fr@.08`, `p99`. Raises UsageError where it is not there.
+
+    >>> find_key(["n", "nme_percent", "fr@0.08_percent"], "fr@.08")
+    'fr@0.08_percent'
+    """
+    base, threshold = parts_of(name.strip())
+    for key in keys:
+        own_base, own_threshold = parts_of(key)
+        same = own_threshold == threshold or (own_threshold and _number_of(own_threshold) == _number_of(threshold))
+        if own_base == base and same:
+            return key
+    if name in _ABSENT:
+        return name
+    raise UsageError(f"there is no figure {name!r}", f"give one of {', '.join(short_name(key) for key in keys)}")
+
+
+def short_name(key: str) -> str:
+    """What a user types for a figure: `nme_percent` is `nme`."""
+    return key.removesuffix("_percent")
+
+
+def value_of(figures: Figures, key: str) -> Value:
+    """A figure of a row that has it, or one that is left out where it is 0; never NaN."""
+    value = figures[key] if key in figures else _ABSENT[key]
+    return None if value is not None and math.isnan(value) else value
+
+
+def has(figures: Figures, key: str) -> bool:
+    return key in figures or key in _ABSENT
+
+
+def plain_number(key: str, value: Value) -> str:
+    """For other programs: six decimals, or six digits of a p value, which may be tiny; empty for None."""
+    if value is None or math.isnan(value):
+        return ""
+    if isinstance(value, int):
+        return str(value)
+    return f"{value:.6g}" if key.startswith("p_") else f"{value:.6f}"
+
+
+def written(key: str, value: Value) -> str:
+    """For people: two decimals, a dash for what could not be measured, p values as papers give them."""
+    if value is None or math.isnan(value):
+        return UNMEASURED
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    if key in _COUNTS:
+        return str(int(value))
+    if key.startswith("p_"):
+        return "<0.001" if value < 0.001 else f"{value:.3f}"
+    if key == "nme_of_mean_shape_percent":
+        return f"{value:.0f} %"
+    if key in ("improved_percent", "relative_percent"):
+        sign = "+" if key == "relative_percent" else ""
+        return f"{value:{sign}.1f} %"
+    if key.startswith(("difference", "bias_", "normal")):
+        return f"{value:+.2f}"
+    return f"{value:.2f}"
+
+
+def interval_of(figures: Figures, key: str) -> tuple[Value, Value] | None:
+    """Both ends of a figure's interval; None where it has none."""
+    base, threshold = parts_of(key)
+    at = f"@{threshold}" if threshold else ""
+    low, high = (figures.get(f"{base}_{end}{at}_percent") for end in ("low", "high"))
+    return None if low is None or high is None or math.isnan(low) or math.isnan(high) else (low, high)
+
+
+def written_interval(figures: Figures, key: str) -> str:
+    ends = interval_of(figures, key)
+    return "" if ends is None else f"[{written(key, ends[0])}, {written(key, ends[1])}]"
+
+
+def is_end(key: str) -> bool:
+    """Whether a figure is an end of another's interval, which is shown with that one."""
+    return parts_of(key)[0].endswith(("_low", "_high"))
+
+
+def best_values(rows: Sequence[Row]) -> dict[tuple[str, str, str, str], str]:
+    """(subset, normaliser, part, key) -> the best figure as written, so that figures that look the same are all best.
+
+    Only where at least two predictions compete and differ; the mean shape, which predicts nothing, does not.
+    """
+    values: dict[tuple[str, str, str, str], list[float]] = {}
+    for row in rows:
+        if row.prediction == MEAN_SHAPE:
+            continue
+        for key, value in row.figures.items():
+            if value is not None and not math.isnan(value) and direction_of(key):
+                values.setdefault((row.subset, row.normaliser, row.part, key), []).append(value)
+    return {
+        place: written(place[3], max(found) if direction_of(place[3]) > 0 else min(found))
+        for place, found in values.items()
+        if len({written(place[3], value) for value in found}) > 1
+    }
+
+
+def direction_of(key: str) -> int:
+    """1 where a higher figure is better, -1 where a lower one is, 0 where neither is."""
+    base = parts_of(key)[0]
+    return 1 if base in _HIGHER_IS_BETTER else -1 if base in _LOWER_IS_BETTER else 0
+
+
+def is_best(row: Row, key: str, best: dict[tuple[str, str, str, str], str]) -> bool:
+    if row.prediction == MEAN_SHAPE:
+        return False
+    return best.get((row.subset, row.normaliser, row.part, key)) == written(key, row.figures.get(key))
+
+
+def in_order(rows: Sequence[Row]) -> list[Row]:
+    """By normaliser, subset and part, so that predictions that can be compared stand together."""
+    ranks = [
+        {name: rank for rank, name in enumerate(dict.fromkeys(getattr(row, label) for row in rows))}
+        for label in ("normaliser", "subset", "part", "prediction")
+    ]
+    normaliser, subset, part, prediction = ranks
+    return sorted(
+        rows,
+        key=lambda row: (normaliser[row.normaliser], subset[row.subset], part[row.part], prediction[row.prediction]),
+    )
+
+
+def rows_for_people(evaluation: Evaluation, n_most: int = 50) -> tuple[list[Row], str]:
+    """The rows that fit on a page, and a note where some are left out: of faces the worst, the worst first."""
+    rows = evaluation.rows
+    if evaluation.by != "face" or not rows:
+        return in_order(rows), ""
+    # A face has a row for each prediction and subset; the worst of them tells. No list of all rows is ever made.
+    n_rows_per_face = max(1, math.ceil(len(rows) / max(evaluation.n_faces, 1)))
+    main = (row for row in rows if row.normaliser == rows[0].normaliser and row.prediction != MEAN_SHAPE)
+    worst = heapq.nlargest(n_most * n_rows_per_face, main, key=_error_of)
+    chosen = list(dict.fromkeys(row.part for row in worst))[:n_most]
+    rank = {part: place for place, part in enumerate(chosen)}
+    shown = sorted((row for row in rows if row.part in rank), key=lambda row: rank[row.part])
+    left_out = evaluation.n_faces > len(chosen)
+    return in_order(shown), f"the {len(chosen)} worst faces; --tsv and --json have all" if left_out else ""
+
+
+def _error_of(row: Row) -> float:
+    nme = row.figures.get("nme_percent")
+    return -math.inf if nme is None or math.isnan(nme) else nme
+
+
+def main_keys(rows: Sequence[Row]) -> list[str]:
+    """The figures of the main table for people: not those of the comparison where it has a table of its own."""
+    apart = COMPARISON if compared(rows) else ()
+    return [key for key in keys_of(rows) if key not in apart and not is_end(key)]
+
+
+def compared(rows: Iterable[Row]) -> list[Row]:
+    """The rows that were compared with a baseline, with all that this tells; of single faces it is one number."""
+    return [row for row in rows if "difference_percent" in row.figures and "improved_percent" in row.figures]
+
+
+def comparison_keys(rows: Sequence[Row]) -> list[str]:
+    """The figures of a comparison for people, of those that the rows have, the interval's ends left out."""
+    order = ("difference_percent", "relative_percent", "improved_percent", "p_bootstrap", "p_wilcoxon")
+    present = keys_of(rows)
+    return [key for key in order if key in present]
+
+
+def verdict_of(row: Row) -> str:
+    """better or worse than the baseline, unclear where the interval holds zero, or nothing without an interval."""
+    ends = interval_of(row.figures, "difference_percent")
+    if ends is None or ends[0] is None or ends[1] is None:
+        return ""
+    return "better" if ends[1] < 0 else "worse" if ends[0] > 0 else "unclear"
+
+
+def clean(text: str) -> str:
+    """A name in one line and in valid Unicode: file names may hold any character, and bytes that are none."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def _number_of(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

@@ -1,0 +1,153 @@
+"""The worst faces of one prediction, as a sheet for a report: truth and prediction over the picture."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from PIL import Image
+
+from kdtools.errors import KdError, UsageError, reason_of
+from kdtools.files import FacesFile, check_output, written_aside
+from kdtools.geometry import CropRule, apply_affine, invert_affine
+from kdtools.images import crop_image, read_image
+from kdtools.viewing.gallery import Gallery, PointSet, ShownFace
+from kdtools.viewing.legend import Legend, _Entry
+from kdtools.viewing.overlay import COLOURS, GREY, Style
+from kdtools.viewing.pictures import FORMATS
+from kdtools.viewing.sheet import check_room, compose_sheet, make_cell
+
+_COLUMNS = 6
+
+
+class RowsOfPoints(Protocol):
+    """Anything that gives the points (L, 2) of a face by its row: an array, or an HDF5 data set that stays on disk."""
+
+    def __getitem__(self, row: int, /) -> Any: ...
+
+
+def worst_rows(nme: np.ndarray, n: int = 24, member: np.ndarray | None = None) -> np.ndarray:
+    """Rows of the n faces with the largest errors out of nme (N,), the largest first; equal ones in file order.
+
+    Surprising: faces without a prediction (inf) and those that could not be measured (NaN) are not among them, because
+    there would be nothing to see. With `member` (N,) bool, only faces of that subset are.
+
+    >>> print(worst_rows(np.array([0.02, np.inf, 0.09, 0.05]), 2))
+    [2 3]
+    """
+    rows = np.flatnonzero(np.isfinite(nme) if member is None else np.isfinite(nme) & member)
+    if len(rows) > n:
+        most = -np.partition(-nme[rows], n - 1)[n - 1]
+        rows = rows[nme[rows] >= most]
+    return rows[np.argsort(-nme[rows], kind="stable")][:n]
+
+
+def worst_sheet(
+    faces: FacesFile,
+    points: RowsOfPoints,
+    nme: np.ndarray,
+    *,
+    prediction: str,
+    measure: str,
+    n: int = 24,
+    member: np.ndarray | None = None,
+    size: int = 200,
+    skip: Callable[[str, str], None] = lambda _, __: None,
+) -> np.ndarray | None:
+    """Sheet (H, W, 3) of the n faces of the truth `faces` with the largest errors; None where it has no pictures.
+
+    `points` are the prediction's, in the rows of `faces` and pixels of the source images; nme (N,) their errors as
+    shares of `measure`, which is said in the legend, such as "inter-ocular distance". Pictures are the crops in the
+    file, or else cut from its source images; a face whose source cannot be read is told to `skip` (id, reason).
+    Only the rows shown are read. Raises DataError where the sheet would be too large.
+    """
+    if "landmarks" not in faces or ("image" not in faces and "source" not in faces):
+        return None
+    rows = worst_rows(nme, n, member)
+    style = Style(size, min(_COLUMNS, max(len(rows), 1)), error_bars=True, legend=False)
+    check_room(max(len(rows), 1), style)
+    shown = [face for row in rows if (face := _read_face(faces, points, nme, int(row), size, skip)) is not None]
+    if not shown:
+        return None
+    scheme, n_points = faces.scheme, faces.n_points
+    visible = np.stack([face.visible[0] for face in shown])
+    sets = [
+        PointSet("truth", np.empty((0, n_points, 2)), visible, scheme),
+        PointSet(prediction, np.empty((0, n_points, 2)), np.ones_like(visible), scheme),
+    ]
+    gallery = Gallery(faces, sets, np.empty((1, 0)), measure)
+    return _with_legend([make_cell(face, gallery, style) for face in shown], gallery, style)
+
+
+def picture_bytes(picture: np.ndarray, suffix: str = ".png") -> bytes:
+    """A picture (H, W, 3) as the bytes of a file with that suffix: .png, .jpg or .jpeg."""
+    data = io.BytesIO()
+    kind = FORMATS[suffix.lower()]
+    more: dict[str, Any] = {"optimize": True} if kind == "PNG" else {"quality": 88, "subsampling": 0}
+    Image.fromarray(picture).save(data, kind, **more)
+    return data.getvalue()
+
+
+def check_sheet(path: str, force: bool) -> None:
+    """Raises UsageError for a file whose name is no photograph's, and as `check_output` does."""
+    if Path(path).suffix.lower() not in FORMATS:
+        raise UsageError(
+            f"{path}: the worst faces are photographs, which are no drawing", "give a name that ends in .png or .jpg"
+        )
+    check_output(path, force)
+
+
+def write_worst(picture: np.ndarray, path: str, force: bool) -> None:
+    """Write a sheet as its suffix says, whole or not at all. Raises as `check_sheet` does."""
+    check_sheet(path, force)
+    with written_aside(path, force) as part:
+        part.write_bytes(picture_bytes(picture, Path(path).suffix))
+
+
+def _read_face(
+    faces: FacesFile, points: RowsOfPoints, nme: np.ndarray, row: int, size: int, skip: Callable[[str, str], None]
+) -> ShownFace | None:
+    """Picture of one face and, in its pixels, the truth and the prediction (2, L, 2)."""
+    identity = faces.h5["id"].asstr()[row]
+    truth = np.asarray(faces.h5["landmarks"][row], np.float64)
+    guess = np.asarray(points[row], np.float64)
+    if "image" in faces:
+        image = np.asarray(faces.images[row])
+        if "to_source" in faces:
+            guess = apply_affine(invert_affine(np.asarray(faces.h5["to_source"][row], np.float64)), guess)
+    else:
+        try:
+            source = read_image(Path(faces.h5["source"].asstr()[row]))
+            image, to_source = crop_image(source, (faces.crop or CropRule()).square_around_points(truth), size)
+        except (KdError, OSError, MemoryError) as error:
+            skip(identity, reason_of(error))
+            return None
+        truth, guess = (apply_affine(invert_affine(to_source), one) for one in (truth, guess))
+    seen = np.ones((2, len(truth)), bool)
+    if "visible" in faces:
+        seen[0] = np.asarray(faces.h5["visible"][row], bool)
+    return ShownFace(identity, image, np.stack([truth, guess]), seen, nme[row : row + 1], None)
+
+
+def _with_legend(cells: Sequence[Any], gallery: Gallery, style: Style) -> np.ndarray:
+    """The sheet, with a legend above it that says what the errors are shares of."""
+    sheet = compose_sheet(cells, gallery, style)
+    legend = _WorstLegend(gallery, sheet.shape[1] - 2 * style.gutter, style)
+    top = Image.new("RGB", (sheet.shape[1], style.gutter + legend.height - legend.below_px), (255, 255, 255))
+    legend.draw(top, style.gutter, style.gutter)
+    return np.concatenate([np.asarray(top), sheet])
+
+
+class _WorstLegend(Legend):
+    """A legend for any normaliser, and for names of predictions instead of files."""
+
+    def _entries(self, gallery: Gallery, width: int) -> list[_Entry]:
+        truth, prediction = gallery.sets
+        entries = [self._entry(width, "truth", colour=COLOURS[0])]
+        entries.append(self._entry(width, prediction.name, colour=COLOURS[1]))
+        if not truth.visible.all():
+            entries.append(self._entry(width, "occluded", colour=GREY, is_ring=True))
+        return [*entries, self._entry(width, f"NME in % of the {gallery.normaliser}", "NME in %", "NME")]
