@@ -14,6 +14,7 @@ from kdtools.errors import DataError, UsageError, some_of
 _HABIT_OF_FOLDER = 0.8  # share of its folder above which a common name is one of numbered files (image_0001), ...
 _HABIT_OF_ALL = 0.1  # ... if it is also more than this share of all faces: one person among many may have a folder
 _NO_PERSON = re.compile(r"(^|[/_])(image|img|photo|pic|picture|face|dsc|indoor|outdoor)$", re.IGNORECASE)
+_EVENT = re.compile(r"(^|/)\d+--[^/]+/\d+_[^/]+$")  # WIDER's and so WFLW's: 0--Parade/0_Parade_marchingband_1_346.jpg
 _OVERSHOOT = 1.5  # how far a split may go past the share asked for, to keep a group whole
 
 
@@ -60,6 +61,8 @@ def find_groups(ids: Sequence[bytes] | np.ndarray) -> Groups:
     is_common = of_group > _HABIT_OF_ALL * len(ids)
     is_habit |= [bool(often and _NO_PERSON.search(name(k))) for k, often in enumerate(is_common)]
     is_habit &= is_common
+    if b"--" in bytes(ids[0]):
+        is_habit |= [bool(size > 1 and _EVENT.search(name(k))) for k, size in enumerate(of_group)]
     apart = is_habit[group]
     ends = np.where(apart, found.photo_end, found.group_end)
     codes, _ = _number(np.where(apart, found.photo_hash, found.group_hash))

@@ -59,6 +59,15 @@ def test_generic_names_are_no_people_even_beside_others_in_one_folder() -> None:
     assert len(set(found.codes)) == 50 + 30
 
 
+def test_events_of_wider_and_wflw_are_no_people() -> None:
+    ids = [f"{e}--Event/{e}_Event_Event_{e}_{k}.jpg" for e in range(30) for k in range(5)] + [
+        "0--Event/0_Event_Event_0_1.jpg#2"
+    ]
+    found = find_groups([identity.encode() for identity in ids])
+    assert len(found.numbered) == 30
+    assert len(set(found.codes)) == 150
+
+
 def test_groups_of_bytes_are_those_of_single_ids() -> None:
     """All ids at once, byte by byte, must come to what a regular expression says of each."""
     rng = random.Random(0)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
-from os.path import isfile
 from typing import Annotated
 
 import typer
@@ -131,12 +129,12 @@ def kd_eval(
         max_nme is None or 0 <= max_nme < float("inf"), f"--max-nme is {max_nme}", "give a share in percent, such as 5"
     )
     from kdtools.evaluation.evaluate import evaluate
-    from kdtools.evaluation.request import Request, Told, parse_thresholds
+    from kdtools.evaluation.request import Request, Told, parse_thresholds, thresholds_in
     from kdtools.reports import (
-        as_json,
         as_tsv,
         check_reports,
         find_value,
+        json_lines,
         parse_requirements,
         print_table,
         unmet,
@@ -158,6 +156,7 @@ def kd_eval(
         norm=norm,
         protocol=protocol,
         thresholds=parse_thresholds(thresholds) if thresholds is not None else None,
+        more_thresholds=thresholds_in([value or "", *(requirements or [])]),
         subsets=subset or [],
         visible_only=visible_only,
         by=by,
@@ -177,12 +176,11 @@ def kd_eval(
         from kdtools.reports.write import write_plots, write_reports
 
         write_plots(found, plots, force, session.skip, session.warn)
-        files = session.provenance(*filter(isfile, [truth, *predictions])).inputs if "html" in forms else {}
-        write_reports(found, reports, force, command=shlex.join(["kd-eval", *session.argv]), inputs=files)
+        write_reports(found, reports, force, session.provenance(*(found.files if "html" in forms else [])))
     if value is not None:
         print(find_value(found, value))
     elif json_form:
-        print(as_json(found))
+        sys.stdout.writelines(line + "\n" for line in json_lines(found))
     elif tsv_form or (not reports and not sys.stdout.isatty()):
         sys.stdout.writelines(line + "\n" for line in as_tsv(found))
     elif not reports:

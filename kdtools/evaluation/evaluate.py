@@ -78,6 +78,7 @@ def evaluate(request: Request, told: Told, progress: Callable[[int], None] = lam
         grouping=grouping,
         mean_face=found.mean_face,
         worst=worst,
+        files=[*truth.files, *(path for pred, _ in joined for path in pred.files)],
         notes=notes,
     )
 

@@ -21,6 +21,7 @@ class MeanShape:
     name = MEAN_SHAPE
 
     def __init__(self, path: str, truth: PointSet) -> None:
+        self.files = [] if path == "-" else [path]
         hint = "the guess is a mean shape in a crop; give faces files with images, or leave --mean-shape out"
         if truth.image_size is None:
             raise DataError(f"{truth.name}: --mean-shape needs a truth with images", hint)

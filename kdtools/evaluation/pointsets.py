@@ -28,6 +28,7 @@ from kdtools.schemes import Scheme
 
 Tell = Callable[[str], None]
 Skip = Callable[[str, str], None]
+_STANDARD_INPUT = "standard input"
 
 
 class _Column:
@@ -101,6 +102,7 @@ class PointSet:
     starts: np.ndarray  # first row of each part
     foreign: bool = False
     subsets: dict[str, np.ndarray] = field(default_factory=dict)
+    files: Sequence[str] = ()  # what it was read from; standard input is none
     image_size: tuple[int, int] | None = None  # of the crops, where the file has some; `boxes` are then theirs
 
     def __len__(self) -> int:
@@ -171,7 +173,7 @@ def read_prediction(word: str, stack: contextlib.ExitStack, skip: Skip, warn: Te
         if not paths:
             raise FileError(f"{place}: no file fits", "is the pattern right, and have the jobs written anything?")
     sets = [read_points(path, stack, skip, warn, pictures_decide=False) for path in paths]
-    named = "standard input" if name == "-" else name
+    named = _STANDARD_INPUT if name == "-" else name
     return _join_parts(named, sets)
 
 
@@ -195,7 +197,9 @@ def _join_parts(name: str, sets: Sequence[PointSet]) -> PointSet:
                     )
     parts = [part for one in sets for part in one.parts]
     starts = np.cumsum([0] + [len(one) for one in sets[:-1]])
-    return PointSet(name, ids, first.n_points, first.scheme, parts, starts, any(one.foreign for one in sets))
+    files = [path for one in sets for path in one.files]
+    foreign = any(one.foreign for one in sets)
+    return PointSet(name, ids, first.n_points, first.scheme, parts, starts, foreign, files=files)
 
 
 def read_points(
@@ -248,7 +252,8 @@ def _from_faces(faces: FacesFile) -> PointSet:
     ids = np.array(raw if raw.dtype == object else list(raw), object)
     subsets, start = faces.subsets, np.zeros(1, np.int64)
     size = faces.image_size if has_images else None
-    return PointSet(faces.name, ids, faces.n_points, faces.scheme, [part], start, False, subsets, size)
+    files = [] if faces.name == _STANDARD_INPUT else [faces.name]
+    return PointSet(faces.name, ids, faces.n_points, faces.scheme, [part], start, False, subsets, files, size)
 
 
 def check_ids(ids: np.ndarray, name: str) -> None:
@@ -277,7 +282,7 @@ def _from_annotations(path: str, skip: Skip, warn: Tell) -> PointSet:
     part = _Part(_Column(points), None, *(None if one is None else _Column(one) for one in (visible, boxes)))
     ids = np.array([one.id.encode() for one in with_points], object)
     subsets = {name: np.array([name in one.subsets for one in with_points]) for name in sorted(names)}
-    return PointSet(path, ids, points.shape[1], scheme, [part], np.zeros(1, np.int64), True, subsets)
+    return PointSet(path, ids, points.shape[1], scheme, [part], np.zeros(1, np.int64), True, subsets, [path])
 
 
 def check_inputs(words: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from kdtools.errors import UsageError
@@ -16,7 +16,8 @@ DEFAULT_THRESHOLDS = (0.08, 0.10)
 
 @dataclass(frozen=True)
 class Request:
-    """`norm` is all, or names with commas between; None where the protocol decides. `details` asks for regions and
+    """`norm` is all, or names with commas between, `thresholds` are shares; None where the protocol decides.
+    `more_thresholds` come besides. `details` asks for regions and
     landmarks besides the rows. `group` is a regular expression, none, or None for what the ids tell; `video` one with
     the video and the number of the frame as its groups, or auto.
     """
@@ -26,6 +27,7 @@ class Request:
     norm: str | None = None
     protocol: str | None = None
     thresholds: Sequence[float] | None = None
+    more_thresholds: Sequence[float] = ()
     subsets: Sequence[str] = ()
     visible_only: bool = False
     by: str = "subset"
@@ -64,6 +66,15 @@ def parse_thresholds(text: str) -> list[float]:
     if not all(0 < t < math.inf for t in thresholds):
         raise UsageError(f"--thresholds is {text!r}", "give shares above 0, such as 0.08 for 8 %")
     return list(dict.fromkeys(thresholds))
+
+
+def thresholds_in(texts: Iterable[str]) -> list[float]:
+    """Those that figures are named with, such as auc@0.06.
+
+    >>> thresholds_in(["nme", "auc@0.06", "fr@.1<2"])
+    [0.06, 0.1]
+    """
+    return [float(number) for text in texts for number in re.findall(r"@(\d*\.?\d+)", text) if float(number) > 0]
 
 
 def split_norms(text: str) -> list[str]:

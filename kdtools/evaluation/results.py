@@ -76,4 +76,5 @@ class Evaluation:
     grouping: str = ""
     mean_face: np.ndarray | None = None
     worst: Worst | None = None
+    files: list[str] = field(default_factory=list)  # all that was read
     notes: list[str] = field(default_factory=list)

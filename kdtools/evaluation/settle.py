@@ -32,7 +32,7 @@ def settle(request: Request, truth: PointSet) -> tuple[Settings, Protocol | None
             f"{truth.name}: holds no boxes of the annotation, so {GIVEN_BOX} cannot be measured",
             "give the annotation itself as --truth, or import it with --no-images, which keeps its boxes",
         )
-    thresholds = tuple(request.thresholds or settings.thresholds)
+    thresholds = tuple(dict.fromkeys([*(request.thresholds or settings.thresholds), *request.more_thresholds]))
     in_pixels = all(normaliser_named(name, truth.scheme).pixels for name in names)
     if max(thresholds) >= 1 and not in_pixels:
         raise UsageError(

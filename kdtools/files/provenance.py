@@ -35,6 +35,11 @@ class Provenance:
     def with_inputs(self, paths: Iterable[str | Path]) -> Provenance:
         return Provenance(self.tool, self.argv, {**self.inputs, **{str(p): sha256_of(p) for p in paths}})
 
+    @property
+    def command(self) -> list[str]:
+        """Words of the command line that can change the content."""
+        return _what_matters(self.argv)
+
     def attributes(self) -> dict[str, str]:
         epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
         if epoch.isdigit():
@@ -45,7 +50,7 @@ class Provenance:
             "created": created,
             "tool": self.tool,
             "version": __version__,
-            "argv": json.dumps(_what_matters(self.argv)),
+            "argv": json.dumps(self.command),
             "inputs": json.dumps(self.inputs, sort_keys=True),
         }
 

@@ -46,7 +46,8 @@ def facts_of(evaluation: Evaluation) -> list[tuple[str, str]]:
     ]
     if evaluation.protocol:
         protocol = PROTOCOLS.get(evaluation.protocol)
-        facts.append(("Protocol", f"{protocol.title}. {protocol.source}" if protocol else clean(evaluation.protocol)))
+        said = [protocol.title, protocol.source, protocol.note] if protocol else [clean(evaluation.protocol)]
+        facts.append(("Protocol", ". ".join(text.rstrip(".") for text in said)))
     for name in evaluation.normalisers:
         meaning = normaliser_meaning(name, scheme)
         facts.append(("Normaliser", f"{clean(name)}" + (f": {meaning}" if meaning else "")))

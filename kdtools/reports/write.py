@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import shlex
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from kdtools.errors import DataError, FileError
 from kdtools.evaluation.results import Evaluation
-from kdtools.files import open_faces, written_aside
+from kdtools.files import Provenance, open_faces, written_aside
 from kdtools.files.aside import STANDARD_STREAM
-from kdtools.plots import ced_svg, draw_ced, draw_landmarks, draw_scatter, landmarks_svg, scatter_svg
+from kdtools.plots import ced_svg, draw_ced, draw_landmarks, draw_scatter, landmarks_svg, measure_words, scatter_svg
 from kdtools.reports.latex import as_latex
 from kdtools.reports.markdown import as_markdown
 from kdtools.reports.page import as_html
 from kdtools.reports.terminal import as_text
-from kdtools.reports.text import as_json, as_tsv
+from kdtools.reports.text import as_tsv, json_lines
 from kdtools.viewing.worst import picture_bytes, worst_sheet, write_worst
 
 Skip = Callable[[str, str], None]
@@ -45,25 +46,24 @@ def write_reports(
     evaluation: Evaluation,
     reports: Sequence[tuple[str, str]],
     force: bool,
-    *,
-    command: str,
-    inputs: Mapping[str, str],
+    provenance: Provenance,
 ) -> None:
     """Write each (form, path); the page gets all plots that there is something to draw of."""
     for form, path in reports:
         with written_aside(path, force, binary=False) as part, part.open("w", encoding="utf-8", newline="\n") as stream:
-            for text in _texts(evaluation, form, command, inputs):
+            for text in _texts(evaluation, form, provenance):
                 stream.write(text)
 
 
-def _texts(evaluation: Evaluation, form: str, command: str, inputs: Mapping[str, str]) -> Iterable[str]:
-    if form == "tsv":
-        return (line + "\n" for line in as_tsv(evaluation))
+def _texts(evaluation: Evaluation, form: str, provenance: Provenance) -> Iterable[str]:
+    if form in ("tsv", "json"):
+        return (line + "\n" for line in (as_tsv if form == "tsv" else json_lines)(evaluation))
     if form == "html":
         sheet = _worst_of(evaluation, lambda identity, why: None)
         picture = None if sheet is None else picture_bytes(sheet)
-        return [as_html(evaluation, plots=_svgs(evaluation), worst=picture, command=command, inputs=inputs)]
-    text = {"json": as_json, "markdown": as_markdown, "latex": as_latex, "text": as_text}[form](evaluation)
+        command = shlex.join([provenance.tool, *provenance.command])
+        return [as_html(evaluation, plots=_svgs(evaluation), worst=picture, command=command, inputs=provenance.inputs)]
+    text = {"markdown": as_markdown, "latex": as_latex, "text": as_text}[form](evaluation)
     return [text.rstrip("\n") + "\n"]
 
 
@@ -93,7 +93,7 @@ def _worst_of(evaluation: Evaluation, skip: Skip) -> np.ndarray | None:
                 evaluation.worst.points,
                 evaluation.errors[0].nme,
                 prediction=evaluation.worst.prediction,
-                measure=evaluation.normalisers[0],
+                measure=measure_words(evaluation.normalisers[0]),
                 member=evaluation.members[_subset(evaluation)],
                 skip=skip,
             )
