@@ -1,0 +1,101 @@
+"""kd-eval's time and memory on a million faces, against reading both arrays and one norm with numpy in the same run.
+
+    python benchmarks/eval_speed.py [--faces N] [--points L] [--rounds R]
+
+Both run as processes of their own, in turns; the files are in the page cache. Prints medians and their ratio, the
+peak memory of kd-eval, and whether the targets hold: at most 2.5 times the time, and 500 MB. Ends with status 1 if not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from kdtools.files import Provenance, create_faces
+from kdtools.schemes import scheme_for_points
+
+MOST_TIMES, MOST_MB = 2.5, 500
+REFERENCE = """
+import sys, h5py, numpy as np
+truth, pred = (h5py.File(path)["landmarks"][...] for path in sys.argv[1:])
+print(np.linalg.norm(pred - truth, axis=2).mean())
+"""
+
+
+def write_faces(path: Path, points: np.ndarray, order: np.ndarray, sigma: float, seed: int) -> None:
+    """Faces around the same points, normally distributed, in an order."""
+    rng = np.random.default_rng(seed)
+    faces = points + rng.normal(0, sigma, (len(order), *points.shape)).astype(np.float32)
+    with create_faces(str(path), True, Provenance("benchmark")) as writer:
+        writer.put_ids([f"folder{k // 1000:04d}/image_{k:07d}.jpg" for k in order])
+        writer.put_landmarks(faces, scheme_for_points(len(points)), "hard")
+
+
+def write_apart(*arguments: object) -> None:
+    """Write in a process of its own: a started program's peak memory includes that of the one that starts it."""
+    writer = multiprocessing.Process(target=write_faces, args=arguments)
+    writer.start()
+    writer.join()
+    if writer.exitcode:
+        sys.exit("the files could not be written")
+
+
+def run(words: list[str]) -> tuple[float, float]:
+    """Seconds and peak MB of a process."""
+    start = time.perf_counter()
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"{words[0]} failed")
+    return time.perf_counter() - start, usage.ru_maxrss * 1024 / 1e6
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--faces", type=int, default=1_000_000)
+    parser.add_argument("--points", type=int, default=68)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    rng = np.random.default_rng(0)
+    points = rng.uniform(0, 200, (options.points, 2)).astype(np.float32)
+    in_order = np.arange(options.faces)
+    kd_eval = str(Path(sys.executable).with_name("kd-eval"))
+    with tempfile.TemporaryDirectory() as folder:
+        truth, same, shuffled = (Path(folder) / name for name in ("truth.h5", "same.h5", "shuffled.h5"))
+        write_apart(truth, points, in_order, 5, 1)
+        write_apart(same, points, in_order, 6, 2)
+        write_apart(shuffled, points, rng.permutation(options.faces), 6, 2)
+        commands = {
+            "numpy: read both, one norm": [sys.executable, "-c", REFERENCE, str(truth), str(same)],
+            "kd-eval": [kd_eval, str(same), "--truth", str(truth)],
+            "kd-eval, predictions in another order": [kd_eval, str(shuffled), "--truth", str(truth)],
+            "kd-eval --by region": [kd_eval, str(same), "--truth", str(truth), "--by", "region"],
+        }
+        figures: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
+        for _ in range(options.rounds):
+            for name, words in commands.items():
+                figures[name].append(run(words))
+    reference = statistics.median(seconds for seconds, _ in figures["numpy: read both, one norm"])
+    print(f"{options.faces} faces, {options.points} points, medians of {options.rounds} rounds")
+    for name, found in figures.items():
+        seconds = statistics.median(seconds for seconds, _ in found)
+        memory = max(memory for _, memory in found)
+        print(f"{name:<40} {seconds:6.2f} s  {seconds / reference:5.2f} of numpy  {memory:6.0f} MB")
+    seconds = statistics.median(seconds for seconds, _ in figures["kd-eval"])
+    memory = max(memory for _, memory in figures["kd-eval"])
+    good = seconds <= MOST_TIMES * reference and memory <= MOST_MB
+    print(f"target ({MOST_TIMES} times, {MOST_MB} MB): {'met' if good else 'NOT met'}")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

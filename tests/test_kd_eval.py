@@ -1,0 +1,135 @@
+"""kd-eval through its command line: forms, files, verdicts, exit statuses."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kdtools.cli import kd_eval
+from kdtools.cli._app import session
+from kdtools.files import Provenance, create_faces
+from kdtools.schemes import IBUG68
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """truth.h5 with pictures of 64 px, one.h5 and two.h5 (the better one) in this folder, which is the current one."""
+    rng = np.random.default_rng(0)
+    n = 30
+    points = rng.uniform(10, 50, (n, 68, 2))
+    points[:, 36], points[:, 45] = [20, 30], [40, 30]
+    ids = [f"person{k // 3}_{k % 3}.jpg" for k in range(n)]
+
+    def write(name: str, values: np.ndarray, *, pictures: bool = False) -> None:
+        with create_faces(str(tmp_path / name), False, Provenance("test")) as writer:
+            writer.put_ids(ids)
+            if pictures:
+                writer.create_images(n, 64, 64)[:] = rng.integers(0, 255, (n, 64, 64, 3), np.uint8)
+                writer.put("subset/odd", np.arange(n) % 2 == 1)
+            writer.put_landmarks(values, IBUG68, "hard" if pictures else "predicted")
+
+    write("truth.h5", points, pictures=True)
+    write("one.h5", points + rng.normal(0, 1.0, points.shape))
+    write("two.h5", points + rng.normal(0, 0.7, points.shape))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def call(*words: str | Path) -> int:
+    """Exit status of kd-eval with these words; the streams go where pytest catches them."""
+    session.verbosity = session.n_skipped = 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["kd-eval", *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            kd_eval.main()
+    return int(stop.value.code or 0)
+
+
+TRUTH = ("--truth", "truth.h5", "--norm", "inter-ocular")
+
+
+def test_one_table_in_every_form(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    forms = [f"report.{suffix}" for suffix in ("html", "md", "tex", "json", "tsv", "txt")]
+    words = [word for name in forms for word in ("-o", name)]
+    assert call("one.h5", "student=two.h5", *TRUTH, "--compare", *words) == 0
+    assert capsys.readouterr().out == ""
+    rows = json.loads((files / "report.json").read_text())
+    assert [(row["prediction"], row["subset"]) for row in rows] == [
+        (name, subset) for name in ("one.h5", "student") for subset in ("full", "odd")
+    ]
+    nme = f"{rows[2]['nme_percent']:.2f}"
+    for name in forms[:3] + forms[5:]:
+        assert nme in (files / name).read_text(), name
+    lines = [line.split("\t") for line in (files / "report.tsv").read_text().splitlines()]
+    assert float(lines[3][lines[0].index("nme_percent")]) == pytest.approx(rows[2]["nme_percent"], abs=1e-6)
+    assert rows[2]["difference_percent"] == pytest.approx(rows[2]["nme_percent"] - rows[0]["nme_percent"])
+    page = (files / "report.html").read_text()
+    assert page.count("<svg") >= 3
+    assert "data:image/png;base64," in page
+    assert not re.search(r"(src|href)=\"(?!data:|#)", page)
+    assert all(name in page for name in ("truth.h5", "one.h5", "two.h5"))
+    before = page
+    (files / "report.html").rename(files / "other.html")
+    assert call("one.h5", "student=two.h5", *TRUTH, "--compare", *words[2:], "-o", "report.html", "-f") == 0
+    assert (files / "report.html").read_text() == before
+
+
+def test_files_that_exist_are_kept(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (files / "report.md").write_text("mine")
+    (files / "ced.svg").write_text("mine")
+    for words in (("-o", "report.md"), ("--plot", "ced=ced.svg")):
+        assert call("one.h5", *TRUTH, "-o", "new.json", *words) == 1
+        assert "exists already" in capsys.readouterr().err
+    assert sorted(path.name for path in files.iterdir()) == ["ced.svg", "one.h5", "report.md", "truth.h5", "two.h5"]
+    for words in (("-o", "report.doc"), ("-o", "-"), ("--plot", "pie=a.svg"), ("--plot", "worst=a.svg")):
+        assert call("one.h5", *TRUTH, *words) == 2
+
+
+def test_every_plot(files: Path) -> None:
+    plots = ("ced=a.svg", "landmarks=b.pdf", "scatter=c.png", "worst=d.jpg")
+    assert call("one.h5", "two.h5", *TRUTH, *[word for plot in plots for word in ("--plot", plot)], "--tsv") == 0
+    starts = {"a.svg": b"<?xml", "b.pdf": b"%PDF", "c.png": b"\x89PNG", "d.jpg": b"\xff\xd8\xff"}
+    for name, start in starts.items():
+        assert (files / name).read_bytes().startswith(start), name
+
+
+def test_one_value_alone(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("one.h5", *TRUTH, "--json") == 0
+    row = json.loads(capsys.readouterr().out)[0]
+    for name, key in (("nme", "nme_percent"), ("p99", "p99"), ("fr@.08", "fr@0.08_percent"), ("n", "n")):
+        assert call("one.h5", *TRUTH, "--value", name) == 0
+        assert float(capsys.readouterr().out) == pytest.approx(row[key], abs=1e-6)
+    assert call("one.h5", *TRUTH, "--value", "auc@0.06") == 0  # a threshold that nobody listed
+    assert 0 < float(capsys.readouterr().out) < 100
+    assert call("one.h5", *TRUTH, "--value", "beauty") == 2
+    assert "there is no figure 'beauty'" in capsys.readouterr().err
+
+
+def test_verdicts(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("one.h5", *TRUTH, "--value", "nme") == 0
+    nme = float(capsys.readouterr().out)
+    assert call("one.h5", *TRUTH, "--subset", "full", "--max-nme", str(nme + 0.01)) == 0
+    assert call("one.h5", "two.h5", *TRUTH, "--subset", "full", "--max-nme", str(nme - 0.01)) == 3
+    told = capsys.readouterr()
+    assert told.out.startswith("prediction\t")  # the table comes all the same
+    assert re.search(r"one\.h5: full inter-ocular: nme is .* not <=", told.err)
+    assert "two.h5" not in told.err
+    assert call("one.h5", *TRUTH, "--require", "auc@0.06>=0", "--require", "p95<1000") == 0
+    assert call("one.h5", *TRUTH, "--require", "fr@0.01<50") == 3
+    for text in ("nme", "nme=5", "auc>=60", "beauty>1"):
+        assert call("one.h5", *TRUTH, "--require", text) == 2
+    assert call("one.h5", *TRUTH, "--max-nme", "-1") == 2
+
+
+def test_skipped_faces_end_with_status_4(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = " ".join(f"{value:.3f}" for value in np.random.default_rng(0).uniform(0, 99, 136))
+    box = "0 0 100 100 0 0 0 0 0 0"
+    (files / "list.txt").write_text(f"{line} {box} a.jpg\nno numbers here\n{line} {box} b.jpg\n")
+    assert call("list.txt", "--truth", "list.txt", "--norm", "box-size", "--value", "nme") == 4
+    told = capsys.readouterr()
+    assert float(told.out) == 0
+    assert "kd-eval: skipped" in told.err
