@@ -80,7 +80,7 @@ fail() { echo "slurm_node.sh: FAILED: $*" >&2 && exit 1; }
 # wait_for_jobs: until the queue is empty
 wait_for_jobs() { while [ -n "$(squeue -h)" ]; do sleep 1; done; }
 # outputs DIR: each product's inode, time of change and checksum
-outputs() { find "$1" \( -name '*.h5' -o -name '*.json' -o -name table.tsv \) -printf '%i %T@ ' -exec sha256sum {} \; | sort; }
+outputs() { find "$1" \( -name '*.h5' -o -name '*.tsv' \) -printf '%i %T@ ' -exec sha256sum {} \; | sort; }
 # states JOB: how the tasks ended (SLURM here keeps no accounts, so squeue's and scontrol's memory has to do)
 states() { scontrol -o show job "$1" | grep -oE '(ArrayTaskId|JobState|Restarts|ExitCode)=[^ ]+' | paste -sd ' '; }
 submit() { "$root/examples/slurm/submit.sh" "$@" 2> >(tee submitted >&2); }
@@ -101,9 +101,10 @@ section "two models, two test sets and a large one, all drawn"
 tiny=(--arch test_resnet --input-size 32 --batch 8 --device cpu -q)
 [ -e "check points/one.safetensors" ] || kd-teacher train.h5 "${tiny[@]}" --epochs 2 -o "check points/one.safetensors"
 [ -e "check points/two.safetensors" ] || kd-teacher train.h5 "${tiny[@]}" --epochs 6 -o "check points/two.safetensors"
-rm -rf "results of" pred
+rm -rf "results of" pred next-*
 models=("check points/one.safetensors" second="check points/two.safetensors")
 asked=("results of" "${models[@]}" -- common.h5 hard="hard faces.h5")
+all_four=$(printf '%s\n' one.h5 one.tsv second.h5 second.tsv)
 export EVAL='--norm inter-ocular' PREDICT='--device cpu' SBATCH_TIMELIMIT=10
 
 section "the array, and the table after it"
@@ -112,12 +113,13 @@ wait_for_jobs
 states "$(array_id)"
 cut -f 1-7 "results of/table.tsv"
 [ "$(wc -l <"results of/table.tsv")" -eq 5 ] || fail "not four rows and a head"
-[ "$(ls -A "results of/hard")" = "$(printf '%s\n' one.h5 one.json second.h5 second.json)" ] || fail "other files are there"
+[ "$(ls -A "results of/hard")" = "$all_four" ] || fail "other files are there"
 
 section "the same again: all is there; and as an array again: all is kept"
 before=$(outputs "results of")
 submit "${asked[@]}"
-id=$(sbatch --parsable --array=0-3 --output='results of/logs/again-%A_%a.log' "$root/examples/slurm/eval.sbatch" "${asked[@]}")
+script=$root/examples/slurm/eval.sbatch
+id=$(sbatch --parsable --array=0-3 --output='results of/logs/again-%A_%a.log' "$script" "${asked[@]}")
 wait_for_jobs
 states "$id"
 [ "$(outputs "results of")" = "$before" ] || fail "something was written again"
@@ -133,12 +135,12 @@ states "$(array_id)"
 cat "results of/logs/kd-eval-$(array_id)_4.log"
 states "$(table_id)"
 grep 'not done' "results of/logs/kd-table-$(table_id).log" || fail "the table does not name what is missing"
-[ "$(ls -A "results of/large")" = "$(printf '%s\n' second.h5 second.json)" ] || fail "the killed task left something"
-second=$(outputs "results of/large")
+[ "$(ls -A "results of/large")" = "$(printf '%s\n' second.h5 second.tsv)" ] || fail "the killed task left something"
+before=$(outputs "results of" | grep -v table.tsv)
 submit "${larger[@]}"
 wait_for_jobs
 states "$(array_id)"
-grep -F "$second" <(outputs "results of/large") >/dev/null || fail "the finished task was written again"
+[ "$(outputs "results of" | grep -vE 'table.tsv|large/one')" = "$before" ] || fail "a finished task was written again"
 cut -f 1-5 "results of/table.tsv"
 
 section "requeued while it runs, and twice at once"
@@ -149,25 +151,42 @@ first=$(array_id)
 submit "${larger[@]}"
 until_predicting "${first}_4"
 scontrol requeue "${first}_4"
+sleep 8
+scontrol update JobId="${first}_4" StartTime=now # SLURM would wait two minutes
 wait_for_jobs
 states "$first"
 states "$(array_id)"
 cat "results of/logs/kd-eval-"{"$first","$(array_id)"}_4.log
-kd-eval one="results of/large/one.h5" --truth large.h5 --norm inter-ocular --tsv | cmp - before.tsv || fail "other figures"
-[ "$(ls -A "results of/large")" = "$(printf '%s\n' one.h5 one.json second.h5 second.json)" ] || fail "other files are there"
+kd-eval one="results of/large/one.h5" --truth large.h5 --norm inter-ocular --tsv | cmp - before.tsv ||
+    fail "other figures"
+[ "$(ls -A "results of/large")" = "$all_four" ] || fail "other files are there"
 
 section "one model over shards, one shard lost"
 [ -e shards/1.h5 ] || kd-split -q large.h5 --folds 8 -o 'shards/{}.h5'
 [ -e truth.h5 ] || kd-merge -q large.h5 --strip-images -o truth.h5
+measure() { kd-eval student="$1" --truth truth.h5 --norm inter-ocular --tsv "${@:2}" | cut -f 1-7; }
 EVAL=none submit pred student="check points/two.safetensors" -- shards/*.h5
 wait_for_jobs
-kd-eval student='pred/*/student.h5' --truth truth.h5 --norm inter-ocular --tsv | cut -f 1-7 | tee whole.tsv
+measure 'pred/*/student.h5' | tee whole.tsv
 kd-predict -q "check points/two.safetensors" large.h5 --device cpu -f -o large.pred.h5
-kd-eval student=large.pred.h5 --truth truth.h5 --norm inter-ocular --tsv | cut -f 1-7 | cmp - whole.tsv || fail "shards differ"
+measure large.pred.h5 | cmp - whole.tsv || fail "shards differ from one file"
 rm pred/3/student.h5
-kd-eval student='pred/*/student.h5' --truth truth.h5 --norm inter-ocular && fail "a missing shard is no error"
-kd-eval student='pred/*/student.h5' --truth truth.h5 --norm inter-ocular --allow-missing --tsv | cut -f 1-8
+measure 'pred/*/student.h5' && fail "a missing shard is no error"
+measure 'pred/*/student.h5' --allow-missing
 EVAL=none submit pred student="check points/two.safetensors" -- shards/*.h5
 wait_for_jobs
-kd-eval student='pred/*/student.h5' --truth truth.h5 --norm inter-ocular --tsv | cut -f 1-7 | cmp - whole.tsv || fail "rerun differs"
+measure 'pred/*/student.h5' | cmp - whole.tsv || fail "the shard made again differs"
+
+section "verdicts, and jobs that wait for them"
+for limit in 5 90; do
+    verdict="kd-eval 'pred/*/student.h5' --truth truth.h5 --norm inter-ocular --max-nme $limit --value nme"
+    id=$(sbatch --parsable --output="verdict-$limit.log" --wrap "$verdict")
+    next=$(sbatch --parsable --dependency="afterok:$id" --output=next.log --wrap "touch next-$limit")
+    until scontrol -o show job "$next" | grep -qE 'JobState=COMPLETED|DependencyNeverSatisfied'; do sleep 1; done
+    states "$id"
+    cat "verdict-$limit.log"
+    scontrol -o show job "$next" | grep -oE 'JobState=[^ ]+ Reason=[^ ]+'
+    scancel -Q "$next"
+done
+[[ ! -e next-5 && -e next-90 ]] || fail "the next job does not follow the verdict"
 printf '\nslurm_node.sh: all passed; files are in %s\n' "$dir"

@@ -83,19 +83,16 @@ ASKED = ("out of it", "one.safetensors", "best=run 2/best.last.safetensors", "--
 
 @pytest.fixture(scope="module")
 def results(world: Path) -> Path:
-    """The folder of results after all four tasks, the last of them twice at once."""
-    for task in range(3):
-        status, _, err = run("eval.sbatch", *ASKED, folder=world, SLURM_ARRAY_TASK_ID=str(task))
-        assert status == 0, err
-    twins = [start("eval.sbatch", *ASKED, folder=world, SLURM_ARRAY_TASK_ID="3") for _ in range(2)]
-    for twin in twins:
-        _, err = twin.communicate(timeout=120)
-        assert twin.returncode == 0, err
+    """The folder of results after all four tasks at once, the last of them twice."""
+    tasks = [start("eval.sbatch", *ASKED, folder=world, SLURM_ARRAY_TASK_ID=task) for task in "01233"]
+    for task in tasks:
+        _, err = task.communicate(timeout=120)
+        assert task.returncode == 0, err
     return world / ASKED[0]
 
 
 def test_each_task_makes_one_model_s_predictions_of_one_test_set_and_their_figures(results: Path) -> None:
-    wanted = {f"{test}/{model}{suffix}" for test, model in CELLS for suffix in (".h5", ".json")}
+    wanted = {f"{test}/{model}{suffix}" for test, model in CELLS for suffix in (".h5", ".tsv")}
     assert {str(path.relative_to(results)) for path in state(results)} == wanted | {"settings"}
     for test, model in CELLS:
         with h5py.File(results / test / f"{model}.h5") as pred:
@@ -114,13 +111,10 @@ def test_table_has_the_figures_that_kd_eval_gives(world: Path, results: Path) ->
         predictions = [f"{model}={results / test / model}.h5" for model in ("best", "one")]
         told = tool("kd-eval", *predictions, "--truth", truth, *ENVIRONMENT["EVAL"].split(), "--tsv", folder=world)
         direct += [{"test": test} | row for row in csv.DictReader(io.StringIO(told), delimiter="\t")]
-    assert len(rows) == len(direct) == 8
-    names = ("test", "prediction", "subset", "normaliser")
-    for row, known in zip(rows, direct, strict=True):
-        assert row.keys() == known.keys()
-        assert [row[name] for name in names] == [known[name] for name in names]
-        figures = [name for name in row if name not in names]
-        assert [float(row[name]) for name in figures] == pytest.approx([float(known[name]) for name in figures])
+    assert len(rows) == 8
+    assert rows == direct
+    assert {row["n"] for row in rows} == {"6", "8"}
+    assert len({row["nme_percent"] for row in rows}) == 8
 
 
 def test_a_rerun_leaves_everything_as_it_was(world: Path, results: Path) -> None:
@@ -149,7 +143,7 @@ def test_a_killed_task_leaves_nothing_and_is_named_by_the_table(world: Path, res
     assert status == 4
     assert len(out.splitlines()) == 9
     missing = ((4, "one"), (5, "best"))
-    assert err.splitlines() == [f"eval.sbatch: task {k} is not done: out of it/late/{name}.json" for k, name in missing]
+    assert err.splitlines() == [f"eval.sbatch: task {k} is not done: out of it/late/{name}.tsv" for k, name in missing]
     (results / "late").rmdir()
 
 
