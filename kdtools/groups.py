@@ -11,8 +11,10 @@ import numpy as np
 
 from kdtools.errors import DataError, UsageError, some_of
 
-_HABIT_OF_FOLDER = 0.8  # share of its folder above which a common name is one of numbered files (image_0001), ...
+_HABIT_OF_FOLDER = 0.8  # share of its folder above which a common name is one of numbered files (set_0001), ...
 _HABIT_OF_ALL = 0.1  # ... if it is also more than this share of all faces: one person among many may have a folder
+_FOLDERS_OF_OWN = 3  # so many folders that one name fills each are people or videos: ann/ann_01, clip7/frame_0001
+_FOLDERS_OF_GENERIC = 10  # the same of names that say nothing: 300W has image_0001 in three folders
 _NO_PERSON = re.compile(r"(^|[/_])(image|img|photo|pic|picture|face|dsc|indoor|outdoor)$", re.IGNORECASE)
 _EVENT = re.compile(r"(^|/)\d+--[^/]+/\d+_[^/]+$")  # WIDER's and so WFLW's: 0--Parade/0_Parade_marchingband_1_346.jpg
 _OVERSHOOT = 1.5  # how far a split may go past the share asked for, to keep a group whole
@@ -56,13 +58,16 @@ def find_groups(ids: Sequence[bytes] | np.ndarray) -> Groups:
     def name(k: int) -> str:
         return bytes(ids[first[k]])[: found.group_end[first[k]]].decode()
 
-    fills_folder = of_group[group] > _HABIT_OF_FOLDER * of_folder[folder]
-    is_habit = np.bincount(group[fills_folder], minlength=len(of_group)) > 0
-    is_common = of_group > _HABIT_OF_ALL * len(ids)
-    is_habit |= [bool(often and _NO_PERSON.search(name(k))) for k, often in enumerate(is_common)]
-    is_habit &= is_common
-    if b"--" in bytes(ids[0]):
-        is_habit |= [bool(size > 1 and _EVENT.search(name(k))) for k, size in enumerate(of_group)]
+    fills = np.bincount(group[of_group[group] > _HABIT_OF_FOLDER * of_folder[folder]], minlength=len(of_group)) > 0
+    fills &= of_group > 1
+    generic, event = np.zeros((2, len(of_group)), bool)
+    for k in np.flatnonzero(of_group > 1):
+        generic[k], event[k] = _NO_PERSON.search(name(int(k))), _EVENT.search(name(int(k)))
+    # Many folders, each filled by one name, are people or videos; one or two are ways of numbering files.
+    generic &= ~fills | ((generic & fills).sum() < _FOLDERS_OF_GENERIC)
+    own = fills & ~generic & ~event
+    is_numbering = own & (own.sum() < _FOLDERS_OF_OWN) & (of_group > _HABIT_OF_ALL * len(ids))
+    is_habit = generic | event | is_numbering
     apart = is_habit[group]
     ends = np.where(apart, found.photo_end, found.group_end)
     codes, _ = _number(np.where(apart, found.photo_hash, found.group_hash))
@@ -117,9 +122,7 @@ def _read_block(ids: list[bytes]) -> tuple[np.ndarray, ...]:
         separated = np.isin(text[np.arange(len(ids)), place], list(separators))
         return np.where((place >= 0) & separated & (place + 1 < before), place, before)
 
-    hash_mark = text == ord("#")
-    hash_mark &= column < length[:, None]
-    photo_end = np.where(hash_mark.any(axis=1), hash_mark.argmax(axis=1), length)
+    photo_end = cut(length, _DIGITS, b"#")
     group_end = cut(cut(photo_end, _LETTERS, b"."), _DIGITS, b"_/")
     folder_end = np.maximum(last(text == ord("/"), photo_end), 0)
 

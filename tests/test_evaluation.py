@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from kdtools.evaluation.evaluate import evaluate
 from kdtools.evaluation.pointsets import read_points
 from kdtools.evaluation.request import Request, Told, parse_thresholds, split_norms
 from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Row
-from kdtools.evaluation.units import find_frames_before, find_units
+from kdtools.evaluation.units import find_frames, find_units
 from kdtools.files import Provenance, create_faces
 from kdtools.geometry import box_to_source
 from kdtools.metrics import summarise
@@ -53,7 +55,7 @@ class Listener:
 
     @property
     def told(self) -> Told:
-        return Told(lambda what, why: self.skipped.append(f"{what}: {why}"), print, self.warned.append)
+        return Told(lambda what, why: self.skipped.append(f"{what}: {why}"), self.warned.append)
 
 
 def run(
@@ -225,6 +227,42 @@ def test_points_that_are_hidden_can_be_left_out(tmp_path: Path) -> None:
     assert only(run([pred], truth))["nme_percent"] == pytest.approx((17 * 8 + 51 * 2) / 68, abs=1e-4)
 
 
+def test_outlines_run_through_hidden_points_and_jitter_is_of_points_seen_in_both_frames(tmp_path: Path) -> None:
+    angle = np.linspace(0, np.pi, 17)
+    face = np.zeros((2, 68, 2))
+    face[:, :17] = np.stack([-50 * np.cos(angle), 50 * np.sin(angle)], axis=1)
+    face[:, 36], face[:, 45] = [-50, 0], [50, 0]
+    wide = face.copy()
+    wide[:, :17] *= 1.04
+    wide[1, 5] += [0, 17]  # hidden in the first frame
+    visible = np.ones((2, 68), np.uint8)
+    visible[0, 1:16:2] = 0
+    ids = ["v_1.jpg", "v_2.jpg"]
+    truth = write_points(tmp_path / "truth.h5", face, ids, visible=visible)
+    pred = write_points(tmp_path / "pred.h5", wide, ids)
+    rows = run([pred], truth, by="landmark", visible_only=True).rows
+    assert [row.figures["n"] for row in rows[:4]] == [2, 1, 2, 1]
+    np.testing.assert_allclose([rows[k].figures["normal_percent"] for k in (0, 1, 2, 3, 16)], 2, atol=0.05)
+    assert only(run([pred], truth, visible_only=True, video="auto"))["jitter_percent"] == pytest.approx(0, abs=1e-5)
+    assert only(run([pred], truth, video="auto"))["jitter_percent"] == pytest.approx(17 / 68, abs=1e-4)
+    with pytest.raises(DataError, match="does not say which points are seen"):
+        run([truth], pred, visible_only=True)
+
+
+def test_landmarks_that_are_not_predicted_are_failures_of_theirs(tmp_path: Path) -> None:
+    points = shapes(4)
+    guess = points + [0, 2]
+    guess[1, 7] = np.nan
+    truth, pred = write_points(tmp_path / "truth.h5", points), write_points(tmp_path / "pred.h5", guess)
+    rows = run([pred], truth, by="landmark", allow_missing=True).rows
+    assert (rows[7].figures["n"], rows[7].figures["missing"], rows[7].figures["nme_percent"]) == (4, 1, np.inf)
+    assert rows[7].figures["nme_found_percent"] == pytest.approx(2, abs=1e-4)
+    assert "missing" not in rows[8].figures
+    assert rows[8].figures["nme_percent"] == pytest.approx(2, abs=1e-4)
+    faces = run([pred], truth, by="face", allow_missing=True).rows
+    assert [row.figures.get("missing") for row in faces] == [None, 1, None, None]
+
+
 def test_normalisers_by_name_pair_and_number(tmp_path: Path) -> None:
     points = shapes(3)
     boxes = np.array([[0, 0, 40, 90]] * 3, np.float32)  # sqrt of the area: 60
@@ -237,7 +275,12 @@ def test_normalisers_by_name_pair_and_number(tmp_path: Path) -> None:
     np.testing.assert_allclose([row.figures["nme_percent"] for row in found.rows], list(expected.values()), rtol=1e-4)
     pixels = only(run([pred], truth, norm="1", thresholds=[2, 5]))
     assert (pixels["fr@2.00_percent"], pixels["fr@5.00_percent"]) == (100, 0)
-    with pytest.raises(UsageError, match="a threshold is 8"):
+    rows = run([pred], truth, norm="all, 100,100.0 , points: 36, 45").rows
+    assert [row.normaliser for row in rows][-3:] == ["given-box", "100", "points:36,45"]
+    for empty in ("", ",", " "):
+        with pytest.raises(UsageError, match="--norm is"):
+            run([pred], truth, norm=empty)
+    with pytest.raises(UsageError, match="threshold 8 would be 800%"):
         run([pred], truth, thresholds=[8])
     with pytest.raises(UsageError, match="inter-ear"):
         run([pred], truth, norm="inter-ear")
@@ -288,6 +331,13 @@ def test_mean_shape_is_a_row_and_the_measure_of_the_others(tmp_path: Path) -> No
         run([pred], pred, mean_shape=str(other))
     with pytest.raises(DataError, match="needs a file with images"):
         run([pred], truth, mean_shape=str(pred))
+    hole = points.copy()
+    hole[:, 3] = np.nan
+    with pytest.raises(DataError, match="no face has point 3"):
+        run([pred], truth, mean_shape=str(with_images("hole.h5", hole)))
+    hole[0, 3] = np.inf
+    hole[1, 3] = 7
+    assert run([pred], truth, mean_shape=str(with_images("inf.h5", hole))).rows[1].figures["nme_percent"] < np.inf
 
 
 # ---- joining
@@ -347,6 +397,38 @@ def test_shards_are_one_prediction(tmp_path: Path) -> None:
         run([f"{tmp_path}/none-*.h5"], truth)
     with pytest.raises(UsageError, match="two predictions are called"):
         run([truth, truth], truth)
+    with pytest.raises(UsageError, match="no prediction can be called 'mean shape'"):
+        run([f"mean shape={truth}"], truth)
+
+
+def test_shards_without_quotes_and_quotes_without_shards_are_told_of(tmp_path: Path) -> None:
+    points = shapes(4)
+    truth = write_points(tmp_path / "truth.h5", points)
+    one = write_points(tmp_path / "part-1.h5", points[:2])
+    two = write_points(tmp_path / "part-2.h5", points[2:], ["face2", "face3"])
+    with pytest.raises(DataError) as error:
+        run([one, two], truth)
+    assert "Quote their pattern" in error.value.hint
+    write_points(tmp_path / "part-3.h5", points)
+    with pytest.raises(DataError) as error:
+        run([f"{tmp_path}/part-*.h5"], truth)
+    assert "leave out the quotes" in error.value.hint
+    with pytest.raises(FileError) as error:
+        run([one], f"{tmp_path}/truth*.h5".replace("truth", "tr?th"))
+    assert "kd-merge" in error.value.hint
+
+
+def test_a_pipe_is_read_once(tmp_path: Path) -> None:
+    points = shapes(2)
+    truth = write_points(tmp_path / "truth.h5", points)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(truth.read_bytes()), daemon=True)
+    writer.start()
+    found = run([pipe], truth)
+    writer.join()
+    assert only(found)["nme_percent"] == 0
+    assert found.files == [str(truth)]
 
 
 def test_a_file_whose_name_is_a_pattern_is_taken_as_it_is(tmp_path: Path) -> None:
@@ -383,6 +465,63 @@ def test_faces_of_a_photograph_can_be_joined_by_place(tmp_path: Path) -> None:
     astray = write_points(tmp_path / "lost.h5", lost, ids)
     with pytest.raises(DataError, match="lacks 1 of the 9"):  # what lies that far away is no prediction of a face
         run([astray], truth, join="place")
+
+
+def test_faces_with_few_points_find_their_predictions_by_place(tmp_path: Path) -> None:
+    points, ids = photograph(9)
+    order = [2, 1, 0, *range(3, 9)]
+    partly = points.copy()
+    partly[0, 3:] = np.nan
+    partly[1, 1:] = np.nan  # a single point
+    partly[2] = np.nan  # none at all
+    truth = write_points(tmp_path / "truth.h5", partly, ids)
+    pred = write_points(tmp_path / "pred.h5", points[order] + [0, 1], ids)
+    figures = only(run([pred], truth, join="place", norm="100"))
+    assert (figures["n"], figures["unmeasured"]) == (8, 1)
+    assert figures["nme_percent"] == pytest.approx(1, abs=1e-3)
+
+
+def test_pictures_with_other_suffixes_are_joined_by_place_too(tmp_path: Path) -> None:
+    points, ids = photograph(3)
+    truth = write_points(tmp_path / "truth.h5", points, ids)
+    pred = write_points(tmp_path / "pred.h5", points[[1, 0, 2]], [identity.replace(".jpg", ".png") for identity in ids])
+    heard = Listener()
+    assert only(run([pred], truth, heard, join="place"))["nme_percent"] == 0
+    assert "without their suffixes" in heard.warned[0]
+
+
+def test_lists_that_number_faces_in_another_order_are_told_of(tmp_path: Path) -> None:
+    points, _ = photograph(6)
+    points = points * [0.3, 1]  # close to each other
+
+    def write(name: str, order: list[int]) -> Path:
+        rows = [f"p{k // 3}.jpg," + ",".join(f"{v:.4f}" for v in points[k].ravel()) for k in order]
+        (tmp_path / name).write_text("\n".join(["image," + ",".join(f"x{k},y{k}" for k in range(68)), *rows]))
+        return tmp_path / name
+
+    truth, same, other = write("t.csv", [*range(6)]), write("s.csv", [*range(6)]), write("o.csv", [0, 1, 2, 5, 4, 3])
+
+    def told(pred: Path, **options: Any) -> tuple[float, list[str]]:
+        heard = Listener()
+        figures = only(run([pred], truth, heard, norm="box-size", **options))
+        return figures["nme_percent"], [text for text in heard.warned if "photographs" in text]
+
+    assert told(same) == (0, [])
+    nme, warned = told(other)
+    assert nme > 1
+    assert "in 1 of 2 photographs" in warned[0]
+    assert "--join place" in warned[0]
+    assert told(other, join="place")[0] == 0
+
+
+def test_what_kd_dump_writes_as_pts_is_joined_again(tmp_path: Path) -> None:
+    points, ids = photograph(6)
+    truth = write_points(tmp_path / "truth.h5", points, ids)
+    (tmp_path / "pts").mkdir()
+    for name, shape in zip(ids, points, strict=True):
+        lines = "".join(f"{x + 1:.4f} {y + 1:.4f}\n" for x, y in shape)
+        (tmp_path / "pts" / f"{name.replace('.jpg', '')}.pts").write_text(f"version: 1\nn_points: 68\n{{\n{lines}}}\n")
+    assert only(run([tmp_path / "pts"], truth))["nme_percent"] == pytest.approx(0, abs=1e-3)
 
 
 def test_other_programs_may_leave_out_folders_and_suffixes(tmp_path: Path) -> None:
@@ -457,12 +596,16 @@ def test_comparison_is_with_the_first(tmp_path: Path) -> None:
         assert figures["difference_percent"] == pytest.approx(-0.5, abs=1e-4)
         assert figures["difference_low_percent"] <= figures["difference_percent"] <= figures["difference_high_percent"]
         assert figures["improved_percent"] == 100
+        assert figures["n_compared"] == rows[str(better), subset, ""]["n"]
         assert figures["p_bootstrap"] < 0.01
         assert figures["relative_percent"] == pytest.approx(-50 / rows[str(worse), subset, ""]["nme_percent"], rel=1e-3)
     regions = by_name(run([worse, better], truth, compare=True, by="region"))
     assert regions[str(better), "full", "mouth"]["difference_percent"] == pytest.approx(-0.5, abs=1e-4)
     with pytest.raises(UsageError, match="needs two predictions"):
         run([worse], truth, compare=True)
+    for words in ({"compare": True, "by": "landmark"}, {"video": "auto", "by": "region"}):
+        with pytest.raises(UsageError, match=r"single landmarks|whole faces"):
+            run([worse, better], truth, **words)
 
 
 def test_frames_of_one_person_are_not_independent(tmp_path: Path) -> None:
@@ -482,7 +625,7 @@ def test_frames_of_one_person_are_not_independent(tmp_path: Path) -> None:
     assert width() > 2.5 * width(group="none")
     assert width(group=r"^(person\d+)_") == pytest.approx(width(), rel=0.15)  # other numbers, so other draws
     assert "n_groups" not in only(run([pred], truth, group="none"))
-    assert find_units(np.array([b"a.jpg", b"b.jpg"], object), None) == (None, "each face by itself")
+    assert find_units(np.array([b"a.jpg", b"b.jpg"], object), None).codes is None
 
 
 def test_jitter_is_of_frames_that_follow_each_other(tmp_path: Path) -> None:
@@ -495,8 +638,14 @@ def test_jitter_is_of_frames_that_follow_each_other(tmp_path: Path) -> None:
     figures = only(run([pred], truth, video="auto"))
     assert figures["jitter_percent"] == pytest.approx((3 + 0 + 1 + 1 + 1) / 5, abs=1e-4)
     np.testing.assert_array_equal(
-        find_frames_before(np.array([i.encode() for i in ids], object), r"(.)/(\d+)"), [-1, 0, 1, -1, -1, 4, 5, 6]
+        find_frames(np.array([i.encode() for i in ids], object), r"(.)/(\d+)").before, [-1, 0, 1, -1, -1, 4, 5, 6]
     )
+    assert figures["n_groups"] == 2  # the videos
+    partly = write_points(tmp_path / "partly.h5", np.where(np.arange(8)[:, None, None] == 2, np.nan, moved), ids)
+    heard = Listener()
+    figures = only(run([partly], truth, heard, video="auto", allow_missing=True))
+    assert figures["jitter_percent"] == pytest.approx((3 + 1 + 1 + 1) / 4, abs=1e-4)
+    assert any("jitter leaves out 1 frames" in text for text in heard.warned)
     with pytest.raises(DataError, match="no face follows another"):
         run([pred], truth, video=r"(x)(\d+)")
     with pytest.raises(UsageError, match="no two groups"):
@@ -525,10 +674,14 @@ def test_faces_that_cannot_be_measured_are_told_of_and_nothing_is_nan(tmp_path: 
     guess = shapes(5)
     guess[4, 0] = np.nan  # a point that was not predicted
     heard = Listener()
-    found = run([write_points(tmp_path / "pred.h5", guess)], truth, heard, details=True, thresholds=[0.08])
+    pred = write_points(tmp_path / "pred.h5", guess)
+    with pytest.raises(DataError, match="1 of 5 faces lack predicted points: 'face4'"):
+        run([pred], truth)
+    found = run([pred], truth, heard, details=True, thresholds=[0.08], allow_missing=True)
     rows = {row.subset: row.figures for row in found.rows}
     assert (rows["full"]["n"], rows["full"]["unmeasured"], rows["full"]["missing"]) == (2, 3, 1)
-    assert "3 faces could not be measured" in heard.warned[0]
+    assert "1 of 5 faces lack predicted points and are counted" in heard.warned[0]
+    assert "could not be measured: 3" in heard.warned[1]
     for name in ("empty", "bad"):
         assert rows[name]["n"] == 0
         assert all(value is None for key, value in rows[name].items() if key not in ("n", "unmeasured"))
@@ -543,7 +696,7 @@ def test_nothing_that_is_predicted_and_nothing_annotated(tmp_path: Path) -> None
     points = shapes(3)
     nothing = np.full_like(points, np.nan)
     truth, none = write_points(tmp_path / "truth.h5", points), write_points(tmp_path / "none.h5", nothing)
-    figures = only(run([none], truth, thresholds=[0.08]))
+    figures = only(run([none], truth, thresholds=[0.08], allow_missing=True))
     assert (figures["n"], figures["missing"], figures["nme_percent"]) == (3, 3, np.inf)
     assert (figures["fr@0.08_percent"], figures["auc@0.08_percent"], figures["nme_found_percent"]) == (100, 0, None)
     assert only(run([truth], none, thresholds=[0.08]))["n"] == 0

@@ -13,6 +13,7 @@ import pytest
 from kdtools.errors import DataError, FileError
 from kdtools.files import FacesFile, Provenance, create_faces, match_ids, open_faces, store, written_aside
 from kdtools.files import writer as writer_module
+from kdtools.files.aside import written_aside_together
 from kdtools.geometry import CropRule, box_to_source
 from kdtools.schemes import IBUG68
 
@@ -236,6 +237,51 @@ def test_output_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
         path.write_text("of another process")
     assert path.read_text() == "of another process"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_outputs_of_one_run_exist_all_or_none(tmp_path: Path) -> None:
+    outputs = [str(tmp_path / name) for name in ("a.svg", "a.md", f"{'long' * 60}.md", f"{'long' * 60}2.md")]
+    with pytest.raises(ZeroDivisionError), written_aside_together(outputs, force=False) as parts:  # noqa: PT012
+        assert len(set(parts)) == 4
+        parts[0].write_text("first")
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+    with written_aside_together(outputs, force=False) as parts:
+        for k, part in enumerate(parts):
+            part.write_text(str(k))
+    assert [Path(output).read_text() for output in outputs] == ["0", "1", "2", "3"]
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_an_output_in_the_way_of_one_leaves_none_of_its_group(tmp_path: Path) -> None:
+    outputs = [str(tmp_path / name) for name in ("a.svg", "b.md")]
+    with pytest.raises(FileError, match="exists"), written_aside_together(outputs, force=False) as parts:  # noqa: PT012
+        for part in parts:
+            part.write_text("mine")
+        Path(outputs[1]).write_text("of another process")
+    assert [path.name for path in tmp_path.iterdir()] == ["b.md"]
+    assert Path(outputs[1]).read_text() == "of another process"
+
+
+def test_a_full_device_leaves_none_of_a_group(tmp_path: Path) -> None:
+    outputs = [str(tmp_path / name) for name in ("a.svg", "b.md")]
+    with pytest.raises(FileError, match="No space left"), written_aside_together(outputs, force=False) as parts:  # noqa: PT012
+        parts[0].write_text("first")
+        with open("/dev/full", "w") as full:
+            full.write("second")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_outputs_of_two_machines_are_written_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two containers on one file system may both have process 7."""
+    parts = []
+    for host in ("node1", "node2"):
+        monkeypatch.setattr("socket.gethostname", lambda host=host: host)
+        with written_aside(str(tmp_path / "a.txt"), force=True) as part:
+            part.write_text(host)
+        parts.append(part.name)
+    assert "node1" in parts[0]
+    assert "node2" in parts[1]
 
 
 def test_link_as_output_stays_a_link(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from kdtools.errors import DataError, FileError, KdError
 from kdtools.formats import coco
 from kdtools.formats.annotation import Annotation, FaceBlock, Reading
+from kdtools.importing import Sources, names_of_points, read_annotations
 from kdtools.schemes import IBUG68, Scheme
 
 POINTS = np.array([[10.5, 20.25], [30.0, 21.0], [20.0, 40.125]])
@@ -169,9 +170,6 @@ def test_points_must_be_as_many_as_the_category_names(tmp_path: Path) -> None:
 
 
 def test_files_that_are_no_annotations_are_refused(tmp_path: Path) -> None:
-    results = save(tmp_path / "r", [{"image_id": 7, "category_id": 1, "keypoints": [1, 2, 0.9], "score": 0.8}])
-    with pytest.raises(FileError, match="result file"):
-        read(results)
     with pytest.raises(FileError, match="no list 'annotations'"):
         read(save(tmp_path / "i", {"images": [{"file_name": "a.jpg"}]}))
     path = tmp_path / "cut.json"
@@ -186,6 +184,92 @@ def test_files_that_are_no_annotations_are_refused(tmp_path: Path) -> None:
     save(tmp_path / "two", document(), "other.json")
     with pytest.raises(FileError, match="holds 2 such files"):
         read(tmp_path / "two")
+
+
+def results() -> list[dict[str, Any]]:
+    """Of the three faces of `document`, in another order, as MMPose's CocoMetric writes them."""
+    return [
+        {"category_id": 1, "image_id": image, "keypoints": keypoints(POINTS + shift, (0.9, 0.0, 1.03)), "score": 0.25}
+        for image, shift in ((9, 5.0), (7, 0.0), (7, 100.0))
+    ]
+
+
+def test_results_are_named_by_the_annotation_file(tmp_path: Path) -> None:
+    index = save(tmp_path / "annotations", document())
+    path = save(tmp_path / "r", results(), "results.keypoints.json")
+    assert coco.FORMAT.accepts(path)
+    assert coco.names_of(path) is None
+    for named in (index, tmp_path):
+        faces, skipped = read(path, index=named, pictures=False)
+        assert skipped == []
+        assert [face.id for face in faces] == ["b.jpg", "a.jpg", "a.jpg#2"]
+        np.testing.assert_array_equal(faces[0].points, POINTS + 5)
+        np.testing.assert_array_equal(faces[0].confidence, [0.9, 0, 1.03])  # a score of 0 does not unmake a point
+        assert (faces[0].visible, faces[0].score, str(faces[0].image)) == (None, 0.25, "b.jpg")
+    np.testing.assert_array_equal(read(path, index=index, pictures=False, base=1)[0][0].points, POINTS + 4)
+
+
+def test_results_get_the_ids_of_what_kdtools_wrote(tmp_path: Path) -> None:
+    index = tmp_path / "truth.json"
+    index.write_bytes(write(block_of_faces(), IBUG68))
+    path = save(tmp_path / "r", [{"image_id": k, "keypoints": [1, 2, 0.5] * 68, "score": 1} for k in (1, 1, 2)])
+    faces, _ = read(path, index=index, pictures=False)
+    assert [face.id for face in faces] == ["set/a.jpg", "set/a.jpg#2", "set/b é.jpg"]
+
+
+def test_results_of_300w_have_its_ids_and_subsets(tmp_path: Path) -> None:
+    content = document()
+    content["images"][1]["file_name"] = "x/helen/testset/1_1.jpg"
+    index = save(tmp_path, content)
+    faces, _ = read(save(tmp_path / "r", results()), index=index, pictures=False)
+    assert (faces[0].id, faces[0].subsets) == ("helen/testset/1_1.jpg", {"common"})
+
+
+def test_index_goes_through_sources_and_is_of_no_use_to_annotations(tmp_path: Path) -> None:
+    index, path = save(tmp_path, document()), save(tmp_path / "r", results())
+    for source in (path, index):
+        wanted = Sources([str(source)], pictures=False, index=str(index))
+        assert sorted(face.id for face in read_annotations(wanted, pytest.fail)) == ["a.jpg", "a.jpg#2", "b.jpg"]
+        assert names_of_points(wanted) == ()
+
+
+def test_results_without_the_annotation_file_say_what_they_lack(tmp_path: Path) -> None:
+    path = save(tmp_path / "r", results())
+    other = tmp_path / "truth.h5"
+    other.write_bytes(b"\x89HDF\r\n")
+    for index, why in (
+        (None, "names its pictures by number alone$"),
+        (other, "truth.h5 is no COCO annotation file"),
+        (Path("-"), "- is no COCO annotation file"),
+        (path, "a COCO result file, which names no pictures"),
+    ):
+        with pytest.raises(FileError, match=why) as error:
+            read(path, index=index, pictures=False)
+        assert "kd-eval --truth ANNOTATION.json" in error.value.hint
+    foreign = document()
+    for entry in foreign["images"]:
+        entry["id"] += 100
+    with pytest.raises(DataError, match="none of its 3 results is of an image in"):
+        read(path, index=save(tmp_path / "foreign", foreign), pictures=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"keypoints": [1.0, 2.0, 0.5, 3.0]}, "4 numbers in its keypoints, which are not triples"),
+        ({"keypoints": []}, "0 numbers in its keypoints"),
+        ({"keypoints": [1.0, None, 0.5]}, "is not a number"),
+        ({"image_id": 8}, "no image with its image_id 8 in"),
+        ({"image_id": {"id": 9}}, "no image with its image_id"),
+    ],
+)
+def test_a_wrong_result_is_skipped_alone(tmp_path: Path, change: dict[str, Any], why: str) -> None:
+    content = results()
+    content[0] |= change
+    faces, skipped = read(save(tmp_path / "r", content), index=save(tmp_path, document()), pictures=False)
+    assert [face.id for face in faces] == ["a.jpg", "a.jpg#2"]
+    assert "result 0" in skipped[0][0]
+    assert why in skipped[0][1]
 
 
 @pytest.mark.parametrize(
@@ -305,6 +389,108 @@ def test_300w_of_mmpose_holds_the_numbers_of_pts_files(shared_dir: Path) -> None
         rows = {row[0].rsplit("/", 1)[-1]: row[-136:] for row in csv.reader(stream)}
     for face in faces:
         np.testing.assert_allclose(face.points, np.array(rows[face.id], float).reshape(-1, 2), atol=1e-9)
+
+
+def instances(n_points: int = 3) -> list[dict[str, Any]]:
+    """Two faces as MMPose's split_instances gives them: the box is a list in a list."""
+    return [
+        {
+            "keypoints": (POINTS + shift)[:n_points].tolist(),
+            "keypoint_scores": [0.5, 0.0, 1.03][:n_points],
+            "bbox": [[1.0 + shift, 2.0, 41.0 + shift, 52.0]],
+            "bbox_score": 0.75,
+        }
+        for shift in (0.0, 100.0)
+    ]
+
+
+def test_predictions_of_the_inferencer_one_file_a_picture(tmp_path: Path) -> None:
+    folder = save(tmp_path / "predictions", instances(), "b c.json").parent
+    save(folder, instances()[:1], "a.json")
+    save(folder, [], "nobody.json")
+    for pictures in (True, False):  # the pictures of `save` are a.jpg and b.jpg
+        faces, skipped = read(folder, pictures=pictures)
+        assert [face.id for face in faces] == ["a", "b c", "b c#2"][: 1 if pictures else 3]
+        assert len(skipped) == (2 if pictures else 0)
+    np.testing.assert_array_equal(faces[2].points, POINTS + 100)
+    np.testing.assert_array_equal(faces[2].confidence, [0.5, 0, 1.03])
+    np.testing.assert_array_equal(faces[2].box, [101, 2, 141, 52])
+    assert faces[2].score == 0.75
+    assert coco.names_of(folder) is None
+    np.testing.assert_array_equal(read(folder / "a.json", pictures=False, base=1)[0][0].points, POINTS - 1)
+    assert read(folder / "a.json")[0][0].image == folder / "a.jpg"
+
+
+def test_predictions_of_the_demo_and_of_videos(tmp_path: Path) -> None:
+    demo = save(tmp_path, {"meta_info": {"dataset_name": "lapa"}, "instance_info": instances()}, "results_a.json")
+    assert coco.FORMAT.accepts(demo)
+    assert [face.id for face in read(demo, pictures=False)[0]] == ["a", "a#2"]
+    video = [{"frame_id": 1, "instances": instances()}, {"frame_id": 2, "instances": []}]
+    path = save(tmp_path / "v", {"meta_info": {}, "instance_info": video}, "results_walk.json")
+    assert [face.id for face in read(path, pictures=False)[0]] == ["walk/frame_000000", "walk/frame_000000#2"]
+    path = save(tmp_path / "v", video, "walk.json")  # the inferencer counts from 0
+    assert read(path, pictures=False)[0][0].id == "walk/frame_000001"
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"keypoint_scores": [0.5]}, "3 keypoints with 1 keypoint_scores"),
+        ({"keypoints": [[1, 2, 3]] * 3}, "not two numbers"),
+        ({"bbox": [1, 2]}, "bbox: 2 numbers"),
+    ],
+)
+def test_a_wrong_instance_is_skipped_alone(tmp_path: Path, change: dict[str, Any], why: str) -> None:
+    content = instances()
+    content[0] |= change
+    faces, skipped = read(save(tmp_path, content, "a.json"), pictures=False)
+    assert [face.id for face in faces] == ["a"]
+    assert "a.json:[0]" in skipped[0][0]
+    assert why in skipped[0][1]
+
+
+@pytest.mark.parametrize("name", ["300w", "300wlp", "aflw", "cofw", "lapa", "wflw"])
+def test_results_for_mmpose_sets_stand_with_their_truth(shared_dir: Path, tmp_path: Path, name: str) -> None:
+    """Results made of the annotations themselves, in MMPose's form, come out as the annotations do."""
+    (source,) = (shared_dir / "data/annotations/mmpose" / name).glob("*.json")
+    truth, _ = read(source, pictures=False)
+    content = [
+        {
+            "category_id": 1,
+            "image_id": entry["image_id"],
+            "keypoints": [0.5 if k % 3 == 2 else number for k, number in enumerate(entry["keypoints"])],
+            "score": 0.5,
+        }
+        for entry in json.loads(source.read_text())["annotations"]
+    ]
+    path = tmp_path / "results.keypoints.json"
+    path.write_text(json.dumps(content, sort_keys=True, indent=4))
+    faces, skipped = read(path, index=source, pictures=False)
+    assert skipped == []
+    assert [face.id for face in faces] == [face.id for face in truth]
+    for face, expected in zip(faces, truth, strict=True):
+        known = np.isfinite(expected.points).all(axis=1)
+        np.testing.assert_array_equal(face.points[known], expected.points[known])
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damaged_results_end_in_skips_or_errors(tmp_path: Path, data: st.DataObject) -> None:
+    text = json.dumps(data.draw(st.sampled_from([results(), instances(), {"instance_info": instances()}])))
+    at = data.draw(st.integers(0, len(text) - 1))
+    length = data.draw(st.integers(0, 12))
+    new = data.draw(st.text(st.sampled_from(list('0123456789.,-eE[]{}":nulltruefals')), max_size=8))
+    path, index = tmp_path / "x.json", tmp_path / "truth.json"
+    path.write_text(text[:at] + new + text[at + length :])
+    index.write_text(json.dumps(document()))
+    try:
+        faces, _ = read(path, index=index, pictures=False)
+    except KdError:
+        return
+    for face in faces:
+        assert face.points.shape[1] == 2
+        assert not np.isinf(face.points).any()
+        assert face.confidence.shape == face.points.shape[:1]
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

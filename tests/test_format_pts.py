@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdtools.errors import DataError, KdError
+from kdtools.errors import DataError, FileError, KdError
 from kdtools.formats import asf, muct, pts
 from kdtools.formats.annotation import Annotation, FaceBlock, Reading
 from kdtools.formats.form import Format
@@ -282,14 +282,27 @@ def test_real_muct(shared_dir: Path) -> None:
 
 def test_asf_needs_its_picture(tmp_path: Path) -> None:
     source = asf_sample(tmp_path / "set")
-    with pytest.raises(DataError, match="relative to the size"):
-        read_all(asf.FORMAT, source, pictures=False)
     (source / "00_01.jpg").unlink()
     (source / "01_01.jpg").write_bytes(b"no picture")
     found, skipped = read_all(asf.FORMAT, source)
     assert [face.id for face in found] == ["02_01.jpg"]
     assert "no image" in skipped[0][1]
     assert "not an image" in skipped[1][1]
+    (source / "01_01.jpg").unlink()
+    (source / "02_01.jpg").unlink()
+    for pictures in (True, False):
+        with pytest.raises(FileError, match="none of its 3 pictures was found") as error:
+            read_all(asf.FORMAT, source, pictures=pictures)
+        assert "the pictures must lie beside" in error.value.hint
+
+
+def test_asf_without_pictures_reads_their_sizes_all_the_same(tmp_path: Path) -> None:
+    source = asf_sample(tmp_path / "set")
+    found, skipped = read_all(asf.FORMAT, source, pictures=False)
+    assert skipped == []
+    assert [str(face.image) for face in found] == ["00_01.jpg", "01_01.jpg", "02_01.jpg"]
+    for face, truth in zip(found, faces(73), strict=True):
+        np.testing.assert_allclose(face.points, truth, atol=1e-5)
 
 
 def test_asf_of_seven_columns_and_a_host_of_another_machine(tmp_path: Path) -> None:

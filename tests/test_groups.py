@@ -59,6 +59,34 @@ def test_generic_names_are_no_people_even_beside_others_in_one_folder() -> None:
     assert len(set(found.codes)) == 50 + 30
 
 
+def groups_in(*patterns: tuple[str, int, int]) -> int:
+    """Number of groups among ids made by patterns of {p} and {k}, each with so many p and k."""
+    ids = [name.format(p=p, k=k).encode() for name, n_p, n_k in patterns for p in range(n_p) for k in range(n_k)]
+    return len(set(find_groups(ids).codes))
+
+
+def test_few_videos_are_groups_and_numbered_files_are_not() -> None:
+    assert groups_in(("clip{p}/frame_{k:04d}.jpg", 5, 100)) == 5
+    assert groups_in(("clip{p}/frame_{k:04d}.jpg", 19, 10), ("long/frame_{k:04d}.jpg", 1, 50)) == 20
+    assert groups_in(("{p}/{k:05d}.jpg", 4, 50)) == 4
+    assert groups_in(("person{p}/img_{k}.jpg", 20, 6)) == 20
+    assert groups_in(("set_{k}.jpg", 1, 50)) == 50
+    assert groups_in(("train/set_{k}.jpg", 1, 50), ("test/set_{k}.jpg", 1, 30)) == 80
+    parts = (
+        ("lfpw/testset/image_{k:04d}.png", 1, 224),
+        ("ibug/image_{k:03d}.jpg", 1, 68),
+        ("lfpw/trainset/image_{k}.png", 1, 99),
+    )
+    people = ("many/p{p}_{k}.jpg", 1000, 3)
+    assert groups_in(*parts) == 224 + 68 + 99
+    assert groups_in(*parts, people) == 224 + 68 + 99 + 1000
+
+
+def test_only_a_number_at_the_end_tells_faces_of_one_photograph() -> None:
+    found = find_groups([b"set#2/a0x.jpg", b"set#2/b0x.jpg", b"a#0.jpg", b"a#1.jpg", b"p.jpg", b"p.jpg#2"])
+    assert len(set(found.codes)) == 5
+
+
 def test_events_of_wider_and_wflw_are_no_people() -> None:
     ids = [f"{e}--Event/{e}_Event_Event_{e}_{k}.jpg" for e in range(30) for k in range(5)] + [
         "0--Event/0_Event_Event_0_1.jpg#2"
@@ -73,7 +101,7 @@ def test_groups_of_bytes_are_those_of_single_ids() -> None:
     rng = random.Random(0)
     ids = ["".join(rng.choices("ab_/.#01é", k=rng.randint(0, 9))) for _ in range(3000)]
     found = find_groups([identity.encode() for identity in ids])
-    stems = [re.sub(r"\.[A-Za-z0-9]+$", "", identity.partition("#")[0]) for identity in ids]
+    stems = [re.sub(r"\.[A-Za-z0-9]+$", "", re.sub(r"#[0-9]+$", "", identity)) for identity in ids]
     expected = [re.sub(r"[_/][0-9]+$", "", stem) for stem in stems]
     assert [group_of(identity) for identity in ids] == expected
     assert not found.numbered  # no name is common among so many

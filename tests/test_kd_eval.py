@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +125,26 @@ def test_verdicts(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for text in ("nme", "nme=5", "auc>=60", "beauty>1"):
         assert call("one.h5", *TRUTH, "--require", text) == 2
     assert call("one.h5", *TRUTH, "--max-nme", "-1") == 2
+
+
+def test_verdicts_are_about_one_normaliser_unless_more_are_named(files: Path) -> None:
+    nme = {}
+    for name in ("inter-ocular", "inter-pupil"):
+        with redirect_stdout(io.StringIO()) as text:
+            assert call("one.h5", "--truth", "truth.h5", "--norm", name, "--value", "nme") == 0
+        nme[name] = float(text.getvalue())
+    limit = nme["inter-ocular"] * 1.2
+    assert nme["inter-pupil"] > limit
+    assert call("one.h5", "--truth", "truth.h5", "--subset", "full", "--max-nme", limit) == 0
+    assert call("one.h5", "--truth", "truth.h5", "--norm", "all", "--subset", "full", "--max-nme", limit) == 3
+
+
+def test_no_input_is_written_over(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (files / "in.json").symlink_to("truth.h5")
+    before = (files / "truth.h5").read_bytes()
+    assert call("one.h5", "--truth", "truth.h5", "-o", "in.json", "-f") == 2
+    assert "is an input itself" in capsys.readouterr().err
+    assert (files / "truth.h5").read_bytes() == before
 
 
 def test_skipped_faces_end_with_status_4(files: Path, capsys: pytest.CaptureFixture[str]) -> None:

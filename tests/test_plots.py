@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,32 +19,18 @@ from kdtools.files import Provenance, create_faces, match_ids, open_faces
 from kdtools.images import write_image
 from kdtools.metrics import nme_per_face, normaliser_named
 from kdtools.metrics.uncertainty import ced_band
-from kdtools.plots import (
-    ced_svg,
-    check_plots,
-    draw_ced,
-    draw_landmarks,
-    draw_modes,
-    draw_scatter,
-    landmarks_svg,
-    scatter_svg,
-)
-from kdtools.plots.ced import curves_of
+from kdtools.plots import PLOTS, check_plots, draw_modes, draw_plot, plot_svg
+from kdtools.plots.ced import ced_drawing, curves_of
 from kdtools.plots.landmarks import landmark_errors
 from kdtools.plots.scatter import farthest, pairs_of
-from kdtools.plots.style import COLOURS, LINES, MARKERS
 from kdtools.schemes import IBUG68, Scheme
 from kdtools.shape_model import ShapeModel
 from kdtools.viewing.overlay import COLOURS as MARKS
-from kdtools.viewing.worst import picture_bytes, worst_rows, worst_sheet, write_worst
+from kdtools.viewing.worst import picture_bytes, worst_rows, worst_sheet
 
 INF, NAN = np.inf, np.nan
 TRIANGLE = Scheme("triangle", 3, outlines=((0, 1, 2, 0),), names=("left", "right", "top"))
 FACE = np.array([[-0.5, 0.4], [0.5, 0.4], [0.0, -0.6]])
-
-Draw = Callable[..., list[str]]
-DRAW: dict[str, Draw] = {"ced": draw_ced, "landmarks": draw_landmarks, "scatter": draw_scatter}
-SVG: dict[str, Callable[..., str]] = {"ced": ced_svg, "landmarks": landmarks_svg, "scatter": scatter_svg}
 
 
 def evaluation_of(*nmes: Any, names: list[str] | None = None, **fields: Any) -> Evaluation:
@@ -94,7 +79,7 @@ def test_missing_faces_keep_a_curve_below_one_and_unmeasured_ones_do_not_count()
     assert (curve.n, curve.missing) == (4, 2)
     assert curve.share_percent.max() == 50
     assert curve.nme_percent == pytest.approx(3)
-    texts = texts_of(ced_svg(evaluation_of([0.02, 0.04, INF, INF, NAN])))
+    texts = texts_of(plot_svg("ced", evaluation_of([0.02, 0.04, INF, INF, NAN])))
     assert {"net0 (2 missing)", "3.00*", "* of the faces predicted", "Share of 4 faces (%)"} <= set(texts)
 
 
@@ -139,7 +124,7 @@ def test_the_axis_ends_where_the_curves_tell_something(
 ) -> None:
     evaluation = replace(evaluation_of(nme), thresholds=thresholds)
     assert curves_of(evaluation)[1] == pytest.approx(limit)
-    assert draw_ced(evaluation, str(tmp_path / "a.png"), False) == []
+    assert draw_plot("ced", evaluation, tmp_path / "a.png") == ""
 
 
 def test_curves_are_of_a_subset() -> None:
@@ -147,7 +132,7 @@ def test_curves_are_of_a_subset() -> None:
         [0.01, 0.02, 0.09], members={"full": np.ones(3, bool), "hard": np.array([0, 0, 1], bool)}
     )
     (curve,), _, _ = curves_of(evaluation, "hard")
-    assert "Share of 1 face of hard (%)" in texts_of(ced_svg(evaluation, subset="hard"))
+    assert "Share of 1 face of hard (%)" in texts_of(plot_svg("ced", evaluation, subset="hard"))
     assert (curve.n, curve.nme_percent) == (1, pytest.approx(9))
     with pytest.raises(DataError, match="no subset 'soft'"):
         curves_of(evaluation, "soft")
@@ -155,9 +140,9 @@ def test_curves_are_of_a_subset() -> None:
 
 def test_nothing_measured_is_said() -> None:
     with pytest.raises(DataError, match="no face of full could be measured"):
-        ced_svg(evaluation_of([NAN, NAN]))
+        plot_svg("ced", evaluation_of([NAN, NAN]))
     with pytest.raises(DataError, match="no face of full could be measured"):
-        scatter_svg(evaluation_of([NAN, 0.1], [0.1, NAN]))
+        plot_svg("scatter", evaluation_of([NAN, 0.1], [0.1, NAN]))
 
 
 def test_the_golden_curve_has_the_golden_area(shared_dir: Path) -> None:
@@ -178,30 +163,31 @@ def test_the_golden_curve_has_the_golden_area(shared_dir: Path) -> None:
 # ---- legends and looks
 def test_ten_curves_have_ten_looks_and_names() -> None:
     evaluation = random_evaluation(300, 10)
-    texts = texts_of(ced_svg(evaluation))
+    texts = texts_of(plot_svg("ced", evaluation))
     assert [text for text in texts if text.startswith("net")] == [f"net{k}" for k in range(10)]
     assert "AUC@0.10 %" in texts
-    looks = {(k % len(COLOURS), k % len(LINES), k % len(MARKERS)) for k in range(10)}
-    assert len({look[:2] for look in looks}) == len({look[2] for look in looks}) == 10
+    curves = ced_drawing(evaluation).figure.axes[0].lines
+    assert len({(line.get_color(), str(line.get_linestyle()), str(line._dash_pattern)) for line in curves[:20:2]}) == 10
+    assert len({line.get_marker() for line in curves[1:20:2]}) == 10
 
 
 def test_the_legend_leaves_the_curves_alone() -> None:
     """Good curves leave the corner below them free; poor ones run through it, and the legend goes under the axes."""
     nme = np.linspace(0.005, 0.01, 100)
     nme[-3:] = 0.09
-    good, poor = (ced_svg(evaluation_of(error)) for error in (nme, nme + 0.085))
+    good, poor = (plot_svg("ced", evaluation_of(error)) for error in (nme, nme + 0.085))
     assert [svg.count('<g id="ced-axes_') for svg in (good, poor)] == [1, 2]
 
 
-@pytest.mark.parametrize("kind", DRAW)
+@pytest.mark.parametrize("kind", PLOTS)
 def test_hostile_names_are_text(kind: str, tmp_path: Path) -> None:
     names = ["<script>$x^2$&\"'", "_a\x01\udcff{b}%\n", "b" * 300]
     evaluation = evaluation_of(*[[0.01, 0.02, 0.03]] * 3, names=names, ids=["<b>", "$a$", "_\x00"])
-    svg = SVG[kind](evaluation)
+    svg = plot_svg(kind, evaluation)
     assert any(text.startswith("<script>$x^2$&") for text in texts_of(svg))
     assert "<script" not in svg
     for suffix in ("png", "svg", "pdf"):
-        DRAW[kind](evaluation, str(tmp_path / f"a.{suffix}"), False)
+        draw_plot(kind, evaluation, tmp_path / f"a.{suffix}")
 
 
 # ---- landmarks
@@ -228,28 +214,38 @@ def test_undefined_landmarks_are_drawn_hollow() -> None:
     rows[1] = evaluation.landmarks[1]
     (panel,) = landmark_errors(replace(evaluation, landmarks=rows))
     assert np.isfinite(panel.error).tolist() == [False, True, False]
-    assert "net0" in texts_of(landmarks_svg(replace(evaluation, landmarks=rows)))
+    assert "net0" in texts_of(plot_svg("landmarks", replace(evaluation, landmarks=rows)))
+
+
+def test_landmarks_with_missing_faces_are_those_of_the_others() -> None:
+    """One lost face of thousands must not make every disc hollow."""
+    lost = {"n": 9, "missing": 2, "nme_percent": INF, "nme_found_percent": 4.0}
+    rows = [replace(row, figures=lost) for row in evaluation_of([0.02]).landmarks]
+    evaluation = evaluation_of([0.02], landmarks=rows)
+    (panel,) = landmark_errors(evaluation)
+    assert panel.error.tolist() == [4, 4, 4]
+    assert "net0 (2 missing)" in texts_of(plot_svg("landmarks", evaluation))
 
 
 def test_the_scale_of_the_arrows_is_said() -> None:
-    assert "mean offset of 1 %" in texts_of(landmarks_svg(evaluation_of([0.02, 0.03])))  # of sqrt(1.25), rounded down
+    assert "mean offset of 1 %" in texts_of(
+        plot_svg("landmarks", evaluation_of([0.02, 0.03]))
+    )  # of sqrt(1.25), rounded down
     none = [replace(row, figures={"nme_percent": 1.0}) for row in evaluation_of([0.02]).landmarks]
-    assert not any("offset" in text for text in texts_of(landmarks_svg(evaluation_of([0.02], landmarks=none))))
+    assert not any("offset" in text for text in texts_of(plot_svg("landmarks", evaluation_of([0.02], landmarks=none))))
 
 
 def test_no_errors_by_landmark_are_an_error() -> None:
     for fields in ({"landmarks": []}, {"mean_face": None}):
         with pytest.raises(DataError, match="no errors by landmark of full"):
-            landmarks_svg(evaluation_of([0.02, 0.03], **fields))
+            plot_svg("landmarks", evaluation_of([0.02, 0.03], **fields))
 
 
 def test_panels_beyond_six_are_left_out_and_told(tmp_path: Path) -> None:
     eight = random_evaluation(50, 8)
-    (told,) = draw_landmarks(eight, str(tmp_path / "a.svg"), False)
-    assert "the last 2 are left out" in told
-    (told,) = draw_scatter(eight, str(tmp_path / "b.svg"), False)
-    assert "the last 1 are left out" in told
-    assert draw_landmarks(random_evaluation(50, 6), str(tmp_path / "c.svg"), False) == []
+    assert "the last 2 are left out" in draw_plot("landmarks", eight, tmp_path / "a.svg")
+    assert "the last 1 are left out" in draw_plot("scatter", eight, tmp_path / "b.svg")
+    assert draw_plot("landmarks", random_evaluation(50, 6), tmp_path / "c.svg") == ""
 
 
 # ---- scatter
@@ -257,7 +253,7 @@ def test_the_scatter_counts_both_sides() -> None:
     evaluation = evaluation_of([0.02, 0.04, 0.05, INF, INF, NAN], [0.01, 0.05, 0.05, 0.03, INF, 0.01])
     baseline, (pair,) = pairs_of(evaluation)
     assert (baseline, pair.name, len(pair.rows), pair.n_better, pair.n_worse) == ("net0", "net1", 5, 2, 1)
-    texts = texts_of(scatter_svg(evaluation))
+    texts = texts_of(plot_svg("scatter", evaluation))
     assert {"better: 2 (40.0 %)", "of these 1 missing", "worse: 1 (20.0 %)"} <= set(texts)
 
 
@@ -266,53 +262,53 @@ def test_the_scatter_takes_the_baseline_and_names_the_farthest() -> None:
     baseline, pairs = pairs_of(evaluation)
     assert (baseline, [pair.name for pair in pairs]) == ("net1", ["net0", "net2"])
     assert farthest(pairs[0]) == [2, 0]  # 9/2 is more than 2/1; the face with equal errors is not among them
-    texts = texts_of(scatter_svg(evaluation))
+    texts = texts_of(plot_svg("scatter", evaluation))
     assert {"face0000.jpg", "face0002.jpg"} <= set(texts)
     assert "face0001.jpg" not in texts
 
 
 def test_one_prediction_has_no_scatter() -> None:
     with pytest.raises(DataError, match="needs two predictions"):
-        scatter_svg(evaluation_of([0.02, 0.03]))
+        plot_svg("scatter", evaluation_of([0.02, 0.03]))
 
 
 @pytest.mark.parametrize("nmes", [([0.02], [0.03]), ([0.0, 0.0], [0.0, 0.01]), ([0.0], [0.0]), ([INF], [0.02])])
 def test_degenerate_scatters_are_drawn(nmes: tuple[list[float], list[float]]) -> None:
     n_better = sum(b < a for a, b in zip(*nmes, strict=True))
-    assert any(text.startswith(f"better: {n_better} (") for text in texts_of(scatter_svg(evaluation_of(*nmes))))
+    assert any(text.startswith(f"better: {n_better} (") for text in texts_of(plot_svg("scatter", evaluation_of(*nmes))))
 
 
 # ---- files
 @pytest.mark.parametrize("suffix", ["svg", "pdf", "png"])
-@pytest.mark.parametrize("kind", DRAW)
+@pytest.mark.parametrize("kind", PLOTS)
 def test_the_same_data_gives_the_same_bytes(kind: str, suffix: str, tmp_path: Path) -> None:
     evaluation = random_evaluation(200)
     for name in "ab":
-        DRAW[kind](evaluation, str(tmp_path / f"{name}.{suffix}"), False)
+        draw_plot(kind, evaluation, tmp_path / f"{name}.{suffix}")
     first, second = ((tmp_path / f"{name}.{suffix}").read_bytes() for name in "ab")
     assert first == second
     assert b"Date" not in first
 
 
-@pytest.mark.parametrize("kind", DRAW)
+@pytest.mark.parametrize("kind", PLOTS)
 def test_the_background_is_white_and_opaque(kind: str, tmp_path: Path) -> None:
-    DRAW[kind](random_evaluation(50), str(tmp_path / "a.png"), False)
+    draw_plot(kind, random_evaluation(50), tmp_path / "a.png")
     picture = Image.open(tmp_path / "a.png")
     assert picture.convert("RGBA").getpixel((0, 0)) == (255, 255, 255, 255)
     assert picture.width in (1020, 2100)  # a column, or a page, of a paper at 300 dpi
 
 
 def test_pdfs_hold_fonts_that_publishers_take(tmp_path: Path) -> None:
-    draw_ced(random_evaluation(50), str(tmp_path / "a.pdf"), False)
+    draw_plot("ced", random_evaluation(50), tmp_path / "a.pdf")
     data = (tmp_path / "a.pdf").read_bytes()
     assert b"Type3" not in data
     assert b"CIDFontType2" in data
 
 
-@pytest.mark.parametrize("kind", DRAW)
+@pytest.mark.parametrize("kind", PLOTS)
 def test_svgs_share_a_page_without_clashing(kind: str) -> None:
     evaluation = random_evaluation(60)
-    one, other = SVG[kind](evaluation, name="one"), SVG[kind](evaluation, name="other")
+    one, other = plot_svg(kind, evaluation, name="one"), plot_svg(kind, evaluation, name="other")
     ids = [set(re.findall(r'\bid="([^"]*)"', svg)) for svg in (one, other)]
     assert not ids[0] & ids[1]
     used = set(re.findall(r'href="#([^"]*)"|url\(#([^)]*)\)', one))
@@ -328,7 +324,7 @@ def test_a_million_faces_make_small_files(tmp_path: Path) -> None:
     evaluation = random_evaluation(1_000_000, ids=["a"] * 1_000_000)
     for kind in ("ced", "scatter"):
         path = tmp_path / f"{kind}.svg"
-        DRAW[kind](evaluation, str(path), False)
+        draw_plot(kind, evaluation, path)
         assert path.stat().st_size < 400_000
     assert "Faces per cell" in (tmp_path / "scatter.svg").read_text()
 
@@ -337,25 +333,17 @@ def test_the_users_own_settings_change_nothing() -> None:
     import matplotlib
 
     evaluation = random_evaluation(40)
-    expected = ced_svg(evaluation)
+    expected = plot_svg("ced", evaluation)
     with matplotlib.rc_context({"font.size": 30, "svg.fonttype": "path", "axes.facecolor": "red"}):
-        assert ced_svg(evaluation) == expected
+        assert plot_svg("ced", evaluation) == expected
         assert matplotlib.rcParams["font.size"] == 30
-
-
-def test_nothing_is_written_over_without_force(tmp_path: Path) -> None:
-    path = tmp_path / "a.svg"
-    path.write_text("mine")
-    with pytest.raises(FileError, match="exists already"):
-        draw_ced(random_evaluation(20), str(path), False)
-    assert path.read_text() == "mine"
-    draw_ced(random_evaluation(20), str(path), True)
-    assert "<svg" in path.read_text()
 
 
 def test_the_modes_are_in_the_same_look(tmp_path: Path) -> None:
     modes = np.random.default_rng(0).normal(size=(2, 3, 2))
     draw_modes(ShapeModel(FACE, modes, np.array([3.0, 1.0]), "none"), TRIANGLE, str(tmp_path / "a.svg"), False)
+    with pytest.raises(FileError, match="exists already"):
+        draw_modes(ShapeModel(FACE, modes, np.array([3.0, 1.0]), "none"), TRIANGLE, str(tmp_path / "a.svg"), False)
     texts = texts_of((tmp_path / "a.svg").read_text())
     assert {"mode 1: 75 % of those kept", "mode 2: 25 % of those kept", "mean"} <= set(texts)
 
@@ -363,19 +351,21 @@ def test_the_modes_are_in_the_same_look(tmp_path: Path) -> None:
 # ---- what is asked for
 def test_plots_are_checked_before_any_work(tmp_path: Path) -> None:
     ced, worst = str(tmp_path / "a=b.SVG"), str(tmp_path / "w.jpeg")
-    assert check_plots([f"ced={ced}", f"worst={worst}"], False) == [("ced", ced), ("worst", worst)]
+    assert check_plots([f"ced={ced}", f"worst={worst}"], False, 2) == [("ced", ced), ("worst", worst)]
     for text in ("ced", "ced=", "roc=a.svg", "=a.svg", "ced=-", "ced=a.jpg", "ced=a"):
         with pytest.raises(UsageError, match=re.escape(text)):
-            check_plots([text], False)
+            check_plots([text], False, 2)
     with pytest.raises(UsageError, match="worst") as refused:
-        check_plots([f"worst={tmp_path}/w.svg"], False)
+        check_plots([f"worst={tmp_path}/w.svg"], False, 2)
     assert ".png" in refused.value.hint
     with pytest.raises(UsageError, match="one file"):
-        check_plots([f"ced={ced}", f"scatter={ced}"], False)
+        check_plots([f"ced={ced}", f"scatter={ced}"], False, 2)
+    with pytest.raises(UsageError, match="scatter needs two predictions"):
+        check_plots([f"scatter={ced}"], False, 1)
     Path(ced).write_text("")
     with pytest.raises(FileError, match="exists already"):
-        check_plots([f"ced={ced}"], False)
-    assert check_plots([f"ced={ced}"], True) == [("ced", ced)]
+        check_plots([f"ced={ced}"], False, 2)
+    assert check_plots([f"ced={ced}"], True, 2) == [("ced", ced)]
 
 
 # ---- worst faces
@@ -467,11 +457,7 @@ def test_only_the_points_shown_are_read(tmp_path: Path) -> None:
     assert asked == [4, 3]
 
 
-def test_sheets_are_written_as_photographs(tmp_path: Path) -> None:
+def test_sheets_are_written_as_photographs() -> None:
     picture = np.random.default_rng(0).integers(0, 255, (20, 30, 3)).astype(np.uint8)
-    write_worst(picture, str(tmp_path / "a.png"), False)
-    assert np.array_equal(np.asarray(Image.open(tmp_path / "a.png")), picture)
-    assert picture_bytes(picture) == (tmp_path / "a.png").read_bytes()
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(picture_bytes(picture)))), picture)
     assert Image.open(io.BytesIO(picture_bytes(picture, ".JPG"))).format == "JPEG"
-    with pytest.raises(UsageError, match="photographs"):
-        write_worst(picture, str(tmp_path / "a.svg"), False)

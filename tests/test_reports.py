@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import errno
 import importlib
 import io
 import json
@@ -16,21 +17,29 @@ import pytest
 from rich.console import Console
 
 from kdtools.errors import DataError, FileError, UsageError
-from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Figures, Row
+from kdtools.evaluation.results import MEAN_SHAPE, Errors, Evaluation, Figures, Row
+from kdtools.files import Provenance
 from kdtools.reports import (
     as_html,
-    as_json,
     as_latex,
     as_markdown,
     as_text,
     as_tsv,
     check_reports,
     find_value,
+    json_lines,
     parse_requirements,
     print_table,
     unmet,
 )
+from kdtools.reports.figures import best_values, is_best
+from kdtools.reports.write import write_files
 from kdtools.schemes import IBUG68
+
+
+def as_json(evaluation: Evaluation) -> str:
+    return "\n".join(json_lines(evaluation))
+
 
 HOSTILE = 'a|b_c%<script>alert("1")</script>&\t#$~^\\{}*'
 
@@ -198,10 +207,34 @@ def test_one_value_that_could_not_be_measured_is_an_error() -> None:
         find_value(only(n=0, nme_percent=None), "nme")
     with pytest.raises(DataError, match="4 faces have no annotated points"):
         find_value(only(n=0, unmeasured=4, nme_percent=None), "nme")
-    with pytest.raises(DataError, match="too few faces for an interval"):
+    with pytest.raises(DataError, match="too few faces or groups for an interval"):
         find_value(only(n=1, nme_low_percent=None), "nme_low")
     with pytest.raises(DataError, match="no rows"):
         find_value(an_evaluation(rows=[]), "nme")
+
+
+def test_one_value_says_what_is_meant_and_why_not() -> None:
+    evaluation = an_evaluation()
+    with pytest.raises(UsageError, match="which auc is meant") as caught:
+        find_value(evaluation, "auc")
+    assert caught.value.hint == "give auc with its threshold, such as auc@0.08"
+    with pytest.raises(UsageError, match="which nme is meant"):
+        find_value(evaluation, "nme@0.08")
+    with pytest.raises(UsageError, match=r"no figure 'roc@0\.08'"):
+        find_value(evaluation, "roc@0.08")
+    assert find_value(evaluation, "n_groups") == "135"  # each face is one
+    rows = [replace(row, figures={"n": 135, "n_groups": 32}) for row in evaluation.rows]
+    assert find_value(replace(evaluation, rows=rows, groups=np.arange(135) % 32), "n_groups") == "32"
+    lost = {"n": 9, "missing": 2, "nme_percent": np.inf, "nme_low_percent": None, "nme_found_percent": 4.0}
+    with pytest.raises(DataError, match="2 faces have no complete prediction") as failed:
+        find_value(an_evaluation(rows=[Row("a", "full", "17", lost)]), "nme_low")
+    assert "nme_found" in failed.value.hint
+
+
+def test_percent_figures_are_never_written_as_whole_numbers() -> None:
+    rows = [Row("a", "full", "17", {"n": 3, "auc_low@0.08_percent": 0, "p50": 2, "n_compared": 3})]
+    _, line = as_tsv(an_evaluation(rows=rows))
+    assert line.split("\t")[3:] == ["3", "0.000000", "2.000000", "3"]
 
 
 # --- verdicts
@@ -275,12 +308,28 @@ def test_terminal_shows_interval_comparison_and_notes() -> None:
     text = printed(an_evaluation(), 120)
     lines = text.splitlines()
     assert lines[0] == "test.h5, 135 faces, normaliser inter-ocular"
-    assert re.search(r"^full +l2 +3\.77 \[3\.27, 4\.52\] +3\.52 +7\.54 +11\.31 +1\.89 +66\.23$", text, re.MULTILINE)
+    assert re.search(
+        r"^full +l2 +3\.77 \[3\.27, 4\.52\] +3\.52 +7\.54 +11\.31 +15\.08 +1\.89 +66\.23$", text, re.MULTILINE
+    )
     assert re.search(r"^ +student +3\.46 \[2\.96, 4\.21\]", text, re.MULTILINE)
     assert "student compared with l2" in text
     assert re.search(r"^full +-0\.31 \[-0\.40, -0\.22\] +-8\.2 % +71\.0 % +<0\.001 +0\.031 +better", text, re.MULTILINE)
     assert re.search(r"^challenging +\+0\.05 \[-0\.10, \+0\.20\].* unclear", text, re.MULTILINE)
+    assert lines[1] == "errors in % of the normaliser; in brackets 95 % intervals by face"
     assert lines[-1] == "7 faces are missing"
+    narrow = " ".join(printed(an_evaluation(), 80).split())
+    assert "no room for p99" in narrow
+
+
+def test_terminal_says_what_counts_as_one() -> None:
+    told = "32 people or photographs, by what ids have in common before their last number; names like 'x' are numbered"
+    grouped = an_evaluation(groups=np.arange(135) % 32, grouping=told)
+    assert printed(grouped, 120).splitlines()[1].endswith("95 % intervals by 32 people or photographs")
+    none = {"nme_low_percent": None, "nme_high_percent": None}
+    rows = [Row("a", "full", "box-size", {"n": 9, "n_groups": 1, "nme_percent": 3.0, **none})]
+    alone = an_evaluation(rows=rows, groups=np.zeros(9, int), grouping="1 groups by --group (a)", baseline="")
+    assert printed(alone, 120).splitlines()[1] == "errors in % of the normaliser; one group only: no intervals"
+    assert "Intervals: none, as there is one group only" in as_markdown(alone)
 
 
 def test_best_prediction_is_bold_and_the_mean_shape_never() -> None:
@@ -297,6 +346,56 @@ def test_best_prediction_is_bold_and_the_mean_shape_never() -> None:
     assert re.findall(r"\*\*([\d.]+)\*\*", as_markdown(evaluation)) == ["3.00", "61.00"]
     assert re.findall(r"\\textbf\{([\d.]+)\}", as_latex(evaluation)) == ["3.00", "61.00"]
     assert re.findall(r"<td><strong>([\d.]+)</strong>", as_html(evaluation)) == ["3.00", "61.00"]
+
+
+def test_figures_without_the_missing_are_not_compared_with_those_of_all() -> None:
+    """By landmark a prediction that lost the hard faces would look best."""
+    lost = {"n": 9, "missing": 2, "nme_percent": np.inf, "nme_found_percent": 2.0, "spread_percent": 1.0}
+    all_found = {"n": 9, "nme_percent": 3.0, "spread_percent": 2.0}
+    rows = [Row("a", "full", "17", {**all_found, "p90": 2.0}, "60"), Row("b", "full", "17", {**lost, "p90": 1.0}, "60")]
+    assert set(best_values(rows)) == {("full", "17", "60", "nme_percent"), ("full", "17", "60", "p90")}
+    assert is_best(rows[0], "nme_percent", best_values(rows))
+    fewer = [rows[0], replace(rows[1], figures={"n": 7, "nme_percent": 2.0, "spread_percent": 1.0})]
+    assert best_values(fewer) == {}
+    dropped = [rows[0], replace(rows[1], figures={"n": 9, "missing": 2, "nme_percent": 2.0})]
+    assert best_values(dropped) == {}
+
+
+def test_faces_compared_are_told_where_they_are_not_all() -> None:
+    def comparing(n: int) -> Evaluation:
+        l2, student = an_evaluation().rows[:2], an_evaluation().rows[2:]
+        rows = [*l2, *(replace(row, figures={**row.figures, "n_compared": n}) for row in student)]
+        return an_evaluation(rows=rows, overall=rows)
+
+    few, full = comparing(130), comparing(135)
+    assert table_of(as_markdown(few), 1)[0]["faces compared"] == "130"
+    assert "130" in Page(as_html(few)).rows_of("verdict")["challenging"]
+    assert "faces compared" in " ".join(printed(few, 140).split())
+    for text in (as_markdown(full), as_text(full)):
+        assert "faces compared" not in text
+    assert find_value(few, "n_compared") == "130"
+    assert unmet(few, parse_requirements(["n_compared>=130"])) == []
+
+
+def test_single_faces_that_are_missing_are_told_from_those_that_could_not_be_measured() -> None:
+    figures_by_face: list[Figures] = [
+        {"missing": 1, "nme_percent": np.inf},
+        {"nme_percent": None},
+        {"nme_percent": 2.0},
+    ]
+    rows = [Row("a", "full", "17", found, f"{k}.png") for k, found in enumerate(figures_by_face)]
+    evaluation = an_evaluation(rows=rows, by="face", n_faces=3, baseline="")
+    assert [(row["missing"], row["NME"]) for row in table_of(as_markdown(evaluation))] == [
+        ("1", "inf"),
+        ("0", "2.00"),
+        ("0", "\N{EN DASH}"),
+    ]
+    records = json.loads(as_json(evaluation))
+    assert [(record.get("missing"), record["nme_percent"]) for record in records] == [
+        (1, None),
+        (None, None),
+        (None, 2.0),
+    ]
 
 
 @pytest.mark.parametrize("width", [40, 50, 60, 72, 80, 100, 120, 200])
@@ -382,12 +481,13 @@ def lines_of(latex: str, number: int = 0) -> list[list[str]]:
 def test_latex_has_subsets_side_by_side_as_papers_do() -> None:
     text = as_latex(an_evaluation())
     assert lines_of(text) == [
-        ["l2", "3.77", "5.77", "1.89", "66.23"],
-        ["student", r"\textbf{3.46}", r"\textbf{5.46}", r"\textbf{1.73}", r"\textbf{66.54}"],
+        ["l2", "3.77", "{[}3.27, 4.52]", "5.77", "1.89", "66.23"],
+        ["student", r"\textbf{3.46}", "{[}2.96, 4.21]", r"\textbf{5.46}", r"\textbf{1.73}", r"\textbf{66.54}"],
     ]
-    assert r"\begin{tabular}{@{}lrrrr@{}}" in text
-    assert r"\multicolumn{2}{c}{NME} & \multicolumn{1}{c}{FR (full)} & \multicolumn{1}{c}{AUC (full)} \\" in text
-    assert r"\cmidrule(lr){2-3} \cmidrule(lr){4-4} \cmidrule(lr){5-5}" in text
+    assert r"\begin{tabular}{@{}lrrrrr@{}}" in text
+    assert r" & full & 95\,\% interval & challenging & @0.08 & @0.08 \\" in text
+    assert r"\multicolumn{3}{c}{NME} & \multicolumn{1}{c}{FR (full)} & \multicolumn{1}{c}{AUC (full)} \\" in text
+    assert r"\cmidrule(lr){2-4} \cmidrule(lr){5-5} \cmidrule(lr){6-6}" in text
     assert lines_of(text, 1)[0] == [
         "full",
         "student",
@@ -402,6 +502,25 @@ def test_latex_has_subsets_side_by_side_as_papers_do() -> None:
     assert text.count("{") == text.count("}")
     region = as_latex(by_region(an_evaluation(baseline="")))
     assert lines_of(region) == [["jaw", r"\textbf{4.00}", "5.00"], ["nose", r"\textbf{5.00}", "6.00"]]
+
+
+def test_latex_gives_the_nme_of_found_faces_where_some_are_missing() -> None:
+    lost = {"n": 9, "missing": 2, "nme_percent": np.inf, "nme_found_percent": 4.5, "fr@0.08_percent": 22.0}
+    rows = [
+        Row("a", "full", "17", {"n": 9, "nme_percent": 5.0, "fr@0.08_percent": 0.0}),
+        Row("b", "full", "17", {**lost, **COMPARED, "n_compared": 7}),
+    ]
+    text = as_latex(an_evaluation(rows=rows, overall=rows, baseline="a"))
+    assert lines_of(text) == [
+        ["a", r"\textbf{5.00}", "", r"\textbf{0.00}"],
+        ["b", r"$\infty$", "4.50", "22.00"],
+    ]
+    assert r"\multicolumn{1}{c}{NME} & \multicolumn{1}{c}{NME found} & \multicolumn{1}{c}{FR}" in text
+    assert lines_of(text, 1)[0][-1] == "7"
+    parts = [replace(row, part="60") for row in rows]
+    text = as_latex(an_evaluation(rows=parts, overall=rows, baseline="", by="landmark"))
+    assert lines_of(text) == [["60", r"\textbf{5.00}", r"$\infty$", "4.50"]]
+    assert "landmark & a & b & found" in text
 
 
 def test_latex_escapes_names_and_marks_what_is_missing() -> None:
@@ -525,6 +644,23 @@ def test_page_needs_nothing_else_and_says_what_its_parts_are() -> None:
     assert "https:" not in html
 
 
+def test_page_gives_wide_plots_all_of_its_width_and_names_their_subset() -> None:
+    svg = '<svg id="a" width="{}" viewBox="0 0 9 9"></svg>'
+    plots = {"ced": svg.format(490), "scatter": svg.format(1008)}
+    html = as_html(an_evaluation(members={"hard": np.ones(2, bool)}), plots=plots, worst=b"\x89PNG")
+    classes = [attributes.get("class") for tag, attributes in Page(html).tags if tag == "figure"]
+    assert classes == [None, "wide", None]
+    assert ".plots .wide { grid-column: 1 / -1; }" in html
+    for caption in ("Cumulative error distribution, hard set.", "Face by face, hard set.", "Worst faces, hard set."):
+        assert caption in Page(html).text
+
+
+def test_a_protocol_is_told_in_whole_sentences() -> None:
+    text = as_markdown(an_evaluation(protocol="300w"))
+    assert "300W (Sagonas et al. 2013, 2016): outer eye corners" in text
+    assert ".." not in text
+
+
 def test_page_is_the_same_each_time() -> None:
     assert a_full_page().encode() == a_full_page().encode()
 
@@ -556,3 +692,69 @@ def test_degenerate_rows_are_reported(write: object) -> None:
     for evaluation in (an_evaluation(rows=rows, overall=rows, normalisers=("17",)), an_evaluation(rows=[], overall=[])):
         text = write(evaluation)  # type: ignore[operator]
         assert "nan" not in re.sub(r"[a-z]+nan|nan[a-z]+", "", text.lower())
+
+
+# --- files
+
+
+def write(
+    evaluation: Evaluation, folder: Path, plots: list[str], reports: list[str], *, force: bool = False
+) -> list[str]:
+    """Write plots, named by their kinds, and reports; returns what was warned of."""
+    told: list[str] = []
+    write_files(
+        evaluation,
+        [(Path(name).stem, str(folder / name)) for name in plots],
+        check_reports([str(folder / name) for name in reports], force),
+        force,
+        Provenance("kd-eval", ["a.h5"]),
+        lambda identity, why: None,
+        told.append,
+    )
+    return told
+
+
+def with_curves(**fields: object) -> Evaluation:
+    errors = [Errors("student", np.linspace(0.01, 0.09, 20))]
+    return an_evaluation(errors=errors, members={"full": np.ones(20, bool)}, n_faces=20, **fields)
+
+
+def test_plots_and_reports_are_written_together(tmp_path: Path) -> None:
+    assert write(with_curves(), tmp_path, ["ced.svg"], ["r.md", "r.html", "r.json"]) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ced.svg", "r.html", "r.json", "r.md"]
+    assert (tmp_path / "ced.svg").read_text().rstrip().endswith("</svg>")
+    assert (tmp_path / "r.md").read_text() == as_markdown(with_curves())
+    assert json.loads((tmp_path / "r.json").read_text())[0]["nme_percent"] == 3.77
+    html = (tmp_path / "r.html").read_text()
+    assert html.count('id="ced"') == 1
+    assert "kd-eval a.h5" in html
+    assert "Worst faces" not in html
+
+
+@pytest.mark.parametrize("plots", [["ced.svg", "scatter.svg"], ["ced.svg", "landmarks.png"], ["ced.svg", "worst.png"]])
+def test_a_plot_that_cannot_be_drawn_leaves_no_other_file(plots: list[str], tmp_path: Path) -> None:
+    with pytest.raises(DataError):
+        write(with_curves(), tmp_path, plots, ["r.md"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_report_that_cannot_be_written_leaves_no_plot_and_the_old_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill_the_disk(evaluation: Evaluation) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("kdtools.reports.write.as_markdown", fill_the_disk)
+    (tmp_path / "r.md").write_text("old")
+    with pytest.raises(FileError, match="No space left"):
+        write(with_curves(), tmp_path, ["ced.svg"], ["r.md"], force=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["r.md"]
+    assert (tmp_path / "r.md").read_text() == "old"
+
+
+def test_the_worst_faces_of_a_truth_that_was_piped_cannot_be_shown(tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match="the truth came through standard input, so its pictures cannot be read"
+    ) as failed:
+        write(with_curves(truth="standard input"), tmp_path, ["worst.png"], [])
+    assert failed.value.hint == "name the file"

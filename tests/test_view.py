@@ -280,7 +280,7 @@ def test_errors_below_the_pictures_are_those_of_kd_eval(tmp_path: Path, monkeypa
     gt, pred = shifted(tmp_path, [5.0])
     view(gt, pred, "-o", tmp_path / "a.png")
     request = Request([str(pred)], str(gt), norm="box-diagonal")
-    row = evaluate(request, Told(pytest.fail, pytest.fail, pytest.fail)).rows[0]
+    row = evaluate(request, Told(pytest.fail, pytest.fail)).rows[0]
     assert written == ["face0.png", f"NME {row.figures['nme_percent']:.2f} %"]
 
 

@@ -11,7 +11,7 @@ import re
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -118,6 +118,7 @@ def _past_typer() -> Iterator[None]:
 def run(tool: str, command: Callable[..., Any]) -> NoReturn:
     """Entry point of a tool: runs `command` as a typer command and exits with the documented status."""
     session.tool, session.argv = tool, sys.argv[1:]
+    _open_standard_streams()
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(cls=_Command, context_settings={"help_option_names": ["-h", "--help"]})(command)
     status = _status_of(app)
@@ -131,6 +132,17 @@ def run(tool: str, command: Callable[..., Any]) -> NoReturn:
         if status in (DONE, SKIPPED, NEGATIVE):
             status = _fail(error, f"standard output: {error.strerror}", "", FAILED)
     sys.exit(status)
+
+
+def _open_standard_streams() -> None:
+    """A shell may have closed them (>&-): files opened later must not take their numbers, nor print() fail."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
+    sys.stdin, sys.stdout, sys.stderr = (
+        stream or open(os.devnull, mode)  # noqa: SIM115
+        for stream, mode in ((sys.stdin, "r"), (sys.stdout, "w"), (sys.stderr, "w"))
+    )
 
 
 _BROKEN_PIPE = 128 + signal.SIGPIPE  # what the shell reports of cat when its reader leaves
@@ -201,6 +213,15 @@ def set_verbose(verbose: bool) -> bool:
     if verbose:
         session.verbosity = 1
     return verbose
+
+
+def check_no_input(outputs: Iterable[str], inputs: Iterable[str]) -> None:
+    """Raises UsageError where an output, even by force, would replace what was read."""
+    read = {Path(path).resolve() for path in inputs}
+    for output in outputs:
+        place = Path(output).resolve()
+        inside = place.exists() and any(folder in read for folder in place.parents)
+        require(place not in read and not inside, f"{output} is an input itself", "give the output another name")
 
 
 def require(condition: bool, message: str, hint: str = "") -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kdtools.cli._app import DONE, NEGATIVE, SKIPPED, require, run, session
+from kdtools.cli._app import DONE, NEGATIVE, SKIPPED, check_no_input, require, run, session
 from kdtools.cli._options import Force, Quiet, Verbose, Version
 
 
@@ -16,7 +16,8 @@ def kd_eval(
         list[str],
         typer.Argument(
             metavar="PRED",
-            help="Predictions, one row each: FILE, 'GLOB' of shards, or NAME= before either. - is standard input.",
+            help="Predictions, one row each: FILE, 'GLOB' of shards, or NAME= before either. - is a faces file on "
+            "standard input.",
         ),
     ],
     truth: Annotated[
@@ -58,8 +59,8 @@ def kd_eval(
         str | None,
         typer.Option(
             metavar="REGEX|none",
-            help="Its first group, searched in the id, is the person, whose faces make one unit of the intervals.  "
-            "[default: told by the ids]",
+            help="Regular expression; what its first ( ) finds in the id names the person, whose faces count as one in "
+            "intervals.  [default: told by the ids]",
         ),
     ] = None,
     join: Annotated[
@@ -123,6 +124,7 @@ def kd_eval(
     length taken from the truth; without --norm and --protocol every normaliser has its row. Points that are not
     annotated are left out. All errors are in percent, with 95 % intervals in which the faces of one person or
     photograph count as one. With -o the report goes to files and nothing is printed unless a form is asked for.
+    --max-nme and --require judge every row; without --norm and --protocol those of the first normaliser.
     """
     require(json_form + tsv_form + (value is not None) <= 1, "give one of --json, --tsv and --value")
     require(
@@ -130,6 +132,7 @@ def kd_eval(
     )
     from kdtools.evaluation.evaluate import evaluate
     from kdtools.evaluation.request import Request, Told, parse_thresholds, thresholds_in
+    from kdtools.evaluation.results import judged
     from kdtools.reports import (
         as_tsv,
         check_reports,
@@ -148,7 +151,7 @@ def kd_eval(
     if plot:
         from kdtools.plots import check_plots
 
-        plots = check_plots(plot, force)
+        plots = check_plots(plot, force, len(predictions))
     forms = {form for form, _ in reports}
     request = Request(
         predictions=predictions,
@@ -169,16 +172,17 @@ def kd_eval(
         video=video,
         details=bool(plots) or "html" in forms,
     )
-    with session.progress("measuring", None) as progress:
-        found = evaluate(request, Told(session.skip, session.say, session.warn), progress)
-    failed = unmet(found, wanted)
+    found = evaluate(request, Told(session.skip, session.warn, session.progress))
+    check_no_input([path for _, path in (*plots, *reports)], found.files)
+    failed = unmet(judged(found, every_normaliser=bool(norm or protocol)), wanted) if wanted else []
+    number = find_value(found, value) if value is not None else ""
     if plots or reports:
-        from kdtools.reports.write import write_plots, write_reports
+        from kdtools.reports.write import write_files
 
-        write_plots(found, plots, force, session.skip, session.warn)
-        write_reports(found, reports, force, session.provenance(*(found.files if "html" in forms else [])))
+        provenance = session.provenance(*(found.files if "html" in forms else []))
+        write_files(found, plots, reports, force, provenance, session.skip, session.warn)
     if value is not None:
-        print(find_value(found, value))
+        print(number)
     elif json_form:
         sys.stdout.writelines(line + "\n" for line in json_lines(found))
     elif tsv_form or (not reports and not sys.stdout.isatty()):

@@ -8,28 +8,37 @@ from dataclasses import replace
 
 import numpy as np
 
-from kdtools.errors import DataError, UsageError
-from kdtools.evaluation.join import check_join, join_rows, rows_by_photograph
+from kdtools.errors import DataError, UsageError, some_of
+from kdtools.evaluation.join import check_join, join_rows
 from kdtools.evaluation.mean_shape import MeanShape, put_share_of_mean_shape
 from kdtools.evaluation.measure import Measurements, Plan, Readable, measure
-from kdtools.evaluation.pointsets import PointSet, check_ids, check_inputs, read_points, read_prediction, text_of
+from kdtools.evaluation.pointsets import (
+    PointSet,
+    Tell,
+    check_ids,
+    check_inputs,
+    photograph_of,
+    read_points,
+    read_prediction,
+    text_of,
+)
 from kdtools.evaluation.protocols import Settings
 from kdtools.evaluation.request import Request, Told
 from kdtools.evaluation.results import MEAN_SHAPE, Errors, Evaluation, Row, Worst
 from kdtools.evaluation.settle import choose_subsets, settle
 from kdtools.evaluation.table import Tables, region_points
-from kdtools.evaluation.units import find_frames_before, find_units
+from kdtools.evaluation.units import Frames, find_frames, find_units
 from kdtools.metrics import normalise, normaliser_named
 from kdtools.viewing.worst import worst_rows
 
 
-def evaluate(request: Request, told: Told, progress: Callable[[int], None] = lambda done: None) -> Evaluation:
+def evaluate(request: Request, told: Told) -> Evaluation:
     """Rows for every prediction, subset and normaliser, in that order; the mean shape's come last.
 
     Raises DataError where faces are missing or not in the truth, numbers of points differ or a subset is not in the
     truth; UsageError for a normaliser or protocol that the scheme does not allow.
     """
-    check_inputs([*request.predictions, request.truth])
+    check_inputs([*request.predictions, request.truth, request.mean_shape or ""])
     with contextlib.ExitStack() as stack:
         truth = read_points(request.truth, stack, told.skip, told.warn)
         if not len(truth):
@@ -38,18 +47,22 @@ def evaluate(request: Request, told: Told, progress: Callable[[int], None] = lam
         settings, protocol = settle(request, truth)
         members = choose_subsets(truth, settings.subsets, request.subsets, told)
         joined, notes = _join_predictions(request, truth, stack, told)
-        found = measure(_plan(request, truth, settings, members, joined), 0, progress)
+        frames = None if request.video is None else find_frames(truth.ids, request.video)
+        units = frames.units if frames and request.group is None else find_units(truth.ids, request.group)
+        plan = _plan(request, truth, settings, members, joined, frames)
+        with told.progress("measuring", len(truth)) as progress:
+            found = measure(plan, progress)
         errors = [Errors(one.name, normalise(one.distance, found.lengths[0])) for one in found.predictions]
         worst = _find_worst(joined[0], errors[0], next(iter(members.values()))) if request.details else None
+    notes += _check_complete(request, truth, joined, found, told)
     _tell_of_wrong_places(truth, found, told)
-    groups, grouping = find_units(truth.ids, request.group)
-    tables = Tables(request, truth, settings, members, groups, found)
+    tables = Tables(request, truth, settings, members, units.codes, found)
     overall, regions, landmarks = tables.rows(), tables.region_rows(), tables.landmark_rows()
     if request.mean_shape is not None:
         put_share_of_mean_shape([*overall, *regions])
     unmeasured = max((int(row.figures.get("unmeasured") or 0) for row in overall), default=0)
     if unmeasured:
-        told.warn(f"{unmeasured} faces could not be measured: no points, or a normaliser that is missing or zero")
+        told.warn(f"faces that could not be measured: {unmeasured}; no points, or a normaliser missing or zero")
     if request.visible_only:
         notes.append("only points that are marked as seen are counted")
     shown: dict[str, Callable[[], Sequence[Row]]] = {
@@ -74,8 +87,8 @@ def evaluate(request: Request, told: Told, progress: Callable[[int], None] = lam
         errors=errors,
         ids=[text_of(identity) for identity in truth.ids] if request.details else [],
         members=members,
-        groups=groups,
-        grouping=grouping,
+        groups=units.codes,
+        grouping=units.told,
         mean_face=found.mean_face,
         worst=worst,
         files=[*truth.files, *(path for pred, _ in joined for path in pred.files)],
@@ -90,8 +103,8 @@ def _join_predictions(
     joined: list[tuple[Readable, np.ndarray]] = []
     notes = []
     for word in request.predictions:
-        pred = read_prediction(word, stack, told.skip, told.warn)
-        _check_points(truth, pred)
+        pred = read_prediction(word, request.truth, stack, told.skip, told.warn)
+        _check_points(truth, pred, told.warn)
         rows = join_rows(truth, pred, request.join, told.warn)
         notes += check_join(truth, pred, rows, request)
         if len(pred) == len(truth) and np.array_equal(rows, np.arange(len(rows))):
@@ -112,7 +125,10 @@ def _plan(
     settings: Settings,
     members: dict[str, np.ndarray],
     joined: list[tuple[Readable, np.ndarray]],
+    frames: Frames | None,
 ) -> Plan:
+    if request.visible_only and all(part.visible is None for part in truth.parts):
+        raise DataError(f"{truth.name}: does not say which points are seen", "leave --visible-only out")
     regions = region_points(truth.scheme)
     wants_parts = request.details or request.by in ("region", "landmark")
     if request.by == "region" and not regions:
@@ -124,7 +140,7 @@ def _plan(
         visible_only=request.visible_only,
         regions=list(regions.values()) if wants_parts else [],
         members=np.stack(list(members.values())) if wants_parts else None,
-        before=None if request.video is None else find_frames_before(truth.ids, request.video),
+        before=frames.before if frames else None,
     )
 
 
@@ -134,31 +150,56 @@ def _find_worst(joined: tuple[Readable, np.ndarray], errors: Errors, member: np.
     return Worst(pred.name, dict(zip(rows.tolist(), pred.points(row_of[rows]), strict=True)))
 
 
-def _check_points(truth: PointSet, pred: PointSet) -> None:
+def _check_points(truth: PointSet, pred: PointSet, warn: Tell) -> None:
     if truth.n_points != pred.n_points:
         raise DataError(
-            f"{truth.name}:/landmarks: {truth.n_points} points per face, but {pred.name} has {pred.n_points}",
+            f"{truth.name}: {truth.n_points} points per face, but {pred.name} has {pred.n_points}",
             "use files of the same scheme; kd-merge --scheme and kd-import --convert change one into another",
         )
+    if truth.scheme.name != pred.scheme.name and not (truth.foreign or pred.foreign):
+        warn(f"{pred.name}: its points are {pred.scheme.name}, those of {truth.name} {truth.scheme.name}")
 
 
 def _check_names(names: Sequence[str]) -> None:
     """Each row of a table must tell which prediction it is of."""
     for name in names:
         if names.count(name) > 1 or name == MEAN_SHAPE:
-            raise UsageError(f"two predictions are called {name!r}", "name them apart: NAME=FILE")
+            twice = "two predictions are called" if name != MEAN_SHAPE else "no prediction can be called"
+            raise UsageError(f"{twice} {name!r}", "name them apart: NAME=FILE")
+
+
+def _check_complete(
+    request: Request, truth: PointSet, joined: list[tuple[Readable, np.ndarray]], found: Measurements, told: Told
+) -> list[str]:
+    """What must be said of predictions that lack points. Raises DataError where that is not allowed."""
+    notes = []
+    for (pred, row_of), one in zip(joined, found.predictions, strict=True):
+        lacking = np.flatnonzero(np.isposinf(one.distance) & (row_of >= 0))
+        if len(lacking) and pred.name != MEAN_SHAPE:
+            text = f"{pred.name}: {len(lacking)} of {len(truth)} faces lack predicted points"
+            if not request.allow_missing:
+                names = some_of([text_of(truth.ids[row]) for row in lacking[:4]])
+                raise DataError(f"{text}: {names}", "--allow-missing counts such faces as failures")
+            notes.append(f"{text} and are counted as failures")
+        lost = 0 if one.jitter is None else int(np.isposinf(one.jitter).sum())
+        if lost:
+            notes.append(f"{pred.name}: jitter leaves out {lost} frames, as a prediction is missing there or before")
+    for note in notes:
+        told.warn(note)
+    return notes
 
 
 def _tell_of_wrong_places(truth: PointSet, found: Measurements, told: Told) -> None:
     """Predictions so far from their face that they must be of something else."""
+    shared: set[bytes] | None = None
     for one in found.predictions:
         with np.errstate(invalid="ignore"):
-            far = np.flatnonzero(np.isfinite(one.distance) & (one.distance > found.size))
+            far = np.flatnonzero(np.isfinite(one.distance) & (one.distance > found.size) & (found.size > 0))
         if not len(far) or one.name == MEAN_SHAPE:
             continue
-        several = rows_by_photograph(truth.ids)
-        shared = {row for rows in several.values() if len(rows) > 1 for row in rows}
-        n_shared = sum(int(row) in shared or b"#" in truth.ids[row] for row in far)
+        if shared is None:  # photographs with a second face
+            shared = {photograph_of(identity) for identity in truth.ids if b"#" in identity}
+        n_shared = sum(photograph_of(truth.ids[row]) in shared for row in far)
         text = (
             f"{one.name}: {len(far)} of {len(truth)} predictions lie farther from their face than it is large, "
             f"such as {text_of(truth.ids[far[0]])!r}"

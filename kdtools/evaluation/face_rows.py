@@ -56,7 +56,8 @@ class FaceRows(Sequence[Row]):
 
     def _row(self, one: Measured, subset: str, k: int, normaliser: str, row: int) -> Row:
         error = self._error(one, k, row)
-        figures: Figures = {"nme_percent": error}
+        figures: Figures = {"missing": 1} if error == np.inf else {}
+        figures["nme_percent"] = error
         if self.baseline and one.name != self.baseline:
             base = self._error(self.found.predictions[0], k, row)
             figures["difference_percent"] = None

@@ -4,29 +4,35 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from kdtools.errors import DataError, some_of
-from kdtools.evaluation.pointsets import PointSet, Tell, check_ids, describe_ids, text_of
+from kdtools.evaluation.pointsets import PointSet, Tell, check_ids, describe_ids, photograph_of, text_of
 from kdtools.evaluation.request import Request
 
 ABSENT = -1  # row of a face that was not predicted
-_SAME_PLACE = 1.0  # centres of two sets of points of one face are less than its size apart
+UNKNOWN = -2  # of one without any point, by place: whether it was predicted cannot be told
+_SAME_PLACE = 1.0  # a prediction is less than the larger of both faces away from its face
 _BLOCK = 4096
+
+Key = Callable[[bytes], bytes]
 
 
 def join_rows(truth: PointSet, pred: PointSet, how: str, warn: Tell) -> np.ndarray:
     """Row of `pred` for each face of `truth`, (N,) int64; ABSENT where there is none."""
     if how == "place":
-        return _join_by_place(truth, pred)
+        check_ids(pred.ids, pred.name)
+        return _join_by_place(truth, pred, warn)
     if len(truth) == len(pred) and np.array_equal(truth.ids, pred.ids):
-        return np.arange(len(truth))
-    check_ids(pred.ids, pred.name)
-    rows = _look_up(truth.ids, pred.ids)
-    if (rows == ABSENT).all() and (truth.foreign or pred.foreign):
-        return _join_by_stem(truth, pred, warn)
+        rows = np.arange(len(truth))
+    else:
+        check_ids(pred.ids, pred.name)
+        rows = _look_up(truth.ids, pred.ids)
+    if truth.foreign or pred.foreign:
+        rows = _join_by_stem(truth, pred, rows, warn)
+        _tell_of_other_order(truth, pred, rows, warn)
     return rows
 
 
@@ -35,22 +41,39 @@ def _look_up(wanted: Sequence[bytes] | np.ndarray, given: Sequence[bytes] | np.n
     return np.fromiter((row_of.get(identity, ABSENT) for identity in wanted), np.int64, len(wanted))
 
 
-_SUFFIX = re.compile(rb"\.[A-Za-z0-9]+(?=#|$)")
+_SUFFIX = re.compile(rb"\.[A-Za-z0-9]+(?=#\d+$|$)")
 
 
-def _join_by_stem(truth: PointSet, pred: PointSet, warn: Tell) -> np.ndarray:
-    """Another program's list may name a picture by other folders or with another suffix, or with none."""
-    for what, change in (
-        ("without their suffixes", lambda identity: _SUFFIX.sub(b"", identity)),
-        ("by file names alone", lambda identity: _SUFFIX.sub(b"", identity).rpartition(b"/")[2]),
-    ):
-        wanted, given = ([change(identity) for identity in one.ids] for one in (truth, pred))
+def _without_suffix(identity: bytes) -> bytes:
+    """`a/b.jpg#2` -> `a/b#2`, which is also what `a/b#2.pts` comes to."""
+    return _SUFFIX.sub(b"", identity)
+
+
+def _file_name(identity: bytes) -> bytes:
+    return _without_suffix(identity).rpartition(b"/")[2]
+
+
+_SHORTENED: tuple[tuple[str, Key], ...] = (
+    ("without their suffixes", _without_suffix),
+    ("by file names alone", _file_name),
+)
+
+
+def _join_by_stem(truth: PointSet, pred: PointSet, rows: np.ndarray, warn: Tell) -> np.ndarray:
+    """Another program's list may name a picture by other folders or with another suffix, or with none.
+
+    The first way of shortening all ids that finds more faces than the ids as they are, and keeps them apart, is taken.
+    """
+    for what, shorten in _SHORTENED:
+        if (rows != ABSENT).all():
+            break
+        wanted, given = ([shorten(identity) for identity in one.ids] for one in (truth, pred))
         if len(set(wanted)) == len(wanted) and len(set(given)) == len(given):
-            rows = _look_up(wanted, given)
-            if (rows != ABSENT).any():
-                warn(f"{pred.name}: no id is the same as in {truth.name}; joined {what}")
-                return rows
-    return np.full(len(truth), ABSENT)
+            found = _look_up(wanted, given)
+            if (found != ABSENT).sum() > (rows != ABSENT).sum():
+                warn(f"{pred.name}: not all ids are the same as in {truth.name}; joined {what}")
+                return found
+    return rows
 
 
 def check_join(truth: PointSet, pred: PointSet, rows: np.ndarray, request: Request) -> list[str]:
@@ -61,21 +84,22 @@ def check_join(truth: PointSet, pred: PointSet, rows: np.ndarray, request: Reque
     notes = []
     missing = np.flatnonzero(rows == ABSENT)
     if len(missing):
-        if len(missing) == len(rows) or not request.allow_missing:
+        if (rows < 0).all() or not request.allow_missing:
             what = f"lacks {len(missing)} of the {len(rows)} faces of {truth.name}"
             names = some_of([text_of(truth.ids[row]) for row in missing[:4]])
             hint = f"{describe_ids(pred)}; --allow-missing counts absent faces as failures"
-            if len(missing) == len(rows):
+            if len(request.predictions) > 1 and len(missing) < len(rows):
+                hint = "shards of one prediction? Quote their pattern: 'part-*.h5'. " + hint
+            if (rows < 0).all():
                 hint = f"{describe_ids(pred)}; files are joined by /id: use a file made from the same faces"
             raise DataError(f"{pred.name}: {what}: {names}", hint)
         notes.append(f"{pred.name}: {len(missing)} of {len(rows)} faces are missing and counted as failures")
-    n_extra = len(pred) - (len(rows) - len(missing))
+    n_extra = len(pred) - int((rows >= 0).sum())
     if n_extra:
-        if not (
-            request.allow_extra or request.join == "place"
-        ):  # a photograph may well show faces that nobody annotated
+        # By place they are usual: a photograph may well show faces that nobody annotated.
+        if not request.allow_extra and request.join != "place":
             used = np.zeros(len(pred), bool)
-            used[rows[rows != ABSENT]] = True
+            used[rows[rows >= 0]] = True
             names = some_of([text_of(pred.ids[row]) for row in np.flatnonzero(~used)[:4]])
             raise DataError(
                 f"{pred.name}: {n_extra} faces are not in {truth.name}: {names}",
@@ -85,47 +109,82 @@ def check_join(truth: PointSet, pred: PointSet, rows: np.ndarray, request: Reque
     return notes
 
 
-def photograph_of(identity: bytes) -> bytes:
-    """Name of the picture: the id without the number of the face in it."""
-    return identity.partition(b"#")[0]
-
-
-def rows_by_photograph(ids: np.ndarray) -> dict[bytes, list[int]]:
+# ---- by place
+def _rows_by_photograph(ids: np.ndarray, key: Key) -> dict[bytes, list[int]]:
     photographs = defaultdict(list)
     for row, identity in enumerate(ids):
-        photographs[photograph_of(identity)].append(row)
+        photographs[key(photograph_of(identity))].append(row)
     return photographs
 
 
-def _join_by_place(truth: PointSet, pred: PointSet) -> np.ndarray:
-    """In each photograph, the assignment of predictions to faces whose centres are least apart in all.
+def _join_by_place(truth: PointSet, pred: PointSet, warn: Tell) -> np.ndarray:
+    """In each photograph, the assignment of predictions to faces that lie least apart in all.
 
-    A prediction farther from a face than the face is large belongs to none, so the face is missing.
+    A prediction farther from a face than the larger of both is large belongs to none, so the face is missing.
     """
-    from scipy.optimize import linear_sum_assignment
-
+    faces_of = _rows_by_photograph(truth.ids, bytes)
+    given_of = _rows_by_photograph(pred.ids, bytes)
+    if not faces_of.keys() & given_of.keys():
+        for what, shorten in _SHORTENED:
+            faces_of, given_of = (_rows_by_photograph(one.ids, shorten) for one in (truth, pred))
+            if faces_of.keys() & given_of.keys():
+                warn(f"{pred.name}: no photograph is called as in {truth.name}; joined {what}")
+                break
     rows = np.full(len(truth), ABSENT, np.int64)
-    centre, size = _places(truth)
-    found, _ = _places(pred)
-    candidates = rows_by_photograph(pred.ids)
-    for photograph, faces in rows_by_photograph(truth.ids).items():
-        given = candidates.get(photograph)
-        if given is None:
-            continue
-        apart = np.linalg.norm(centre[faces][:, None] - found[given][None], axis=2) / size[faces][:, None]
-        cost = np.where(apart < _SAME_PLACE, apart, 1e6)  # also where one of them has no point
-        for k, j in zip(*linear_sum_assignment(cost), strict=True):
-            if cost[k, j] < _SAME_PLACE:
-                rows[faces[k]] = given[j]
+    alone = [(faces[0], given_of[name][0]) for name, faces in faces_of.items() if _is_pair(faces, given_of.get(name))]
+    for start in range(0, len(alone), _BLOCK):
+        one, other = np.array(alone[start : start + _BLOCK]).T
+        near = _apart(truth.points(one), pred.points(other)) < _SAME_PLACE
+        rows[one[near]] = other[near]
+    for name, faces in faces_of.items():
+        given = given_of.get(name)
+        if given is not None and not _is_pair(faces, given):
+            for face, row in _assign(truth.points(np.array(faces)), pred.points(np.array(given))):
+                rows[faces[face]] = given[row]
+    for start in range(0, len(truth), _BLOCK):
+        block = slice(start, min(start + _BLOCK, len(truth)))
+        nothing = np.isnan(truth.points(block)[..., 0]).all(axis=1)
+        rows[block][nothing] = UNKNOWN
     return rows
 
 
-def _places(points: PointSet) -> tuple[np.ndarray, np.ndarray]:
-    """Centre (N, 2) of each face's points, and the longer side of their box (N,)."""
-    centre, size = np.empty((len(points), 2)), np.empty(len(points))
-    for start in range(0, len(points), _BLOCK):
-        rows = slice(start, min(start + _BLOCK, len(points)))
-        block = points.points(rows)
-        low, high = np.fmin.reduce(block, axis=1), np.fmax.reduce(block, axis=1)
-        centre[rows], size[rows] = (low + high) / 2, np.maximum((high - low).max(axis=1), 1)
-    return centre, size
+def _is_pair(faces: list[int], given: list[int] | None) -> bool:
+    return given is not None and len(faces) == len(given) == 1
+
+
+def _assign(gt: np.ndarray, pred: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs (face, prediction) out of gt (n, L, 2) and pred (m, L, 2) that lie least apart in all."""
+    from scipy.optimize import linear_sum_assignment
+
+    apart = np.stack([_apart(np.broadcast_to(face, pred.shape), pred) for face in gt])
+    cost = np.where(apart < _SAME_PLACE, apart, 1e6)  # also where they have no point in common
+    return [(int(k), int(j)) for k, j in zip(*linear_sum_assignment(cost), strict=True) if cost[k, j] < _SAME_PLACE]
+
+
+def _apart(gt: np.ndarray, pred: np.ndarray) -> np.ndarray:
+    """How far the middle of pred (n, L, 2) lies from that of gt (n, L, 2), over the size of the larger of both, (n,).
+
+    Of the points that both have, so that a face of which three points are annotated finds its prediction too.
+    """
+    known = np.isfinite(gt[..., 0]) & np.isfinite(pred[..., 0])
+    n_known = np.where(known.any(axis=1), known.sum(axis=1), np.nan)
+    gap = np.where(known[..., None], pred - gt, 0).sum(axis=1) / n_known[:, None]
+    sizes = [(np.fmax.reduce(one, axis=1) - np.fmin.reduce(one, axis=1)).max(axis=1) for one in (gt, pred)]
+    apart: np.ndarray = np.linalg.norm(gap, axis=1) / np.maximum(np.fmax(*sizes), 1)
+    return apart
+
+
+def _tell_of_other_order(truth: PointSet, pred: PointSet, rows: np.ndarray, warn: Tell) -> None:
+    """Numbers of several faces in a photograph are those of a list's order, which another list need not share."""
+    several = [faces for faces in _rows_by_photograph(truth.ids, bytes).values() if len(faces) > 1]
+    n_other = 0
+    for faces in several:
+        there = np.array([face for face in faces if rows[face] >= 0], np.int64)
+        if len(there) > 1:
+            pairs = _assign(truth.points(there), pred.points(rows[there]))
+            n_other += any(face != row for face, row in pairs)
+    if n_other:
+        warn(
+            f"{pred.name}: in {n_other} of {len(several)} photographs with several faces these fit better in another "
+            "order than that of the list: --join place joins them by where they lie"
+        )

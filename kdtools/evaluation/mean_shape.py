@@ -11,6 +11,7 @@ from kdtools.evaluation.pointsets import PointSet
 from kdtools.evaluation.results import MEAN_SHAPE, Row
 from kdtools.files import open_faces
 from kdtools.geometry import apply_affine, pixels_to_unit, unit_to_pixels
+from kdtools.metrics import clean_points
 
 _BLOCK = 8192
 
@@ -33,12 +34,14 @@ class MeanShape:
             total = np.zeros((truth.n_points, 2))
             count = np.zeros((truth.n_points, 2))
             for start in range(0, len(faces), _BLOCK):
-                points = pixels_to_unit(faces.h5["landmarks"][start : start + _BLOCK], *faces.image_size)
+                block = clean_points(faces.h5["landmarks"][start : start + _BLOCK])
+                points = pixels_to_unit(block, *faces.image_size)
                 total += np.nansum(points, axis=0)
                 count += np.isfinite(points).sum(axis=0)
-        with np.errstate(invalid="ignore"):
-            mean = total / count
-        self.in_crop = unit_to_pixels(mean, *truth.image_size)
+        if not count.all():
+            lacking = int(np.flatnonzero(count[:, 0] == 0)[0])
+            raise DataError(f"{faces.name}: no face has point {lacking}, so there is no mean shape", "give more faces")
+        self.in_crop = unit_to_pixels(total / count, *truth.image_size)
         self.truth = truth
 
     def points(self, rows: np.ndarray | slice) -> np.ndarray:
@@ -51,4 +54,6 @@ def put_share_of_mean_shape(rows: Sequence[Row]) -> None:
     base = {(r.subset, r.normaliser, r.part): r.figures["nme_percent"] for r in rows if r.prediction == MEAN_SHAPE}
     for row in rows:
         nme, mean = row.figures["nme_percent"], base[row.subset, row.normaliser, row.part]
-        row.figures["nme_of_mean_shape_percent"] = 100 * nme / mean if nme is not None and mean else None
+        row.figures["nme_of_mean_shape_percent"] = None
+        if nme is not None and mean and np.isfinite(mean):
+            row.figures["nme_of_mean_shape_percent"] = 100 * nme / mean

@@ -67,6 +67,7 @@ class LandmarkSums:
     n_normal: np.ndarray
     normal: np.ndarray
     area: np.ndarray  # tells by its sign which way the outlines run
+    n_missing: np.ndarray  # faces in which the point is annotated and not predicted
 
     @staticmethod
     def zeros(n_subsets: int, n_points: int) -> LandmarkSums:
@@ -107,7 +108,7 @@ class Measurements:
     mean_face: np.ndarray
 
 
-def measure(plan: Plan, jobs: int, progress: Callable[[int], None]) -> Measurements:
+def measure(plan: Plan, progress: Callable[[int], None]) -> Measurements:
     """One pass over truth and predictions. Memory grows by some ten numbers a face and prediction, not with points."""
     n_faces, n_points = len(plan.truth), plan.truth.n_points
     n_subsets = 0 if plan.members is None else len(plan.members)
@@ -128,7 +129,7 @@ def measure(plan: Plan, jobs: int, progress: Callable[[int], None]) -> Measureme
     )
     blocks = [slice(a, min(a + _BLOCK, n_faces)) for a in range(0, n_faces, _BLOCK)]
     count = np.zeros((n_points, 2))
-    for rows, found in zip(blocks, map_bounded(lambda rows: _measure_block(plan, rows), blocks, jobs), strict=True):
+    for rows, found in zip(blocks, map_bounded(lambda rows: _measure_block(plan, rows), blocks, 0), strict=True):
         result.lengths[:, rows], result.size[rows] = found.lengths, found.size
         for mine, more in zip(result.predictions, found.predictions, strict=True):
             mine.distance[rows], mine.regions[rows] = more.distance, more.regions
@@ -156,6 +157,7 @@ class _Block:
     predictions: list[Measured]
 
 
+@np.errstate(all="ignore")  # coordinates like 1e200 give infinite errors, which mean what they should
 def _measure_block(plan: Plan, rows: slice) -> _Block:
     gt = plan.truth.points(rows)
     low, high = point_bounds(gt)
@@ -170,7 +172,9 @@ def _measure_block(plan: Plan, rows: slice) -> _Block:
     before = None
     if plan.before is not None:
         before = plan.before[rows]
-        gt_before = plan.truth.points(before)
+        counted_before = plan.truth.points(before)
+        if plan.visible_only:
+            counted_before = np.where(plan.truth.visible(before)[..., None], counted_before, np.nan)
     found = []
     for pred, row_of in plan.predictions:
         guess = pred.points(_as_slice(row_of[rows]))
@@ -179,13 +183,13 @@ def _measure_block(plan: Plan, rows: slice) -> _Block:
         jitter = None
         if before is not None:
             guess_before = pred.points(np.where(before >= 0, row_of[before], -1))
-            jitter = jitter_per_face(counted, guess, gt_before, guess_before, lengths[0])
+            jitter = jitter_per_face(counted, guess, counted_before, guess_before, lengths[0])
         found.append(
             Measured(
                 pred.name,
                 mean_distance(distance),
                 np.stack(regions, axis=1) if regions else np.empty((len(gt), 0)),
-                None if members is None else _sum_landmarks(plan, counted, guess, distance, lengths[0], members),
+                None if members is None else _sum_landmarks(plan, gt, guess, distance, lengths[0], members),
                 jitter,
             )
         )
@@ -205,7 +209,10 @@ def _as_slice(rows: np.ndarray) -> np.ndarray | slice:
 def _sum_landmarks(
     plan: Plan, gt: np.ndarray, pred: np.ndarray, distance: np.ndarray, length: np.ndarray, members: np.ndarray
 ) -> LandmarkSums:
-    """Sums over a block's faces by subset; faces without a length, and points that either lacks, are left out."""
+    """Sums over a block's faces by subset; faces without a length, and points that either lacks, are left out.
+
+    `distance` has been told which points count; outlines run through the others all the same.
+    """
 
     def total(values: np.ndarray, there: np.ndarray) -> np.ndarray:
         return members @ np.where(there, values, 0)
@@ -215,7 +222,7 @@ def _sum_landmarks(
     offset = (pred - gt) / length[:, None, None]
     along = signed_normal_errors(gt, pred, plan.truth.scheme.outlines)
     normal = along.values / length[:, None]
-    has_normal = np.isfinite(normal)
+    has_normal = np.isfinite(normal) & there
     return LandmarkSums(
         members @ there.astype(np.float64),
         total(share, there),
@@ -225,4 +232,5 @@ def _sum_landmarks(
         members @ has_normal.astype(np.float64),
         total(normal, has_normal),
         members @ along.areas,
+        members @ np.isposinf(share).astype(np.float64),
     )

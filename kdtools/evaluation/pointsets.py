@@ -10,19 +10,23 @@ import contextlib
 import glob
 import os
 import re
+import shutil
+import tempfile
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
-from kdtools.errors import DataError, FileError, UsageError
+from kdtools.errors import DataError, FileError, UsageError, some_of
 from kdtools.files import FacesFile, open_faces
 from kdtools.formats import FORMATS
 from kdtools.geometry import IDENTITY, apply_affine
 from kdtools.importing import Sources, names_of_points, read_annotations, settle_scheme
+from kdtools.importing.collect import silent
 from kdtools.metrics import clean_points
 from kdtools.schemes import Scheme
 
@@ -54,18 +58,23 @@ class _Column:
                 raise FileError(f"{self.name}: was changed while it was read", "run again once it is whole")
             if isinstance(rows, slice):
                 values = np.empty((rows.stop - rows.start, *self.shape), self.dtype)
-                n_read = os.preadv(file.fileno(), [values.data], self.offset + rows.start * self.row_bytes)
+                n_read = os.preadv(file.fileno(), [_bytes_of(values)], self.offset + rows.start * self.row_bytes)
                 complete = n_read == values.nbytes
             else:  # row by row: five times as fast as through a memory map, which reads pages around each
                 values = np.empty((len(rows), *self.shape), self.dtype)
                 sizes = {
-                    os.preadv(file.fileno(), [values[k].data], self.offset + row * self.row_bytes)
+                    os.preadv(file.fileno(), [_bytes_of(values[k])], self.offset + row * self.row_bytes)
                     for k, row in enumerate(rows.tolist())
                 }
                 complete = sizes <= {self.row_bytes}
         if not complete:
             raise FileError(f"{self.name}: ends before its points do", "it is truncated; make it again")
         return values
+
+
+def _bytes_of(values: np.ndarray) -> memoryview:
+    """Of an array in one piece, to be read into; memoryview itself refuses some types of numbers."""
+    return values.view(np.uint8).data
 
 
 def _stamp(found: os.stat_result) -> tuple[int, int, int]:
@@ -155,14 +164,23 @@ def text_of(identity: bytes) -> str:
     return identity.decode("utf-8", "replace")
 
 
+_FACE_NUMBER = re.compile(rb"#\d+$")
+
+
+def photograph_of(identity: bytes) -> bytes:
+    """Name of the picture: the id without the number of the face in it, such as #2."""
+    return _FACE_NUMBER.sub(b"", identity)
+
+
 _NAMED = re.compile(r"([^=/\\]+)=(.+)", re.DOTALL)
 
 
-def read_prediction(word: str, stack: contextlib.ExitStack, skip: Skip, warn: Tell) -> PointSet:
+def read_prediction(word: str, index: str, stack: contextlib.ExitStack, skip: Skip, warn: Tell) -> PointSet:
     """One prediction of the command line: FILE, a glob of shards, or NAME= before either; - is standard input.
 
-    A file whose name has = or * in it is taken as it stands. Raises FileError for a glob that fits nothing, DataError
-    for a face that stands in two shards.
+    `index` is the truth's file, which may name the pictures that another program's results number. A file whose name
+    has = or * in it is taken as it stands. Raises FileError for a glob that fits nothing, DataError for a face that
+    stands in two shards.
     """
     name, place = word, word
     if not os.path.exists(word) and (match := _NAMED.fullmatch(word)):
@@ -172,7 +190,7 @@ def read_prediction(word: str, stack: contextlib.ExitStack, skip: Skip, warn: Te
         paths = sorted(glob.glob(place, recursive=True))
         if not paths:
             raise FileError(f"{place}: no file fits", "is the pattern right, and have the jobs written anything?")
-    sets = [read_points(path, stack, skip, warn, pictures_decide=False) for path in paths]
+    sets = [read_points(path, stack, skip, warn, index=index) for path in paths]
     named = _STANDARD_INPUT if name == "-" else name
     return _join_parts(named, sets)
 
@@ -193,7 +211,8 @@ def _join_parts(name: str, sets: Sequence[PointSet]) -> PointSet:
                 if owner.setdefault(identity, k) != k:
                     raise DataError(
                         f"{one.name}: has face {text_of(identity)!r}, and so has {sets[owner[identity]].name}",
-                        "each face must be in one shard; remove what an earlier run left behind",
+                        "each face must be in one shard: remove what an earlier run left behind, or leave out the "
+                        "quotes where these are several predictions",
                     )
     parts = [part for one in sets for part in one.parts]
     starts = np.cumsum([0] + [len(one) for one in sets[:-1]])
@@ -203,17 +222,25 @@ def _join_parts(name: str, sets: Sequence[PointSet]) -> PointSet:
 
 
 def read_points(
-    path: str, stack: contextlib.ExitStack, skip: Skip, warn: Tell, *, pictures_decide: bool = True
+    path: str, stack: contextlib.ExitStack, skip: Skip, warn: Tell, *, index: str | None = None
 ) -> PointSet:
     """A faces file, or annotations or predictions of another program in any format that kd-import reads.
 
-    With `pictures_decide` a scheme that the points contradict is not taken from their number alone.
-    Raises as `open_faces` and the readers do.
+    What is no file to seek in (standard input, a pipe) is spooled and must be a faces file. With `index` they are
+    predictions: see `read_prediction`. Raises as `open_faces` and the readers do.
     """
-    if path == "-":
-        return _from_faces(stack.enter_context(open_faces(path)))
+    if path == "-" or (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)):
+        place = path
+        if path != "-":
+            place = str(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kdtools-"))) / "spool")
+            with open(path, "rb") as pipe, open(place, "wb") as spool:
+                shutil.copyfileobj(pipe, spool, 1 << 20)
+        found = _from_faces(stack.enter_context(open_faces(place)))
+        return replace(found, name=_STANDARD_INPUT if path == "-" else path, files=())
     if _is_foreign(path):
-        return _from_annotations(path, skip, warn if pictures_decide else lambda text: None)
+        return _from_annotations(path, index, skip, warn)
+    if glob.has_magic(path) and not os.path.exists(path):
+        raise FileError(f"{path}: no such file", "the truth is one file: kd-merge joins several")
     with open_faces(path) as faces:
         return _from_faces(faces)
 
@@ -252,23 +279,24 @@ def _from_faces(faces: FacesFile) -> PointSet:
     ids = np.array(raw if raw.dtype == object else list(raw), object)
     subsets, start = faces.subsets, np.zeros(1, np.int64)
     size = faces.image_size if has_images else None
-    files = [] if faces.name == _STANDARD_INPUT else [faces.name]
-    return PointSet(faces.name, ids, faces.n_points, faces.scheme, [part], start, False, subsets, files, size)
+    return PointSet(faces.name, ids, faces.n_points, faces.scheme, [part], start, False, subsets, [faces.name], size)
 
 
 def check_ids(ids: np.ndarray, name: str) -> None:
-    """Raises DataError where an id stands twice."""
+    """Raises DataError that names ids which stand twice."""
     if len(set(ids)) != len(ids):
-        raise DataError(f"{name}: some ids stand more than once", "ids must be unique to join files by them")
+        twice = [text_of(identity) for identity, count in Counter(ids).items() if count > 1]
+        raise DataError(f"{name}: faces have the same id: {some_of(twice)}", "ids must be unique to join files by them")
 
 
-def _from_annotations(path: str, skip: Skip, warn: Tell) -> PointSet:
-    sources = Sources([path], pictures=False)
+def _from_annotations(path: str, index: str | None, skip: Skip, warn: Tell) -> PointSet:
+    """With `index` they are predictions, whose points need not look like faces."""
+    sources = Sources([path], pictures=False, index=index)
     annotations = read_annotations(sources, skip, warn=warn)
     with_points = [one for one in annotations if one.points is not None]
     if not with_points:
         raise DataError(f"{path}: holds no landmarks", "name the file of the points, not the pictures")
-    _, scheme = settle_scheme(with_points, None, None, lambda text: None, warn, names_of_points(sources))
+    _, scheme = settle_scheme(with_points, None, None, silent, silent if index else warn, names_of_points(sources))
     points = np.stack([one.points for one in with_points if one.points is not None])
     if scheme is None:
         scheme = Scheme(f"points{points.shape[1]}", points.shape[1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from kdtools.errors import UsageError
@@ -12,14 +13,17 @@ from kdtools.errors import UsageError
 JOINS = ("id", "place")
 PARTS = ("subset", "region", "landmark", "face")
 DEFAULT_THRESHOLDS = (0.08, 0.10)
+_LEAST_THRESHOLD = 1e-4
 
 
 @dataclass(frozen=True)
 class Request:
-    """`norm` is all, or names with commas between, `thresholds` are shares; None where the protocol decides.
-    `more_thresholds` come besides. `details` asks for regions and
-    landmarks besides the rows. `group` is a regular expression, none, or None for what the ids tell; `video` one with
-    the video and the number of the frame as its groups, or auto.
+    """Everything that decides an evaluation.
+
+    `norm` is all, or names with commas between, and `thresholds` are shares; None where the protocol decides.
+    `more_thresholds` come besides. `details` asks for regions and landmarks besides the rows. `group` is a regular
+    expression, none, or None for what the ids tell; `video` one with the video and the number of the frame as its
+    groups, or auto. Raises UsageError for what cannot be meant.
     """
 
     predictions: Sequence[str]
@@ -46,15 +50,21 @@ class Request:
                 raise UsageError(f"{option} is {value!r}", f"give one of {', '.join(choices)}")
         if self.compare and len(self.predictions) + (self.mean_shape is not None) < 2:
             raise UsageError("--compare needs two predictions", "the first is what the others are compared with")
+        if self.compare and self.by == "landmark":
+            raise UsageError("--compare tells nothing of single landmarks", "give --by region, or leave --by out")
+        if self.video is not None and self.by != "subset":
+            raise UsageError("--video measures whole faces", "leave --by out")
 
 
 @dataclass(frozen=True)
 class Told:
-    """What the evaluation calls on: inputs skipped, things said and warned of, faces done."""
+    """What the evaluation calls on: inputs skipped, things warned of, and a bar of so many faces to be advanced."""
 
     skip: Callable[[str, str], None]
-    say: Callable[[str], None]
     warn: Callable[[str], None]
+    progress: Callable[[str, int], AbstractContextManager[Callable[[int], None]]] = lambda what, total: nullcontext(
+        lambda done: None
+    )
 
 
 def parse_thresholds(text: str) -> list[float]:
@@ -63,8 +73,8 @@ def parse_thresholds(text: str) -> list[float]:
         thresholds = [float(word) for word in text.split(",")]
     except ValueError as error:
         raise UsageError(f"--thresholds is {text!r}", "give numbers with commas between, such as 0.08,0.10") from error
-    if not all(0 < t < math.inf for t in thresholds):
-        raise UsageError(f"--thresholds is {text!r}", "give shares above 0, such as 0.08 for 8 %")
+    if not all(_LEAST_THRESHOLD <= t < math.inf for t in thresholds):
+        raise UsageError(f"--thresholds is {text!r}", f"give shares from {_LEAST_THRESHOLD} on, such as 0.08 for 8 %")
     return list(dict.fromkeys(thresholds))
 
 
@@ -74,7 +84,8 @@ def thresholds_in(texts: Iterable[str]) -> list[float]:
     >>> thresholds_in(["nme", "auc@0.06", "fr@.1<2"])
     [0.06, 0.1]
     """
-    return [float(number) for text in texts for number in re.findall(r"@(\d*\.?\d+)", text) if float(number) > 0]
+    numbers = (float(number) for text in texts for number in re.findall(r"@(\d*\.?\d+(?:[eE]-?\d+)?)", text))
+    return [number for number in numbers if number >= _LEAST_THRESHOLD]
 
 
 def split_norms(text: str) -> list[str]:
@@ -83,4 +94,4 @@ def split_norms(text: str) -> list[str]:
     >>> split_norms("box-size,points:36,45,100")
     ['box-size', 'points:36,45', '100']
     """
-    return re.findall(r"points:\s*\d+\s*,\s*\d+|[^,]+", text)
+    return re.findall(r"points:\d+,\d+|[^,]+", re.sub(r"\s", "", text))

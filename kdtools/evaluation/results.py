@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -78,3 +78,13 @@ class Evaluation:
     worst: Worst | None = None
     files: list[str] = field(default_factory=list)  # all that was read
     notes: list[str] = field(default_factory=list)
+
+
+def judged(evaluation: Evaluation, *, every_normaliser: bool) -> Evaluation:
+    """With only the rows that a verdict is about: of subsets that hold faces, and of one normaliser, the main one."""
+    rows = [
+        row
+        for row in evaluation.rows
+        if evaluation.members[row.subset].any() and (every_normaliser or row.normaliser == evaluation.normalisers[0])
+    ]
+    return replace(evaluation, rows=rows)

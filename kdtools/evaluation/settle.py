@@ -20,13 +20,10 @@ def settle(request: Request, truth: PointSet) -> tuple[Settings, Protocol | None
     if protocol:
         settings = resolve(protocol, truth.scheme, has_boxes=_has_own_boxes(truth))
     else:
-        names = tuple(one.name for one in normalisers_of(truth.scheme))
-        settings = Settings(names, DEFAULT_THRESHOLDS, subsets=())
+        settings = Settings(_names_of("all", truth), DEFAULT_THRESHOLDS, subsets=())
     names = settings.normalisers
-    if request.norm == "all":
-        names = tuple(one.name for one in normalisers_of(truth.scheme))
-    elif request.norm is not None:
-        names = tuple(dict.fromkeys(normaliser_named(text, truth.scheme).name for text in split_norms(request.norm)))
+    if request.norm is not None:
+        names = _names_of(request.norm, truth)
     if GIVEN_BOX in names and not _has_own_boxes(truth):
         raise DataError(
             f"{truth.name}: holds no boxes of the annotation, so {GIVEN_BOX} cannot be measured",
@@ -36,9 +33,26 @@ def settle(request: Request, truth: PointSet) -> tuple[Settings, Protocol | None
     in_pixels = all(normaliser_named(name, truth.scheme).pixels for name in names)
     if max(thresholds) >= 1 and not in_pixels:
         raise UsageError(
-            f"a threshold is {max(thresholds):g}, of the normaliser", "give shares below 1, such as 0.08 for 8 %"
+            f"the threshold {max(thresholds):g} would be {max(thresholds):.0%} of the normaliser",
+            "give shares below 1, such as 0.08 for 8 %",
         )
     return Settings(names, thresholds, settings.subsets, settings.binned_step), protocol
+
+
+def _names_of(text: str, truth: PointSet) -> tuple[str, ...]:
+    """`all` and names with commas between -> names, each length once."""
+    found: dict[object, str] = {}
+    for name in split_norms(text):
+        if name == "all":
+            some = normalisers_of(truth.scheme)
+            some += [normaliser_named(GIVEN_BOX, truth.scheme)] if _has_own_boxes(truth) else []
+        else:
+            some = [normaliser_named(name, truth.scheme)]
+        for one in some:
+            found.setdefault(one.pixels or one.name, one.name)
+    if not found:
+        raise UsageError(f"--norm is {text!r}", "name a normaliser, such as inter-ocular")
+    return tuple(found.values())
 
 
 def _has_own_boxes(truth: PointSet) -> bool:

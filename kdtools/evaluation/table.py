@@ -18,62 +18,51 @@ from kdtools.metrics import compare_paired, mean_interval, normalise, share_inte
 from kdtools.schemes import Scheme
 
 
-@dataclass(frozen=True)
-class Columns:
-    """What figures are wanted of a set of errors. `binned_step` is that of the AUC by Simpson's rule, None for none."""
-
-    thresholds: Sequence[float]
-    binned_step: float | None = None
-
-
-def figures_of(nme: np.ndarray, groups: np.ndarray | None, columns: Columns) -> Figures:
+def figures_of(nme: np.ndarray, groups: np.ndarray | None, settings: Settings) -> Figures:
     """All figures of errors (n,), with 95 % intervals; `groups` (n,) tell which faces are one person's.
 
     A missing prediction (inf) is a failure, so that the mean is infinite and has no interval; then the mean of the
     others is given as nme_found_percent.
     """
-    plain = summarise(nme, columns.thresholds, columns.binned_step)
+    plain = summarise(nme, settings.thresholds, settings.binned_step)
     measured = ~np.isnan(nme)
-    n_missing = int(np.isinf(nme).sum())
-    figures: Figures = {"n": plain.pop("n")}
-    if groups is not None:
-        figures["n_groups"] = len(np.unique(groups[measured]))
+    found, units = nme[measured], None if groups is None else groups[measured]
+    n_missing = int(np.isinf(found).sum())
+    figures: Figures = {"n": len(found)}
+    if units is not None:
+        figures["n_groups"] = len(np.unique(units))
     if n_missing:
         figures["missing"] = n_missing
-    if "unmeasured" in plain:
-        figures["unmeasured"] = plain.pop("unmeasured")
-    units = None if groups is None else groups[measured]
-    found = nme[measured]
-    for key, value in plain.items():
-        figures[key] = value
-        if key == "nme_percent":
-            _put_interval(
-                figures, "nme_low_percent", "nme_high_percent", mean_interval(found, units, bounds=(0, np.inf))
-            )
-            if n_missing:
-                finite = found[np.isfinite(found)]
-                figures["nme_found_percent"] = 100 * float(finite.mean()) if len(finite) else None
-            continue
-        kind, at, label = key.removesuffix("_percent").partition("@")
-        threshold = next((t for t in columns.thresholds if at and threshold_label(t) == label), None)
-        if threshold is not None and kind == "fr":
-            interval = share_interval(found > threshold, units)
-        elif threshold is not None and kind == "auc":
-            interval = mean_interval(np.maximum(0, 1 - found / threshold), units, bounds=(0, 1))
-        else:
-            continue
-        _put_interval(figures, f"{kind}_low@{label}_percent", f"{kind}_high@{label}_percent", interval)
+    if len(found) < len(nme):
+        figures["unmeasured"] = len(nme) - len(found)
+    figures["nme_percent"] = plain["nme_percent"]
+    _put_interval(figures, "nme_low_percent", "nme_high_percent", mean_interval(found, units, bounds=(0.0, np.inf)))
+    if n_missing:
+        finite = found[np.isfinite(found)]
+        figures["nme_found_percent"] = 100 * float(finite.mean()) if len(finite) else None
+    for key in ("p50", "p90", "p95", "p99"):
+        figures[key] = plain[key]
+    for threshold in settings.thresholds:
+        label = threshold_label(threshold)
+        failures = share_interval(found > threshold, units)
+        areas = mean_interval(np.maximum(0, 1 - found / threshold), units, bounds=(0.0, 1.0))
+        for kind, interval in (("fr", failures), ("auc", areas)):
+            figures[f"{kind}@{label}_percent"] = plain[f"{kind}@{label}_percent"]
+            _put_interval(figures, f"{kind}_low@{label}_percent", f"{kind}_high@{label}_percent", interval)
+        if settings.binned_step is not None:
+            figures[f"auc_binned@{label}_percent"] = plain[f"auc_binned@{label}_percent"]
     return figures
 
 
 def _put_interval(figures: Figures, low: str, high: str, interval: tuple[float, float] | None) -> None:
-    figures[low], figures[high] = (None, None) if interval is None else (100 * limit for limit in interval)
+    figures[low], figures[high] = (None, None) if interval is None else (100.0 * limit for limit in interval)
 
 
 def compared(nme: np.ndarray, baseline: np.ndarray, groups: np.ndarray | None) -> Figures:
     """Figures of errors (n,) against those of the baseline on the same faces."""
     found = compare_paired(nme, baseline, groups)
     shares = {
+        "n_compared": found.n,
         "difference_percent": found.difference,
         "difference_low_percent": found.low,
         "difference_high_percent": found.high,
@@ -102,22 +91,30 @@ def landmark_label(scheme: Scheme, index: int) -> str:
 
 
 def landmark_figures(sums: LandmarkSums, subset: int, points: Sequence[int]) -> Figures:
-    """Mean error and its parts over these points of all faces of a subset; every annotated point counts alike."""
-    n, n_normal = (float(one[subset, points].sum()) for one in (sums.n, sums.n_normal))
+    """Mean error and its parts over these points of all faces of a subset; every annotated point counts alike.
+
+    As of faces, a point that was not predicted makes the mean infinite; all else is of the predicted ones.
+    """
+    n, n_normal, n_missing = (float(one[subset, points].sum()) for one in (sums.n, sums.n_normal, sums.n_missing))
 
     def mean(total: np.ndarray, count: float = n) -> float | None:
         return float(total[subset, points].sum()) / count if count else None
 
     error, square = mean(sums.error), mean(sums.square)
     spread = None if error is None or square is None else max(square - error * error, 0.0) ** 0.5
-    values = {
-        "nme_percent": error,
+    values = {"nme_percent": np.inf if n_missing else error}
+    if n_missing:
+        values["nme_found_percent"] = error
+    values |= {
         "bias_x_percent": mean(sums.x),
         "bias_y_percent": mean(sums.y),
         "normal_percent": mean(sums.normal, n_normal),
         "spread_percent": spread,
     }
-    return {"n": int(n), **{key: None if value is None else 100 * value for key, value in values.items()}}
+    counts: Figures = {"n": int(n + n_missing)}
+    if n_missing:
+        counts["missing"] = int(n_missing)
+    return counts | {key: None if value is None else 100 * value for key, value in values.items()}
 
 
 @dataclass(frozen=True)
@@ -130,10 +127,6 @@ class Tables:
     members: dict[str, np.ndarray]
     groups: np.ndarray | None
     found: Measurements
-
-    @property
-    def columns(self) -> Columns:
-        return Columns(self.settings.thresholds, self.settings.binned_step)
 
     @property
     def baseline(self) -> str:
@@ -199,7 +192,7 @@ class Tables:
         everyone = member.all()
         nme = normalise(distance, lengths) if everyone else normalise(distance[member], lengths[member])
         groups = self.groups if self.groups is None or everyone else self.groups[member]
-        figures = figures_of(nme, groups, self.columns)
+        figures = figures_of(nme, groups, self.settings)
         if self.request.compare and name != self.baseline:
             figures |= compared(nme, normalise(base[member], lengths[member]), groups)
         return figures

@@ -9,9 +9,10 @@ import contextlib
 import errno
 import os
 import shutil
+import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kdtools.errors import FileError, UsageError
@@ -55,15 +56,35 @@ def written_aside(output: str, force: bool, *, binary: bool = True) -> Iterator[
                 yield spool
             _copy_to_stdout(spool)
         return
-    place = Path(output).resolve()
-    # The suffix stays, for writers that go by it.
-    part = place.with_name(f".{place.stem[:100]}.{os.getpid()}.part{place.suffix}")
+    with written_aside_together([output], force, binary=binary) as (part,):
+        yield part
+
+
+@contextlib.contextmanager
+def written_aside_together(outputs: Sequence[str], force: bool, *, binary: bool = True) -> Iterator[list[Path]]:
+    """Yields a path to write to for each output; all get their names when the block ends well, and none when not.
+
+    Outputs are files, not standard output. Raises as `written_aside` does.
+    """
+    for output in outputs:
+        check_output(output, force, binary=binary)
+    places = [Path(output).resolve() for output in outputs]
+    parts = [_part_of(place, k) for k, place in enumerate(places)]
     try:
-        with _device_errors(output):
-            yield part
-            _rename(part, place, output, force)
+        with _device_errors(", ".join(outputs)):
+            yield parts
+            for part in parts:
+                _put_on_device(part)
+            _rename_all(parts, places, outputs, force)
     finally:
-        part.unlink(missing_ok=True)
+        for part in parts:
+            part.unlink(missing_ok=True)
+
+
+def _part_of(place: Path, number: int) -> Path:
+    """A hidden name beside a place. Processes of two machines on one file system may have the same number."""
+    # The suffix stays, for writers that go by it.
+    return place.with_name(f".{place.stem[:30]}.{socket.gethostname()[:40]}.{os.getpid()}.{number}.part{place.suffix}")
 
 
 def move_into_place(finished: Path, output: str, force: bool) -> None:
@@ -71,6 +92,7 @@ def move_into_place(finished: Path, output: str, force: bool) -> None:
     if output == STANDARD_STREAM:
         _copy_to_stdout(finished)
     else:
+        _put_on_device(finished)
         _rename(finished, Path(output).resolve(), output, force)
 
 
@@ -80,10 +102,26 @@ def _copy_to_stdout(path: Path) -> None:
     sys.stdout.buffer.flush()
 
 
-def _rename(part: Path, place: Path, output: str, force: bool) -> None:
-    """Rename `part` to `place` after its bytes are on the device; without `force` never over an existing file."""
+def _put_on_device(part: Path) -> None:
     with part.open("rb+") as stream:
         os.fsync(stream.fileno())
+
+
+def _rename_all(parts: Sequence[Path], places: Sequence[Path], outputs: Sequence[str], force: bool) -> None:
+    """Rename each part; where one cannot be, those before it go again, unless they have replaced older ones."""
+    done: list[Path] = []
+    try:
+        for part, place, output in zip(parts, places, outputs, strict=True):
+            _rename(part, place, output, force)
+            done.append(place)
+    except BaseException:
+        for place in [] if force else done:
+            place.unlink(missing_ok=True)
+        raise
+
+
+def _rename(part: Path, place: Path, output: str, force: bool) -> None:
+    """Rename `part` to `place`; without `force` never over an existing file."""
     if force:
         os.replace(part, place)
         return

@@ -43,13 +43,16 @@ class Reading:
 
     `base` is the coordinate of the first pixel's centre in the format's files; readers subtract it. `skip(what, why)`
     names an entry that cannot be used. `roots` are folders to look for pictures in, before those the format suggests.
-    Without `pictures` nothing is looked for: the annotations come with the names of their pictures alone.
+    Without `pictures` nothing is looked for: the annotations come with the names of their pictures alone. `index` is
+    the annotation file that predictions were made for, where they name their pictures by its numbers; it may be any
+    file.
     """
 
     base: float
     skip: Skip
     roots: tuple[Path, ...] = ()
     pictures: bool = True
+    index: Path | None = None
     n_absent: int = 0
     _times: Counter[str] = field(default_factory=Counter)
     _name_of: dict[str, str] = field(default_factory=dict)
@@ -76,14 +79,16 @@ class Reading:
         return self._listings[folder]
 
     def find_image(self, name: str, folder: Path, where: str = "") -> Path | None:
+        """As `look_for_image`, but without `pictures` the name itself."""
+        return self.look_for_image(name, folder, where) if self.pictures else Path(name)
+
+    def look_for_image(self, name: str, folder: Path, where: str = "") -> Path | None:
         """Path of the picture that a list in `folder` calls `name`; None, after a skip, where there is none.
 
         Looked for below each of `roots`, in `folder` and in its folder images/. Lists often carry the path of their
         author's machine, so below `roots` (and for an absolute name everywhere) leading folders of the name are left
         out one by one. Raises DataError where two names so lead to one picture, for then one of them is wrong.
         """
-        if not self.pictures:
-            return Path(name)
         plain = name.replace("\\", "/")
         parts = [part for part in PurePosixPath(plain).parts if part != "/"]
         absolute = plain.startswith("/") or (parts and parts[0].endswith(":"))

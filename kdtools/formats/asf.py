@@ -12,7 +12,7 @@
 0-based: x is the first number times the width, y the second times the height, as AAM-API itself and menpo take it, of
 which neither adds half a pixel or one. The pictures of IMM-Frontal were made smaller after they had been marked, and
 what is drawn on them cannot tell half a pixel. The last three columns may be absent. The picture lies beside the file
-or one folder above it.
+or one folder above it, and must be there even where the points alone are wanted.
 
 Source: M. B. Stegmann, "Analysis and Segmentation of Face Images using Point Annotations and Linear Subspace
 Techniques", IMM, DTU, 2002.
@@ -25,7 +25,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from kdtools.errors import DataError, KdError, reason_of
+from kdtools.errors import DataError, FileError, KdError, reason_of
 from kdtools.formats.annotation import Annotation, Reading, as_points, clean_name
 from kdtools.formats.form import Format
 from kdtools.formats.parsing import parse_numbers
@@ -55,10 +55,9 @@ def _is_shape(path: Path) -> bool:
 
 
 def read(source: Path, reading: Reading) -> Iterator[Annotation]:
-    """Raises DataError where pictures are not to be looked for, because their sizes are needed."""
-    if not reading.pictures:
-        raise DataError(f"{source}: .asf points are relative to the size of the picture", "leave out --no-images")
+    """Looks at the pictures in any case. Raises FileError where none of them is there."""
     root = source if source.is_dir() else source.parent
+    n_found = 0
     for path in _files(source):
         try:
             shares, host = parse_asf(read_text(path))
@@ -68,13 +67,21 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
         found = _find_host(path, root, host, reading)
         if found is None:
             continue
+        n_found += 1
         name, image = found
         try:
             height, width = read_image(image).shape[:2]
         except KdError as error:
             reading.skip(str(path), error.message)
             continue
-        yield Annotation(clean_name(name), image, shares * [width, height] - reading.base)
+        yield Annotation(
+            clean_name(name), image if reading.pictures else Path(name), shares * [width, height] - reading.base
+        )
+    if reading.n_absent and not n_found:
+        raise FileError(
+            f"{source}: none of its {reading.n_absent} pictures was found",
+            "the pictures must lie beside, as .asf holds shares of their size; kd-import --images names another folder",
+        )
 
 
 def parse_asf(text: str) -> tuple[np.ndarray, str]:
@@ -102,7 +109,7 @@ def _find_host(path: Path, root: Path, host: str, reading: Reading) -> tuple[str
     name = (
         above if (root / above / picture).is_file() and not (root / folder / picture).is_file() else folder
     ) / picture
-    image = reading.find_image(name.as_posix(), root, str(path))
+    image = reading.look_for_image(name.as_posix(), root, str(path))
     return (name.as_posix(), image) if image else None
 
 

@@ -9,9 +9,20 @@ Each point is x, y, v with v 0: not labelled, 1: labelled but hidden, 2: visible
 `there` and tells nothing of visibility. `bbox` is x, y, width, height. Of COCO-WholeBody `face_kpts` are read. Crowds,
 and persons of COCO-WholeBody without a valid face, are no faces and are left out.
 
+Results, as MMPose's and COCO's evaluation write them (results.keypoints.json), are a list of predictions:
+
+[{"image_id": 197, "category_id": 1, "keypoints": [268.1, 398.7, 0.93, ...], "score": 0.88}, ...]
+
+The third number is the point's score. What the pictures are called stands in the annotation file alone, which kd-eval
+takes from --truth (`Reading.index`). Several results of one picture are numbered as they are listed. That need not be
+the order of the annotations: MMPose's metric orders them by score where it drops those that overlap (`oks_nms`, its
+default), and no result says which annotation it belongs to. MMPoseInferencer's files, one a picture: see mmpose.py.
+
 Base: COCO counts from 0, and MMPose's COFW file holds the numbers of the 1-based COFW_test.mat less 1.000, its WFLW
 file those of the published 0-based WFLW lists. But its 300W file holds the numbers of the 1-based .pts files unchanged,
 which nothing in it tells: give --base 1 for that one.
+
+Source: mmpose/evaluation/metrics/coco_metric.py of github.com/open-mmlab/mmpose for the results.
 """
 
 from __future__ import annotations
@@ -29,16 +40,19 @@ from kdtools.errors import DataError, FileError, reason_of
 from kdtools.formats.annotation import Annotation, Blocks, FaceBlock, Reading, as_points, box_from_corners
 from kdtools.formats.family300w import id_in_300w, subsets_in_300w
 from kdtools.formats.form import Format
+from kdtools.formats.mmpose import files_of_predictions, read_predictions
 from kdtools.formats.parsing import files_like, numbers_of, only_file, peek_text
 from kdtools.schemes import Scheme
 
 _LISTS = re.compile(r'"(images|annotations|categories)"\s*:\s*\[')
 _FIELDS = re.compile(r'"(file_name|image_id|keypoints|supercategory)"\s*:')
+_NUMBER = re.compile(r"#\d+$", re.ASCII)
 _VISIBLE = 2
+_NEEDS_INDEX = "name the annotation file that has the images: kd-eval --truth ANNOTATION.json"
 
 
 def accepts(source: Path) -> bool:
-    return bool(_files_in(source))
+    return bool(_files_in(source) or files_of_predictions(source))
 
 
 def _files_in(source: Path) -> list[Path]:
@@ -47,7 +61,7 @@ def _files_in(source: Path) -> list[Path]:
 
 
 def _looks_right(path: Path) -> bool:
-    """From its beginning. Result files are let in, so that reading them can say what they lack."""
+    """From its beginning."""
     text = peek_text(path)
     if text.startswith("["):
         return '"image_id"' in text and '"keypoints"' in text
@@ -55,22 +69,33 @@ def _looks_right(path: Path) -> bool:
 
 
 def names_of(source: Path) -> list[str] | None:
-    """Names of the points; None where the categories have none, or differ."""
-    lists = [list(names) for names in _names_by_category(_load(_file_of(source))).values() if names]
+    """Names of the points; None where the categories have none, or differ, and for results."""
+    if _is_of_inferencer(source):
+        return None
+    document = _load(_file_of(source))
+    if isinstance(document, list):
+        return None
+    lists = [list(names) for names in _names_by_category(document).values() if names]
     return lists[0] if lists and all(names == lists[0] for names in lists) else None
 
 
 def read(source: Path, reading: Reading) -> Iterator[Annotation]:
-    """`source` is the file, or a folder with just one.
+    """`source` is the file, or a folder with just one. Results need `reading.index`.
 
     File names are relative to the file's folder, to its folder images/, or where it lies in a folder annotations/ to
     that folder's parent. Faces that kdtools wrote get the id back that they had.
     """
+    if _is_of_inferencer(source):
+        yield from read_predictions(files_of_predictions(source), reading)
+        return
     path = _file_of(source)
     document = _load(path)
+    if isinstance(document, list):
+        yield from _read_results(path, document, reading)
+        return
     file_names = _file_names(document, path)
     names = _names_by_category(document)
-    folder = path.parent.parent if path.parent.name == "annotations" else path.parent
+    folder = _folder_of(path)
     visibility = _tells_visibility(document["annotations"])
     for k, entry in enumerate(document["annotations"]):
         where = f"{path}: annotation {entry.get('id', k) if isinstance(entry, dict) else k}"
@@ -85,7 +110,7 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
                 raise DataError(f"there is no image with its image_id {entry.get('image_id')!r}")
             box = _box(entry.get("face_box" if whole_body else "bbox"), reading.base)
             keypoints = _keypoints_of(entry)
-            triples = _triples(keypoints) if keypoints else None
+            triples = _with_visibility(_triples(keypoints)) if keypoints else None
             if triples is None and box is None:
                 raise DataError("has neither keypoints nor a bbox")
             expected = None if whole_body else _look_up(names, entry.get("category_id"))
@@ -114,20 +139,89 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
         )
 
 
+def _is_of_inferencer(source: Path) -> bool:
+    return not _files_in(source) and bool(files_of_predictions(source))
+
+
+def _read_results(path: Path, entries: list[Any], reading: Reading) -> Iterator[Annotation]:
+    """Raises FileError where there is no index to name the pictures, DataError where no result is of one of them."""
+    index = _index_of(path, reading.index)
+    names = _names_in(index)
+    if not any(isinstance(entry, dict) and _look_up(names, entry.get("image_id")) for entry in entries):
+        raise DataError(
+            f"{path}: none of its {len(entries)} results is of an image in {index}",
+            "name the annotation file that the model was tested on",
+        )
+    for k, entry in enumerate(entries):
+        where = f"{path}: result {k}"
+        try:
+            if not isinstance(entry, dict):
+                raise DataError("is no JSON object")
+            found = _look_up(names, entry.get("image_id"))
+            if found is None:
+                raise DataError(f"there is no image with its image_id {entry.get('image_id')!r} in {index}")
+            triples = _triples(_keypoints_of(entry))
+            points = as_points(triples[:, :2], reading.base)
+        except DataError as error:
+            reading.skip(where, error.message)
+            continue
+        file_name, name = found
+        image = reading.find_image(file_name, _folder_of(index), where)
+        if image is not None:
+            yield Annotation(
+                reading.number(name),
+                image,
+                points,
+                confidence=triples[:, 2],
+                score=_finite(entry.get("score")),
+                subsets=subsets_in_300w(name),
+            )
+
+
+def _index_of(path: Path, index: Path | None) -> Path:
+    """The annotation file that names the pictures of the results in `path`. Raises FileError where it is none."""
+    what = f"{path}: a COCO result file, which names its pictures by number alone"
+    if index is None:
+        raise FileError(what, _NEEDS_INDEX)
+    files = _files_in(index)
+    if not files:
+        raise FileError(f"{what}, and {index} is no COCO annotation file", _NEEDS_INDEX)
+    return only_file(index, files)
+
+
+def _names_in(index: Path) -> dict[Any, tuple[str, str]]:
+    """File name and id of each picture of an annotation file, by image id. Raises as `read` does."""
+    document = _load(index)
+    if isinstance(document, list):
+        raise FileError(f"{index}: a COCO result file, which names no pictures", _NEEDS_INDEX)
+    stated: dict[Any, str] = {}
+    for entry in document["annotations"]:
+        key, name = (entry.get("image_id"), entry.get("kd_id")) if isinstance(entry, dict) else (None, None)
+        if isinstance(name, str) and isinstance(key, int | str) and (picture := _NUMBER.sub("", name).strip()):
+            stated.setdefault(key, picture)
+    return {
+        key: (file_name, stated.get(key) or id_in_300w(file_name))
+        for key, file_name in _file_names(document, index).items()
+    }
+
+
 def _file_of(source: Path) -> Path:
     return only_file(source, _files_in(source))
 
 
-def _load(path: Path) -> dict[str, Any]:
-    """The document, with lists of images and annotations. Raises FileError where the file is none."""
+def _folder_of(path: Path) -> Path:
+    """Where the file names of an annotation file begin."""
+    return path.parent.parent if path.parent.name == "annotations" else path.parent
+
+
+def _load(path: Path) -> dict[str, Any] | list[Any]:
+    """The document, with lists of images and annotations, or a list of results. Raises FileError for other files."""
     try:
         document = orjson.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
     except (OSError, ValueError, MemoryError) as error:
         raise FileError(f"{path}: not a JSON file that can be read: {reason_of(error)}") from error
     if isinstance(document, list):
-        raise FileError(
-            f"{path}: a COCO result file, which names no pictures", "give the annotation file, which has `images`"
-        )
+        return document
     for key in ("images", "annotations"):
         if not isinstance(document, dict) or not isinstance(document.get(key), list):
             raise FileError(f"{path}: not a COCO file: there is no list {key!r} in it")
@@ -181,9 +275,13 @@ def _finite(value: Any) -> float | None:
 def _triples(value: Any) -> np.ndarray:
     """x, y, v, x, y, v, ... -> (L, 3). Raises DataError for anything else."""
     numbers = numbers_of(value, "keypoints")
-    if len(numbers) % 3:
+    if len(numbers) % 3 or len(numbers) == 0:
         raise DataError(f"{len(numbers)} numbers in its keypoints, which are not triples of x, y and v")
-    triples = numbers.reshape(-1, 3)
+    return numbers.reshape(-1, 3)
+
+
+def _with_visibility(triples: np.ndarray) -> np.ndarray:
+    """The triples (L, 3) themselves. Raises DataError where a third number is none of COCO's three."""
     odd = triples[~np.isin(triples[:, 2], (0, 1, _VISIBLE)), 2]
     if len(odd):
         raise DataError(f"the third number of a keypoint is {odd[0]:g}, which is not 0, 1 or 2")

@@ -29,13 +29,18 @@ def silent(text: str) -> None:
 
 @dataclass(frozen=True)
 class Sources:
-    """What to read and how. `base` None is each format's own; without `pictures` only annotations are read."""
+    """What to read and how. `base` None is each format's own; without `pictures` only annotations are read.
+
+    `index` is the annotation file that predictions were made for, for those that name their pictures by its numbers
+    (COCO's result lists); others have no use for it, and it may be any file.
+    """
 
     paths: Sequence[str]
     format_name: str = "auto"
     base: float | None = None
     roots: Sequence[str] = ()
     pictures: bool = True
+    index: str | None = None
 
 
 def read_annotations(sources: Sources, skip: Skip, say: Tell = silent, warn: Tell = silent) -> list[Annotation]:
@@ -46,10 +51,12 @@ def read_annotations(sources: Sources, skip: Skip, say: Tell = silent, warn: Tel
     the same, FileError for a source none of whose pictures is there.
     """
     annotations: list[Annotation] = []
+    roots = tuple(Path(root) for root in sources.roots)
+    index = None if sources.index is None else Path(sources.index)
     for path, prefix in zip(sources.paths, id_prefixes(sources.paths), strict=True):
         form = find_format(sources.format_name, Path(path))
         base = form.base_of(Path(path)) if sources.base is None else sources.base
-        reading = Reading(base, skip, tuple(Path(root) for root in sources.roots), sources.pictures)
+        reading = Reading(base, skip, roots, sources.pictures, index)
         # Faces of 300W have one id in every list and folder of it, so that these can be joined.
         found = [
             one if subsets_in_300w(one.id) else replace(one, id=prefix + one.id)

@@ -17,17 +17,15 @@ from kdtools.plots.style import (
     GREY,
     PALE,
     SMALL_PT,
+    Drawing,
     colour_of,
     error_label,
-    house_style,
     line_of,
     marker_look,
     member_of,
     new_figure,
-    save_figure,
     short_names,
     shorten,
-    svg_text,
 )
 
 if TYPE_CHECKING:
@@ -57,20 +55,26 @@ class Curve:
     auc_percent: float | None
 
 
-def draw_ced(evaluation: Evaluation, path: str, force: bool, *, subset: str = ALL_FACES) -> list[str]:
-    """CED curves of all predictions with their 95 % bands; returns what the figure leaves out, which is nothing.
+def ced_drawing(evaluation: Evaluation, subset: str = ALL_FACES) -> Drawing:
+    """CED curves of all predictions with their 95 % bands.
 
     Faces that were not predicted keep a curve below 100 %. Raises DataError where no face could be measured.
     """
-    with house_style():
-        save_figure(_figure(evaluation, subset), path, force, _title(evaluation, subset))
-    return []
-
-
-def ced_svg(evaluation: Evaluation, *, subset: str = ALL_FACES, name: str = "ced") -> str:
-    """The figure of `draw_ced` as an <svg> element, with ids that start with `name`."""
-    with house_style():
-        return svg_text(_figure(evaluation, subset), name, _title(evaluation, subset))
+    # The legend stands in the corner below the curves where none of them runs through it, or else under the axes.
+    curves, limit, threshold = curves_of(evaluation, subset)
+    table, n_lines = _table(curves, threshold)
+    figure, axes = _draw_axes(evaluation, subset, curves, limit, 0)
+    if len(curves) <= _MOST_INSIDE:
+        box = _anchored(axes, table, "lower right", framed=True)
+        figure.draw_without_rendering()
+        corners = axes.transAxes.inverted().transform(box.get_window_extent().get_points())
+        left, top = corners[0, 0], corners[1, 1]
+        if all(_height_at(curve, 100 * limit * left) > 100 * top for curve in curves):
+            return Drawing(figure)
+        table, _ = _table(curves, threshold)  # an artist cannot move to another figure
+    figure, axes = _draw_axes(evaluation, subset, curves, limit, n_lines)
+    _anchored(figure.axes[1], table, "upper center", framed=False)
+    return Drawing(figure)
 
 
 def curves_of(evaluation: Evaluation, subset: str = ALL_FACES) -> tuple[list[Curve], float, float | None]:
@@ -143,28 +147,6 @@ def _curve(name: str, nme: np.ndarray, groups: np.ndarray | None, limit: float, 
         100 * float(found.mean()) if len(found) else None,
         100 * area_under_ced(nme, threshold) if threshold else None,
     )
-
-
-def _title(evaluation: Evaluation, subset: str) -> str:
-    return f"Cumulative error distribution, {subset}, {error_label(evaluation.normalisers[0])}"
-
-
-def _figure(evaluation: Evaluation, subset: str) -> Figure:
-    """The legend stands in the corner below the curves where none of them runs through it, or else under the axes."""
-    curves, limit, threshold = curves_of(evaluation, subset)
-    table, n_lines = _table(curves, threshold)
-    figure, axes = _draw_axes(evaluation, subset, curves, limit, 0)
-    if len(curves) <= _MOST_INSIDE:
-        box = _anchored(axes, table, "lower right", framed=True)
-        figure.draw_without_rendering()
-        corners = axes.transAxes.inverted().transform(box.get_window_extent().get_points())
-        left, top = corners[0, 0], corners[1, 1]
-        if all(_height_at(curve, 100 * limit * left) > 100 * top for curve in curves):
-            return figure
-        table, _ = _table(curves, threshold)  # an artist cannot move to another figure
-    figure, axes = _draw_axes(evaluation, subset, curves, limit, n_lines)
-    _anchored(figure.axes[1], table, "upper center", framed=False)
-    return figure
 
 
 def _draw_axes(

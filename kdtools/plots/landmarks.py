@@ -12,23 +12,20 @@ from kdtools.evaluation.results import ALL_FACES, Evaluation, Row
 from kdtools.plots.style import (
     COLUMN_IN,
     GREY,
+    MOST_PANELS,
     PAGE_IN,
     PALE,
     SMALL_PT,
+    Drawing,
     error_label,
-    house_style,
     new_figure,
     nice_below,
-    save_figure,
     short_names,
-    svg_text,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-MOST_PANELS = 6
 _LONGEST_ARROW, _SHORTEST_ARROW = 0.13, 0.025  # of the width of the face; shorter ones would be heads without tails
 _MOST_VECTORS = 1_000  # discs; more are pixels in an SVG or PDF
 _COLOURS = "viridis_r"  # large errors are dark, on white and in grey print
@@ -36,29 +33,15 @@ _COLOURS = "viridis_r"  # large errors are dark, on white and in grey print
 
 @dataclass(frozen=True)
 class LandmarkErrors:
-    """One prediction's error (L,) and bias (L, 2) by landmark, in percent; NaN where they could not be measured."""
+    """One prediction's error (L,) and bias (L, 2) by landmark, in percent; NaN where they could not be measured.
+
+    Where faces are missing, whose error is infinite, both are of the others.
+    """
 
     prediction: str
+    missing: int  # faces, of the landmark with the most
     error: np.ndarray
     bias: np.ndarray
-
-
-def draw_landmarks(evaluation: Evaluation, path: str, force: bool, *, subset: str = ALL_FACES) -> list[str]:
-    """The mean face with a disc per landmark, one panel per prediction; returns what is left out, a line each.
-
-    A disc's area and colour are the landmark's mean error, an arrow is its mean offset, much enlarged.
-    Raises DataError where the evaluation holds no errors by landmark.
-    """
-    with house_style():
-        save_figure(_figure(evaluation, subset), path, force, _title(evaluation, subset))
-    n_left = len(landmark_errors(evaluation, subset)) - MOST_PANELS
-    return [f"{path}: room for {MOST_PANELS} predictions, the last {n_left} are left out"] if n_left > 0 else []
-
-
-def landmarks_svg(evaluation: Evaluation, *, subset: str = ALL_FACES, name: str = "landmarks") -> str:
-    """The figure of `draw_landmarks` as an <svg> element, with ids that start with `name`."""
-    with house_style():
-        return svg_text(_figure(evaluation, subset), name, _title(evaluation, subset))
 
 
 def landmark_errors(evaluation: Evaluation, subset: str = ALL_FACES) -> list[LandmarkErrors]:
@@ -66,33 +49,40 @@ def landmark_errors(evaluation: Evaluation, subset: str = ALL_FACES) -> list[Lan
     n_points = evaluation.scheme.n_points
     names = evaluation.scheme.names or tuple(map(str, range(n_points)))
     place = {name: k for k, name in enumerate(names)}
-    found: dict[str, LandmarkErrors] = {}
+    rows_of: dict[str, list[Row]] = {}
     for row in evaluation.landmarks:
         if row.subset == subset and row.normaliser == evaluation.normalisers[0] and row.part in place:
-            blank = LandmarkErrors(row.prediction, np.full(n_points, np.nan), np.full((n_points, 2), np.nan))
-            one = found.setdefault(row.prediction, blank)
-            one.error[place[row.part]] = _figure_of(row, "nme_percent")
-            one.bias[place[row.part]] = _figure_of(row, "bias_x_percent"), _figure_of(row, "bias_y_percent")
-    return [one for one in found.values() if np.isfinite(one.error).any()]
+            rows_of.setdefault(row.prediction, []).append(row)
+    found = []
+    for prediction, rows in rows_of.items():
+        error, bias = np.full(n_points, np.nan), np.full((n_points, 2), np.nan)
+        for row in rows:
+            nme = "nme_found_percent" if "nme_found_percent" in row.figures else "nme_percent"
+            error[place[row.part]] = _figure_of(row, nme)
+            bias[place[row.part]] = _figure_of(row, "bias_x_percent"), _figure_of(row, "bias_y_percent")
+        missing = max(int(row.figures.get("missing") or 0) for row in rows)
+        found.append(LandmarkErrors(prediction, missing, error, bias))
+    return [one for one in found if np.isfinite(one.error).any()]
 
 
 def _figure_of(row: Row, name: str) -> float:
-    """NaN too where it is infinite, because of a missing prediction: there is nothing that could be drawn."""
+    """NaN where it could not be measured, and of infinity, which could not be drawn either."""
     value = row.figures.get(name)
     return float(value) if value is not None and np.isfinite(value) else np.nan
 
 
-def _title(evaluation: Evaluation, subset: str) -> str:
-    return f"Error by landmark on the mean face, {subset}, {error_label(evaluation.normalisers[0], 'error')}"
+def landmarks_drawing(evaluation: Evaluation, subset: str = ALL_FACES) -> Drawing:
+    """The mean face with a disc per landmark, one panel per prediction.
 
-
-def _figure(evaluation: Evaluation, subset: str) -> Figure:
-    panels = landmark_errors(evaluation, subset)
-    if not panels or evaluation.mean_face is None:
+    A disc's area and colour are the landmark's mean error, an arrow is its mean offset, much enlarged.
+    Raises DataError where the evaluation holds no errors by landmark.
+    """
+    every_panel = landmark_errors(evaluation, subset)
+    if not every_panel or evaluation.mean_face is None:
         hint = "they need the points of some faces whose prediction is complete"
         raise DataError(f"there are no errors by landmark of {subset} to draw", hint)
-    names = short_names([panel.prediction for panel in panels], 24)[:MOST_PANELS]
-    panels = panels[:MOST_PANELS]
+    names = short_names([panel.prediction for panel in every_panel], 24)[:MOST_PANELS]
+    panels = every_panel[:MOST_PANELS]
     n_columns = {1: 1, 2: 2, 3: 3, 4: 4}.get(len(panels), 3)
     n_rows = -(-len(panels) // n_columns)
     width = COLUMN_IN if len(panels) <= 2 else PAGE_IN
@@ -109,6 +99,7 @@ def _figure(evaluation: Evaluation, subset: str) -> Figure:
     enlarged = _LONGEST_ARROW * span[0] / longest if longest > 0 else 0.0
     for axes, panel, name in zip(grid.flat, panels, names, strict=False):
         discs = _draw_face(axes, face, panel, evaluation, limits, enlarged, across, pixels)
+        name += f" ({panel.missing:,} missing)" if panel.missing else ""
         axes.text(0.5, 1, name, ha="center", va="top", transform=axes.transAxes, in_layout=False)
     for axes in grid.flat:
         axes.axis("off")
@@ -124,7 +115,7 @@ def _figure(evaluation: Evaluation, subset: str) -> Figure:
     if enlarged:
         percent = nice_below(longest)
         _add_key(grid.flat[len(panels) - 1], percent, enlarged * percent, room)
-    return figure
+    return Drawing(figure, len(every_panel) - len(panels))
 
 
 def _draw_face(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from kdtools.files import written_aside
 from kdtools.plots.style import COLOURS, PALE, SMALL_PT, house_style, new_figure, save_figure
 from kdtools.schemes import Scheme
 from kdtools.shape_model import ShapeModel
@@ -37,4 +38,5 @@ def draw_modes(model: ShapeModel, scheme: Scheme, path: str, force: bool) -> Non
         handles, labels = grid[0, 0].get_legend_handles_labels()
         close: dict[str, Any] = {"markerscale": 3, "handletextpad": 0, "columnspacing": 0.8, "frameon": False}
         figure.legend(handles, labels, fontsize=SMALL_PT, loc="outside lower center", ncols=3, **close)
-        save_figure(figure, path, force, "Modes of the shape model")
+        with written_aside(path, force) as part:
+            save_figure(figure, part, "Modes of the shape model")

@@ -15,22 +15,19 @@ from kdtools.plots.style import (
     COLOURS,
     COLUMN_IN,
     GREY,
+    MOST_PANELS,
     PAGE_IN,
+    Drawing,
     error_label,
-    house_style,
     member_of,
     new_figure,
-    save_figure,
     short_names,
     shorten,
-    svg_text,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-MOST_PANELS = 6
 MOST_POINTS = 20_000  # above, cells of a histogram
 _MOST_VECTORS = 1_500  # above, points are pixels in an SVG or PDF, or else these would be slow and large
 _N_LABELLED = 5
@@ -60,25 +57,6 @@ class Pair:
         return int((self.other > self.baseline).sum())
 
 
-def draw_scatter(evaluation: Evaluation, path: str, force: bool, *, subset: str = ALL_FACES) -> list[str]:
-    """Each face's error of the baseline (or else the first prediction) against that of each other prediction.
-
-    Returns what is left out, a line each. Raises DataError where there are no two predictions of the same faces.
-    """
-    with house_style():
-        save_figure(_figure(evaluation, subset), path, force, _title(evaluation, subset))
-    n_left = len(pairs_of(evaluation, subset)[1]) - MOST_PANELS
-    return (
-        [f"{path}: room for {MOST_PANELS} pairs of predictions, the last {n_left} are left out"] if n_left > 0 else []
-    )
-
-
-def scatter_svg(evaluation: Evaluation, *, subset: str = ALL_FACES, name: str = "scatter") -> str:
-    """The figure of `draw_scatter` as an <svg> element, with ids that start with `name`."""
-    with house_style():
-        return svg_text(_figure(evaluation, subset), name, _title(evaluation, subset))
-
-
 def pairs_of(evaluation: Evaluation, subset: str = ALL_FACES) -> tuple[str, list[Pair]]:
     """Name of the baseline, and each other prediction with it; raises DataError where there is no pair."""
     chosen = member_of(evaluation.members, subset, evaluation.n_faces)
@@ -100,15 +78,15 @@ def pairs_of(evaluation: Evaluation, subset: str = ALL_FACES) -> tuple[str, list
     return names[first], pairs
 
 
-def _title(evaluation: Evaluation, subset: str) -> str:
-    return f"Errors of two predictions by face, {subset}, {error_label(evaluation.normalisers[0], 'error')}"
+def scatter_drawing(evaluation: Evaluation, subset: str = ALL_FACES) -> Drawing:
+    """Each face's error of the baseline (or else the first prediction) against that of each other prediction.
 
-
-def _figure(evaluation: Evaluation, subset: str) -> Figure:
+    Raises DataError where there are no two predictions of the same faces.
+    """
     from matplotlib.ticker import FuncFormatter
 
-    baseline, pairs = pairs_of(evaluation, subset)
-    pairs = pairs[:MOST_PANELS]
+    baseline, every_pair = pairs_of(evaluation, subset)
+    pairs = every_pair[:MOST_PANELS]
     n_columns = min(len(pairs), 4) if len(pairs) not in (5, 6) else 3
     n_rows = -(-len(pairs) // n_columns)
     width = COLUMN_IN if len(pairs) == 1 else PAGE_IN
@@ -139,7 +117,7 @@ def _figure(evaluation: Evaluation, subset: str) -> Figure:
     figure.draw_without_rendering()  # the labels below need to know how large the axes are
     for axes, pair in zip(grid.flat, pairs, strict=False):
         _label_farthest(axes, pair, low, high)
-    return figure
+    return Drawing(figure, len(every_pair) - len(pairs))
 
 
 def _limits(pairs: Sequence[Pair]) -> tuple[float, float]:

@@ -11,6 +11,7 @@ import math
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from kdtools.errors import DataError, UsageError
 from kdtools.evaluation.results import ALL_FACES
-from kdtools.files import check_output, written_aside
+from kdtools.files import check_output
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,8 +72,17 @@ _RC: dict[str, Any] = {
     "pdf.fonttype": 42,  # publishers refuse matplotlib's own kind, Type 3
     "path.simplify": True,
 }
+MOST_PANELS = 6
 _DPI = 300
 _SCREEN = 1.5  # letters of 7 points are small on a page for the screen
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure, and how many panels it has no room for."""
+
+    figure: Figure
+    n_left_out: int = 0
 
 
 @contextlib.contextmanager
@@ -104,12 +114,11 @@ def check_plot(path: str, force: bool) -> None:
     check_output(path, force)
 
 
-def save_figure(figure: Figure, path: str, force: bool, title: str) -> None:
-    """Write a figure as the suffix says, whole or not at all. The same figure gives the same bytes."""
-    kind = Path(path).suffix.lower().lstrip(".")
+def save_figure(figure: Figure, path: Path, title: str) -> None:
+    """Write a figure as the suffix says. The same figure gives the same bytes."""
+    kind = path.suffix.lower().lstrip(".")
     undated: dict[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
-    with written_aside(path, force) as part:
-        figure.savefig(part, format=kind, dpi=_DPI, metadata={"Title": title, **undated.get(kind, {})})
+    figure.savefig(path, format=kind, dpi=_DPI, metadata={"Title": title, **undated.get(kind, {})})
 
 
 def svg_text(figure: Figure, name: str, title: str) -> str:

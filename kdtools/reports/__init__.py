@@ -6,12 +6,11 @@ from kdtools.reports.markdown import as_markdown
 from kdtools.reports.page import as_html
 from kdtools.reports.requirements import Requirement, parse_requirements, unmet
 from kdtools.reports.terminal import as_text, print_table
-from kdtools.reports.text import as_json, as_tsv, find_value, json_lines
+from kdtools.reports.text import as_tsv, find_value, json_lines
 
 __all__ = [
     "Requirement",
     "as_html",
-    "as_json",
     "as_latex",
     "as_markdown",
     "as_text",

@@ -18,12 +18,12 @@ UNMEASURED = "\N{EN DASH}"  # stands, for people, for what could not be measured
 MEANINGS = {
     "n": "faces counted",
     "n_groups": "groups of faces, such as people, that count as one when chance is estimated",
-    "missing": "faces without a prediction, counted as failures",
+    "missing": "faces without a complete prediction, counted as failures",
     "unmeasured": "faces that cannot be measured and are not counted",
     "nme_percent": "normalised mean error: mean distance of the points over the normaliser, mean over the faces",
     "nme_low_percent": "lower end of the 95 % interval of the NME",
     "nme_high_percent": "upper end of the 95 % interval of the NME",
-    "nme_found_percent": "NME of the faces that have a prediction",
+    "nme_found_percent": "NME of the faces that have a complete prediction",
     "p50": "median of the faces' errors",
     "p90": "90 % of the faces have at most this error",
     "p95": "95 % of the faces have at most this error",
@@ -41,15 +41,18 @@ MEANINGS = {
     "normal_percent": "mean error along the outline's normal, outward positive",
     "spread_percent": "standard deviation of the distance",
     "nme_of_mean_shape_percent": "NME as a share of that of the mean shape, the guess without looking",
-    "difference_percent": "NME minus the baseline's, in points of percent, of faces that both predict",
+    "n_compared": "faces that the difference is of: measured, and predicted by both",
+    "difference_percent": "NME minus the baseline's, in points of percent, of the faces that both predict",
     "difference_low_percent": "lower end of the 95 % interval of the difference",
     "difference_high_percent": "upper end of the 95 % interval of the difference",
     "relative_percent": "the difference over the baseline's NME",
     "p_bootstrap": "paired bootstrap: probability of so large a difference by chance alone",
     "p_wilcoxon": "the same by Wilcoxon's signed-rank test, which asks for the sign of most differences",
-    "improved_percent": "share of faces with a smaller error than the baseline's",
+    "improved_percent": "share of all faces measured in both whose error is smaller than the baseline's, "
+    "a missing prediction being the worst",
 }
 COMPARISON = (
+    "n_compared",
     "difference_percent",
     "difference_low_percent",
     "difference_high_percent",
@@ -69,16 +72,20 @@ _HEADINGS = {
     "bias_x": "bias x",
     "bias_y": "bias y",
     "nme_of_mean_shape": "of mean shape",
+    "n_compared": "faces compared",
     "difference": "NME difference",
     "improved": "better on",
     "p_bootstrap": "p bootstrap",
     "p_wilcoxon": "p Wilcoxon",
 }
-_COUNTS = ("n", "n_groups", "missing", "unmeasured")
+_COUNTS = ("n", "n_groups", "missing", "unmeasured", "n_compared")
+BASES = frozenset(key.removesuffix("_percent") for key in MEANINGS)  # names without a threshold
+_WITH_THRESHOLD = frozenset(name for name in BASES if name.split("_")[0] in ("fr", "auc"))
 _ABSENT = {"missing": 0, "unmeasured": 0}  # these stand in a row only where there are any
 # nme_found is of other faces for each prediction, and so never the best.
 _LOWER_IS_BETTER = ("nme", "p50", "p90", "p95", "p99", "fr", "jitter", "spread")
 _HIGHER_IS_BETTER = ("auc", "auc_binned")
+_OF_FOUND_ONLY = ("spread", "jitter")  # a missing prediction is not a failure there
 _KEY = re.compile(r"(?P<base>[a-z_0-9]+?)(?:@(?P<threshold>[^_]+))?(?P<percent>_percent)?")
 
 
@@ -117,13 +124,18 @@ def keys_of(rows: Iterable[Row]) -> list[str]:
     return keys
 
 
-def find_key(keys: Sequence[str], name: str) -> str:
+def find_key(keys: Sequence[str], name: str, *, grouped: bool = True) -> str:
     """The figure that a user's short name means: `nme`, `fr@.08`, `p99`. Raises UsageError where it is not there.
+
+    Surprising: where faces are not `grouped` each is a group of its own, so that n_groups is n.
 
     >>> find_key(["n", "nme_percent", "fr@0.08_percent"], "fr@.08")
     'fr@0.08_percent'
     """
-    base, threshold = parts_of(name.strip())
+    name = name.strip()
+    if name == "n_groups" and not grouped and "n" in keys:
+        name = "n"
+    base, threshold = parts_of(name)
     for key in keys:
         own_base, own_threshold = parts_of(key)
         same = own_threshold == threshold or (own_threshold and _number_of(own_threshold) == _number_of(threshold))
@@ -131,7 +143,17 @@ def find_key(keys: Sequence[str], name: str) -> str:
             return key
     if name in _ABSENT:
         return name
+    check_threshold(name)
     raise UsageError(f"there is no figure {name!r}", f"give one of {', '.join(short_name(key) for key in keys)}")
+
+
+def check_threshold(name: str) -> None:
+    """Raises UsageError for a failure rate or an AUC without its threshold, and for another figure with one."""
+    base, threshold = parts_of(name)
+    if base in _WITH_THRESHOLD and not threshold:
+        raise UsageError(f"which {base} is meant?", f"give {base} with its threshold, such as {base}@0.08")
+    if threshold and base in BASES - _WITH_THRESHOLD:
+        raise UsageError(f"which {base} is meant?", f"give {base} without a threshold")
 
 
 def short_name(key: str) -> str:
@@ -140,9 +162,8 @@ def short_name(key: str) -> str:
 
 
 def value_of(figures: Figures, key: str) -> Value:
-    """A figure of a row that has it, or one that is left out where it is 0; never NaN."""
-    value = figures[key] if key in figures else _ABSENT[key]
-    return None if value is not None and math.isnan(value) else value
+    """A figure of a row that has it, or one that is left out where it is 0."""
+    return figures[key] if key in figures else _ABSENT[key]
 
 
 def has(figures: Figures, key: str) -> bool:
@@ -151,21 +172,21 @@ def has(figures: Figures, key: str) -> bool:
 
 def plain_number(key: str, value: Value) -> str:
     """For other programs: six decimals, or six digits of a p value, which may be tiny; empty for None."""
-    if value is None or math.isnan(value):
+    if value is None:
         return ""
-    if isinstance(value, int):
+    if key in _COUNTS:
         return str(value)
     return f"{value:.6g}" if key.startswith("p_") else f"{value:.6f}"
 
 
 def written(key: str, value: Value) -> str:
     """For people: two decimals, a dash for what could not be measured, p values as papers give them."""
-    if value is None or math.isnan(value):
+    if value is None:
         return UNMEASURED
     if math.isinf(value):
-        return "inf" if value > 0 else "-inf"
+        return "inf"
     if key in _COUNTS:
-        return str(int(value))
+        return str(value)
     if key.startswith("p_"):
         return "<0.001" if value < 0.001 else f"{value:.3f}"
     if key == "nme_of_mean_shape_percent":
@@ -178,12 +199,12 @@ def written(key: str, value: Value) -> str:
     return f"{value:.2f}"
 
 
-def interval_of(figures: Figures, key: str) -> tuple[Value, Value] | None:
+def interval_of(figures: Figures, key: str) -> tuple[float, float] | None:
     """Both ends of a figure's interval; None where it has none."""
     base, threshold = parts_of(key)
     at = f"@{threshold}" if threshold else ""
     low, high = (figures.get(f"{base}_{end}{at}_percent") for end in ("low", "high"))
-    return None if low is None or high is None or math.isnan(low) or math.isnan(high) else (low, high)
+    return None if low is None or high is None else (low, high)
 
 
 def written_interval(figures: Figures, key: str) -> str:
@@ -199,19 +220,25 @@ def is_end(key: str) -> bool:
 def best_values(rows: Sequence[Row]) -> dict[tuple[str, str, str, str], str]:
     """(subset, normaliser, part, key) -> the best figure as written, so that figures that look the same are all best.
 
-    Only where at least two predictions compete and differ; the mean shape, which predicts nothing, does not.
+    Only where at least two predictions compete and differ; the mean shape, which predicts nothing, does not. Figures
+    without the faces that are missing compete only where as many are missing of each.
     """
     values: dict[tuple[str, str, str, str], list[float]] = {}
+    counts: dict[tuple[str, str, str, str], set[tuple[Value, Value]]] = {}
     for row in rows:
         if row.prediction == MEAN_SHAPE:
             continue
+        n, missing = row.figures.get("n"), row.figures.get("missing")
         for key, value in row.figures.items():
-            if value is not None and not math.isnan(value) and direction_of(key):
-                values.setdefault((row.subset, row.normaliser, row.part, key), []).append(value)
+            if value is not None and direction_of(key):
+                place = (row.subset, row.normaliser, row.part, key)
+                values.setdefault(place, []).append(value)
+                drops_missing = (key == "nme_percent" and math.isfinite(value)) or parts_of(key)[0] in _OF_FOUND_ONLY
+                counts.setdefault(place, set()).add((n, missing if drops_missing else None))
     return {
         place: written(place[3], max(found) if direction_of(place[3]) > 0 else min(found))
         for place, found in values.items()
-        if len({written(place[3], value) for value in found}) > 1
+        if len({written(place[3], value) for value in found}) > 1 and len(counts[place]) == 1
     }
 
 
@@ -258,7 +285,7 @@ def rows_for_people(evaluation: Evaluation, n_most: int = 50) -> tuple[list[Row]
 
 def _error_of(row: Row) -> float:
     nme = row.figures.get("nme_percent")
-    return -math.inf if nme is None or math.isnan(nme) else nme
+    return -math.inf if nme is None else nme
 
 
 def main_keys(rows: Sequence[Row]) -> list[str]:
@@ -273,8 +300,13 @@ def compared(rows: Iterable[Row]) -> list[Row]:
 
 
 def comparison_keys(rows: Sequence[Row]) -> list[str]:
-    """The figures of a comparison for people, of those that the rows have, the interval's ends left out."""
-    order = ("difference_percent", "relative_percent", "improved_percent", "p_bootstrap", "p_wilcoxon")
+    """The figures of a comparison for people, of those that the rows have, the interval's ends left out.
+
+    The number of faces compared is among them where it is not that of all faces counted.
+    """
+    order = ["difference_percent", "relative_percent", "improved_percent", "p_bootstrap", "p_wilcoxon"]
+    if any(row.figures.get("n_compared", row.figures.get("n")) != row.figures.get("n") for row in rows):
+        order.append("n_compared")
     present = keys_of(rows)
     return [key for key in order if key in present]
 
@@ -282,7 +314,7 @@ def comparison_keys(rows: Sequence[Row]) -> list[str]:
 def verdict_of(row: Row) -> str:
     """better or worse than the baseline, unclear where the interval holds zero, or nothing without an interval."""
     ends = interval_of(row.figures, "difference_percent")
-    if ends is None or ends[0] is None or ends[1] is None:
+    if ends is None:
         return ""
     return "better" if ends[1] < 0 else "worse" if ends[0] > 0 else "unclear"
 

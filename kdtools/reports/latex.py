@@ -11,6 +11,8 @@ from kdtools.reports.figures import (
     best_values,
     clean,
     compared,
+    comparison_keys,
+    interval_of,
     is_best,
     keys_of,
     parts_of,
@@ -40,6 +42,9 @@ _Best = dict[tuple[str, str, str, str], str]
 def as_latex(evaluation: Evaluation) -> str:
     """A tabular per normaliser, a row per prediction: NME of each subset, then failure rate and AUC of the first one.
 
+    The NME of the first subset has its 95 % interval. Where faces are missing, so that the NME is infinite, that of the
+    faces found is in columns of its own.
+
     Surprising: no table environment, as caption, label and place are the paper's. The comments say how it was measured.
     """
     rows, left_out = rows_for_people(evaluation)
@@ -52,7 +57,7 @@ def as_latex(evaluation: Evaluation) -> str:
         differences = compared(own)
         if differences:
             said = f"NME minus that of {evaluation.baseline}, in points of % of {normaliser}; below 0 is better"
-            tables.append(_comment(said) + _comparison(evaluation, differences))
+            tables.append(_comment(said) + _comparison(differences))
     head = [_comment("kd-eval: \\usepackage{booktabs} in the preamble, then \\input this file in a table environment.")]
     head += [_comment(f"{name}: {text}") for name, text in facts_of(evaluation)]
     head += [_comment(note) for note in [left_out, *evaluation.notes] if note]
@@ -78,38 +83,58 @@ def _by_subset(rows: Sequence[Row], best: _Best) -> str:
     keys = [key for key in keys_of(rows) if parts_of(key)[0] in ("fr", "auc", "auc_binned")]
     keys.sort(key=lambda key: ("fr", "auc", "auc_binned").index(parts_of(key)[0]))
     first = subsets[0]
+    with_interval = any(row.subset == first and interval_of(row.figures, "nme_percent") for row in rows)
+    with_missing = [s for s in subsets if any(row.subset == s and "nme_found_percent" in row.figures for row in rows)]
     lines = []
     for prediction in predictions:
-        cells = [_cell(place.get((prediction, subset)), "nme_percent", best) for subset in subsets]
-        cells += [_cell(place.get((prediction, first)), key, best) for key in keys]
+        of_subset = {subset: place.get((prediction, subset)) for subset in subsets}
+        cells = [_cell(of_subset[subset], "nme_percent", best) for subset in subsets]
+        if with_interval:
+            row = of_subset[first]
+            cells.insert(1, (escape(written_interval(row.figures, "nme_percent")) if row else "") or "--")
+        cells += [_cell(of_subset[subset], "nme_found_percent", best) for subset in with_missing]
+        cells += [_cell(of_subset[first], key, best) for key in keys]
         lines.append([escape(prediction), *cells])
-    groups = [("NME", len(subsets))] + [
+    groups = [("NME", len(subsets) + with_interval)]
+    groups += [("NME found", len(with_missing))] if with_missing else []
+    groups += [
         (f"{name} ({escape(first)})" if len(subsets) > 1 else name, len(own))
         for name, base in (("FR", "fr"), ("AUC", "auc"), ("AUC binned", "auc_binned"))
         if (own := [key for key in keys if parts_of(key)[0] == base])
     ]
-    headings = ["", *map(escape, subsets), *(f"@{escape(parts_of(key)[1])}" for key in keys)]
+    headings = [
+        "",
+        *map(escape, subsets),
+        *map(escape, with_missing),
+        *(f"@{escape(parts_of(key)[1])}" for key in keys),
+    ]
+    if with_interval:
+        headings.insert(2, r"95\,\% interval")
     return _tabular(headings, lines, groups)
 
 
 def _by_part(evaluation: Evaluation, rows: Sequence[Row], best: _Best) -> str:
-    """A row per region, landmark or face of each subset, a column of NME per prediction."""
+    """A row per region, landmark or face of each subset, a column of NME per prediction, and of those found."""
     predictions = list(dict.fromkeys(row.prediction for row in rows))
+    with_missing = {row.prediction for row in rows if "nme_found_percent" in row.figures}
+    keys = {name: ["nme_percent", *(["nme_found_percent"] if name in with_missing else [])] for name in predictions}
     place = {(row.subset, row.part, row.prediction): row for row in rows}
     several = len({row.subset for row in rows}) > 1
     lines = [
         [
             *([escape(subset)] if several else []),
             escape(part),
-            *(_cell(place.get((subset, part, prediction)), "nme_percent", best) for prediction in predictions),
+            *(_cell(place.get((subset, part, name)), key, best) for name in predictions for key in keys[name]),
         ]
         for subset, part in dict.fromkeys((row.subset, row.part) for row in rows)
     ]
-    headings = [*(["subset"] if several else []), evaluation.by, *map(escape, predictions)]
+    headings = [*(["subset"] if several else []), evaluation.by]
+    headings += [escape(name) if key == "nme_percent" else "found" for name in predictions for key in keys[name]]
     return _tabular(headings, lines, [], n_labels=1 + several)
 
 
-def _comparison(evaluation: Evaluation, rows: Sequence[Row]) -> str:
+def _comparison(rows: Sequence[Row]) -> str:
+    with_counts = "n_compared" in comparison_keys(rows)
     lines = [
         [
             escape(row.subset) + (f" {escape(row.part)}" if row.part else ""),
@@ -119,10 +144,12 @@ def _comparison(evaluation: Evaluation, rows: Sequence[Row]) -> str:
             _signed(written("improved_percent", row.figures.get("improved_percent"))).removesuffix(r" \%"),
             _signed(written("p_bootstrap", row.figures.get("p_bootstrap"))),
             _signed(written("p_wilcoxon", row.figures.get("p_wilcoxon"))),
+            *([written("n_compared", row.figures["n_compared"])] if with_counts else []),
         ]
         for row in rows
     ]
     headings = ["subset", "", "difference", r"95\,\% interval", r"better on \%", "$p$ bootstrap", "$p$ Wilcoxon"]
+    headings += ["faces"] if with_counts else []
     return _tabular(headings, lines, [], n_labels=2)
 
 
@@ -133,8 +160,10 @@ def _signed(text: str) -> str:
 
 
 def _cell(row: Row | None, key: str, best: _Best) -> str:
-    if row is None or key not in row.figures:
+    if row is None:
         return "--"
+    if key not in row.figures:
+        return ""
     text = written(key, row.figures[key]).replace(UNMEASURED, "--").replace("inf", r"$\infty$")
     return rf"\textbf{{{text}}}" if is_best(row, key, best) else text
 

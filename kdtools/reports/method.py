@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from kdtools.errors import UsageError
 from kdtools.evaluation.protocols import PROTOCOLS
 from kdtools.evaluation.results import Evaluation
 from kdtools.metrics.normalisers import normaliser_named
 from kdtools.metrics.summary import threshold_label
-from kdtools.reports.figures import clean, compared, interval_of
+from kdtools.reports.figures import clean, compared, is_end
 from kdtools.schemes import Scheme
 
 _LENGTHS = {
@@ -21,11 +20,8 @@ _LENGTHS = {
 
 
 def normaliser_meaning(name: str, scheme: Scheme) -> str:
-    """What a normaliser's length is, with its points; nothing for a name that is unknown."""
-    try:
-        normaliser = normaliser_named(name, scheme)
-    except UsageError:
-        return _LENGTHS.get(name, "")
+    """What a normaliser's length is, with its points."""
+    normaliser = normaliser_named(name, scheme)
     if normaliser.pixels is not None:
         return f"{normaliser.pixels:g} pixels for every face"
     length = _LENGTHS.get(name, "distance between two points")
@@ -45,26 +41,27 @@ def facts_of(evaluation: Evaluation) -> list[tuple[str, str]]:
         )
     ]
     if evaluation.protocol:
-        protocol = PROTOCOLS.get(evaluation.protocol)
-        said = [protocol.title, protocol.source, protocol.note] if protocol else [clean(evaluation.protocol)]
-        facts.append(("Protocol", ". ".join(text.rstrip(".") for text in said)))
-    for name in evaluation.normalisers:
-        meaning = normaliser_meaning(name, scheme)
-        facts.append(("Normaliser", f"{clean(name)}" + (f": {meaning}" if meaning else "")))
+        protocol = PROTOCOLS[evaluation.protocol]
+        facts.append(("Protocol", f"{protocol.title}: {protocol.source}. {protocol.note}".rstrip(". ")))
+    facts += [("Normaliser", f"{name}: {normaliser_meaning(name, scheme)}") for name in evaluation.normalisers]
     if evaluation.thresholds:
         shares = ", ".join(map(threshold_label, evaluation.thresholds))
         binned = any("binned" in key for row in evaluation.rows[:1] for key in row.figures)
         kind = "exact, binned: Simpson's rule over sampled errors" if binned else "exact"
         facts.append(("FR and AUC", f"at errors of {shares} of the normaliser; AUC is {kind}"))
-    with_intervals = any(interval_of(row.figures, "nme_percent") for row in evaluation.rows)
+    figures = (figure for row in evaluation.rows for figure in row.figures.items())
+    with_intervals = any(value is not None for key, value in figures if is_end(key))
     if with_intervals:
         facts.append(("Intervals", f"95 %: bootstrap-t by {unit_of(evaluation)}{_units(evaluation)}, of FR Wilson's"))
+    elif has_one_group(evaluation):
+        facts.append(("Intervals", f"none, as there is one group only{_units(evaluation)}"))
     if compared(evaluation.rows):
         facts.append(
             (
                 "Comparison",
-                f"with {clean(evaluation.baseline)} on the faces that both predict; bootstrap-t of the differences by "
-                f"{unit_of(evaluation)}, Wilcoxon's signed-rank test{'' if with_intervals else _units(evaluation)}",
+                f"with {clean(evaluation.baseline)}, the differences on the faces that both predict: bootstrap-t by "
+                f"{unit_of(evaluation)}, Wilcoxon's signed-rank test{'' if with_intervals else _units(evaluation)}; "
+                "better on: of all faces measured in both, a missing prediction being the worst",
             )
         )
     return facts
@@ -77,3 +74,8 @@ def unit_of(evaluation: Evaluation) -> str:
 
 def _units(evaluation: Evaluation) -> str:
     return f" ({clean(evaluation.grouping)})" if evaluation.grouping else ""
+
+
+def has_one_group(evaluation: Evaluation) -> bool:
+    """Whether all faces are of one person or video, of which no chance can be estimated."""
+    return evaluation.groups is not None and bool((evaluation.groups == evaluation.groups[0]).all())

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from kdtools import __version__
-from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Row
+from kdtools.evaluation.results import ALL_FACES, MEAN_SHAPE, Evaluation, Row
 from kdtools.reports.figures import (
     best_values,
     clean,
@@ -44,9 +44,17 @@ _PLOTS = {
         "Face by face",
         "Each face's error by one prediction against that by the other; on the diagonal both are equal.",
     ),
-    "worst": ("Worst faces", ""),
 }
-_PART_KEYS = ("nme_percent", "bias_x_percent", "bias_y_percent", "normal_percent", "spread_percent")
+_WIDE_PX = 500  # of a figure that would not be read in half the page
+_PART_KEYS = (
+    "missing",
+    "nme_percent",
+    "nme_found_percent",
+    "bias_x_percent",
+    "bias_y_percent",
+    "normal_percent",
+    "spread_percent",
+)
 _MOST_CARDS = 6
 _Best = dict[tuple[str, str, str, str], str]
 
@@ -84,6 +92,16 @@ class Table:
     over: list[tuple[str, int]] | None = None
 
 
+@dataclass(frozen=True)
+class Figure:
+    """A plot of the page; one that `is_wide` takes all columns."""
+
+    title: str
+    text: str
+    svg: str
+    is_wide: bool
+
+
 def as_html(
     evaluation: Evaluation,
     *,
@@ -95,8 +113,8 @@ def as_html(
 ) -> str:
     """The page. Equal arguments give equal bytes: there is no date on it.
 
-    `plots` maps names (ced, landmarks, scatter, or any other) to <svg> elements, which are taken as they are; `worst`
-    is a PNG of the worst faces; `inputs` maps files to their SHA-256.
+    `plots` maps kinds (ced, landmarks, scatter) to <svg> elements of the first subset, which are taken as they are;
+    `worst` is a PNG of its worst faces; `inputs` maps files to their SHA-256.
     """
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
@@ -110,7 +128,7 @@ def as_html(
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
     # Long names are paths: they may be broken behind what parts their words.
     environment.filters["breakable"] = lambda name: Markup("<wbr>").join(re.split(r"(?<=[/_])", name))
-    figures = [(*_PLOTS.get(name.split()[0], (clean(name), "")), svg) for name, svg in (plots or {}).items()]
+    subset = clean(next(iter(evaluation.members), ALL_FACES))
     return environment.from_string(template).render(
         truth=clean(evaluation.truth).rstrip("/").rpartition("/")[2],
         lead=_lead(evaluation),
@@ -127,7 +145,8 @@ def as_html(
         regions=_parts(evaluation.regions, "region"),
         landmarks=_parts(evaluation.landmarks, "landmark"),
         faces=[_results(_of(faces, name), "face", best_values(faces)) for name in normalisers if _of(faces, name)],
-        plots=figures,
+        plots=[Figure(*_PLOTS[kind], svg, _width(svg) > _WIDE_PX) for kind, svg in (plots or {}).items()],
+        subset=subset,
         worst=base64.b64encode(worst).decode() if worst else "",
         facts=facts_of(evaluation),
         notes=[clean(note) for note in [left_out, *evaluation.notes] if note],
@@ -140,6 +159,12 @@ def as_html(
 
 def _of(rows: Sequence[Row], normaliser: str) -> list[Row]:
     return [row for row in rows if row.normaliser == normaliser]
+
+
+def _width(svg: str) -> int:
+    """Of an <svg> element, in pixels; 0 where it does not say."""
+    start = re.match(r"<svg\b[^>]*?\swidth=\"(\d+)", svg)
+    return int(start[1]) if start else 0
 
 
 def _place(row: Row) -> str:
@@ -197,12 +222,12 @@ def _sentences(evaluation: Evaluation, of_subsets: Sequence[Row]) -> list[tuple[
             continue
         difference, mood = row.figures["difference_percent"], verdict_of(row)
         who = clean(row.prediction)
-        if difference is None or math.isnan(difference):
+        if difference is None:
             said.append(("", who, f"could not be compared with {baseline}", ""))
             continue
         amount = f"{abs(difference):.2f} points of NME"
         ends = interval_of(row.figures, "difference_percent")
-        if mood in ("better", "worse") and ends and ends[0] is not None and ends[1] is not None:
+        if ends and mood != "unclear":
             low, high = sorted((abs(ends[0]), abs(ends[1])))
             claim = f"is {mood} than {baseline} by {amount} [{low:.2f}, {high:.2f}]"
         elif mood == "unclear":
@@ -273,8 +298,8 @@ def _where(evaluation: Evaluation) -> Table | None:
 def _comparison(evaluation: Evaluation, rows: Sequence[Row], by: str) -> tuple[str, Table]:
     rows, normaliser = compared(rows), rows[0].normaliser
     label, groups = _groups(rows, by)
-    ends = [abs(end) for row in rows for end in interval_of(row.figures, "difference_percent") or () if end is not None]
-    scale = max([end for end in ends if math.isfinite(end)], default=0) * 1.05 or 1.0
+    ends = [abs(end) for row in rows for end in interval_of(row.figures, "difference_percent") or ()]
+    scale = max(ends, default=0) * 1.05 or 1.0
     keys = comparison_keys(rows)
     lines = [
         Group(name, [(own, _compared_cells(row, keys, scale)) for own, row in of_group]) for name, of_group in groups
@@ -292,7 +317,7 @@ def _compared_cells(row: Row, keys: Sequence[str], scale: float) -> list[Cell]:
     mood = verdict_of(row)
     ends, middle = interval_of(row.figures, keys[0]), row.figures[keys[0]]
     span = None
-    if ends and ends[0] is not None and ends[1] is not None and middle is not None:
+    if ends and middle is not None:
         low, centre, high = (round(50 + 50 * value / scale, 2) for value in (ends[0], middle, ends[1]))
         span = (low, centre, high)
     first = Cell(_typeset(written(keys[0], middle)), _typeset(written_interval(row.figures, keys[0])))

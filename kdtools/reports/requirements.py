@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from kdtools.errors import UsageError
 from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Row
-from kdtools.reports.figures import MEANINGS, find_key, has, keys_of, parts_of, short_name, value_of
+from kdtools.reports.figures import BASES, check_threshold, find_key, has, keys_of, parts_of, short_name, value_of
 
 _OPERATORS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9_@.]+)\s*(<=|>=|<|>)\s*(\S+)\s*")
@@ -48,13 +48,12 @@ def _parse(text: str) -> Requirement:
         raise UsageError(
             f"--require is {text!r}", "give a figure, one of < <= > >=, and a number, quoted: 'auc@0.08>=60'"
         )
-    base, threshold = parts_of(match[1])
-    known = {parts_of(key)[0] for key in MEANINGS}
-    if base not in known:
+    if parts_of(match[1])[0] not in BASES:
         raise UsageError(f"--require {text!r}: there is no figure {match[1]!r}", "give nme, p90, fr@0.08, auc@0.08 ...")
-    if (base.split("_")[0] in ("fr", "auc")) != bool(threshold):
-        hint = "without a threshold" if threshold else f"with its threshold, such as {base}@0.08"
-        raise UsageError(f"--require {text!r}: which {base} is meant?", f"give {base} {hint}")
+    try:
+        check_threshold(match[1])
+    except UsageError as error:
+        raise UsageError(f"--require {text!r}: {error.message}", error.hint) from error
     return Requirement(match[1], match[2], limit)
 
 
@@ -67,7 +66,7 @@ def unmet(evaluation: Evaluation, requirements: Sequence[Requirement]) -> list[s
     several = len({row.prediction for row in evaluation.overall or evaluation.rows} - {MEAN_SHAPE}) > 1
     messages: list[str] = []
     for requirement in requirements:
-        key = find_key(keys, requirement.figure)
+        key = find_key(keys, requirement.figure, grouped=evaluation.groups is not None)
         # The first few of each table, and how many: of single faces there may be millions.
         failing: dict[tuple[str, str, str], list[Row]] = {}
         counts: dict[tuple[str, str, str], int] = {}

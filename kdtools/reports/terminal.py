@@ -24,14 +24,25 @@ from kdtools.reports.figures import (
     written,
     written_interval,
 )
+from kdtools.reports.method import has_one_group
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _GAP = 2
-_NEVER_SHOWN = ("n_groups", "p99")
+_NEVER_SHOWN = ("n_groups",)  # the line below the title tells
 # What goes first where there is no room: the higher, the sooner. The NME itself always stays.
-_EASE = {"p95": 90, "p50": 70, "p90": 60, "n": 45, "unmeasured": 44, "spread": 42, "nme_found": 15, "missing": 14}
+_EASE = {
+    "p99": 95,
+    "p95": 90,
+    "p50": 70,
+    "p90": 60,
+    "n": 45,
+    "unmeasured": 44,
+    "spread": 42,
+    "nme_found": 15,
+    "missing": 14,
+}
 _EASE_OF_INTERVAL = 40
 _LABELS = ("normaliser", "subset", "part", "prediction")
 _VERDICT_STYLES = {"better": "green", "worse": "red", "unclear": "dim"}
@@ -77,7 +88,7 @@ def print_table(evaluation: Evaluation, console: Console) -> None:
         return
     names, folder = _display_names(rows, console.width)
     console.print(Text(_title(evaluation, rows, folder)))
-    console.print(Text(_unit(rows)))
+    console.print(Text(_unit(evaluation, rows)))
     gone = _print_rows(evaluation, rows, names, console)
     if gone:
         notes.insert(0, f"no room for {', '.join(gone)}: a wider terminal, --tsv or --json has them")
@@ -105,9 +116,21 @@ def _title(evaluation: Evaluation, rows: Sequence[Row], folder: str) -> str:
     return ", ".join(parts)
 
 
-def _unit(rows: Sequence[Row]) -> str:
-    with_intervals = any(interval_of(row.figures, "nme_percent") for row in rows)
-    return "errors in % of the normaliser" + (", 95 % intervals in brackets" if with_intervals else "")
+def _unit(evaluation: Evaluation, rows: Sequence[Row]) -> str:
+    """What errors are shares of, and what counts as one in the intervals."""
+    text = "errors in % of the normaliser"
+    if any(interval_of(row.figures, "nme_percent") for row in rows):
+        return f"{text}; in brackets 95 % intervals by {_units(evaluation)}"
+    if has_one_group(evaluation) and any("nme_low_percent" in row.figures for row in rows):
+        return f"{text}; one group only: no intervals"
+    return text
+
+
+def _units(evaluation: Evaluation) -> str:
+    """`32 people or photographs`, without how these were told."""
+    if evaluation.groups is None:
+        return "face"
+    return clean(evaluation.grouping.partition("; ")[0].partition(", by ")[0])
 
 
 def _display_names(rows: Sequence[Row], width: int) -> tuple[dict[str, str], str]:
@@ -149,7 +172,7 @@ def _print_comparison(
     labels = _labels_of(evaluation, rows, names)
     verdicts = [verdict_of(row) for row in rows]
     keys = comparison_keys(rows)
-    eases = {"relative_percent": 60, "p_wilcoxon": 50, "p_bootstrap": 30, "improved_percent": 40}
+    eases = {"relative_percent": 60, "p_wilcoxon": 50, "p_bootstrap": 30, "improved_percent": 40, "n_compared": 55}
     columns = []
     for key in keys:
         cells = [_cell(row, key, interval=key == "difference_percent") for row in rows]

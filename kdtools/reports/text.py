@@ -9,18 +9,16 @@ from typing import Any
 
 from kdtools.errors import DataError
 from kdtools.evaluation.results import Evaluation, Row
-from kdtools.reports.figures import COMPARISON, clean, find_key, has, keys_of, parts_of, plain_number, value_of
+from kdtools.reports.figures import COMPARISON, clean, find_key, has, is_end, keys_of, plain_number, value_of
 
 LABELS = ("prediction", "subset", "normaliser")
 
 
-def as_json(evaluation: Evaluation) -> str:
-    """A list of one object per row. JSON has no infinity: a figure that is infinite or not measured is null."""
-    return "\n".join(json_lines(evaluation))
-
-
 def json_lines(evaluation: Evaluation) -> Iterator[str]:
-    """The same, a few lines at a time without the last line's end, because by face there may be millions."""
+    """A list of one object per row, without the last line's end, one row at a time: by face there may be millions.
+
+    JSON has no infinity: a figure that is infinite or could not be measured is null, and `missing` tells them apart.
+    """
     part = evaluation.by if evaluation.by in ("region", "landmark", "face") else ""
     before = "["
     for row in evaluation.rows:
@@ -61,7 +59,8 @@ def find_value(evaluation: Evaluation, name: str) -> str:
     """
     if not evaluation.rows:
         raise DataError("there is nothing to measure: no rows", "look at the truth with kd-info")
-    key = find_key(keys_of(evaluation.rows[:1]) + [key for key in COMPARISON if evaluation.baseline], name)
+    keys = keys_of(evaluation.rows[:1]) + [key for key in COMPARISON if evaluation.baseline]
+    key = find_key(keys, name, grouped=evaluation.groups is not None)
     row = next((row for row in evaluation.rows if has(row.figures, key)), None)
     value = value_of(row.figures, key) if row else None
     if value is None:
@@ -78,9 +77,16 @@ def _why_not(row: Row, key: str) -> tuple[str, str]:
             why = f"{unmeasured} faces have no annotated points, or a normaliser that is missing or zero"
             return f"{place} could not be measured: {why}", "choose another --norm, or look at the truth with kd-info"
         return f"{place} could not be measured: the subset has no faces", "choose another --subset"
+    n_missing = row.figures.get("missing")
+    if key in ("nme_low_percent", "nme_high_percent") and n_missing:
+        why = f"the NME is infinite, because {n_missing} faces have no complete prediction, and has no interval"
+        return f"{place} could not be measured: {why}", "ask for nme_found, or for the interval of fr or auc"
+    if key == "nme_found_percent":
+        return f"{place} could not be measured: no face has a complete prediction", "ask for missing"
     if key in COMPARISON:
-        why = "too few faces are predicted by both, or their errors do not differ"
+        why = "too few faces or groups are predicted by both, or their errors do not differ"
         return f"{place} could not be measured: {why}", "--json has the figures that could be"
-    if parts_of(key)[0].endswith(("_low", "_high")):
-        return f"{place} could not be measured: too few faces for an interval", "ask for the figure itself"
+    if is_end(key):
+        why = "too few faces or groups for an interval"
+        return f"{place} could not be measured: {why}", "ask for the figure itself"
     return f"{place} could not be measured", "--json has the figures that could be"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -10,92 +11,84 @@ import numpy as np
 
 from kdtools.errors import DataError, FileError
 from kdtools.evaluation.results import Evaluation
-from kdtools.files import Provenance, open_faces, written_aside
-from kdtools.files.aside import STANDARD_STREAM
-from kdtools.plots import ced_svg, draw_ced, draw_landmarks, draw_scatter, landmarks_svg, measure_words, scatter_svg
+from kdtools.files import Provenance, open_faces
+from kdtools.files.aside import written_aside_together
+from kdtools.plots import PLOTS, draw_plot, measure_words, plot_svg
 from kdtools.reports.latex import as_latex
 from kdtools.reports.markdown import as_markdown
 from kdtools.reports.page import as_html
 from kdtools.reports.terminal import as_text
 from kdtools.reports.text import as_tsv, json_lines
-from kdtools.viewing.worst import picture_bytes, worst_sheet, write_worst
+from kdtools.viewing.worst import picture_bytes, worst_sheet
 
 Skip = Callable[[str, str], None]
 
-_DRAW = {"ced": draw_ced, "landmarks": draw_landmarks, "scatter": draw_scatter}
-_SVG = {"ced": ced_svg, "landmarks": landmarks_svg, "scatter": scatter_svg}
+_STANDARD_INPUT = "standard input"  # the name of a truth that was read from there
 
 
-def write_plots(
-    evaluation: Evaluation, plots: Sequence[tuple[str, str]], force: bool, skip: Skip, warn: Callable[[str], None]
-) -> None:
-    """Draw each (kind, path) of the first subset. Raises DataError for one that there is nothing to draw of."""
-    for kind, path in plots:
-        if kind != "worst":
-            for left_out in _DRAW[kind](evaluation, path, force, subset=_subset(evaluation)):
-                warn(left_out)
-            continue
-        sheet = _worst_of(evaluation, skip)
-        if sheet is None:
-            hint = "its faces need images, or the paths of source images that are still there"
-            raise DataError(f"{evaluation.truth}: --plot worst finds no pictures there", hint)
-        write_worst(sheet, path, force)
-
-
-def write_reports(
+def write_files(
     evaluation: Evaluation,
+    plots: Sequence[tuple[str, str]],
     reports: Sequence[tuple[str, str]],
     force: bool,
     provenance: Provenance,
+    skip: Skip,
+    warn: Callable[[str], None],
 ) -> None:
-    """Write each (form, path); the page gets all plots that there is something to draw of."""
-    for form, path in reports:
-        with written_aside(path, force, binary=False) as part, part.open("w", encoding="utf-8", newline="\n") as stream:
-            for text in _texts(evaluation, form, provenance):
-                stream.write(text)
+    """Write each (kind, path) of the plots, of the first subset, and each (form, path) of the reports: all, or none.
+
+    The page gets all plots that there is something to draw of; `skip` is told of faces without a picture (id, reason).
+    Raises DataError for a plot that there is nothing to draw of, FileError as `written_aside_together` does.
+    """
+    with written_aside_together([path for _, path in (*plots, *reports)], force) as parts:
+        for (kind, _), part in zip(plots, parts, strict=False):
+            if kind == "worst":
+                part.write_bytes(picture_bytes(_worst_of(evaluation, skip), part.suffix))
+            elif left_out := draw_plot(kind, evaluation, part, subset=_subset(evaluation)):
+                warn(left_out)
+        for (form, _), part in zip(reports, parts[len(plots) :], strict=True):
+            with part.open("w", encoding="utf-8", newline="\n") as stream:
+                stream.writelines(_texts(evaluation, form, provenance))
 
 
 def _texts(evaluation: Evaluation, form: str, provenance: Provenance) -> Iterable[str]:
     if form in ("tsv", "json"):
         return (line + "\n" for line in (as_tsv if form == "tsv" else json_lines)(evaluation))
     if form == "html":
-        sheet = _worst_of(evaluation, lambda identity, why: None)
-        picture = None if sheet is None else picture_bytes(sheet)
+        plots, worst = {}, None
+        for kind in PLOTS:
+            with contextlib.suppress(DataError):  # of which there is nothing to draw
+                plots[kind] = plot_svg(kind, evaluation, subset=_subset(evaluation))
+        with contextlib.suppress(DataError):
+            worst = picture_bytes(_worst_of(evaluation, lambda identity, why: None))
         command = shlex.join([provenance.tool, *provenance.command])
-        return [as_html(evaluation, plots=_svgs(evaluation), worst=picture, command=command, inputs=provenance.inputs)]
+        return [as_html(evaluation, plots=plots, worst=worst, command=command, inputs=provenance.inputs)]
     text = {"markdown": as_markdown, "latex": as_latex, "text": as_text}[form](evaluation)
     return [text.rstrip("\n") + "\n"]
-
-
-def _svgs(evaluation: Evaluation) -> dict[str, str]:
-    """Plots for the page; one that there is nothing to draw of is left out."""
-    plots = {}
-    for kind, draw in _SVG.items():
-        try:
-            plots[kind] = draw(evaluation, subset=_subset(evaluation))
-        except DataError:
-            continue
-    return plots
 
 
 def _subset(evaluation: Evaluation) -> str:
     return next(iter(evaluation.members))
 
 
-def _worst_of(evaluation: Evaluation, skip: Skip) -> np.ndarray | None:
-    """The sheet of the worst faces; None where the truth is no faces file or has no pictures."""
-    if evaluation.worst is None or evaluation.truth == STANDARD_STREAM or not Path(evaluation.truth).is_file():
-        return None
-    try:
-        with open_faces(evaluation.truth) as faces:
-            return worst_sheet(
+def _worst_of(evaluation: Evaluation, skip: Skip) -> np.ndarray:
+    """The sheet of the worst faces. Raises DataError where the truth has no pictures that could be read."""
+    worst, truth = evaluation.worst, evaluation.truth
+    if truth == _STANDARD_INPUT or Path(truth).is_fifo():
+        raise DataError(f"the truth came through {truth}, so its pictures cannot be read again", "name the file")
+    sheet = None
+    if worst is not None and Path(truth).is_file():
+        with contextlib.suppress(FileError), open_faces(truth) as faces:  # not so another program's file
+            sheet = worst_sheet(
                 faces,
-                evaluation.worst.points,
+                worst.points,
                 evaluation.errors[0].nme,
-                prediction=evaluation.worst.prediction,
+                prediction=worst.prediction,
                 measure=measure_words(evaluation.normalisers[0]),
                 member=evaluation.members[_subset(evaluation)],
                 skip=skip,
             )
-    except FileError:  # another program's
-        return None
+    if sheet is None:
+        hint = "it takes a faces file with images, or with the paths of source images that are still there"
+        raise DataError(f"{truth}: there are no pictures of the worst faces in it", hint)
+    return sheet

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
-from kdtools.errors import KdError, UsageError, reason_of
-from kdtools.files import FacesFile, check_output, written_aside
+from kdtools.errors import KdError, reason_of
+from kdtools.files import FacesFile
 from kdtools.geometry import CropRule, apply_affine, invert_affine
 from kdtools.images import crop_image, read_image
 from kdtools.viewing.gallery import Gallery, PointSet, ShownFace
@@ -89,22 +89,6 @@ def picture_bytes(picture: np.ndarray, suffix: str = ".png") -> bytes:
     more: dict[str, Any] = {"optimize": True} if kind == "PNG" else {"quality": 88, "subsampling": 0}
     Image.fromarray(picture).save(data, kind, **more)
     return data.getvalue()
-
-
-def check_sheet(path: str, force: bool) -> None:
-    """Raises UsageError for a file whose name is no photograph's, and as `check_output` does."""
-    if Path(path).suffix.lower() not in FORMATS:
-        raise UsageError(
-            f"{path}: the worst faces are photographs, which are no drawing", "give a name that ends in .png or .jpg"
-        )
-    check_output(path, force)
-
-
-def write_worst(picture: np.ndarray, path: str, force: bool) -> None:
-    """Write a sheet as its suffix says, whole or not at all. Raises as `check_sheet` does."""
-    check_sheet(path, force)
-    with written_aside(path, force) as part:
-        part.write_bytes(picture_bytes(picture, Path(path).suffix))
 
 
 def _read_face(
