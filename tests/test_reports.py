@@ -417,6 +417,12 @@ def test_long_names_share_their_folder_in_the_title() -> None:
     assert text.count("runs/2026") == 1
 
 
+def test_a_long_absolute_path_beside_a_short_name_has_no_folder_in_common() -> None:
+    text = printed(an_evaluation(("/data/runs/2026/first_model.h5", "b")), 80)
+    assert "predictions in" not in text
+    assert "first_model.h5" in text
+
+
 def test_of_many_faces_the_worst_are_shown() -> None:
     for text in (as_text(by_face(100)), as_markdown(by_face(100)), as_latex(by_face(100)), as_html(by_face(100))):
         assert "face99.png" in text

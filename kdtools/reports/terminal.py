@@ -140,7 +140,7 @@ def _display_names(rows: Sequence[Row], width: int) -> tuple[dict[str, str], str
         return names, ""
     paths = [name for key, name in names.items() if key != MEAN_SHAPE]
     start = paths[0].rpartition("/")[0] + "/"
-    while not all(name.startswith(start) for name in paths):
+    while start != "/" and not all(name.startswith(start) for name in paths):
         start = start.rstrip("/").rpartition("/")[0] + "/"
     if start == "/":
         return names, ""
