@@ -67,8 +67,8 @@ def test_imports_go_upwards(path: Path) -> None:
 def test_tools_that_need_no_torch_do_not_load_it() -> None:
     """Loaded modules are looked at in a new process, since this one may have torch already."""
     code = (
-        "import sys, kdtools.evaluation.evaluate, kdtools.reports, kdtools.shape_model, kdtools.plots, kdtools.importing, "
-        "kdtools.synth; sys.exit('torch' in sys.modules)"
+        "import sys, kdtools.evaluation.evaluate, kdtools.reports.write, kdtools.shape_model, kdtools.plots, "
+        "kdtools.importing, kdtools.synth; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
