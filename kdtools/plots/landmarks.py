@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kdtools.errors import DataError
-from kdtools.evaluation.results import ALL_FACES, Evaluation, Row
+from kdtools.evaluation.results import ALL_FACES, MEAN_SHAPE, Evaluation, Row
 from kdtools.plots.style import (
     COLUMN_IN,
     GREY,
@@ -45,12 +45,17 @@ class LandmarkErrors:
 
 
 def landmark_errors(evaluation: Evaluation, subset: str = ALL_FACES) -> list[LandmarkErrors]:
-    """Errors by landmark of every prediction that has them, in the order of its landmarks."""
+    """Errors by landmark of every prediction that has them, in the order of its landmarks.
+
+    The mean shape is left out: beside its errors all others would have one colour.
+    """
     n_points = evaluation.scheme.n_points
     names = evaluation.scheme.names or tuple(map(str, range(n_points)))
     place = {name: k for k, name in enumerate(names)}
     rows_of: dict[str, list[Row]] = {}
     for row in evaluation.landmarks:
+        if row.prediction == MEAN_SHAPE:
+            continue
         if row.subset == subset and row.normaliser == evaluation.normalisers[0] and row.part in place:
             rows_of.setdefault(row.prediction, []).append(row)
     found = []
