@@ -1,13 +1,17 @@
 """Batches of faces on the device: one batched affine warp and colour for images and every set of points alike.
 
-Images are gathered from a memory map, so memory does not grow with the number of faces.
+Images are gathered from where they are read fastest, without a loop over faces. From a memory map memory does not grow
+with their number.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
+import mmap
+import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +25,7 @@ class Augmentation:
     """Ranges of the random changes. `rotation` in degrees, `scale` as (least, most), `shift` as a share of the side.
 
     `colour` is the strength of brightness, contrast and colour casts, `noise` the standard deviation in [0, 1].
+    `blur` and `occlusion` are the shares of faces that are blurred, and of which a rectangle is painted over.
     """
 
     rotation: float = 0.0
@@ -29,39 +34,92 @@ class Augmentation:
     flip: bool = False
     colour: float = 0.0
     noise: float = 0.0
+    blur: float = 0.0
+    occlusion: float = 0.0
+
+    def without_flip(self) -> Augmentation:
+        return replace(self, flip=False)
 
 
+_MILD = Augmentation(rotation=20, scale=(0.85, 1.15), shift=0.04, flip=True, colour=0.3, noise=0.02)
 AUGMENTATIONS = {
     "none": Augmentation(),
-    "mild": Augmentation(rotation=20, scale=(0.85, 1.15), shift=0.04, flip=True, colour=0.3, noise=0.02),
+    "mild": _MILD,
+    "strong": replace(_MILD, rotation=25, scale=(0.8, 1.2), shift=0.05, blur=0.3, occlusion=0.4),
     # arXiv 2111.07047, section 4: no flip is told of there
     "paper": Augmentation(rotation=31.5, scale=(0.7, 1.3), colour=0.4, noise=0.04),
 }
+_SHARE_OF_DEVICE = 0.5  # of a GPU's free memory that images may take; networks and batches want the rest
+_SHARE_OF_MEMORY = 0.5  # of free memory, the same for compressed images
+_BLOCK = 4096  # faces brought to a device at a time
+_RELEASE_EVERY = 16  # batches
+_N_NOISES = 16  # fields of noise that the faces of a batch share; each face takes one at a strength of its own
+_OCCLUDER = (0.15, 0.45)  # sides of a painted rectangle, as shares of the image's
 
 
 @dataclass(frozen=True)
 class FaceSet:
     """Faces to train on or to measure with.
 
-    `images` (N, H, W, 3) uint8, sliceable by an index array; `points` are sets of (N, L, 2) float32 in unit
-    coordinates: `truth` and the teachers' predictions. `rows` are those of `images` that belong to this set.
+    `images` (N, H, W, 3) uint8, an array or tensor sliceable by an index array; `points` are sets of (N, L, 2) float32
+    in unit coordinates: `truth` and the teachers' predictions. `rows` are those of `images` that belong to this set.
     """
 
     images: Any
     points: dict[str, Tensor]
     rows: np.ndarray
+    _n_taken: Iterator[int] = field(default_factory=lambda: itertools.count(1), repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.rows)
 
+    def cached(self, device: torch.device) -> FaceSet:
+        """The same faces with their images where they are read fastest.
+
+        On a GPU that has room, all lie on it. Compressed ones are unpacked into memory where they fit. Else they stay
+        as they are: a memory map, of which the system keeps in memory what there is room for.
+        """
+        n_bytes = math.prod(self.images.shape)
+        if device.type == "cuda" and n_bytes < _SHARE_OF_DEVICE * torch.cuda.mem_get_info(device)[0]:
+            resident = torch.empty(self.images.shape, dtype=torch.uint8, device=device)
+            for first in range(0, len(self.images), _BLOCK):
+                resident[first : first + _BLOCK] = torch.from_numpy(np.array(self.images[first : first + _BLOCK]))
+            return replace(self, images=resident)
+        if not isinstance(self.images, np.ndarray) and n_bytes < _SHARE_OF_MEMORY * _free_memory():
+            return replace(self, images=self.images[...])
+        return self
+
     def take(self, at: np.ndarray, device: torch.device) -> tuple[Tensor, dict[str, Tensor]]:
         """Images (B, H, W, 3) uint8 and points (B, L, 2) of the faces at these places of the set."""
         rows = self.rows[at]
+        index = torch.from_numpy(rows)
+        points = {name: p[index].to(device) for name, p in self.points.items()}
+        if isinstance(self.images, Tensor):
+            return self.images[index.to(self.images.device)].to(device), points
         order = np.argsort(rows)  # in file order: kinder to a disk, and h5py demands it
         pixels = np.empty((len(rows), *self.images.shape[1:]), np.uint8)
         pixels[order] = self.images[rows[order]]
-        index = torch.from_numpy(rows)
-        return torch.from_numpy(pixels).to(device), {name: p[index].to(device) for name, p in self.points.items()}
+        if next(self._n_taken) % _RELEASE_EVERY == 0:
+            release_pages(self.images)
+        return torch.from_numpy(pixels).to(device), points
+
+
+def release_pages(images: Any) -> None:
+    """Let go of the pages of a memory map that this process has read; the system may keep them, and does while it can.
+
+    Else a process that has seen all of a large file is charged for all of it.
+    """
+    mapped = getattr(images, "_mmap", None)
+    if mapped is not None and hasattr(mapped, "madvise"):
+        mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def _free_memory() -> int:
+    """Bytes of memory that are free now; where the system does not tell, none."""
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return 0
 
 
 def shuffled_batches(n_faces: int, batch: int, generator: torch.Generator) -> Iterator[np.ndarray]:
@@ -102,7 +160,7 @@ def warp_images(images: Tensor, warps: Tensor, size: int) -> Tensor:
     Images at least twice as large as the output are first shrunk by averaging, because bilinear sampling alone
     would skip pixels. Outside the image its nearest pixel is repeated.
     """
-    pixels = images.permute(0, 3, 1, 2).float().div_(255)  # (B, 3, H, W)
+    pixels = images.permute(0, 3, 1, 2).float()  # (B, 3, H, W)
     height, width = pixels.shape[2:]
     # grid_sample counts from -1 to 1 where unit coordinates count from -0.5 to 0.5
     theta = torch.cat([warps[:, :, :2], 2 * warps[:, :, 2:]], dim=2)
@@ -114,7 +172,7 @@ def warp_images(images: Tensor, warps: Tensor, size: int) -> Tensor:
         pixels = F.avg_pool2d(F.pad(pixels, (0, pad_x, 0, pad_y), mode="replicate"), shrink)
         ratio = torch.tensor([width / (width + pad_x), height / (height + pad_y)], device=grid.device)
         grid = (grid + 1) * ratio - 1
-    return F.grid_sample(pixels, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return F.grid_sample(pixels, grid, mode="bilinear", padding_mode="border", align_corners=False).div_(255)
 
 
 def warp_points(points: Tensor, warps: Tensor, flip: Tensor, mirror: Tensor | None) -> Tensor:
@@ -126,46 +184,108 @@ def warp_points(points: Tensor, warps: Tensor, flip: Tensor, mirror: Tensor | No
     return moved
 
 
-def change_colours(images: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
-    """Random brightness, contrast, colour cast and noise of images (B, 3, S, S) in [0, 1]; some become grey."""
-    n, device = len(images), images.device
+@dataclass(frozen=True)
+class Changes:
+    """What augmentation does to each of B faces, small numbers drawn before any image is touched.
+
+    `warps` (B, 2, 3) and `flip` (B,) as of `random_warps`. Colours become `mix` (B, 3, 3) times RGB plus `base` (B, 3)
+    plus `from_mean` (B, 3) times the mean grey of the image. `noise` (B,) is the strength of the noise and `field` (B,)
+    says which one of `draw_noise`; `blur` (B,) is the share of a blurred image; `occluder` (B, 7) is a rectangle x0,
+    y0, x1, y1 in unit coordinates and its colour. None: no face is changed so.
+    """
+
+    warps: Tensor
+    flip: Tensor
+    mix: Tensor | None = None
+    base: Tensor | None = None
+    from_mean: Tensor | None = None
+    noise: Tensor | None = None
+    field: Tensor | None = None
+    blur: Tensor | None = None
+    occluder: Tensor | None = None
+
+    def part(self, faces: slice, device: torch.device) -> Changes:
+        """Those of some faces, on a device."""
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        return replace(self, **{name: value[faces].to(device) for name, value in given.items()})
+
+
+def draw_changes(n: int, augmentation: Augmentation, generator: torch.Generator) -> Changes:
+    """One random change for each of `n` faces."""
+    warps, flip = random_warps(n, augmentation, generator)
+    changes = Changes(warps, flip)
 
     def spread(*shape: int) -> Tensor:
-        return ((torch.rand(n, *shape, generator=generator) * 2 - 1) * augmentation.colour).to(device)
+        return (torch.rand(n, *shape, generator=generator) * 2 - 1) * augmentation.colour
+
+    def chosen(share: float) -> Tensor:
+        return torch.rand(n, generator=generator) < share
 
     if augmentation.colour > 0:
-        grey = images.mean(dim=1, keepdim=True)
-        is_grey = (torch.rand(n, 1, 1, 1, generator=generator) < 0.1).to(device)
-        images = torch.where(is_grey, grey, images)
-        middle = grey.mean(dim=(2, 3), keepdim=True)
-        gain = (1 + spread(1, 1, 1)) * (1 + 0.3 * spread(3, 1, 1))
-        images = (images - middle) * gain + middle * (1 + 0.5 * spread(3, 1, 1)) + 0.3 * spread(1, 1, 1)
+        is_grey = chosen(0.1)[:, None, None]
+        gain = (1 + spread(1)) * (1 + 0.3 * spread(3))  # (B, 3)
+        own = torch.where(is_grey, torch.full((3, 3), 1 / 3), torch.eye(3))
+        # (grey or colour - middle) * gain + middle * cast + brightness
+        from_mean = 1 + 0.5 * spread(3) - gain
+        changes = replace(changes, mix=gain[:, :, None] * own, from_mean=from_mean, base=0.3 * spread(1).expand(n, 3))
     if augmentation.noise > 0:
-        strength = torch.rand(n, 1, 1, 1, generator=generator).to(device) * augmentation.noise
-        images = images + torch.randn(images.shape, generator=generator).to(device) * strength
-    return images.clamp(0, 1)
+        strength = torch.rand(n, generator=generator) * augmentation.noise
+        field = torch.randint(_N_NOISES, (n,), generator=generator)
+        changes = replace(changes, noise=strength, field=field)
+    if augmentation.blur > 0:
+        share = torch.rand(n, generator=generator) * 0.5 + 0.5
+        changes = replace(changes, blur=torch.where(chosen(augmentation.blur), share, 0.0))
+    if augmentation.occlusion > 0:
+        low, high = _OCCLUDER
+        centre = torch.rand(n, 2, generator=generator) - 0.5
+        half = (torch.rand(n, 2, generator=generator) * (high - low) + low) / 2
+        half *= chosen(augmentation.occlusion)[:, None]  # no size, so nothing is hidden
+        colour = torch.rand(n, 3, generator=generator)
+        changes = replace(changes, occluder=torch.cat([centre - half, centre + half, colour], dim=1))
+    return changes
+
+
+def draw_noise(size: int, generator: torch.Generator) -> Tensor:
+    """Fields of noise (K, 3, S, S) of standard deviation 1, for `augment`: to draw new ones for each face is slow."""
+    return torch.randn(_N_NOISES, 3, size, size, generator=generator)
+
+
+def change_colours(images: Tensor, changes: Changes, noise: Tensor | None) -> Tensor:
+    """Blur, colours, noise and occlusion of images (B, 3, S, S) in [0, 1]; may work in place. `noise`: (K, 3, S, S)."""
+    if changes.blur is not None:
+        blurred = F.avg_pool2d(images, 5, stride=1, padding=2, count_include_pad=False)
+        images = torch.lerp(images, blurred, changes.blur[:, None, None, None])
+    if changes.mix is not None and changes.base is not None and changes.from_mean is not None:
+        base = changes.base + changes.from_mean * images.mean(dim=(1, 2, 3))[:, None]  # (B, 3)
+        flat = torch.baddbmm(base[:, :, None], changes.mix, images.flatten(2))  # (B, 3, S * S)
+        images = flat.view_as(images)
+    if changes.noise is not None and changes.field is not None and noise is not None:
+        images = torch.addcmul(images, noise[changes.field], changes.noise[:, None, None, None])
+    if changes.occluder is not None:
+        at = (torch.arange(images.shape[-1], device=images.device) + 0.5) / images.shape[-1] - 0.5
+        x0, y0, x1, y1 = changes.occluder[:, :4, None].unbind(1)  # (B, 1) each
+        in_x, in_y = (at > x0) & (at < x1), (at > y0) & (at < y1)  # (B, S)
+        hidden = (in_y[:, :, None] & in_x[:, None, :])[:, None]  # (B, 1, S, S)
+        images = torch.where(hidden, changes.occluder[:, 4:, None, None], images)
+    return images.clamp_(0, 1)
 
 
 def augment(
     images: Tensor,
     points: dict[str, Tensor],
     size: int,
-    augmentation: Augmentation,
+    changes: Changes,
     mirror: Tensor | None,
-    generator: torch.Generator,
+    noise: Tensor | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """One random change per face, the same for its image (B, H, W, 3) and every set of its points (B, L, 2).
+    """The changes of each face, the same for its image (B, H, W, 3) and every set of its points (B, L, 2).
 
-    Returns images (B, 3, size, size) in [0, 1] and points in unit coordinates of them. Nothing is mirrored where
-    `mirror` (L,) is None, since points could not change their names.
+    Returns images (B, 3, size, size) in [0, 1] and points in unit coordinates of them. In mirrored faces points change
+    their names by `mirror` (L,); where that is None, nothing may be mirrored.
     """
-    if mirror is None and augmentation.flip:
-        augmentation = Augmentation(**{**vars(augmentation), "flip": False})
-    warps, flip = random_warps(len(images), augmentation, generator)
-    warps, flip = warps.to(images.device), flip.to(images.device)
-    warped = warp_images(images, warps, size)
-    moved = {name: warp_points(p, warps, flip, mirror) for name, p in points.items()}
-    return change_colours(warped, augmentation, generator), moved
+    warped = warp_images(images, changes.warps, size)
+    moved = {name: warp_points(p, changes.warps, changes.flip, mirror) for name, p in points.items()}
+    return change_colours(warped, changes, noise), moved
 
 
 def resize_images(images: Tensor, size: int) -> Tensor:

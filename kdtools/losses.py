@@ -5,14 +5,14 @@ NaN in the truth, or in a teacher, means that the coordinate is not known: it ad
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from kdtools.distributed import n_processes, sum_over_processes
 from kdtools.errors import UsageError
-
-LOSSES = ("l2", "l1", "wing", "kd")
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,10 @@ KD_VARIANTS = {
 def mean_of_known(values: Tensor, known: Tensor) -> Tensor:
     """Mean of `values` where `known`; 0 where nothing is. Both of one shape.
 
-    `values` must be finite everywhere: 0 times NaN would still be NaN, in the gradient too.
+    `values` must be finite everywhere: 0 times NaN would still be NaN, in the gradient too. Where several processes
+    train, the count is that of all of them, per process: the mean of their losses is then that of the whole batch.
     """
-    return (values * known).sum() / known.sum().clamp(min=1)
+    return (values * known).sum() / sum_over_processes(known.sum()).clamp(min=1) * n_processes()
 
 
 def signed_error(pred: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
@@ -84,6 +85,27 @@ def wing_loss(pred: Tensor, truth: Tensor, *, width: float = 10 / 256, curvature
     return mean_of_known(torch.where(size < width, width * torch.log1p(size / curvature), size - offset), known)
 
 
+def smooth_loss(pred: Tensor, truth: Tensor, *, width: float = 2 / 256) -> Tensor:
+    """Mean over known coordinates of e²/2w where |e| < w, else |e| − w/2: L1 whose gradient does not jump at 0.
+
+    Source: Girshick, "Fast R-CNN", ICCV 2015, with w = 2 pixels of a 256 px image in the place of 1.
+
+    >>> round(256 * float(smooth_loss(torch.tensor([[[1 / 256, -4 / 256]]]), torch.zeros(1, 1, 2))), 4)
+    1.625
+    """
+    error, known = signed_error(pred, truth)
+    size = error.abs()
+    return mean_of_known(torch.where(size < width, size.square() / (2 * width), size - width / 2), known)
+
+
+PLAIN_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "l2": l2_loss,
+    "l1": l1_loss,
+    "wing": wing_loss,
+    "smooth": smooth_loss,
+}
+
+
 def assistive_loss(
     error: Tensor, known: Tensor, t: Tensor, alpha: tuple[float, float], constants: KDConstants
 ) -> Tensor:
@@ -111,6 +133,15 @@ def main_loss(error: Tensor, known: Tensor, t_tolerant: Tensor, c: float) -> Ten
     return mean_of_known(torch.where(size <= d, c * size, size.square() + c * d - d.square()), known)
 
 
+@dataclass(frozen=True)
+class LossWeights:
+    """What the terms of a loss with teachers count in its total; the paper's are 2, 1, 1."""
+
+    main: float = 2.0
+    tough: float = 1.0
+    tolerant: float = 1.0
+
+
 def kd_loss(
     pred: Tensor,
     truth: Tensor,
@@ -132,9 +163,7 @@ def kd_loss(
     [0.02, 0.19, 0.18, 0.41]
     """
     if constants is None:
-        if variant not in KD_VARIANTS:
-            raise UsageError(f"there is no KD-Loss variant {variant!r}", f"give one of {', '.join(KD_VARIANTS)}")
-        constants = KD_VARIANTS[variant]
+        constants = _constants_of(variant)
     error, known = signed_error(pred, truth)
     t_tough, known_tough = _teacher_error(tough, truth)
     t_tolerant, known_tolerant = _teacher_error(tolerant, truth)
@@ -149,6 +178,12 @@ def kd_loss(
     return {**terms, "total": total}
 
 
+def _constants_of(variant: str) -> KDConstants:
+    if variant not in KD_VARIANTS:
+        raise UsageError(f"there is no KD-Loss variant {variant!r}", f"give one of {', '.join(KD_VARIANTS)}")
+    return KD_VARIANTS[variant]
+
+
 def _teacher_error(teacher: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
     """t = |teacher − truth| and where it is known; 0 where it is not."""
     error, known = signed_error(teacher, truth)
@@ -156,10 +191,40 @@ def _teacher_error(teacher: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def loss_terms(
-    loss: str, pred: Tensor, truth: Tensor, teachers: dict[str, Tensor], variant: str = "reference"
+    loss: str,
+    pred: Tensor,
+    truth: Tensor,
+    teachers: dict[str, Tensor],
+    variant: str = "reference",
+    weights: LossWeights | None = None,
 ) -> dict[str, Tensor]:
-    """Named terms of any loss in LOSSES, with their `total`. `teachers` is used by kd alone."""
+    """Named terms of any loss in LOSSES of settings.py, with their `total`.
+
+    pred, truth and each of `teachers` (tough, tolerant): (B, L, 2). `l1`, `l2`, `wing` and `smooth` need no teacher;
+    `kd` is the paper's loss and needs both. MAIN+assist puts the paper's assistive terms on another main loss;
+    MAIN+mimic adds the same loss to each teacher's points. Both take the teachers that are given. With weights 1, 1, 1
+    `l1+mimic` draws every coordinate to the median of truth, Tough and Tolerant teacher.
+    """
+    weights = weights or LossWeights()
     if loss == "kd":
-        return kd_loss(pred, truth, teachers["tough"], teachers["tolerant"], variant)
-    plain = {"l1": l1_loss, "l2": l2_loss, "wing": wing_loss}[loss]
-    return {"total": plain(pred, truth)}
+        constants = replace(
+            _constants_of(variant), w_main=weights.main, w_tough=weights.tough, w_tolerant=weights.tolerant
+        )
+        return kd_loss(pred, truth, teachers["tough"], teachers["tolerant"], variant, constants=constants)
+    name, _, form = loss.partition("+")
+    main = PLAIN_LOSSES[name]
+    if not form:
+        return {"total": main(pred, truth)}
+    terms = {"main": main(pred, truth)}
+    total = weights.main * terms["main"]
+    for role, teacher in teachers.items():
+        if form == "mimic":
+            terms[role] = main(pred, teacher)
+        else:
+            error, known = signed_error(pred, truth)
+            t, known_teacher = _teacher_error(teacher, truth)
+            constants = _constants_of(variant)
+            alpha = constants.alpha_tough if role == "tough" else constants.alpha_tolerant
+            terms[role] = assistive_loss(error, known & known_teacher, t, alpha, constants)
+        total = total + getattr(weights, role) * terms[role]
+    return {**terms, "total": total}

@@ -1,4 +1,4 @@
-"""Landmark networks: any timm backbone, pooled features, one linear layer; and the model file that holds one."""
+"""Landmark networks: any timm backbone and a head that answers with points; and the model file that holds one."""
 
 from __future__ import annotations
 
@@ -21,12 +21,17 @@ from kdtools.errors import DataError, FileError, UsageError
 from kdtools.files import Provenance
 from kdtools.files.schema import MODEL_FORMAT, MODEL_KIND, TRAINING_PREFIX
 from kdtools.geometry import CropRule
+from kdtools.heads import HeatmapHead, LinearHead
 from kdtools.schemes import Scheme
+from kdtools.settings import HEADS
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """All that is needed to use a network's weights. `input_size` in px; `mean`, `std` of RGB in [0, 1]."""
+    """All that is needed to use a network's weights. `input_size` in px; `mean`, `std` of RGB in [0, 1].
+
+    `head` is `linear` (on pooled features) or `heatmap` (kdtools/heads.py).
+    """
 
     arch: str
     input_size: int
@@ -35,10 +40,12 @@ class ModelCard:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     settings: dict[str, Any] = field(default_factory=dict)
+    head: str = "linear"
 
     def to_fields(self) -> dict[str, Any]:
         return {
             "arch": self.arch,
+            "head": self.head,
             "input_size": self.input_size,
             "scheme": json.loads(self.scheme.to_json()),
             "crop": json.loads(self.crop.to_json()),
@@ -57,6 +64,7 @@ class ModelCard:
             mean=tuple(fields["mean"]),
             std=tuple(fields["std"]),
             settings=dict(fields["settings"]),
+            head=_known_head(str(fields.get("head", "linear"))),
         )
 
 
@@ -72,21 +80,25 @@ class LandmarkNet(nn.Module):
     def __init__(self, card: ModelCard, *, pretrained: bool = False) -> None:
         super().__init__()
         self.card = card
-        self.backbone = create_backbone(card.arch, card.input_size, pretrained=pretrained)
-        self.head = nn.Linear(_count_features(self.backbone, card.input_size), card.scheme.n_points * 2)
+        n_points = card.scheme.n_points
+        self.head: LinearHead | HeatmapHead
+        if card.head == "heatmap":
+            pyramid: Any = create_pyramid(card.arch, card.input_size, pretrained=pretrained)
+            self.backbone = pyramid
+            self.head = HeatmapHead(pyramid.feature_info.channels(), n_points)
+        else:
+            self.backbone = create_backbone(card.arch, card.input_size, pretrained=pretrained)
+            self.head = LinearHead(_count_features(self.backbone, card.input_size), n_points)
         self.register_buffer("mean", torch.tensor(card.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(card.std).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        features = self.backbone((images - self.mean) / self.std)  # (B, F)
-        points: Tensor = self.head(features)  # (B, 2L)
-        return points.unflatten(1, (-1, 2))  # (B, L, 2)
+        points: Tensor = self.head(self.backbone((images - self.mean) / self.std))  # (B, L, 2)
+        return points
 
-    def start_at(self, mean_shape: Tensor) -> None:
-        """Let the untrained network answer about the mean shape (L, 2), unit coordinates, whatever it sees."""
-        with torch.no_grad():
-            self.head.weight.mul_(0.1)
-            self.head.bias.copy_(mean_shape.reshape(-1))
+    @property
+    def device(self) -> torch.device:
+        return self.mean.device
 
 
 def create_backbone(arch: str, input_size: int, *, pretrained: bool = False) -> nn.Module:
@@ -94,24 +106,58 @@ def create_backbone(arch: str, input_size: int, *, pretrained: bool = False) -> 
 
     Raises UsageError for a name timm does not know, FileError where pretrained weights cannot be fetched.
     """
+    return _create(arch, {"num_classes": 0, "pretrained": pretrained}, input_size)
+
+
+_FINEST, _COARSEST = 16, 32  # strides of the feature maps that a heatmap head joins
+
+
+def create_pyramid(arch: str, input_size: int, *, pretrained: bool = False) -> nn.Module:
+    """A timm network that gives feature maps: (B, 3, S, S) -> [(B, C, S / 16, S / 16), (B, C', S / 32, S / 32)].
+
+    Raises as `create_backbone` does, and UsageError for a network that has no such maps.
+    """
+    require_known(arch)
+    try:
+        with torch.device("meta"):
+            pyramid: Any = timm.create_model(arch, features_only=True)
+            strides = pyramid.feature_info.reduction()
+        wanted = [max(k for k, stride in enumerate(strides) if stride == s) for s in (_FINEST, _COARSEST)]
+    except (AttributeError, RuntimeError, ValueError, NotImplementedError, AssertionError, TypeError) as error:
+        hint = "choose a convolutional network, or --set head=linear"
+        raise UsageError(f"{arch} gives no feature maps of strides {_FINEST} and {_COARSEST}", hint) from error
+    return _create(arch, {"features_only": True, "out_indices": wanted, "pretrained": pretrained}, input_size)
+
+
+def require_known(arch: str) -> None:
+    """Raises UsageError for a network that timm does not know."""
     if not timm.is_model(arch):
         near = difflib.get_close_matches(arch, timm.list_models(), n=3)
         hint = f"did you mean {', '.join(near)}?" if near else "timm.list_models() names them all"
         raise UsageError(f"timm knows no network {arch!r}", hint)
-    options: dict[str, Any] = {"num_classes": 0, "pretrained": pretrained}
+
+
+def _create(arch: str, options: dict[str, Any], input_size: int) -> nn.Module:
+    require_known(arch)
     default = timm.get_pretrained_cfg(arch)
     if default is not None and default.fixed_input_size:
         options["img_size"] = input_size  # transformers have one position embedding for each patch
     try:
         network: nn.Module = timm.create_model(arch, **options)
     except (OSError, RuntimeError) as error:
-        if not pretrained:
+        if not options["pretrained"]:
             raise
         raise FileError(
             f"the ImageNet weights of {arch} cannot be fetched: {str(error).splitlines()[0]}",
             "without a network connection, give --init a local .safetensors file",
         ) from error
     return network
+
+
+def _known_head(name: str) -> str:
+    if name not in HEADS:
+        raise DataError(f"a head {name!r} is not known", "upgrade kdtools")
+    return name
 
 
 def colour_statistics(arch: str) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
@@ -169,7 +215,11 @@ def create_network(card: ModelCard, init: str) -> tuple[LandmarkNet, str, bool]:
         hint = "is it of another network?"
         raise FileError(f"{init}: only {n_fit} of the {n_weights} weights of {card.arch} are in it", hint)
     network.load_state_dict(fits, strict=False)
-    return network, f"{n_fit} of {n_weights} weights from {init}", {"head.weight", "head.bias"} <= fits.keys()
+    return network, f"{n_fit} of {n_weights} weights from {init}", _head_names(network) <= fits.keys()
+
+
+def _head_names(network: LandmarkNet) -> set[str]:
+    return {f"head.{name}" for name in network.head.state_dict()}
 
 
 def save_model(
@@ -184,9 +234,9 @@ def save_model(
     fields = {"kd_kind": MODEL_KIND, "kd_format": MODEL_FORMAT, **provenance.attributes(), **network.card.to_fields()}
     if training_fields is not None:
         fields["training"] = training_fields
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    tensors = {name: _to_store(tensor) for name, tensor in network.state_dict().items()}
     for name, tensor in (training_state or {}).items():
-        tensors[TRAINING_PREFIX + name] = tensor.detach().cpu().contiguous()
+        tensors[TRAINING_PREFIX + name] = _to_store(tensor)
     part = path.with_name(f".{path.name}.part")
     try:
         # One entry, because safetensors writes several in no fixed order, and the same run should give the same bytes.
@@ -199,6 +249,12 @@ def save_model(
         raise FileError(f"{path}: cannot be written: {error}", "is the device full?") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def _to_store(tensor: Tensor) -> Tensor:
+    """On the CPU, in the usual order of memory, and sharing memory with no other one, as safetensors asks for."""
+    stored = tensor.detach().cpu().contiguous()
+    return stored.clone() if stored.untyped_storage().nbytes() != stored.nbytes else stored
 
 
 def _umask() -> int:
@@ -235,14 +291,22 @@ def to_device(network: LandmarkNet, device: torch.device) -> LandmarkNet:
     return network.to(device).to(memory_format=torch.channels_last)
 
 
-def load_training_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and fields that `save_model` stored of a training. Raises FileError where there are none."""
+def load_training_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Any]]:
+    """Tensors of the model, and tensors and fields of its training, that `save_model` stored.
+
+    Raises FileError where the file holds no training.
+    """
     with _open_safetensors(path) as stored:
         _, fields = _card_of(stored, path)
         if "training" not in fields:
             raise FileError(f"{path}: is a model, but no checkpoint of a training")
-        names = [name for name in stored.keys() if name.startswith(TRAINING_PREFIX)]  # noqa: SIM118
-        return {name.removeprefix(TRAINING_PREFIX): stored.get_tensor(name) for name in names}, fields["training"]
+        tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    state = {
+        name.removeprefix(TRAINING_PREFIX): tensors.pop(name)
+        for name in list(tensors)
+        if name.startswith(TRAINING_PREFIX)
+    }
+    return tensors, state, fields["training"]
 
 
 def _card_of(stored: Any, path: str | Path) -> tuple[ModelCard, dict[str, Any]]:

@@ -45,7 +45,7 @@ def predict_faces_file(
             rules = faces.crop.to_json(), network.card.crop.to_json()
             warn(f"{faces.name} is cropped by the rule {rules[0]}, the model by {rules[1]}")
         drawings = _claim_drawings(faces.ids, _sources_of(faces), draw, force)
-        images, device = faces.images, network.head.weight.device
+        images, device = faces.images, network.device
         points = predict_crops(network, images, device=device, batch=batch, progress=progress)
         with create_faces(output, force, provenance) as writer:
             writer.put_ids(faces.ids)
@@ -86,7 +86,7 @@ def predict_images(
         partial(map_bounded, jobs=jobs),
         refine=refine,
         batch=batch,
-        device=network.head.weight.device,
+        device=network.device,
         skip=skip,
         progress=progress,
     )

@@ -42,6 +42,7 @@ def load_task(
     landmarks_path: str | None,
     teachers: dict[str, str],
     *,
+    rows: np.ndarray | None = None,
     val_share: float,
     seed: int,
     device: torch.device,
@@ -49,8 +50,9 @@ def load_task(
 ) -> Iterator[Task]:
     """Open and join all files of a training; they stay open, since images are read as they are needed.
 
-    `teachers` maps the name of a loss term to a faces file of predictions or to a model file. Without `val_path` part
-    of the faces is kept apart. Raises DataError for files that do not belong together.
+    `teachers` maps the name of a loss term to a faces file of predictions or to a model file. Only the faces in `rows`
+    are used, where it is given. Without `val_path` part of the faces is kept apart. Raises DataError for files that do
+    not belong together.
     """
     with contextlib.ExitStack() as stack:
         faces = stack.enter_context(open_faces(faces_path))
@@ -63,16 +65,18 @@ def load_task(
                 online[name] = _load_teacher(path, faces, device)
             else:
                 points[name] = faces.landmarks_from(stack.enter_context(open_faces(path)))
+        usable = np.arange(len(faces)) if rows is None else rows
         if val_path is None:
-            split = split_rows(faces.ids, val_share, seed)
-            train_rows = split.kept
-            val = _face_set(faces, {"truth": truth}, split.split_off)
+            ids = faces.ids
+            split = split_rows([ids[row] for row in usable], val_share, seed)
+            train_rows = usable[split.kept]
+            val = _face_set(faces, {"truth": truth}, usable[split.split_off])
             say(f"{len(train_rows)} faces to train on, {len(val)} to validate with; {split.told}")
         else:
             others = stack.enter_context(open_faces(val_path))
             others.require("image", "landmarks")
             faces.check_same_points(others)
-            train_rows = np.arange(len(faces))
+            train_rows = usable
             val_truth, kind = _validation_target(others, learnt)
             val = _face_set(others, {"truth": val_truth}, np.arange(len(others)))
             say(f"{len(train_rows)} faces to train on, {len(val)} of {val_path} to validate with, by {kind} landmarks")

@@ -1,71 +1,59 @@
-"""The training loop, one for teachers and students. It reads top to bottom: data, network, epochs, checkpoints.
+"""The training loop, one for teachers and students, for one process and for many. It reads top to bottom.
 
-Beside the output NAME.safetensors lie, while it runs, NAME.last.safetensors (a usable model and all that is needed to
-go on), NAME.best.safetensors (renamed to the output at the end) and NAME.log.jsonl (one line per epoch).
+Every random number depends on the seed, the epoch and the step alone, and is drawn for the whole batch before the
+processes share it out. So a run that was resumed, at whatever step and by however many processes, takes the course of
+one that was never interrupted.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
+import copy
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
-from kdtools.batches import AUGMENTATIONS, FaceSet, augment, count_batches, shuffled_batches
-from kdtools.errors import DataError, FileError, TrainingError, UsageError
+from kdtools.batches import FaceSet, count_batches
+from kdtools.checkpoints import Course, RunFiles, Trained, digest_task, restore_checkpoint, save_checkpoint, write_log
+from kdtools.distributed import (
+    any_process,
+    copy_from_first,
+    is_first,
+    n_processes,
+    own_part,
+    sum_over_processes,
+    wait_for_all,
+)
+from kdtools.errors import DataError, TrainingError, UsageError
 from kdtools.files import Provenance
 from kdtools.inference import predict_units
-from kdtools.losses import loss_terms
+from kdtools.loader import Loader, resized, seed_of
+from kdtools.losses import LossWeights, loss_terms
 from kdtools.metrics import clean_points, nme_per_face, normalisers_of
-from kdtools.models import (
-    LandmarkNet,
-    ModelCard,
-    colour_statistics,
-    create_network,
-    load_model,
-    load_training_state,
-    save_model,
-    to_device,
-)
+from kdtools.models import LandmarkNet, ModelCard, colour_statistics, create_network, save_model, to_device
+from kdtools.precision import choose_execution
 from kdtools.schemes import Scheme
+from kdtools.settings import Settings
 from kdtools.tasks import Task
 
 TIME_DECAY = 1e-4  # of the learning rate, per step, with --schedule time (arXiv 2111.07047, section 4)
 WARMUP_SHARE = 0.05  # of all steps, with --schedule cosine
 _CHECK_EVERY = 20  # steps between looks at the loss; each look makes a GPU wait
-SCHEDULES = ("cosine", "time", "constant")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Everything that decides a training besides its data. Stored in the model file."""
-
-    arch: str
-    input_size: int
-    loss: str
-    variant: str
-    epochs: int
-    batch: int
-    lr: float
-    schedule: str
-    augmentation: str
-    init: str
-    seed: int
-    val_share: float
+_AGREE_EVERY = 4  # steps between questions to the other processes whether one was told to stop
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One line of the log. `val_nme_percent` is normalised by `normaliser`; terms are means over the batches."""
+    """One line of the log. `val_nme_percent` is normalised by `normaliser`; terms are means over the batches.
+
+    `seconds` and `images_per_second` are of this process's last start; they are the only figures that another run of
+    the same seed will not repeat.
+    """
 
     epoch: int
     epochs: int
@@ -79,19 +67,18 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class RunFiles:
-    """Where a training keeps its files. Made from the path of the output."""
+class Step:
+    """How far an epoch is. `terms` are the means of its loss terms so far, now and then; None where nobody looked."""
 
-    last: Path
-    best: Path
-    log: Path
+    epoch: int
+    epochs: int
+    step: int
+    images_per_second: float
+    terms: dict[str, float] | None
 
-    @staticmethod
-    def beside(output: Path) -> RunFiles:
-        stem = output.with_suffix("") if output.suffix == ".safetensors" else output
-        return RunFiles(
-            *(stem.with_name(stem.name + end) for end in (".last.safetensors", ".best.safetensors", ".log.jsonl"))
-        )
+
+class Stopped(Exception):
+    """The training was asked to stop; its checkpoint holds all it had done."""
 
 
 # ---- the loop
@@ -110,90 +97,107 @@ def train(
     resume: bool,
     say: Callable[[str], None],
     on_epoch: Callable[[Epoch], None],
-    on_step: Callable[[int], None],
+    on_step: Callable[[Step], None],
+    stop_asked: Callable[[], bool] = lambda: False,
 ) -> float:
     """Train, and leave the best network in `files.best`. Returns its validation NME in percent.
 
-    The epoch's random numbers depend on the seed and its number alone, so a resumed run takes the same course as one
-    that was never interrupted. Raises TrainingError when the loss is no longer a number; the last checkpoint stays.
+    Where several processes were started, each calls this alike and only the first one writes. `stop_asked` is looked at
+    after each step; then a checkpoint is written and Stopped is raised. Raises TrainingError when the loss is no longer
+    a number; the last checkpoint stays.
     """
+    _check_batch(settings)
     _validation_truth(task.val, task.scheme)
-    torch.manual_seed(_seed_of(settings.seed, 0))
-    mean, std = colour_statistics(settings.arch)
-    card = ModelCard(settings.arch, settings.input_size, task.scheme, task.crop, mean, std, asdict(settings))
-    network, start, has_head = create_network(card, settings.init)
+    trained, start = _create_trained(task, settings, device)
+    network = trained.network
     say(f"{settings.arch}, {sum(p.numel() for p in network.parameters()) / 1e6:.2f} M parameters, {start}")
-    if not has_head:
-        network.start_at(_mean_shape(task.train))
-    to_device(network, device)
-    optimiser = torch.optim.Adam(network.parameters(), lr=settings.lr)
-    n_steps = count_steps(task, settings)
-    # An online teacher must not see a blurred face, so all images are made at the size of who sees most.
-    largest = max([settings.input_size, *(teacher.card.input_size for teacher in task.online.values())])
-    mirror = None if task.scheme.mirror is None else torch.tensor(task.scheme.mirror, device=device)
-    history: list[dict[str, Any]] = []
+    digest = digest_task(task)
+    course = Course()
     if resume and files.last.exists():
-        history = _restore(files.last, network, optimiser, settings, task)
-        if history and not files.best.exists():
-            raise FileError(f"{files.best}: is gone, so the run cannot go on", "start again without --resume")
-        say(f"resumed after epoch {len(history)} of {settings.epochs}")
-    best_nme = min((line["val_nme_percent"] for line in history), default=math.inf)
-    _write_log(files.log, history)
-    if not history:
-        files.best.unlink(missing_ok=True)  # of a run before: it must never pass for this one's
-        _save_checkpoint(files.last, network, optimiser, provenance, settings, task, history)
+        course = restore_checkpoint(files.last, trained, settings, digest)
+        at_step = f" and {course.step} steps" if course.step else ""
+        say(f"resumed after epoch {len(course.history)} of {settings.epochs}{at_step}")
+    elif resume:
+        say(f"{files.last} is not there, so this starts from the beginning")
+    wait_for_all()  # all have read what the first one is about to write
 
-    for epoch in range(len(history) + 1, settings.epochs + 1):
+    def save(course: Course) -> None:
+        if is_first():
+            save_checkpoint(files.last, trained, course, settings, digest, provenance)
+
+    if is_first():
+        write_log(files.log, course.history)
+        _restore_best(files, trained.averaged, course, provenance)
+        if not course.history and not course.step:
+            save(course)
+
+    n_steps = count_steps(task, settings)
+    loader = Loader(task, settings, device)
+    execution = choose_execution(settings.amp, settings.compile, network, loader.example(), settings.epochs * n_steps)
+    if device.type == "cuda" or execution.dtype is not None or execution.compiled:
+        say(f"computing in {execution}")
+    run = _wrap(network, device, execution.compiled)
+    weights = LossWeights(settings.w_main, settings.w_tough, settings.w_tolerant)
+
+    for epoch in range(len(course.history) + 1, settings.epochs + 1):
         began = time.monotonic()
-        # torch's own generator is for dropout, ours for order and augmentation
-        torch.manual_seed(_seed_of(settings.seed, epoch))
-        generator = torch.Generator().manual_seed(_seed_of(settings.seed, epoch))
         network.train()
-        sums: dict[str, Tensor] = {}
-        n_seen = 0
-        for step, at in enumerate(shuffled_batches(len(task.train), settings.batch, generator)):
-            for group in optimiser.param_groups:
-                group["lr"] = learning_rate(settings, (epoch - 1) * n_steps + step, settings.epochs * n_steps)
-            images, points = task.train.take(at, device)
-            images, points = augment(images, points, largest, AUGMENTATIONS[settings.augmentation], mirror, generator)
-            truth = points.pop("truth")
-            with torch.no_grad():
-                for name, teacher in task.online.items():
-                    points[name] = teacher(_resized(images, teacher.card.input_size))
-            pred = network(_resized(images, settings.input_size).contiguous(memory_format=torch.channels_last))
-            terms = loss_terms(settings.loss, pred, truth, points, settings.variant)
-            optimiser.zero_grad(set_to_none=True)
+        n_seen, first = 0, course.step
+        for step, batch in loader.batches(epoch, first):
+            number = (epoch - 1) * n_steps + step  # of all steps, from 0
+            for group in trained.optimiser.param_groups:
+                group["lr"] = learning_rate(settings, number, settings.epochs * n_steps)
+            torch.manual_seed(seed_of(settings.seed, epoch, step + 1))  # for dropout; the loader has its own numbers
+            with execution.autocast(device):
+                with torch.no_grad():
+                    for name, teacher in task.online.items():
+                        batch.points[name] = teacher(resized(batch.images, teacher.card.input_size))
+                pred = run(resized(batch.images, settings.input_size).contiguous(memory_format=torch.channels_last))
+            truth = batch.points.pop("truth")
+            terms = loss_terms(settings.loss, pred, truth, batch.points, settings.variant, weights)
+            trained.optimiser.zero_grad(set_to_none=True)
             terms["total"].backward()
-            optimiser.step()
+            trained.optimiser.step()
+            if trained.averaged is not network:
+                _average(trained, settings.ema, number)
             for name, value in terms.items():
-                sums[name] = sums.get(name, 0.0) + value.detach()
-            if (step + 1) % _CHECK_EVERY == 0 or step + 1 == n_steps:
-                _require_finite(sums["total"], epoch, files.last)
-            n_seen += len(at)
-            on_step(step + 1)
-        trained = time.monotonic() - began
-        nme, normaliser = validate(network, task.val, task.scheme, device, settings.batch)
+                course.sums[name] = course.sums.get(name, 0.0) + value.detach()
+            course.step, n_seen = step + 1, n_seen + batch.n_faces
+            means = None
+            if course.step % _CHECK_EVERY == 0 or course.step == n_steps:
+                means = _mean_terms(course)
+                if not math.isfinite(means["total"]):
+                    raise _diverged("loss", epoch, files)
+            on_step(Step(epoch, settings.epochs, course.step, n_seen / (time.monotonic() - began), means))
+            if _should_stop(stop_asked, step, device):
+                save(course)
+                raise Stopped
+        trained_s = time.monotonic() - began
+        copy_from_first(network.buffers())  # statistics of batch norm are each process's own on a CPU
+        copy_from_first(trained.averaged.buffers())
+        nme, normaliser = validate(trained.averaged, task.val, task.scheme, device, settings.batch)
         if not math.isfinite(nme):
-            raise _diverged("validation NME", epoch, files.last)
+            raise _diverged("validation NME", epoch, files)
         line = Epoch(
             epoch=epoch,
             epochs=settings.epochs,
-            terms={name: float(value) / n_steps for name, value in sums.items()},
+            terms=_mean_terms(course),
             val_nme_percent=nme,
             normaliser=normaliser,
-            lr=optimiser.param_groups[0]["lr"],
+            lr=trained.optimiser.param_groups[0]["lr"],
             seconds=time.monotonic() - began,
-            images_per_second=n_seen / trained,
-            best=nme < best_nme,
+            images_per_second=n_seen / max(trained_s, 1e-9),
+            best=nme < course.best_nme,
         )
-        history.append(asdict(line))
-        if line.best:
-            best_nme = nme
-            save_model(files.best, network, provenance)
-        _save_checkpoint(files.last, network, optimiser, provenance, settings, task, history)
-        _write_log(files.log, history)
+        if line.best and is_first():
+            course.best = {name: v.detach().cpu().clone() for name, v in trained.averaged.state_dict().items()}
+            save_model(files.best, trained.averaged, provenance)
+        course = Course([*course.history, asdict(line)], best=course.best)
+        save(course)
+        if is_first():
+            write_log(files.log, course.history)
         on_epoch(line)
-    return best_nme
+    return course.best_nme
 
 
 def learning_rate(settings: Settings, step: int, n_steps: int) -> float:
@@ -212,12 +216,16 @@ def learning_rate(settings: Settings, step: int, n_steps: int) -> float:
 
 
 def validate(network: LandmarkNet, val: FaceSet, scheme: Scheme, device: torch.device, batch: int) -> tuple[float, str]:
-    """Mean NME in percent over the validation faces, and what normalised it."""
+    """Mean NME in percent over the validation faces, and what normalised it; each process measures its part."""
     network.eval()
-    pred = predict_units(network, val.images, val.rows, device=device, batch=batch)
     truth, size, length, kind = _validation_truth(val, scheme)
-    nme = nme_per_face(truth, pred * size, length)
-    return float(100 * nme[~np.isnan(nme)].mean()), kind
+    own = own_part(np.arange(len(val)))
+    pred = predict_units(network, val.images, val.rows[own], device=device, batch=batch)
+    nme = nme_per_face(truth[own], pred * size, length[own])
+    known = ~np.isnan(nme)
+    sums = torch.tensor([nme[known].sum(), known.sum()], dtype=torch.float64, device=device)
+    total, count = sum_over_processes(sums).tolist()
+    return 100 * total / count, kind
 
 
 def _validation_truth(val: FaceSet, scheme: Scheme) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
@@ -235,11 +243,55 @@ def _validation_truth(val: FaceSet, scheme: Scheme) -> tuple[np.ndarray, np.ndar
     raise DataError("no validation face can be measured", "their points are missing or coincide")
 
 
-def _resized(images: Tensor, size: int) -> Tensor:
-    """Augmented images (B, 3, S, S) at a network's own input size."""
-    if images.shape[-1] == size:
-        return images
-    return torch.nn.functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
+# ---- what is trained
+def _create_trained(task: Task, settings: Settings, device: torch.device) -> tuple[Trained, str]:
+    """Network, its average and its optimiser, and in words what the network started from."""
+    torch.manual_seed(seed_of(settings.seed, 0))
+    mean, std = colour_statistics(settings.arch)
+    card = ModelCard(
+        settings.arch, settings.input_size, task.scheme, task.crop, mean, std, asdict(settings), settings.head
+    )
+    network, start, has_head = create_network(card, settings.init)
+    if not has_head:
+        network.head.start_at(_mean_shape(task.train))
+    to_device(network, device)
+    averaged = copy.deepcopy(network).requires_grad_(False) if settings.ema else network
+    if device.type == "cuda" and n_processes() > 1:
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    # One fused kernel for all weights; about a hundred tensors one by one cost a tenth of a small network's step.
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimiser]
+    optimiser = kind(_parameter_groups(network, settings.weight_decay), lr=settings.lr, fused=True)
+    return Trained(network, averaged, optimiser), start
+
+
+def _parameter_groups(network: LandmarkNet, weight_decay: float) -> list[dict[str, object]]:
+    """Filters and matrices decay; biases and the scales of norms, which decay would only distort, do not."""
+    decayed = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]
+    return [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+
+
+def _wrap(network: LandmarkNet, device: torch.device, compiled: bool) -> Callable[[Tensor], Tensor]:
+    """The network as the loop calls it: with gradients shared between processes, and compiled where that pays."""
+    run: nn.Module = network
+    if n_processes() > 1:
+        run = DistributedDataParallel(network, device_ids=[device] if device.type == "cuda" else None)
+    wrapped: Callable[[Tensor], Tensor] = torch.compile(run) if compiled else run
+    return wrapped
+
+
+@torch.no_grad()
+def _average(trained: Trained, keep: float, number: int) -> None:
+    """Draw the average towards the network's weights; at first faster, so that it does not cling to the start."""
+    keep = min(keep, (1 + number) / (10 + number))
+    pairs = [
+        (averaged, own)
+        for averaged, own in zip(
+            trained.averaged.state_dict().values(), trained.network.state_dict().values(), strict=True
+        )
+        if averaged.dtype.is_floating_point
+    ]
+    torch._foreach_lerp_([averaged for averaged, _ in pairs], [own for _, own in pairs], 1 - keep)
 
 
 def _mean_shape(faces: FaceSet) -> Tensor:
@@ -247,81 +299,36 @@ def _mean_shape(faces: FaceSet) -> Tensor:
     return faces.points["truth"][torch.from_numpy(faces.rows)].nanmean(dim=0).nan_to_num()
 
 
-def _require_finite(total: Tensor, epoch: int, checkpoint: Path) -> None:
-    if not math.isfinite(float(total)):
-        raise _diverged("loss", epoch, checkpoint)
+def _restore_best(files: RunFiles, network: LandmarkNet, course: Course, provenance: Provenance) -> None:
+    """Let `files.best` be the best network of this run: not one of an earlier run, and again where it was lost."""
+    if not course.best:
+        files.best.unlink(missing_ok=True)
+    elif not files.best.exists():
+        best = copy.deepcopy(network)
+        best.load_state_dict(course.best)
+        save_model(files.best, best, provenance)
 
 
-def _diverged(what: str, epoch: int, checkpoint: Path) -> TrainingError:
-    hint = f"use a smaller --lr; {checkpoint} holds the network as it was before this epoch"
+def _mean_terms(course: Course) -> dict[str, float]:
+    """Means of the loss terms over this epoch's steps, of all processes."""
+    return {name: float(sum_over_processes(value)) / n_processes() / course.step for name, value in course.sums.items()}
+
+
+# ---- what can go wrong
+def _check_batch(settings: Settings) -> None:
+    """Raises UsageError where a batch, or the last half batch of an epoch, would leave a process without two faces."""
+    if n_processes() > 1 and settings.batch < 4 * n_processes():
+        hint = f"give at least --batch {4 * n_processes()}; it counts the faces of all processes together"
+        raise UsageError(f"--batch {settings.batch} is too small for {n_processes()} processes", hint)
+
+
+def _should_stop(stop_asked: Callable[[], bool], step: int, device: torch.device) -> bool:
+    """Whether to stop after this step. All processes must stop after the same one, and asking them costs time."""
+    if n_processes() == 1:
+        return stop_asked()
+    return (step + 1) % _AGREE_EVERY == 0 and any_process(stop_asked(), device)
+
+
+def _diverged(what: str, epoch: int, files: RunFiles) -> TrainingError:
+    hint = f"use a smaller --lr; {files.last} holds the network as it was before this epoch"
     return TrainingError(f"the {what} is no longer a number in epoch {epoch}", hint)
-
-
-def _seed_of(seed: int, epoch: int) -> int:
-    """A seed for torch, which takes 64 bits, from a pair of numbers of any size."""
-    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0])
-
-
-# ---- checkpoints
-def _save_checkpoint(
-    path: Path,
-    network: LandmarkNet,
-    optimiser: torch.optim.Optimizer,
-    provenance: Provenance,
-    settings: Settings,
-    task: Task,
-    history: list[dict[str, Any]],
-) -> None:
-    tensors = {
-        f"{index}.{name}": value
-        for index, state in optimiser.state_dict()["state"].items()
-        for name, value in state.items()
-    }
-    fields = {"settings": asdict(settings), "data": _fingerprint(task), "history": history}
-    save_model(path, network, provenance, training_state=tensors, training_fields=fields)
-
-
-def _restore(
-    path: Path, network: LandmarkNet, optimiser: torch.optim.Optimizer, settings: Settings, task: Task
-) -> list[dict[str, Any]]:
-    """Put a checkpoint's state into network and optimiser; returns its history.
-
-    Raises UsageError where it comes from other settings or other faces: the mixture would be neither run.
-    """
-    tensors, fields = load_training_state(path)
-    for name, value in asdict(settings).items():
-        if fields["settings"].get(name) != value:
-            raise UsageError(
-                f"{path} was trained with {name} = {fields['settings'].get(name)}, not {value}",
-                "resume with the same options, or start again without --resume",
-            )
-    if fields["data"] != _fingerprint(task):
-        raise UsageError(f"{path} was trained on other faces", "start again without --resume")
-    device = network.head.weight.device
-    network.load_state_dict(load_model(path, device).state_dict())
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
-        index, _, name = key.partition(".")
-        state.setdefault(int(index), {})[name] = tensor
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    return list(fields["history"])
-
-
-def _fingerprint(task: Task) -> str:
-    """Of the faces and points a run is trained on; cheap, and enough to tell two data sets apart."""
-    digest = hashlib.sha256()
-    for faces in (task.train, task.val):
-        digest.update(faces.rows.tobytes())
-        for name in sorted(faces.points):
-            digest.update(name.encode() + faces.points[name].numpy().tobytes())
-    for name, teacher in sorted(task.online.items()):
-        digest.update(name.encode())
-        for weights in teacher.parameters():
-            digest.update(weights.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _write_log(path: Path, history: list[dict[str, Any]]) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text("".join(json.dumps(line) + "\n" for line in history), encoding="utf-8")
-    os.replace(part, path)

@@ -13,13 +13,17 @@ from torch import Tensor, nn
 from kdtools.batches import (
     AUGMENTATIONS,
     Augmentation,
+    Changes,
     FaceSet,
     augment,
+    draw_changes,
+    draw_noise,
     random_warps,
     resize_images,
     shuffled_batches,
     warp_images,
 )
+from kdtools.checkpoints import RunFiles
 from kdtools.files import Provenance, create_faces, open_faces
 from kdtools.geometry import CropRule, pixels_to_unit, unit_to_pixels
 from kdtools.images import write_image
@@ -28,8 +32,9 @@ from kdtools.inference import predict_units
 from kdtools.losses import loss_terms
 from kdtools.models import ModelCard
 from kdtools.schemes import IBUG68, Scheme
+from kdtools.settings import Settings
 from kdtools.tasks import Task
-from kdtools.training import RunFiles, Settings, train
+from kdtools.training import train
 
 CPU = torch.device("cpu")
 
@@ -68,6 +73,10 @@ def geometry_of(name: str, *, flip: bool) -> Augmentation:
     return Augmentation(full.rotation, full.scale, full.shift, flip=flip)
 
 
+def drawn(n: int, augmentation: Augmentation) -> Changes:
+    return draw_changes(n, augmentation, torch.Generator().manual_seed(0))
+
+
 def moved_by_hand(points: np.ndarray, warp: np.ndarray, flipped: bool, mirror: tuple[int, ...]) -> np.ndarray:
     """Points (L, 2) of one face; `warp` (2, 3) maps output to input, so each point solves warp · q = p for q."""
     moved = np.empty_like(points)
@@ -89,7 +98,7 @@ def test_image_truth_and_teachers_move_alike(augmentation: str) -> None:
     units = {"truth": truth, **{name: truth + rng.normal(0, 0.05, truth.shape) for name in ("tough", "tolerant")}}
     change = geometry_of(augmentation, flip=augmentation != "none")
     given = {name: torch.from_numpy(p.astype(np.float32)) for name, p in units.items()}
-    warped, moved = augment(images, given, size, change, torch.tensor(mirror), torch.Generator().manual_seed(0))
+    warped, moved = augment(images, given, size, drawn(n, change), torch.tensor(mirror))
 
     warps, flip = random_warps(n, change, torch.Generator().manual_seed(0))  # those that `augment` drew
     if augmentation != "none":
@@ -148,12 +157,12 @@ def test_mirrored_faces_exchange_left_and_right() -> None:
     points = torch.rand(64, 68, 2) - 0.5
     images = torch.zeros(64, 8, 8, 3, dtype=torch.uint8)
     only_flip = Augmentation(flip=True)
-    _, moved = augment(images, {"truth": points}, 8, only_flip, mirror, torch.Generator().manual_seed(0))
+    _, moved = augment(images, {"truth": points}, 8, drawn(64, only_flip), mirror)
     flipped = (moved["truth"] - points).abs().amax(dim=(1, 2)) > 1e-6
     assert 16 < flipped.sum() < 48
     expected = points[flipped] * torch.tensor([-1.0, 1.0])
     torch.testing.assert_close(moved["truth"][flipped][:, mirror], expected)
-    _, still = augment(images, {"truth": points}, 8, only_flip, None, torch.Generator().manual_seed(0))
+    _, still = augment(images, {"truth": points}, 8, drawn(64, only_flip.without_flip()), None)
     torch.testing.assert_close(still["truth"], points)
 
 
@@ -170,7 +179,9 @@ def test_colours_change_within_their_range_and_leave_points_alone() -> None:
     images = torch.randint(0, 255, (32, 16, 16, 3), dtype=torch.uint8)
     points = {"truth": torch.rand(32, 3, 2)}
     change = Augmentation(colour=0.4, noise=0.05)
-    changed, same = augment(images, points, 16, change, None, torch.Generator().manual_seed(0))
+    changed, same = augment(
+        images, points, 16, drawn(32, change), None, draw_noise(16, torch.Generator().manual_seed(0))
+    )
     assert changed.min() >= 0
     assert changed.max() <= 1
     assert (changed - resize_images(images, 16)).abs().mean() > 0.02

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from kdtools.batches import FaceSet
+from kdtools.checkpoints import RunFiles
 from kdtools.errors import FileError, TrainingError, UsageError
 from kdtools.files import Provenance, create_faces, open_faces
 from kdtools.geometry import CropRule, unit_to_pixels
@@ -19,9 +20,10 @@ from kdtools.inference import predict_units
 from kdtools.losses import KD_VARIANTS, kd_loss, loss_terms
 from kdtools.models import LandmarkNet, ModelCard, create_network, load_model, read_card, save_model
 from kdtools.schemes import IBUG68, Scheme
+from kdtools.settings import Settings
 from kdtools.synth import draw_faces
 from kdtools.tasks import load_task
-from kdtools.training import RunFiles, Settings, learning_rate, train, validate
+from kdtools.training import learning_rate, train, validate
 
 CPU = torch.device("cpu")
 ARCH = "test_resnet"
@@ -170,7 +172,9 @@ def test_an_epoch_takes_each_training_face_once_by_the_loss_asked_for(
     teacher = str(moved_faces(faces_path, tmp_path / "teacher.h5", 2.0, "predicted"))
     seen: list[Tensor] = []
 
-    def spy(loss: str, pred: Tensor, truth: Tensor, teachers: dict[str, Tensor], variant: str) -> dict[str, Tensor]:
+    def spy(
+        loss: str, pred: Tensor, truth: Tensor, teachers: dict[str, Tensor], variant: str, _weights: Any
+    ) -> dict[str, Tensor]:
         assert (loss, variant) == ("kd", "figure")
         for points in teachers.values():
             torch.testing.assert_close(points, truth + 2 / 40)
@@ -399,7 +403,7 @@ def test_untrained_network_answers_with_the_mean_shape() -> None:
     torch.manual_seed(0)
     network = LandmarkNet(card_for()).eval()
     shape = torch.rand(68, 2) - 0.5
-    network.start_at(shape)
+    network.head.start_at(shape)
     found = network(torch.rand(4, 3, 32, 32))
     assert (found - shape).abs().mean() < 0.1
 

@@ -8,6 +8,7 @@ import typer
 
 from kdtools.cli import _options as opt
 from kdtools.cli._app import require, run
+from kdtools.settings import WITHOUT_TEACHERS
 
 
 def kd_student(
@@ -19,22 +20,34 @@ def kd_student(
     tolerant: Annotated[
         str | None, typer.Option(metavar="FILE", help="Tolerant teacher: its predictions for FACES, or its model.")
     ] = None,
-    loss: Annotated[str, typer.Option(metavar="NAME", help="kd, or without teachers l2, l1 or wing.")] = "kd",
+    preset: opt.Preset = "default",
+    show_settings: opt.ShowSettings = False,
+    assignments: opt.Set = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="kd (the paper's, with both teachers); l2, l1, wing or smooth (no teacher); or one of these with a "
+            "teacher or two: l1+assist (the paper's assistive terms) or l1+mimic (the same loss to their points).",
+        ),
+    ] = None,
     variant: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Constants of KD-Loss: reference (published code, the default) or figure."),
+        typer.Option(metavar="NAME", help="Constants of kd and +assist: reference (published code) or figure."),
     ] = None,
-    arch: opt.Arch = "mobilenetv2_100",
-    input_size: opt.InputSize = 224,
-    epochs: opt.Epochs = 150,
-    batch: opt.Batch = 32,
-    lr: opt.LearningRate = 1e-3,
-    schedule: opt.Schedule = "cosine",
-    augment: opt.Augment = "mild",
-    init: opt.Init = "none",
+    arch: opt.Arch = None,
+    input_size: opt.InputSize = None,
+    epochs: opt.Epochs = None,
+    batch: opt.TrainBatch = None,
+    lr: opt.LearningRate = None,
+    schedule: opt.Schedule = None,
+    augment: opt.Augment = None,
+    init: opt.Init = None,
     val: opt.Val = None,
-    val_share: opt.ValShare = 0.1,
-    seed: opt.Seed = 0,
+    val_share: opt.ValShare = None,
+    amp: opt.Amp = None,
+    log_dir: opt.LogDir = None,
+    seed: opt.TrainSeed = None,
     device: opt.Device = "auto",
     resume: opt.Resume = False,
     force: opt.Force = False,
@@ -49,42 +62,47 @@ def kd_student(
     OUTPUT is the network of the epoch with the lowest validation NME. Beside it stay NAME.last.safetensors (for
     --resume) and NAME.log.jsonl (one line per epoch).
     """
-    require(loss in ("kd", "l2", "l1", "wing"), f"--loss is {loss!r}", "give kd, l2, l1 or wing")
-    teachers = {"tough": tough, "tolerant": tolerant} if loss == "kd" else {}
-    for name, path in teachers.items():
-        require(path is not None, f"KD-Loss needs --{name}", "name a teacher, or train without: --loss l1")
-    require(
-        loss == "kd" or (tough or tolerant or variant) is None,
-        f"--loss {loss} has no use for --tough, --tolerant and --variant",
-        "leave them out",
-    )
-    from kdtools.cli._train import train_model
-    from kdtools.training import Settings
+    from kdtools.settings import resolve_settings, settings_table
 
-    settings = Settings(
-        arch=arch,
-        input_size=input_size,
-        loss=loss,
-        variant=variant or "reference",
-        epochs=epochs,
-        batch=batch,
-        lr=lr,
-        schedule=schedule,
-        augmentation=augment,
-        init=init,
-        seed=seed,
-        val_share=val_share,
-    )
-    train_model(
-        settings,
-        faces_path,
-        val,
-        output,
-        teachers={name: path for name, path in teachers.items() if path is not None},
-        device_name=device,
-        resume=resume,
-        force=force,
-    )
+    options = {
+        "arch": arch,
+        "input_size": input_size,
+        "loss": loss,
+        "variant": variant,
+        "epochs": epochs,
+        "batch": batch,
+        "lr": lr,
+        "schedule": schedule,
+        "augmentation": augment,
+        "init": init,
+        "seed": seed,
+        "val_share": val_share,
+        "amp": amp,
+    }
+    settings = resolve_settings("kd-student", preset, options, assignments or ())
+    if show_settings:
+        print(settings_table(settings), end="")
+        return
+    teachers = {name: path for name, path in (("tough", tough), ("tolerant", tolerant)) if path is not None}
+    _check_teachers(settings.loss, teachers, variant)
+    from kdtools.cli._train import Run, train_model
+
+    train_model(Run(settings, faces_path, val, output, device, resume, force, teachers=teachers, log_dir=log_dir))
+
+
+def _check_teachers(loss: str, teachers: dict[str, str], variant: str | None) -> None:
+    """Raises UsageError where a loss lacks its teachers, or where what was given would do nothing."""
+    if loss in WITHOUT_TEACHERS:
+        useless = bool(teachers) or variant is not None
+        hint = f"leave them out, or give --loss {loss}+mimic"
+        require(not useless, f"--loss {loss} has no use for --tough, --tolerant and --variant", hint)
+    elif loss == "kd":
+        for name in ("tough", "tolerant"):
+            require(name in teachers, f"KD-Loss needs --{name}", "name a teacher, or train without: --loss l1")
+    else:
+        require(bool(teachers), f"--loss {loss} needs a teacher", "give --tough, --tolerant or both")
+        no_use = variant is not None and loss.endswith("+mimic")
+        require(not no_use, f"--loss {loss} has no use for --variant", "leave it out")
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import typer
 
 from kdtools.cli import _options as opt
 from kdtools.cli._app import require, run
+from kdtools.settings import WITHOUT_TEACHERS
 
 
 def kd_teacher(
@@ -17,18 +18,31 @@ def kd_teacher(
         str | None,
         typer.Option(metavar="FILE", help="Learn the landmarks in FILE, joined by id, such as those of kd-asm."),
     ] = None,
-    arch: opt.Arch = "efficientnet_b3",
-    input_size: opt.InputSize = 224,
-    loss: Annotated[str, typer.Option(metavar="NAME", help="l2, l1 or wing.")] = "l2",
-    epochs: opt.Epochs = 150,
-    batch: opt.Batch = 32,
-    lr: opt.LearningRate = 1e-3,
-    schedule: opt.Schedule = "cosine",
-    augment: opt.Augment = "mild",
-    init: opt.Init = "none",
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            min=2,
+            help="Train K teachers, each without a K-th of the people; OUTPUT is what each predicts for these.",
+        ),
+    ] = None,
+    preset: opt.Preset = "default",
+    show_settings: opt.ShowSettings = False,
+    assignments: opt.Set = None,
+    arch: opt.Arch = None,
+    input_size: opt.InputSize = None,
+    loss: Annotated[str | None, typer.Option(metavar="NAME", help="l2, l1, wing or smooth.")] = None,
+    epochs: opt.Epochs = None,
+    batch: opt.TrainBatch = None,
+    lr: opt.LearningRate = None,
+    schedule: opt.Schedule = None,
+    augment: opt.Augment = None,
+    init: opt.Init = None,
     val: opt.Val = None,
-    val_share: opt.ValShare = 0.1,
-    seed: opt.Seed = 0,
+    val_share: opt.ValShare = None,
+    amp: opt.Amp = None,
+    log_dir: opt.LogDir = None,
+    seed: opt.TrainSeed = None,
     device: opt.Device = "auto",
     resume: opt.Resume = False,
     force: opt.Force = False,
@@ -40,35 +54,39 @@ def kd_teacher(
 
     OUTPUT is the network of the epoch with the lowest validation NME. Beside it stay NAME.last.safetensors (for
     --resume) and NAME.log.jsonl (one line per epoch). Against Soft-landmarks the NME is that to Soft-landmarks.
-    """
-    require(loss in ("l2", "l1", "wing"), f"--loss is {loss!r}", "give l2, l1 or wing")
-    from kdtools.cli._train import train_model
-    from kdtools.training import Settings
 
-    settings = Settings(
-        arch=arch,
-        input_size=input_size,
-        loss=loss,
-        variant="reference",
-        epochs=epochs,
-        batch=batch,
-        lr=lr,
-        schedule=schedule,
-        augmentation=augment,
-        init=init,
-        seed=seed,
-        val_share=val_share,
-    )
-    train_model(
-        settings,
-        faces_path,
-        val,
-        output,
-        landmarks_path=landmarks,
-        device_name=device,
-        resume=resume,
-        force=force,
-    )
+    A teacher is nearly exact on faces it was trained on, and then tells a student nothing new. With --folds OUTPUT is
+    a faces file for kd-student: of each face the prediction of a teacher that never saw this person.
+    """
+    from kdtools.settings import resolve_settings, settings_table
+
+    options = {
+        "arch": arch,
+        "input_size": input_size,
+        "loss": loss,
+        "epochs": epochs,
+        "batch": batch,
+        "lr": lr,
+        "schedule": schedule,
+        "augmentation": augment,
+        "init": init,
+        "seed": seed,
+        "val_share": val_share,
+        "amp": amp,
+    }
+    settings = resolve_settings("kd-teacher", preset, options, assignments or ())
+    plain = settings.loss in WITHOUT_TEACHERS
+    require(plain, f"--loss is {settings.loss!r}", f"give one of {', '.join(WITHOUT_TEACHERS)}")
+    if show_settings:
+        print(settings_table(settings), end="")
+        return
+    from kdtools.cli._train import Run, cross_fit_teachers, train_model
+
+    run_of = Run(settings, faces_path, val, output, device, resume, force, landmarks_path=landmarks, log_dir=log_dir)
+    if folds is None:
+        train_model(run_of)
+    else:
+        cross_fit_teachers(run_of, folds)
 
 
 def main() -> None:

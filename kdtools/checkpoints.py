@@ -1,0 +1,151 @@
+"""The files of a training: a checkpoint that can be resumed, the best network so far, a log; each written whole.
+
+Beside the output NAME.safetensors lie, while it runs, NAME.last.safetensors (a usable model and all that is needed to
+go on, the best network included), NAME.best.safetensors (renamed to the output at the end) and NAME.log.jsonl (one line
+per epoch).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from kdtools.errors import UsageError
+from kdtools.files import Provenance
+from kdtools.models import LandmarkNet, load_training_state, save_model
+from kdtools.settings import CARRIED_OUT, Settings
+from kdtools.tasks import Task
+
+_OPTIMISER, _RAW, _BEST, _SUMS = "optimiser.", "raw.", "best.", "sums."
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """Where a training keeps its files. Made from the path of the output."""
+
+    last: Path
+    best: Path
+    log: Path
+
+    @staticmethod
+    def beside(output: Path) -> RunFiles:
+        stem = output.with_suffix("") if output.suffix == ".safetensors" else output
+        return RunFiles(
+            *(stem.with_name(stem.name + end) for end in (".last.safetensors", ".best.safetensors", ".log.jsonl"))
+        )
+
+
+@dataclass
+class Course:
+    """How far a training has come: `history` has a line for each whole epoch; `step` steps of the next one are done.
+
+    `sums` are the loss terms summed over these steps; `best` the weights of the best epoch, which is none at first.
+    """
+
+    history: list[dict[str, Any]] = field(default_factory=list)
+    step: int = 0
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    best: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def best_nme(self) -> float:
+        return min((line["val_nme_percent"] for line in self.history), default=float("inf"))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training changes: the network that learns, its average (itself where none is kept), the optimiser."""
+
+    network: LandmarkNet
+    averaged: LandmarkNet
+    optimiser: torch.optim.Optimizer
+
+
+def save_checkpoint(
+    path: Path, trained: Trained, course: Course, settings: Settings, task_digest: str, provenance: Provenance
+) -> None:
+    """Write a checkpoint in one step. As a model it is the averaged network, the one that would be the output."""
+    tensors = {
+        f"{_OPTIMISER}{index}.{name}": value
+        for index, state in trained.optimiser.state_dict()["state"].items()
+        for name, value in state.items()
+    }
+    if trained.averaged is not trained.network:
+        tensors |= _prefixed(_RAW, trained.network.state_dict())
+    tensors |= _prefixed(_BEST, course.best) | _prefixed(_SUMS, course.sums)
+    fields = {"settings": asdict(settings), "data": task_digest, "history": course.history, "step": course.step}
+    save_model(path, trained.averaged, provenance, training_state=tensors, training_fields=fields)
+
+
+def restore_checkpoint(path: Path, trained: Trained, settings: Settings, task_digest: str) -> Course:
+    """Put a checkpoint's state into network, average and optimiser; returns how far it had come.
+
+    Raises UsageError where it comes from other settings or other faces: the mixture would be neither run.
+    """
+    model, state, fields = load_training_state(path)
+    for name, value in asdict(settings).items():
+        before = fields["settings"].get(name)
+        if before != value and name not in CARRIED_OUT:
+            raise UsageError(
+                f"{path} was trained with {name} = {before}, not {value}",
+                "resume with the same options, or start again without --resume",
+            )
+    if fields["data"] != task_digest:
+        raise UsageError(f"{path} was trained on other faces", "start again without --resume")
+    device = trained.network.device
+    trained.averaged.load_state_dict(model)
+    if trained.averaged is not trained.network:
+        trained.network.load_state_dict(_with_prefix(_RAW, state))
+    moments: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in _with_prefix(_OPTIMISER, state).items():
+        index, _, name = key.partition(".")
+        moments.setdefault(int(index), {})[name] = tensor
+    weights: list[Tensor] = [weight for group in trained.optimiser.param_groups for weight in group["params"]]
+    for number, state_of in moments.items():
+        for name, tensor in state_of.items():
+            if tensor.shape == weights[number].shape:
+                # The fused kernel walks through memory, so moments must lie there in the order of their weights.
+                state_of[name] = torch.empty_like(weights[number]).copy_(tensor)
+    groups = trained.optimiser.state_dict()["param_groups"]
+    trained.optimiser.load_state_dict({"state": moments, "param_groups": groups})
+    sums = {name: value.to(device) for name, value in _with_prefix(_SUMS, state).items()}
+    return Course(list(fields["history"]), int(fields.get("step", 0)), sums, _with_prefix(_BEST, state))
+
+
+def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {prefix + name: tensor for name, tensor in tensors.items()}
+
+
+def _with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def digest_task(task: Task) -> str:
+    """Of the faces and points a run is trained on; cheap, and enough to tell two data sets apart."""
+    digest = hashlib.sha256()
+    for faces in (task.train, task.val):
+        digest.update(faces.rows.tobytes())
+        for name in sorted(faces.points):
+            digest.update(name.encode() + faces.points[name].numpy().tobytes())
+    for name, teacher in sorted(task.online.items()):
+        digest.update(name.encode())
+        for weights in teacher.parameters():
+            digest.update(weights.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def write_log(path: Path, history: list[dict[str, Any]]) -> None:
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text("".join(json.dumps(line) + "\n" for line in history), encoding="utf-8")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

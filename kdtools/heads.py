@@ -1,0 +1,86 @@
+"""The last layers of a landmark network: from a backbone's features to points in unit coordinates.
+
+Both compute in float32 whatever the precision of the backbone: with the 8 bits of bfloat16 a coordinate would be known
+to half a pixel of 224 at best.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+_WIDTH = 128  # channels in which a heatmap head joins the levels of a backbone
+
+
+class LinearHead(nn.Linear):
+    """One linear layer on pooled features (B, F) -> points (B, L, 2): the paper's student and teachers."""
+
+    def __init__(self, n_features: int, n_points: int) -> None:
+        super().__init__(n_features, 2 * n_points)
+
+    def forward(self, features: Tensor) -> Tensor:
+        with torch.autocast(features.device.type, enabled=False):
+            points: Tensor = super().forward(features.float())  # (B, 2L)
+        return points.unflatten(1, (-1, 2))  # (B, L, 2)
+
+    def start_at(self, mean_shape: Tensor) -> None:
+        """Let the untrained head answer about the mean shape (L, 2), unit coordinates, whatever it sees."""
+        with torch.no_grad():
+            self.weight.mul_(0.1)
+            self.bias.copy_(mean_shape.reshape(-1))
+
+
+class HeatmapHead(nn.Module):
+    """Low-resolution heatmaps with offsets: feature maps (B, C, h, w), finest first, -> points (B, L, 2).
+
+    The levels are joined from the coarsest to the finest. There each point has a heatmap, of which softmax makes
+    weights of cells, and in each cell an offset; the point is the weighted mean of cell centres plus offsets. It is
+    trained through the points alone, so every loss on coordinates fits, and thanks to the offsets a point may lie
+    between cells or outside the image. Sources: Sun et al., "Integral Human Pose Regression", ECCV 2018 (the mean);
+    Jin et al., "Pixel-in-Pixel Net", IJCV 2021 (offsets in cells of a stride of 32).
+    """
+
+    def __init__(self, channels: Sequence[int], n_points: int) -> None:
+        super().__init__()
+        self.lateral = nn.ModuleList(_conv_norm(c, _WIDTH) for c in channels)
+        self.merge = nn.ModuleList(
+            nn.Sequential(_conv_norm(_WIDTH, _WIDTH, 3, groups=_WIDTH), _conv_norm(_WIDTH, _WIDTH))
+            for _ in channels[1:]
+        )
+        self.last = nn.Conv2d(_WIDTH, 3 * n_points, 1)  # a heatmap, an offset in x and one in y for each point
+        nn.init.normal_(self.last.weight, std=0.01)
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        joined = self.lateral[-1](features[-1])
+        for level in reversed(range(len(features) - 1)):
+            coarse = F.interpolate(joined, size=features[level].shape[2:], mode="nearest")
+            joined = self.merge[level](self.lateral[level](features[level]) + coarse)
+        with torch.autocast(joined.device.type, enabled=False):
+            return self._points(self.last(joined.float()))
+
+    def _points(self, maps: Tensor) -> Tensor:
+        n_points = maps.shape[1] // 3
+        height, width = maps.shape[2:]
+        weight = maps[:, :n_points].flatten(2).softmax(dim=2)  # (B, L, h * w)
+        offset = maps[:, n_points:].flatten(2).unflatten(1, (2, n_points))  # (B, 2, L, h * w), unit coordinates
+        x = (torch.arange(width, device=maps.device) + 0.5) / width - 0.5
+        y = (torch.arange(height, device=maps.device) + 0.5) / height - 0.5
+        centre = torch.stack([x.expand(height, width), y[:, None].expand(height, width)]).flatten(1)  # (2, h * w)
+        return (weight[:, None] * (offset + centre[:, None])).sum(dim=3).transpose(1, 2)  # (B, L, 2)
+
+    def start_at(self, mean_shape: Tensor) -> None:
+        """As `LinearHead.start_at`: all cells count alike at first, and their offsets lead to the mean shape."""
+        with torch.no_grad():
+            bias = torch.cat([torch.zeros(len(mean_shape)), mean_shape.T.reshape(-1)])
+            self.last.bias = nn.Parameter(bias.to(self.last.weight))
+
+
+def _conv_norm(inputs: int, outputs: int, size: int = 1, groups: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, size, padding=size // 2, groups=groups, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )

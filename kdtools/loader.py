@@ -1,0 +1,85 @@
+"""Augmented batches of a training, made on its device; each process makes those of its own faces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kdtools.batches import AUGMENTATIONS, Changes, augment, draw_changes, draw_noise, shuffled_batches
+from kdtools.distributed import n_processes, process_number
+from kdtools.settings import Settings
+from kdtools.tasks import Task
+
+
+@dataclass(frozen=True)
+class Batch:
+    """This process's part of a batch: images (b, 3, S, S) in [0, 1], points (b, L, 2). `n_faces` counts all parts."""
+
+    images: Tensor
+    points: dict[str, Tensor]
+    n_faces: int
+
+
+class Loader:
+    """Augmented batches of this process's faces, made on the device."""
+
+    def __init__(self, task: Task, settings: Settings, device: torch.device) -> None:
+        self._faces, self._settings, self._device = task.train.cached(device), settings, device
+        # An online teacher must not see a blurred face, so all images are made at the size of who sees most.
+        self._size = max([settings.input_size, *(teacher.card.input_size for teacher in task.online.values())])
+        mirror = task.scheme.mirror
+        self._mirror = None if mirror is None else torch.tensor(mirror, device=device)
+        augmentation = AUGMENTATIONS[settings.augmentation]
+        self._augmentation = augmentation if mirror is not None else augmentation.without_flip()
+        self._own = slice(process_number(), None, n_processes())
+
+    def example(self) -> Tensor:
+        """Images (b, 3, S, S) of a batch, at the network's input size."""
+        batch = self._finish(self._prepare(1, 0, np.arange(min(self._settings.batch, len(self._faces)))), None)
+        return resized(batch.images, self._settings.input_size).contiguous(memory_format=torch.channels_last)
+
+    def batches(self, epoch: int, first: int) -> Iterator[tuple[int, Batch]]:
+        """Steps of an epoch and their batches, from step `first` on."""
+        generator = torch.Generator().manual_seed(seed_of(self._settings.seed, epoch))
+        order = list(shuffled_batches(len(self._faces), self._settings.batch, generator))
+        noise = draw_noise(self._size, generator).to(self._device) if self._augmentation.noise else None
+        steps = range(first, len(order))
+        if self._device.type == "cpu":  # a thread that reads ahead would take its time from the network
+            prepared = (self._prepare(epoch, step, order[step]) for step in steps)
+            yield from ((step, self._finish(one, noise)) for step, one in zip(steps, prepared, strict=True))
+            return
+        with ThreadPoolExecutor(1) as pool:
+            waiting = [pool.submit(self._prepare, epoch, step, order[step]) for step in steps[:2]]
+            for step in steps:
+                if step + 2 < len(order):
+                    waiting.append(pool.submit(self._prepare, epoch, step + 2, order[step + 2]))
+                yield step, self._finish(waiting.pop(0).result(), noise)
+
+    def _prepare(self, epoch: int, step: int, at: np.ndarray) -> tuple[Tensor, dict[str, Tensor], Changes, int]:
+        """What comes from memory or a file: pixels and points of the faces `at`, and what will be done to them."""
+        generator = torch.Generator().manual_seed(seed_of(self._settings.seed, epoch, step + 1))
+        changes = draw_changes(len(at), self._augmentation, generator)  # for all processes, then each takes its own
+        images, points = self._faces.take(at[self._own], self._device)
+        return images, points, changes.part(self._own, self._device), len(at)
+
+    def _finish(self, prepared: tuple[Tensor, dict[str, Tensor], Changes, int], noise: Tensor | None) -> Batch:
+        images, points, changes, n_faces = prepared
+        images, points = augment(images, points, self._size, changes, self._mirror, noise)
+        return Batch(images, points, n_faces)
+
+
+def resized(images: Tensor, size: int) -> Tensor:
+    """Augmented images (B, 3, S, S) at a network's own input size."""
+    if images.shape[-1] == size:
+        return images
+    return torch.nn.functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
+
+
+def seed_of(seed: int, *place: int) -> int:
+    """A seed for torch, which takes 64 bits, from numbers of any size: the run's and a place in it."""
+    return int(np.random.SeedSequence([seed, *place]).generate_state(1, np.uint64)[0])

@@ -1,0 +1,188 @@
+"""What decides a training besides its data: one table, presets of it, and how words of a command line change it."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from kdtools.errors import UsageError
+
+# ---- the words that a setting may take
+MAIN_LOSSES = ("l2", "l1", "wing", "smooth")
+TEACHER_FORMS = ("assist", "mimic")
+LOSSES = (*MAIN_LOSSES, "kd", *(f"{main}+{form}" for main in MAIN_LOSSES for form in TEACHER_FORMS))
+VARIANTS = ("reference", "figure")
+SCHEDULES = ("cosine", "time", "constant")
+OPTIMISERS = ("adam", "adamw")
+HEADS = ("linear", "heatmap")
+PRECISIONS = ("auto", "off", "bf16")
+COMPILING = ("auto", "on", "off")
+AUGMENTATION_NAMES = ("none", "mild", "strong", "paper")
+WITHOUT_TEACHERS = MAIN_LOSSES
+
+_CHOICES = {
+    "loss": LOSSES,
+    "variant": VARIANTS,
+    "schedule": SCHEDULES,
+    "optimiser": OPTIMISERS,
+    "head": HEADS,
+    "amp": PRECISIONS,
+    "compile": COMPILING,
+    "augmentation": AUGMENTATION_NAMES,
+}
+# How a run is carried out, not what it is: a run may be resumed with others.
+CARRIED_OUT = ("amp", "compile")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides a training besides its data. Stored in the model file.
+
+    `w_main`, `w_tough` and `w_tolerant` weigh the terms of losses with teachers; `ema` is the share of the averaged
+    weights that each step keeps (0: no average); `dropout` is that before a linear head.
+    """
+
+    arch: str
+    input_size: int
+    loss: str
+    variant: str
+    epochs: int
+    batch: int
+    lr: float
+    schedule: str
+    augmentation: str
+    init: str
+    seed: int
+    val_share: float
+    head: str = "linear"
+    optimiser: str = "adam"
+    weight_decay: float = 0.0
+    ema: float = 0.0
+    w_main: float = 2.0
+    w_tough: float = 1.0
+    w_tolerant: float = 1.0
+    amp: str = "auto"
+    compile: str = "auto"
+
+    def check(self) -> None:
+        """Raises UsageError that names a setting whose value makes no sense."""
+        for name, known in _CHOICES.items():
+            value = getattr(self, name)
+            if value not in known:
+                raise UsageError(f"{_option(name)} is {value!r}", f"give one of {', '.join(known)}")
+        limits = {
+            "lr": (0.0, math.inf, False),
+            "val_share": (0.0, 1.0, False),
+            "ema": (0.0, 1.0, True),
+            "weight_decay": (0.0, math.inf, True),
+            "w_main": (0.0, math.inf, True),
+            "w_tough": (0.0, math.inf, True),
+            "w_tolerant": (0.0, math.inf, True),
+            "epochs": (1, math.inf, True),
+            "batch": (2, math.inf, True),
+            "input_size": (16, 1025, True),
+            "seed": (0, math.inf, True),
+        }
+        for name, (least, below, least_too) in limits.items():
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value < below and (value >= least if least_too else value > least)):
+                bound = f"{'from' if least_too else 'above'} {least:g}"
+                bound += "" if below == math.inf else f", below {below:g}"
+                raise UsageError(f"{_option(name)} is {value}", f"give a number {bound}")
+
+
+# ---- presets: the first is what the tools do when none is named
+_DEFAULT = {
+    "input_size": 224,
+    "variant": "reference",
+    "epochs": 150,
+    "batch": 32,
+    "lr": 1e-3,
+    "schedule": "cosine",
+    "augmentation": "mild",
+    "init": "none",
+    "seed": 0,
+    "val_share": 0.1,
+}
+# docs/design.md, section 4. Adam of the authors' code: epsilon 1e-7 and no weight decay; only the decay of the rate.
+_PAPER = {**_DEFAULT, "batch": 70, "schedule": "time", "augmentation": "paper"}
+# What won on validation faces at the same student's cost: docs/results.md.
+_BEST = {
+    **_DEFAULT,
+    "init": "imagenet",
+    "head": "heatmap",
+    "augmentation": "mild",
+    "optimiser": "adamw",
+    "weight_decay": 0.01,
+    "ema": 0.998,
+}
+_TEACHER = {"arch": "efficientnet_b3", "loss": "l2"}
+_STUDENT = {"arch": "mobilenetv2_100", "loss": "kd"}
+
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "kd-teacher": {
+        "default": {**_DEFAULT, **_TEACHER},
+        "paper": {**_PAPER, **_TEACHER},
+        "best": {**_BEST, **_TEACHER, "loss": "l1"},
+    },
+    "kd-student": {
+        "default": {**_DEFAULT, **_STUDENT},
+        "paper": {**_PAPER, **_STUDENT},
+        "best": {**_BEST, **_STUDENT, "loss": "l1+mimic", "w_main": 1.0},
+    },
+}
+PRESET_NAMES = ("default", "paper", "best")
+
+
+def resolve_settings(tool: str, preset: str, options: Mapping[str, Any], assignments: Sequence[str] = ()) -> Settings:
+    """Settings of a preset, changed by options (None: not given) and by `NAME=VALUE` words.
+
+    Raises UsageError for a preset, a name or a value that is not known.
+
+    >>> resolve_settings("kd-student", "paper", {"lr": None}, ["batch=8"]).batch
+    8
+    """
+    if preset not in PRESET_NAMES:
+        raise UsageError(f"--preset is {preset!r}", f"give one of {', '.join(PRESET_NAMES)}")
+    given = {name: value for name, value in options.items() if value is not None}
+    settings = replace(Settings(**PRESETS[tool][preset]), **given, **_parse_assignments(assignments))
+    settings.check()
+    return settings
+
+
+def _parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
+    known = {field.name: {"str": str, "int": int, "float": float}[str(field.type)] for field in fields(Settings)}
+    parsed: dict[str, Any] = {}
+    for word in assignments:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise UsageError(f"--set {word!r} has no value", "give NAME=VALUE, such as --set ema=0.999")
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "--show-settings prints all names"
+            raise UsageError(f"--set: there is no setting {name!r}", hint)
+        try:
+            parsed[name] = known[name](value)
+        except ValueError as error:
+            kind = "whole number" if known[name] is int else "number"
+            raise UsageError(f"--set {word!r}: {value!r} is no {kind}") from error
+    return parsed
+
+
+def settings_table(settings: Settings) -> str:
+    """`name<TAB>value` lines, each of which --set takes as name=value."""
+    return "".join(
+        f"{name}\t{value:g}\n" if isinstance(value, float) else f"{name}\t{value}\n"
+        for name, value in asdict(settings).items()
+    )
+
+
+def _option(name: str) -> str:
+    """What a setting is called on the command line."""
+    of_their_own = {"augmentation": "--augment", "input_size": "--input-size", "val_share": "--val-share"}
+    if name in ("loss", "variant", "schedule", "amp", "lr", "epochs", "batch", "seed"):
+        return f"--{name}"
+    return of_their_own.get(name, f"--set {name}")
