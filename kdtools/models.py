@@ -81,6 +81,7 @@ class LandmarkNet(nn.Module):
         super().__init__()
         self.card = card
         n_points = card.scheme.n_points
+        self._frozen: list[nn.Module] = []
         self.head: LinearHead | HeatmapHead
         if card.head == "heatmap":
             pyramid: Any = create_pyramid(card.arch, card.input_size, pretrained=pretrained)
@@ -99,6 +100,22 @@ class LandmarkNet(nn.Module):
     @property
     def device(self) -> torch.device:
         return self.mean.device
+
+    def freeze(self, stride: int) -> None:
+        """Keep the first layers, all those before maps become coarser than `stride`, as they are, in training too.
+
+        That costs no gradient through the finest and so most expensive maps. Batch norm there keeps its statistics.
+        """
+        self._frozen = _layers_to_stride(self.backbone, self.card.input_size, stride)
+        for layer in self._frozen:
+            layer.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> LandmarkNet:
+        super().train(mode)
+        for layer in self._frozen:
+            layer.eval()
+        return self
 
 
 def create_backbone(arch: str, input_size: int, *, pretrained: bool = False) -> nn.Module:
@@ -185,6 +202,30 @@ def _count_features(backbone: nn.Module, input_size: int) -> int:
     if features.ndim != 2:
         raise UsageError("the network does not give pooled features", "choose another --arch")
     return int(features.shape[1])
+
+
+def _layers_to_stride(backbone: nn.Module, input_size: int, stride: int) -> list[nn.Module]:
+    """Modules with weights of their own in the order of their calls, up to the first whose map is coarser."""
+    layers: list[nn.Module] = []
+    ended = False
+
+    def look(layer: nn.Module, _inputs: Any, output: Any) -> None:
+        nonlocal ended
+        is_map = isinstance(output, Tensor) and output.ndim == 4 and output.shape[-1] > 1  # a squeeze gives 1 x 1
+        ended = ended or (is_map and output.shape[-1] * stride < input_size)
+        if not ended:
+            layers.append(layer)
+
+    own = [module for module in backbone.modules() if any(True for _ in module.parameters(recurse=False))]
+    hooks = [module.register_forward_hook(look) for module in own]
+    training = backbone.training
+    backbone.eval()
+    with torch.no_grad():
+        backbone(torch.zeros(1, 3, input_size, input_size, device=next(backbone.parameters()).device))
+    backbone.train(training)
+    for hook in hooks:
+        hook.remove()
+    return layers
 
 
 def create_network(card: ModelCard, init: str) -> tuple[LandmarkNet, str, bool]:

@@ -42,7 +42,8 @@ class Settings:
     """Everything that decides a training besides its data. Stored in the model file.
 
     `w_main`, `w_tough` and `w_tolerant` weigh the terms of losses with teachers; `ema` is the share of the averaged
-    weights that each step keeps (0: no average); `dropout` is that before a linear head.
+    weights that each step keeps (0: no average); layers whose maps have a stride of `freeze` or less keep their start
+    weights (0: none does).
     """
 
     arch: str
@@ -61,6 +62,7 @@ class Settings:
     optimiser: str = "adam"
     weight_decay: float = 0.0
     ema: float = 0.0
+    freeze: int = 0
     w_main: float = 2.0
     w_tough: float = 1.0
     w_tolerant: float = 1.0
@@ -77,6 +79,7 @@ class Settings:
             "lr": (0.0, math.inf, False),
             "val_share": (0.0, 1.0, False),
             "ema": (0.0, 1.0, True),
+            "freeze": (0, 33, True),
             "weight_decay": (0.0, math.inf, True),
             "w_main": (0.0, math.inf, True),
             "w_tough": (0.0, math.inf, True),
@@ -107,7 +110,7 @@ _DEFAULT = {
     "seed": 0,
     "val_share": 0.1,
 }
-# docs/design.md, section 4. Adam of the authors' code: epsilon 1e-7 and no weight decay; only the decay of the rate.
+# docs/design.md, section 4
 _PAPER = {**_DEFAULT, "batch": 70, "schedule": "time", "augmentation": "paper"}
 # What won on validation faces at the same student's cost: docs/results.md.
 _BEST = {

@@ -255,6 +255,8 @@ def _create_trained(task: Task, settings: Settings, device: torch.device) -> tup
     if not has_head:
         network.head.start_at(_mean_shape(task.train))
     to_device(network, device)
+    if settings.freeze:
+        network.freeze(settings.freeze)
     averaged = copy.deepcopy(network).requires_grad_(False) if settings.ema else network
     if device.type == "cuda" and n_processes() > 1:
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
@@ -266,8 +268,8 @@ def _create_trained(task: Task, settings: Settings, device: torch.device) -> tup
 
 def _parameter_groups(network: LandmarkNet, weight_decay: float) -> list[dict[str, object]]:
     """Filters and matrices decay; biases and the scales of norms, which decay would only distort, do not."""
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
+    learning = [p for p in network.parameters() if p.requires_grad]
+    decayed, others = [p for p in learning if p.ndim > 1], [p for p in learning if p.ndim <= 1]
     return [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
 
 

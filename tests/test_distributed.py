@@ -1,0 +1,90 @@
+"""Several processes train the network that one would."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from kdtools.files import Provenance, create_faces
+from kdtools.schemes import IBUG68
+from kdtools.synth import draw_faces
+
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--no-python", "--nproc-per-node"]
+SCRIPTS = Path(sys.executable).parent
+# A network without batch norm: its processes see the same statistics, for there are none.
+CALL = "--arch test_vit --input-size 160 --loss l1 --epochs 2 --batch 8 --augment strong --lr 1e-3 --val-share 0.3"
+
+
+@pytest.fixture(scope="module")
+def faces_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("faces") / "faces.h5"
+    images, points, _ = zip(*draw_faces(30, 40, 11), strict=True)
+    truth = np.stack(points)
+    truth[3, :20] = np.nan  # processes then have different numbers of known points
+    truth[11] = np.nan
+    with create_faces(str(path), False, Provenance("test")) as writer:
+        writer.create_images(30, 40, 40)[:] = np.stack(images)
+        writer.put_ids([f"face{k}" for k in range(30)])
+        writer.put_landmarks(truth, IBUG68, "hard")
+    return path
+
+
+def run(command: list[Any], n: int, status: int = 0) -> str:
+    start = [] if n == 1 else [*TORCHRUN, str(n)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": f"{SCRIPTS}:{os.environ['PATH']}"}
+    words = [str(word) for word in (*start, *command)]
+    result = subprocess.run(words, capture_output=True, text=True, check=False, env=environment, timeout=240)
+    assert (result.returncode == 0) == (status == 0), result.stderr
+    return result.stderr
+
+
+def curve(output: Path) -> list[list[float]]:
+    lines = [json.loads(line) for line in output.with_suffix(".log.jsonl").read_text().splitlines()]
+    return [[line["terms"]["total"], line["val_nme_percent"]] for line in lines]
+
+
+def test_two_processes_take_the_course_of_one(faces_path: Path, tmp_path: Path) -> None:
+    outputs = {n: tmp_path / f"of{n}.safetensors" for n in (1, 2)}
+    told = {n: run(["kd-student", faces_path, *CALL.split(), "-o", outputs[n]], n) for n in outputs}
+    assert told[2].count("epoch 1/2") == 1  # one of them speaks
+    np.testing.assert_allclose(curve(outputs[2]), curve(outputs[1]), rtol=2e-4)
+    weights = {n: load_file(outputs[n]) for n in outputs}
+    for name, value in weights[1].items():
+        np.testing.assert_allclose(weights[2][name], value, atol=2e-3, err_msg=name)
+
+
+def test_a_run_goes_on_with_another_number_of_processes(faces_path: Path, tmp_path: Path) -> None:
+    """The first epoch by two processes, the second by one: the course is that of one, or of two."""
+    whole, part = tmp_path / "whole.safetensors", tmp_path / "part.safetensors"
+    call = ["kd-student", faces_path, *CALL.split(), "--set", "ema=0.9"]
+    run([*call, "-o", whole], 1)
+    stop_after_first_epoch = "import kdtools.training as t; from kdtools.cli import kd_student; import sys\n"
+    stop_after_first_epoch += (
+        "save = t.save_checkpoint\n"
+        "def stop(path, trained, course, *rest):\n"
+        "    save(path, trained, course, *rest)\n"
+        "    if course.history: raise SystemExit(9)\n"
+        "t.save_checkpoint = stop\n"
+        "sys.argv[0] = 'kd-student'; kd_student.main()\n"
+    )
+    script = tmp_path / "stop.py"
+    script.write_text(stop_after_first_epoch)
+    run([sys.executable, script, *call[1:], "-o", part], 2, status=1)
+    assert (tmp_path / "part.last.safetensors").exists()
+    told = run([*call, "-o", part, "--resume"], 1)
+    assert "resumed after epoch 1 of 2" in told
+    np.testing.assert_allclose(curve(part), curve(whole), rtol=2e-4)
+
+
+def test_a_batch_too_small_for_all_is_refused(faces_path: Path, tmp_path: Path) -> None:
+    told = run(["kd-student", faces_path, *CALL.split(), "--batch", "4", "-o", tmp_path / "m.safetensors"], 2, status=2)
+    assert "--batch 4 is too small for 2 processes" in told
+    assert not list(tmp_path.iterdir())

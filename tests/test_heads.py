@@ -1,0 +1,93 @@
+"""Heads: what they answer, at first and in what precision; frozen layers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from kdtools.errors import UsageError
+from kdtools.files import Provenance
+from kdtools.geometry import CropRule
+from kdtools.heads import HeatmapHead, LinearHead
+from kdtools.models import LandmarkNet, ModelCard, load_model, read_card, save_model
+from kdtools.schemes import IBUG68
+
+
+def card(arch: str = "test_resnet", head: str = "heatmap", size: int = 64) -> ModelCard:
+    return ModelCard(arch, size, IBUG68, CropRule(), (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), {}, head)
+
+
+@pytest.mark.parametrize("head", ["linear", "heatmap"])
+def test_an_untrained_network_answers_about_the_mean_shape(head: str) -> None:
+    torch.manual_seed(0)
+    network = LandmarkNet(card(head=head))
+    shape = torch.rand(68, 2) - 0.5
+    network.head.start_at(shape)
+    found = network.eval()(torch.rand(3, 3, 64, 64))
+    assert found.shape == (3, 68, 2)
+    assert (found - shape).abs().mean() < 0.1
+
+
+def test_a_heatmap_answers_with_its_cell_plus_the_offset() -> None:
+    """By hand: one level of 2 x 4 cells, one point; all weight on the cell in row 1, column 3, offset (0.01, -0.02)."""
+    head = HeatmapHead([3], 1)
+    maps = torch.zeros(1, 3, 2, 4)
+    maps[0, 0, 1, 3] = 100.0
+    maps[0, 1, 1, 3], maps[0, 2, 1, 3] = 0.01, -0.02
+    torch.testing.assert_close(head._points(maps), torch.tensor([[[0.375 + 0.01, 0.25 - 0.02]]]))
+    even = torch.zeros(1, 3, 2, 4)
+    torch.testing.assert_close(head._points(even), torch.zeros(1, 1, 2))
+
+
+def test_a_heatmap_learns_places_outside_its_cells() -> None:
+    torch.manual_seed(0)
+    head = HeatmapHead([4, 6], 5)
+    features: list[Tensor] = [torch.randn(8, 4, 8, 8), torch.randn(8, 6, 4, 4)]
+    truth = torch.rand(8, 5, 2) * 1.4 - 0.7
+    optimiser = torch.optim.Adam(head.parameters(), lr=0.02)
+    for _ in range(150):
+        optimiser.zero_grad()
+        loss = (head(features) - truth).abs().mean()
+        loss.backward()
+        optimiser.step()
+    assert loss.item() < 0.03
+
+
+@pytest.mark.parametrize("head", [LinearHead(16, 4), HeatmapHead([16], 4)])
+def test_points_are_float32_in_mixed_precision(head: LinearHead | HeatmapHead) -> None:
+    features = torch.rand(2, 16) if isinstance(head, LinearHead) else [torch.rand(2, 16, 4, 4)]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        points = head(features)
+    assert points.dtype == torch.float32
+    assert np.unique(points.detach().numpy()).size > 8
+
+
+def test_a_heatmap_model_file_says_so_and_loads(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    torch.manual_seed(0)
+    network = LandmarkNet(card()).eval()
+    save_model(tmp_path / "m.safetensors", network, Provenance("test"))
+    assert read_card(tmp_path / "m.safetensors")[0].head == "heatmap"
+    images = torch.rand(2, 3, 64, 64)
+    torch.testing.assert_close(load_model(tmp_path / "m.safetensors", torch.device("cpu"))(images), network(images))
+
+
+def test_a_network_without_maps_is_refused() -> None:
+    with pytest.raises(UsageError, match="no feature maps"):
+        LandmarkNet(card(arch="test_vit", size=160))
+
+
+def test_frozen_layers_stay_as_they_are() -> None:
+    torch.manual_seed(0)
+    network = LandmarkNet(card("mobilenetv2_050"))
+    network.freeze(8)
+    network.train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    optimiser = torch.optim.SGD([p for p in network.parameters() if p.requires_grad], lr=0.1)
+    network(torch.rand(4, 3, 64, 64)).square().mean().backward()
+    optimiser.step()
+    after = network.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert not any(name.startswith(("backbone.conv_stem", "backbone.bn1", "backbone.blocks.2")) for name in changed)
+    assert {"backbone.blocks.3.0.conv_dw.weight", "backbone.blocks.6.0.bn1.running_mean", "head.last.bias"} <= changed
