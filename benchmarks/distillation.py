@@ -8,7 +8,7 @@ WORK; what is there is kept, so an interrupted run goes on. Every student has th
 and augmentation; only its loss and its teachers differ. About an hour on two cores, a process of one thread on each.
 
 The table: NME (inter-ocular, %) on the validation faces, mean over the seeds and each seed; then the difference to
-plain L1 with its 95 % interval, paired face by face (mean error over the seeds) and resampled by person; negative is better.
+plain L1 with its 95 % interval, paired face by face (mean error over the seeds), resampled by person.
 """
 
 from __future__ import annotations

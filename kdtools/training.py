@@ -136,6 +136,8 @@ def train(
     execution = choose_execution(settings.amp, settings.compile, network, loader.example(), settings.epochs * n_steps)
     if device.type == "cuda" or execution.dtype is not None or execution.compiled:
         say(f"computing in {execution}")
+        for card in (network.card, trained.averaged.card):
+            card.settings["computed_in"] = str(execution)
     run = _wrap(network, device, execution.compiled)
     weights = LossWeights(settings.w_main, settings.w_tough, settings.w_tolerant)
 
@@ -159,7 +161,7 @@ def train(
             terms["total"].backward()
             trained.optimiser.step()
             if trained.averaged is not network:
-                _average(trained, settings.ema, number)
+                average_weights(trained, settings.ema, number)
             for name, value in terms.items():
                 course.sums[name] = course.sums.get(name, 0.0) + value.detach()
             course.step, n_seen = step + 1, n_seen + batch.n_faces
@@ -184,7 +186,7 @@ def train(
             terms=_mean_terms(course),
             val_nme_percent=nme,
             normaliser=normaliser,
-            lr=trained.optimiser.param_groups[0]["lr"],
+            lr=learning_rate(settings, epoch * n_steps - 1, settings.epochs * n_steps),
             seconds=time.monotonic() - began,
             images_per_second=n_seen / max(trained_s, 1e-9),
             best=nme < course.best_nme,
@@ -283,7 +285,7 @@ def _wrap(network: LandmarkNet, device: torch.device, compiled: bool) -> Callabl
 
 
 @torch.no_grad()
-def _average(trained: Trained, keep: float, number: int) -> None:
+def average_weights(trained: Trained, keep: float, number: int) -> None:
     """Draw the average towards the network's weights; at first faster, so that it does not cling to the start."""
     keep = min(keep, (1 + number) / (10 + number))
     pairs = [

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -473,6 +474,17 @@ def test_faults_of_a_model(name: str, tmp_path: Path, run: Run, network: Landmar
     rewrite(path, spoil)
     (fault,) = faults_of(run, path)
     assert expected in fault
+
+
+def test_faults_of_a_heatmap_model(tmp_path: Path, run: Run, network: LandmarkNet) -> None:
+    path = tmp_path / "m.safetensors"
+    save_model(path, LandmarkNet(replace(network.card, head="heatmap")), Provenance("x"))
+    assert faults_of(run, path) == []
+    assert run(path, "--field", "head") == (0, "heatmap\n", "")
+    rewrite(path, lambda t, f: t.update({"head.last.weight": t["head.last.weight"][:136]}))
+    assert ["its weights have shape (136, 128, 1, 1)" in fault for fault in faults_of(run, path)] == [True]
+    rewrite(path, lambda t, f: f.update(head="other"))
+    assert "'other' is not known" in faults_of(run, path)[0]
 
 
 def test_faults_of_an_exported_model(tmp_path: Path, run: Run, network: LandmarkNet) -> None:

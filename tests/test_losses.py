@@ -12,7 +12,18 @@ import torch
 
 from kdtools import losses
 from kdtools.errors import UsageError
-from kdtools.losses import KD_VARIANTS, kd_loss, l1_loss, l2_loss, loss_terms, wing_loss
+from kdtools.losses import (
+    KD_VARIANTS,
+    PLAIN_LOSSES,
+    LossWeights,
+    kd_loss,
+    l1_loss,
+    l2_loss,
+    loss_terms,
+    smooth_loss,
+    wing_loss,
+)
+from kdtools.settings import MAIN_LOSSES
 
 NAMES = ("pred", "truth", "tough", "tolerant")
 
@@ -118,6 +129,58 @@ def test_wing_loss_meets_where_its_parts_join() -> None:
     assert near == pytest.approx(far, abs=1e-7)
     # w·ln(1 + w/ε) = 10/256 · ln 6
     assert near == pytest.approx(width * math.log(6), abs=1e-7)
+
+
+def test_smooth_loss_is_l1_whose_gradient_does_not_jump() -> None:
+    zero, width = torch.zeros(1, 1, 2, dtype=torch.float64), 2 / 256
+    error = torch.tensor([[[width / 2, 5 * width]]], dtype=torch.float64, requires_grad=True)
+    loss = smooth_loss(error, zero)
+    assert loss.item() == pytest.approx((width / 8 + 4.5 * width) / 2)
+    loss.backward()
+    assert error.grad is not None
+    assert error.grad.flatten().tolist() == pytest.approx([0.25, 0.5])  # of a mean of two: half as steep, then as L1
+
+
+@pytest.mark.parametrize("main", MAIN_LOSSES)
+def test_teachers_on_any_main_loss(main: str) -> None:
+    """The terms are the functions of their names, and the total is their weighted sum; each teacher may be absent."""
+    one = random_batch(7)
+    teachers = {name: one[name] for name in ("tough", "tolerant")}
+    weights = LossWeights(0.5, 2.0, 3.0)
+    plain = PLAIN_LOSSES[main]
+    expected = {"main": plain(one["pred"], one["truth"])}
+    mimic = {**expected, **{name: plain(one["pred"], teacher) for name, teacher in teachers.items()}}
+    assist = {**expected, **{name: kd_loss(**one, variant="figure")[name] for name in teachers}}
+    for form, terms in (("mimic", mimic), ("assist", assist)):
+        for given in ((), ("tough",), ("tolerant",), ("tough", "tolerant")):
+            found = loss_terms(
+                f"{main}+{form}", one["pred"], one["truth"], {n: teachers[n] for n in given}, "figure", weights
+            )
+            assert found.keys() == {"main", *given, "total"}
+            total = 0.5 * terms["main"] + sum({"tough": 2.0, "tolerant": 3.0}[n] * terms[n] for n in given)
+            torch.testing.assert_close(found["total"], total)
+            for name in ("main", *given):
+                torch.testing.assert_close(found[name], terms[name])
+
+
+def test_l1_mimic_of_equal_weights_has_its_minimum_at_the_median() -> None:
+    one = random_batch(8)
+    others = torch.stack([one["truth"], one["tough"], one["tolerant"]])
+    teachers = {name: one[name] for name in ("tough", "tolerant")}
+
+    def total(pred: torch.Tensor) -> float:
+        return loss_terms("l1+mimic", pred, one["truth"], teachers, weights=LossWeights(1, 1, 1))["total"].item()
+
+    least = total(others.median(dim=0).values)
+    for step in (-1e-4, 1e-4):
+        assert total(others.median(dim=0).values + step) > least
+
+
+def test_weights_count_in_kd_loss_too() -> None:
+    one = random_batch(9)
+    teachers = {name: one[name] for name in ("tough", "tolerant")}
+    terms = loss_terms("kd", one["pred"], one["truth"], teachers, "reference", LossWeights(1.0, 0.0, 4.0))
+    torch.testing.assert_close(terms["total"], terms["main"] + 4 * terms["tolerant"])
 
 
 def test_unknown_variant_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -9,21 +10,30 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from kdtools.batches import FaceSet
-from kdtools.checkpoints import RunFiles
+from kdtools.checkpoints import RunFiles, Trained
 from kdtools.errors import FileError, TrainingError, UsageError
 from kdtools.files import Provenance, create_faces, open_faces
 from kdtools.geometry import CropRule, unit_to_pixels
 from kdtools.inference import predict_units
 from kdtools.losses import KD_VARIANTS, kd_loss, loss_terms
-from kdtools.models import LandmarkNet, ModelCard, create_network, load_model, read_card, save_model
+from kdtools.models import (
+    LandmarkNet,
+    ModelCard,
+    create_network,
+    load_model,
+    load_training_state,
+    read_card,
+    save_model,
+)
 from kdtools.schemes import IBUG68, Scheme
 from kdtools.settings import Settings
 from kdtools.synth import draw_faces
 from kdtools.tasks import load_task
-from kdtools.training import learning_rate, train, validate
+from kdtools.training import Step, Stopped, average_weights, learning_rate, train, validate
 
 CPU = torch.device("cpu")
 ARCH = "test_resnet"
@@ -75,9 +85,14 @@ def run_training(
     teachers: dict[str, str] | None = None,
     resume: bool = False,
     stop_after: int | None = None,
+    stop_at_step: int | None = None,
 ) -> list[Any]:
-    """Train to `output`'s best file; returns the epochs. `stop_after` interrupts as Ctrl-C would."""
-    epochs = []
+    """Train to `output`'s best file; returns the epochs.
+
+    `stop_after` breaks off after an epoch, as kill would; `stop_at_step` asks it to stop, as a signal does.
+    """
+    epochs: list[Any] = []
+    steps: list[Any] = []
 
     def on_epoch(epoch: Any) -> None:
         epochs.append(epoch)
@@ -103,7 +118,8 @@ def run_training(
             resume=resume,
             say=lambda _: None,
             on_epoch=on_epoch,
-            on_step=lambda _: None,
+            on_step=steps.append,
+            stop_asked=lambda: len(steps) == stop_at_step,
         )
     return epochs
 
@@ -264,6 +280,116 @@ def test_interrupted_and_resumed_run_is_the_uninterrupted_one(faces_path: Path, 
         networks = [load_model(tmp_path / f"{name}.{kind}.safetensors", CPU) for name in ("whole", "part")]
         for left, right in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
             assert torch.equal(left, right)
+
+
+EVERYTHING = Settings(
+    **{**vars(TINY), "ema": 0.9, "optimiser": "adamw", "weight_decay": 0.05, "augmentation": "strong", "freeze": 2}
+)
+
+
+@pytest.mark.parametrize("settings", [TINY, EVERYTHING], ids=["plain", "everything"])
+@pytest.mark.parametrize("step", [1, 2, 3, 4, 8])
+def test_a_run_stopped_between_two_steps_goes_on_there(
+    settings: Settings, step: int, faces_path: Path, tmp_path: Path
+) -> None:
+    """Three epochs of three steps: the files of the run that was stopped end as those of the one that was not."""
+    run_training(faces_path, tmp_path / "whole.safetensors", settings)
+    with pytest.raises(Stopped):
+        run_training(faces_path, tmp_path / "part.safetensors", settings, stop_at_step=step)
+    rest = run_training(faces_path, tmp_path / "part.safetensors", settings, resume=True)
+    assert [epoch.epoch for epoch in rest] == list(range((step - 1) // 3 + 1, 4))
+    for kind in ("best", "last"):
+        files = [tmp_path / f"{name}.{kind}.safetensors" for name in ("whole", "part")]
+        assert same_but_for_speed(*files)
+    assert course_of(tmp_path / "whole.log.jsonl") == course_of(tmp_path / "part.log.jsonl")
+
+
+def course_of(log: Path) -> list[dict[str, Any]]:
+    """The lines of a log without what depends on the machine's speed."""
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k not in ("seconds", "images_per_second")} for line in lines]
+
+
+def same_but_for_speed(one: Path, other: Path) -> bool:
+    """Whether two checkpoints or models hold the same tensors, to the last bit."""
+    left, right = load_file(one), load_file(other)
+    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+
+
+def test_what_was_lost_of_a_run_is_made_again(faces_path: Path, tmp_path: Path) -> None:
+    """The best network is in the checkpoint too; without the checkpoint the run starts again, and says so."""
+    run_training(faces_path, tmp_path / "whole.safetensors")
+    best = (tmp_path / "whole.best.safetensors").read_bytes()
+    for lost in (["best"], ["best", "log"], ["last"], ["last", "best", "log"]):
+        output = tmp_path / f"{'_'.join(lost)}.safetensors"
+        with pytest.raises(KeyboardInterrupt):
+            run_training(faces_path, output, stop_after=2)
+        files = RunFiles.beside(output)
+        for name in lost:
+            getattr(files, name).unlink()
+        run_training(faces_path, output, resume=True)
+        assert files.best.read_bytes() == best
+        assert course_of(files.log) == course_of(tmp_path / "whole.log.jsonl")
+
+
+def test_averaged_weights_follow_the_network(faces_path: Path, tmp_path: Path) -> None:
+    """By hand: after step n, from 0, the average keeps (1 + n) / (10 + n) of itself, at most `ema`."""
+    own = LandmarkNet(card_for())
+    averaged = copy.deepcopy(own)
+    expected = averaged.head.weight.detach().clone()
+    trained = Trained(own, averaged, torch.optim.SGD(own.parameters(), lr=1))
+    for number in range(4):
+        with torch.no_grad():
+            own.head.weight += 1
+        average_weights(trained, 0.2, number)
+        keep = min(0.2, (1 + number) / (10 + number))
+        expected = keep * expected + (1 - keep) * own.head.weight
+        torch.testing.assert_close(averaged.head.weight, expected)
+    settings = Settings(**{**vars(TINY), "ema": 0.9})
+    run_training(faces_path, tmp_path / "m.safetensors", settings)
+    model, state, _ = load_training_state(tmp_path / "m.last.safetensors")
+    assert (model["head.weight"] - state["raw.head.weight"]).abs().max() > 0
+    torch.testing.assert_close(load_model(tmp_path / "m.last.safetensors", CPU).head.weight.data, model["head.weight"])
+
+
+def test_weights_of_one_axis_do_not_decay(faces_path: Path, tmp_path: Path) -> None:
+    """With a rate of nearly 0 only decay could move anything, and decay is the rate times the weight."""
+    settings = Settings(**{**vars(TINY), "optimiser": "adamw", "weight_decay": 1e6, "lr": 1e-9, "epochs": 1})
+    run_training(faces_path, tmp_path / "m.safetensors", settings)
+    first = Settings(**{**vars(settings), "weight_decay": 0.0})
+    run_training(faces_path, tmp_path / "n.safetensors", first)
+    decayed, kept = load_file(tmp_path / "m.best.safetensors"), load_file(tmp_path / "n.best.safetensors")
+    shrunk = {name for name in kept if kept[name].ndim > 1}
+    assert "head.weight" in shrunk
+    for name, value in kept.items():
+        if "running" in name:  # statistics of what the layers before them give
+            continue
+        close = torch.allclose(decayed[name], value, rtol=1e-4, atol=1e-7)
+        assert close != (name in shrunk and bool(value.abs().max() > 1e-6)), name
+
+
+def test_progress_tells_epoch_speed_and_terms(faces_path: Path, tmp_path: Path) -> None:
+    steps: list[Step] = []
+    with load(faces_path) as task:
+        settings = Settings(**{**vars(TINY), "epochs": 2})
+        train(
+            task,
+            settings,
+            RunFiles.beside(tmp_path / "m.safetensors"),
+            device=CPU,
+            provenance=Provenance("test"),
+            resume=False,
+            say=lambda _: None,
+            on_epoch=lambda _: None,
+            on_step=steps.append,
+        )
+    assert [(step.epoch, step.step) for step in steps] == [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3)]
+    assert all(step.images_per_second > 0 for step in steps)
+    assert steps[0].terms is None
+    last = steps[2].terms
+    assert last is not None
+    log = json.loads((tmp_path / "m.log.jsonl").read_text().splitlines()[0])
+    assert last == log["terms"]
 
 
 def test_resume_refuses_other_settings(faces_path: Path, tmp_path: Path) -> None:

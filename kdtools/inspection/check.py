@@ -183,14 +183,22 @@ def _weights_faults(weights: Weights) -> Iterator[str]:
     if weights.form == "onnx":
         yield from _onnx_faults(weights.tensors, scheme.n_points, int(fields["input_size"]))
     else:
-        yield from _tensor_faults(weights, scheme.n_points)
+        yield from _tensor_faults(weights, scheme.n_points, str(fields.get("head", "linear")))
 
 
-def _tensor_faults(weights: Weights, n_points: int) -> Iterator[str]:
-    """The layer that answers must give two numbers a point; all tensors must be finite."""
+# Of each head its last layer, the axes of its weights, and how many numbers it gives for a point.
+_LAST_LAYERS = {"linear": ("head", 2, 2), "heatmap": ("head.last", 4, 3)}
+
+
+def _tensor_faults(weights: Weights, n_points: int, head_name: str) -> Iterator[str]:
+    """The layer that answers must give its numbers for each point; all tensors must be finite."""
     shapes = shapes_of(weights)
-    head = shapes.get("head.weight", ())
-    if len(head) != 2 or head[0] != 2 * n_points or shapes.get("head.bias") != head[:1]:
+    if head_name not in _LAST_LAYERS:
+        yield f"head: {head_name!r} is not known"
+        return
+    layer, n_axes, n_numbers = _LAST_LAYERS[head_name]
+    head = shapes.get(f"{layer}.weight", ())
+    if len(head) != n_axes or head[0] != n_numbers * n_points or shapes.get(f"{layer}.bias") != head[:1]:
         yield f"head: its weights have shape {head}, but the scheme has {n_points} points"
     if not any(name.startswith("backbone.") for name in shapes):
         yield "it holds no tensors of a backbone"

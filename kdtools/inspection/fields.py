@@ -50,6 +50,7 @@ FIELDS = {
     "shape_model.align": "how shapes were aligned",
     "form": "safetensors or onnx",
     "arch": "timm's name of the network",
+    "head": "how it answers: linear (on pooled features) or heatmap",
     "parameters": "trained numbers; in ONNX, all constants of the network",
     "input_size": "side of the input, px",
     "mean.*": "of RGB in [0, 1], taken off the input",

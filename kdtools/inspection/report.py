@@ -172,6 +172,7 @@ def describe_weights(weights: Weights) -> dict[str, Any]:
             "kind": "checkpoint" if "training" in fields else "model",
             "form": weights.form,
             "arch": str(fields["arch"]),
+            "head": str(fields.get("head", "linear")),
             "parameters": sum(math.prod(shape) for name, shape in shapes_of(weights).items() if is_parameter(name)),
             "input_size": int(fields["input_size"]),
             "mean": list(fields["mean"]),

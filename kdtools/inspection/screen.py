@@ -70,7 +70,8 @@ def _faces_rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _model_rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    yield "network", f"{report['arch']}, {report['parameters'] / 1e6:.2f} M parameters, {report['form']}"
+    network = f"{report['arch']}, {report['head']} head, {report['parameters'] / 1e6:.2f} M parameters"
+    yield "network", f"{network}, {report['form']}"
     mean, std = (", ".join(f"{value:g}" for value in report[key]) for key in ("mean", "std"))
     yield "input", f"{report['input_size']} x {report['input_size']} px RGB, mean {mean}, std {std}"
     yield "landmarks", f"{report['landmarks']['points']} points"
