@@ -20,6 +20,11 @@ export SLURM_CONF=$dir/slurm.conf
 
 pids=()
 take_down() {
+    scancel --user=root 2>/dev/null || true # else what jobs started would outlive the daemons
+    for _ in {1..40}; do
+        [ -n "$(squeue -h 2>/dev/null)" ] || break
+        sleep 0.5
+    done
     scontrol shutdown >/dev/null 2>&1 || true
     kill "${pids[@]}" 2>/dev/null || true
     wait
@@ -64,7 +69,10 @@ SchedulerParameters=sched_interval=2,batch_sched_delay=1
 ReturnToService=2
 KillWait=5
 NodeName=$host NodeAddr=127.0.0.1 CPUs=8 State=UNKNOWN
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 PartitionName=main Nodes=$host Default=YES MaxTime=60 State=UP
+PartitionName=urgent Nodes=$host PriorityTier=2 MaxTime=60 State=UP
 CONF
 for _ in {1..100}; do
     [ ! -S "$dir/munge.socket" ] || break
