@@ -9,7 +9,8 @@ set -euo pipefail
 script=$(dirname "$(realpath "$0")")/train.sbatch
 todo=$("$script" --todo "$@")
 [ -n "$todo" ] || { echo "submit_train.sh: all is there: $1" >&2 && exit; }
-command -v sbatch >/dev/null || { echo "submit_train.sh: error: sbatch: not found; run it where SLURM is" >&2 && exit 1; }
+command -v sbatch >/dev/null ||
+    { echo "submit_train.sh: error: sbatch: not found; run it where SLURM is" >&2 && exit 1; }
 logs=${1//%/%%}/logs # % is special in --output
 mkdir -p "$1/logs"
 submit() { sbatch --parsable --output="$logs/%x-%A_%a.log" "$@" "$script" "${asked[@]}"; }
