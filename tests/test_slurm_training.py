@@ -448,7 +448,7 @@ def test_slurm_requeues_a_teacher_at_its_time_limit_and_the_student_waits_for_it
     assert node.stdin is not None
     assert node.stdout is not None
     try:
-        environment = ENVIRONMENT | {"SLURM_CONF": node.stdout.readline().strip(), "SBATCH_TIMELIMIT": "10"}
+        environment = ENVIRONMENT | {"SLURM_CONF": node.stdout.readline().strip(), "SBATCH_TIMELIMIT": "60"}
         del environment["SLURM_CPUS_PER_TASK"]  # sbatch would take it for its own
 
         def slurm(*words: str | Path) -> str:
