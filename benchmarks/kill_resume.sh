@@ -32,15 +32,16 @@ trap 'exit 143' TERM
 n_bad=0
 bad() { echo "kill_resume.sh: FAILED: $*" >&2 && n_bad=$((n_bad + 1)); }
 
-# ---- what is trained
+# ---- what is trained: epochs of few steps, so that files are written much of the time
 train=(--arch test_resnet --input-size 32 --batch 16 --device cpu --seed 3)
-[ -e faces.h5 ] || kd-synth -q -n 240 --size 48 --seed 1 -o faces.h5
+[ -e faces.h5 ] || kd-synth -q -n 80 --size 48 --seed 1 -o faces.h5
 [ -e soft.h5 ] || kd-asm -q faces.h5 -o soft.h5
 [ -e tough.safetensors ] || kd-teacher -q faces.h5 "${train[@]}" --epochs 3 -o tough.safetensors
 [ -e tough.h5 ] || kd-predict -q tough.safetensors faces.h5 --device cpu -o tough.h5
 # start FOLDER: the training, in the background, going on from what FOLDER holds
 start() {
     mkdir -p "$1"
+    rm -f "$1.err" # of the run before
     kd-student faces.h5 --tough tough.h5 --tolerant soft.h5 "${train[@]}" --epochs "$epochs" --set ema=0.99 \
         --resume -o "$1/m.safetensors" 2>"$1.err" &
     job=$!
@@ -51,13 +52,17 @@ finish() {
     { wait "$job" || status=$?; } 2>/dev/null
     job=''
 }
+# await COMMAND...: until it succeeds, or the training has ended
+await() { until "$@" 2>/dev/null || ! kill -0 "$job" 2>/dev/null; do sleep 0.05; done; }
+has_lines() { [ "$(wc -l <"$1")" -ge "$2" ]; } # FILE N
 now() { echo "$((${EPOCHREALTIME/[.,]/} / 1000))"; } # ms
 pause() { sleep "$(($1 / 1000)).$(printf %03d $(($1 % 1000)))"; }
 
 # ---- what must hold
 own='^(\.?m\.(last|best)\.safetensors(\.part)?|\.?m\.log\.jsonl(\.part)?|m\.safetensors)$'
-strays() { find "$1" -mindepth 1 -printf '%f\n' | grep -vE "$own" || true; }
-parts() { find "$1" -name '.*' -type f | wc -l; }
+there() { find "$1" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort; }
+strays() { there "$1" | grep -vE "$own" || true; }
+parts() { there "$1" | grep -cE '^[.].*[.]part$' || true; }
 check_killed() { # FOLDER: after a kill
     if [ -e "$1/m.last.safetensors" ]; then
         kd-info -q --check "$1/m.last.safetensors" >&2 || bad "$1: the checkpoint is not sound"
@@ -72,18 +77,18 @@ check_finished() { # FOLDER: a finished run against the uninterrupted one
     cmp -s "$1/m.safetensors" whole/m.safetensors || bad "$1: other bytes than those of the uninterrupted run"
     cmp -s <(log_of "$1") <(log_of whole) || bad "$1: another log than that of the uninterrupted run"
     local left
-    left=$(find "$1" -mindepth 1 -printf '%f ' | tr ' ' '\n' | sort | xargs)
+    left=$(there "$1" | paste -sd ' ')
     [ "$left" = "m.last.safetensors m.log.jsonl m.safetensors" ] || bad "$1: holds ${left:-nothing}"
     n_same=$((n_same + 1))
 }
 n_same=0 n_sound=0 most_parts=0 most_strays=0
 
 # ---- left alone: how long it takes to start, and to train
-epochs=${EPOCHS:-60}
+epochs=${EPOCHS:-150}
 rm -rf whole killed lost-* full
 began=$(now)
 start whole
-until [ -e whole/m.last.safetensors ] || ! kill -0 "$job" 2>/dev/null; do sleep 0.05; done
+await grep -q parameters whole.err
 start_ms=$(($(now) - began))
 finish
 [ "$status" -eq 0 ] || { cat whole.err >&2 && exit 1; }
@@ -99,9 +104,13 @@ draw() { echo "$(((RANDOM * 32768 + RANDOM) % ($1 + 1)))"; }
 while [ "$k" -lt "$kills" ]; do
     signal=${signals[k % ${#signals[@]}]}
     # One in five while it starts; the others soon after, or a run would not be killed often before it ends.
-    if [ "$(draw 4)" -eq 0 ]; then delay=$(draw "$start_ms"); else delay=$((start_ms + $(draw $((train_ms / 4))))); fi
     start killed
-    pause "$delay"
+    if [ "$(draw 4)" -eq 0 ]; then
+        pause "$(draw "$start_ms")"
+    else
+        await grep -q parameters killed.err
+        pause "$(draw $((train_ms / 4)))"
+    fi
     kill -"${signal/TWICE/INT}" "$job" 2>/dev/null || true
     if [ "$signal" = TWICE ]; then
         pause "$(draw 30)"
@@ -135,9 +144,7 @@ echo "checkpoints sound: $n_sound; most .part files at a time: $most_parts; most
 # ---- files lost half-way
 half() { # FOLDER: a run that was told to stop when about half of it was done
     start "$1"
-    until [ "$(wc -l 2>/dev/null <"$1/m.log.jsonl" || echo 0)" -ge $((epochs / 2)) ] || ! kill -0 "$job" 2>/dev/null; do
-        sleep 0.05
-    done
+    await has_lines "$1/m.log.jsonl" $((epochs / 2))
     kill -TERM "$job" 2>/dev/null || true
     finish
     [ "$status" -eq 143 ] || bad "$1: status $status after SIGTERM: $(tail -n 1 "$1.err")"
@@ -157,7 +164,7 @@ mkdir -p full
 if mount -t tmpfs -o size=64m kill_resume full 2>/dev/null; then
     mounted=$dir/full
     start full
-    until [ -s full/m.log.jsonl ] || ! kill -0 "$job" 2>/dev/null; do sleep 0.05; done
+    await has_lines full/m.log.jsonl 1
     cat /dev/zero >full/ballast 2>/dev/null || true
     finish
     [ "$status" -eq 1 ] || bad "full disk: status $status"
