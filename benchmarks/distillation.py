@@ -1,6 +1,6 @@
 """Do two teachers beat the best loss without teachers? One table over losses, teachers and seeds, on real faces.
 
-    python benchmarks/distillation.py DATA WORK [--seeds 3] [--epochs 4] [--jobs 2]
+    python benchmarks/distillation.py DATA WORK [--seeds 3] [--epochs 3] [--jobs 2]
     python benchmarks/distillation.py DATA WORK --table
 
 DATA holds lfpw68/train, youtube68/train, youtube68/val and weights/mobilenetv2_100_imagenet.safetensors. All goes to
@@ -175,7 +175,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("work", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--table", action="store_true", help="only print the table of what is there")

@@ -177,7 +177,7 @@ def warp_images(images: Tensor, warps: Tensor, size: int) -> Tensor:
 
 def warp_points(points: Tensor, warps: Tensor, flip: Tensor, mirror: Tensor | None) -> Tensor:
     """Points (B, L, 2), unit coordinates of the input -> of the output; in mirrored faces points change their names."""
-    inverse = torch.linalg.inv(warps[:, :, :2])
+    inverse = torch.linalg.inv_ex(warps[:, :, :2]).inverse  # never singular, and `inv` makes a GPU wait to check that
     moved = (points - warps[:, None, :, 2]) @ inverse.transpose(1, 2)
     if mirror is not None:
         moved = torch.where(flip[:, None, None], moved[:, mirror], moved)

@@ -46,6 +46,7 @@ def choose_execution(amp: str, compiling: str, network: nn.Module, images: Tenso
     chosen = Execution(dtype, compiling == "on")
     if images.device.type != "cuda":
         return chosen
+    torch.backends.cudnn.benchmark = True  # all batches have one size, so the search for the fastest kernels pays
     if amp == "auto" and torch.cuda.is_bf16_supported():
         chosen = faster_of(chosen, Execution(torch.bfloat16, chosen.compiled), network, images)
     if compiling == "auto" and n_steps >= _COMPILED_FROM:

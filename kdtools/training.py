@@ -140,6 +140,7 @@ def train(
             card.settings["computed_in"] = str(execution)
     run = _wrap(network, device, execution.compiled)
     weights = LossWeights(settings.w_main, settings.w_tough, settings.w_tolerant)
+    averages, own = floats_of(trained.averaged), floats_of(network)
 
     for epoch in range(len(course.history) + 1, settings.epochs + 1):
         began = time.monotonic()
@@ -160,8 +161,8 @@ def train(
             trained.optimiser.zero_grad(set_to_none=True)
             terms["total"].backward()
             trained.optimiser.step()
-            if trained.averaged is not network:
-                average_weights(trained, settings.ema, number)
+            if settings.ema:
+                average_weights(averages, own, settings.ema, number)
             for name, value in terms.items():
                 course.sums[name] = course.sums.get(name, 0.0) + value.detach()
             course.step, n_seen = step + 1, n_seen + batch.n_faces
@@ -171,7 +172,7 @@ def train(
                 if not math.isfinite(means["total"]):
                     raise _diverged("loss", epoch, files)
             on_step(Step(epoch, settings.epochs, course.step, n_seen / (time.monotonic() - began), means))
-            if _should_stop(stop_asked, step, device):
+            if _should_stop(stop_asked, number, device):
                 save(course)
                 raise Stopped
         trained_s = time.monotonic() - began
@@ -284,18 +285,15 @@ def _wrap(network: LandmarkNet, device: torch.device, compiled: bool) -> Callabl
     return wrapped
 
 
+def floats_of(network: LandmarkNet) -> list[Tensor]:
+    """Weights and statistics that can be averaged, in one order for networks of one kind."""
+    return [tensor for tensor in (*network.parameters(), *network.buffers()) if tensor.is_floating_point()]
+
+
 @torch.no_grad()
-def average_weights(trained: Trained, keep: float, number: int) -> None:
-    """Draw the average towards the network's weights; at first faster, so that it does not cling to the start."""
-    keep = min(keep, (1 + number) / (10 + number))
-    pairs = [
-        (averaged, own)
-        for averaged, own in zip(
-            trained.averaged.state_dict().values(), trained.network.state_dict().values(), strict=True
-        )
-        if averaged.dtype.is_floating_point
-    ]
-    torch._foreach_lerp_([averaged for averaged, _ in pairs], [own for _, own in pairs], 1 - keep)
+def average_weights(averages: list[Tensor], own: list[Tensor], keep: float, number: int) -> None:
+    """Draw averages towards a network's own tensors after step `number`; faster at first, not to cling to the start."""
+    torch._foreach_lerp_(averages, own, 1 - min(keep, (1 + number) / (10 + number)))
 
 
 def _mean_shape(faces: FaceSet) -> Tensor:
@@ -326,11 +324,11 @@ def _check_batch(settings: Settings) -> None:
         raise UsageError(f"--batch {settings.batch} is too small for {n_processes()} processes", hint)
 
 
-def _should_stop(stop_asked: Callable[[], bool], step: int, device: torch.device) -> bool:
+def _should_stop(stop_asked: Callable[[], bool], number: int, device: torch.device) -> bool:
     """Whether to stop after this step. All processes must stop after the same one, and asking them costs time."""
     if n_processes() == 1:
         return stop_asked()
-    return (step + 1) % _AGREE_EVERY == 0 and any_process(stop_asked(), device)
+    return (number + 1) % _AGREE_EVERY == 0 and any_process(stop_asked(), device)
 
 
 def _diverged(what: str, epoch: int, files: RunFiles) -> TrainingError:

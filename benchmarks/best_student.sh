@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# The best student that two cores train in an hour, from two sets of real faces and ImageNet weights alone; then its
+# table on validation faces nobody of whom it has seen.
+#
+#   benchmarks/best_student.sh DATA WORK
+#
+# DATA holds lfpw68/train, youtube68/train, youtube68/val and weights/mobilenetv2_100_imagenet.safetensors. Everything
+# goes to WORK; what is there already is kept, so an interrupted run goes on where it stopped. The student is
+# WORK/student.safetensors: MobileNetV2 1.0 with a heatmap head, 1.9 M parameters, 0.33 GFLOPs at 160 px.
+#
+# It learns coarse faces first (96 px, three times as many a second), then fine ones (160 px). How many epochs there
+# are is found by timing one of each kind, so that all is done in MINUTES=50 on this machine.
+set -euo pipefail
+data=${1:?usage: best_student.sh DATA WORK} work=${2:?usage: best_student.sh DATA WORK}
+minutes=${MINUTES:-50} seed=${SEED:-0} processes=${PROCESSES:-$(nproc)}
+data=$(realpath "$data")
+mkdir -p "$work"
+cd "$work"
+
+# One process of one thread on each core: a fifth faster here than one process of as many threads.
+export OMP_NUM_THREADS=1
+train() { torchrun --standalone --nproc-per-node "$processes" --no-python kd-student train.h5 --val val.h5 "$@"; }
+
+# run OUTPUT COMMAND...: unless OUTPUT is there; prints what it took
+run() {
+    local output=$1 began=$SECONDS
+    shift
+    [ -e "$output" ] && return
+    echo "\$ $*"
+    "$@" || [ $? -eq 4 ] # 4: some inputs were skipped, each named
+    echo "# $((SECONDS - began)) s"
+}
+
+run train.h5 kd-import "$data/lfpw68/train" "$data/youtube68/train" --size 160 -o train.h5
+run val.h5 kd-import "$data/youtube68/val" --size 160 -o val.h5
+
+weights=$data/weights/mobilenetv2_100_imagenet.safetensors
+common=(--preset best --loss "${LOSS:-wing}" --seed "$seed" --resume)
+coarse=(--input-size 96 --init "$weights") fine=(--input-size 160 --init coarse.safetensors --lr 1e-3)
+
+# seconds_of OUTPUT OPTION...: of one epoch, the second of two
+seconds_of() {
+    local output=$1
+    shift
+    run "$output" train "${common[@]}" --epochs 2 "$@" -q -o "$output" >&2
+    python3 -c 'import json, sys; print(json.loads(open(sys.argv[1]).readlines()[1])["seconds"])' "${output%.*}.log.jsonl"
+}
+
+if [ ! -e epochs ]; then
+    coarse_s=$(seconds_of timed_coarse.safetensors "${coarse[@]}")
+    fine_s=$(seconds_of timed_fine.safetensors "${fine[@]}" --init "$weights")
+    # Two fifths of the time for coarse faces, the rest, but for a start of each and the table, for fine ones.
+    python3 - "$minutes" "$SECONDS" "$coarse_s" "$fine_s" >epochs.part <<'PYTHON'
+import sys
+
+minutes, used, coarse, fine = map(float, sys.argv[1:])
+left = 60 * minutes - used - 60
+print(max(3, int(0.4 * left / coarse)), max(2, int(0.6 * left / fine)))
+PYTHON
+    mv epochs.part epochs
+fi
+read -r coarse_epochs fine_epochs <epochs
+echo "# epochs: $coarse_epochs coarse, $fine_epochs fine"
+run coarse.safetensors train "${common[@]}" "${coarse[@]}" --epochs "$coarse_epochs" -o coarse.safetensors
+run student.safetensors train "${common[@]}" "${fine[@]}" --epochs "$fine_epochs" -o student.safetensors
+run student.val.h5 kd-predict student.safetensors val.h5 -o student.val.h5
+echo "# $SECONDS s in all"
+kd-eval student=student.val.h5 --truth val.h5 --mean-shape train.h5 --norm inter-ocular

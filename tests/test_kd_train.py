@@ -1,0 +1,146 @@
+"""The command lines of kd-teacher and kd-student: settings shown, senseless ones refused, progress, events, signals."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from kdtools.cli._progress import training_progress
+from kdtools.files import Provenance, create_faces
+from kdtools.schemes import IBUG68
+from kdtools.synth import draw_faces
+from kdtools.training import Epoch, Step
+
+SCRIPTS = Path(sys.executable).parent
+TINY = ["--arch", "test_resnet", "--input-size", "32", "--batch", "8", "--device", "cpu", "--loss", "l1"]
+
+
+def call(tool: str, *words: object) -> subprocess.CompletedProcess[str]:
+    command = [str(SCRIPTS / tool), *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def faces_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("faces") / "faces.h5"
+    images, points, _ = zip(*draw_faces(24, 40, 5), strict=True)
+    with create_faces(str(path), False, Provenance("test")) as writer:
+        writer.create_images(24, 40, 40)[:] = np.stack(images)
+        writer.put_ids([f"face{k}" for k in range(24)])
+        writer.put_landmarks(np.stack(points), IBUG68, "hard")
+    return path
+
+
+def test_settings_are_shown_without_faces_and_output() -> None:
+    result = call("kd-student", "--show-settings", "--preset", "paper", "--lr", "0.5", "--set", "ema=0.9")
+    assert (result.returncode, result.stderr) == (0, "")
+    table = dict(line.split("\t") for line in result.stdout.splitlines())
+    assert (table["batch"], table["lr"], table["ema"], table["schedule"]) == ("70", "0.5", "0.9", "time")
+
+
+def test_without_show_settings_faces_and_output_are_needed() -> None:
+    result = call("kd-teacher", "--preset", "paper")
+    assert result.returncode == 2
+    assert "Missing argument" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--loss", "kd", "--tough", "t.h5"], "KD-Loss needs --tolerant"),
+        (["--loss", "l1", "--tough", "t.h5"], "--loss l1 has no use for --tough"),
+        (["--loss", "l1", "--variant", "figure"], "--loss l1 has no use for"),
+        (["--loss", "l1+mimic"], "--loss l1+mimic needs a teacher"),
+        (["--loss", "l1+mimic", "--tough", "t.h5", "--variant", "figure"], "has no use for --variant"),
+        (["--loss", "l1+admire"], "--loss is 'l1+admire'"),
+        (["--preset", "worst"], "--preset is 'worst'"),
+        (["--set", "ema"], "has no value"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(words: list[str], message: str) -> None:
+    result = call("kd-student", "none.h5", "-o", "none.safetensors", *words)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 2
+
+
+def test_a_teacher_takes_no_loss_with_teachers() -> None:
+    result = call("kd-teacher", "none.h5", "-o", "none.safetensors", "--loss", "kd")
+    assert (result.returncode, "--loss is 'kd'" in result.stderr) == (2, True)
+
+
+def test_events_are_those_of_the_log(faces_path: Path, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    output = tmp_path / "m.safetensors"
+    result = call("kd-student", faces_path, *TINY, "--epochs", "2", "--log-dir", tmp_path / "events", "-o", output)
+    assert result.returncode == 0, result.stderr
+    events = EventAccumulator(str(tmp_path / "events"))
+    events.Reload()
+    log = [json.loads(line) for line in (tmp_path / "m.log.jsonl").read_text().splitlines()]
+    for tag, values in (
+        ("loss/total", [line["terms"]["total"] for line in log]),
+        ("nme_percent/inter-ocular", [line["val_nme_percent"] for line in log]),
+        ("learning_rate", [line["lr"] for line in log]),
+    ):
+        found = events.Scalars(tag)
+        assert [event.step for event in found] == [1, 2]
+        assert [event.value for event in found] == pytest.approx(values, rel=1e-6)
+
+
+def test_a_terminal_shows_epoch_speed_terms_error_and_time_left() -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=120, color_system=None)
+    with training_progress(10, console) as (end_step, end_epoch):
+        end_step(Step(1, 3, 10, 50.0, {"main": 0.125, "tough": 0.25, "total": 0.5}))
+        end_epoch(Epoch(1, 3, {"total": 0.5}, 12.345, "inter-ocular", 1e-3, 1.0, 50.0, True))
+        end_step(Step(2, 3, 1, 61.0, None))
+        time.sleep(0.3)
+    shown = screen.getvalue()
+    for text in ("epoch 2/3", "50 images/s", "main 0.125 tough 0.25 total 0.5", "NME 12.35 %"):
+        assert text in shown, text
+
+
+@pytest.mark.parametrize(
+    ("number", "times", "status", "word"),
+    [
+        (signal.SIGUSR1, 1, 143, "terminated"),
+        (signal.SIGTERM, 1, 143, "terminated"),
+        (signal.SIGINT, 2, 130, "interrupted"),
+    ],
+)
+def test_a_signal_leaves_a_checkpoint_of_the_very_step(
+    number: int, times: int, status: int, word: str, faces_path: Path, tmp_path: Path
+) -> None:
+    """The second Ctrl-C ends it at once; the checkpoint then is the last whole one. Both go on to the same file."""
+    output = tmp_path / "part.safetensors"
+    words = [str(faces_path), *TINY, "--epochs", "15", "--schedule", "time"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [str(SCRIPTS / "kd-student"), *words, "-o", str(output)], stderr=subprocess.PIPE, text=True, env=environment
+    )
+    log = tmp_path / "part.log.jsonl"
+    until = time.monotonic() + 60
+    while not (log.exists() and log.stat().st_size) and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.01)
+    for _ in range(times):
+        process.send_signal(number)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == status, told
+    assert told.splitlines()[-1] == f"kd-student: {word}"
+    if times == 1:
+        assert "with --resume goes on" in told
+    assert call("kd-info", "--check", tmp_path / "part.last.safetensors").returncode == 0
+    assert call("kd-student", *words, "-o", output, "--resume").returncode == 0
+    assert call("kd-student", *words, "-o", tmp_path / "whole.safetensors").returncode == 0
+    assert output.read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
