@@ -87,4 +87,6 @@ for _ in {1..120}; do
     sleep 0.5
 done
 [ "$(sinfo -h -o %T)" = idle ] || { echo "slurm_node.sh: error: no node came up; logs: $dir" >&2 && exit 1; }
-"$@"
+"$@" <&0 & # bash heeds signals while it waits, but not while a command runs
+pids+=($!)
+wait $!

@@ -23,7 +23,6 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.sta
     "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin",
     "OMP_NUM_THREADS": "1",
     "SLURM_CPUS_PER_TASK": "1",
-    "SBATCH_CPUS_PER_TASK": "1",
     "SOURCE_DATE_EPOCH": "1700000000",  # else files of before and after midnight differ
     "TEACHER": f"{TINY} --epochs 12",
     "STUDENT": f"{TINY} --epochs 12",
@@ -448,7 +447,12 @@ def test_slurm_requeues_a_teacher_at_its_time_limit_and_the_student_waits_for_it
     assert node.stdin is not None
     assert node.stdout is not None
     try:
-        environment = ENVIRONMENT | {"SLURM_CONF": node.stdout.readline().strip(), "SBATCH_TIMELIMIT": "60"}
+        environment = ENVIRONMENT | {
+            "SLURM_CONF": node.stdout.readline().strip(),
+            "SBATCH_TIMELIMIT": "60",
+            # As many threads as without SLURM, since sums of several are rounded otherwise.
+            "PATH": stand_in(tmp_path, "sbatch", f'exec {shutil.which("sbatch")} --cpus-per-task=1 "$@"\n'),
+        }
         del environment["SLURM_CPUS_PER_TASK"]  # sbatch would take it for its own
 
         def slurm(*words: str | Path) -> str:
