@@ -6,7 +6,9 @@ to half a pixel of 224 at best.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +24,7 @@ class LinearHead(nn.Linear):
         super().__init__(n_features, 2 * n_points)
 
     def forward(self, features: Tensor) -> Tensor:
-        with torch.autocast(features.device.type, enabled=False):
+        with _full_precision(features.device):
             points: Tensor = super().forward(features.float())  # (B, 2L)
         return points.unflatten(1, (-1, 2))  # (B, L, 2)
 
@@ -58,7 +60,7 @@ class HeatmapHead(nn.Module):
         for level in reversed(range(len(features) - 1)):
             coarse = F.interpolate(joined, size=features[level].shape[2:], mode="nearest")
             joined = self.merge[level](self.lateral[level](features[level]) + coarse)
-        with torch.autocast(joined.device.type, enabled=False):
+        with _full_precision(joined.device):
             return self._points(self.last(joined.float()))
 
     def _points(self, maps: Tensor) -> Tensor:
@@ -76,6 +78,13 @@ class HeatmapHead(nn.Module):
         with torch.no_grad():
             bias = torch.cat([torch.zeros(len(mean_shape)), mean_shape.T.reshape(-1)])
             self.last.bias = nn.Parameter(bias.to(self.last.weight))
+
+
+def _full_precision(device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """Out of mixed precision, where it is on; else nothing, since an exported graph would keep a trace of the switch."""
+    if torch.is_autocast_enabled(device.type):
+        return torch.autocast(device.type, enabled=False)
+    return contextlib.nullcontext()
 
 
 def _conv_norm(inputs: int, outputs: int, size: int = 1, groups: int = 1) -> nn.Sequential:
