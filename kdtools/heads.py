@@ -81,7 +81,7 @@ class HeatmapHead(nn.Module):
 
 
 def _full_precision(device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """Out of mixed precision, where it is on; else nothing, since an exported graph would keep a trace of the switch."""
+    """Out of mixed precision where it is on; else nothing: an exported graph would keep a trace of the switch."""
     if torch.is_autocast_enabled(device.type):
         return torch.autocast(device.type, enabled=False)
     return contextlib.nullcontext()
