@@ -35,8 +35,8 @@ run train.h5 kd-import "$data/lfpw68/train" "$data/youtube68/train" --size 160 -
 run val.h5 kd-import "$data/youtube68/val" --size 160 -o val.h5
 
 weights=$data/weights/mobilenetv2_100_imagenet.safetensors
-common=(--preset best --loss "${LOSS:-wing}" --seed "$seed" --resume)
-coarse=(--input-size 96 --init "$weights") fine=(--input-size 160 --init coarse.safetensors --lr 1e-3)
+common=(--preset best --loss "${LOSS:-wing}" --set freeze=8 --seed "$seed" --resume)
+coarse=(--input-size 96 --init "$weights" --lr 2e-3) fine=(--input-size 160 --init coarse.safetensors --lr 1e-3)
 
 # seconds_of OUTPUT OPTION...: of one epoch, the second of two
 seconds_of() {

@@ -6,18 +6,19 @@ with their number.
 
 from __future__ import annotations
 
-import itertools
 import math
 import mmap
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from kdtools.distributed import n_processes_here
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,6 @@ AUGMENTATIONS = {
 _SHARE_OF_DEVICE = 0.5  # of a GPU's free memory that images may take; networks and batches want the rest
 _SHARE_OF_MEMORY = 0.5  # of free memory, the same for compressed images
 _BLOCK = 4096  # faces brought to a device at a time
-_RELEASE_EVERY = 16  # batches
 _N_NOISES = 16  # fields of noise that the faces of a batch share; each face takes one at a strength of its own
 _OCCLUDER = (0.15, 0.45)  # sides of a painted rectangle, as shares of the image's
 
@@ -68,7 +68,6 @@ class FaceSet:
     images: Any
     points: dict[str, Tensor]
     rows: np.ndarray
-    _n_taken: Iterator[int] = field(default_factory=lambda: itertools.count(1), repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -85,7 +84,8 @@ class FaceSet:
             for first in range(0, len(self.images), _BLOCK):
                 resident[first : first + _BLOCK] = torch.from_numpy(np.array(self.images[first : first + _BLOCK]))
             return replace(self, images=resident)
-        if not isinstance(self.images, np.ndarray) and n_bytes < _SHARE_OF_MEMORY * _free_memory():
+        room = _SHARE_OF_MEMORY * _free_memory() / n_processes_here()
+        if not isinstance(self.images, np.ndarray) and n_bytes < room:
             return replace(self, images=self.images[...])
         return self
 
@@ -99,15 +99,14 @@ class FaceSet:
         order = np.argsort(rows)  # in file order: kinder to a disk, and h5py demands it
         pixels = np.empty((len(rows), *self.images.shape[1:]), np.uint8)
         pixels[order] = self.images[rows[order]]
-        if next(self._n_taken) % _RELEASE_EVERY == 0:
-            release_pages(self.images)
+        release_pages(self.images)
         return torch.from_numpy(pixels).to(device), points
 
 
 def release_pages(images: Any) -> None:
     """Let go of the pages of a memory map that this process has read; the system may keep them, and does while it can.
 
-    Else a process that has seen all of a large file is charged for all of it.
+    Else a process that has seen all of a large file is charged for all of it; a read of one face can map 2 MB.
     """
     mapped = getattr(images, "_mmap", None)
     if mapped is not None and hasattr(mapped, "madvise"):
@@ -134,7 +133,7 @@ def shuffled_batches(n_faces: int, batch: int, generator: torch.Generator) -> It
 
 def count_batches(n_faces: int, batch: int) -> int:
     """Steps of one epoch; at least one."""
-    return max(1, n_faces // batch + (2 * (n_faces % batch) >= batch))
+    return max(1, n_faces // batch + (n_faces % batch >= max(2, batch / 2)))  # batch norm needs two
 
 
 def random_warps(n: int, augmentation: Augmentation, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -92,7 +92,9 @@ def restore_checkpoint(path: Path, trained: Trained, settings: Settings, task_di
     """
     model, state, fields = load_training_state(path)
     for name, value in asdict(settings).items():
-        before = fields["settings"].get(name)
+        if name not in fields["settings"]:
+            raise UsageError(f"{path} was written by an older kdtools", "start again without --resume")
+        before = fields["settings"][name]
         if before != value and name not in CARRIED_OUT:
             raise UsageError(
                 f"{path} was trained with {name} = {before}, not {value}",
@@ -145,7 +147,8 @@ def digest_task(task: Task) -> str:
 def write_log(path: Path, history: list[dict[str, Any]]) -> None:
     part = path.with_name(f".{path.name}.part")
     try:
-        part.write_text("".join(json.dumps(line) + "\n" for line in history), encoding="utf-8")
+        # Sorted, because a history that was restored has its fields in another order than one that was made.
+        part.write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in history), encoding="utf-8")
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

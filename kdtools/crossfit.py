@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from kdtools.distributed import own_part, sum_over_processes
 from kdtools.files import FacesFile, Provenance, create_faces
 from kdtools.groups import group_faces
 from kdtools.inference import predict_crops
 from kdtools.joining import draw_folds
 from kdtools.models import load_model
+from kdtools.schemes import Scheme
 
 
 def fold_rows(faces: FacesFile, n_folds: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -26,33 +28,41 @@ def fold_rows(faces: FacesFile, n_folds: int, seed: int) -> Iterator[tuple[np.nd
         yield np.flatnonzero(fold != number), np.flatnonzero(fold == number)
 
 
-def fold_output(output: Path, number: int) -> Path:
-    """Where the teacher of a fold, counted from 1, is kept."""
-    return output.with_name(f"{output.stem}.fold{number}.safetensors")
+def fold_output(output: Path, number: int, n_folds: int) -> Path:
+    """Where the teacher of a fold, counted from 1, is kept; folds of another number are other faces."""
+    return output.with_name(f"{output.stem}.fold{number}of{n_folds}.safetensors")
 
 
-def write_left_out(
+def predict_left_out(
     faces: FacesFile,
     models: list[Path],
     left_out: list[np.ndarray],
-    output: str,
-    force: bool,
-    provenance: Provenance,
     *,
     device: torch.device,
     batch: int,
     progress: Callable[[int], None],
-) -> None:
-    """Write a faces file of predictions: of the rows `left_out[k]` by `models[k]`, in pixels of the source images."""
-    points = np.full((len(faces), faces.n_points, 2), np.nan)
+) -> np.ndarray:
+    """Points (N, L, 2) in pixels of the source images: of the rows `left_out[k]` by `models[k]`.
+
+    Each process predicts its part, and all return all.
+    """
+    points = np.zeros((len(faces), faces.n_points, 2))
     done = 0
     for path, rows in zip(models, left_out, strict=True):
-        network = load_model(path, device)
-        images = faces.images
-        points[rows] = predict_crops(network, images, rows=rows, device=device, batch=batch)
+        own = own_part(rows)
+        points[own] = predict_crops(load_model(path, device), faces.images, rows=own, device=device, batch=batch)
         done += len(rows)
         progress(done)
+    # As float32, which all devices can sum; each row is another process's, so nothing is rounded.
+    total = sum_over_processes(torch.from_numpy(points.astype(np.float32)).to(device))
+    return faces.points_to_source(total.cpu().numpy())
+
+
+def write_left_out(
+    faces: FacesFile, points: np.ndarray, scheme: Scheme, output: str, force: bool, provenance: Provenance
+) -> None:
+    """Write a faces file of such predictions (N, L, 2)."""
     with create_faces(output, force, provenance) as writer:
         writer.put_ids(faces.ids)
-        writer.put_landmarks(faces.points_to_source(points), network.card.scheme, "predicted")
+        writer.put_landmarks(points, scheme, "predicted")
         writer.copy_companions(faces)

@@ -31,9 +31,14 @@ def is_first() -> bool:
     return process_number() == 0
 
 
+def n_processes_here() -> int:
+    """Of this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if started_by_torchrun() else 1
+
+
 def started_by_torchrun() -> bool:
-    """Told by the variables that torchrun sets; no torch needed, so that messages know before anything is loaded."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+    """Whether there are several processes, told by the variables that torchrun sets."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 @contextlib.contextmanager
@@ -45,12 +50,12 @@ def joined_processes(device: torch.device) -> Iterator[torch.device]:
     if not started_by_torchrun():
         yield device
         return
-    local = int(os.environ.get("LOCAL_RANK", "0"))
     if device.type == "cuda":
-        if local >= torch.cuda.device_count():
-            hint = f"--nproc-per-node {torch.cuda.device_count()}"
-            raise UsageError(f"there is no GPU for process {local} of this machine", f"start fewer: torchrun {hint}")
-        device = torch.device("cuda", local)
+        n_gpus = torch.cuda.device_count()
+        if n_processes_here() > n_gpus:
+            hint = f"start fewer: torchrun --nproc-per-node {n_gpus}"
+            raise UsageError(f"{n_processes_here()} processes on a machine with {n_gpus} GPUs", hint)
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from kdtools.batches import resize_images
+from kdtools.batches import release_pages, resize_images
 from kdtools.detect import Detector
 from kdtools.errors import KdError, reason_of
 from kdtools.geometry import apply_affine, unit_to_pixels
@@ -40,6 +40,7 @@ def predict_units(
             if found is None:
                 found = np.empty((n_faces, *points.shape[1:]), np.float32)
             found[first:last] = points
+            release_pages(images)
             progress(last)
     if found is None:
         return np.empty((0, network.card.scheme.n_points, 2), np.float32)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from kdtools.backbones import count_features, create_backbone, create_pyramid, layers_to_stride
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.files import Provenance
 from kdtools.files.schema import MODEL_FORMAT, MODEL_KIND, TRAINING_PREFIX
@@ -83,13 +83,13 @@ class LandmarkNet(nn.Module):
         n_points = card.scheme.n_points
         self._frozen: list[nn.Module] = []
         self.head: LinearHead | HeatmapHead
+        self.backbone: Any
         if card.head == "heatmap":
-            pyramid: Any = create_pyramid(card.arch, card.input_size, pretrained=pretrained)
-            self.backbone = pyramid
-            self.head = HeatmapHead(pyramid.feature_info.channels(), n_points)
+            self.backbone = create_pyramid(card.arch, card.input_size, pretrained=pretrained)
+            self.head = HeatmapHead(self.backbone.feature_info.channels(), n_points)
         else:
             self.backbone = create_backbone(card.arch, card.input_size, pretrained=pretrained)
-            self.head = LinearHead(_count_features(self.backbone, card.input_size), n_points)
+            self.head = LinearHead(count_features(self.backbone, card.input_size), n_points)
         self.register_buffer("mean", torch.tensor(card.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(card.std).view(1, 3, 1, 1), persistent=False)
 
@@ -106,7 +106,7 @@ class LandmarkNet(nn.Module):
 
         That costs no gradient through the finest and so most expensive maps. Batch norm there keeps its statistics.
         """
-        self._frozen = _layers_to_stride(self.backbone, self.card.input_size, stride)
+        self._frozen = layers_to_stride(self.backbone, self.card.input_size, stride)
         for layer in self._frozen:
             layer.requires_grad_(False)
         self.train(self.training)
@@ -116,116 +116,6 @@ class LandmarkNet(nn.Module):
         for layer in self._frozen:
             layer.eval()
         return self
-
-
-def create_backbone(arch: str, input_size: int, *, pretrained: bool = False) -> nn.Module:
-    """A timm network without its classifier: (B, 3, S, S) -> pooled features (B, F).
-
-    Raises UsageError for a name timm does not know, FileError where pretrained weights cannot be fetched.
-    """
-    return _create(arch, {"num_classes": 0, "pretrained": pretrained}, input_size)
-
-
-_FINEST, _COARSEST = 16, 32  # strides of the feature maps that a heatmap head joins
-
-
-def create_pyramid(arch: str, input_size: int, *, pretrained: bool = False) -> nn.Module:
-    """A timm network that gives feature maps: (B, 3, S, S) -> [(B, C, S / 16, S / 16), (B, C', S / 32, S / 32)].
-
-    Raises as `create_backbone` does, and UsageError for a network that has no such maps.
-    """
-    require_known(arch)
-    try:
-        with torch.device("meta"):
-            pyramid: Any = timm.create_model(arch, features_only=True)
-            strides = pyramid.feature_info.reduction()
-        wanted = [max(k for k, stride in enumerate(strides) if stride == s) for s in (_FINEST, _COARSEST)]
-    except (AttributeError, RuntimeError, ValueError, NotImplementedError, AssertionError, TypeError) as error:
-        hint = "choose a convolutional network, or --set head=linear"
-        raise UsageError(f"{arch} gives no feature maps of strides {_FINEST} and {_COARSEST}", hint) from error
-    return _create(arch, {"features_only": True, "out_indices": wanted, "pretrained": pretrained}, input_size)
-
-
-def require_known(arch: str) -> None:
-    """Raises UsageError for a network that timm does not know."""
-    if not timm.is_model(arch):
-        near = difflib.get_close_matches(arch, timm.list_models(), n=3)
-        hint = f"did you mean {', '.join(near)}?" if near else "timm.list_models() names them all"
-        raise UsageError(f"timm knows no network {arch!r}", hint)
-
-
-def _create(arch: str, options: dict[str, Any], input_size: int) -> nn.Module:
-    require_known(arch)
-    default = timm.get_pretrained_cfg(arch)
-    if default is not None and default.fixed_input_size:
-        options["img_size"] = input_size  # transformers have one position embedding for each patch
-    try:
-        network: nn.Module = timm.create_model(arch, **options)
-    except (OSError, RuntimeError) as error:
-        if not options["pretrained"]:
-            raise
-        raise FileError(
-            f"the ImageNet weights of {arch} cannot be fetched: {str(error).splitlines()[0]}",
-            "without a network connection, give --init a local .safetensors file",
-        ) from error
-    return network
-
-
-def _known_head(name: str) -> str:
-    if name not in HEADS:
-        raise DataError(f"a head {name!r} is not known", "upgrade kdtools")
-    return name
-
-
-def colour_statistics(arch: str) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """Mean and standard deviation of RGB by which timm normalises the input of this network."""
-    default = timm.get_pretrained_cfg(arch)
-    if default is None:
-        return (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's
-    (r, g, b), (sr, sg, sb) = default.mean, default.std
-    return (r, g, b), (sr, sg, sb)
-
-
-def _count_features(backbone: nn.Module, input_size: int) -> int:
-    """Length of the pooled features; asked of the network itself, since timm's records leave out hidden layers."""
-    training = backbone.training
-    backbone.eval()
-    with torch.no_grad():
-        try:
-            features = backbone(torch.zeros(1, 3, input_size, input_size))
-        except (RuntimeError, AssertionError) as error:
-            raise UsageError(
-                f"the network does not take images of {input_size} px: {str(error).splitlines()[0]}",
-                "give another --input-size, a multiple of 32 suits nearly all",
-            ) from error
-    backbone.train(training)
-    if features.ndim != 2:
-        raise UsageError("the network does not give pooled features", "choose another --arch")
-    return int(features.shape[1])
-
-
-def _layers_to_stride(backbone: nn.Module, input_size: int, stride: int) -> list[nn.Module]:
-    """Modules with weights of their own in the order of their calls, up to the first whose map is coarser."""
-    layers: list[nn.Module] = []
-    ended = False
-
-    def look(layer: nn.Module, _inputs: Any, output: Any) -> None:
-        nonlocal ended
-        is_map = isinstance(output, Tensor) and output.ndim == 4 and output.shape[-1] > 1  # a squeeze gives 1 x 1
-        ended = ended or (is_map and output.shape[-1] * stride < input_size)
-        if not ended:
-            layers.append(layer)
-
-    own = [module for module in backbone.modules() if any(True for _ in module.parameters(recurse=False))]
-    hooks = [module.register_forward_hook(look) for module in own]
-    training = backbone.training
-    backbone.eval()
-    with torch.no_grad():
-        backbone(torch.zeros(1, 3, input_size, input_size, device=next(backbone.parameters()).device))
-    backbone.train(training)
-    for hook in hooks:
-        hook.remove()
-    return layers
 
 
 def create_network(card: ModelCard, init: str) -> tuple[LandmarkNet, str, bool]:
@@ -263,6 +153,12 @@ def _head_names(network: LandmarkNet) -> set[str]:
     return {f"head.{name}" for name in network.head.state_dict()}
 
 
+def _known_head(name: str) -> str:
+    if name not in HEADS:
+        raise DataError(f"a head {name!r} is not known", "upgrade kdtools")
+    return name
+
+
 def save_model(
     path: Path,
     network: LandmarkNet,
@@ -278,8 +174,12 @@ def save_model(
     tensors = {name: _to_store(tensor) for name, tensor in network.state_dict().items()}
     for name, tensor in (training_state or {}).items():
         tensors[TRAINING_PREFIX + name] = _to_store(tensor)
-    part = path.with_name(f".{path.name}.part")
+    # In a folder: safetensors writes under a random name first, which a killed process would leave beside for good.
+    room = path.with_name(f".{path.name}.part")
+    part = room / path.name
     try:
+        shutil.rmtree(room, ignore_errors=True)
+        room.mkdir()
         # One entry, because safetensors writes several in no fixed order, and the same run should give the same bytes.
         save_file(tensors, part, metadata={"kdtools": json.dumps(fields, sort_keys=True)})
         with part.open("rb+") as stream:
@@ -289,7 +189,7 @@ def save_model(
     except SafetensorError as error:
         raise FileError(f"{path}: cannot be written: {error}", "is the device full?") from error
     finally:
-        part.unlink(missing_ok=True)
+        shutil.rmtree(room, ignore_errors=True)
 
 
 def _to_store(tensor: Tensor) -> Tensor:
@@ -364,7 +264,9 @@ def _card_of(stored: Any, path: str | Path) -> tuple[ModelCard, dict[str, Any]]:
                 f"{path}: model format {fields['kd_format']}, this kdtools reads up to {MODEL_FORMAT}", hint
             )
         return ModelCard.from_fields(fields), fields
-    except (ValueError, KeyError, TypeError, DataError) as error:
+    except DataError as error:
+        raise FileError(f"{path}: its description is damaged: {error.message}", error.hint) from error
+    except (ValueError, KeyError, TypeError) as error:
         raise FileError(f"{path}: its description is damaged: {error}") from error
 
 

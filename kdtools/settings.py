@@ -117,7 +117,6 @@ _BEST = {
     **_DEFAULT,
     "init": "imagenet",
     "head": "heatmap",
-    "augmentation": "mild",
     "optimiser": "adamw",
     "weight_decay": 0.01,
     "ema": 0.998,
@@ -177,10 +176,7 @@ def _parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
 
 def settings_table(settings: Settings) -> str:
     """`name<TAB>value` lines, each of which --set takes as name=value."""
-    return "".join(
-        f"{name}\t{value:g}\n" if isinstance(value, float) else f"{name}\t{value}\n"
-        for name, value in asdict(settings).items()
-    )
+    return "".join(f"{name}\t{value}\n" for name, value in asdict(settings).items())
 
 
 def _option(name: str) -> str:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from kdtools.backbones import colour_statistics, synchronise_norms
 from kdtools.batches import FaceSet, count_batches
 from kdtools.checkpoints import Course, RunFiles, Trained, digest_task, restore_checkpoint, save_checkpoint, write_log
 from kdtools.distributed import (
@@ -35,7 +36,13 @@ from kdtools.inference import predict_units
 from kdtools.loader import Loader, resized, seed_of
 from kdtools.losses import LossWeights, loss_terms
 from kdtools.metrics import clean_points, nme_per_face, normalisers_of
-from kdtools.models import LandmarkNet, ModelCard, colour_statistics, create_network, save_model, to_device
+from kdtools.models import (
+    LandmarkNet,
+    ModelCard,
+    create_network,
+    save_model,
+    to_device,
+)
 from kdtools.precision import choose_execution
 from kdtools.schemes import Scheme
 from kdtools.settings import Settings
@@ -106,7 +113,7 @@ def train(
     after each step; then a checkpoint is written and Stopped is raised. Raises TrainingError when the loss is no longer
     a number; the last checkpoint stays.
     """
-    _check_batch(settings)
+    _check_batch(settings, len(task.train))
     _validation_truth(task.val, task.scheme)
     trained, start = _create_trained(task, settings, device)
     network = trained.network
@@ -121,6 +128,14 @@ def train(
         say(f"{files.last} is not there, so this starts from the beginning")
     wait_for_all()  # all have read what the first one is about to write
 
+    n_steps = count_steps(task, settings)
+    loader = Loader(task, settings, device)
+    execution = choose_execution(settings.amp, settings.compile, network, loader.example(), settings.epochs * n_steps)
+    if device.type == "cuda" or execution.dtype is not None or execution.compiled:
+        say(f"computing in {execution}")
+        for card in (network.card, trained.averaged.card):
+            card.settings["computed_in"] = str(execution)
+
     def save(course: Course) -> None:
         if is_first():
             save_checkpoint(files.last, trained, course, settings, digest, provenance)
@@ -131,13 +146,6 @@ def train(
         if not course.history and not course.step:
             save(course)
 
-    n_steps = count_steps(task, settings)
-    loader = Loader(task, settings, device)
-    execution = choose_execution(settings.amp, settings.compile, network, loader.example(), settings.epochs * n_steps)
-    if device.type == "cuda" or execution.dtype is not None or execution.compiled:
-        say(f"computing in {execution}")
-        for card in (network.card, trained.averaged.card):
-            card.settings["computed_in"] = str(execution)
     run = _wrap(network, device, execution.compiled)
     weights = LossWeights(settings.w_main, settings.w_tough, settings.w_tolerant)
     averages, own = floats_of(trained.averaged), floats_of(network)
@@ -173,6 +181,8 @@ def train(
                     raise _diverged("loss", epoch, files)
             on_step(Step(epoch, settings.epochs, course.step, n_seen / (time.monotonic() - began), means))
             if _should_stop(stop_asked, number, device):
+                # The sums are each process's own; what is kept must fit any number of them.
+                course.sums = {name: sum_over_processes(v) / n_processes() for name, v in course.sums.items()}
                 save(course)
                 raise Stopped
         trained_s = time.monotonic() - began
@@ -258,11 +268,11 @@ def _create_trained(task: Task, settings: Settings, device: torch.device) -> tup
     if not has_head:
         network.head.start_at(_mean_shape(task.train))
     to_device(network, device)
-    if settings.freeze:
-        network.freeze(settings.freeze)
     averaged = copy.deepcopy(network).requires_grad_(False) if settings.ema else network
     if device.type == "cuda" and n_processes() > 1:
-        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        synchronise_norms(network)
+    if settings.freeze:
+        network.freeze(settings.freeze)  # after that: the conversion exchanges the layers it remembers
     # One fused kernel for all weights; about a hundred tensors one by one cost a tenth of a small network's step.
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimiser]
     optimiser = kind(_parameter_groups(network, settings.weight_decay), lr=settings.lr, fused=True)
@@ -303,9 +313,8 @@ def _mean_shape(faces: FaceSet) -> Tensor:
 
 def _restore_best(files: RunFiles, network: LandmarkNet, course: Course, provenance: Provenance) -> None:
     """Let `files.best` be the best network of this run: not one of an earlier run, and again where it was lost."""
-    if not course.best:
-        files.best.unlink(missing_ok=True)
-    elif not files.best.exists():
+    files.best.unlink(missing_ok=True)
+    if course.best:
         best = copy.deepcopy(network)
         best.load_state_dict(course.best)
         save_model(files.best, best, provenance)
@@ -317,8 +326,10 @@ def _mean_terms(course: Course) -> dict[str, float]:
 
 
 # ---- what can go wrong
-def _check_batch(settings: Settings) -> None:
+def _check_batch(settings: Settings, n_faces: int) -> None:
     """Raises UsageError where a batch, or the last half batch of an epoch, would leave a process without two faces."""
+    if n_faces < 2 * n_processes():
+        raise UsageError(f"{n_faces} faces are too few for {n_processes()} processes", "start fewer processes")
     if n_processes() > 1 and settings.batch < 4 * n_processes():
         hint = f"give at least --batch {4 * n_processes()}; it counts the faces of all processes together"
         raise UsageError(f"--batch {settings.batch} is too small for {n_processes()} processes", hint)
@@ -332,5 +343,5 @@ def _should_stop(stop_asked: Callable[[], bool], number: int, device: torch.devi
 
 
 def _diverged(what: str, epoch: int, files: RunFiles) -> TrainingError:
-    hint = f"use a smaller --lr; {files.last} holds the network as it was before this epoch"
+    hint = f"use a smaller --lr; {files.last} holds the network as it was before"
     return TrainingError(f"the {what} is no longer a number in epoch {epoch}", hint)

@@ -201,6 +201,7 @@ def test_batches_hold_each_face_at_most_once() -> None:
     assert [len(b) for b in batches] == [16] * 4
     assert len(set(np.concatenate(batches))) == 64
     assert [len(b) for b in shuffled_batches(5, 16, torch.Generator())] == [5]
+    assert [len(b) for b in shuffled_batches(5, 2, torch.Generator())] == [2, 2]  # batch norm needs two
 
 
 def test_faces_are_taken_in_the_order_asked_for() -> None:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
 
-from kdtools.cli.kd_teacher import kd_teacher
+from kdtools.cli._train import Run, cross_fit_teachers
 from kdtools.crossfit import fold_rows
 from kdtools.errors import DataError
 from kdtools.files import Provenance, create_faces, open_faces
 from kdtools.geometry import box_to_source
 from kdtools.inference import predict_crops
-from kdtools.models import load_model, read_card
+from kdtools.models import load_model
 from kdtools.schemes import IBUG68
+from kdtools.settings import resolve_settings
 from kdtools.synth import draw_faces
+from kdtools.training import train
 
 N, SIZE, PEOPLE = 24, 40, 6
 
@@ -47,26 +51,69 @@ def test_nobody_is_in_both(faces_path: Path) -> None:
         assert not set(people[rows]) & set(people[rest])
 
 
-def test_each_face_is_predicted_by_who_has_not_seen_it(faces_path: Path, tmp_path: Path) -> None:
-    call = f"{faces_path} --folds 2 --arch test_resnet --input-size 32 --epochs 1 --batch 4 --device cpu -q"
-    output = tmp_path / "tough.h5"
-    import typer
+def teach(faces_path: Path, output: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    call = f"--arch test_resnet --input-size 32 --epochs 1 --batch 4 --device cpu -o {output}".split()
+    command = [str(Path(sys.executable).parent / "kd-teacher"), str(faces_path), *call, *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
-    app = typer.Typer()
-    app.command()(kd_teacher)
-    result = CliRunner().invoke(app, [*call.split(), "-o", str(output)])
-    assert result.exit_code == 0, result.output
+
+def test_a_fold_is_trained_on_its_own_rows_alone(
+    faces_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the loop gets, to train on and to validate with, has nobody of those left out."""
+    seen: list[set[int]] = []
+
+    def spy(task: Any, *given: Any, **options: Any) -> float:
+        seen.append({*task.train.rows.tolist(), *task.val.rows.tolist()})
+        return train(task, *given, **options)
+
+    monkeypatch.setattr("kdtools.training.train", spy)
+    settings = resolve_settings(
+        "kd-teacher", "default", {"arch": "test_resnet", "input_size": 32, "epochs": 1, "batch": 4}
+    )
+    cross_fit_teachers(Run(settings, str(faces_path), None, str(tmp_path / "t.h5"), "cpu", False, False), 3)
+    with open_faces(faces_path) as faces:
+        expected = [set(rows.tolist()) for rows, _ in fold_rows(faces, 3, 0)]
+    assert seen == expected
+
+
+def test_each_face_is_predicted_by_who_has_not_seen_it(faces_path: Path, tmp_path: Path) -> None:
+    output = tmp_path / "tough.h5"
+    result = teach(faces_path, output, "--folds", 2)
+    assert result.returncode == 0, result.stderr
     with open_faces(faces_path) as faces, open_faces(output) as found:
         assert found.role == "predicted"
         assert found.ids == faces.ids
-        for number, (rows, rest) in enumerate(fold_rows(faces, 2, 0), start=1):
-            path = tmp_path / f"tough.fold{number}.safetensors"
-            network = load_model(path, torch.device("cpu"))
+        for number, (_, rest) in enumerate(fold_rows(faces, 2, 0), start=1):
+            network = load_model(tmp_path / f"tough.fold{number}of2.safetensors", torch.device("cpu"))
             points = np.zeros((N, 68, 2))
             points[rest] = predict_crops(network, faces.images, rows=rest, device=torch.device("cpu"), batch=4)
             expected = faces.points_to_source(points)[rest]
             np.testing.assert_allclose(found.landmarks[rest], expected, atol=1e-2)
-            assert read_card(path)[0].scheme.name == "ibug68"
-            log = (tmp_path / f"tough.fold{number}.log.jsonl").read_text()
-            assert log.count("\n") == 1
-            assert len(rows) < N
+
+
+def test_folds_go_on_and_are_never_those_of_another_number(faces_path: Path, tmp_path: Path) -> None:
+    output = tmp_path / "tough.h5"
+    assert teach(faces_path, output, "--folds", 2).returncode == 0
+    before = output.read_bytes()
+    assert "is there already" in teach(faces_path, output, "--folds", 2, "--resume").stderr
+    output.unlink()
+    told = teach(faces_path, output, "--folds", 2)
+    assert (told.returncode, "go on with --resume" in told.stderr) == (2, True)
+    (tmp_path / "tough.fold2of2.safetensors").unlink()
+    (tmp_path / "tough.fold2of2.last.safetensors").unlink()
+    told = teach(faces_path, output, "--folds", 2, "--resume")
+    assert (told.returncode, "fold1of2.safetensors is finished" in told.stderr) == (0, True)
+    assert output.read_bytes() == before
+    output.unlink()
+    told = teach(faces_path, output, "--folds", 3, "--resume")
+    assert (told.returncode, "is finished" in told.stderr) == (0, False)
+
+
+def test_its_own_input_is_never_replaced(faces_path: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "faces.h5"
+    copied.write_bytes(faces_path.read_bytes())
+    for words in (["--folds", 2, "-f"], ["-f"]):
+        told = teach(copied, copied, *words)
+        assert (told.returncode, "is an input itself" in told.stderr) == (2, True)
+        assert copied.read_bytes() == faces_path.read_bytes()

@@ -84,6 +84,35 @@ def test_a_run_goes_on_with_another_number_of_processes(faces_path: Path, tmp_pa
     np.testing.assert_allclose(curve(part), curve(whole), rtol=2e-4)
 
 
+STOPPED = """
+import sys
+import kdtools.training as training
+from kdtools.cli import kd_student
+
+class Ask:
+    n = 0
+
+    def __call__(self, *_):
+        Ask.n += 1
+        return Ask.n == 2
+
+training._should_stop = Ask()
+sys.argv[0] = "kd-student"
+kd_student.main()
+"""
+
+
+def test_a_run_of_two_processes_stopped_inside_an_epoch_goes_on(faces_path: Path, tmp_path: Path) -> None:
+    """The logged terms too: half of their sums were another process's."""
+    whole, part, script = (tmp_path / name for name in ("whole.safetensors", "part.safetensors", "stop.py"))
+    call = ["kd-student", faces_path, *CALL.split()]
+    run([*call, "-o", whole], 2)
+    script.write_text(STOPPED)
+    run([sys.executable, script, *call[1:], "-o", part], 2, status=143)
+    assert "and 2 steps" in run([*call, "-o", part, "--resume"], 2)
+    np.testing.assert_allclose(curve(part), curve(whole), rtol=1e-5)
+
+
 def test_a_batch_too_small_for_all_is_refused(faces_path: Path, tmp_path: Path) -> None:
     told = run(["kd-student", faces_path, *CALL.split(), "--batch", "4", "-o", tmp_path / "m.safetensors"], 2, status=2)
     assert "--batch 4 is too small for 2 processes" in told

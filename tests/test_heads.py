@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from kdtools.backbones import synchronise_norms
 from kdtools.errors import UsageError
 from kdtools.files import Provenance
 from kdtools.geometry import CropRule
@@ -76,6 +77,26 @@ def test_a_heatmap_model_file_says_so_and_loads(tmp_path) -> None:  # type: igno
 def test_a_network_without_maps_is_refused() -> None:
     with pytest.raises(UsageError, match="no feature maps"):
         LandmarkNet(card(arch="test_vit", size=160))
+
+
+@pytest.mark.parametrize("arch", ["mobilenetv2_050", "efficientnet_lite0", "test_resnet"])
+def test_norms_over_all_processes_change_no_answer_and_can_be_frozen(arch: str) -> None:
+    """Torch's own conversion drops the activations that timm keeps inside its norms."""
+    torch.manual_seed(0)
+    network = LandmarkNet(card(arch, head="linear")).eval()
+    images = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        before = network(images)
+        names = list(network.state_dict())
+        synchronise_norms(network)
+        torch.testing.assert_close(network(images), before)
+    assert list(network.state_dict()) == names
+    assert any(isinstance(module, torch.nn.SyncBatchNorm) for module in network.modules())
+    network.freeze(4)
+    network.train()
+    norms = [module for module in network.modules() if isinstance(module, torch.nn.SyncBatchNorm)]
+    assert not norms[0].training
+    assert norms[-1].training
 
 
 def test_frozen_layers_stay_as_they_are() -> None:

@@ -16,7 +16,7 @@ import pytest
 from rich.console import Console
 
 from kdtools.cli._progress import training_progress
-from kdtools.files import Provenance, create_faces
+from kdtools.files import Provenance, create_faces, open_faces
 from kdtools.schemes import IBUG68
 from kdtools.synth import draw_faces
 from kdtools.training import Epoch, Step
@@ -72,6 +72,21 @@ def test_what_makes_no_sense_is_refused(words: list[str], message: str) -> None:
     assert result.returncode == 2
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 2
+
+
+def test_a_finished_run_with_exchanged_teachers_is_another_run(faces_path: Path, tmp_path: Path) -> None:
+    teachers = [tmp_path / "a.h5", tmp_path / "b.h5"]
+    for k, teacher in enumerate(teachers):
+        with open_faces(faces_path) as faces, create_faces(str(teacher), False, Provenance("test")) as writer:
+            writer.put_ids(faces.ids)
+            writer.put_landmarks(faces.landmarks + k, IBUG68, "predicted")
+    output = tmp_path / "m.safetensors"
+    words = ["kd-student", faces_path, *TINY[:-2], "--epochs", "1", "-o", output, "--resume"]
+    a, b = teachers
+    assert call(*words, "--tough", a, "--tolerant", b).returncode == 0
+    assert "is finished already" in call(*words, "--tough", a, "--tolerant", b).stderr
+    told = call(*words, "--tough", b, "--tolerant", a)
+    assert (told.returncode, "of a training with other inputs" in told.stderr) == (2, True)
 
 
 def test_a_teacher_takes_no_loss_with_teachers() -> None:

@@ -181,6 +181,8 @@ def _status_of(app: typer.Typer) -> int:
 def _fail(error: BaseException, message: str, hint: str, status: int) -> int:
     if session.verbosity > 0:
         traceback.print_exception(error)
+    if isinstance(error, KdError) and os.environ.get("LOCAL_RANK", "0") != "0":
+        return status  # torchrun started others that say the same
     print(f"{session.tool}: error: {message}", file=sys.stderr)
     if hint:
         print(f"  {hint}", file=sys.stderr)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdtools.cli._app import Interrupted, Terminated, require, session
+from kdtools.cli._app import Interrupted, Terminated, check_no_input, require, session
 from kdtools.cli._progress import training_progress
 from kdtools.settings import CARRIED_OUT, Settings
 
@@ -38,16 +38,26 @@ class Run:
     log_dir: str | None = None
 
     @property
-    def inputs(self) -> list[str | None]:
+    def roles(self) -> dict[str, str]:
+        """What each input is used as."""
         init = None if self.settings.init in ("none", "imagenet") else self.settings.init
-        return [self.faces_path, self.val_path, self.landmarks_path, init, *self.teachers.values()]
+        given = {
+            "faces": self.faces_path,
+            "val": self.val_path,
+            "landmarks": self.landmarks_path,
+            "init": init,
+            **self.teachers,
+        }
+        return {role: path for role, path in given.items() if path is not None}
 
 
 def train_model(run: Run) -> None:
     """Train from files to a model file."""
-    require(run.inputs.count("-") <= 1, "only one input can be standard input")
+    inputs = list(run.roles.values())
+    require(inputs.count("-") <= 1, "only one input can be standard input")
+    require(not run.resume or "-" not in (*inputs, run.output), "--resume needs files", "name inputs and output")
     with _started(run) as (device, provenance):
-        if run.resume and _is_finished(run, provenance):
+        if run.resume and _is_finished(run.output, run, provenance):
             session.say(f"{run.output} is finished already")
             return
         from kdtools.files import check_output
@@ -59,49 +69,59 @@ def train_model(run: Run) -> None:
 
 def cross_fit_teachers(run: Run, n_folds: int) -> None:
     """Train a teacher for each fold on all the others; write what each predicts for the faces it has not seen."""
-    require("-" not in (run.output, *run.inputs), "--folds reads and writes files only", "name them")
+    require("-" not in (run.output, *run.roles.values()), "--folds reads and writes files only", "name them")
     from kdtools.files import check_output, open_faces
 
-    check_output(run.output, run.force)
+    if run.resume and Path(run.output).exists() and not run.force:
+        session.say(f"{run.output} is there already")
+        return
     with _started(run) as (device, provenance), open_faces(run.faces_path) as faces:
-        from kdtools.crossfit import fold_output, fold_rows, write_left_out
-        from kdtools.distributed import is_first
+        from kdtools.crossfit import fold_output, fold_rows, predict_left_out, write_left_out
+        from kdtools.distributed import is_first, wait_for_all
 
+        check_output(run.output, run.force)
         faces.require("image", "landmarks")
-        models, left_out = [], []
-        for number, (rows, rest) in enumerate(fold_rows(faces, n_folds, run.settings.seed), start=1):
-            model = fold_output(Path(run.output), number)
-            session.say(f"fold {number} of {n_folds}: {model.name}")
-            of_fold = replace(run, output=str(model), log_dir=run.log_dir and str(Path(run.log_dir) / model.stem))
-            if not (run.resume and _is_finished(of_fold, provenance)):
-                check_output(str(model), run.force)
-                _train_to(of_fold, model.resolve(), str(model), device, provenance, rows)
-            models.append(model)
-            left_out.append(rest)
-        if not is_first():
-            return
-        with session.progress("predicting", len(faces)) as progress:
-            write_left_out(
-                faces,
-                models,
-                left_out,
-                run.output,
-                run.force,
-                provenance,
-                device=device,
-                batch=run.settings.batch,
-                progress=progress,
+        folds = list(fold_rows(faces, n_folds, run.settings.seed))
+        models = [fold_output(Path(run.output), number, n_folds) for number in range(1, n_folds + 1)]
+        finished = [run.resume and _is_finished(str(model), run, provenance) for model in models]
+        for model, is_finished in zip(models, finished, strict=True):
+            require(
+                is_finished or run.force or not model.exists(),
+                f"{model} is there already, of a run before",
+                "go on with --resume, or start again with -f",
             )
-    session.say(f"{run.output} holds a prediction for each of {sum(map(len, left_out))} faces")
+        for number, (model, (rows, _)) in enumerate(zip(models, folds, strict=True)):
+            session.say(f"fold {number + 1} of {n_folds}: {model.name}{' is finished' if finished[number] else ''}")
+            if not finished[number]:
+                log_dir = run.log_dir and str(Path(run.log_dir) / model.stem)
+                _train_to(replace(run, log_dir=log_dir), model.resolve(), str(model), device, provenance, rows)
+        left_out = [rest for _, rest in folds]
+        with session.progress("predicting", len(faces)) as progress:
+            points = predict_left_out(
+                faces, models, left_out, device=device, batch=run.settings.batch, progress=progress
+            )
+        if is_first():
+            write_left_out(faces, points, faces.scheme, run.output, run.force, provenance)
+        wait_for_all()
+        session.say(f"{run.output} holds a prediction for each of {len(faces)} faces")
 
 
 @contextlib.contextmanager
 def _started(run: Run) -> Iterator[tuple[Any, Provenance]]:
     """The torch.device of this process, joined with the others, and what will be recorded."""
-    provenance = session.provenance(*run.inputs)
-    from kdtools.distributed import is_first, joined_processes
+    signal.signal(signal.SIGUSR1, lambda number, frame: _raise(Terminated()))
+    files = [path for path in run.roles.values() if path != "-"]
+    if run.output != "-":
+        from kdtools.checkpoints import RunFiles
+
+        beside = RunFiles.beside(Path(run.output))
+        check_no_input([run.output, str(beside.last), str(beside.best)], files)
+    provenance = replace(session.provenance(*files), roles=run.roles)
+    from kdtools.distributed import is_first, joined_processes, started_by_torchrun
     from kdtools.models import choose_device
 
+    alone = not started_by_torchrun()
+    require(alone or len(files) == len(run.roles), "several processes cannot share standard input", "name a file")
     with joined_processes(choose_device(run.device_name)) as device:
         if not is_first():
             session.verbosity = min(session.verbosity, -1)
@@ -172,7 +192,8 @@ def _train_to(
                 stop_asked=stop.asked,
             )
         except Stopped:
-            session.say(f"{files.last.name} holds all steps so far; the same command with --resume goes on")
+            if output != "-":
+                session.say(f"{files.last.name} holds all steps so far; the same command with --resume goes on")
             raise stop.cause() from None
         if is_first():
             move_into_place(files.best, output, run.force)
@@ -180,28 +201,32 @@ def _train_to(
     session.say(f"validation NME {best:.2f} %")
 
 
-def _is_finished(run: Run, provenance: Provenance) -> bool:
+def _is_finished(output: str, run: Run, provenance: Provenance) -> bool:
     """Whether the output of just this training is there.
 
     Raises UsageError where it is that of another one, unless --force allows to replace it.
     """
-    if run.output == "-" or not Path(run.output).exists():
+    if not Path(output).exists():
         return False
     from dataclasses import asdict
 
     from kdtools.models import read_card
 
-    card, fields = read_card(run.output)
+    card, fields = read_card(output)
     wanted = {name: value for name, value in asdict(run.settings).items() if name not in CARRIED_OUT}
     different = [name for name, value in wanted.items() if card.settings.get(name) != value]
-    if json.loads(fields["inputs"]) != provenance.inputs:
+    if json.loads(fields["inputs"]) != provenance.inputs or json.loads(fields.get("roles", "{}")) != provenance.roles:
         different.append("inputs")
     require(
         run.force or not different,
-        f"{run.output} is there already, of a training with other {', '.join(different)}",
-        "start again with -f, or name another output",
+        f"{output} is there already, of a training with other {', '.join(different)}",
+        "start again with -f and without --resume, or name another output",
     )
     return not different
+
+
+def _raise(error: BaseException) -> None:
+    raise error
 
 
 class _Stop:
@@ -218,16 +243,18 @@ class _Stop:
 
     def receive(self, number: int, frame: object) -> None:
         cause = Interrupted if number == signal.SIGINT else Terminated
-        if self._cause is not None:
-            raise cause  # asked twice: at once, with the checkpoint as it lies there
-        self._cause = cause
+        if self._cause is None:
+            self._cause = cause
+        elif number == signal.SIGINT:
+            raise cause  # Ctrl-C twice: at once, with the checkpoint as it lies there
+        # A second SIGTERM changes nothing: schedulers send it to a script and its tools, and the script passes it on.
 
 
 @contextlib.contextmanager
 def _stop_signals() -> Iterator[_Stop]:
     """Ctrl-C, SIGTERM and SIGUSR1 (a scheduler's warning) let the step end and a checkpoint be written."""
     stop = _Stop()
-    numbers = [signal.SIGINT, signal.SIGTERM, *([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else [])]
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
     before = {number: signal.signal(number, stop.receive) for number in numbers}
     try:
         yield stop

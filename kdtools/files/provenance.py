@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,7 +21,8 @@ _ANNOTATION_SUFFIXES = {".asf", ".csv", ".json", ".jsonl", ".ljson", ".mat", ".p
 
 @dataclass(frozen=True)
 class Provenance:
-    """Recorded in every file. `inputs` maps paths, as they were given, to SHA-256.
+    """Recorded in every file. `inputs` maps paths, as they were given, to SHA-256; `roles` tells what each was used as,
+    where inputs of one kind could be exchanged.
 
     The same command with the same inputs gives the same bytes: `created` is a day (UTC), or the moment in
     SOURCE_DATE_EPOCH where that is set, and `argv` leaves out where the output
@@ -31,9 +32,10 @@ class Provenance:
     tool: str
     argv: Sequence[str] = ()
     inputs: dict[str, str] = field(default_factory=dict)
+    roles: dict[str, str] = field(default_factory=dict)
 
     def with_inputs(self, paths: Iterable[str | Path]) -> Provenance:
-        return Provenance(self.tool, self.argv, {**self.inputs, **{str(p): sha256_of(p) for p in paths}})
+        return replace(self, inputs={**self.inputs, **{str(p): sha256_of(p) for p in paths}})
 
     @property
     def command(self) -> list[str]:
@@ -46,12 +48,14 @@ class Provenance:
             created = datetime.fromtimestamp(int(epoch), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         else:
             created = datetime.now(UTC).strftime("%Y-%m-%d")
+        roles = {"roles": json.dumps(self.roles, sort_keys=True)} if self.roles else {}
         return {
             "created": created,
             "tool": self.tool,
             "version": __version__,
             "argv": json.dumps(self.command),
             "inputs": json.dumps(self.inputs, sort_keys=True),
+            **roles,
         }
 
 
