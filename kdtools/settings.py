@@ -140,7 +140,9 @@ PRESET_NAMES = ("default", "paper", "best")
 
 
 def resolve_settings(tool: str, preset: str, options: Mapping[str, Any], assignments: Sequence[str] = ()) -> Settings:
-    """Settings of a preset, changed by options (None: not given) and by `NAME=VALUE` words.
+    """Settings of a preset, changed by options and by `NAME=VALUE` words.
+
+    Options that are None were not given; those that have no setting's name are left out.
 
     Raises UsageError for a preset, a name or a value that is not known.
 
@@ -149,7 +151,8 @@ def resolve_settings(tool: str, preset: str, options: Mapping[str, Any], assignm
     """
     if preset not in PRESET_NAMES:
         raise UsageError(f"--preset is {preset!r}", f"give one of {', '.join(PRESET_NAMES)}")
-    given = {name: value for name, value in options.items() if value is not None}
+    names = {field.name for field in fields(Settings)}
+    given = {name: value for name, value in options.items() if name in names and value is not None}
     settings = replace(Settings(**PRESETS[tool][preset]), **given, **_parse_assignments(assignments))
     settings.check()
     return settings

@@ -8,7 +8,7 @@ import typer
 
 from kdtools.cli import _options as opt
 from kdtools.cli._app import require, run
-from kdtools.settings import WITHOUT_TEACHERS
+from kdtools.settings import WITHOUT_TEACHERS, resolve_settings, settings_table
 
 
 def kd_student(
@@ -41,7 +41,7 @@ def kd_student(
     batch: opt.TrainBatch = None,
     lr: opt.LearningRate = None,
     schedule: opt.Schedule = None,
-    augment: opt.Augment = None,
+    augmentation: opt.Augment = None,
     init: opt.Init = None,
     val: opt.Val = None,
     val_share: opt.ValShare = None,
@@ -62,24 +62,8 @@ def kd_student(
     OUTPUT is the network of the epoch with the lowest validation NME. Beside it stay NAME.last.safetensors (for
     --resume) and NAME.log.jsonl (one line per epoch).
     """
-    from kdtools.settings import resolve_settings, settings_table
-
-    options = {
-        "arch": arch,
-        "input_size": input_size,
-        "loss": loss,
-        "variant": variant,
-        "epochs": epochs,
-        "batch": batch,
-        "lr": lr,
-        "schedule": schedule,
-        "augmentation": augment,
-        "init": init,
-        "seed": seed,
-        "val_share": val_share,
-        "amp": amp,
-    }
-    settings = resolve_settings("kd-student", preset, options, assignments or ())
+    # Options that are settings have their names.
+    settings = resolve_settings("kd-student", preset, locals(), assignments or ())
     if show_settings:
         print(settings_table(settings), end="")
         return

@@ -8,7 +8,7 @@ import typer
 
 from kdtools.cli import _options as opt
 from kdtools.cli._app import require, run
-from kdtools.settings import WITHOUT_TEACHERS
+from kdtools.settings import WITHOUT_TEACHERS, resolve_settings, settings_table
 
 
 def kd_teacher(
@@ -36,7 +36,7 @@ def kd_teacher(
     batch: opt.TrainBatch = None,
     lr: opt.LearningRate = None,
     schedule: opt.Schedule = None,
-    augment: opt.Augment = None,
+    augmentation: opt.Augment = None,
     init: opt.Init = None,
     val: opt.Val = None,
     val_share: opt.ValShare = None,
@@ -58,23 +58,8 @@ def kd_teacher(
     A teacher is nearly exact on faces it was trained on, and then tells a student nothing new. With --folds OUTPUT is
     a faces file for kd-student: of each face the prediction of a teacher that never saw this person.
     """
-    from kdtools.settings import resolve_settings, settings_table
-
-    options = {
-        "arch": arch,
-        "input_size": input_size,
-        "loss": loss,
-        "epochs": epochs,
-        "batch": batch,
-        "lr": lr,
-        "schedule": schedule,
-        "augmentation": augment,
-        "init": init,
-        "seed": seed,
-        "val_share": val_share,
-        "amp": amp,
-    }
-    settings = resolve_settings("kd-teacher", preset, options, assignments or ())
+    # Options that are settings have their names.
+    settings = resolve_settings("kd-teacher", preset, locals(), assignments or ())
     plain = settings.loss in WITHOUT_TEACHERS
     require(plain, f"--loss is {settings.loss!r}", f"give one of {', '.join(WITHOUT_TEACHERS)}")
     if show_settings:
