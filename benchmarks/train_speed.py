@@ -182,7 +182,7 @@ def main() -> int:
     settings = resolve_settings("kd-student", "default", {**asked, "epochs": options.rounds + 1})
     network = to_device(create_network(options.arch, options.input_size), device)
     example, _ = resident_batch(options.input_size, options.batch, device)
-    execution = choose_execution("auto", "auto", network, example, LONG)
+    execution = choose_execution("auto", "auto", network, example.device, LONG, lambda: example)
     amp, compiling = "off" if execution.dtype is None else "bf16", "on" if execution.compiled else "off"
     settings = replace(settings, ema=options.ema, amp=amp, compile=compiling)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"

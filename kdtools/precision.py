@@ -36,16 +36,19 @@ class Execution:
         return ", ".join(words + ["compiled"] * self.compiled)
 
 
-def choose_execution(amp: str, compiling: str, network: nn.Module, images: Tensor, n_steps: int) -> Execution:
-    """What `--amp` and `compile` ask for; for `auto` on a GPU the fastest, by a few steps on `images` (B, 3, S, S).
+def choose_execution(
+    amp: str, compiling: str, network: nn.Module, device: torch.device, n_steps: int, example: Callable[[], Tensor]
+) -> Execution:
+    """What `--amp` and `compile` ask for; for `auto` on a GPU the fastest, by a few steps on an `example` (B, 3, S, S).
 
     On a CPU `auto` is plain float32: bfloat16 was ten times slower and compiling cost minutes for nothing where it was
     measured (docs/results.md), and a choice by the clock would keep the same seed from giving the same file.
     """
     dtype = torch.bfloat16 if amp == "bf16" else None
     chosen = Execution(dtype, compiling == "on")
-    if images.device.type != "cuda":
+    if device.type != "cuda":
         return chosen
+    images = example()
     torch.backends.cudnn.benchmark = True  # all batches have one size, so the search for the fastest kernels pays
     if amp == "auto" and torch.cuda.is_bf16_supported():
         chosen = faster_of(chosen, Execution(torch.bfloat16, chosen.compiled), network, images)

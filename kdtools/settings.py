@@ -21,7 +21,6 @@ HEADS = ("linear", "heatmap")
 PRECISIONS = ("auto", "off", "bf16")
 COMPILING = ("auto", "on", "off")
 AUGMENTATION_NAMES = ("none", "mild", "strong", "paper")
-WITHOUT_TEACHERS = MAIN_LOSSES
 
 _CHOICES = {
     "loss": LOSSES,

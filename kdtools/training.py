@@ -130,7 +130,8 @@ def train(
 
     n_steps = count_steps(task, settings)
     loader = Loader(task, settings, device)
-    execution = choose_execution(settings.amp, settings.compile, network, loader.example(), settings.epochs * n_steps)
+    n_all_steps = settings.epochs * n_steps
+    execution = choose_execution(settings.amp, settings.compile, network, device, n_all_steps, loader.example)
     if device.type == "cuda" or execution.dtype is not None or execution.compiled:
         say(f"computing in {execution}")
         for card in (network.card, trained.averaged.card):
@@ -157,7 +158,7 @@ def train(
         for step, batch in loader.batches(epoch, first):
             number = (epoch - 1) * n_steps + step  # of all steps, from 0
             for group in trained.optimiser.param_groups:
-                group["lr"] = learning_rate(settings, number, settings.epochs * n_steps)
+                group["lr"] = learning_rate(settings, number, n_all_steps)
             torch.manual_seed(seed_of(settings.seed, epoch, step + 1))  # for dropout; the loader has its own numbers
             with execution.autocast(device):
                 with torch.no_grad():
@@ -197,7 +198,7 @@ def train(
             terms=_mean_terms(course),
             val_nme_percent=nme,
             normaliser=normaliser,
-            lr=learning_rate(settings, epoch * n_steps - 1, settings.epochs * n_steps),
+            lr=learning_rate(settings, epoch * n_steps - 1, n_all_steps),
             seconds=time.monotonic() - began,
             images_per_second=n_seen / max(trained_s, 1e-9),
             best=nme < course.best_nme,

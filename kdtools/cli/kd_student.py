@@ -8,7 +8,7 @@ import typer
 
 from kdtools.cli import _options as opt
 from kdtools.cli._app import require, run
-from kdtools.settings import WITHOUT_TEACHERS, resolve_settings, settings_table
+from kdtools.settings import MAIN_LOSSES, resolve_settings, settings_table
 
 
 def kd_student(
@@ -76,7 +76,7 @@ def kd_student(
 
 def _check_teachers(loss: str, teachers: dict[str, str], variant: str | None) -> None:
     """Raises UsageError where a loss lacks its teachers, or where what was given would do nothing."""
-    if loss in WITHOUT_TEACHERS:
+    if loss in MAIN_LOSSES:
         useless = bool(teachers) or variant is not None
         hint = f"leave them out, or give --loss {loss}+mimic"
         require(not useless, f"--loss {loss} has no use for --tough, --tolerant and --variant", hint)

@@ -8,7 +8,7 @@ import typer
 
 from kdtools.cli import _options as opt
 from kdtools.cli._app import require, run
-from kdtools.settings import WITHOUT_TEACHERS, resolve_settings, settings_table
+from kdtools.settings import MAIN_LOSSES, resolve_settings, settings_table
 
 
 def kd_teacher(
@@ -60,8 +60,8 @@ def kd_teacher(
     """
     # Options that are settings have their names.
     settings = resolve_settings("kd-teacher", preset, locals(), assignments or ())
-    plain = settings.loss in WITHOUT_TEACHERS
-    require(plain, f"--loss is {settings.loss!r}", f"give one of {', '.join(WITHOUT_TEACHERS)}")
+    plain = settings.loss in MAIN_LOSSES
+    require(plain, f"--loss is {settings.loss!r}", f"give one of {', '.join(MAIN_LOSSES)}")
     if show_settings:
         print(settings_table(settings), end="")
         return
