@@ -21,11 +21,11 @@ def create_backbone(arch: str, input_size: int, *, pretrained: bool = False) -> 
     return _create(arch, {"num_classes": 0, "pretrained": pretrained}, input_size)
 
 
-_FINEST, _COARSEST = 16, 32  # strides of the feature maps that a heatmap head joins
+_STRIDES = (8, 16, 32)  # of the feature maps that a heatmap head joins
 
 
 def create_pyramid(arch: str, input_size: int, *, pretrained: bool = False) -> Any:
-    """A timm network that gives feature maps: (B, 3, S, S) -> [(B, C, S / 16, S / 16), (B, C', S / 32, S / 32)].
+    """A timm network that gives feature maps: (B, 3, S, S) -> (B, C, S / k, S / k) for strides k of 8, 16 and 32.
 
     Raises as `create_backbone` does, and UsageError for a network that has no such maps.
     """
@@ -34,10 +34,10 @@ def create_pyramid(arch: str, input_size: int, *, pretrained: bool = False) -> A
         with torch.device("meta"):
             pyramid: Any = timm.create_model(arch, features_only=True)
             strides = pyramid.feature_info.reduction()
-        wanted = [max(k for k, stride in enumerate(strides) if stride == s) for s in (_FINEST, _COARSEST)]
+        wanted = [max(k for k, stride in enumerate(strides) if stride == s) for s in _STRIDES]
     except (AttributeError, RuntimeError, ValueError, NotImplementedError, AssertionError, TypeError) as error:
         hint = "choose a convolutional network, or --set head=linear"
-        raise UsageError(f"{arch} gives no feature maps of strides {_FINEST} and {_COARSEST}", hint) from error
+        raise UsageError(f"{arch} gives no feature maps of strides {', '.join(map(str, _STRIDES))}", hint) from error
     network = _create(arch, {"features_only": True, "out_indices": wanted, "pretrained": pretrained}, input_size)
     with torch.no_grad():
         maps = network.eval()(torch.zeros(1, 3, input_size, input_size))

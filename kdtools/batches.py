@@ -45,6 +45,7 @@ class Augmentation:
 _MILD = Augmentation(rotation=20, scale=(0.85, 1.15), shift=0.04, flip=True, colour=0.3, noise=0.02)
 AUGMENTATIONS = {
     "none": Augmentation(),
+    "light": replace(_MILD, rotation=8, scale=(0.95, 1.05), shift=0.02),
     "mild": _MILD,
     "strong": replace(_MILD, rotation=25, scale=(0.8, 1.2), shift=0.05, blur=0.3, occlusion=0.4),
     # arXiv 2111.07047, section 4: no flip is told of there

@@ -39,10 +39,11 @@ class HeatmapHead(nn.Module):
     """Low-resolution heatmaps with offsets: feature maps (B, C, h, w), finest first, -> points (B, L, 2).
 
     The levels are joined from the coarsest to the finest. There each point has a heatmap, of which softmax makes
-    weights of cells, and in each cell an offset; the point is the weighted mean of cell centres plus offsets. It is
-    trained through the points alone, so every loss on coordinates fits, and thanks to the offsets a point may lie
-    between cells or outside the image. Sources: Sun et al., "Integral Human Pose Regression", ECCV 2018 (the mean);
-    Jin et al., "Pixel-in-Pixel Net", IJCV 2021 (offsets in cells of a stride of 32).
+    weights of cells, and in each cell an offset; the point is the weighted mean of cell centres plus offsets. Every
+    loss on coordinates fits, and thanks to the offsets a point may lie between cells or outside the image. Trained
+    through the points alone, weights stay spread over the whole map; `heatmap_loss` gathers them at the point.
+    Sources: Sun et al., "Integral Human Pose Regression", ECCV 2018 (the mean); Jin et al., "Pixel-in-Pixel Net",
+    IJCV 2021 (offsets in cells of a stride of 32).
     """
 
     def __init__(self, channels: Sequence[int], n_points: int) -> None:
@@ -56,28 +57,39 @@ class HeatmapHead(nn.Module):
         nn.init.normal_(self.last.weight, std=0.01)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
+        return self.points_and_heatmaps(features)[0]
+
+    def points_and_heatmaps(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Points (B, L, 2), and the heatmaps (B, L, h, w) they come from, before softmax."""
         joined = self.lateral[-1](features[-1])
         for level in reversed(range(len(features) - 1)):
             coarse = F.interpolate(joined, size=features[level].shape[2:], mode="nearest")
             joined = self.merge[level](self.lateral[level](features[level]) + coarse)
         with _full_precision(joined.device):
-            return self._points(self.last(joined.float()))
-
-    def _points(self, maps: Tensor) -> Tensor:
-        n_points = maps.shape[1] // 3
-        height, width = maps.shape[2:]
-        weight = maps[:, :n_points].flatten(2).softmax(dim=2)  # (B, L, h * w)
-        offset = maps[:, n_points:].flatten(2).unflatten(1, (2, n_points))  # (B, 2, L, h * w), unit coordinates
-        x = (torch.arange(width, device=maps.device) + 0.5) / width - 0.5
-        y = (torch.arange(height, device=maps.device) + 0.5) / height - 0.5
-        centre = torch.stack([x.expand(height, width), y[:, None].expand(height, width)]).flatten(1)  # (2, h * w)
-        return (weight[:, None] * (offset + centre[:, None])).sum(dim=3).transpose(1, 2)  # (B, L, 2)
+            maps = self.last(joined.float())
+            return decode_maps(maps), maps[:, : maps.shape[1] // 3]
 
     def start_at(self, mean_shape: Tensor) -> None:
         """As `LinearHead.start_at`: all cells count alike at first, and their offsets lead to the mean shape."""
         with torch.no_grad():
             bias = torch.cat([torch.zeros(len(mean_shape)), mean_shape.T.reshape(-1)])
             self.last.bias = nn.Parameter(bias.to(self.last.weight))
+
+
+def decode_maps(maps: Tensor) -> Tensor:
+    """Heatmaps, offsets in x, and in y, (B, 3L, h, w) -> points (B, L, 2); offsets are in unit coordinates."""
+    n_points = maps.shape[1] // 3
+    weight = maps[:, :n_points].flatten(2).softmax(dim=2)  # (B, L, h * w)
+    offset = maps[:, n_points:].flatten(2).unflatten(1, (2, n_points))  # (B, 2, L, h * w)
+    return (weight[:, None] * (offset + cell_centres(maps)[:, None])).sum(dim=3).transpose(1, 2)
+
+
+def cell_centres(maps: Tensor) -> Tensor:
+    """x and y of the centres of the cells of maps (..., h, w), unit coordinates, (2, h * w)."""
+    height, width = maps.shape[-2:]
+    x = (torch.arange(width, device=maps.device) + 0.5) / width - 0.5
+    y = (torch.arange(height, device=maps.device) + 0.5) / height - 0.5
+    return torch.stack([x.expand(height, width), y[:, None].expand(height, width)]).flatten(1)
 
 
 def _full_precision(device: torch.device) -> contextlib.AbstractContextManager[Any]:

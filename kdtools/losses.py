@@ -13,6 +13,9 @@ from torch import Tensor
 
 from kdtools.distributed import n_processes, sum_over_processes
 from kdtools.errors import UsageError
+from kdtools.heads import cell_centres
+
+_HEAT_WIDTH = 0.7  # standard deviation of a heatmap's target, cells: the point's own cell and its neighbours count
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,26 @@ def smooth_loss(pred: Tensor, truth: Tensor, *, width: float = 2 / 256) -> Tenso
     error, known = signed_error(pred, truth)
     size = error.abs()
     return mean_of_known(torch.where(size < width, size.square() / (2 * width), size - width / 2), known)
+
+
+def heatmap_loss(heatmaps: Tensor, truth: Tensor) -> Tensor:
+    """Mean over known points of the cross-entropy between a heatmap's softmax and a Gaussian around the point.
+
+    heatmaps: (B, L, h, w) before softmax; truth: (B, L, 2) in unit coordinates. A point outside the image has its
+    Gaussian at the border. Source: the regularisation of Nibali et al., "Numerical Coordinate Regression with
+    Convolutional Neural Networks", 2018, by its Kullback-Leibler form.
+
+    >>> round(float(heatmap_loss(torch.zeros(1, 1, 3, 3), torch.zeros(1, 1, 2)).exp()), 4)  # all cells alike
+    9.0
+    """
+    known = truth.isfinite().all(dim=2)
+    inside = truth.nan_to_num().clamp(-0.5, 0.5)
+    centre = cell_centres(heatmaps)  # (2, h * w)
+    cells = torch.tensor([heatmaps.shape[3], heatmaps.shape[2]], device=truth.device)
+    distance = (inside[..., None] - centre) * cells[:, None]  # (B, L, 2, h * w), cells
+    target = (-distance.square().sum(dim=2) / (2 * _HEAT_WIDTH**2)).softmax(dim=2)
+    entropy = -(target * heatmaps.flatten(2).log_softmax(dim=2)).sum(dim=2)  # (B, L)
+    return mean_of_known(entropy, known)
 
 
 PLAIN_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {

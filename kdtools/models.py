@@ -94,8 +94,14 @@ class LandmarkNet(nn.Module):
         self.register_buffer("std", torch.tensor(card.std).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        points: Tensor = self.head(self.backbone((images - self.mean) / self.std))  # (B, L, 2)
-        return points
+        return self.points_and_heatmaps(images)[0]
+
+    def points_and_heatmaps(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The points, and the heatmaps (B, L, h, w) they come from, before softmax; None from a head without any."""
+        features = self.backbone((images - self.mean) / self.std)
+        if isinstance(self.head, HeatmapHead):
+            return self.head.points_and_heatmaps(features)
+        return self.head(features), None
 
     @property
     def device(self) -> torch.device:

@@ -11,8 +11,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
-from kdtools.distributed import sum_over_processes
+from kdtools.distributed import n_processes, sum_over_processes
+from kdtools.models import LandmarkNet
 
 _N_TIMED = 8  # steps
 _WORTHWHILE = 0.95  # of the time of the plainer way, below which another one is taken
@@ -31,9 +33,31 @@ class Execution:
             return contextlib.nullcontext()
         return torch.autocast(device.type, dtype=self.dtype)
 
+    def wrap(self, network: LandmarkNet, device: torch.device) -> Callable[[Tensor], tuple[Tensor, Tensor | None]]:
+        """`points_and_heatmaps` as a training calls it: gradients shared between processes, compiled where that pays.
+
+        Heatmaps are in float32, None from a head without any.
+        """
+        run: nn.Module = _PointsAndHeatmaps(network)
+        if n_processes() > 1:
+            run = DistributedDataParallel(run, device_ids=[device] if device.type == "cuda" else None)
+        wrapped: Callable[[Tensor], tuple[Tensor, Tensor | None]] = torch.compile(run) if self.compiled else run
+        return wrapped
+
     def __str__(self) -> str:
         words = ["float32" if self.dtype is None else str(self.dtype).removeprefix("torch.")]
         return ", ".join(words + ["compiled"] * self.compiled)
+
+
+class _PointsAndHeatmaps(nn.Module):
+    """A network that gives both when it is called; DDP and the compiler know no other method."""
+
+    def __init__(self, network: LandmarkNet) -> None:
+        super().__init__()
+        self._network = network
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        return self._network.points_and_heatmaps(images)
 
 
 def choose_execution(

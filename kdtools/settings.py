@@ -20,7 +20,7 @@ OPTIMISERS = ("adam", "adamw")
 HEADS = ("linear", "heatmap")
 PRECISIONS = ("auto", "off", "bf16")
 COMPILING = ("auto", "on", "off")
-AUGMENTATION_NAMES = ("none", "mild", "strong", "paper")
+AUGMENTATION_NAMES = ("none", "light", "mild", "strong", "paper")
 
 _CHOICES = {
     "loss": LOSSES,
@@ -40,7 +40,8 @@ CARRIED_OUT = ("amp", "compile")
 class Settings:
     """Everything that decides a training besides its data. Stored in the model file.
 
-    `w_main`, `w_tough` and `w_tolerant` weigh the terms of losses with teachers; `ema` is the share of the averaged
+    `w_main`, `w_tough` and `w_tolerant` weigh the terms of losses with teachers, `w_heat` the heatmaps' own term, which
+    is added to any loss; `ema` is the share of the averaged
     weights that each step keeps (0: no average); layers whose maps have a stride of `freeze` or less keep their start
     weights (0: none does).
     """
@@ -65,6 +66,7 @@ class Settings:
     w_main: float = 2.0
     w_tough: float = 1.0
     w_tolerant: float = 1.0
+    w_heat: float = 0.0
     amp: str = "auto"
     compile: str = "auto"
 
@@ -83,6 +85,7 @@ class Settings:
             "w_main": (0.0, math.inf, True),
             "w_tough": (0.0, math.inf, True),
             "w_tolerant": (0.0, math.inf, True),
+            "w_heat": (0.0, math.inf, True),
             "epochs": (1, math.inf, True),
             "batch": (2, math.inf, True),
             "input_size": (16, 1025, True),
@@ -94,6 +97,8 @@ class Settings:
                 bound = f"{'from' if least_too else 'above'} {least:g}"
                 bound += "" if below == math.inf else f", below {below:g}"
                 raise UsageError(f"{_option(name)} is {value}", f"give a number {bound}")
+        if self.w_heat and self.head != "heatmap":
+            raise UsageError(f"a {self.head} head has no heatmaps to train", "give --set w_heat=0 with it")
 
 
 # ---- presets: the first is what the tools do when none is named
@@ -119,6 +124,7 @@ _BEST = {
     "optimiser": "adamw",
     "weight_decay": 0.01,
     "ema": 0.998,
+    "w_heat": 0.05,
 }
 _TEACHER = {"arch": "efficientnet_b3", "loss": "l2"}
 _STUDENT = {"arch": "mobilenetv2_100", "loss": "kd"}

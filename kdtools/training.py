@@ -15,8 +15,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import Tensor
 
 from kdtools.backbones import colour_statistics, synchronise_norms
 from kdtools.batches import FaceSet, count_batches
@@ -34,7 +33,7 @@ from kdtools.errors import DataError, TrainingError, UsageError
 from kdtools.files import Provenance
 from kdtools.inference import predict_units
 from kdtools.loader import Loader, resized, seed_of
-from kdtools.losses import LossWeights, loss_terms
+from kdtools.losses import LossWeights, heatmap_loss, loss_terms
 from kdtools.metrics import clean_points, nme_per_face, normalisers_of
 from kdtools.models import (
     LandmarkNet,
@@ -147,7 +146,7 @@ def train(
         if not course.history and not course.step:
             save(course)
 
-    run = _wrap(network, device, execution.compiled)
+    run = execution.wrap(network, device)
     weights = LossWeights(settings.w_main, settings.w_tough, settings.w_tolerant)
     averages, own = floats_of(trained.averaged), floats_of(network)
 
@@ -164,9 +163,13 @@ def train(
                 with torch.no_grad():
                     for name, teacher in task.online.items():
                         batch.points[name] = teacher(resized(batch.images, teacher.card.input_size))
-                pred = run(resized(batch.images, settings.input_size).contiguous(memory_format=torch.channels_last))
+                images = resized(batch.images, settings.input_size).contiguous(memory_format=torch.channels_last)
+                pred, heatmaps = run(images)
             truth = batch.points.pop("truth")
             terms = loss_terms(settings.loss, pred, truth, batch.points, settings.variant, weights)
+            if settings.w_heat and heatmaps is not None:
+                terms["heat"] = heatmap_loss(heatmaps, truth)
+                terms["total"] = terms["total"] + settings.w_heat * terms["heat"]
             trained.optimiser.zero_grad(set_to_none=True)
             terms["total"].backward()
             trained.optimiser.step()
@@ -285,15 +288,6 @@ def _parameter_groups(network: LandmarkNet, weight_decay: float) -> list[dict[st
     learning = [p for p in network.parameters() if p.requires_grad]
     decayed, others = [p for p in learning if p.ndim > 1], [p for p in learning if p.ndim <= 1]
     return [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-
-
-def _wrap(network: LandmarkNet, device: torch.device, compiled: bool) -> Callable[[Tensor], Tensor]:
-    """The network as the loop calls it: with gradients shared between processes, and compiled where that pays."""
-    run: nn.Module = network
-    if n_processes() > 1:
-        run = DistributedDataParallel(network, device_ids=[device] if device.type == "cuda" else None)
-    wrapped: Callable[[Tensor], Tensor] = torch.compile(run) if compiled else run
-    return wrapped
 
 
 def floats_of(network: LandmarkNet) -> list[Tensor]:

@@ -16,6 +16,7 @@ from kdtools.losses import (
     KD_VARIANTS,
     PLAIN_LOSSES,
     LossWeights,
+    heatmap_loss,
     kd_loss,
     l1_loss,
     l2_loss,
@@ -181,6 +182,27 @@ def test_weights_count_in_kd_loss_too() -> None:
     teachers = {name: one[name] for name in ("tough", "tolerant")}
     terms = loss_terms("kd", one["pred"], one["truth"], teachers, "reference", LossWeights(1.0, 0.0, 4.0))
     torch.testing.assert_close(terms["total"], terms["main"] + 4 * terms["tolerant"])
+
+
+def test_a_heatmap_is_best_where_it_is_a_gaussian_around_the_point() -> None:
+    """A 3 x 4 map, a point a quarter of a cell off the centre of the cell in row 1, column 2, and an unknown one."""
+    truth = torch.tensor([[[0.125 + 0.25 / 4, 0.0], [float("nan"), 0.0]]], dtype=torch.float64)
+    column, row = torch.arange(4.0, dtype=torch.float64), torch.arange(3.0, dtype=torch.float64)
+    gaussian = -((column - 2.25).square() + (row[:, None] - 1).square()) / (2 * 0.7**2)
+    heatmaps = torch.stack([gaussian, torch.full((3, 4), 7.0, dtype=torch.float64)])[None].requires_grad_()
+    least = heatmap_loss(heatmaps, truth)
+    share = gaussian.flatten().softmax(dim=0)
+    torch.testing.assert_close(least.detach(), -(share * share.log()).sum())
+    least.backward()
+    assert heatmaps.grad is not None
+    assert heatmaps.grad.abs().max() < 1e-6  # of float32 cell centres
+
+
+def test_a_heatmap_of_a_point_outside_the_image_is_drawn_to_the_border() -> None:
+    heatmaps = torch.zeros(1, 1, 2, 2, requires_grad=True)
+    heatmap_loss(heatmaps, torch.tensor([[[3.0, -0.25]]])).backward()
+    assert heatmaps.grad is not None
+    assert heatmaps.grad[0, 0].argmin() == 1  # row 0, column 1 grows most
 
 
 def test_unknown_variant_is_refused() -> None:

@@ -70,6 +70,7 @@ def test_options_and_assignments_change_a_preset() -> None:
         ({}, ["ema=1"], "--set ema is 1.0"),
         ({}, ["lr=nan"], "--lr is nan"),
         ({}, ["w_tough=-1"], "w_tough"),
+        ({}, ["w_heat=0.1"], "linear head has no heatmaps"),
         ({"lr": 0.0}, [], "--lr is 0.0"),
         ({"val_share": 1.0}, [], "--val-share is 1.0"),
         ({"loss": "l3"}, [], "--loss is 'l3'"),

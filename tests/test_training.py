@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from kdtools.batches import FaceSet
+from kdtools.batches import FaceSet, resize_images
 from kdtools.checkpoints import RunFiles
 from kdtools.errors import FileError, TrainingError, UsageError
 from kdtools.files import Provenance, create_faces, open_faces
@@ -349,6 +349,24 @@ def test_averaged_weights_follow_the_network(faces_path: Path, tmp_path: Path) -
     model, state, _ = load_training_state(tmp_path / "m.last.safetensors")
     assert (model["head.weight"] - state["raw.head.weight"]).abs().max() > 0
     torch.testing.assert_close(load_model(tmp_path / "m.last.safetensors", CPU).head.weight.data, model["head.weight"])
+
+
+def test_heatmaps_gather_at_their_points_when_they_are_trained(faces_path: Path, tmp_path: Path) -> None:
+    spread = []
+    for w_heat in (0.0, 1.0):
+        changed = {"head": "heatmap", "input_size": 64, "epochs": 8, "lr": 0.02, "augmentation": "none"}
+        epochs = run_training(
+            faces_path, tmp_path / f"{w_heat:.0f}.safetensors", Settings(**{**vars(TINY), **changed, "w_heat": w_heat})
+        )
+        assert set(epochs[-1].terms) == ({"total", "heat"} if w_heat else {"total"})
+        network = load_model(tmp_path / f"{w_heat:.0f}.last.safetensors", CPU).eval()
+        with open_faces(faces_path) as faces, torch.inference_mode():
+            images = resize_images(torch.from_numpy(np.array(faces.images)), 64)
+            _, heatmaps = network.points_and_heatmaps(images)
+        assert heatmaps is not None
+        share = heatmaps.flatten(2).softmax(dim=2)
+        spread.append(float(torch.special.entr(share).sum(dim=2).mean()))
+    assert spread[1] < spread[0] - 0.5
 
 
 def test_weights_of_one_axis_do_not_decay(faces_path: Path, tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ Augment = Annotated[
     typer.Option(
         "--augment",
         metavar="NAME",
-        help="none, mild (turn, scale, shift, flip, colour), strong (also blur, occlusion) or paper.",
+        help="none, light, mild (turn, scale, shift, flip, colour), strong (also blur, occlusion) or paper.",
     ),
 ]
 Init = Annotated[
