@@ -93,7 +93,7 @@ CASES = {
 class Runner:
     """Runs commands in a folder, each unless its output is there."""
 
-    def __init__(self, work: Path, weights: Path, teacher: Path | None) -> None:
+    def __init__(self, work: Path, weights: Path, teacher: Path | None = None) -> None:
         self.work, self.weights, self.teacher = work, weights, teacher
 
     def run(self, output: str, command: str) -> None:
@@ -160,12 +160,12 @@ class Runner:
         self.run(f"{output}.val.h5", f"kd-predict {output}.safetensors val.h5")
 
 
-def errors_of(work: Path, prediction: str) -> np.ndarray | None:
-    """NME (N,) of the validation faces, in %; None where the prediction is not there yet."""
-    path = work / f"{prediction}.val.h5"
+def errors_of(work: Path, prediction: str, part: str = "val") -> np.ndarray | None:
+    """NME (N,) of the faces in a part's file, in %; None where the prediction is not there yet."""
+    path = work / f"{prediction}.{part}.h5"
     if not path.exists():
         return None
-    with open_faces(work / "val.h5") as truth, open_faces(path) as pred:
+    with open_faces(work / f"{part}.h5") as truth, open_faces(path) as pred:
         points = truth.landmarks_in_source()
         found = pred.landmarks_in_source()
         lengths = next(n for n in normalisers_of(truth.scheme) if n.name == "inter-ocular").lengths(points)
