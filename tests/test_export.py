@@ -10,10 +10,11 @@ import onnxruntime
 import pytest
 import torch
 
+from kdtools.cards import ModelCard
 from kdtools.errors import DataError
 from kdtools.export import check_inputs, compare_with_original, export_onnx
 from kdtools.geometry import CropRule
-from kdtools.models import LandmarkNet, ModelCard
+from kdtools.models import LandmarkNet
 from kdtools.schemes import IBUG68
 
 

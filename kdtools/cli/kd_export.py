@@ -29,9 +29,10 @@ def kd_export(
     put in place.
     """
     require(model_path != "-", "the model cannot be read from standard input", "name its file")
+    from kdtools.cards import read_card
     from kdtools.export import check_inputs, compare_with_original, export_onnx
     from kdtools.files import check_output, written_aside
-    from kdtools.models import choose_device, load_model, read_card
+    from kdtools.models import choose_device, load_model
 
     check_output(output, force)
     network = load_model(model_path, choose_device("cpu"))
