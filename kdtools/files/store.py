@@ -18,6 +18,7 @@ import numpy as np
 from kdtools.errors import DataError, FileError, some_of
 from kdtools.files import schema
 from kdtools.files.aside import readable
+from kdtools.files.digests import digest_of
 from kdtools.geometry import IDENTITY, CropRule, apply_affine, invert_affine
 from kdtools.schemes import INDEX_FIELDS, JSON_FIELDS, SCHEMES, Scheme, scheme_for_points
 from kdtools.shape_model import ShapeModel
@@ -25,6 +26,7 @@ from kdtools.shape_model import ShapeModel
 # What turns a file of format k, opened, into one that reads like format k + 1.
 UPGRADES: dict[int, Callable[[FacesFile], None]] = {}
 
+_SOME_ROWS = 1 << 16  # of small arrays, read at a time
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
@@ -57,6 +59,23 @@ class FacesFile:
     def ids(self) -> list[str]:
         """N names, in file order."""
         return list(self.h5["id"].asstr()[...])
+
+    def read(self, name: str, first: int, stop: int) -> Any:
+        """Rows of an array of the format, text as a list; of an absent /to_source the identity."""
+        if name == "to_source" and name not in self:
+            return np.broadcast_to(IDENTITY, (stop - first, 2, 3))
+        data, spec = self.h5[name], schema.spec_of(name)
+        if spec is not None and spec.dtype == "text":
+            return list(data.asstr()[first:stop])
+        return data[first:stop]
+
+    def check_unique(self) -> None:
+        """Raises DataError that names ids which stand twice. Keeps no list of all ids."""
+        starts = range(0, len(self), _SOME_ROWS)
+        names = (name for first in starts for name in self.read("id", first, first + _SOME_ROWS))
+        digests = np.fromiter(map(digest_of, names), np.uint64, len(self))
+        if len(np.unique(digests)) < len(self):
+            check_unique_ids(self.ids)
 
     @property
     def role(self) -> str:
