@@ -69,12 +69,16 @@ class FacesFile:
             return list(data.asstr()[first:stop])
         return data[first:stop]
 
-    def check_unique(self) -> None:
-        """Raises DataError that names ids which stand twice. Keeps no list of all ids."""
+    @property
+    def id_digests(self) -> np.ndarray:
+        """(N,) uint64, equal for equal ids; of ten million ids they can be held where the ids could not."""
         starts = range(0, len(self), _SOME_ROWS)
         names = (name for first in starts for name in self.read("id", first, first + _SOME_ROWS))
-        digests = np.fromiter(map(digest_of, names), np.uint64, len(self))
-        if len(np.unique(digests)) < len(self):
+        return np.fromiter(map(digest_of, names), np.uint64, len(self))
+
+    def check_unique(self) -> None:
+        """Raises DataError that names ids which stand twice."""
+        if len(np.unique(self.id_digests)) < len(self):
             check_unique_ids(self.ids)
 
     @property
@@ -209,6 +213,10 @@ class FacesFile:
     def _check_arrays(self) -> None:
         if "id" not in self:
             raise FileError(f"{self.name}: holds no /id, so its faces have no names", "write the file again")
+        for part in self.h5["id"].virtual_sources() if self.h5["id"].is_virtual else ():
+            if not self.path.parent.joinpath(part.file_name).is_file():  # HDF5 would read zeros
+                hint = "bring it back, or join the parts without --virtual while they are there"
+                raise FileError(f"{self.name}: a file that it refers to is absent: {part.file_name}", hint)
         if h5py.check_string_dtype(self.h5["id"].dtype) is None:
             raise FileError(f"{self.name}: /id is not text")
         sizes: dict[str, int] = {}

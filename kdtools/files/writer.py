@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from kdtools.files.aside import written_aside
 from kdtools.files.provenance import Provenance
 from kdtools.files.store import FacesFile, check_unique_ids
 from kdtools.geometry import CropRule
+from kdtools.parallel import batched
 from kdtools.schemes import INDEX_FIELDS, JSON_FIELDS, Scheme
 from kdtools.shape_model import ShapeModel
 
@@ -44,16 +46,19 @@ class FacesWriter:
         self._describe(name, data, attributes)
 
     def put_pieces(self, name: str, n_rows: int, pieces: Iterable[Any], **attributes: Any) -> None:
-        """As `put`, of an array of `n_rows` rows that comes in pieces, of which at least one is given."""
+        """As `put`, of an array of `n_rows` rows that comes in pieces, at least one; they make no difference to it."""
         spec = schema.spec_of(name)
         assert spec is not None, name
-        dtype = h5py.string_dtype() if spec.dtype == "text" else np.dtype(spec.dtype)
-        at, data = 0, None
+        is_text, data = spec.dtype == "text", None
+        if is_text:  # by equal numbers, since where HDF5 puts texts depends on how many are written at a time
+            data = self.h5.create_dataset(name, (n_rows,), h5py.string_dtype())
+            pieces = batched(chain.from_iterable(pieces), _COPY_ROWS)
+        at = 0
         for piece in pieces:
             if data is None:
-                data = self.h5.create_dataset(name, (n_rows, *np.shape(piece)[1:]), dtype)
+                data = self.h5.create_dataset(name, (n_rows, *np.shape(piece)[1:]), spec.dtype)
             if len(piece):
-                data[at : at + len(piece)] = list(piece) if spec.dtype == "text" else piece
+                data[at : at + len(piece)] = piece
             at += len(piece)
         assert data is not None, name
         assert at == n_rows, name

@@ -83,13 +83,20 @@ class Parts:
 
     def keep(self) -> bool:
         """Write what would be lost if the run ended now, where it is worth it; whether anything is kept."""
-        if self._pending and (self._blocks or time.monotonic() - self._since >= WORTH_KEEPING):
+        worth = self._blocks or time.monotonic() - self._since >= WORTH_KEEPING
+        if self._pending and worth and not self._next_block.exists():  # it may have come just as a signal did
             self._write_block()
         return bool(self._blocks)
 
+    @property
+    def _next_block(self) -> Path:
+        return self._folder / f"block-{len(self._blocks):06d}.h5"
+
     def _write_block(self) -> None:
         self._folder.mkdir(exist_ok=True)
-        path = self._folder / f"block-{len(self._blocks):06d}.h5"
+        path = self._next_block
+        if path.exists():
+            raise FileError(f"{path}: another process writes there, too", "wait for it, or name another output")
         skipped = [one for outcome in self._pending for one in outcome.skipped]
         said = {
             "run": self._run,
@@ -99,7 +106,7 @@ class Parts:
             "last": self.last_id,
             "skipped": skipped,
         }
-        with create_faces(str(path), True, self._provenance, may_be_empty=True) as writer:
+        with create_faces(str(path), False, self._provenance, may_be_empty=True) as writer:
             self._write(writer, [outcome.columns for outcome in self._pending])
             writer.h5.attrs[_ATTRIBUTE] = json.dumps(said)
         self._blocks.append(path)
