@@ -58,9 +58,9 @@ def _name_of(model: Path) -> str:
 def _export(model: Path, path: Path) -> None:
     import torch
 
-    from kdtools.export import check_inputs, compare_with_original, export_onnx
+    from kdtools.export import N_CHECKED, compare_with_original, export_onnx, sample_faces
     from kdtools.models import load_model
 
     network = load_model(model, torch.device("cpu"))
     export_onnx(network, path, read_card(model)[1])
-    compare_with_original(network, path, check_inputs(network, None))
+    compare_with_original(network, path, sample_faces(None, network, N_CHECKED))
