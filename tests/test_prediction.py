@@ -60,7 +60,7 @@ def predict_group(
     detector: Detector, images: dict[str, np.ndarray], engine: FixedEngine | None = None, **search: Any
 ) -> Any:
     """The outcome of a group of images that are at hand."""
-    work = PhotographWork(engine or FixedEngine(), Search(detector, **search), None, False)
+    work = PhotographWork(engine or FixedEngine(), Search(detector, **search), None)
     return work([Photograph(name, name, lambda image=image: image) for name, image in images.items()])
 
 
@@ -240,7 +240,7 @@ def test_what_fails_in_one_photograph_does_not_end_the_run() -> None:
     group = [Photograph(name, name, lambda: image) for name in ("far", "memory", "huge")]
     group += [Photograph("locked", "locked", locked), Photograph("cut", "cut", lambda: b"\xff\xd8 cut off")]
     group += [Photograph("good", "good", lambda: image)]
-    outcome = PhotographWork(FixedEngine(), Search(Failing([])), None, False)(group)
+    outcome = PhotographWork(FixedEngine(), Search(Failing([])), None)(group)
     assert outcome.columns["id"] == ["good"]
     assert (outcome.n_items, outcome.last_id) == (6, "good")
     skipped = dict(outcome.skipped)

@@ -49,8 +49,11 @@ def kd_predict(
             help="In images: crop again N times around the points found; 1 if not said, 0 with whole.",
         ),
     ] = None,
+    smooth: Annotated[
+        bool, typer.Option("--smooth", help="In videos: keep the points of a face from trembling between frames.")
+    ] = False,
     draw: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Write each image with its landmarks into DIR.")
+        str | None, typer.Option(metavar="DIR", help="Write each image, or video, with its landmarks into DIR.")
     ] = None,
     shard: Annotated[
         str | None, typer.Option(metavar="K/N", help="Do the K-th of N parts of the inputs; kd-merge joins them.")
@@ -75,9 +78,10 @@ def kd_predict(
     """Find landmarks with a trained model.
 
     For a faces file: the points of its faces, under their ids. For all else: faces are found by a detector and cropped
-    by the model's own rule; the ids of a second and further face in one image end in #2, #3, ... and those of frames
-    in #frame=NUMBER. Images that cannot be read or show no face are named and skipped; the exit status is then 4.
-    Points are always in pixels of the source images. A long run leaves what it has found so far in OUTPUT.partial.
+    by the model's own rule; the ids of a second and further face in one image end in #2, #3, ... and those of frames in
+    #frame=NUMBER; in a video a face keeps its number while it is followed. Images that cannot be read or show no face
+    are named and skipped; the exit status is then 4. Points are always in pixels of the source images. A long run
+    leaves what it has found so far in OUTPUT.partial.
     """
     require(model_path != "-", "the model cannot be read from standard input", "name its file")
     require(inputs.count("-") <= 1, "only one input can be standard input")
@@ -88,8 +92,11 @@ def kd_predict(
 
     part = None if shard is None else parse_shard(shard)
     one_file = not listed and [kind_of(name) for name in inputs] == ["faces"]
-    for_images = detector_name, boxes, refine, include, None if faces == "all" else faces
-    require(not one_file or not any(for_images), "--detector, --boxes, --faces, --refine and --include are for images")
+    for_images = detector_name, boxes, refine, include, smooth or None, None if faces == "all" else faces
+    require(
+        not one_file or all(option is None for option in for_images),
+        "--detector, --boxes, --faces, --refine, --include and --smooth are for images and videos",
+    )
     detector_file = detector_name if detector_name and Path(detector_name).suffix else None
     provenance = session.provenance(model_path, detector_file, boxes)
     if resume and is_finished(output, provenance):
@@ -101,7 +108,10 @@ def kd_predict(
     from kdtools.prediction import Run, predict_faces_file, predict_photographs
 
     check_output(output, force)
-    engine = load_engine(model_path, backend=backend, device=device, threads=1, note=session.say)
+    # Images are shared out to workers of a core each; the frames of a video come one after the other.
+    in_order = any(kind in ("video", "camera") for kind in map(kind_of, inputs))
+    threads = workers(jobs) if in_order else 1
+    engine = load_engine(model_path, backend=backend, device=device, threads=threads, note=session.say)
     with session.progress("predicting", None) as progress:
         task = Run(
             engine=engine,
@@ -125,7 +135,7 @@ def kd_predict(
 
             photographs = Photographs(inputs, listed=listed, include=include or [])
             search = Search.named(boxes or detector_name or "cascade", faces, refine)
-            n_faces = predict_photographs(task, photographs, search, draw=draw)
+            n_faces = predict_photographs(task, photographs, search, draw=draw, smooth=smooth)
     session.say(f"{n_faces} faces")
     if bench:
         for line in task.timing.lines(n_faces, engine.name, workers(jobs)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -53,27 +53,39 @@ class Search:
         return Search(find_detector(detector), refine, most)
 
 
-def predict_photographs(run: Run, photographs: Photographs, search: Search, *, draw: str | None = None) -> int:
-    """Find and predict the faces in photographs; returns how many.
+def predict_photographs(
+    run: Run, photographs: Photographs, search: Search, *, draw: str | None = None, smooth: bool = False
+) -> int:
+    """Find and predict the faces in photographs; returns how many. In videos they are followed, and may be smoothed.
 
-    Raises DataError where no face was found at all, FileError where an interrupted run had other inputs.
+    Raises DataError where no face was found at all, FileError where an interrupted run had other inputs, UsageError
+    for a part of a video, or smoothing without one.
     """
-    size = min(run.group_size, _FRAMES) if photographs.have_frames else run.group_size
+    size = run.group_size
+    if photographs.have_frames:
+        if run.shard is not None or run.resume:
+            hint = "share out whole videos, one command for each; a stopped one starts anew with -f"
+            raise UsageError("faces are followed through a video from its first frame on", hint)
+        size, run = min(size, _FRAMES), replace(run, jobs=1)
+    elif smooth:
+        raise UsageError("--smooth is for videos and cameras")
     first, stop = 0, None
     if run.shard is not None:
         first, stop = shard_range(run.shard, photographs.count(), size)
     digests = digest_inputs(run, photographs.paths)
-    work = PhotographWork(run.engine, search, _drawings(draw, run), photographs.have_frames)
-    with open_parts(
-        run.output,
-        run.force,
-        resume=run.resume,
-        run=run.identity,
-        first=first,
-        scheme=run.engine.card.scheme,
-        provenance=run.provenance,
-        say=run.say,
-    ) as parts:
+    with (
+        _work_for(run, photographs, search, draw, smooth) as work,
+        open_parts(
+            run.output,
+            run.force,
+            resume=run.resume,
+            run=run.identity,
+            first=first,
+            scheme=run.engine.card.scheme,
+            provenance=run.provenance,
+            say=run.say,
+        ) as parts,
+    ):
         for identity, why in parts.skipped:
             run.skip(identity, why)
         rest = islice(_to_do(photographs, first, parts), None if stop is None else stop - parts.n_items)
@@ -87,6 +99,25 @@ def predict_photographs(run: Run, photographs: Photographs, search: Search, *, d
             raise DataError(f"no face found in {parts.n_items} images")
         parts.finish(run.output, run.force, digests(), may_be_empty=run.shard is not None)
         return parts.n_faces
+
+
+@contextlib.contextmanager
+def _work_for(
+    run: Run, photographs: Photographs, search: Search, draw: str | None, smooth: bool
+) -> Iterator[PhotographWork]:
+    """Yields what does a group; the videos that it draws are in their places when the block ends well."""
+    drawings = _drawings(draw, run)
+    if not photographs.have_frames:
+        yield PhotographWork(run.engine, search, drawings)
+        return
+    from kdtools.prediction.annotated import AnnotatedVideos
+    from kdtools.prediction.video import VideoWork
+
+    if draw is None:
+        yield VideoWork(run.engine, search, None, None, smooth=smooth)
+        return
+    with AnnotatedVideos(draw, run.force) as videos:
+        yield VideoWork(run.engine, search, drawings, videos, smooth=smooth)
 
 
 def _drawings(draw: str | None, run: Run) -> Drawings | None:
@@ -108,23 +139,27 @@ def _to_do(photographs: Iterable[Photograph], first: int, parts: Parts) -> Itera
 
 
 @dataclass
-class _Face:
-    """A face on its way: its crop (S, S, 3) with the map to the photograph, its box (4,), and its points (L, 2)."""
+class Face:
+    """A face on its way: its crop (S, S, 3) with the map to the photograph, its box (4,), and its points (L, 2).
+
+    `track` is its number in a video, -1 where it is not followed.
+    """
 
     crop: np.ndarray
     to_source: np.ndarray
     box: np.ndarray
     score: float
     points: np.ndarray = field(default_factory=lambda: np.empty((0, 2)))
+    track: int = -1
 
 
 @dataclass
-class _Seen:
+class Seen:
     """A photograph whose faces wait for the network. `began` in seconds."""
 
     photograph: Photograph
     image: np.ndarray
-    faces: list[_Face]
+    faces: list[Face]
     began: float
 
 
@@ -137,16 +172,16 @@ class PhotographWork:
     largest first.
     """
 
-    def __init__(self, engine: Engine, search: Search, drawings: Drawings | None, with_frames: bool) -> None:
-        self._engine, self._search, self._drawings, self._with_frames = engine, search, drawings, with_frames
+    def __init__(self, engine: Engine, search: Search, drawings: Drawings | None) -> None:
+        self._engine, self._search, self._drawings = engine, search, drawings
         self._rule, self._size = engine.card.crop, engine.card.input_size
 
     def __call__(self, group: Sequence[Photograph]) -> Outcome:
         watch = Stopwatch()
         skipped: list[tuple[str, str]] = []
         latencies: list[float] = []
-        done: list[_Seen] = []
-        waiting: list[_Seen] = []
+        done: list[Seen] = []
+        waiting: list[Seen] = []
         for photograph in group:
             seen = self._look(photograph, watch)
             if isinstance(seen, str):
@@ -160,7 +195,7 @@ class PhotographWork:
         columns = self._columns(done + waiting)
         return Outcome(columns, len(group), group[-1].id, skipped, watch.seconds, latencies)
 
-    def _look(self, photograph: Photograph, watch: Stopwatch) -> _Seen | str:
+    def _look(self, photograph: Photograph, watch: Stopwatch) -> Seen | str:
         """The photograph with its crops, or why there are none: one bad image must not end a run over millions."""
         began = watch.lap("read")
         try:
@@ -176,21 +211,33 @@ class PhotographWork:
             return "no face found"
         faces, reasons = self._crop(image, found)
         watch.lap("crop")
-        return _Seen(photograph, image, faces, began) if faces else reasons[0]
+        return Seen(photograph, image, faces, began) if faces else reasons[0]
 
-    def _crop(self, image: np.ndarray, found: Sequence[Found]) -> tuple[list[_Face], list[str]]:
+    def _crop(self, image: np.ndarray, found: Sequence[Found]) -> tuple[list[Face], list[str]]:
         """The faces that can be cropped, and why others cannot: one absurd box must not cost the others."""
         faces, reasons = [], []
         for one in found:
             square = one.crop_square(self._rule)
             try:
-                faces.append(_Face(*crop_image(image, square, self._size), square, one.score))
+                faces.append(Face(*crop_image(image, square, self._size), square, one.score))
             except (KdError, MemoryError) as error:
                 reasons.append(reason_of(error))
         return faces, reasons
 
-    def _finish(self, waiting: Sequence[_Seen], watch: Stopwatch) -> list[float]:
+    def _finish(self, waiting: Sequence[Seen], watch: Stopwatch) -> list[float]:
         """Find the points of the faces in these photographs, and draw them; returns the photographs' latencies."""
+        ended = self._find_points(waiting, watch)
+        if self._drawings is not None:
+            for seen in waiting:
+                self._draw(seen, self._drawings)
+            watch.lap("draw")
+        latencies = [ended - seen.began for seen in waiting]
+        for seen in waiting:
+            seen.image = np.empty((0, 0, 3), np.uint8)  # the pixels may go
+        return latencies
+
+    def _find_points(self, waiting: Sequence[Seen], watch: Stopwatch) -> float:
+        """Find the points of the faces in these photographs; returns when they were found."""
         faces = [face for seen in waiting for face in seen.faces]
         self._predict(faces)
         ended = watch.lap("infer")
@@ -203,16 +250,9 @@ class PhotographWork:
             watch.lap("crop")
             self._predict(faces)
             ended = watch.lap("infer")
-        if self._drawings is not None:
-            for seen in waiting:
-                self._draw(seen, self._drawings)
-            watch.lap("draw")
-        latencies = [ended - seen.began for seen in waiting]
-        for seen in waiting:
-            seen.image = np.empty((0, 0, 3), np.uint8)  # the pixels may go
-        return latencies
+        return ended
 
-    def _predict(self, faces: Sequence[_Face]) -> None:
+    def _predict(self, faces: Sequence[Face]) -> None:
         for first in range(0, len(faces), self._engine.batch):
             some = faces[first : first + self._engine.batch]
             units = self._engine.predict(np.stack([face.crop for face in some]))
@@ -221,24 +261,23 @@ class PhotographWork:
             for face, of_face in zip(some, points, strict=True):
                 face.points = of_face
 
-    def _draw(self, seen: _Seen, drawings: Drawings) -> None:
+    def _draw(self, seen: Seen, drawings: Drawings) -> None:
         image = seen.image
         for face in seen.faces:
             image = draw_landmarks(image, face.points, self._engine.card.scheme)
         write_image_at(drawings.claim(seen.photograph.id, seen.photograph.source), image)
 
-    def _columns(self, seen: Sequence[_Seen]) -> dict[str, Any]:
+    def _columns(self, seen: Sequence[Seen]) -> dict[str, Any]:
         n_points = self._engine.card.scheme.n_points
-        pairs = [(one.photograph, k, face) for one in seen for k, face in enumerate(one.faces)]
-        columns = {
+        pairs = [
+            (one.photograph, k if face.track < 0 else face.track, face)
+            for one in seen
+            for k, face in enumerate(one.faces)
+        ]
+        return {
             "id": [photograph.id if k == 0 else f"{photograph.id}#{k + 1}" for photograph, k, _ in pairs],
             "landmarks": np.array([face.points for _, _, face in pairs], np.float32).reshape(-1, n_points, 2),
             "box": np.array([face.box for _, _, face in pairs], np.float32).reshape(-1, 4),
             "source": [photograph.source for photograph, _, _ in pairs],
             "score": np.array([face.score for _, _, face in pairs], np.float32),
         }
-        if self._with_frames:
-            frames = [(-1, np.nan) if p.frame is None else (p.frame, p.time) for p, _, _ in pairs]
-            columns["frame"] = np.array([frame for frame, _ in frames], np.int32)
-            columns["time"] = np.array([moment for _, moment in frames], np.float64)
-        return columns
