@@ -68,6 +68,8 @@ def test_exported_model_answers_as_the_original(tmp_path: Path) -> None:
 
 def test_fewer_bits_are_smaller_and_nearly_the_same(tmp_path: Path, faces_file: str) -> None:
     original = network(0, "heatmap")
+    with torch.no_grad():
+        original.head.last.weight.mul_(30)  # so that points depend on what is seen
     sample = sample_faces(faces_file, original, 12)
     sizes, agreements = {}, {}
     for precision in PRECISIONS:
@@ -81,7 +83,8 @@ def test_fewer_bits_are_smaller_and_nearly_the_same(tmp_path: Path, faces_file: 
         assert heads
         assert {weight.data_type for weight in heads} == {1}
     assert sizes["int8"] < 0.7 * sizes["float16"] < 0.7 * sizes["float32"]
-    assert agreements["float32"].largest_px < agreements["float16"].largest_px < agreements["int8"].largest_px < 1
+    assert agreements["float32"].largest_px < 1e-3
+    assert 1e-3 < agreements["float16"].mean_px < agreements["int8"].mean_px < 0.5
     was, now = agreements["int8"].nme or (0, 1)
     assert now == pytest.approx(was, rel=0.02)
 
@@ -111,11 +114,8 @@ def test_kd_export_writes_int8_that_an_engine_runs(tmp_path: Path, faces_file: s
     assert "NME" in done.stderr
     assert "faces/s by ONNX Runtime" in done.stderr
     card, fields = read_card(output)
-    assert (card.arch, fields["precision"], list(json.loads(fields["inputs"]))) == (
-        "test_resnet",
-        "int8",
-        [str(model), faces_file],
-    )
+    assert (card.arch, fields["precision"]) == ("test_resnet", "int8")
+    assert json.loads(fields["inputs"]).keys() == {str(model), faces_file}
     crops = np.stack([image for image, _, _ in draw_faces(3, SIZE, seed=2)])
     points = load_engine(output, threads=1).predict(crops)
     with torch.inference_mode():

@@ -64,7 +64,7 @@ def predict_photographs(
     size = run.group_size
     if photographs.have_frames:
         if run.shard is not None or run.resume:
-            hint = "share out whole videos, one command for each; a stopped one starts anew with -f"
+            hint = "share out whole videos; of a stopped one kd-merge joins OUTPUT.partial/*.h5, and -f starts it anew"
             raise UsageError("faces are followed through a video from its first frame on", hint)
         size, run = min(size, _FRAMES), replace(run, jobs=1)
     elif smooth:
