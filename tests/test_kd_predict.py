@@ -279,3 +279,16 @@ def test_processes_share_out_the_work(tiny_onnx: Path, photographs: Path, tmp_pa
 def test_scripts_can_be_run(name: str) -> None:
     assert os.access(EXAMPLES / name, os.X_OK)
     assert subprocess.run(["bash", "-n", EXAMPLES / name], check=False).returncode == 0
+
+
+def test_make_joins_parts(run: Run, tiny_onnx: Path, photographs: Path, tmp_path: Path) -> None:
+    run(photographs, "--refine", "0", "--detector", "whole", "-o", tmp_path / "plain.h5")
+    (tmp_path / "kd-predict").write_text('#!/bin/sh\nexec "$KD_PREDICT" "$@" --detector whole\n')  # quicker than faces
+    (tmp_path / "kd-predict").chmod(0o755)
+    command = ["make", "-f", EXAMPLES / "Makefile", "predicted.h5", f"MODEL={tiny_onnx}", f"PHOTOS={photographs}"]
+    kd_predict_script = str(Path(sys.executable).with_name("kd-predict"))
+    environment = ENVIRONMENT | {"PATH": f"{tmp_path}:{ENVIRONMENT['PATH']}", "KD_PREDICT": kd_predict_script}
+    done = subprocess.run([*command, "PARTS=3"], cwd=tmp_path, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert rows_of(tmp_path / "predicted.h5") == rows_of(tmp_path / "plain.h5")
+    assert len(list(tmp_path.glob("predicted.*of3.h5"))) == 3
