@@ -130,8 +130,9 @@ def test_a_whole_output_is_not_made_again(run: Run, photographs: Path, tmp_path:
         (["a.h5", "--faces", "largest"], "are for images"),
         (["a.h5", "--refine", "0"], "are for images"),
         (["x", "--shard", "3/2"], "--shard"),
-        (["0", "--shard", "1/2"], "from its first frame on"),
-        (["-", "--list", "--shard", "1/2"], "cannot be shared out"),
+        (["0", "--shard", "1/2"], "can be read only once"),
+        (["0", "--resume"], "can be read only once"),
+        (["-", "--list", "--shard", "1/2"], "can be read only once"),
     ],
 )
 def test_what_cannot_be_meant(words: list[str], told: str, run: Run, tmp_path: Path) -> None:

@@ -251,5 +251,5 @@ def test_kinds_may_be_mixed_but_not_with_faces_files(tmp_path: Path) -> None:
 
 def test_what_can_be_read_once_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, listed in (("-", True), ("0", False)):
-        with pytest.raises(UsageError, match="shared out"):
+        with pytest.raises(UsageError, match="only once"):
             Photographs([name], listed=listed).count()

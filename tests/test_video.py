@@ -17,6 +17,8 @@ from kdtools.files import Provenance, open_faces
 from kdtools.geometry import BoxRelation, CropRule, points_square
 from kdtools.metrics import acceleration_per_face
 from kdtools.prediction import Run, Search, predict_photographs
+from kdtools.prediction.outcome import Outcome
+from kdtools.prediction.parts import Parts
 from kdtools.prediction.video import SEARCH_EVERY, VideoWork
 from kdtools.schemes import IBUG68
 from kdtools.smoothing import BETA
@@ -181,11 +183,44 @@ def test_a_video_file_becomes_a_faces_file_and_an_annotated_video(tmp_path: Path
     assert not (tmp_path / "q.h5").exists()
 
 
-def test_parts_of_videos_and_smoothing_of_photographs_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("smooth", [False, True])
+def test_a_video_in_parts_is_followed_as_if_it_were_one(smooth: bool, tmp_path: Path) -> None:
+    """Sharded, or stopped and resumed: the same points, and the same faces keep their numbers."""
+    left, right = (10.0, 20.0), (140.0, 60.0)
+    write_video(tmp_path / "v.avi", [frame_with((10.0 + k, 20.0), right) for k in range(15)] + [frame_with(left)] * 20)
+    predict(tmp_path / "v.avi", tmp_path / "whole.h5", smooth=smooth)
+    found: dict[str, list[np.ndarray]] = {"landmarks": [], "track": [], "frame": []}
+    for k in range(3):
+        predict(tmp_path / "v.avi", tmp_path / f"{k}.h5", smooth=smooth, shard=(k, 3))
+        with open_faces(tmp_path / f"{k}.h5") as part:
+            for name, values in found.items():
+                values.append(part.h5[name][...])
+    stop_at = 17
+    with pytest.MonkeyPatch.context() as patch:
+        add = Parts.add
+
+        def add_and_stop(parts: Parts, outcome: Outcome) -> None:
+            add(parts, outcome)
+            if parts.n_items >= stop_at:
+                raise KeyboardInterrupt
+
+        patch.setattr(Parts, "add", add_and_stop)
+        patch.setattr("kdtools.prediction.parts.WORTH_KEEPING", 0.0)
+        with pytest.raises(KeyboardInterrupt):
+            predict(tmp_path / "v.avi", tmp_path / "resumed.h5", smooth=smooth)
+    predict(tmp_path / "v.avi", tmp_path / "resumed.h5", smooth=smooth, resume=True)
+    assert (tmp_path / "resumed.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
+    with open_faces(tmp_path / "whole.h5") as whole:
+        assert set(whole.h5["track"]) >= {0, 1}
+        for name, values in found.items():
+            np.testing.assert_array_equal(np.concatenate(values), whole.h5[name])
+
+
+def test_drawings_of_parts_of_videos_and_smoothing_of_photographs_are_refused(tmp_path: Path) -> None:
     write_video(tmp_path / "v.avi", [frame_with((60.0, 40.0))] * 2)
     for options in ({"shard": (0, 2)}, {"resume": True}):
-        with pytest.raises(UsageError, match="followed"):
-            predict(tmp_path / "v.avi", tmp_path / "p.h5", **options)
+        with pytest.raises(UsageError, match="from its first frame to its last"):
+            predict(tmp_path / "v.avi", tmp_path / "p.h5", draw=str(tmp_path / "drawn"), **options)
     cv2.imwrite(str(tmp_path / "a.png"), frame_with((60.0, 40.0)))
     with pytest.raises(UsageError, match="--smooth"):
         predict(tmp_path / "a.png", tmp_path / "p.h5", smooth=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from kdtools.geometry import apply_affine, unit_to_pixels
 from kdtools.images import crop_image, decode_image, draw_landmarks, write_image_at
 from kdtools.prediction.groups import grouped, shard_range
 from kdtools.prediction.outcome import Outcome
-from kdtools.prediction.parts import Parts, open_parts
+from kdtools.prediction.parts import open_parts
 from kdtools.prediction.pipeline import Run, collect, digest_inputs
 from kdtools.prediction.timing import Stopwatch
 from kdtools.sources import Photograph, Photographs
@@ -59,13 +59,14 @@ def predict_photographs(
     """Find and predict the faces in photographs; returns how many. In videos they are followed, and may be smoothed.
 
     Raises DataError where no face was found at all, FileError where an interrupted run had other inputs, UsageError
-    for a part of a video, or smoothing without one.
+    for a drawing of a part of a video, and for smoothing without one.
     """
     size = run.group_size
     if photographs.have_frames:
-        if run.shard is not None or run.resume:
-            hint = "share out whole videos; of a stopped one kd-merge joins OUTPUT.partial/*.h5, and -f starts it anew"
-            raise UsageError("faces are followed through a video from its first frame on", hint)
+        if draw is not None and (run.shard is not None or run.resume):
+            raise UsageError("a video is drawn from its first frame to its last", "leave out --draw, or start anew: -f")
+        if run.resume:
+            photographs.check_rereadable()
         size, run = min(size, _FRAMES), replace(run, jobs=1)
     elif smooth:
         raise UsageError("--smooth is for videos and cameras")
@@ -88,7 +89,8 @@ def predict_photographs(
     ):
         for identity, why in parts.skipped:
             run.skip(identity, why)
-        rest = islice(_to_do(photographs, first, parts), None if stop is None else stop - parts.n_items)
+        check = parts.check_last if parts.n_items > first else lambda identity: None
+        rest = islice(_go_to(parts.n_items, photographs, work, check), None if stop is None else stop - parts.n_items)
         collect(run, parts, work, grouped(rest, parts.n_items, size))
         detector = search.detector
         if isinstance(detector, BoxesFile) and detector.unused and not (first or stop or parts.skipped):
@@ -128,13 +130,23 @@ def _drawings(draw: str | None, run: Run) -> Drawings | None:
     return Drawings(draw, run.force or run.resume)
 
 
-def _to_do(photographs: Iterable[Photograph], first: int, parts: Parts) -> Iterator[Photograph]:
-    """The photographs from number `first` on that are not done. Raises FileError as `Parts.check_last` does."""
-    if parts.n_items == first:
-        return islice(photographs, first, None)
+def _go_to(
+    number: int, photographs: Iterable[Photograph], work: PhotographWork, check: Callable[[str | None], None]
+) -> Iterator[Photograph]:
+    """The photographs from that number on, when `check` has seen the id of the one before it (None: there is none).
+
+    In the midst of a video `work` first follows the faces up to there again, from the video's first frame on.
+    """
     items = iter(photographs)
-    last = next(islice(items, parts.n_items - 1, None), None)
-    parts.check_last(None if last is None else last.id)
+    if not number:
+        return items
+    last = next(islice(items, number - 1, None), None)
+    check(None if last is None else last.id)
+    if last is None or last.frame is None:
+        return items
+    items = islice(photographs, number - 1 - last.frame, None)
+    for frame in islice(items, last.frame + 1):
+        work([frame])
     return items
 
 

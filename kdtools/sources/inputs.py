@@ -98,12 +98,17 @@ class Photographs:
             return PurePath(name).suffix.lower() in IMAGE_SUFFIXES
         return any(glob.match(name) for glob in self._globs)
 
-    def count(self) -> int:
-        """How many there are, by going through them once. Raises UsageError where that would use them up."""
+    def check_rereadable(self) -> None:
+        """Raises UsageError for a camera, and for standard input, which cannot be read from the beginning again."""
         for name, kind in zip(self.inputs, self._kinds, strict=True):
             if name == "-" or kind == "camera":
                 what = "a camera" if kind == "camera" else "standard input"
-                raise UsageError(f"{what} cannot be shared out, since it can be read only once", "write it to a file")
+                hint = "write it to a file; kd-merge joins what a stopped run left in OUTPUT.partial/*.h5"
+                raise UsageError(f"{what} can be read only once, so it can neither be shared out nor resumed", hint)
+
+    def count(self) -> int:
+        """How many there are, by going through them once. Raises as `check_rereadable` does."""
+        self.check_rereadable()
         return sum(1 for _ in self)
 
 
