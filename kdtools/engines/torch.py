@@ -26,7 +26,6 @@ class TorchEngine:
         network = load_model(path, self._device)
         self.card, self.threads = network.card, threads
         torch.set_num_threads(threads)
-        self._lock = threading.Lock()  # a recorded graph has one place for its input
         self._run: Callable[[Tensor], Tensor] = network
         self.batch, words = _CPU_BATCH, ["PyTorch", str(self._device)]
         if self._device.type == "cuda":
@@ -37,8 +36,8 @@ class TorchEngine:
 
     def predict(self, crops: np.ndarray) -> np.ndarray:
         """As `Engine.predict`."""
-        with torch.inference_mode(), self._lock:
-            pixels = torch.from_numpy(np.ascontiguousarray(crops)).to(self._device)
+        with torch.inference_mode():  # several threads at a time, each on its own core of a CPU
+            pixels = torch.from_numpy(np.require(crops, requirements="CW")).to(self._device)  # a memory map is read-only
             images = pixels.permute(0, 3, 1, 2).float().div_(255)  # stays channels-last in memory
             return self._run(images).float().cpu().numpy()
 
@@ -66,11 +65,13 @@ class _Recorded:
 
     def __init__(self, network: LandmarkNet, dtype: torch.dtype) -> None:
         self._network, self._dtype = network, dtype
+        self._lock = threading.Lock()  # a graph has one place for its input
         self._graphs: dict[int, tuple[torch.cuda.CUDAGraph, Tensor, Tensor]] = {}
 
     def __call__(self, images: Tensor) -> Tensor:
         parts = images.split(_GPU_BATCHES[-1])
-        return torch.cat([self._replay(part) for part in parts])
+        with self._lock:
+            return torch.cat([self._replay(part) for part in parts])
 
     def _replay(self, images: Tensor) -> Tensor:
         size = next(n for n in _GPU_BATCHES if n >= len(images))
