@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from kdtools.errors import DataError, FileError
-from kdtools.geometry import box_to_source, compose_affine, invert_affine
+from kdtools.geometry import IDENTITY, box_to_source, compose_affine, invert_affine
 from kdtools.schemes import Scheme
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
@@ -40,10 +40,18 @@ def opencv_errors(what: str) -> Iterator[None]:
 def read_image(path: Path) -> np.ndarray:
     """Decode an image file -> (H, W, 3) uint8 RGB, turned upright by its EXIF orientation.
 
-    Raises FileError where it is absent, cannot be read, is no image, or cut off: decoders fill the rest of a truncated
-    JPEG with grey and say nothing, so its end marker is looked for. Raises DataError where OpenCV cannot hold it.
+    Raises FileError where it is absent or cannot be read, and as `decode_image` does.
     """
-    return _decode(path, _read_bytes(path), cv2.IMREAD_COLOR_RGB)
+    return decode_image(read_bytes(path), path)
+
+
+def decode_image(data: bytes, name: str | Path) -> np.ndarray:
+    """As `read_image`, of the bytes of the file `name`.
+
+    Raises FileError where they are no image, or cut off: decoders fill the rest of a truncated JPEG with grey and say
+    nothing, so its end marker is looked for. Raises DataError where OpenCV cannot hold it.
+    """
+    return _decode(name, data, cv2.IMREAD_COLOR_RGB)
 
 
 def read_reduced(path: Path, most: int) -> tuple[np.ndarray, int, tuple[int, int]]:
@@ -52,7 +60,7 @@ def read_reduced(path: Path, most: int) -> tuple[np.ndarray, int, tuple[int, int
     Pixel i of the smaller image covers whole pixels k * i to k * i + k - 1 of the full one. The decoder makes it as it
     goes, by averaging, in less time than the full image takes.
     """
-    data = _read_bytes(path)
+    data = read_bytes(path)
     reduction = max((k for k in _REDUCED if k <= most), default=1)
     frame = _jpeg_frame(data) if reduction > 1 else None
     # Blocks are counted from the top left as stored: turned by EXIF, a last one that is not whole comes first.
@@ -66,25 +74,25 @@ def read_reduced(path: Path, most: int) -> tuple[np.ndarray, int, tuple[int, int
     return np.asarray(image), reduction, (height, width)
 
 
-def _read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """A file as it is. Raises FileError where it is absent or cannot be read."""
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError as error:
         raise FileError(f"{path}: no such file") from error
     except OSError as error:
         raise FileError(f"{path}: {error.strerror or error}") from error
+
+
+def _decode(name: str | Path, data: bytes, flags: int) -> np.ndarray:
     if not data:
-        raise FileError(f"{path}: is empty")
+        raise FileError(f"{name}: is empty")
     if data.startswith(b"\xff\xd8") and not _jpeg_has_end(data):
-        raise FileError(f"{path}: JPEG is cut off")
-    return data
-
-
-def _decode(path: Path, data: bytes, flags: int) -> np.ndarray:
-    with opencv_errors(f"{path}: cannot be decoded"):  # for example sizes past OpenCV's limit
+        raise FileError(f"{name}: JPEG is cut off")
+    with opencv_errors(f"{name}: cannot be decoded"):  # for example sizes past OpenCV's limit
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if image is None:
-        raise FileError(f"{path}: not an image that can be decoded")
+        raise FileError(f"{name}: not an image that can be decoded")
     return np.asarray(image)
 
 
@@ -144,6 +152,23 @@ def crop_image(image: np.ndarray, box: np.ndarray, size: int) -> tuple[np.ndarra
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         crop = cv2.warpAffine(part, crop_to_part, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(crop), to_source
+
+
+def resize_image(image: np.ndarray, size: int) -> np.ndarray:
+    """An image (H, W, 3) -> (size, size, 3), sampled as `crop_image` does; one of that size is returned as it is."""
+    height, width = image.shape[:2]
+    if height == width == size:
+        return image
+    shrink = min(height, width) // size
+    whole, image_to_part = np.array([0, 0, width, height]), IDENTITY
+    with opencv_errors("cannot be resized"):
+        if shrink >= 2:
+            image, part_to_image = _shrunk_part_under(image, whole, shrink)
+            image_to_part = invert_affine(part_to_image)
+        to_part = compose_affine(image_to_part, box_to_source(whole, size, size))
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        resized = cv2.warpAffine(image, to_part, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(resized)
 
 
 def check_square(box: np.ndarray, height: int, width: int) -> None:
@@ -251,3 +276,9 @@ def write_image(path: Path, image: np.ndarray) -> None:
     if not done:
         raise FileError(f"{path}: cannot encode an image of this kind", "use .png or .jpg")
     path.write_bytes(data.tobytes())
+
+
+def write_image_at(path: Path, image: np.ndarray) -> None:
+    """As `write_image`; makes the folders that lead there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_image(path, image)

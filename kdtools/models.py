@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,55 +16,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from kdtools.backbones import count_features, create_backbone, create_pyramid, layers_to_stride
-from kdtools.errors import DataError, FileError, UsageError
+from kdtools.cards import METADATA, ModelCard, card_of
+from kdtools.errors import FileError, UsageError
 from kdtools.files import Provenance
 from kdtools.files.schema import MODEL_FORMAT, MODEL_KIND, TRAINING_PREFIX
-from kdtools.geometry import CropRule
 from kdtools.heads import HeatmapHead, LinearHead
-from kdtools.schemes import Scheme
-from kdtools.settings import HEADS
-
-
-@dataclass(frozen=True)
-class ModelCard:
-    """All that is needed to use a network's weights. `input_size` in px; `mean`, `std` of RGB in [0, 1].
-
-    `head` is `linear` (on pooled features) or `heatmap` (kdtools/heads.py).
-    """
-
-    arch: str
-    input_size: int
-    scheme: Scheme
-    crop: CropRule
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    settings: dict[str, Any] = field(default_factory=dict)
-    head: str = "linear"
-
-    def to_fields(self) -> dict[str, Any]:
-        return {
-            "arch": self.arch,
-            "head": self.head,
-            "input_size": self.input_size,
-            "scheme": json.loads(self.scheme.to_json()),
-            "crop": json.loads(self.crop.to_json()),
-            "mean": self.mean,
-            "std": self.std,
-            "settings": self.settings,
-        }
-
-    @staticmethod
-    def from_fields(fields: dict[str, Any]) -> ModelCard:
-        return ModelCard(
-            arch=str(fields["arch"]),
-            input_size=int(fields["input_size"]),
-            scheme=Scheme.from_json(json.dumps(fields["scheme"])),
-            crop=CropRule.from_json(json.dumps(fields["crop"])),
-            mean=tuple(fields["mean"]),
-            std=tuple(fields["std"]),
-            settings=dict(fields["settings"]),
-            head=_known_head(str(fields.get("head", "linear"))),
-        )
 
 
 class LandmarkNet(nn.Module):
@@ -138,7 +93,7 @@ def create_network(card: ModelCard, init: str) -> tuple[LandmarkNet, str, bool]:
         return LandmarkNet(card, pretrained=True), f"ImageNet weights of {card.arch}", False
     network = LandmarkNet(card)
     with _open_safetensors(init) as stored:
-        if "kdtools" in (stored.metadata() or {}):
+        if METADATA in (stored.metadata() or {}):
             _card_of(stored, init)  # refuses one that is newer than this package
         given = {name: stored.get_tensor(name) for name in stored.keys() if not name.startswith(TRAINING_PREFIX)}  # noqa: SIM118
     if not any(name.startswith("backbone.") for name in given):
@@ -157,12 +112,6 @@ def create_network(card: ModelCard, init: str) -> tuple[LandmarkNet, str, bool]:
 
 def _head_names(network: LandmarkNet) -> set[str]:
     return {f"head.{name}" for name in network.head.state_dict()}
-
-
-def _known_head(name: str) -> str:
-    if name not in HEADS:
-        raise DataError(f"a head {name!r} is not known", "upgrade kdtools")
-    return name
 
 
 def save_model(
@@ -187,7 +136,7 @@ def save_model(
         shutil.rmtree(room, ignore_errors=True)
         room.mkdir()
         # One entry, because safetensors writes several in no fixed order, and the same run should give the same bytes.
-        save_file(tensors, part, metadata={"kdtools": json.dumps(fields, sort_keys=True)})
+        save_file(tensors, part, metadata={METADATA: json.dumps(fields, sort_keys=True)})
         with part.open("rb+") as stream:
             os.fsync(stream.fileno())  # a rename may outlive the bytes when the machine is lost
         part.chmod(0o666 & ~_umask())  # safetensors lets the owner alone read it
@@ -209,12 +158,6 @@ def _umask() -> int:
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
-
-
-def read_card(path: str | Path) -> tuple[ModelCard, dict[str, Any]]:
-    """What a model file says of itself: its card, and all fields of its metadata."""
-    with _open_safetensors(path) as stored:
-        return _card_of(stored, path)
 
 
 def load_model(path: str | Path, device: torch.device) -> LandmarkNet:
@@ -257,23 +200,7 @@ def load_training_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor
 
 
 def _card_of(stored: Any, path: str | Path) -> tuple[ModelCard, dict[str, Any]]:
-    text = (stored.metadata() or {}).get("kdtools")
-    if text is None:
-        raise FileError(f"{path}: holds weights, but is no kdtools model", "kd-teacher and kd-student write models")
-    try:
-        fields = json.loads(text)
-        if fields["kd_kind"] != MODEL_KIND:
-            raise FileError(f"{path}: kd_kind is {fields['kd_kind']!r}, not {MODEL_KIND!r}")
-        if fields["kd_format"] > MODEL_FORMAT:
-            hint = "upgrade kdtools"
-            raise FileError(
-                f"{path}: model format {fields['kd_format']}, this kdtools reads up to {MODEL_FORMAT}", hint
-            )
-        return ModelCard.from_fields(fields), fields
-    except DataError as error:
-        raise FileError(f"{path}: its description is damaged: {error.message}", error.hint) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise FileError(f"{path}: its description is damaged: {error}") from error
+    return card_of((stored.metadata() or {}).get(METADATA), path)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,8 +26,10 @@ def workers(jobs: int) -> int:
     return os.cpu_count() or 1  # macOS does not tell which cores a process may use
 
 
-def map_bounded(function: Callable[[Item], Result], items: Iterable[Item], jobs: int) -> Iterator[Result]:
-    """Results in order; only a few tasks per worker wait, so that memory does not grow with their number.
+def map_bounded(
+    function: Callable[[Item], Result], items: Iterable[Item], jobs: int, ahead: int = 4
+) -> Iterator[Result]:
+    """Results in order; only `ahead` tasks per worker are under way, so that memory does not grow with their number.
 
     Threads, not processes: OpenCV decodes and warps outside Python's lock.
     """
@@ -39,7 +42,7 @@ def map_bounded(function: Callable[[Item], Result], items: Iterable[Item], jobs:
         try:
             for item in items:
                 waiting.append(pool.submit(function, item))
-                if len(waiting) > 4 * workers(jobs):
+                if len(waiting) > ahead * workers(jobs):
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
@@ -47,6 +50,20 @@ def map_bounded(function: Callable[[Item], Result], items: Iterable[Item], jobs:
             sys.setswitchinterval(usual)
             for future in waiting:
                 future.cancel()
+
+
+def in_background(function: Callable[[], Result]) -> Callable[[], Result]:
+    """Starts `function` and returns what waits for its result. It is given up where the program ends before it."""
+    result: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            result.set_result(function())
+        except BaseException as error:
+            result.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return result.result
 
 
 def batched(items: Iterable[Item], n: int) -> Iterator[list[Item]]:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from kdtools.backbones import colour_statistics, synchronise_norms
 from kdtools.batches import FaceSet, count_batches
+from kdtools.cards import ModelCard
 from kdtools.checkpoints import Course, RunFiles, Trained, digest_task, restore_checkpoint, save_checkpoint, write_log
 from kdtools.distributed import (
     any_process,
@@ -35,13 +36,7 @@ from kdtools.inference import predict_units
 from kdtools.loader import Loader, resized, seed_of
 from kdtools.losses import LossWeights, heatmap_loss, loss_terms
 from kdtools.metrics import clean_points, nme_per_face, normalisers_of
-from kdtools.models import (
-    LandmarkNet,
-    ModelCard,
-    create_network,
-    save_model,
-    to_device,
-)
+from kdtools.models import LandmarkNet, create_network, save_model, to_device
 from kdtools.precision import choose_execution
 from kdtools.schemes import Scheme
 from kdtools.settings import Settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 # Networks in tests are tiny: several threads would only wait for each other, for minutes on a busy machine.
@@ -9,6 +10,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -21,3 +23,40 @@ def shared_dir() -> Path:
     if not (folder / "golden").is_dir():
         pytest.skip(f"reference data not found in {folder}; set KDTOOLS_SHARED to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_onnx(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An exported model of 68 points and 32 px, made without torch: its points follow the mean colour of the crop."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    from kdtools.cards import ModelCard
+    from kdtools.geometry import CropRule
+    from kdtools.schemes import IBUG68
+
+    weight = np.linspace(-0.3, 0.3, 3 * 136, dtype=np.float32).reshape(3, 136)
+    bias = np.linspace(-0.3, 0.3, 136, dtype=np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("GlobalAveragePool", ["images"], ["mean"]),
+            helper.make_node("Flatten", ["mean"], ["flat"]),
+            helper.make_node("Gemm", ["flat", "weight", "bias"], ["points"]),
+            helper.make_node("Reshape", ["points", "shape"], ["landmarks"]),
+        ],
+        "tiny",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 3, 32, 32])],
+        [helper.make_tensor_value_info("landmarks", TensorProto.FLOAT, ["batch", 68, 2])],
+        [
+            numpy_helper.from_array(weight, "weight"),
+            numpy_helper.from_array(bias, "bias"),
+            numpy_helper.from_array(np.array([-1, 68, 2]), "shape"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    card = ModelCard("tiny", 32, IBUG68, CropRule(0.25), (0, 0, 0), (1, 1, 1))
+    fields = {"kd_kind": "model", "kd_format": 1, **card.to_fields()}
+    helper.set_model_props(model, {"kdtools": json.dumps(fields)})
+    path = tmp_path_factory.mktemp("model") / "tiny.onnx"
+    onnx.save(model, path)
+    return path

@@ -23,6 +23,7 @@ from kdtools.batches import (
     shuffled_batches,
     warp_images,
 )
+from kdtools.cards import ModelCard
 from kdtools.checkpoints import RunFiles
 from kdtools.files import Provenance, create_faces, open_faces
 from kdtools.geometry import CropRule, pixels_to_unit, unit_to_pixels
@@ -30,7 +31,6 @@ from kdtools.images import write_image
 from kdtools.importing import Sources, import_faces, read_annotations
 from kdtools.inference import predict_units
 from kdtools.losses import loss_terms
-from kdtools.models import ModelCard
 from kdtools.schemes import IBUG68, Scheme
 from kdtools.settings import Settings
 from kdtools.tasks import Task

@@ -1,39 +1,123 @@
-"""kd-export: the ONNX model answers as the original, for any batch; one that does not is refused."""
+"""kd-export: in every precision the ONNX model answers as the original, for any batch; one that does not is refused."""
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
 
+from kdtools.cards import ModelCard, read_card
+from kdtools.engines import load_engine
 from kdtools.errors import DataError
-from kdtools.export import check_inputs, compare_with_original, export_onnx
+from kdtools.export import PRECISIONS, Agreement, compare_with_original, export_onnx, measure_speed, sample_faces
+from kdtools.files import Provenance, create_faces
 from kdtools.geometry import CropRule
-from kdtools.models import LandmarkNet, ModelCard
+from kdtools.models import LandmarkNet, save_model
 from kdtools.schemes import IBUG68
+from kdtools.synth import draw_faces
+
+SIZE = 32
 
 
-def network(seed: int) -> LandmarkNet:
+def network(seed: int, head: str = "linear") -> LandmarkNet:
     torch.manual_seed(seed)
-    return LandmarkNet(ModelCard("test_resnet", 32, IBUG68, CropRule(), (0.5, 0.4, 0.3), (0.2, 0.3, 0.2))).eval()
+    card = ModelCard("test_resnet", SIZE, IBUG68, CropRule(), (0.5, 0.4, 0.3), (0.2, 0.3, 0.2), head=head)
+    return LandmarkNet(card).eval()
+
+
+@pytest.fixture(scope="module")
+def faces_file(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = str(tmp_path_factory.mktemp("export") / "faces.h5")
+    images, points, _ = zip(*draw_faces(12, 48, seed=1), strict=True)
+    with create_faces(path, False, Provenance("test")) as writer:
+        writer.create_images(12, 48, 48)[...] = np.stack(images)
+        writer.put_ids([f"f{k}" for k in range(12)])
+        writer.put_landmarks(np.stack(points), IBUG68, "hard")
+    return path
+
+
+def kd_export(*words: str) -> subprocess.CompletedProcess[str]:
+    code = "from kdtools.cli.kd_export import main; main()"
+    return subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
 
 
 def test_exported_model_answers_as_the_original(tmp_path: Path) -> None:
     path, original = tmp_path / "m.onnx", network(0)
     export_onnx(original, path, {"arch": "test_resnet"})
-    agreement = compare_with_original(original, path, check_inputs(original, None))
+    agreement = compare_with_original(original, path, sample_faces(None, original, 8))
     assert agreement.largest_px < 1e-3
     assert agreement.n_faces == 8
     session = onnxruntime.InferenceSession(str(path))
     for batch in (1, 5):
-        images = np.random.default_rng(batch).random((batch, 3, 32, 32), np.float32)
+        images = np.random.default_rng(batch).random((batch, 3, SIZE, SIZE), np.float32)
         (points,) = session.run(["landmarks"], {"images": images})
         with torch.inference_mode():
             np.testing.assert_allclose(points, original(torch.from_numpy(images)).numpy(), atol=1e-5)
-    assert json.loads(session.get_modelmeta().custom_metadata_map["kdtools"]) == {"arch": "test_resnet"}
+    fields = json.loads(session.get_modelmeta().custom_metadata_map["kdtools"])
+    assert fields == {"arch": "test_resnet", "precision": "float32"}
     with pytest.raises(DataError, match="differs from the original"):
-        compare_with_original(network(1), path, check_inputs(original, None))
+        compare_with_original(network(1), path, sample_faces(None, original, 8))
+
+
+def test_fewer_bits_are_smaller_and_nearly_the_same(tmp_path: Path, faces_file: str) -> None:
+    original = network(0, "heatmap")
+    with torch.no_grad():
+        original.head.last.weight.mul_(30)  # so that points depend on what is seen
+    sample = sample_faces(faces_file, original, 12)
+    sizes, agreements = {}, {}
+    for precision in PRECISIONS:
+        path = tmp_path / f"{precision}.onnx"
+        export_onnx(original, path, {}, precision, sample.images)
+        sizes[precision] = path.stat().st_size
+        agreements[precision] = compare_with_original(original, path, sample, precision)
+        graph = onnx.load(path).graph
+        heads = [weight for weight in graph.initializer if weight.name.startswith("head.")]
+        assert [value.type.tensor_type.elem_type for value in (*graph.input, *graph.output)] == [1, 1]  # float32
+        assert heads
+        assert {weight.data_type for weight in heads} == {1}
+    assert sizes["int8"] < 0.7 * sizes["float16"] < 0.7 * sizes["float32"]
+    assert agreements["float32"].largest_px < 1e-3
+    assert 1e-3 < agreements["float16"].mean_px < agreements["int8"].mean_px < 0.5
+    was, now = agreements["int8"].nme or (0, 1)
+    assert now == pytest.approx(was, rel=0.02)
+
+
+def test_the_error_of_an_export_is_told_against_that_of_the_original(tmp_path: Path, faces_file: str) -> None:
+    assert Agreement(1, 0, 0, (0.04, 0.05)).worse == pytest.approx(0.25)
+    assert Agreement(1, 0, 0).worse == 0
+    original = network(0)
+    sample = sample_faces(faces_file, original, 5)
+    assert sample.images.shape == (5, 3, SIZE, SIZE)
+    assert sample.truth is not None
+    assert sample.truth.shape == (5, 68, 2)
+    assert np.abs(sample.truth).max() < 0.6
+    export_onnx(original, tmp_path / "m.onnx", {})
+    assert min(measure_speed(original, tmp_path / "m.onnx", sample.images)) > 0
+
+
+def test_kd_export_writes_int8_that_an_engine_runs(tmp_path: Path, faces_file: str) -> None:
+    model, output = tmp_path / "m.safetensors", tmp_path / "m.int8.onnx"
+    save_model(model, network(0), Provenance("test"))
+    wrong = kd_export(str(model), "-o", str(output), "--precision", "int8")
+    assert wrong.returncode == 2
+    assert "--calibrate FILE" in wrong.stderr
+    done = kd_export(str(model), "-o", str(output), "--precision", "int8", "--calibrate", faces_file)
+    assert done.returncode == 0, done.stderr
+    assert f"over 12 faces of {faces_file}" in done.stderr
+    assert "NME" in done.stderr
+    assert "faces/s by ONNX Runtime" in done.stderr
+    card, fields = read_card(output)
+    assert (card.arch, fields["precision"]) == ("test_resnet", "int8")
+    assert json.loads(fields["inputs"]).keys() == {str(model), faces_file}
+    crops = np.stack([image for image, _, _ in draw_faces(3, SIZE, seed=2)])
+    points = load_engine(output, threads=1).predict(crops)
+    with torch.inference_mode():
+        original = network(0)(torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255).numpy()
+    assert np.linalg.norm(points - original, axis=2).max() * SIZE < 1

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from kdtools.backbones import synchronise_norms
+from kdtools.cards import ModelCard, read_card
 from kdtools.errors import UsageError
 from kdtools.files import Provenance
 from kdtools.geometry import CropRule
 from kdtools.heads import HeatmapHead, LinearHead, decode_maps
-from kdtools.models import LandmarkNet, ModelCard, load_model, read_card, save_model
+from kdtools.models import LandmarkNet, load_model, save_model
 from kdtools.schemes import IBUG68
 
 

@@ -23,12 +23,13 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from kdtools.cards import ModelCard
 from kdtools.cli import kd_info
 from kdtools.cli._app import session
 from kdtools.files import Provenance, create_faces
 from kdtools.geometry import CropRule, box_to_source
 from kdtools.inspection import FIELDS, describe_file, flatten, open_any
-from kdtools.models import LandmarkNet, ModelCard, save_model
+from kdtools.models import LandmarkNet, save_model
 from kdtools.schemes import IBUG68
 from kdtools.shape_model import ShapeModel
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ import pytest
 
 from kdtools.cli import kd_merge, kd_split
 from kdtools.cli._app import session
-from kdtools.errors import DataError, UsageError
+from kdtools.errors import DataError, FileError, UsageError
 from kdtools.files import FacesFile, Provenance, create_faces, open_faces
 from kdtools.geometry import CropRule, box_to_source
 from kdtools.groups import draw_share, group_faces
@@ -439,3 +440,53 @@ def test_draws() -> None:
     with pytest.raises(UsageError):
         group_faces(["a"], "a")
     assert group_faces(["x1b", "y2b"], r"(\d)b|z").names == ["1", "2"]
+
+
+# ---- references instead of copies
+def test_a_virtual_file_reads_as_a_merged_one(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Moved with its parts and opened from another folder, it still finds them; without one of them it is refused."""
+    (tmp_path / "parts").mkdir()
+    paths = [tmp_path / "parts" / f"{k}.h5" for k in range(3)]
+    for k, path in enumerate(paths):
+        with create_faces(str(path), False, Provenance("test"), may_be_empty=True) as writer:
+            n = 2 * k  # the first is empty
+            writer.put("id", [f"{k}/ä{row}" for row in range(n)])
+            writer.put_landmarks(np.random.default_rng(k).random((n, 68, 2)), IBUG68, "predicted")
+            writer.put("source", [f"photo {k} {row}" for row in range(n)])
+            writer.put("score", np.arange(n))
+            writer.put("subset/odd", np.arange(n) % 2)
+    words = [*map(str, paths), "-o"]
+    assert run(kd_merge.main, *words, tmp_path / "copied.h5")[0] == 0
+    assert run(kd_merge.main, *words, tmp_path / "virtual.h5", "--virtual")[0] == 0
+    assert (tmp_path / "virtual.h5").stat().st_size < 60_000
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for name in ("parts", "virtual.h5"):
+        (tmp_path / name).rename(moved / name)
+    monkeypatch.chdir(tmp_path)
+    with open_faces(tmp_path / "copied.h5") as copied, open_faces("moved/virtual.h5") as virtual:
+        assert virtual.ids == copied.ids
+        assert (virtual.scheme, virtual.role) == (copied.scheme, copied.role)
+        assert list(virtual.h5["source"].asstr()[...]) == list(copied.h5["source"].asstr()[...])
+        for name in ("landmarks", "score", "subset/odd"):
+            np.testing.assert_array_equal(virtual.h5[name], copied.h5[name])
+    (moved / "parts" / "2.h5").unlink()
+    with pytest.raises(FileError, match=r"absent: parts/2\.h5"), open_faces("moved/virtual.h5"):
+        pass
+
+
+def test_a_virtual_file_is_of_whole_files_with_different_ids(run: Run, tmp_path: Path) -> None:
+    path, output = tmp_path / "a.h5", tmp_path / "o.h5"
+    with create_faces(str(path), False, Provenance("test")) as writer:
+        writer.put_ids(["a"])
+        writer.put_landmarks(np.zeros((1, 68, 2)), IBUG68, "predicted")
+    for words, told in (
+        ([path, path, "-o", output], "ids stand more than once|hold 1 of the same ids"),
+        ([path, "--prefix", "-o", output], "whole files"),
+        ([path, "-", "-o", output], "not to streams"),
+        ([path, "-o", "-"], "not to streams"),
+    ):
+        status, said = run(kd_merge.main, *words, "--virtual")
+        assert status in (1, 2)
+        assert re.search(told, said)
+    assert [one.name for one in tmp_path.iterdir()] == ["a.h5"]

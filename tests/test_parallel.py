@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from kdtools.parallel import batched, map_bounded, workers
+from kdtools.parallel import batched, in_background, map_bounded, workers
 
 
 def test_results_come_in_order_while_few_wait() -> None:
@@ -35,3 +35,13 @@ def test_workers_where_the_system_does_not_tell_the_cores_of_a_process(monkeypat
     assert workers(0) == 5
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert workers(0) == 1
+
+
+def test_a_result_from_the_background() -> None:
+    assert in_background(lambda: 7)() == 7
+
+    def fail() -> int:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        in_background(fail)()

@@ -1,4 +1,4 @@
-"""kd-predict's work: faces files, photographs, drawings; with a network whose answers are known."""
+"""kd-predict's work: faces files, photographs, drawings; with an engine whose answers are known."""
 
 from __future__ import annotations
 
@@ -7,172 +7,37 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from torch import Tensor, nn
 
-from kdtools import inference
-from kdtools.detect import CascadeDetector, Found
-from kdtools.errors import DataError, FileError
-from kdtools.files import Provenance, create_faces, open_faces
+from kdtools.cards import ModelCard
+from kdtools.detect import CascadeDetector, Detector, Found
+from kdtools.errors import DataError, FileError, UsageError
+from kdtools.files import FacesFile, Provenance, create_faces, open_faces
 from kdtools.formats.csv_points import read_rows
 from kdtools.geometry import BoxRelation, CropRule, box_to_source
 from kdtools.images import read_image, write_image
-from kdtools.importing import Sources, read_annotations
 from kdtools.importing.boxes import overlap
-from kdtools.inference import predict_photographs
-from kdtools.models import ModelCard
-from kdtools.prediction import list_photographs, predict_faces_file, predict_images
+from kdtools.prediction import Run, Search, predict_faces_file, predict_photographs
+from kdtools.prediction.photographs import PhotographWork
 from kdtools.schemes import IBUG68, Scheme
+from kdtools.sources import Photograph, Photographs
 
-FIXED = torch.linspace(-0.4, 0.4, 136).view(68, 2)
+FIXED = np.linspace(-0.4, 0.4, 136, dtype=np.float32).reshape(68, 2)
 
 
-class FixedNet(nn.Module):
-    """Answers with the same points, whatever it sees."""
+class FixedEngine:
+    """Answers with the same points, whatever it sees, and notes how many crops it was given at a time."""
+
+    threads, batch, name = 1, 4, "fixed"
 
     def __init__(self, scheme: Scheme = IBUG68) -> None:
-        super().__init__()
         self.card = ModelCard("none", 32, scheme, CropRule(0.25), (0, 0, 0), (1, 1, 1))
-        self.device = torch.device("cpu")
+        self.batches: list[int] = []
 
-    def forward(self, images: Tensor) -> Tensor:
-        return FIXED[: self.card.scheme.n_points].expand(len(images), -1, -1)
-
-
-def write_crops(path: Path, n: int = 7) -> np.ndarray:
-    """Faces file with boxes of different places and sizes; returns the boxes."""
-    boxes = np.array([[10 * k, 5 * k, 10 * k + 20 + k, 5 * k + 20 + k] for k in range(n)], float)
-    with create_faces(str(path), False, Provenance("test")) as writer:
-        writer.create_images(n, 16, 16)[:] = 100
-        writer.put_ids([f"dir/face{k}.jpg" for k in range(n)])
-        writer.put("box", boxes)
-        writer.put("to_source", box_to_source(boxes, 16, 16))
-        writer.put("subset/some", np.arange(n) < 3)
-    return boxes
-
-
-def test_points_of_a_faces_file_come_back_in_source_pixels(tmp_path: Path) -> None:
-    boxes = write_crops(tmp_path / "in.h5")
-    n = predict_faces_file(
-        FixedNet(),  # type: ignore[arg-type]
-        str(tmp_path / "in.h5"),
-        str(tmp_path / "out.h5"),
-        False,
-        Provenance("test"),
-        draw=str(tmp_path / "drawn"),
-        batch=3,
-        warn=pytest.fail,
-        progress=lambda _: None,
-    )
-    assert n == 7
-    with open_faces(tmp_path / "out.h5") as out:
-        assert out.role == "predicted"
-        assert out.ids == [f"dir/face{k}.jpg" for k in range(7)]
-        side = boxes[:, 2:] - boxes[:, :2]
-        # boxes count from edges, points from pixel centres
-        expected = boxes[:, None, :2] + (FIXED.numpy() + 0.5) * side[:, None] - 0.5
-        np.testing.assert_allclose(out.landmarks_in_source(), expected, atol=1e-3)
-        assert out.subsets["some"].sum() == 3
-    drawn = sorted(tmp_path.glob("drawn/dir/*.jpg"))
-    assert len(drawn) == 7
-    assert np.ptp(read_image(drawn[0])) > 50
-
-
-def test_model_of_another_scheme_is_refused(tmp_path: Path) -> None:
-    with create_faces(str(tmp_path / "in.h5"), False, Provenance("test")) as writer:
-        writer.create_images(1, 8, 8)[:] = 0
-        writer.put_ids(["a"])
-        writer.put_landmarks(np.zeros((1, 68, 2)), IBUG68, "hard")
-    with pytest.raises(DataError, match="68 points per face, but the model has 5"):
-        predict_faces_file(
-            FixedNet(Scheme("five", 5)),  # type: ignore[arg-type]
-            str(tmp_path / "in.h5"),
-            str(tmp_path / "out.h5"),
-            False,
-            Provenance("test"),
-            draw=None,
-            batch=3,
-            warn=pytest.fail,
-            progress=lambda _: None,
-        )
-    assert not (tmp_path / "out.h5").exists()
-
-
-def test_drawing_stays_in_its_folder(tmp_path: Path) -> None:
-    with create_faces(str(tmp_path / "in.h5"), False, Provenance("test")) as writer:
-        writer.create_images(2, 8, 8)[:] = 0
-        writer.put_ids(["../../outside.png", "/absolute"])
-    (tmp_path / "a" / "b").mkdir(parents=True)
-    predict_faces_file(
-        FixedNet(),  # type: ignore[arg-type]
-        str(tmp_path / "in.h5"),
-        str(tmp_path / "out.h5"),
-        False,
-        Provenance("test"),
-        draw=str(tmp_path / "a" / "b"),
-        batch=3,
-        warn=pytest.fail,
-        progress=lambda _: None,
-    )
-    assert sorted(p.name for p in (tmp_path / "a" / "b").iterdir()) == ["absolute.png", "outside.png"]
-
-
-def test_photographs_are_never_drawn_over(tmp_path: Path) -> None:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    write_image(folder / "a.jpg", np.full((50, 50, 3), 80, np.uint8))
-    before = (folder / "a.jpg").read_bytes()
-    options: dict[str, Any] = {
-        "batch": 4,
-        "jobs": 1,
-        "refine": 0,
-        "detector": CascadeDetector(),
-        "skip": lambda *_: None,
-        "progress": lambda _: None,
-    }
-    for force in (False, True):
-        with pytest.raises(FileError, match="one of the source images"):
-            predict_images(
-                FixedNet(),  # type: ignore[arg-type]
-                [str(folder)],
-                str(tmp_path / "o.h5"),
-                force,
-                Provenance("test"),
-                draw=str(folder),
-                **options,
-            )
-    assert (folder / "a.jpg").read_bytes() == before
-    (tmp_path / "drawn").mkdir()
-    (tmp_path / "drawn" / "a.jpg").write_bytes(b"older")
-    with pytest.raises(FileError, match="exists already"):
-        predict_images(
-            FixedNet(),  # type: ignore[arg-type]
-            [str(folder)],
-            str(tmp_path / "o.h5"),
-            False,
-            Provenance("test"),
-            draw=str(tmp_path / "drawn"),
-            **options,
-        )
-
-
-def test_one_absurd_box_does_not_cost_the_other_faces(tmp_path: Path) -> None:
-    write_image(tmp_path / "a.png", np.full((200, 200, 3), 80, np.uint8))
-    beside, good = Found(np.array([900.0, 900, 950, 950]), 0.9), Found(np.array([50.0, 50, 150, 150]), 0.8)
-    groups = list(
-        predict_photographs(
-            FixedNet(),  # type: ignore[arg-type]
-            [("a", tmp_path / "a.png")],
-            FixedDetector([beside, good]),
-            map,
-            refine=0,
-            batch=4,
-            device=torch.device("cpu"),
-            skip=pytest.fail,
-            progress=lambda _: None,
-        )
-    )
-    assert [(face.id, face.score) for face in groups[0]] == [("a", 0.8)]
+    def predict(self, crops: np.ndarray) -> np.ndarray:
+        assert crops.shape[1:] == (32, 32, 3)
+        assert crops.dtype == np.uint8
+        self.batches.append(len(crops))
+        return np.broadcast_to(FIXED[: self.card.scheme.n_points], (len(crops), self.card.scheme.n_points, 2))
 
 
 class FixedDetector:
@@ -187,60 +52,170 @@ class FixedDetector:
         return self.found
 
 
-def test_crop_of_a_scheme_that_spans_less_than_the_face_is_taken_again(tmp_path: Path) -> None:
+def run_to(output: Path, engine: FixedEngine | None = None, **options: Any) -> Run:
+    return Run(engine or FixedEngine(), str(output), options.pop("force", False), Provenance("test"), **options)
+
+
+def predict_group(
+    detector: Detector, images: dict[str, np.ndarray], engine: FixedEngine | None = None, **search: Any
+) -> Any:
+    """The outcome of a group of images that are at hand."""
+    work = PhotographWork(engine or FixedEngine(), Search(detector, **search), None)
+    return work([Photograph(name, name, lambda image=image: image) for name, image in images.items()])
+
+
+def write_crops(path: Path, n: int = 7, size: int = 16) -> np.ndarray:
+    """Faces file with boxes of different places and sizes; returns the boxes."""
+    boxes = np.array([[10 * k, 5 * k, 10 * k + 20 + k, 5 * k + 20 + k] for k in range(n)], float)
+    with create_faces(str(path), False, Provenance("test")) as writer:
+        writer.create_images(n, size, size)[:] = 100
+        writer.put_ids([f"dir/face{k}.jpg" for k in range(n)])
+        writer.put("box", boxes)
+        writer.put("to_source", box_to_source(boxes, size, size))
+        writer.put("subset/some", np.arange(n) < 3)
+    return boxes
+
+
+# ---- faces files
+@pytest.mark.parametrize("size", [16, 32, 100])
+def test_points_of_a_faces_file_come_back_in_source_pixels(size: int, tmp_path: Path) -> None:
+    boxes = write_crops(tmp_path / "in.h5", size=size)
+    run = run_to(tmp_path / "out.h5", warn=pytest.fail)
+    assert predict_faces_file(run, str(tmp_path / "in.h5"), draw=str(tmp_path / "drawn")) == 7
+    with open_faces(tmp_path / "out.h5") as out:
+        assert out.role == "predicted"
+        assert out.ids == [f"dir/face{k}.jpg" for k in range(7)]
+        side = boxes[:, 2:] - boxes[:, :2]
+        # boxes count from edges, points from pixel centres
+        expected = boxes[:, None, :2] + (FIXED + 0.5) * side[:, None] - 0.5
+        np.testing.assert_allclose(out.landmarks_in_source(), expected, atol=1e-3)
+        np.testing.assert_allclose(out.h5["box"], boxes)
+        assert out.subsets["some"].sum() == 3
+        assert str(tmp_path / "in.h5") in out.h5.attrs["inputs"]
+    drawn = sorted(tmp_path.glob("drawn/dir/*.jpg"))
+    assert len(drawn) == 7
+    assert np.ptp(read_image(drawn[0])) > 50
+
+
+def test_model_of_another_scheme_is_refused(tmp_path: Path) -> None:
+    with create_faces(str(tmp_path / "in.h5"), False, Provenance("test")) as writer:
+        writer.create_images(1, 8, 8)[:] = 0
+        writer.put_ids(["a"])
+        writer.put_landmarks(np.zeros((1, 68, 2)), IBUG68, "hard")
+    with pytest.raises(DataError, match="68 points per face, but the model has 5"):
+        predict_faces_file(run_to(tmp_path / "out.h5", FixedEngine(Scheme("five", 5))), str(tmp_path / "in.h5"))
+    assert not (tmp_path / "out.h5").exists()
+
+
+def test_ids_that_stand_twice_are_refused(tmp_path: Path) -> None:
+    with create_faces(str(tmp_path / "in.h5"), False, Provenance("test")) as writer:
+        writer.create_images(3, 8, 8)[:] = 0
+        writer.put("id", ["a", "b", "a"])
+    with pytest.raises(DataError, match="the same id: 'a'"):
+        predict_faces_file(run_to(tmp_path / "out.h5"), str(tmp_path / "in.h5"))
+
+
+def test_drawing_stays_in_its_folder(tmp_path: Path) -> None:
+    with create_faces(str(tmp_path / "in.h5"), False, Provenance("test")) as writer:
+        writer.create_images(2, 8, 8)[:] = 0
+        writer.put_ids(["../../outside.png", "/absolute"])
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    predict_faces_file(run_to(tmp_path / "out.h5"), str(tmp_path / "in.h5"), draw=str(tmp_path / "a" / "b"))
+    assert sorted(p.name for p in (tmp_path / "a" / "b").iterdir()) == ["absolute.png", "outside.png"]
+
+
+def test_batches_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
+    write_crops(tmp_path / "in.h5", n=45)
+    sizes = []
+    for jobs in (1, 3):
+        engine = FixedEngine()
+        predict_faces_file(run_to(tmp_path / f"out{jobs}.h5", engine, jobs=jobs), str(tmp_path / "in.h5"))
+        sizes.append(sorted(engine.batches))
+    assert sizes[0] == sizes[1] == [1] * 9 + [2] * 8 + [4] * 5  # 8 of one, 8 of two, then fours, and one is left
+    assert (tmp_path / "out1.h5").read_bytes() == (tmp_path / "out3.h5").read_bytes()
+
+
+# ---- photographs
+def test_photographs_are_never_drawn_over(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    write_image(folder / "a.jpg", np.full((50, 50, 3), 80, np.uint8))
+    before = (folder / "a.jpg").read_bytes()
+    search = Search.named("whole", "all", None)
+    for force in (False, True):
+        with pytest.raises(FileError, match="one of the source images"):
+            predict_photographs(
+                run_to(tmp_path / "o.h5", force=force), Photographs([str(folder)]), search, draw=str(folder)
+            )
+    assert (folder / "a.jpg").read_bytes() == before
+    drawn = tmp_path / "drawn"
+    drawn.mkdir()
+    (drawn / "a.jpg").write_bytes(b"older")
+    with pytest.raises(FileError, match="exists already"):
+        predict_photographs(run_to(tmp_path / "o.h5"), Photographs([str(folder)]), search, draw=str(drawn))
+    predict_photographs(run_to(tmp_path / "o.h5", force=True), Photographs([str(folder)]), search, draw=str(drawn))
+    assert np.ptp(read_image(drawn / "a.jpg")) > 50
+
+
+def test_one_absurd_box_does_not_cost_the_other_faces() -> None:
+    beside, good = Found(np.array([900.0, 900, 950, 950]), 0.9), Found(np.array([50.0, 50, 150, 150]), 0.8)
+    outcome = predict_group(FixedDetector([beside, good]), {"a": np.full((200, 200, 3), 80, np.uint8)}, refine=0)
+    assert outcome.columns["id"] == ["a"]
+    assert outcome.columns["score"].tolist() == [np.float32(0.8)]
+    assert outcome.skipped == []
+
+
+def test_crop_of_a_scheme_that_spans_less_than_the_face_is_taken_again() -> None:
     """The detector frames the whole face; points that reach less far were trained on smaller crops."""
+    engine = FixedEngine(Scheme("five", 5))
+    framed = Found(np.array([50.0, 50, 150, 150]), 1.0)
+    found = predict_group(FixedDetector([framed]), {"a": np.full((200, 200, 3), 80, np.uint8)}, engine).columns
+    first = 25 - 0.5 + 150 * (FIXED[:5] + 0.5)  # the frame's square with its margin: 25 to 175
+    box = found["box"][0]
+    np.testing.assert_allclose(box, engine.card.crop.square_around_points(first), atol=1e-4)
+    expected = box[:2] - 0.5 + (box[2] - box[0]) * (FIXED[:5] + 0.5)
+    np.testing.assert_allclose(found["landmarks"][0], expected, atol=1e-4)
+
+
+def test_faces_of_several_photographs_share_a_batch_and_keep_their_places() -> None:
+    boxes = [Found(np.array([10.0 * k, 10, 10 * k + 40, 50]), 1.0 - k / 10) for k in range(3)]
+    images = {name: np.full((100, 100, 3), 80, np.uint8) for name in ("a", "b", "c")}
+    engine = FixedEngine()
+    outcome = predict_group(FixedDetector(boxes), images, engine, refine=0)
+    assert engine.batches == [4, 4, 1]
+    assert outcome.columns["id"] == ["a", "a#2", "a#3", "b", "b#2", "b#3", "c", "c#2", "c#3"]
+    np.testing.assert_allclose(outcome.columns["landmarks"][:3], outcome.columns["landmarks"][3:6])
+    assert outcome.columns["score"].tolist() == pytest.approx([1.0, 0.9, 0.8] * 3)
+
+
+@pytest.mark.parametrize(("faces", "n"), [("all", 3), ("largest", 1), ("2", 2), ("9", 3)])
+def test_the_largest_faces_are_taken(faces: str, n: int, tmp_path: Path) -> None:
     write_image(tmp_path / "a.png", np.full((200, 200, 3), 80, np.uint8))
-    net = FixedNet(Scheme("five", 5))
-    framed = np.array([50.0, 50, 150, 150])
-    found = list(
-        predict_photographs(
-            net,  # type: ignore[arg-type]
-            [("a", tmp_path / "a.png")],
-            FixedDetector([Found(framed, 1.0)]),
-            map,
-            refine=1,
-            batch=4,
-            device=torch.device("cpu"),
-            skip=pytest.fail,
-            progress=lambda _: None,
-        )
-    )
-    first = 25 - 0.5 + 150 * (FIXED[:5].numpy() + 0.5)  # the frame's square with its margin: 25 to 175
-    np.testing.assert_allclose(found[0][0].box, net.card.crop.square_around_points(first), atol=1e-4)
-    side = found[0][0].box[2] - found[0][0].box[0]
-    np.testing.assert_allclose(
-        found[0][0].points, found[0][0].box[:2] - 0.5 + side * (FIXED[:5].numpy() + 0.5), atol=1e-4
-    )
+    (tmp_path / "boxes.csv").write_text("".join(f"a.png,{k},0,{k + 100 - k},{90 - k}\n" for k in range(3)))
+    search = Search.named(str(tmp_path / "boxes.csv"), faces, 0)
+    assert predict_photographs(run_to(tmp_path / "o.h5"), Photographs([str(tmp_path / "a.png")]), search) == n
 
 
-def test_photographs_and_their_ids(tmp_path: Path) -> None:
-    for name in ("x/a.png", "x/deep/b.JPG", "x/.hidden/c.png", "x/notes.txt"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(b"")
-    listed = list_photographs([str(tmp_path / "x")])
-    assert [identity for identity, _ in listed] == ["a.png", "deep/b.JPG"]
-    assert [i for i, _ in list_photographs([str(tmp_path / "x/deep"), str(tmp_path / "x/a.png")])] == [
-        "deep/b.JPG",
-        "x/a.png",
-    ]
-    assert [i for i, _ in list_photographs([str(tmp_path / "x/a.png")])] == ["a.png"]
-    with pytest.raises(DataError, match=r"'x/a\.png'"):  # the same image twice
-        list_photographs([str(tmp_path / "x"), str(tmp_path / "x/a.png")])
-    with pytest.raises(FileError, match="no such"):
-        list_photographs([str(tmp_path / "absent")])
+@pytest.mark.parametrize("faces", ["none", "0", "-1", "1.5"])
+def test_a_number_of_faces_that_is_none(faces: str) -> None:
+    with pytest.raises(UsageError, match="--faces"):
+        Search.named("whole", faces, None)
 
 
-def test_ids_are_those_of_the_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("one/train/a.png", "two/train/a.png", "two/train/b.png"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(b"")
-    monkeypatch.chdir(tmp_path / "one" / "train")
-    for sources in (["."], ["a.png"], [".", "../../two/train"], ["../../two/train/b.png", "a.png"]):
-        annotations = read_annotations(Sources(sources, "images"), pytest.fail)
-        listed = [identity for identity, _ in list_photographs(sources)]
-        assert listed == [one.id for one in annotations]
-        assert not any(identity.startswith("/") for identity in listed)
-    assert listed == ["two/train/b.png", "one/train/a.png"]
+def test_whole_images_are_not_cropped_again() -> None:
+    assert (Search.named("whole", "all", None).refine, Search.named("whole", "all", 2).refine) == (0, 2)
+    assert Search.named("cascade", "all", None).refine == 1
+
+
+def test_a_worker_holds_few_large_photographs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network runs before the group is over where its photographs take much room."""
+    monkeypatch.setattr("kdtools.prediction.photographs._HELD_BYTES", 60_000)
+    images = {name: np.full((100, 100, 3), 80, np.uint8) for name in "abcdefg"}  # 30,000 bytes each
+    engine = FixedEngine()
+    outcome = predict_group(FixedDetector([Found(np.array([10.0, 10, 90, 90]), 1.0)]), images, engine, refine=0)
+    assert engine.batches == [3, 3, 1]
+    assert outcome.columns["id"] == list("abcdefg")
+    assert len(outcome.latencies) == 7
 
 
 @pytest.mark.parametrize("shape", [(2, 5000, 3), (20, 40000, 3), (40000, 20, 3), (1, 1, 3)])
@@ -252,40 +227,27 @@ def test_what_fails_in_one_photograph_does_not_end_the_run() -> None:
     """Detectors and decoders may run out of memory, and a face's square may be absurd."""
     boxes = {"good": [10.0, 10, 40, 40], "far": [1e6, 1e6, 2e6, 2e6], "huge": [-1e7, -1e7, 1e7, 1e7]}
 
-    class Detector(FixedDetector):
+    class Failing(FixedDetector):
         def find_faces(self, image: np.ndarray, image_id: str) -> list[Found]:
-            assert image_id == names[int(image[0, 0, 0])]
             if image_id == "memory":
                 raise MemoryError
             return [Found(np.array(boxes[image_id]), 1.0)]
 
-    names = ["far", "memory", "huge", "locked", "good"]
+    def locked() -> bytes:
+        raise PermissionError(13, "Permission denied", "locked")
 
-    def read(path: Path) -> np.ndarray:
-        if path.name == "locked":
-            raise PermissionError(13, "Permission denied", str(path))
-        return np.full((50, 60, 3), names.index(path.name), np.uint8)
-
-    skipped: dict[str, str] = {}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inference, "read_image", read)
-        groups = list(
-            inference.predict_photographs(
-                FixedNet(),  # type: ignore[arg-type]
-                [(name, Path(name)) for name in names],
-                Detector([]),
-                map,
-                refine=1,
-                batch=2,
-                device=torch.device("cpu"),
-                skip=skipped.__setitem__,
-                progress=lambda _: None,
-            )
-        )
-    assert [face.id for faces in groups for face in faces] == ["good"]
-    assert set(skipped) == {"far", "memory", "huge", "locked"}
+    image = np.full((50, 60, 3), 80, np.uint8)
+    group = [Photograph(name, name, lambda: image) for name in ("far", "memory", "huge")]
+    group += [Photograph("locked", "locked", locked), Photograph("cut", "cut", lambda: b"\xff\xd8 cut off")]
+    group += [Photograph("good", "good", lambda: image)]
+    outcome = PhotographWork(FixedEngine(), Search(Failing([])), None)(group)
+    assert outcome.columns["id"] == ["good"]
+    assert (outcome.n_items, outcome.last_id) == (6, "good")
+    skipped = dict(outcome.skipped)
+    assert set(skipped) == {"far", "memory", "huge", "locked", "cut"}
     assert "out of memory" in skipped["memory"]
     assert "Permission denied" in skipped["locked"]
+    assert "cut off" in skipped["cut"]
 
 
 def test_square_of_the_cascade_is_corrected_downwards() -> None:
@@ -323,26 +285,33 @@ def test_folder_of_photographs_with_a_broken_and_an_empty_one(shared_dir: Path, 
     (folder / "broken.jpg").write_bytes(b"\xff\xd8 cut")
     write_image(folder / "nobody.png", np.full((100, 100, 3), 120, np.uint8))
     skipped: list[str] = []
-    n = predict_images(
-        FixedNet(),  # type: ignore[arg-type]
-        [str(folder)],
-        str(tmp_path / "out.h5"),
-        False,
-        Provenance("test"),
-        detector=CascadeDetector(),
-        refine=0,
+    n = predict_photographs(
+        run_to(tmp_path / "out.h5", jobs=2, skip=lambda what, why: skipped.append(what)),
+        Photographs([str(folder)]),
+        Search(CascadeDetector(), refine=0),
         draw=str(tmp_path / "drawn"),
-        batch=64,
-        jobs=2,
-        skip=lambda what, why: skipped.append(what),
-        progress=lambda _: None,
     )
     assert {"broken.jpg", "nobody.png"} <= set(skipped)
     with open_faces(tmp_path / "out.h5") as out:
         assert len(out) == n
         assert "zz_two.png" in out.ids
-        boxes = out.h5["box"][...]
-        expected = boxes[:, None, :2] + (FIXED.numpy() + 0.5) * (boxes[:, 2:] - boxes[:, :2])[:, None] - 0.5
-        np.testing.assert_allclose(out.landmarks, expected, atol=0.01)
+        check_points(out)
         photographs = {identity.partition("#")[0] for identity in out.ids}
     assert {p.name for p in (tmp_path / "drawn").iterdir()} == photographs
+
+
+def check_points(out: FacesFile) -> None:
+    boxes = out.h5["box"][...]
+    expected = boxes[:, None, :2] + (FIXED + 0.5) * (boxes[:, 2:] - boxes[:, :2])[:, None] - 0.5
+    np.testing.assert_allclose(out.landmarks, expected, atol=0.01)
+
+
+def test_nobody_in_any_image_is_an_error_and_no_image_too(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    write_image(tmp_path / "in" / "a.png", np.full((50, 50, 3), 80, np.uint8))
+    with pytest.raises(DataError, match="no face found in 1 images"):
+        predict_photographs(run_to(tmp_path / "o.h5"), Photographs([str(tmp_path / "in")]), Search(FixedDetector([])))
+    (tmp_path / "in" / "a.png").unlink()
+    with pytest.raises(FileError, match="no images in there"):
+        predict_photographs(run_to(tmp_path / "o.h5"), Photographs([str(tmp_path / "in")]), Search(FixedDetector([])))
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]

@@ -249,10 +249,10 @@ def test_options_reach_the_tools_they_are_for(stage: Stage) -> None:
     val, out = "--val some faces.h5", "out of it"
     assert stage.logged() == [
         f"kd-teacher train.h5 {val} --of teacher --resume -o {out}/tough.safetensors",
-        f"kd-predict {out}/tough.safetensors train.h5 --of predict -o {out}/tough.h5",
+        f"kd-predict {out}/tough.safetensors train.h5 --resume --of predict -o {out}/tough.h5",
         f"kd-asm train.h5 -o {out}/soft.h5",
         f"kd-teacher train.h5 --landmarks {out}/soft.h5 {val} --of teacher --resume -o {out}/tolerant.safetensors",
-        f"kd-predict {out}/tolerant.safetensors train.h5 --of predict -o {out}/tolerant.h5",
+        f"kd-predict {out}/tolerant.safetensors train.h5 --resume --of predict -o {out}/tolerant.h5",
         f"kd-student train.h5 --tough {out}/tough.h5 --tolerant {out}/tolerant.h5 {val} --of student --resume "
         f"-o {out}/student.safetensors",
     ]

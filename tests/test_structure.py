@@ -14,22 +14,22 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "kdtools"
 LAYERS = [
     "errors",
-    "schemes geometry parallel settings",
+    "schemes geometry parallel settings tracking smoothing",
     "shape_model metrics groups mirrors",
     "files",
-    "images detect synth",
+    "cards images detect synth",
     "formats",
-    "importing evaluation softening inspection joining dumping viewing",
+    "importing evaluation softening inspection joining dumping viewing sources",
     "plots",
     "reports",
     "distributed losses heads backbones models batches",
-    "inference tasks checkpoints loader precision events",
-    "prediction training crossfit export",
+    "inference engines export tasks checkpoints loader precision events",
+    "prediction training crossfit",
     "cli",
 ]
 LAYER_OF = {name: level for level, names in enumerate(LAYERS) for name in names.split()}
 TORCH = set(LAYERS[LAYER_OF["losses"]].split()) | set(LAYERS[LAYER_OF["inference"]].split())
-TORCH |= {"prediction", "training", "crossfit", "export"}
+TORCH |= {"training", "crossfit"}
 
 
 def modules() -> list[Path]:
@@ -71,6 +71,11 @@ def test_tools_that_need_no_torch_do_not_load_it() -> None:
         "import sys, kdtools.evaluation.evaluate, kdtools.reports.write, kdtools.shape_model, kdtools.plots, "
         "kdtools.importing, kdtools.synth; sys.exit('torch' in sys.modules)"
     )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_exported_model_runs_without_torch() -> None:
+    code = "import sys, kdtools.engines.onnx; sys.exit('torch' in sys.modules or 'onnx' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

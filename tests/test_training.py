@@ -14,21 +14,14 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from kdtools.batches import FaceSet, resize_images
+from kdtools.cards import ModelCard, read_card
 from kdtools.checkpoints import RunFiles
 from kdtools.errors import FileError, TrainingError, UsageError
 from kdtools.files import Provenance, create_faces, open_faces
 from kdtools.geometry import CropRule, unit_to_pixels
 from kdtools.inference import predict_units
 from kdtools.losses import KD_VARIANTS, kd_loss, loss_terms
-from kdtools.models import (
-    LandmarkNet,
-    ModelCard,
-    create_network,
-    load_model,
-    load_training_state,
-    read_card,
-    save_model,
-)
+from kdtools.models import LandmarkNet, create_network, load_model, load_training_state, save_model
 from kdtools.schemes import IBUG68, Scheme
 from kdtools.settings import Settings
 from kdtools.synth import draw_faces

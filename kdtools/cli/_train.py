@@ -210,7 +210,7 @@ def _is_finished(output: str, run: Run, provenance: Provenance) -> bool:
         return False
     from dataclasses import asdict
 
-    from kdtools.models import read_card
+    from kdtools.cards import read_card
 
     card, fields = read_card(output)
     wanted = {name: value for name, value in asdict(run.settings).items() if name not in CARRIED_OUT}

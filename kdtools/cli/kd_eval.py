@@ -21,8 +21,9 @@ def kd_eval(
         ),
     ],
     truth: Annotated[
-        str, typer.Option("--truth", metavar="FILE", help="The true landmarks. Like PRED, all that kd-import reads.")
-    ],
+        str | None,
+        typer.Option("--truth", metavar="FILE", help="The true landmarks. Like PRED, all that kd-import reads."),
+    ] = None,
     norm: Annotated[
         str | None,
         typer.Option(
@@ -83,6 +84,9 @@ def kd_eval(
             help="Measure jitter too. Its groups are video and frame; auto takes the last number of the id.",
         ),
     ] = None,
+    jitter: Annotated[
+        bool, typer.Option("--jitter", help="Without truth: how much the points tremble in videos, and nothing else.")
+    ] = False,
     plot: Annotated[
         list[str] | None,
         typer.Option(
@@ -125,11 +129,17 @@ def kd_eval(
     annotated are left out. All errors are in percent, with 95 % intervals in which the faces of one person or
     photograph count as one. With -o the report goes to files and nothing is printed unless a form is asked for.
     --max-nme and --require judge every row; without --norm and --protocol those of the first normaliser.
+    --jitter in the place of --truth is the mean of |p(t) - 2 p(t - 1) + p(t - 2)|, 0 for steady motion.
     """
     require(json_form + tsv_form + (value is not None) <= 1, "give one of --json, --tsv and --value")
     require(
         max_nme is None or 0 <= max_nme < float("inf"), f"--max-nme is {max_nme}", "give a share in percent, such as 5"
     )
+    require((truth is None) == jitter, "give either --truth FILE or --jitter")
+    if jitter or truth is None:
+        judged_by = protocol, thresholds, subset, mean_shape, plot, output, max_nme, requirements
+        require(not any(judged_by), "--jitter goes with --norm, --video, --value, --json and --tsv only")
+        return _print_jitter(predictions, norm, video or "auto", json_form, tsv_form, value)
     from kdtools.evaluation.evaluate import evaluate
     from kdtools.evaluation.request import Request, Told, parse_thresholds, thresholds_in
     from kdtools.evaluation.results import judged
@@ -195,6 +205,26 @@ def kd_eval(
         session.say(text)
     if failed:
         return NEGATIVE
+    return SKIPPED if session.n_skipped else DONE
+
+
+def _print_jitter(
+    predictions: list[str], norm: str | None, video: str, json_form: bool, tsv_form: bool, value: str | None
+) -> int:
+    from kdtools.evaluation.request import Told
+    from kdtools.evaluation.steadiness import measure_steadiness
+    from kdtools.reports.steadiness import print_steadiness, steadiness_json, steadiness_tsv, steadiness_value
+
+    rows = measure_steadiness(predictions, norm, video, Told(session.skip, session.warn))
+    if value is not None:
+        print(steadiness_value(rows, value))
+    elif json_form or tsv_form or not sys.stdout.isatty():
+        lines = steadiness_json(rows) if json_form else steadiness_tsv(rows)
+        sys.stdout.writelines(line + "\n" for line in lines)
+    else:
+        from rich.console import Console
+
+        print_steadiness(rows, Console())
     return SKIPPED if session.n_skipped else DONE
 
 

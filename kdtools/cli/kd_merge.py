@@ -39,6 +39,9 @@ def kd_merge(
     scheme: Annotated[
         str | None, typer.Option(metavar="NAME|FILE", help="Convert the points of all files to this scheme.")
     ] = None,
+    virtual: Annotated[
+        bool, typer.Option("--virtual", help="Copy nothing: the output refers to the files, which have to stay.")
+    ] = False,
     force: Force = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -51,12 +54,18 @@ def kd_merge(
     array is left out, with a warning. Globs are matched against the ids as they are written; * stands for / too.
     """
     require([*paths, ids].count("-") <= 1, "only one input can be standard input")
+    parted = subset, ids, exclude, add_subset, prefix, strip_images, scheme
+    require(not virtual or not any(parted), "--virtual refers to whole files", "leave the other options out")
+    require(not virtual or "-" not in (*paths, output), "--virtual refers to files, not to streams", "name them")
     from contextlib import ExitStack
 
     from kdtools.files import check_output, create_faces, open_faces
     from kdtools.joining import IdPatterns, check_joinable, parse_subsets, read_patterns, take_parts, write_merged
 
     check_output(output, force)
+    if virtual:
+        session.say(f"{_refer_to(paths, output, force)} faces to {output}, which refers to {len(paths)} files")
+        return
     wanted = None if ids is None else read_patterns(ids)
     unwanted = IdPatterns(exclude or [])
     added = parse_subsets(add_subset or [])
@@ -77,6 +86,21 @@ def kd_merge(
         if all(part.faces is not faces for part in parts):
             session.warn(f"{faces.name}: no face of it was chosen")
     session.say(f"{sum(len(part.rows) for part in parts)} faces to {output}")
+
+
+def _refer_to(paths: list[str], output: str, force: bool) -> int:
+    """Write a file that refers to the others; returns how many faces are in it."""
+    from contextlib import ExitStack
+
+    from kdtools.files import create_faces, open_faces
+    from kdtools.joining import check_referable, write_virtual
+
+    with ExitStack() as stack:
+        files = [stack.enter_context(open_faces(path)) for path in paths]
+        check_referable(files)
+        with create_faces(output, force, session.provenance(*paths)) as writer:
+            write_virtual(writer, files, output, session.warn)
+        return sum(map(len, files))
 
 
 def _report_unmatched(wanted: IdPatterns | None, unwanted: IdPatterns, added: dict[str, IdPatterns]) -> None:

@@ -1,4 +1,4 @@
-"""kd-predict: model + faces file, images or folders -> landmarks."""
+"""kd-predict: model + faces file, photographs or videos -> landmarks."""
 
 from __future__ import annotations
 
@@ -8,36 +8,68 @@ from typing import Annotated
 import typer
 
 from kdtools.cli._app import require, run, session
-from kdtools.cli._options import Batch, Device, Force, Jobs, Output, Quiet, Verbose, Version
+from kdtools.cli._options import Device, Force, Jobs, Output, Quiet, Verbose, Version
 
 
 def kd_predict(
-    model_path: Annotated[str, typer.Argument(metavar="MODEL", help="Model file of kd-teacher or kd-student.")],
+    model_path: Annotated[str, typer.Argument(metavar="MODEL", help="Model file, or what kd-export made of it.")],
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="INPUT", help="One faces file (- is standard input), or images and folders."),
+        typer.Argument(
+            metavar="INPUT",
+            help="One faces file; or images, folders, tar files, videos, the number of a camera. - is standard input.",
+        ),
     ],
     output: Output,
+    listed: Annotated[
+        bool, typer.Option("--list", help="Each INPUT is a list of images, one a line or separated by \\0.")
+    ] = False,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="In folders and tar files take what fits, not all images. Can be repeated."),
+    ] = None,
     detector_name: Annotated[
         str | None,
         typer.Option(
-            "--detector",
-            metavar="NAME|FILE",
-            help="In images: cascade (the default), a YuNet model (.onnx), boxes (.csv) or whole.",
+            "--detector", metavar="NAME|FILE", help="In images: cascade (the default), a YuNet model (.onnx) or whole."
         ),
     ] = None,
+    boxes: Annotated[
+        str | None, typer.Option(metavar="FILE", help="In images: faces are in these boxes (.csv), nowhere else.")
+    ] = None,
+    faces: Annotated[
+        str, typer.Option(metavar="all|largest|N", help="Which faces of an image: the N largest.")
+    ] = "all",
     refine: Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=0, max=10, help="In images: crop again N times around the points found; 1 if not said."
+            metavar="N",
+            min=0,
+            max=10,
+            help="In images: crop again N times around the points found; 1 if not said, 0 with whole.",
         ),
     ] = None,
+    smooth: Annotated[
+        bool, typer.Option("--smooth", help="In videos: keep the points of a face from trembling between frames.")
+    ] = False,
     draw: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Write each image with its landmarks into DIR.")
+        str | None, typer.Option(metavar="DIR", help="Write each image, or video, with its landmarks into DIR.")
     ] = None,
-    batch: Batch = 64,
-    jobs: Jobs = 0,
+    shard: Annotated[
+        str | None, typer.Option(metavar="K/N", help="Do the K-th of N parts of the inputs; kd-merge joins them.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from OUTPUT.partial of a stopped run; start if there is none.")
+    ] = False,
+    bench: Annotated[bool, typer.Option("--bench", help="Say where the time went.")] = False,
+    backend: Annotated[
+        str, typer.Option(metavar="NAME", help="auto, torch or onnx. auto takes ONNX Runtime on a CPU.")
+    ] = "auto",
     device: Device = "auto",
+    batch: Annotated[
+        int, typer.Option("--batch", metavar="N", min=0, help="Most inputs per step of a worker; 0 finds it.")
+    ] = 0,
+    jobs: Jobs = 0,
     force: Force = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -45,62 +77,69 @@ def kd_predict(
 ) -> None:
     """Find landmarks with a trained model.
 
-    For a faces file: the points of its faces, under their ids. For images and folders: faces are found by a detector
-    and cropped by the model's own rule; the ids of a second and further face in one image end in #2, #3, ... Images
-    that cannot be read or show no face are named and skipped; the exit status is then 4. Points are always in pixels
-    of the source images.
+    For a faces file: the points of its faces, under their ids. For all else: faces are found by a detector and cropped
+    by the model's own rule; the ids of a second and further face in one image end in #2, #3, ... and those of frames in
+    #frame=NUMBER; in a video a face keeps its number while it is followed. Images that cannot be read or show no face
+    are named and skipped; the exit status is then 4. Points are always in pixels of the source images. A long run
+    leaves what it has found so far in OUTPUT.partial.
     """
     require(model_path != "-", "the model cannot be read from standard input", "name its file")
-    photographs = "-" not in inputs and all(_is_image_or_folder(Path(name)) for name in inputs)
-    require(photographs or len(inputs) == 1, "give one faces file, or images and folders only")
-    require(photographs or (detector_name is None and refine is None), "--detector and --refine are for images")
-    from kdtools.detect import find_detector
+    require(inputs.count("-") <= 1, "only one input can be standard input")
+    require(detector_name is None or boxes is None, "--detector and --boxes say both where faces are", "give one")
+    require(output != "-" or not resume, "standard output cannot be resumed", "name a file with -o")
+    from kdtools.prediction import is_finished, parse_shard
+    from kdtools.sources import kind_of
+
+    part = None if shard is None else parse_shard(shard)
+    one_file = not listed and [kind_of(name) for name in inputs] == ["faces"]
+    for_images = detector_name, boxes, refine, include, smooth or None, None if faces == "all" else faces
+    require(
+        not one_file or all(option is None for option in for_images),
+        "--detector, --boxes, --faces, --refine, --include and --smooth are for images and videos",
+    )
+    detector_file = detector_name if detector_name and Path(detector_name).suffix else None
+    provenance = session.provenance(model_path, detector_file, boxes)
+    if resume and is_finished(output, provenance):
+        session.say(f"{output} is whole already")
+        return
+    from kdtools.engines import load_engine
     from kdtools.files import check_output
-    from kdtools.models import choose_device, load_model
-    from kdtools.prediction import predict_faces_file, predict_images
+    from kdtools.parallel import workers
+    from kdtools.prediction import Run, predict_faces_file, predict_photographs
 
     check_output(output, force)
-    network = load_model(model_path, choose_device(device))
+    # Images are shared out to workers of a core each; the frames of a video come one after the other.
+    in_order = any(kind in ("video", "camera") for kind in map(kind_of, inputs))
+    threads = workers(jobs) if in_order else 1
+    engine = load_engine(model_path, backend=backend, device=device, threads=threads, note=session.say)
     with session.progress("predicting", None) as progress:
-        if photographs:
-            detector = find_detector(detector_name or "cascade")
-            detector_file = detector_name if detector_name and Path(detector_name).suffix else None
-            provenance = session.provenance(model_path, *inputs, detector_file)
-            n_faces = predict_images(
-                network,
-                inputs,
-                output,
-                force,
-                provenance,
-                detector=detector,
-                refine=1 if refine is None else refine,
-                draw=draw,
-                batch=batch,
-                jobs=jobs,
-                skip=session.skip,
-                warn=session.warn,
-                progress=progress,
-            )
+        task = Run(
+            engine=engine,
+            output=output,
+            force=force,
+            provenance=provenance,
+            jobs=jobs,
+            batch=batch,
+            shard=part,
+            resume=resume,
+            say=session.say,
+            warn=session.warn,
+            skip=session.skip,
+            progress=progress,
+        )
+        if one_file:
+            n_faces = predict_faces_file(task, inputs[0], draw=draw)
         else:
-            provenance = session.provenance(model_path, inputs[0])
-            n_faces = predict_faces_file(
-                network,
-                inputs[0],
-                output,
-                force,
-                provenance,
-                draw=draw,
-                batch=batch,
-                warn=session.warn,
-                progress=progress,
-            )
+            from kdtools.prediction import Search
+            from kdtools.sources import Photographs
+
+            photographs = Photographs(inputs, listed=listed, include=include or [])
+            search = Search.named(boxes or detector_name or "cascade", faces, refine)
+            n_faces = predict_photographs(task, photographs, search, draw=draw, smooth=smooth)
     session.say(f"{n_faces} faces")
-
-
-def _is_image_or_folder(path: Path) -> bool:
-    from kdtools.images import IMAGE_SUFFIXES
-
-    return path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES
+    if bench:
+        for line in task.timing.lines(n_faces, engine.name, workers(jobs)):
+            session.say(line)
 
 
 def main() -> None:

@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kdtools import __version__
+from kdtools.files.listing import files_below
 
 # Words of a command line that say how it ran, not what came out; the second kind has a value behind it.
-_FLAGS_LEFT_OUT = {"-f", "--force", "-q", "--quiet", "-v", "--verbose", "--resume"}
+_FLAGS_LEFT_OUT = {"-f", "--force", "-q", "--quiet", "-v", "--verbose", "--resume", "--bench"}
 _OPTIONS_LEFT_OUT = {"-o", "--output", "-j", "--jobs", "--rest"}
 _ANNOTATION_SUFFIXES = {".asf", ".csv", ".json", ".jsonl", ".ljson", ".mat", ".pts", ".tsv", ".txt", ".xml"}
 
@@ -79,8 +80,11 @@ def sha256_of(path: str | Path) -> str:
     path = Path(path)
     if path.is_dir():
         digest = hashlib.sha256()
-        for file in sorted(p for p in path.rglob("*") if p.is_file()):
-            digest.update(f"{file.relative_to(path)}\t{file.stat().st_size}\n".encode(errors="surrogateescape"))
+        for name in files_below(path, hidden=True):
+            file = path / name
+            if not file.is_file():
+                continue
+            digest.update(f"{name}\t{file.stat().st_size}\n".encode(errors="surrogateescape"))
             if file.suffix.lower() in _ANNOTATION_SUFFIXES:
                 digest.update(_sha256_of_file(file).digest())
         return digest.hexdigest()

@@ -34,10 +34,14 @@ ARRAYS: dict[str, ArraySpec] = {
     "source": ArraySpec(("face",), "text"),
     "score": ArraySpec(("face",), "float32"),
     "confidence": ArraySpec(("face", "landmark"), "float32"),
+    "frame": ArraySpec(("face",), "int32", "number of the frame in its video, from 0; -1 in no video"),
+    "time": ArraySpec(("face",), "float64", "second of the video"),
+    "track": ArraySpec(("face",), "int32", "number of the face in its video, from 0; -1 not followed"),
     "shape_model/mean": ArraySpec(("landmark", 2), "float64"),
     "shape_model/modes": ArraySpec(("mode", "landmark", 2), "float64"),
     "shape_model/variance": ArraySpec(("mode",), "float64"),
 }
+COMPANIONS = ("box", "source", "frame", "time", "track")  # what predictions about the faces of a file take over from it
 SUBSET = ArraySpec(("face",), "bool")
 
 AXIS_NAMES = {("landmarks", 2): "xy", ("image", 3): "rgb", ("box", 1): "x0 y0 x1 y1", ("shape_model/mean", 1): "xy"}

@@ -18,6 +18,7 @@ import numpy as np
 from kdtools.errors import DataError, FileError, some_of
 from kdtools.files import schema
 from kdtools.files.aside import readable
+from kdtools.files.digests import digest_of
 from kdtools.geometry import IDENTITY, CropRule, apply_affine, invert_affine
 from kdtools.schemes import INDEX_FIELDS, JSON_FIELDS, SCHEMES, Scheme, scheme_for_points
 from kdtools.shape_model import ShapeModel
@@ -25,6 +26,7 @@ from kdtools.shape_model import ShapeModel
 # What turns a file of format k, opened, into one that reads like format k + 1.
 UPGRADES: dict[int, Callable[[FacesFile], None]] = {}
 
+_SOME_ROWS = 1 << 16  # of small arrays, read at a time
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
@@ -57,6 +59,27 @@ class FacesFile:
     def ids(self) -> list[str]:
         """N names, in file order."""
         return list(self.h5["id"].asstr()[...])
+
+    def read(self, name: str, first: int, stop: int) -> Any:
+        """Rows of an array of the format, text as a list; of an absent /to_source the identity."""
+        if name == "to_source" and name not in self:
+            return np.broadcast_to(IDENTITY, (stop - first, 2, 3))
+        data, spec = self.h5[name], schema.spec_of(name)
+        if spec is not None and spec.dtype == "text":
+            return list(data.asstr()[first:stop])
+        return data[first:stop]
+
+    @property
+    def id_digests(self) -> np.ndarray:
+        """(N,) uint64, equal for equal ids; of ten million ids they can be held where the ids could not."""
+        starts = range(0, len(self), _SOME_ROWS)
+        names = (name for first in starts for name in self.read("id", first, first + _SOME_ROWS))
+        return np.fromiter(map(digest_of, names), np.uint64, len(self))
+
+    def check_unique(self) -> None:
+        """Raises DataError that names ids which stand twice."""
+        if len(np.unique(self.id_digests)) < len(self):
+            check_unique_ids(self.ids)
 
     @property
     def role(self) -> str:
@@ -190,6 +213,10 @@ class FacesFile:
     def _check_arrays(self) -> None:
         if "id" not in self:
             raise FileError(f"{self.name}: holds no /id, so its faces have no names", "write the file again")
+        for part in self.h5["id"].virtual_sources() if self.h5["id"].is_virtual else ():
+            if not self.path.parent.joinpath(part.file_name).is_file():  # HDF5 would read zeros
+                hint = "bring it back, or join the parts without --virtual while they are there"
+                raise FileError(f"{self.name}: a file that it refers to is absent: {part.file_name}", hint)
         if h5py.check_string_dtype(self.h5["id"].dtype) is None:
             raise FileError(f"{self.name}: /id is not text")
         sizes: dict[str, int] = {}

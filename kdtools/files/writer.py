@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from kdtools.files.aside import written_aside
 from kdtools.files.provenance import Provenance
 from kdtools.files.store import FacesFile, check_unique_ids
 from kdtools.geometry import CropRule
+from kdtools.parallel import batched
 from kdtools.schemes import INDEX_FIELDS, JSON_FIELDS, Scheme
 from kdtools.shape_model import ShapeModel
 
@@ -41,9 +43,32 @@ class FacesWriter:
             data = self.h5.create_dataset(name, data=list(values), dtype=h5py.string_dtype())
         else:
             data = self.h5.create_dataset(name, data=np.ascontiguousarray(values, dtype=spec.dtype))
+        self._describe(name, data, attributes)
+
+    def put_pieces(self, name: str, n_rows: int, pieces: Iterable[Any], **attributes: Any) -> None:
+        """As `put`, of an array of `n_rows` rows that comes in pieces, at least one; they make no difference to it."""
+        spec = schema.spec_of(name)
+        assert spec is not None, name
+        is_text, data = spec.dtype == "text", None
+        if is_text:  # by equal numbers, since where HDF5 puts texts depends on how many are written at a time
+            data = self.h5.create_dataset(name, (n_rows,), h5py.string_dtype())
+            pieces = batched(chain.from_iterable(pieces), _COPY_ROWS)
+        at = 0
+        for piece in pieces:
+            if data is None:
+                data = self.h5.create_dataset(name, (n_rows, *np.shape(piece)[1:]), spec.dtype)
+            if len(piece):
+                data[at : at + len(piece)] = piece
+            at += len(piece)
+        assert data is not None, name
+        assert at == n_rows, name
+        self._describe(name, data, attributes)
+
+    def _describe(self, name: str, data: h5py.Dataset, attributes: dict[str, Any]) -> None:
         self.h5.flush()  # a full disk is found here, not when `data` goes, where h5py can only print a traceback
         data.attrs["dims"] = schema.dims_of(name)
-        data.attrs["unit"] = spec.unit
+        spec = schema.spec_of(name)
+        data.attrs["unit"] = spec.unit if spec else ""
         for key, value in attributes.items():
             data.attrs[key] = value
 
@@ -54,8 +79,13 @@ class FacesWriter:
 
     def put_landmarks(self, points: np.ndarray, scheme: Scheme, role: str) -> None:
         """Write /landmarks (N, L, 2) with its role and everything that is known of the scheme."""
+        self.put("landmarks", points)
+        self.describe_landmarks(scheme, role)
+
+    def describe_landmarks(self, scheme: Scheme, role: str) -> None:
+        """Give /landmarks its role and everything that is known of the scheme."""
         self.h5.attrs["scheme"] = scheme.name
-        self.put("landmarks", points, role=role)
+        self.h5["landmarks"].attrs["role"] = role
         attrs = self.h5["landmarks"].attrs
         for key in INDEX_FIELDS:
             value = getattr(scheme, key)
@@ -66,7 +96,7 @@ class FacesWriter:
 
     def copy_companions(self, faces: FacesFile) -> None:
         """Take over from `faces`, row by row, what an output about the same faces keeps: boxes, sources, subsets."""
-        for name in ("box", "source"):
+        for name in schema.COMPANIONS:
             if name in faces:
                 faces.h5.copy(name, self.h5)
         for name, member in faces.subsets.items():
@@ -137,8 +167,13 @@ def _new_hdf5(path: Path) -> Iterator[h5py.File]:
 
 
 @contextlib.contextmanager
-def create_faces(output: str, force: bool, provenance: Provenance) -> Iterator[FacesWriter]:
-    """Write a faces file aside and put it in place when the block ends well (see `written_aside`)."""
+def create_faces(
+    output: str, force: bool, provenance: Provenance, *, may_be_empty: bool = False
+) -> Iterator[FacesWriter]:
+    """Write a faces file aside and put it in place when the block ends well (see `written_aside`).
+
+    Raises DataError for one without faces, unless it `may_be_empty` because it is a part of something.
+    """
     with written_aside(output, force) as path:
         with _new_hdf5(path) as h5:
             h5.attrs["kd_kind"] = schema.KIND
@@ -146,7 +181,7 @@ def create_faces(output: str, force: bool, provenance: Provenance) -> Iterator[F
             h5.attrs.update(provenance.attributes())
             writer = FacesWriter(h5)
             yield writer
-            if "id" not in h5 or len(h5["id"]) == 0:
+            if "id" not in h5 or not (may_be_empty or len(h5["id"])):
                 raise DataError(f"{output}: no faces to write")
         if writer.n_images is not None:
             _cut_images(path, writer.n_images)

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from kdtools.errors import DataError
+from kdtools.files.listing import files_below
 from kdtools.images import IMAGE_SUFFIXES
 
 Skip = Callable[[str, str], None]
@@ -188,7 +189,7 @@ def source_label(source: Path) -> str:
 
 def images_below(folder: Path) -> Iterator[Path]:
     """Image files in a folder and the folders in it, sorted, hidden ones left out."""
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in IMAGE_SUFFIXES and not hidden and path.is_file():
+    for name in files_below(folder):
+        path = folder / name
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
             yield path

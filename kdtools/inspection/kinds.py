@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from kdtools.cards import METADATA, fields_of
 from kdtools.errors import FileError
 from kdtools.files import FacesFile, open_faces
 from kdtools.files.aside import STANDARD_STREAM, readable
-from kdtools.files.schema import MODEL_FORMAT, MODEL_KIND
 
 _HDF5_START, _ONNX_START = b"\x89", b"\x08"  # a safetensors file has "{" as its ninth byte, after a length
 _HINT = "give a faces file (HDF5), a model file (safetensors) or what kd-export writes (ONNX)"
@@ -87,7 +86,7 @@ def _open_weights(path: Path, name: str) -> Iterator[Weights]:
     with path.open("rb") as stream:
         form = "safetensors" if stream.read(9)[8:] == b"{" else "onnx"
     with _open_safetensors(path, name) if form == "safetensors" else _open_onnx(path, name) as (text, tensors):
-        yield Weights(name, form, _fields_of(text, name), tensors)
+        yield Weights(name, form, fields_of(text, name), tensors)
 
 
 @contextlib.contextmanager
@@ -97,7 +96,7 @@ def _open_safetensors(path: Path, name: str) -> Iterator[tuple[str | None, Any]]
 
     try:
         with safe_open(path, framework="np") as stored:
-            yield (stored.metadata() or {}).get("kdtools"), stored
+            yield (stored.metadata() or {}).get(METADATA), stored
     except SafetensorError as error:
         raise FileError(f"{name}: not a model file (safetensors), or damaged: {error}") from error
 
@@ -111,22 +110,4 @@ def _open_onnx(path: Path, name: str) -> Iterator[tuple[str | None, Any]]:
         model = onnx.load(path, format="protobuf", load_external_data=False)
     except DecodeError as error:
         raise FileError(f"{name}: is no file of kdtools, or a damaged ONNX model", _HINT) from error
-    yield next((prop.value for prop in model.metadata_props if prop.key == "kdtools"), None), model
-
-
-def _fields_of(text: str | None, name: str) -> dict[str, Any]:
-    if text is None:
-        hint = "kd-teacher and kd-student write models, kd-export exports them"
-        raise FileError(f"{name}: holds weights, but is no kdtools model", hint)
-    try:
-        fields: dict[str, Any] = json.loads(text)
-        kind, version = fields["kd_kind"], fields["kd_format"]
-        if kind != MODEL_KIND:
-            raise FileError(f"{name}: kd_kind is {kind!r}, not {MODEL_KIND!r}")
-        if version > MODEL_FORMAT:
-            raise FileError(
-                f"{name}: model format {version}, this kdtools reads up to {MODEL_FORMAT}", "upgrade kdtools"
-            )
-    except (ValueError, KeyError, TypeError) as error:
-        raise FileError(f"{name}: its description is damaged: {error}") from error
-    return fields
+    yield next((prop.value for prop in model.metadata_props if prop.key == METADATA), None), model

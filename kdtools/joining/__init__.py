@@ -3,11 +3,13 @@
 from kdtools.joining.choose import IdPatterns, Part, parse_subsets, read_patterns, take_parts
 from kdtools.joining.merge import check_joinable, write_merged
 from kdtools.joining.split import choose_subset, draw_folds, write_parts
+from kdtools.joining.virtual import check_referable, write_virtual
 
 __all__ = [
     "IdPatterns",
     "Part",
     "check_joinable",
+    "check_referable",
     "choose_subset",
     "draw_folds",
     "parse_subsets",
@@ -15,4 +17,5 @@ __all__ = [
     "take_parts",
     "write_merged",
     "write_parts",
+    "write_virtual",
 ]

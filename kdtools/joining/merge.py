@@ -20,7 +20,7 @@ from kdtools.shape_model import ShapeModel
 _BLOCK_BYTES = 64 << 20  # of images that are copied at a time
 # What stands for an array in the rows of a file that lacks it. No value says "not known" in the others.
 _NEUTRAL: dict[str, Any] = {"to_source": IDENTITY, "score": np.nan, "confidence": np.nan}
-_SMALL_ARRAYS = [
+SMALL_ARRAYS = [
     name for name, spec in ARRAYS.items() if spec.dims[0] == "face" and name not in ("id", "image", "landmarks")
 ]
 _LACKING = {
@@ -31,7 +31,13 @@ _LACKING = {
 
 def check_joinable(parts: Sequence[Part], *, with_images: bool, any_scheme: bool) -> None:
     """Raises DataError, which names both files, where parts cannot stand in one file."""
-    first, *others = (part.faces for part in parts)
+    check_alike([part.faces for part in parts], with_images=with_images, any_scheme=any_scheme)
+    _check_unique(parts)
+
+
+def check_alike(files: Sequence[FacesFile], *, with_images: bool, any_scheme: bool) -> None:
+    """Raises DataError, which names both files, where they hold different arrays or points of different meaning."""
+    first, *others = files
     if any_scheme:
         first.require("landmarks")
     for other in others:
@@ -51,7 +57,6 @@ def check_joinable(parts: Sequence[Part], *, with_images: bool, any_scheme: bool
         if not any_scheme:
             other.require_points(first.n_points, first.name)
             _check_same_meaning(first, other)
-    _check_unique(parts)
 
 
 def _check_same_meaning(first: FacesFile, other: FacesFile) -> None:
@@ -84,7 +89,7 @@ def write_merged(
     added: dict[str, IdPatterns],
     warn: Callable[[str], None],
 ) -> None:
-    """Write the parts, one after the other, into one file. Images are copied by blocks, smaller arrays as a whole.
+    """Write the parts, one after the other, into one file. Images are copied by blocks, other arrays part by part.
 
     Without images the points go to pixels of the source images. With `target` they become those of that scheme. `added`
     are subsets to make, by their ids. `warn` hears of what cannot be kept. Raises UsageError where points of a file's
@@ -98,20 +103,20 @@ def write_merged(
     writer.put_ids(ids)
     if has_images:
         _copy_images(writer, parts)
-        _put_common_crop(writer, files, warn)
+        put_common_crop(writer, files, warn)
     if "landmarks" in first:
-        points = [_points_of(part, has_images, target) for part in parts]
-        writer.put_landmarks(np.concatenate(points), target or first.scheme, first.role)
-    for name in _SMALL_ARRAYS:
+        writer.put_pieces("landmarks", len(ids), (_points_of(part, has_images, target) for part in parts))
+        writer.describe_landmarks(target or first.scheme, first.role)
+    for name in SMALL_ARRAYS:
         lacking = [faces.name for faces in files if name not in faces]
         if len(lacking) == len(parts) or (name == "to_source" and not has_images):  # points are in the sources then
             continue
         if lacking and name not in _NEUTRAL:
             warn(f"/{name} is left out: {lacking[0]} holds none")
         else:
-            writer.put(name, np.concatenate([_values_of(part, name, target) for part in parts]))
+            writer.put_pieces(name, len(ids), (_values_of(part, name, target) for part in parts))
     _put_subsets(writer, parts, ids, added)
-    _put_common_shape_model(writer, files, converted, warn)
+    put_common_shape_model(writer, files, converted, warn)
 
 
 def _tell_conversions(files: Sequence[FacesFile], target: Scheme, warn: Callable[[str], None]) -> bool:
@@ -177,7 +182,7 @@ def _put_subsets(writer: FacesWriter, parts: Sequence[Part], ids: list[str], add
         writer.put(f"subset/{name}", flags)
 
 
-def _put_common_crop(writer: FacesWriter, files: Sequence[FacesFile], warn: Callable[[str], None]) -> None:
+def put_common_crop(writer: FacesWriter, files: Sequence[FacesFile], warn: Callable[[str], None]) -> None:
     """The crop rule, where all files have the same; stating one for faces cut out by another would be untrue."""
     rules = [faces.crop for faces in files]
     if rules[0] is not None and all(rule == rules[0] for rule in rules):
@@ -190,7 +195,7 @@ def _put_common_crop(writer: FacesWriter, files: Sequence[FacesFile], warn: Call
             return
 
 
-def _put_common_shape_model(
+def put_common_shape_model(
     writer: FacesWriter, files: Sequence[FacesFile], converted: bool, warn: Callable[[str], None]
 ) -> None:
     """The shape model, where all files have the same, as parts of one kd-asm file do."""

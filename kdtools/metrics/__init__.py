@@ -7,6 +7,7 @@ at every threshold; an NME of NaN is a face that cannot be measured, which no fi
 
 from kdtools.metrics.errors import (
     NormalErrors,
+    acceleration_per_face,
     clean_points,
     jitter_per_face,
     mean_distance,
@@ -39,6 +40,7 @@ __all__ = [
     "NormalErrors",
     "Normaliser",
     "PairedComparison",
+    "acceleration_per_face",
     "area_under_binned_ced",
     "area_under_ced",
     "ced_band",

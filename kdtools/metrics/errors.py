@@ -206,6 +206,25 @@ def jitter_per_face(gt: Rows, pred: Rows, gt_before: Rows, pred_before: Rows, no
     return normalise(mean_distance(point_distances(gt_motion, pred_motion)), norm)
 
 
+def acceleration_per_face(points: Rows, before: Rows, earlier: Rows, norm: npt.ArrayLike) -> Array:
+    """How much points (n, L, 2) depart from going on as in the two frames before, over norm (n,): (n,).
+
+    The mean over points of |points - 2 before + earlier|, which is 0 for steady motion and needs no truth. Row k of all
+    is one face; a point that is missing in one of its frames is left out, and a face without any is NaN. Raises
+    DataError where the three differ in their numbers of faces or points.
+
+    >>> steady = np.arange(3.0)[:, None, None, None] * np.ones((1, 2, 2))
+    >>> print(acceleration_per_face(steady[2] + [3.0, 4.0], steady[1], steady[0], [10.0]))
+    [0.5]
+    """
+    frames = [clean_points(some) for some in (points, before, earlier)]
+    for some in frames[1:]:
+        _check_same_form(frames[0], some)
+    with np.errstate(invalid="ignore"):  # infinite points are missing ones
+        distance = np.linalg.norm(frames[0] - 2 * frames[1] + frames[2], axis=2)
+    return normalise(mean_distance(distance), norm)
+
+
 def _check_same_form(gt: Array, pred: Array) -> None:
     hint = "compare files of the same faces and the same scheme"
     if len(gt) != len(pred):

@@ -91,18 +91,19 @@ def claim_pictures(ids: Sequence[str], folder: Path, sources: Iterable[Path], fo
     return planned
 
 
+def place_picture(identity: str, folder: Path) -> Path:
+    """A picture's path in the folder for an id, without parts of the id that would lead out of it."""
+    parts = [part for part in PurePosixPath(identity).parts if part not in ("/", "//", "..")] or ["face"]
+    path = folder.joinpath(*parts)
+    return path if path.suffix.lower() in FORMATS else path.with_name(path.name + ".png")
+
+
 def plan_pictures(ids: Sequence[str], folder: Path) -> dict[str, Path]:
-    """A picture's path in the folder for each id, without parts of the id that would lead out of it.
+    """The path of `place_picture` for each id.
 
     Raises DataError where two would have one path, or one would be a folder of another.
     """
-    planned: dict[str, Path] = {}
-    for identity in ids:
-        parts = [part for part in PurePosixPath(identity).parts if part not in ("/", "//", "..")] or ["face"]
-        path = folder.joinpath(*parts)
-        if path.suffix.lower() not in FORMATS:
-            path = path.with_name(path.name + ".png")
-        planned[identity] = path
+    planned = {identity: place_picture(identity, folder) for identity in ids}
     of_path = {path: identity for identity, path in planned.items()}
     for identity, path in planned.items():
         other = next(

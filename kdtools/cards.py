@@ -1,0 +1,190 @@
+"""What a model says of itself: its card, read from a model file or from what kd-export made of it.
+
+Needs neither torch nor onnx: a command that runs an exported model answers before either would be imported.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from kdtools.errors import DataError, FileError
+from kdtools.files.schema import MODEL_FORMAT, MODEL_KIND
+from kdtools.geometry import CropRule
+from kdtools.schemes import Scheme
+from kdtools.settings import HEADS
+
+METADATA = "kdtools"  # the entry of a file's metadata that holds all of it, as JSON
+SAFETENSORS, ONNX = "safetensors", "onnx"
+
+# Numbers of fields in ONNX's protobuf messages: of a model its metadata, of an entry of that its key and value.
+_METADATA_PROPS, _KEY, _VALUE = 14, 1, 2
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """All that is needed to use a network's weights. `input_size` in px; `mean`, `std` of RGB in [0, 1].
+
+    `head` is `linear` (on pooled features) or `heatmap` (kdtools/heads.py).
+    """
+
+    arch: str
+    input_size: int
+    scheme: Scheme
+    crop: CropRule
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    settings: dict[str, Any] = field(default_factory=dict)
+    head: str = "linear"
+
+    def to_fields(self) -> dict[str, Any]:
+        return {
+            "arch": self.arch,
+            "head": self.head,
+            "input_size": self.input_size,
+            "scheme": json.loads(self.scheme.to_json()),
+            "crop": json.loads(self.crop.to_json()),
+            "mean": self.mean,
+            "std": self.std,
+            "settings": self.settings,
+        }
+
+    @staticmethod
+    def from_fields(fields: dict[str, Any]) -> ModelCard:
+        return ModelCard(
+            arch=str(fields["arch"]),
+            input_size=int(fields["input_size"]),
+            scheme=Scheme.from_json(json.dumps(fields["scheme"])),
+            crop=CropRule.from_json(json.dumps(fields["crop"])),
+            mean=tuple(fields["mean"]),
+            std=tuple(fields["std"]),
+            settings=dict(fields["settings"]),
+            head=_known_head(str(fields.get("head", "linear"))),
+        )
+
+
+def _known_head(name: str) -> str:
+    if name not in HEADS:
+        raise DataError(f"a head {name!r} is not known", "upgrade kdtools")
+    return name
+
+
+def read_card(path: str | Path) -> tuple[ModelCard, dict[str, Any]]:
+    """What a model file, or an exported model, says of itself: its card, and all fields of its metadata.
+
+    Raises FileError for a file that is absent, damaged, no kdtools model, or newer than this package.
+    """
+    path = Path(path)
+    text = _safetensors_metadata(path) if form_of(path) == SAFETENSORS else _onnx_metadata(path)
+    return card_of(text, path)
+
+
+def card_of(text: str | None, name: str | Path) -> tuple[ModelCard, dict[str, Any]]:
+    """Card and fields of the metadata's text; `name` is what messages call the file. Raises as `read_card` does."""
+    fields = fields_of(text, name)
+    try:
+        return ModelCard.from_fields(fields), fields
+    except DataError as error:
+        raise FileError(f"{name}: its description is damaged: {error.message}", error.hint) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise FileError(f"{name}: its description is damaged: {error}") from error
+
+
+def fields_of(text: str | None, name: str | Path) -> dict[str, Any]:
+    """The fields of the metadata's text, of a kind and a format that this package reads. Raises as `read_card` does."""
+    if text is None:
+        hint = "kd-teacher and kd-student write models, kd-export exports them"
+        raise FileError(f"{name}: holds weights, but is no kdtools model", hint)
+    try:
+        fields: dict[str, Any] = json.loads(text)
+        kind, version = fields["kd_kind"], fields["kd_format"]
+        if kind != MODEL_KIND:
+            raise FileError(f"{name}: kd_kind is {kind!r}, not {MODEL_KIND!r}")
+        if version > MODEL_FORMAT:
+            raise FileError(
+                f"{name}: model format {version}, this kdtools reads up to {MODEL_FORMAT}", "upgrade kdtools"
+            )
+    except (ValueError, KeyError, TypeError) as error:
+        raise FileError(f"{name}: its description is damaged: {error}") from error
+    return fields
+
+
+def form_of(path: str | Path) -> str:
+    """`safetensors` or `onnx`, by the first bytes: a JSON header behind its length, or a protobuf message.
+
+    Raises FileError for a file that is absent or neither.
+    """
+    try:
+        with Path(path).open("rb") as stream:
+            start = stream.read(9)
+    except FileNotFoundError as error:
+        raise FileError(f"{path}: no such file") from error
+    except IsADirectoryError as error:
+        raise FileError(f"{path}: is a directory, not a model file") from error
+    if start[8:] == b"{":
+        return SAFETENSORS
+    if start[:1] == b"\x08":
+        return ONNX
+    raise FileError(
+        f"{path}: not a model file (safetensors), or damaged", "give what kd-teacher, kd-student or kd-export wrote"
+    )
+
+
+def _safetensors_metadata(path: Path) -> str | None:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as stored:
+            return (stored.metadata() or {}).get(METADATA)
+    except SafetensorError as error:
+        raise FileError(f"{path}: not a model file (safetensors), or damaged: {error}") from error
+
+
+def _onnx_metadata(path: Path) -> str | None:
+    """The weights are passed over, not read."""
+    try:
+        with path.open("rb") as stream:
+            for entry in _protobuf_fields(stream, _METADATA_PROPS):
+                key = next(_protobuf_fields(io.BytesIO(entry), _KEY), b"")
+                if key == METADATA.encode():
+                    return next(_protobuf_fields(io.BytesIO(entry), _VALUE), b"").decode()
+    except (EOFError, ValueError) as error:
+        raise FileError(f"{path}: not an ONNX model, or damaged") from error
+    return None
+
+
+def _protobuf_fields(stream: BinaryIO, wanted: int) -> Iterator[bytes]:
+    """Bytes of each field of that number in a protobuf message. Raises EOFError or ValueError where it is none."""
+    size = stream.seek(0, io.SEEK_END)
+    stream.seek(0)
+    while stream.tell() < size:
+        number, kind = divmod(_protobuf_integer(stream), 8)
+        if kind == 0:
+            _protobuf_integer(stream)
+            continue
+        if kind not in (1, 2, 5):
+            raise ValueError("a field of no known kind")
+        length = {1: 8, 5: 4}.get(kind) or _protobuf_integer(stream)
+        if stream.tell() + length > size:
+            raise EOFError
+        if number == wanted:
+            yield stream.read(length)
+        else:
+            stream.seek(length, io.SEEK_CUR)
+
+
+def _protobuf_integer(stream: BinaryIO) -> int:
+    """Seven bits a byte, the lowest first; the eighth says that more follow."""
+    value = 0
+    for shift in range(0, 64, 7):
+        byte = stream.read(1)
+        if not byte:
+            raise EOFError
+        value |= (byte[0] & 127) << shift
+        if byte[0] < 128:
+            return value
+    raise ValueError("a number longer than 64 bits")

@@ -1,0 +1,80 @@
+"""What turns crops into points, and which of them suits a model and a machine. Importing it loads no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from kdtools.cards import ONNX, form_of, read_card
+from kdtools.engines.engine import Engine
+from kdtools.errors import DataError, UsageError
+from kdtools.parallel import workers
+
+BACKENDS = ("auto", "torch", "onnx")
+_GPU_NODES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # of NVIDIA's driver, of AMD's, of Windows' Linux
+
+
+def load_engine(
+    path: str | Path,
+    *,
+    backend: str = "auto",
+    device: str = "auto",
+    threads: int = 0,
+    note: Callable[[str], None] = lambda text: None,
+) -> Engine:
+    """The engine for a model file (.safetensors) or an exported one (.onnx), on `threads` cores; 0 is all.
+
+    `auto` runs a model file by PyTorch on a GPU, and by ONNX Runtime on a CPU, for which it is exported once (`note`
+    says so); where a network cannot be exported it runs by PyTorch there too. Raises UsageError for what does not go
+    together, FileError for a file that is no model.
+    """
+    if backend not in BACKENDS:
+        raise UsageError(f"there is no backend {backend!r}", f"give {', '.join(BACKENDS)}")
+    path, threads = Path(path), workers(threads)
+    exported = form_of(path) == ONNX
+    read_card(path)  # before torch is loaded for a file that is none of ours
+    if exported and backend == "torch":
+        raise UsageError(f"{path} is an exported model, which PyTorch does not run", "give the .safetensors file")
+    if exported or backend == "onnx":
+        if device not in ("auto", "cpu"):
+            raise UsageError(
+                f"ONNX Runtime runs on the CPU here, not on {device}", "give the .safetensors file and no --backend"
+            )
+    elif backend == "torch" or _wants_gpu(device):
+        return _torch_engine(path, device, threads)
+    if exported:
+        return _onnx_engine(path, threads)
+    from kdtools.engines.cache import exported_copy
+
+    try:
+        with exported_copy(path, note) as copy:
+            return _onnx_engine(copy, threads)
+    except DataError as error:
+        if backend == "onnx":
+            raise
+        note(f"{error.message}; PyTorch runs it")
+        return _torch_engine(path, "cpu", threads)
+
+
+def _onnx_engine(path: Path, threads: int) -> Engine:
+    from kdtools.engines.onnx import OnnxEngine
+
+    return OnnxEngine(path, threads)
+
+
+def _torch_engine(path: Path, device: str, threads: int) -> Engine:
+    from kdtools.engines.torch import TorchEngine
+
+    return TorchEngine(path, device, threads)
+
+
+def _wants_gpu(device: str) -> bool:
+    """Whether the device is, or for `auto` would be, a GPU. Torch is asked only where there may be one."""
+    if device == "cpu" or (device == "auto" and not any(Path(node).exists() for node in _GPU_NODES)):
+        return False
+    from kdtools.models import choose_device
+
+    return choose_device(device).type == "cuda"
+
+
+__all__ = ["BACKENDS", "Engine", "load_engine"]

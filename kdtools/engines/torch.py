@@ -1,0 +1,102 @@
+"""PyTorch: plainly on a CPU; on a GPU in half precision where that gives the same points, as recorded CUDA graphs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kdtools.models import LandmarkNet, choose_device, load_model
+
+_CPU_BATCH = 16  # as in onnx.py
+_GPU_BATCHES = (1, 8, 64, 256)  # sizes of recorded graphs; a batch is filled up to the next of them
+_TOLERANCE_PX = 0.1  # of the input, by which half precision may move a point
+_N_COMPARED = 8
+
+
+class TorchEngine:
+    """A model file on a device (a name, as of `--device`). Raises as `load_model` and `choose_device` do."""
+
+    def __init__(self, path: Path, device: str, threads: int) -> None:
+        self._device = choose_device(device)
+        network = load_model(path, self._device)
+        self.card, self.threads = network.card, threads
+        torch.set_num_threads(threads)
+        self._run: Callable[[Tensor], Tensor] = network
+        self.batch, words = _CPU_BATCH, ["PyTorch", str(self._device)]
+        if self._device.type == "cuda":
+            dtype = choose_dtype(network, self._device)
+            self.batch, self._run = _GPU_BATCHES[-1], _Recorded(network, dtype)
+            words.append(str(dtype).removeprefix("torch."))
+        self.name = ", ".join(words)
+
+    def predict(self, crops: np.ndarray) -> np.ndarray:
+        """As `Engine.predict`."""
+        with torch.inference_mode():
+            writable = np.require(crops, requirements=["C", "W"])  # maps of files are not, of which torch would warn
+            pixels = torch.from_numpy(writable).to(self._device)
+            images = pixels.permute(0, 3, 1, 2).float().div_(255)  # stays channels-last in memory
+            return self._run(images).float().cpu().numpy()
+
+
+def choose_dtype(network: LandmarkNet, device: torch.device) -> torch.dtype:
+    """The first of float16, bfloat16 and float32 in which the network gives the points of float32, on noise."""
+    size = network.card.input_size
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(_N_COMPARED, 3, size, size, generator=generator).to(device)
+    with torch.inference_mode():
+        exact = network(images)
+        for dtype in (torch.float16, torch.bfloat16):
+            with torch.autocast(device.type, dtype=dtype):
+                moved = (network(images).float() - exact).norm(dim=2).max().item() * size
+            if moved <= _TOLERANCE_PX:  # NaN is not
+                return dtype
+    return torch.float32
+
+
+class _Recorded:
+    """A network on a GPU as CUDA graphs, one for each size of batch, recorded when it is first met.
+
+    Launching the hundreds of small kernels of a mobile network one by one takes longer than running them.
+    """
+
+    def __init__(self, network: LandmarkNet, dtype: torch.dtype) -> None:
+        self._network, self._dtype = network, dtype
+        self._lock = threading.Lock()  # a graph has one place for its input
+        self._graphs: dict[int, tuple[torch.cuda.CUDAGraph, Tensor, Tensor]] = {}
+
+    def __call__(self, images: Tensor) -> Tensor:
+        parts = images.split(_GPU_BATCHES[-1])
+        with self._lock:
+            return torch.cat([self._replay(part) for part in parts])
+
+    def _replay(self, images: Tensor) -> Tensor:
+        size = next(n for n in _GPU_BATCHES if n >= len(images))
+        if size not in self._graphs:
+            self._graphs[size] = self._record(torch.zeros_like(images[:1]).expand(size, -1, -1, -1))
+        graph, given, points = self._graphs[size]
+        given[: len(images)].copy_(images)
+        graph.replay()
+        return points[: len(images)].clone()
+
+    def _record(self, example: Tensor) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor]:
+        given = example.contiguous(memory_format=torch.channels_last)
+        stream = torch.cuda.Stream(given.device)
+        stream.wait_stream(torch.cuda.current_stream(given.device))
+        with torch.cuda.stream(stream):  # libraries choose their kernels and take their memory before the recording
+            for _ in range(3):
+                self._forward(given)
+        torch.cuda.current_stream(given.device).wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            points = self._forward(given)
+        return graph, given, points
+
+    def _forward(self, images: Tensor) -> Tensor:
+        # Without its cache autocast would keep converted weights that belong to the memory of one recording.
+        with torch.autocast("cuda", self._dtype, enabled=self._dtype != torch.float32, cache_enabled=False):
+            return self._network(images)

@@ -1,0 +1,141 @@
+"""Whether an exported model answers as the original does, how large it is and how fast."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from kdtools.batches import resize_images
+from kdtools.engines.onnx import open_session, run_session
+from kdtools.errors import DataError
+from kdtools.export.precision import FLOAT16, FLOAT32, INT8
+from kdtools.files import open_faces
+from kdtools.geometry import pixels_to_unit
+from kdtools.metrics import clean_points, nme_per_face, normalisers_of
+from kdtools.models import LandmarkNet
+from kdtools.schemes import Scheme
+from kdtools.synth import draw_faces
+
+N_CHECKED, N_CALIBRATION = 256, 128
+MOST_WORSE = 0.02  # of the NME, by which int8 may be worse before it is warned of
+_N_DRAWN = 8
+_BATCH = 16
+_N_TIMED = 5  # batches; the median counts
+# Rounding of float32 moves a point by some thousandths of a pixel; more means that the graph computes something else.
+# Half precision moves single points of an unclear face farther, so of it the mean is judged. int8 is judged by NME.
+_MOST_LARGEST_PX = {FLOAT32: 0.05, FLOAT16: np.inf, INT8: np.inf}
+_MOST_MEAN_PX = {FLOAT32: 0.05, FLOAT16: 0.25, INT8: np.inf}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Faces to check or calibrate with: images (N, 3, S, S) float32 RGB in [0, 1], and what is known of them.
+
+    `truth` (N, L, 2) is in unit coordinates, None where the file holds no points; `name` says in words what they are.
+    """
+
+    images: np.ndarray
+    truth: np.ndarray | None
+    name: str
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Distance of the exported model's points from the original's, in pixels of the input, over `n_faces` inputs.
+
+    `nme` are the original's and the export's mean errors as shares of the scheme's first normaliser, where the truth is
+    known; faces that cannot be measured are left out.
+    """
+
+    n_faces: int
+    largest_px: float
+    mean_px: float
+    nme: tuple[float, float] | None = None
+
+    @property
+    def worse(self) -> float:
+        """By which share the export's NME is larger than the original's; 0 where the truth is not known."""
+        return self.nme[1] / self.nme[0] - 1 if self.nme and self.nme[0] > 0 else 0.0
+
+
+def sample_faces(path: str | None, network: LandmarkNet, most: int) -> Sample:
+    """At most `most` faces, evenly spread over a faces file; without a file some drawn ones.
+
+    Raises DataError where a file holds no images, or points of another number than the model's.
+    """
+    card = network.card
+    if path is None:
+        images = np.stack([image for image, _, _ in draw_faces(_N_DRAWN, card.input_size, seed=0)])
+        return Sample(_network_inputs(images, card.input_size), None, "drawn faces")
+    with open_faces(path) as faces:
+        faces.require("image")
+        rows = np.unique(np.linspace(0, len(faces) - 1, min(most, len(faces))).round().astype(int))
+        truth = None
+        if "landmarks" in faces:
+            faces.require_points(card.scheme.n_points, "the model")
+            truth = pixels_to_unit(faces.landmarks[rows], *faces.image_size)
+        return Sample(_network_inputs(faces.images[rows], card.input_size), truth, f"faces of {faces.name}")
+
+
+def _network_inputs(images: np.ndarray, size: int) -> np.ndarray:
+    return resize_images(torch.from_numpy(np.array(images)), size).numpy()
+
+
+def compare_with_original(network: LandmarkNet, path: Path, sample: Sample, precision: str = FLOAT32) -> Agreement:
+    """Run both on the same faces. Raises DataError where they differ by more than the precision accounts for."""
+    session, size = open_session(path, threads=0), network.card.input_size
+    found = _in_batches(lambda images: run_session(session, images), sample.images)
+    original = _in_batches(lambda images: _run_network(network, images), sample.images)
+    distance = np.linalg.norm(found - original, axis=2) * size
+    largest, mean = float(distance.max()), float(distance.mean())
+    if not (largest <= _MOST_LARGEST_PX[precision] and mean <= _MOST_MEAN_PX[precision]):  # NaN is refused too
+        raise DataError(
+            f"the exported model differs from the original by up to {largest:.3g} px, {mean:.3g} px on average",
+            "the network does something that ONNX does not; try another --arch"
+            if precision == FLOAT32
+            else f"the network does not bear {precision}; export it in float32",
+        )
+    nme = None
+    if sample.truth is not None:
+        nme = _nme(sample.truth, original, network.card.scheme), _nme(sample.truth, found, network.card.scheme)
+    return Agreement(len(distance), largest, mean, nme)
+
+
+def _nme(truth: np.ndarray, points: np.ndarray, scheme: Scheme) -> float:
+    """Mean over the faces; lengths in unit coordinates do, since crops are square."""
+    lengths = normalisers_of(scheme)[0].lengths(clean_points(truth))
+    return float(np.nanmean(nme_per_face(truth, points, lengths)))
+
+
+def measure_speed(network: LandmarkNet, path: Path, images: np.ndarray) -> tuple[float, float]:
+    """Faces per second of the original by PyTorch and of the export by ONNX Runtime, in turns, on all cores."""
+    session, batch = open_session(path, threads=0), images[:_BATCH]
+    runs: list[Callable[[np.ndarray], np.ndarray]] = [
+        lambda images: _run_network(network, images),
+        lambda images: run_session(session, images),
+    ]
+    times: list[list[float]] = [[], []]
+    for turn in range(_N_TIMED + 1):
+        for run, taken in zip(runs, times, strict=True):
+            began = time.perf_counter()
+            run(batch)
+            if turn:  # the first one warms up
+                taken.append(time.perf_counter() - began)
+    original, export = (len(batch) / statistics.median(taken) for taken in times)
+    return original, export
+
+
+def _run_network(network: LandmarkNet, images: np.ndarray) -> np.ndarray:
+    with torch.inference_mode():
+        points: np.ndarray = network(torch.from_numpy(images)).numpy()
+    return points
+
+
+def _in_batches(run: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> np.ndarray:
+    return np.concatenate([run(images[first : first + _BATCH]) for first in range(0, len(images), _BATCH)])

@@ -1,0 +1,64 @@
+"""A network as an ONNX graph, with the normalisation of the colours inside."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+
+from kdtools.cards import METADATA
+from kdtools.engines.onnx import INPUT, OUTPUT
+from kdtools.errors import DataError
+from kdtools.export.precision import FLOAT16, FLOAT32, INT8, to_float16, to_int8
+from kdtools.models import LandmarkNet
+
+
+def export_onnx(
+    network: LandmarkNet,
+    path: Path,
+    fields: dict[str, Any],
+    precision: str = FLOAT32,
+    calibration: np.ndarray | None = None,
+) -> None:
+    """Write `path`: images (B, 3, S, S) float32 RGB in [0, 1] -> landmarks (B, L, 2) in unit coordinates, any B.
+
+    `fields` (the model file's own description) go into its metadata as JSON, under `kdtools`, with the precision.
+    `calibration` are images as of the input, whose ranges int8 is made for. Raises DataError where the network does
+    something that ONNX has no operator for.
+    """
+    model = _graph_of(network)
+    if precision == FLOAT16:
+        model = to_float16(model)
+    elif precision == INT8:
+        assert calibration is not None  # the command asks for it
+        model = to_int8(model, calibration)
+    described = {**fields, "precision": precision}
+    onnx.helper.set_model_props(model, {METADATA: json.dumps(described, sort_keys=True)})
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString())
+
+
+def _graph_of(network: LandmarkNet) -> onnx.ModelProto:
+    example = torch.zeros(2, 3, network.card.input_size, network.card.input_size)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter warns of its own internals
+        try:
+            program = torch.onnx.export(
+                network.cpu().eval(),
+                (example,),
+                dynamo=True,
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                verbose=False,
+            )
+        except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
+            reason = str(error).splitlines()[0]
+            raise DataError(f"{network.card.arch} cannot be written as ONNX: {reason}", "try another --arch") from error
+    assert program is not None  # it is None only where an older exporter writes a file itself
+    return program.model_proto

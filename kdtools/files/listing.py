@@ -1,0 +1,78 @@
+"""Names in a fixed order without a list of all of them: a folder may hold ten million files."""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from io import BufferedReader
+from itertools import chain, islice
+from pathlib import Path
+from typing import IO
+
+from kdtools.parallel import batched
+
+_RUN = 100_000  # names that are sorted in memory at a time, some 10 MB; more are spilled to temporary files
+_FOLDER, _FILE = b"\0d", b"\0f"  # behind a name, which can hold neither \0 nor a slash, so that order is that of names
+
+
+def files_below(folder: Path, *, hidden: bool = False) -> Iterator[str]:
+    """Paths in `folder`, relative and with forward slashes, of all files in it and in the folders in it.
+
+    They are sorted by their parts, as `sorted(folder.rglob("*"))` would be. Links to folders are not followed; hidden
+    files and folders come only with `hidden`. A folder that cannot be listed is given with a slash behind it.
+    """
+    yield from _walk(os.fspath(folder), "", hidden)
+
+
+def _walk(folder: str, prefix: str, hidden: bool) -> Iterator[str]:
+    try:
+        entries = os.scandir(folder)
+    except OSError:
+        yield prefix or "/"
+        return
+    with entries:
+        marked = (
+            os.fsencode(entry.name) + (_FOLDER if entry.is_dir(follow_symlinks=False) else _FILE)
+            for entry in entries
+            if hidden or not entry.name.startswith(".")
+        )
+        records = sorted_records(marked, b"/")
+        first = list(islice(records, 1))  # reads all entries, so that no folder stays open while those in it are walked
+    for record in chain(first, records):
+        name = os.fsdecode(record[:-2])
+        if record.endswith(_FOLDER):
+            yield from _walk(os.path.join(folder, name), f"{prefix}{name}/", hidden)
+        else:
+            yield prefix + name
+
+
+def sorted_records(records: Iterable[bytes], separator: bytes) -> Iterator[bytes]:
+    """The records in order. Many are sorted by parts, which are spilled to temporary files and merged.
+
+    `separator` is a byte that no record holds.
+    """
+    with contextlib.ExitStack() as stack:
+        runs: list[IO[bytes]] = []
+        for run in batched(records, _RUN):
+            run.sort()
+            if len(run) < _RUN and not runs:
+                yield from run
+                return
+            spilled = stack.enter_context(tempfile.TemporaryFile(prefix="kdtools-"))
+            spilled.write(separator.join([*run, b""]))
+            spilled.seek(0)
+            runs.append(spilled)
+        yield from heapq.merge(*(split_records(run, separator) for run in runs))  # type: ignore[arg-type]
+
+
+def split_records(stream: BufferedReader, separator: bytes) -> Iterator[bytes]:
+    """What stands between separators in a stream, as soon as it comes; the last one need not have one behind it."""
+    rest = b""
+    while chunk := stream.read1(1 << 16):
+        *whole, rest = (rest + chunk).split(separator)
+        yield from whole
+    if rest:
+        yield rest

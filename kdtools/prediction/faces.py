@@ -1,0 +1,98 @@
+"""Predictions about the faces of a faces file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kdtools.engines import Engine
+from kdtools.files import FacesFile, open_faces
+from kdtools.files.schema import COMPANIONS
+from kdtools.geometry import apply_affine, unit_to_pixels
+from kdtools.images import draw_landmarks, resize_image, write_image_at
+from kdtools.prediction.groups import group_bounds, shard_range
+from kdtools.prediction.outcome import Outcome
+from kdtools.prediction.parts import open_parts
+from kdtools.prediction.pipeline import Run, collect, digest_inputs
+from kdtools.prediction.timing import Stopwatch
+
+
+def predict_faces_file(run: Run, source: str, *, draw: str | None = None) -> int:
+    """Predict the faces of a faces file; returns how many. The points are written in pixels of the source images.
+
+    Raises DataError where the file's own points are of another number than the model's.
+    """
+    card = run.engine.card
+    with open_faces(source) as faces:
+        faces.require("image")
+        if "landmarks" in faces:
+            faces.require_points(card.scheme.n_points, "the model")
+        if faces.crop is not None and faces.crop != card.crop:
+            rules = faces.crop.to_json(), card.crop.to_json()
+            run.warn(f"{faces.name} is cropped by the rule {rules[0]}, the model by {rules[1]}")
+        faces.check_unique()
+        size, first, stop = run.group_size, 0, len(faces)
+        if run.shard is not None:
+            first, stop = shard_range(run.shard, len(faces), size)
+        digests = digest_inputs(run, [source])
+        drawings = {} if draw is None else _claim_drawings(faces, draw, run.force or run.resume)
+        with open_parts(
+            run.output,
+            run.force,
+            resume=run.resume,
+            run=run.identity,
+            first=first,
+            scheme=card.scheme,
+            provenance=run.provenance,
+            say=run.say,
+        ) as parts:
+            if parts.n_items > first:
+                parts.check_last(next(iter(faces.read("id", parts.n_items - 1, parts.n_items)), None))
+            work = _Work(run.engine, faces, drawings)
+            collect(run, parts, work, group_bounds(parts.n_items, stop, size))
+            parts.finish(run.output, run.force, digests(), may_be_empty=False)
+            return parts.n_faces
+
+
+class _Work:
+    """Predicts the faces of some rows."""
+
+    def __init__(self, engine: Engine, faces: FacesFile, drawings: dict[str, Path]) -> None:
+        self._engine, self._faces, self._drawings = engine, faces, drawings
+        self._columns = [name for name in COMPANIONS if name in faces]
+        self._columns += [f"subset/{name}" for name in faces.subsets]
+
+    def __call__(self, rows: tuple[int, int]) -> Outcome:
+        first, stop = rows
+        faces, watch = self._faces, Stopwatch()
+        began = watch.lap("read")
+        images = faces.images[first:stop]  # a new map each time, so that its pages can go
+        ids = faces.read("id", first, stop)
+        columns = {"id": ids, "landmarks": None, **{name: faces.read(name, first, stop) for name in self._columns}}
+        watch.lap("read")
+        size = self._engine.card.input_size
+        crops = images if images.shape[1:3] == (size, size) else np.stack([resize_image(one, size) for one in images])
+        watch.lap("crop")
+        points = unit_to_pixels(self._engine.predict(crops), *images.shape[1:3])
+        ended = watch.lap("infer")
+        columns["landmarks"] = np.float32(apply_affine(faces.read("to_source", first, stop), points))
+        if self._drawings:
+            self._draw(ids, images, points)
+            watch.lap("draw")
+        latencies = [ended - began] * len(ids)
+        return Outcome(columns, len(ids), ids[-1], seconds=watch.seconds, latencies=latencies)
+
+    def _draw(self, ids: Sequence[str], images: Any, points: np.ndarray) -> None:
+        for identity, image, of_face in zip(ids, images, points, strict=True):
+            write_image_at(self._drawings[identity], draw_landmarks(image, of_face, self._engine.card.scheme))
+
+
+def _claim_drawings(faces: FacesFile, folder: str, force: bool) -> dict[str, Path]:
+    """A picture's path in the folder for each face, by id. Raises as `claim_pictures` does."""
+    from kdtools.viewing.pictures import claim_pictures  # what it loads is for pictures alone
+
+    sources = faces.h5["source"].asstr()[...] if "source" in faces else []
+    return claim_pictures(faces.ids, Path(folder), map(Path, sources), force)

@@ -1,0 +1,295 @@
+"""Predictions about the faces that a detector finds in photographs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kdtools.detect import BoxesFile, Detector, Found, find_detector
+from kdtools.engines import Engine
+from kdtools.errors import DataError, FileError, KdError, UsageError, reason_of, some_of
+from kdtools.geometry import apply_affine, unit_to_pixels
+from kdtools.images import crop_image, decode_image, draw_landmarks, write_image_at
+from kdtools.prediction.groups import grouped, shard_range
+from kdtools.prediction.outcome import Outcome
+from kdtools.prediction.parts import open_parts
+from kdtools.prediction.pipeline import Run, collect, digest_inputs
+from kdtools.prediction.timing import Stopwatch
+from kdtools.sources import Photograph, Photographs
+
+if TYPE_CHECKING:
+    from kdtools.prediction.drawings import Drawings
+
+_HELD_BYTES = 64 << 20  # of photographs that one worker keeps until the network has seen their faces
+_FRAMES = 4  # most frames in a group: those under way are all in memory
+
+
+@dataclass(frozen=True)
+class Search:
+    """Which faces of a photograph are predicted, and how: found by `detector`, the `most` largest of them (None: all),
+    their crops taken `refine` times again around the points found.
+    """
+
+    detector: Detector
+    refine: int = 1
+    most: int | None = None
+
+    @staticmethod
+    def named(detector: str, faces: str, refine: int | None) -> Search:
+        """As the command line says it. Whole images are crops already, so they are not taken again unless that is said.
+
+        Raises UsageError for words that mean nothing, and as `find_detector` does.
+        """
+        if faces not in ("all", "largest") and not (faces.isdecimal() and int(faces)):
+            raise UsageError(f"--faces is {faces!r}", "give all, largest or a number")
+        most = None if faces == "all" else 1 if faces == "largest" else int(faces)
+        if refine is None:
+            refine = 0 if detector == "whole" else 1
+        return Search(find_detector(detector), refine, most)
+
+
+def predict_photographs(
+    run: Run, photographs: Photographs, search: Search, *, draw: str | None = None, smooth: bool = False
+) -> int:
+    """Find and predict the faces in photographs; returns how many. In videos they are followed, and may be smoothed.
+
+    Raises DataError where no face was found at all, FileError where an interrupted run had other inputs, UsageError
+    for a drawing of a part of a video, and for smoothing without one.
+    """
+    size = run.group_size
+    if photographs.have_frames:
+        if draw is not None and (run.shard is not None or run.resume):
+            raise UsageError("a video is drawn from its first frame to its last", "leave out --draw, or start anew: -f")
+        if run.resume:
+            photographs.check_rereadable()
+        size, run = min(size, _FRAMES), replace(run, jobs=1)
+    elif smooth:
+        raise UsageError("--smooth is for videos and cameras")
+    first, stop = 0, None
+    if run.shard is not None:
+        first, stop = shard_range(run.shard, photographs.count(), size)
+    digests = digest_inputs(run, photographs.paths)
+    with (
+        _work_for(run, photographs, search, draw, smooth) as work,
+        open_parts(
+            run.output,
+            run.force,
+            resume=run.resume,
+            run=run.identity,
+            first=first,
+            scheme=run.engine.card.scheme,
+            provenance=run.provenance,
+            say=run.say,
+        ) as parts,
+    ):
+        for identity, why in parts.skipped:
+            run.skip(identity, why)
+        check = parts.check_last if parts.n_items > first else lambda identity: None
+        rest = islice(_go_to(parts.n_items, photographs, work, check), None if stop is None else stop - parts.n_items)
+        collect(run, parts, work, grouped(rest, parts.n_items, size))
+        detector = search.detector
+        if isinstance(detector, BoxesFile) and detector.unused and not (first or stop or parts.skipped):
+            run.warn(f"there are boxes of {len(detector.unused)} names that no image has: {some_of(detector.unused)}")
+        if not parts.n_items:
+            raise FileError(f"{', '.join(photographs.inputs)}: no images in there")
+        if not parts.n_faces and run.shard is None:
+            raise DataError(f"no face found in {parts.n_items} images")
+        parts.finish(run.output, run.force, digests(), may_be_empty=run.shard is not None)
+        return parts.n_faces
+
+
+@contextlib.contextmanager
+def _work_for(
+    run: Run, photographs: Photographs, search: Search, draw: str | None, smooth: bool
+) -> Iterator[PhotographWork]:
+    """Yields what does a group; the videos that it draws are in their places when the block ends well."""
+    drawings = _drawings(draw, run)
+    if not photographs.have_frames:
+        yield PhotographWork(run.engine, search, drawings)
+        return
+    from kdtools.prediction.annotated import AnnotatedVideos
+    from kdtools.prediction.video import VideoWork
+
+    if draw is None:
+        yield VideoWork(run.engine, search, None, None, smooth=smooth)
+        return
+    with AnnotatedVideos(draw, run.force) as videos:
+        yield VideoWork(run.engine, search, drawings, videos, smooth=smooth)
+
+
+def _drawings(draw: str | None, run: Run) -> Drawings | None:
+    if draw is None:
+        return None
+    from kdtools.prediction.drawings import Drawings  # what it loads is for pictures alone
+
+    return Drawings(draw, run.force or run.resume)
+
+
+def _go_to(
+    number: int, photographs: Iterable[Photograph], work: PhotographWork, check: Callable[[str | None], None]
+) -> Iterator[Photograph]:
+    """The photographs from that number on, when `check` has seen the id of the one before it (None: there is none).
+
+    In the midst of a video `work` first follows the faces up to there again, from the video's first frame on.
+    """
+    items = iter(photographs)
+    if not number:
+        return items
+    last = next(islice(items, number - 1, None), None)
+    check(None if last is None else last.id)
+    if last is None or last.frame is None:
+        return items
+    items = islice(photographs, number - 1 - last.frame, None)
+    for frame in islice(items, last.frame + 1):
+        work([frame])
+    return items
+
+
+@dataclass
+class Face:
+    """A face on its way: its crop (S, S, 3) with the map to the photograph, its box (4,), and its points (L, 2).
+
+    `track` is its number in a video, -1 where it is not followed.
+    """
+
+    crop: np.ndarray
+    to_source: np.ndarray
+    box: np.ndarray
+    score: float
+    points: np.ndarray = field(default_factory=lambda: np.empty((0, 2)))
+    track: int = -1
+
+
+@dataclass
+class Seen:
+    """A photograph whose faces wait for the network. `began` in seconds."""
+
+    photograph: Photograph
+    image: np.ndarray
+    faces: list[Face]
+    began: float
+
+
+class PhotographWork:
+    """Reads, detects, crops and predicts a group of photographs.
+
+    The crop around what the detector finds follows the model's own rule, and `refine` times it is taken again around
+    the points found: the rule is then met as in training, whatever the detector frames, and whatever part of the face
+    the model's points span. A face's id is that of its photograph, with `#2`, `#3`, ... from the second one on, the
+    largest first.
+    """
+
+    def __init__(self, engine: Engine, search: Search, drawings: Drawings | None) -> None:
+        self._engine, self._search, self._drawings = engine, search, drawings
+        self._rule, self._size = engine.card.crop, engine.card.input_size
+
+    def __call__(self, group: Sequence[Photograph]) -> Outcome:
+        watch = Stopwatch()
+        skipped: list[tuple[str, str]] = []
+        latencies: list[float] = []
+        done: list[Seen] = []
+        waiting: list[Seen] = []
+        for photograph in group:
+            seen = self._look(photograph, watch)
+            if isinstance(seen, str):
+                skipped.append((photograph.id, seen))
+                continue
+            waiting.append(seen)
+            if sum(one.image.nbytes for one in waiting) > _HELD_BYTES:
+                latencies += self._finish(waiting, watch)
+                done, waiting = done + waiting, []
+        latencies += self._finish(waiting, watch)
+        columns = self._columns(done + waiting)
+        return Outcome(columns, len(group), group[-1].id, skipped, watch.seconds, latencies)
+
+    def _look(self, photograph: Photograph, watch: Stopwatch) -> Seen | str:
+        """The photograph with its crops, or why there are none: one bad image must not end a run over millions."""
+        began = watch.lap("read")
+        try:
+            data = photograph.fetch()
+            watch.lap("read")
+            image = data if isinstance(data, np.ndarray) else decode_image(data, photograph.source)
+            watch.lap("decode")
+            found = self._search.detector.find_faces(image, photograph.id)[: self._search.most]
+            watch.lap("detect")
+        except (KdError, OSError, MemoryError) as error:
+            return reason_of(error)
+        if not found:
+            return "no face found"
+        faces, reasons = self._crop(image, found)
+        watch.lap("crop")
+        return Seen(photograph, image, faces, began) if faces else reasons[0]
+
+    def _crop(self, image: np.ndarray, found: Sequence[Found]) -> tuple[list[Face], list[str]]:
+        """The faces that can be cropped, and why others cannot: one absurd box must not cost the others."""
+        faces, reasons = [], []
+        for one in found:
+            square = one.crop_square(self._rule)
+            try:
+                faces.append(Face(*crop_image(image, square, self._size), square, one.score))
+            except (KdError, MemoryError) as error:
+                reasons.append(reason_of(error))
+        return faces, reasons
+
+    def _finish(self, waiting: Sequence[Seen], watch: Stopwatch) -> list[float]:
+        """Find the points of the faces in these photographs, and draw them; returns the photographs' latencies."""
+        ended = self._find_points(waiting, watch)
+        if self._drawings is not None:
+            for seen in waiting:
+                self._draw(seen, self._drawings)
+            watch.lap("draw")
+        latencies = [ended - seen.began for seen in waiting]
+        for seen in waiting:
+            seen.image = np.empty((0, 0, 3), np.uint8)  # the pixels may go
+        return latencies
+
+    def _find_points(self, waiting: Sequence[Seen], watch: Stopwatch) -> float:
+        """Find the points of the faces in these photographs; returns when they were found."""
+        faces = [face for seen in waiting for face in seen.faces]
+        self._predict(faces)
+        ended = watch.lap("infer")
+        for _ in range(self._search.refine):
+            for seen in waiting:
+                for face in seen.faces:
+                    with contextlib.suppress(KdError):  # points in one place, or beside the photograph: the crop stays
+                        square = self._rule.square_around_points(face.points)
+                        (face.crop, face.to_source), face.box = crop_image(seen.image, square, self._size), square
+            watch.lap("crop")
+            self._predict(faces)
+            ended = watch.lap("infer")
+        return ended
+
+    def _predict(self, faces: Sequence[Face]) -> None:
+        for first in range(0, len(faces), self._engine.batch):
+            some = faces[first : first + self._engine.batch]
+            units = self._engine.predict(np.stack([face.crop for face in some]))
+            to_source = np.stack([face.to_source for face in some])
+            points = apply_affine(to_source, unit_to_pixels(units, self._size, self._size))
+            for face, of_face in zip(some, points, strict=True):
+                face.points = of_face
+
+    def _draw(self, seen: Seen, drawings: Drawings) -> None:
+        image = seen.image
+        for face in seen.faces:
+            image = draw_landmarks(image, face.points, self._engine.card.scheme)
+        write_image_at(drawings.claim(seen.photograph.id, seen.photograph.source), image)
+
+    def _columns(self, seen: Sequence[Seen]) -> dict[str, Any]:
+        n_points = self._engine.card.scheme.n_points
+        pairs = [
+            (one.photograph, k if face.track < 0 else face.track, face)
+            for one in seen
+            for k, face in enumerate(one.faces)
+        ]
+        return {
+            "id": [photograph.id if k == 0 else f"{photograph.id}#{k + 1}" for photograph, k, _ in pairs],
+            "landmarks": np.array([face.points for _, _, face in pairs], np.float32).reshape(-1, n_points, 2),
+            "box": np.array([face.box for _, _, face in pairs], np.float32).reshape(-1, 4),
+            "source": [photograph.source for photograph, _, _ in pairs],
+            "score": np.array([face.score for _, _, face in pairs], np.float32),
+        }

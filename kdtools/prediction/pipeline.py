@@ -1,0 +1,96 @@
+"""A prediction from its inputs to its output: groups to workers, their outcomes in order to the parts of the file.
+
+One worker does all of a group: it reads, decodes, detects, crops and runs the network, on one core. So many workers
+keep all cores busy without sharing out their work between threads that would wait for each other, and while some wait
+for the disk others compute. On a GPU one at a time uses it, while the others prepare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kdtools import __version__
+from kdtools.engines import Engine
+from kdtools.files import Provenance
+from kdtools.files.aside import STANDARD_STREAM
+from kdtools.files.provenance import sha256_of
+from kdtools.parallel import in_background, map_bounded
+from kdtools.prediction.outcome import Outcome
+from kdtools.prediction.parts import Parts
+from kdtools.prediction.timing import Stopwatch, Timing
+
+_AHEAD = 2  # groups under way per worker: one at work, one to go on with
+
+
+def _silent(*words: Any) -> None:
+    """For callers that want to be told nothing."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a prediction runs, where it goes, and who is told what.
+
+    `batch` inputs at most make a group, 0 being the engine's own number; `shard` is (number from 0, of how many).
+    """
+
+    engine: Engine
+    output: str
+    force: bool
+    provenance: Provenance
+    jobs: int = 0
+    batch: int = 0
+    shard: tuple[int, int] | None = None
+    resume: bool = False
+    say: Callable[[str], None] = _silent
+    warn: Callable[[str], None] = _silent
+    skip: Callable[[str, str], None] = _silent
+    progress: Callable[[int], None] = _silent
+    timing: Timing = field(default_factory=Timing)
+
+    @property
+    def group_size(self) -> int:
+        return self.batch or self.engine.batch
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What tells a run from others whose results cannot be joined with its own."""
+        return {
+            "version": __version__,
+            "argv": self.provenance.command,
+            "inputs": self.provenance.inputs,
+            "batch": self.group_size,
+        }
+
+
+def digest_inputs(run: Run, names: Sequence[str]) -> Callable[[], dict[str, str]]:
+    """Starts to take the SHA-256 of these inputs, and returns what waits for it.
+
+    It is done beside the work, since to read everything once more takes its time. Shards leave it: a thousand of them
+    would read everything a thousand times.
+    """
+    some = [] if run.shard is not None else [name for name in names if name != STANDARD_STREAM]
+    return in_background(lambda: {name: sha256_of(name) for name in some})
+
+
+def collect(run: Run, parts: Parts, work: Callable[[Any], Outcome], groups: Iterable[Sequence[Any]]) -> None:
+    """Do all groups by `work` and give the outcomes to the parts, in order."""
+    watch = Stopwatch()
+
+    def timed() -> Iterator[Sequence[Any]]:
+        watch.lap("wait")
+        for group in groups:
+            watch.lap("list")
+            yield group
+            watch.lap("wait")
+
+    for outcome in map_bounded(work, timed(), run.jobs, ahead=_AHEAD):
+        watch.lap("wait")
+        for identity, why in outcome.skipped:
+            run.skip(identity, why)
+        parts.add(outcome)
+        run.timing.add(outcome.seconds, outcome.latencies)
+        run.progress(parts.n_items)
+        watch.lap("write")
+    run.timing.add(watch.seconds, [])

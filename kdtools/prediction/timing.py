@@ -1,0 +1,63 @@
+"""Where the time of a prediction went: seconds by stage, images a second, percentiles of latency."""
+
+from __future__ import annotations
+
+import time
+from array import array
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+# Of the main thread: list (walks folders, reads tar files in order, decodes videos), write; of the workers all others.
+STAGES = ("list", "read", "decode", "detect", "crop", "infer", "draw", "write")
+_PERCENTILES = (50, 90, 99)
+
+
+class Stopwatch:
+    """Seconds of each stage of one worker's work; `lap` books what passed since the last lap."""
+
+    def __init__(self) -> None:
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> float:
+        """The moment it is, in seconds."""
+        now = time.perf_counter()
+        self.seconds[stage] += now - self._last
+        self._last = now
+        return now
+
+
+@dataclass
+class Timing:
+    """Of a whole run. `latencies` are seconds from the beginning of reading an image until its points were there."""
+
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    latencies: array[float] = field(default_factory=lambda: array("d"))
+    began: float = field(default_factory=time.perf_counter)
+
+    def add(self, seconds: Mapping[str, float], latencies: Sequence[float]) -> None:
+        """Book the work of one group."""
+        for stage, value in seconds.items():
+            self.seconds[stage] += value
+        self.latencies.extend(latencies)
+
+    def lines(self, n_faces: int, engine: str, jobs: int) -> list[str]:
+        """The report. Stages add up over workers, so their shares are of the work and not of the time that passed."""
+        passed = time.perf_counter() - self.began
+        n_items, total = len(self.latencies), sum(self.seconds[stage] for stage in STAGES)
+        lines = [
+            f"{n_items} images, {n_faces} faces in {passed:.2f} s: {n_items / passed:.1f} images/s",
+            f"{engine}; {jobs} workers",
+        ]
+        for stage in STAGES:
+            if seconds := self.seconds[stage]:
+                each = 1000 * seconds / max(n_items, 1)
+                lines.append(f"{stage:<8}{seconds:9.2f} s {100 * seconds / total:5.1f} % {each:9.3f} ms each")
+        if n_items:
+            values = 1000 * np.percentile(np.frombuffer(self.latencies), _PERCENTILES)
+            told = ", ".join(f"{p} % within {v:.1f}" for p, v in zip(_PERCENTILES, values, strict=True))
+            lines.append(f"latency, ms: {told}")
+        return lines

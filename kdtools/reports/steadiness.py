@@ -1,0 +1,44 @@
+"""Jitter as a table, TSV, JSON or one number."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, fields
+
+from rich.console import Console
+from rich.table import Table
+
+from kdtools.errors import UsageError
+from kdtools.evaluation.steadiness import Steadiness
+
+COLUMNS = [column.name for column in fields(Steadiness)]
+
+
+def steadiness_tsv(rows: Sequence[Steadiness]) -> Iterator[str]:
+    """A head and a line for each prediction; what cannot be measured is empty."""
+    yield "\t".join(COLUMNS)
+    for row in rows:
+        yield "\t".join(_text(value) for value in asdict(row).values())
+
+
+def steadiness_json(rows: Sequence[Steadiness]) -> Iterator[str]:
+    return (json.dumps(asdict(row)) for row in rows)
+
+
+def steadiness_value(rows: Sequence[Steadiness], name: str) -> str:
+    """One number of the first prediction. Raises UsageError for a name that is no column."""
+    if name not in COLUMNS:
+        raise UsageError(f"--value is {name!r}", f"with --jitter there are {', '.join(COLUMNS)}")
+    return _text(asdict(rows[0])[name])
+
+
+def print_steadiness(rows: Sequence[Steadiness], console: Console) -> None:
+    table = Table(*COLUMNS, box=None)
+    for row in rows:
+        table.add_row(*(_text(value) for value in asdict(row).values()))
+    console.print(table)
+
+
+def _text(value: str | float | None) -> str:
+    return "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)

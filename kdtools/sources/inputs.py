@@ -1,0 +1,122 @@
+"""Which kind of source each input of a command line is, and all of them as one stream."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from fnmatch import translate
+from pathlib import Path, PurePath
+
+from kdtools.errors import DataError, FileError, UsageError
+from kdtools.files.digests import SeenNames
+from kdtools.formats.annotation import id_prefixes
+from kdtools.images import IMAGE_SUFFIXES
+from kdtools.sources.lists import photographs_listed
+from kdtools.sources.paths import photograph_at, photographs_below
+from kdtools.sources.photograph import Photograph, failing
+from kdtools.sources.tar import TAR_SUFFIXES, photographs_in_tar
+from kdtools.sources.video import VIDEO_SUFFIXES, frames_of
+
+_HDF5_STARTS_WITH = b"\x89"  # no tar file does
+
+
+def kind_of(source: str) -> str:
+    """`folder`, `image`, `tar`, `video` or `camera`; `faces` for whatever else, which its reader will judge."""
+    name, path = source.lower(), Path(source)
+    if source == "-":
+        return "faces" if sys.stdin.isatty() or _starts_as_faces() else "tar"
+    if path.is_dir():
+        return "folder"
+    if name.endswith(TAR_SUFFIXES):
+        return "tar"
+    if name.endswith(VIDEO_SUFFIXES):
+        return "video"
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return "image"
+    return "camera" if source.isdecimal() and not path.exists() else "faces"
+
+
+def _starts_as_faces() -> bool:
+    start = sys.stdin.buffer.peek(1)[:1]  # type: ignore[union-attr]
+    return start in (b"", _HDF5_STARTS_WITH)
+
+
+class Photographs:
+    """The photographs of all inputs, in order; can be gone through again unless one is a stream.
+
+    `inputs` are as on the command line, with `listed` all of them lists of images. `include` are globs over the paths
+    in folders and tar files, in which `*` stands for `/` too; without any, what has the suffix of an image is taken.
+    Raises FileError for an input that is absent, UsageError for one that is none.
+    """
+
+    def __init__(self, inputs: Sequence[str], *, listed: bool = False, include: Sequence[str] = ()) -> None:
+        self.inputs = list(inputs)
+        self._kinds = ["list" if listed else kind_of(name) for name in inputs]
+        self._globs = [re.compile(translate(glob)) for glob in include]
+        for name, kind in zip(self.inputs, self._kinds, strict=True):
+            if kind == "faces":
+                raise UsageError(f"{name}: no image, folder, tar file or video", "give one faces file alone")
+            if kind != "camera" and name != "-" and not Path(name).exists():
+                raise FileError(f"{name}: no such file or directory")
+
+    @property
+    def have_frames(self) -> bool:
+        """Whether there are videos or cameras among the inputs."""
+        return any(kind in ("video", "camera") for kind in self._kinds)
+
+    @property
+    def paths(self) -> list[str]:
+        """Those inputs that are files or folders."""
+        return [n for n, kind in zip(self.inputs, self._kinds, strict=True) if kind != "camera" and n != "-"]
+
+    def __iter__(self) -> Iterator[Photograph]:
+        alone = len(self.inputs) == 1 and self._kinds[0] in ("folder", "image", "video", "camera")
+        return self._all() if alone else _each_once(self._all())  # names in one folder differ by themselves
+
+    def _all(self) -> Iterator[Photograph]:
+        for name, kind, prefix in zip(self.inputs, self._kinds, self._prefixes(), strict=True):
+            if kind == "list":
+                yield from photographs_listed(name)
+            elif kind == "folder":
+                yield from photographs_below(name, prefix, self._wanted)
+            elif kind == "tar":
+                yield from photographs_in_tar(name, prefix, self._wanted)
+            elif kind in ("video", "camera"):
+                yield from frames_of(name, prefix)
+            else:
+                yield photograph_at(Path(name), prefix + Path(name).name)
+
+    def _prefixes(self) -> list[str]:
+        """As kd-import makes them; a camera and standard input lie in no folder."""
+        prefixes = iter(id_prefixes(self.paths) if len(self.inputs) > 1 else [""])
+        return [next(prefixes, "") if name in self.paths else "" for name in self.inputs]
+
+    def _wanted(self, name: str) -> bool:
+        if not self._globs:
+            return PurePath(name).suffix.lower() in IMAGE_SUFFIXES
+        return any(glob.match(name) for glob in self._globs)
+
+    def check_rereadable(self) -> None:
+        """Raises UsageError for a camera, and for standard input, which cannot be read from the beginning again."""
+        for name, kind in zip(self.inputs, self._kinds, strict=True):
+            if name == "-" or kind == "camera":
+                what = "a camera" if kind == "camera" else "standard input"
+                hint = "write it to a file; kd-merge joins what a stopped run left in OUTPUT.partial/*.h5"
+                raise UsageError(f"{what} can be read only once, so it can neither be shared out nor resumed", hint)
+
+    def count(self) -> int:
+        """How many there are, by going through them once. Raises as `check_rereadable` does."""
+        self.check_rereadable()
+        return sum(1 for _ in self)
+
+
+def _each_once(photographs: Iterable[Photograph]) -> Iterator[Photograph]:
+    """The same, but of those with one id all but the first cannot be read: files are joined by ids."""
+    seen = SeenNames()
+    for photograph in photographs:
+        if not seen.add(photograph.id):
+            error = DataError("another image has this id; rename one, or give each image once")
+            photograph = replace(photograph, fetch=failing(error))
+        yield photograph

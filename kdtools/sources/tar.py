@@ -1,0 +1,80 @@
+"""Images in tar files, also compressed ones and on standard input, without unpacking them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tarfile
+import weakref
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from kdtools.errors import FileError, reason_of
+from kdtools.formats.annotation import clean_name
+from kdtools.sources.paths import Wanted
+from kdtools.sources.photograph import Photograph, failing
+
+TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+
+Fetch = Callable[[], bytes]
+
+
+def photographs_in_tar(source: str, prefix: str, wanted: Wanted) -> Iterator[Photograph]:
+    """The images in a tar file (- is standard input) that are `wanted` by their names, in its order.
+
+    Ids are `prefix` and the name in it. What is damaged of an archive is a photograph that cannot be read.
+    """
+    name = "standard input" if source == "-" else source
+    try:
+        for member, fetch in _members(source):
+            identity = clean_name(member)
+            hidden = any(part.startswith(".") for part in identity.split("/"))
+            if not hidden and wanted(identity):
+                path = identity if source == "-" else f"{source}/{identity}"
+                yield Photograph(prefix + identity, path, fetch)
+    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+        damaged = FileError(f"not a tar file, or damaged: {reason_of(error)}")
+        yield Photograph(f"{prefix}{name}", name, failing(damaged))
+
+
+def _members(source: str) -> Iterator[tuple[str, Fetch]]:
+    """Names of the files in an archive, and what reads each; of a stream each is read when it comes by."""
+    if source == "-":
+        with tarfile.open(fileobj=sys.stdin.buffer, mode="r|*") as archive:
+            yield from _members_of_stream(archive)
+        return
+    try:
+        archive = tarfile.open(source, mode="r:")  # noqa: SIM115
+    except tarfile.ReadError:  # compressed, so it can only be read from its beginning
+        with tarfile.open(source, mode="r|*") as archive:
+            yield from _members_of_stream(archive)
+        return
+    content = _Content(source)
+    with archive:
+        for member in _each(archive):
+            yield member.name, partial(content.read, member.offset_data, member.size)
+
+
+class _Content:
+    """A file's bytes by their place, for several threads; closed when nobody may read it any more."""
+
+    def __init__(self, path: str) -> None:
+        self._descriptor = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._descriptor)
+
+    def read(self, offset: int, size: int) -> bytes:
+        return os.pread(self._descriptor, size, offset)
+
+
+def _members_of_stream(archive: tarfile.TarFile) -> Iterator[tuple[str, Fetch]]:
+    for member in _each(archive):
+        content = archive.extractfile(member)
+        data = b"" if content is None else content.read()
+        yield member.name, partial(bytes, data)
+
+
+def _each(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    while (member := archive.next()) is not None:
+        archive.members = []  # type: ignore[attr-defined]  # it would keep them all
+        if member.isreg() and not member.issparse():
+            yield member

@@ -1,0 +1,37 @@
+"""Which box of a frame is which box of the frame before, by how much they overlap."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Shared area of each of boxes (T, 4) with each of others (N, 4), as a share of both together (IoU), (T, N).
+
+    >>> print(overlaps(np.array([[0.0, 0, 2, 2]]), np.array([[1.0, 0, 3, 2], [5, 5, 6, 6]])).round(3))
+    [[0.333 0.   ]]
+    """
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    shared = np.prod(np.maximum(high - low, 0), axis=2)
+    area, other_area = (np.prod(some[:, 2:] - some[:, :2], axis=1) for some in (boxes, others))
+    together = area[:, None] + other_area[None] - shared
+    return np.divide(shared, together, out=np.zeros_like(shared), where=together > 0)
+
+
+def associate(boxes: np.ndarray, others: np.ndarray, least: float) -> list[tuple[int, int]]:
+    """Pairs (index in boxes, index in others) that overlap by `least` or more, each at most once, the best first.
+
+    Equal overlaps go in the order of the boxes, so that the same frames give the same pairs.
+    """
+    if not (len(boxes) and len(others)):
+        return []
+    shares = overlaps(boxes, others)
+    pairs: list[tuple[int, int]] = []
+    for flat in np.argsort(-shares, axis=None, kind="stable"):
+        box, other = divmod(int(flat), len(others))
+        if shares[box, other] < least:
+            break
+        if all(box != a and other != b for a, b in pairs):
+            pairs.append((box, other))
+    return pairs

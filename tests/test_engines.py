@@ -1,0 +1,160 @@
+"""Engines: every one gives the network's points; exports are cached; what is no model is told in a line."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from kdtools.cards import ModelCard, form_of, read_card
+from kdtools.engines import cache, load_engine
+from kdtools.engines.torch import choose_dtype
+from kdtools.errors import FileError, UsageError
+from kdtools.export import export_onnx
+from kdtools.files import Provenance
+from kdtools.geometry import CropRule
+from kdtools.models import LandmarkNet, save_model
+from kdtools.schemes import IBUG68
+
+SIZE = 32
+
+
+@pytest.fixture(scope="module")
+def network() -> LandmarkNet:
+    torch.manual_seed(0)
+    return LandmarkNet(ModelCard("test_resnet", SIZE, IBUG68, CropRule(0.3), (0.5, 0.4, 0.3), (0.2, 0.3, 0.2))).eval()
+
+
+@pytest.fixture(scope="module")
+def model(network: LandmarkNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("engines") / "m.safetensors"
+    save_model(path, network, Provenance("test"))
+    return path
+
+
+@pytest.fixture(scope="module")
+def exported(network: LandmarkNet, model: Path) -> Path:
+    path = model.with_suffix(".onnx")
+    export_onnx(network, path, read_card(model)[1])
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def crops_and_points(network: LandmarkNet, n: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    crops = np.random.default_rng(0).integers(0, 256, (n, SIZE, SIZE, 3), np.uint8)
+    with torch.inference_mode():
+        return crops, network(torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255).numpy()
+
+
+def test_all_engines_give_the_points_of_the_network(network: LandmarkNet, model: Path, exported: Path) -> None:
+    crops, points = crops_and_points(network)
+    for path, backend in ((model, "torch"), (model, "onnx"), (exported, "auto")):
+        engine = load_engine(path, backend=backend, device="cpu", threads=1)
+        assert (engine.card.input_size, engine.card.crop.margin, engine.threads) == (SIZE, 0.3, 1)
+        found = engine.predict(crops)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, points, atol=1e-5)
+        np.testing.assert_allclose(engine.predict(crops[::2]), points[::2], atol=1e-5)  # not contiguous
+
+
+@pytest.fixture
+def _copying(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exports are copies of one that was made before, which takes less time."""
+    monkeypatch.setattr(cache, "_export", lambda model, path: shutil.copy(exported, path))
+
+
+@pytest.mark.usefixtures("_copying")
+def test_a_model_is_exported_once(model: Path) -> None:
+    notes: list[str] = []
+    load_engine(model, device="cpu", threads=1, note=notes.append)
+    assert len(notes) == 1
+    (copy,) = cache.cache_folder().iterdir()  # nothing of the making lies beside it
+    began = copy.stat().st_mtime_ns
+    load_engine(model, device="cpu", threads=1, note=notes.append)
+    assert len(notes) == 1
+    assert copy.stat().st_mtime_ns == began
+    assert read_card(copy)[1]["arch"] == "test_resnet"
+
+
+@pytest.mark.usefixtures("_copying")
+def test_a_cache_that_cannot_be_written_costs_a_note(
+    network: LandmarkNet, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    notes: list[str] = []
+    crops, points = crops_and_points(network)
+    engine = load_engine(model, device="cpu", threads=1, note=notes.append)
+    assert "cannot be kept" in notes[-1]
+    np.testing.assert_allclose(engine.predict(crops), points, atol=1e-5)
+
+
+def test_an_exported_model_answers_from_a_cold_start_without_torch(exported: Path) -> None:
+    code = (
+        "import sys, numpy\n"
+        "from kdtools.engines import load_engine\n"
+        f"engine = load_engine({str(exported)!r}, threads=1)\n"
+        f"assert engine.predict(numpy.zeros((1, {SIZE}, {SIZE}, 3), numpy.uint8)).shape == (1, 68, 2)\n"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'onnx', 'timm')))\n"
+    )
+    began = time.perf_counter()
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert time.perf_counter() - began < 30  # 2 s on a machine that is not busy: benchmarks/predict_speed.py
+
+
+def test_cards_are_read_from_both_forms(model: Path, exported: Path, tmp_path: Path) -> None:
+    assert (form_of(model), form_of(exported)) == ("safetensors", "onnx")
+    card, fields = read_card(exported)
+    assert card == read_card(model)[0]
+    assert fields["precision"] == "float32"
+    bare = onnx.load(exported)
+    del bare.metadata_props[:]
+    (tmp_path / "bare.onnx").write_bytes(bare.SerializeToString())
+    (tmp_path / "cut.onnx").write_bytes(exported.read_bytes()[: os.path.getsize(exported) // 2])
+    (tmp_path / "text.onnx").write_text("landmarks")
+    for name, message in (
+        ("bare.onnx", "no kdtools model"),
+        ("cut.onnx", "not an ONNX model, or damaged"),
+        ("text.onnx", "not a model file"),
+        ("none.onnx", "no such file"),
+    ):
+        with pytest.raises(FileError, match=message):
+            load_engine(tmp_path / name)
+
+
+def test_what_does_not_go_together_is_a_usage_error(model: Path, exported: Path) -> None:
+    for path, options, message in (
+        (exported, {"backend": "torch"}, "PyTorch does not run"),
+        (exported, {"device": "cuda"}, "runs on the CPU"),
+        (model, {"backend": "onnx", "device": "cuda:0"}, "runs on the CPU"),
+        (model, {"backend": "tflite"}, "no backend"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            load_engine(path, **options)
+
+
+def test_half_precision_is_taken_where_it_gives_the_same_points(network: LandmarkNet) -> None:
+    assert choose_dtype(network, torch.device("cpu")) in (torch.float16, torch.bfloat16)
+
+    class Fragile(torch.nn.Module):
+        """Answers with what only float32 holds."""
+
+        card = network.card
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            maps = torch.nn.functional.conv2d(images, torch.full((2, 3, 1, 1), 1e5))
+            return maps.float().mean(dim=(2, 3), keepdim=True).reshape(-1, 1, 2)
+
+    assert choose_dtype(Fragile(), torch.device("cpu")) is torch.float32

@@ -1,0 +1,56 @@
+"""Inputs in groups: their bounds, shards, and that they follow from numbers alone."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from kdtools.errors import DataError, UsageError
+from kdtools.prediction.groups import group_at, group_bounds, group_start, grouped, parse_shard, shard_range
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 16, 256])
+def test_groups_follow_each_other_and_grow(size: int) -> None:
+    starts = [group_start(k, size) for k in range(200)]
+    lengths = [b - a for a, b in pairwise(starts)]
+    assert starts[0] == 0
+    assert lengths == sorted(lengths)
+    assert (lengths[0], lengths[-1]) == (1, size)
+    for item in range(starts[-1]):
+        group = group_at(item, size)
+        assert starts[group] <= item < starts[group + 1]
+
+
+@pytest.mark.parametrize("n_items", [1, 7, 8, 40, 1000])
+def test_bounds_and_lists_are_the_same(n_items: int) -> None:
+    bounds = list(group_bounds(0, n_items, 16))
+    lists = list(grouped(range(n_items), 0, 16))
+    assert [(some[0], some[-1] + 1) for some in lists] == bounds
+    assert [k for some in lists for k in some] == list(range(n_items))
+    first = bounds[len(bounds) // 2][0]
+    assert list(grouped(range(first, n_items), first, 16)) == lists[len(bounds) // 2 :]
+
+
+@pytest.mark.parametrize(("n_items", "n_shards"), [(10, 3), (1000, 7), (10_000_000, 1000), (9, 9)])
+def test_shards_cover_all_once_with_whole_groups(n_items: int, n_shards: int) -> None:
+    ranges = [shard_range((k, n_shards), n_items, 16) for k in range(n_shards)]
+    assert ranges[0][0] == 0
+    assert ranges[-1][1] == n_items
+    assert all(a[1] == b[0] for a, b in pairwise(ranges))
+    assert all(first < stop and group_start(group_at(first, 16), 16) == first for first, stop in ranges)
+    if n_items > 100_000:
+        lengths = [stop - first for first, stop in ranges]
+        assert max(lengths) - min(lengths) <= 500  # the first one has the small groups
+
+
+def test_more_shards_than_groups_are_refused() -> None:
+    with pytest.raises(DataError, match="9 inputs cannot be shared out to 10"):
+        shard_range((0, 10), 9, 16)
+
+
+@pytest.mark.parametrize("text", ["", "1", "0/3", "4/3", "a/b", "1/3/5", "-1/3", "1/0"])
+def test_what_is_no_shard(text: str) -> None:
+    with pytest.raises(UsageError, match="--shard"):
+        parse_shard(text)
+    assert parse_shard("2/3") == (1, 3)

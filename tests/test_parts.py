@@ -1,0 +1,304 @@
+"""Long runs: blocks beside the output, going on after a stop, shards; all give the file of a run without them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from kdtools.cards import ModelCard
+from kdtools.detect import Found
+from kdtools.errors import FileError
+from kdtools.files import Provenance, create_faces, open_faces
+from kdtools.geometry import BoxRelation, CropRule
+from kdtools.images import write_image
+from kdtools.joining import check_joinable, take_parts, write_merged
+from kdtools.prediction import Run, Search, is_finished, parts, predict_faces_file, predict_photographs
+from kdtools.schemes import IBUG68
+from kdtools.sources import Photographs
+
+N = 60  # photographs and faces
+
+
+class MeanEngine:
+    """Points that follow the crop's colours, so that each face has its own. Ctrl-C comes in the call `stop_at`."""
+
+    threads, batch, name = 1, 4, "mean"
+
+    def __init__(self, stop_at: int | None = None) -> None:
+        self.card = ModelCard("none", 32, IBUG68, CropRule(0.25), (0, 0, 0), (1, 1, 1))
+        self.n_calls, self._stop_at = 0, stop_at
+
+    def predict(self, crops: np.ndarray) -> np.ndarray:
+        self.n_calls += 1
+        if self.n_calls == self._stop_at:
+            raise KeyboardInterrupt
+        means = crops.mean(axis=(1, 2), dtype=np.float32) / 255
+        return (means[:, :1, None] + np.linspace(-0.5, 0.2, 136, dtype=np.float32).reshape(68, 2)) / 2
+
+
+class OneOrTwo:
+    """Finds two faces in every fourth photograph, none in every seventh."""
+
+    name, relation = "one or two", BoxRelation()
+
+    def find_faces(self, image: np.ndarray, image_id: str) -> list[Found]:
+        number = int(image_id.rpartition("/")[2].partition(".")[0])
+        faces = [Found(np.array([5.0, 5, 45, 45]), 0.9), Found(np.array([10.0, 10, 40, 40]), 0.8)]
+        return [] if number % 7 == 6 else faces[: 1 + (number % 4 == 0)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photographs, of which two cannot be read."""
+    folder = tmp_path_factory.mktemp("photographs")
+    rng = np.random.default_rng(0)
+    for k in range(N):
+        (folder / f"{k % 3}").mkdir(exist_ok=True)
+        write_image(folder / f"{k % 3}" / f"{k:02d}.png", rng.integers(0, 255, (50, 50, 3)).astype(np.uint8))
+    for name in ("0/12.png", "2/53.png"):
+        (folder / name).write_bytes(b"broken")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("faces") / "faces.h5"
+    rng = np.random.default_rng(1)
+    with create_faces(str(path), False, Provenance("test")) as writer:
+        writer.create_images(N, 32, 32)[:] = rng.integers(0, 255, (N, 32, 32, 3))
+        writer.put_ids([f"face{k}" for k in range(N)])
+        writer.put("source", [f"photo{k}.jpg" for k in range(N)])
+        writer.put("subset/odd", np.arange(N) % 2)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks are written often, and even what took no time is worth keeping."""
+    monkeypatch.setattr(parts, "BLOCK_FACES", 9)
+    monkeypatch.setattr(parts, "WORTH_KEEPING", 0.0)
+
+
+class Told:
+    """What a run said."""
+
+    def __init__(self) -> None:
+        self.skipped: list[str] = []
+        self.said: list[str] = []
+
+
+def predict(source: Path, output: Path, engine: MeanEngine | None = None, **options: Any) -> Told:
+    """Predict a faces file or a folder, with options of a run."""
+    told = Told()
+    run = Run(
+        engine or MeanEngine(),
+        str(output),
+        options.pop("force", False),
+        options.pop("provenance", Provenance("test")),
+        jobs=options.pop("jobs", 1),
+        say=told.said.append,
+        skip=lambda what, why: told.skipped.append(what),
+        **options,
+    )
+    if source.is_file():
+        predict_faces_file(run, str(source))
+    else:
+        predict_photographs(run, Photographs([str(source)]), Search(OneOrTwo()))
+    return told
+
+
+def content_of(path: Path) -> dict[str, Any]:
+    """Every array of a file with its attributes, and the attributes of the file that say what the points are."""
+    found: dict[str, Any] = {}
+    with h5py.File(path) as h5:
+        found["scheme"] = h5.attrs["scheme"]
+        h5.visititems(
+            lambda name, item: (
+                found.update({name: (item[...].tolist(), {k: str(v) for k, v in item.attrs.items()})})
+                if isinstance(item, h5py.Dataset)
+                else None
+            )
+        )
+    return found
+
+
+@pytest.fixture(params=["folder", "faces"])
+def source(request: pytest.FixtureRequest) -> Path:
+    path: Path = request.getfixturevalue(request.param)
+    return path
+
+
+@pytest.fixture
+def plain(source: Path, tmp_path: Path) -> Iterator[Path]:
+    """The output of a run that wrote no blocks."""
+    path = tmp_path / "plain.h5"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "BLOCK_FACES", 10_000)
+        predict(source, path)
+    return path
+
+
+def test_blocks_make_no_difference(source: Path, plain: Path, tmp_path: Path) -> None:
+    predict(source, tmp_path / "out.h5", jobs=2)
+    assert content_of(tmp_path / "out.h5") == content_of(plain)
+    assert (tmp_path / "out.h5").read_bytes() == plain.read_bytes()
+    assert not (tmp_path / "out.h5.partial").exists()
+
+
+@pytest.mark.parametrize("stop_at", [1, 9, 14, 25])
+def test_a_stopped_run_goes_on(stop_at: int, source: Path, plain: Path, tmp_path: Path) -> None:
+    output, partial = tmp_path / "out.h5", tmp_path / "out.h5.partial"
+    with pytest.raises(KeyboardInterrupt):
+        predict(source, output, MeanEngine(stop_at))
+    assert not output.exists()
+    blocks = sorted(partial.glob("*")) if partial.exists() else []
+    done: list[str] = []
+    for path in blocks:
+        with open_faces(path) as block:  # each can be read as it is
+            assert block.n_points == 68
+            done += block.ids
+    with open_faces(plain) as whole:
+        assert done == whole.ids[: len(done)]
+    assert bool(done) == (stop_at > 1)
+    if done:
+        with pytest.raises(FileError, match="an interrupted run left it"):
+            predict(source, output)
+        other = Provenance("test", ["--refine", "2"])
+        with pytest.raises(FileError, match=r"another run: its argv is \[\]"):
+            predict(source, output, resume=True, provenance=other)
+    engine = MeanEngine()
+    skipped = predict(source, output, engine, resume=True).skipped
+    assert content_of(output) == content_of(plain)
+    assert output.read_bytes() == plain.read_bytes()
+    assert not partial.exists()
+    if source.is_dir():
+        assert len(skipped) == len(set(skipped)) == 10  # those of before the stop too
+    elif done:
+        assert engine.n_calls == 25 - (stop_at - 1)  # groups: 8 of one face, 8 of two, 9 of four
+
+
+def test_a_run_is_stopped_again_and_again(source: Path, plain: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.h5"
+    for _ in range(100):
+        try:
+            predict(source, output, MeanEngine(stop_at=5), resume=True)
+            break
+        except KeyboardInterrupt:
+            pass
+    assert output.read_bytes() == plain.read_bytes()
+
+
+def test_force_starts_anew(folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.h5"
+    with pytest.raises(KeyboardInterrupt):
+        predict(folder, output, MeanEngine(9))
+    (tmp_path / "out.h5.partial" / ".block-000007.host.12.0.part.h5").touch()  # as kill -9 leaves one
+    engine = MeanEngine()
+    predict(folder, output, engine, force=True)
+    assert engine.n_calls > 30
+    assert [path.name for path in tmp_path.iterdir()] == ["out.h5"]
+
+
+def test_inputs_that_changed_are_no_continuation(source: Path, tmp_path: Path) -> None:
+    output, changed = tmp_path / "out.h5", tmp_path / source.name
+    with pytest.raises(KeyboardInterrupt):
+        predict(source, output, MeanEngine(40 if source.is_dir() else 20))
+    if source.is_dir():
+        for path in sorted(source.rglob("*.png"))[1:]:
+            (changed / path.parent.name).mkdir(parents=True, exist_ok=True)
+            (changed / path.parent.name / path.name).write_bytes(path.read_bytes())
+    else:
+        changed.write_bytes(source.read_bytes())
+        with h5py.File(changed, "r+") as h5:
+            h5["id"][...] = [f"other{k}" for k in range(N)]
+    with pytest.raises(FileError, match="the inputs have changed"):
+        predict(changed, output, resume=True)
+    lost = sorted((tmp_path / "out.h5.partial").iterdir())[0]
+    lost.unlink()
+    with pytest.raises(FileError, match="a block before it is missing"):
+        predict(source, output, resume=True)
+
+
+def test_an_error_keeps_what_was_written_and_a_short_run_leaves_nothing(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing(MeanEngine):
+        def predict(self, crops: np.ndarray) -> np.ndarray:
+            if self.n_calls == 16:
+                raise FileError("no")
+            return super().predict(crops)
+
+    output, partial = tmp_path / "out.h5", tmp_path / "out.h5.partial"
+    with pytest.raises(FileError, match="no"):
+        predict(faces, output, Failing())
+    assert len(list(partial.iterdir())) >= 1
+    predict(faces, output, resume=True)
+    output.unlink()
+    monkeypatch.setattr(parts, "BLOCK_FACES", 10_000)
+    monkeypatch.setattr(parts, "WORTH_KEEPING", 10.0)
+    with pytest.raises(KeyboardInterrupt):
+        predict(faces, output, MeanEngine(16))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stop_says_where_the_work_is(faces: Path, tmp_path: Path) -> None:
+    told: list[str] = []
+    run = Run(MeanEngine(20), str(tmp_path / "o.h5"), False, Provenance("test"), jobs=1, say=told.append)
+    with pytest.raises(KeyboardInterrupt):
+        predict_faces_file(run, str(faces))
+    assert told == [f"what is done is in {tmp_path / 'o.h5.partial'}; --resume goes on"]
+
+
+def test_a_finished_run_is_known(faces: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.h5"
+    provenance = Provenance("test", ["model", "--refine", "1"], {"model": "12"})
+    assert not is_finished(str(output), provenance)
+    predict(faces, output, provenance=provenance)
+    assert is_finished(str(output), provenance)
+    assert not is_finished(str(output), Provenance("test", ["model"], {"model": "12"}))
+    assert not is_finished(str(output), Provenance("test", ["model", "--refine", "1"], {"model": "13"}))
+
+
+def test_shards_joined_are_the_whole(source: Path, plain: Path, tmp_path: Path) -> None:
+    shards = [tmp_path / f"{k}.h5" for k in range(5)]
+    for k, output in enumerate(shards):
+        if k == 2:  # one of them is stopped and goes on
+            with pytest.raises(KeyboardInterrupt):
+                predict(source, output, MeanEngine(3), shard=(k, 5))
+        predict(source, output, shard=(k, 5), resume=True)
+    with_attributes = content_of(plain)
+    merge(shards, tmp_path / "joined.h5")
+    assert content_of(tmp_path / "joined.h5") == with_attributes
+    with open_faces(shards[1]) as part:
+        assert str(source) not in json.loads(part.h5.attrs["inputs"])
+
+
+def test_a_shard_may_be_without_faces(tmp_path: Path) -> None:
+    for k in (6, 13, 20, 21):  # nobody is in the first three
+        write_image(tmp_path / f"{k:02d}.png", np.full((50, 50, 3), k, np.uint8))
+    outputs = [tmp_path / f"{k}.h5" for k in range(2)]
+    for k, output in enumerate(outputs):
+        predict(tmp_path, output, shard=(k, 2))
+    with open_faces(outputs[0]) as part:
+        assert len(part) == 0
+        assert part.n_points == 68
+    merge(outputs, tmp_path / "joined.h5")
+    with open_faces(tmp_path / "joined.h5") as joined:
+        assert joined.ids == ["21.png"]
+
+
+def merge(paths: list[Path], output: Path) -> None:
+    """As kd-merge does."""
+    from contextlib import ExitStack
+
+    with ExitStack() as stack:
+        files = take_parts([stack.enter_context(open_faces(path)) for path in paths])
+        check_joinable(files, with_images=True, any_scheme=False)
+        with create_faces(str(output), False, Provenance("test")) as writer:
+            write_merged(writer, files, with_images=True, target=None, added={}, warn=pytest.fail)

@@ -1,0 +1,255 @@
+"""Where photographs come from: order, ids, and what cannot be read, for each kind of source."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from kdtools.errors import FileError, KdError, UsageError
+from kdtools.files import listing
+from kdtools.files.digests import SeenNames
+from kdtools.files.listing import files_below
+from kdtools.images import decode_image, write_image
+from kdtools.importing import Sources, read_annotations
+from kdtools.sources import Photograph, Photographs, kind_of
+
+
+def ids(*inputs: Path | str, **options: Any) -> list[str]:
+    return [photograph.id for photograph in Photographs([str(name) for name in inputs], **options)]
+
+
+def pixels(photograph: Photograph) -> np.ndarray:
+    data = photograph.fetch()
+    return data if isinstance(data, np.ndarray) else decode_image(data, photograph.source)
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"")
+
+
+def grey(value: int, side: int = 20) -> np.ndarray:
+    return np.full((side, side, 3), value, np.uint8)
+
+
+# ---- folders
+def test_files_below_are_in_the_order_of_their_parts(tmp_path: Path) -> None:
+    names = ["a.png", "a/z.png", "a/b/c.png", "a b.png", "a-b/x.png", "ä/ö.png", "Z.png", ".hidden/x.png", ".h.png"]
+    touch(tmp_path, *names)
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    wanted = [
+        p.relative_to(tmp_path).as_posix() for p in sorted(tmp_path.rglob("*")) if not p.is_dir() or p.is_symlink()
+    ]
+    assert list(files_below(tmp_path, hidden=True)) == wanted
+    assert list(files_below(tmp_path)) == [name for name in wanted if not name.startswith(".")]
+
+
+def test_many_names_are_sorted_by_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"{k * 7919 % 1000:03d}\n{k}.jpg" for k in range(1000)]
+    touch(tmp_path, *names)
+    for run in (1, 17, 999, 1000, 1001):
+        monkeypatch.setattr(listing, "_RUN", run)
+        assert list(files_below(tmp_path)) == sorted(names)
+
+
+def test_a_name_that_is_no_unicode(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    write_image(tmp_path / "good.png", grey(7))
+    (tmp_path / "good.png").rename(tmp_path / name)
+    (photograph,) = Photographs([str(tmp_path)])
+    assert photograph.id == name
+    assert pixels(photograph).mean() == 7
+
+
+def test_images_of_a_folder_and_what_else_is_asked_for(tmp_path: Path) -> None:
+    touch(tmp_path, "x/a.png", "x/deep/b.JPG", "x/.hidden/c.png", "x/notes.txt", "x/deep/d.raw")
+    assert ids(tmp_path / "x") == ["a.png", "deep/b.JPG"]
+    assert ids(tmp_path / "x", include=["*.raw"]) == ["deep/d.raw"]
+    assert ids(tmp_path / "x", include=["deep/*", "a.*"]) == ["a.png", "deep/b.JPG", "deep/d.raw"]
+    assert ids(tmp_path / "x/deep", tmp_path / "x/a.png") == ["deep/b.JPG", "x/a.png"]
+    assert ids(tmp_path / "x/a.png") == ["a.png"]
+    with pytest.raises(FileError, match="no such"):
+        Photographs([str(tmp_path / "absent.png")])
+
+
+def test_a_folder_that_cannot_be_listed_is_an_input_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path, "a/x.png", "b/x.png", "c/x.png")
+    scandir = os.scandir
+
+    def refuse(folder: str) -> Any:
+        if folder.endswith("b"):
+            raise PermissionError(13, "Permission denied", folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    photographs = list(Photographs([str(tmp_path)]))
+    assert [one.id for one in photographs] == ["a/x.png", "b/", "c/x.png"]
+    with pytest.raises(FileError, match="cannot be listed"):
+        photographs[1].fetch()
+
+
+def test_ids_are_those_of_the_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path, "one/train/a.png", "two/train/a.png", "two/train/b.png")
+    monkeypatch.chdir(tmp_path / "one" / "train")
+    for sources in (["."], ["a.png"], [".", "../../two/train"], ["../../two/train/b.png", "a.png"]):
+        annotations = read_annotations(Sources(sources, "images"), pytest.fail)
+        listed = ids(*sources)
+        assert listed == [one.id for one in annotations]
+        assert not any(identity.startswith("/") for identity in listed)
+    assert listed == ["two/train/b.png", "one/train/a.png"]
+
+
+def test_an_image_that_stands_twice_can_be_read_once(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png", grey(1))
+    one, two = Photographs([str(tmp_path), str(tmp_path / "a.png")])
+    assert one.id == two.id
+    assert pixels(one).mean() == 1
+    with pytest.raises(KdError, match="another image has this id"):
+        two.fetch()
+
+
+def test_names_are_seen_in_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kdtools.files.digests._RECENT", 8)
+    seen = SeenNames()
+    assert all(seen.add(f"name {k}") for k in range(500))
+    assert not any(seen.add(f"name {k}") for k in range(500))
+    assert len(seen._arrays) < 8
+    assert seen.add("name 500")
+
+
+# ---- lists
+@pytest.mark.parametrize("separator", ["\n", "\r\n", "\0"])
+@pytest.mark.parametrize("last", [True, False])
+def test_a_list_of_images(separator: str, last: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = ["b.png", "./sub/a.png", "absent.png", "with space.png"]
+    touch(tmp_path, "sub/a.png")
+    write_image(tmp_path / "b.png", grey(9))
+    if separator == "\0":
+        names.append("two\nlines.png")
+    text = separator.join(names) + (separator if last else "")
+    (tmp_path / "list").write_bytes(text.encode())
+    found = list(Photographs(["list"], listed=True))
+    assert [one.id for one in found] == ["b.png", "sub/a.png", *names[2:]]
+    assert pixels(found[0]).mean() == 9
+    with pytest.raises(FileError, match="no such file"):
+        found[2].fetch()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(text.encode()))))  # type: ignore
+    assert ids("-", listed=True) == [one.id for one in found]
+
+
+def test_a_list_is_read_as_it_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of any length, of which nothing is kept; what is asked for is there before the end of the list is."""
+    reader, writer = os.pipe()
+    os.write(writer, b"a.png\nb.png\nc")
+    with open(reader) as stream:
+        monkeypatch.setattr(sys, "stdin", stream)
+        photographs = iter(Photographs(["-"], listed=True))
+        assert [next(photographs).id, next(photographs).id] == ["a.png", "b.png"]
+        os.write(writer, b".png\n")
+        os.close(writer)
+        assert [one.id for one in photographs] == ["c.png"]
+
+
+# ---- tar files
+@pytest.mark.parametrize("suffix", [".tar", ".tar.gz", ".tgz", ".tar.xz"])
+def test_images_in_a_tar_file(suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_tar(tmp_path / f"archive{suffix}", {"./x/b.png": 3, "a.png": 4, "x/._b.png": 5, "notes.txt": 6})
+    found = list(Photographs([str(path)]))
+    assert [one.id for one in found] == ["x/b.png", "a.png"]  # in the order of the archive
+    assert [pixels(one).mean() for one in found] == [3, 4]  # after the archive was gone through
+    assert found[1].source == f"{path}/a.png"
+    assert ids(path, include=["*.txt"]) == ["notes.txt"]
+    assert Photographs([str(path)]).count() == 2
+    with path.open() as stream:
+        monkeypatch.setattr(sys, "stdin", stream)
+        assert kind_of("-") == "tar"
+        piped = list(Photographs(["-"]))
+    assert [(one.id, one.source) for one in piped] == [("x/b.png", "x/b.png"), ("a.png", "a.png")]
+    assert [pixels(one).mean() for one in piped] == [3, 4]
+
+
+def write_tar(path: Path, values: dict[str, int]) -> Path:
+    """A tar file, compressed as its suffix says, of grey images, whatever their names."""
+    mode = {"tar": "w:", "xz": "w:xz"}.get(path.name.rpartition(".")[2], "w:gz")
+    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+        for name, value in values.items():
+            data = cv2.imencode(".png", grey(value))[1].tobytes()
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".tar.gz"])
+def test_a_damaged_tar_file_gives_what_is_whole_of_it(suffix: str, tmp_path: Path) -> None:
+    path = write_tar(tmp_path / f"archive{suffix}", {f"{k}.png": k for k in range(20)})
+    data = path.read_bytes()
+    path.write_bytes(data[: 10 * 1024 + 560] if suffix == ".tar" else data[: len(data) // 2])  # within an image
+    found = list(Photographs([str(path)]))
+    assert pixels(found[0]).mean() == 0
+    with pytest.raises(KdError):
+        pixels(found[-1])
+    path.write_bytes(b"no tar file at all" * 100)
+    (one,) = Photographs([str(path)])
+    with pytest.raises(FileError, match="not a tar file, or damaged"):
+        one.fetch()
+
+
+# ---- videos
+def write_video(path: Path, values: list[int]) -> None:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 20, (64, 48))
+    for value in values:
+        writer.write(np.full((48, 64, 3), value, np.uint8))
+    writer.release()
+
+
+def test_frames_of_a_video(tmp_path: Path) -> None:
+    path = tmp_path / "clip.avi"
+    write_video(path, [10, 60, 110])
+    found = list(Photographs([str(path)]))
+    assert [one.id for one in found] == [f"clip.avi#frame={k:06d}" for k in range(3)]
+    assert [one.frame for one in found] == [0, 1, 2]
+    assert [one.time for one in found] == pytest.approx([0, 0.05, 0.1], abs=1e-6)
+    assert [pixels(one).mean() for one in found] == pytest.approx([10, 60, 110], abs=3)
+    assert Photographs([str(path)]).have_frames
+    path.write_bytes(b"no video")
+    (one,) = Photographs([str(path)])
+    with pytest.raises(FileError, match="not a video"):
+        one.fetch()
+
+
+def test_a_camera_that_is_not_there() -> None:
+    (one,) = Photographs(["9"])
+    with pytest.raises(FileError, match="no such camera"):
+        one.fetch()
+
+
+# ---- all kinds
+def test_kinds_may_be_mixed_but_not_with_faces_files(tmp_path: Path) -> None:
+    write_tar(tmp_path / "t.tar", {"in.png": 1})
+    write_video(tmp_path / "v.avi", [1])
+    touch(tmp_path, "folder/f.png", "i.png", "faces.h5")
+    inputs = [tmp_path / name for name in ("v.avi", "folder", "t.tar", "i.png")]
+    own = tmp_path.name
+    assert ids(*inputs) == [f"{own}/v.avi#frame=000000", "folder/f.png", f"{own}/in.png", f"{own}/i.png"]
+    with pytest.raises(UsageError, match=r"faces\.h5: no image"):
+        ids(*inputs, tmp_path / "faces.h5")
+    assert kind_of(str(tmp_path / "faces.h5")) == kind_of(str(tmp_path / "absent")) == "faces"
+
+
+def test_what_can_be_read_once_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, listed in (("-", True), ("0", False)):
+        with pytest.raises(UsageError, match="only once"):
+            Photographs([name], listed=listed).count()
