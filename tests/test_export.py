@@ -94,7 +94,9 @@ def test_fewer_bits_are_smaller_and_nearly_the_same(
         assert [value.type.tensor_type.elem_type for value in (*found.input, *found.output)] == [1, 1]  # float32
         assert heads
         assert {weight.data_type for weight in heads} == {1}
-    assert sizes["int8"] < 0.7 * sizes["float16"] < 0.7 * sizes["float32"]
+    assert (
+        sizes["int8"] < 0.8 * sizes["float16"] < 0.8 * 0.7 * sizes["float32"]
+    )  # of so small a network the head is most
     assert agreements["float32"].largest_px < 1e-3
     assert 1e-3 < agreements["float16"].mean_px < agreements["int8"].mean_px < 0.5
     was, now = agreements["int8"].nme or (0, 1)
