@@ -37,8 +37,7 @@ class TorchEngine:
     def predict(self, crops: np.ndarray) -> np.ndarray:
         """As `Engine.predict`."""
         with torch.inference_mode():
-            writable = np.require(crops, requirements=["C", "W"])  # maps of files are not, of which torch would warn
-            pixels = torch.from_numpy(writable).to(self._device)
+            pixels = torch.from_numpy(np.require(crops, None, ["C", "W"])).to(self._device)  # maps of files: read-only
             images = pixels.permute(0, 3, 1, 2).float().div_(255)  # stays channels-last in memory
             return self._run(images).float().cpu().numpy()
 
