@@ -39,7 +39,10 @@ NETWORK = "--arch mobilenetv2_100 --input-size 64 --batch 16 --augment light --s
 HEADS = {"linear": "--set head=linear", "heatmap": "--set head=heatmap --set w_heat=0.05"}
 START, START_EPOCHS = "--loss smooth --lr 2e-3", 10
 STUDENT = "--lr 1e-3"
-TEACHER = "--preset best --arch mobilenetv2_100 --loss wing --augment light --set freeze=8 --batch 8 --lr 2e-3 --input-size 96"
+TEACHER = (
+    "--preset best --arch mobilenetv2_100 --loss wing --augment light --set freeze=8 --batch 8 --lr 2e-3 "
+    "--input-size 96"
+)
 TEACHER_EPOCHS, TOLERANT_EPOCHS = 8, 4  # the strong Tolerant teacher starts from the Tough one's weights
 WEAK = "--arch mobilenetv2_100 --input-size 64 --loss l2 --epochs 5"
 BOTH = ("tough", "tolerant")

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+# Exported copies of models are kept from run to run, but not among the user's own.
+os.environ["XDG_CACHE_HOME"] = str(REPOSITORY / ".pytest_cache" / "home")
 
 
 @pytest.fixture(scope="session")
