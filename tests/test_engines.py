@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from kdtools.cards import ModelCard, form_of, read_card
-from kdtools.engines import cache, load_engine
+from kdtools.engines import FEW_FACES, cache, load_engine
 from kdtools.engines.torch import choose_dtype
 from kdtools.errors import FileError, UsageError
 from kdtools.export import export_onnx
@@ -86,6 +86,12 @@ def test_a_model_is_exported_once(model: Path) -> None:
     assert len(notes) == 1
     assert copy.stat().st_mtime_ns == began
     assert read_card(copy)[1]["arch"] == "test_resnet"
+
+
+@pytest.mark.usefixtures("_copying")
+def test_few_faces_are_not_worth_an_export(model: Path) -> None:
+    for n_faces, runs in ((FEW_FACES - 1, "PyTorch"), (FEW_FACES, "ONNX"), (None, "ONNX"), (0, "PyTorch")):
+        assert load_engine(model, device="cpu", threads=1, n_faces=n_faces).name.startswith(runs)
 
 
 @pytest.mark.usefixtures("_copying")

@@ -103,7 +103,7 @@ def kd_predict(
         session.say(f"{output} is whole already")
         return
     from kdtools.engines import load_engine
-    from kdtools.files import check_output
+    from kdtools.files import check_output, count_faces
     from kdtools.parallel import workers
     from kdtools.prediction import Run, predict_faces_file, predict_photographs
 
@@ -111,7 +111,8 @@ def kd_predict(
     # Images are shared out to workers of a core each; the frames of a video come one after the other.
     in_order = any(kind in ("video", "camera") for kind in map(kind_of, inputs))
     threads = workers(jobs) if in_order else 1
-    engine = load_engine(model_path, backend=backend, device=device, threads=threads, note=session.say)
+    n_known = count_faces(inputs[0]) if one_file else None
+    engine = load_engine(model_path, backend=backend, device=device, threads=threads, n_faces=n_known, note=session.say)
     with session.progress("predicting", None) as progress:
         task = Run(
             engine=engine,

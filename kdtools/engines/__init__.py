@@ -11,6 +11,9 @@ from kdtools.errors import DataError, UsageError
 from kdtools.parallel import workers
 
 BACKENDS = ("auto", "torch", "onnx")
+# An export takes some ten seconds, in which PyTorch sees about so many faces. Whether there is a copy does not count:
+# then the same command would not always give the same bits.
+FEW_FACES = 1000
 _GPU_NODES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # of NVIDIA's driver, of AMD's, of Windows' Linux
 
 
@@ -20,12 +23,14 @@ def load_engine(
     backend: str = "auto",
     device: str = "auto",
     threads: int = 0,
+    n_faces: int | None = None,
     note: Callable[[str], None] = lambda text: None,
 ) -> Engine:
     """The engine for a model file (.safetensors) or an exported one (.onnx), on `threads` cores; 0 is all.
 
     `auto` runs a model file by PyTorch on a GPU, and by ONNX Runtime on a CPU, for which it is exported once (`note`
-    says so); where a network cannot be exported it runs by PyTorch there too. Raises UsageError for what does not go
+    says so). Where a network cannot be exported, or `n_faces`, if it is known, are too few to be worth that, it runs by
+    PyTorch there too. Raises UsageError for what does not go
     together, FileError for a file that is no model.
     """
     if backend not in BACKENDS:
@@ -42,6 +47,8 @@ def load_engine(
             )
     elif backend == "torch" or _wants_gpu(device):
         return _torch_engine(path, device, threads)
+    elif n_faces is not None and n_faces < FEW_FACES:
+        return _torch_engine(path, "cpu", threads)
     if exported:
         return _onnx_engine(path, threads)
     from kdtools.engines.cache import exported_copy
@@ -77,4 +84,4 @@ def _wants_gpu(device: str) -> bool:
     return choose_device(device).type == "cuda"
 
 
-__all__ = ["BACKENDS", "Engine", "load_engine"]
+__all__ = ["BACKENDS", "FEW_FACES", "Engine", "load_engine"]

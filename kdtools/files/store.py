@@ -17,7 +17,7 @@ import numpy as np
 
 from kdtools.errors import DataError, FileError, some_of
 from kdtools.files import schema
-from kdtools.files.aside import readable
+from kdtools.files.aside import STANDARD_STREAM, readable
 from kdtools.files.digests import digest_of
 from kdtools.geometry import IDENTITY, CropRule, apply_affine, invert_affine
 from kdtools.schemes import INDEX_FIELDS, JSON_FIELDS, SCHEMES, Scheme, scheme_for_points
@@ -274,6 +274,14 @@ def open_faces(source: str | Path) -> Iterator[FacesFile]:
             except (OSError, RuntimeError, KeyError, ValueError) as error:
                 raise FileError(f"{name}: damaged: {error}", "make it again") from error
             yield faces
+
+
+def count_faces(source: str) -> int | None:
+    """How many faces a file holds; None for standard input, which can be read only once. Raises as `open_faces`."""
+    if source == STANDARD_STREAM:
+        return None
+    with open_faces(source) as faces:
+        return len(faces)
 
 
 def _check_signature(path: Path, name: str) -> None:
