@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
@@ -103,17 +104,21 @@ def kd_predict(
         session.say(f"{output} is whole already")
         return
     from kdtools.engines import load_engine
-    from kdtools.files import check_output, count_faces
+    from kdtools.files import check_output, open_faces
     from kdtools.parallel import workers
-    from kdtools.prediction import Run, predict_faces_file, predict_photographs
+    from kdtools.prediction import Run, predict_faces, predict_photographs
 
     check_output(output, force)
     # Images are shared out to workers of a core each; the frames of a video come one after the other.
     in_order = any(kind in ("video", "camera") for kind in map(kind_of, inputs))
     threads = workers(jobs) if in_order else 1
-    n_known = count_faces(inputs[0]) if one_file else None
-    engine = load_engine(model_path, backend=backend, device=device, threads=threads, n_faces=n_known, note=session.say)
-    with session.progress("predicting", None) as progress:
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(open_faces(inputs[0])) if one_file else None
+        n_known = None if file is None else len(file)
+        engine = load_engine(
+            model_path, backend=backend, device=device, threads=threads, n_faces=n_known, note=session.say
+        )
+        progress = stack.enter_context(session.progress("predicting", None))
         task = Run(
             engine=engine,
             output=output,
@@ -128,8 +133,8 @@ def kd_predict(
             skip=session.skip,
             progress=progress,
         )
-        if one_file:
-            n_faces = predict_faces_file(task, inputs[0], draw=draw)
+        if file is not None:
+            n_faces = predict_faces(task, file, draw=draw)
         else:
             from kdtools.prediction import Search
             from kdtools.sources import Photographs

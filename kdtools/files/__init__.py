@@ -2,7 +2,7 @@
 
 from kdtools.files.aside import check_output, move_into_place, written_aside
 from kdtools.files.provenance import Provenance
-from kdtools.files.store import FacesFile, check_unique_ids, count_faces, match_ids, open_faces
+from kdtools.files.store import FacesFile, check_unique_ids, match_ids, open_faces
 from kdtools.files.writer import FacesWriter, create_faces
 
 __all__ = [
@@ -11,7 +11,6 @@ __all__ = [
     "Provenance",
     "check_output",
     "check_unique_ids",
-    "count_faces",
     "create_faces",
     "match_ids",
     "move_into_place",

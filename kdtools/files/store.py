@@ -27,6 +27,7 @@ from kdtools.shape_model import ShapeModel
 UPGRADES: dict[int, Callable[[FacesFile], None]] = {}
 
 _SOME_ROWS = 1 << 16  # of small arrays, read at a time
+STANDARD_INPUT = "standard input"  # what messages call it
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
@@ -261,7 +262,7 @@ def open_faces(source: str | Path) -> Iterator[FacesFile]:
     """
     source = str(source)
     with readable(source) as path:
-        name = "standard input" if source == "-" else source
+        name = STANDARD_INPUT if source == STANDARD_STREAM else source
         _check_signature(path, name)
         try:
             h5 = h5py.File(path, "r")
@@ -274,14 +275,6 @@ def open_faces(source: str | Path) -> Iterator[FacesFile]:
             except (OSError, RuntimeError, KeyError, ValueError) as error:
                 raise FileError(f"{name}: damaged: {error}", "make it again") from error
             yield faces
-
-
-def count_faces(source: str) -> int | None:
-    """How many faces a file holds; None for standard input, which can be read only once. Raises as `open_faces`."""
-    if source == STANDARD_STREAM:
-        return None
-    with open_faces(source) as faces:
-        return len(faces)
 
 
 def _check_signature(path: Path, name: str) -> None:
