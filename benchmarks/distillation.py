@@ -25,6 +25,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -96,8 +97,10 @@ CASES = {
 class Runner:
     """Runs commands in a folder, each unless its output is there."""
 
-    def __init__(self, work: Path, weights: Path, teacher: Path | None = None) -> None:
-        self.work, self.weights, self.teacher = work, weights, teacher
+    def __init__(self, data: Path, work: Path, teacher: Path | None = None) -> None:
+        self.data, self.work, self.teacher = data.resolve(), work.resolve(), teacher
+        self.weights = self.data / "weights/mobilenetv2_100_imagenet.safetensors"
+        self.work.mkdir(parents=True, exist_ok=True)
 
     def run(self, output: str, command: str) -> None:
         if (self.work / output).exists():
@@ -206,24 +209,28 @@ def print_table(work: Path, seeds: int) -> None:
         )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser_for(description: str | None, cases: Iterable[str]) -> argparse.ArgumentParser:
+    """What every benchmark of cases takes: DATA, WORK, how many run at a time, which, and whether to run at all."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("work", type=Path)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--cases", nargs="+", choices=cases, default=list(cases))
+    parser.add_argument("--table", action="store_true", help="only print the table of what is there")
+    return parser
+
+
+def main() -> None:
+    parser = parser_for(__doc__, CASES)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument(
         "--teacher", type=Path, metavar="FILE", help="the strong Tough teacher; trained here without it"
     )
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
-    parser.add_argument("--table", action="store_true", help="only print the table of what is there")
     given = parser.parse_args()
     if not given.table:
-        data, work = given.data.resolve(), given.work.resolve()
-        work.mkdir(parents=True, exist_ok=True)
-        teacher = None if given.teacher is None else given.teacher.resolve()
-        runner = Runner(work, data / "weights/mobilenetv2_100_imagenet.safetensors", teacher)
+        runner = Runner(given.data, given.work, given.teacher)
+        data = runner.data
         runner.run("train.h5", f"kd-import {data}/lfpw68/train {data}/youtube68/train --size 128")
         runner.run("val.h5", f"kd-import {data}/youtube68/val --size 128")
         runner.run("soft.h5", "kd-asm train.h5")

@@ -10,13 +10,10 @@ in all on two.
 
 from __future__ import annotations
 
-import argparse
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
-from distillation import Runner, errors_of
+from distillation import Runner, errors_of, parser_for
 
 BASE = "--preset best --loss wing --set freeze=8 --augment light --batch 8 --input-size 96 --lr 2e-3 --seed 0"
 
@@ -46,9 +43,9 @@ CASES = {
 }
 
 
-def import_all(runner: Runner, data: Path) -> None:
+def import_all(runner: Runner) -> None:
     """Faces files: LFPW's twice with all first labels, all first labels, and all labels."""
-    once = runner.work / "first"
+    data, once = runner.data, runner.work / "first"
     once.mkdir(exist_ok=True)
     if not (once / "images").exists():
         (once / "images").symlink_to(data / "youtube68/train/images")
@@ -77,18 +74,10 @@ def learn(runner: Runner, name: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("work", type=Path)
-    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
-    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
-    parser.add_argument("--table", action="store_true", help="only print the table of what is there")
-    given = parser.parse_args()
+    given = parser_for(__doc__, CASES).parse_args()
     if not given.table:
-        data, work = given.data.resolve(), given.work.resolve()
-        work.mkdir(parents=True, exist_ok=True)
-        runner = Runner(work, data / "weights/mobilenetv2_100_imagenet.safetensors")
-        import_all(runner, data)
+        runner = Runner(given.data, given.work)
+        import_all(runner)
         with ThreadPoolExecutor(given.jobs) as pool:
             list(pool.map(lambda name: learn(runner, name), given.cases))
     print(f"{'case':18} {'LFPW':>6} {'youtube68':>9}")
