@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from kdtools.batches import FaceSet
-from kdtools.errors import DataError
+from kdtools.cards import SAFETENSORS, form_of
+from kdtools.errors import DataError, FileError
 from kdtools.files import FacesFile, open_faces
 from kdtools.geometry import CropRule, pixels_to_unit
 from kdtools.groups import split_rows
@@ -107,11 +107,10 @@ def _face_set(faces: FacesFile, points: dict[str, np.ndarray], rows: np.ndarray)
 
 
 def _is_model(path: str) -> bool:
-    """Whether a file is safetensors, told by its first bytes (a length, then JSON), not by its name."""
+    """Whether a file is safetensors, told by its first bytes, not by its name."""
     try:
-        with Path(path).open("rb") as stream:
-            return stream.read(9)[8:] == b"{"
-    except OSError:
+        return form_of(path) == SAFETENSORS
+    except (FileError, OSError):
         return False  # opening it as a faces file will say what is wrong
 
 

@@ -134,7 +134,7 @@ def kd_predict(
             progress=progress,
         )
         if file is not None:
-            n_faces = predict_faces(task, file, draw=draw)
+            n_faces = predict_faces(task, file, inputs[0], draw=draw)
         else:
             from kdtools.prediction import Search
             from kdtools.sources import Photographs

@@ -30,8 +30,7 @@ def load_engine(
 
     `auto` runs a model file by PyTorch on a GPU, and by ONNX Runtime on a CPU, for which it is exported once (`note`
     says so). Where a network cannot be exported, or `n_faces`, if it is known, are too few to be worth that, it runs by
-    PyTorch there too. Raises UsageError for what does not go
-    together, FileError for a file that is no model.
+    PyTorch there too. Raises UsageError for what does not go together, FileError for a file that is no model.
     """
     if backend not in BACKENDS:
         raise UsageError(f"there is no backend {backend!r}", f"give {', '.join(BACKENDS)}")

@@ -27,7 +27,6 @@ from kdtools.shape_model import ShapeModel
 UPGRADES: dict[int, Callable[[FacesFile], None]] = {}
 
 _SOME_ROWS = 1 << 16  # of small arrays, read at a time
-STANDARD_INPUT = "standard input"  # what messages call it
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
@@ -262,7 +261,7 @@ def open_faces(source: str | Path) -> Iterator[FacesFile]:
     """
     source = str(source)
     with readable(source) as path:
-        name = STANDARD_INPUT if source == STANDARD_STREAM else source
+        name = "standard input" if source == STANDARD_STREAM else source
         _check_signature(path, name)
         try:
             h5 = h5py.File(path, "r")

@@ -11,25 +11,24 @@ import numpy as np
 from kdtools.engines import Engine
 from kdtools.files import FacesFile, open_faces
 from kdtools.files.schema import COMPANIONS
-from kdtools.files.store import STANDARD_INPUT
 from kdtools.geometry import apply_affine, unit_to_pixels
 from kdtools.images import draw_landmarks, resize_image, write_image_at
 from kdtools.prediction.groups import group_bounds, shard_range
 from kdtools.prediction.outcome import Outcome
-from kdtools.prediction.parts import open_parts
-from kdtools.prediction.pipeline import Run, collect, digest_inputs
+from kdtools.prediction.pipeline import Run, collect, digest_inputs, open_parts_of
 from kdtools.prediction.timing import Stopwatch
 
 
 def predict_faces_file(run: Run, source: str, *, draw: str | None = None) -> int:
     """As `predict_faces`, for the file of that name."""
     with open_faces(source) as faces:
-        return predict_faces(run, faces, draw=draw)
+        return predict_faces(run, faces, source, draw=draw)
 
 
-def predict_faces(run: Run, faces: FacesFile, *, draw: str | None = None) -> int:
-    """Predict the faces of a faces file; returns how many. The points are written in pixels of the source images.
+def predict_faces(run: Run, faces: FacesFile, source: str, *, draw: str | None = None) -> int:
+    """Predict the faces of a file that was opened from `source`; returns how many.
 
+    The points are written in pixels of the source images.
     Raises DataError where the file's own points are of another number than the model's.
     """
     card = run.engine.card
@@ -43,18 +42,9 @@ def predict_faces(run: Run, faces: FacesFile, *, draw: str | None = None) -> int
     size, first, stop = run.group_size, 0, len(faces)
     if run.shard is not None:
         first, stop = shard_range(run.shard, len(faces), size)
-    digests = digest_inputs(run, [] if faces.name == STANDARD_INPUT else [faces.name])
+    digests = digest_inputs(run, [source])
     drawings = {} if draw is None else _claim_drawings(faces, draw, run.force or run.resume)
-    with open_parts(
-        run.output,
-        run.force,
-        resume=run.resume,
-        run=run.identity,
-        first=first,
-        scheme=card.scheme,
-        provenance=run.provenance,
-        say=run.say,
-    ) as parts:
+    with open_parts_of(run, first) as parts:
         if parts.n_items > first:
             parts.check_last(next(iter(faces.read("id", parts.n_items - 1, parts.n_items)), None))
         work = _Work(run.engine, faces, drawings)

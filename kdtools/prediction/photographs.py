@@ -17,8 +17,7 @@ from kdtools.geometry import apply_affine, unit_to_pixels
 from kdtools.images import crop_image, decode_image, draw_landmarks, write_image_at
 from kdtools.prediction.groups import grouped, shard_range
 from kdtools.prediction.outcome import Outcome
-from kdtools.prediction.parts import open_parts
-from kdtools.prediction.pipeline import Run, collect, digest_inputs
+from kdtools.prediction.pipeline import Run, collect, digest_inputs, open_parts_of
 from kdtools.prediction.timing import Stopwatch
 from kdtools.sources import Photograph, Photographs
 
@@ -76,16 +75,7 @@ def predict_photographs(
     digests = digest_inputs(run, photographs.paths)
     with (
         _work_for(run, photographs, search, draw, smooth) as work,
-        open_parts(
-            run.output,
-            run.force,
-            resume=run.resume,
-            run=run.identity,
-            first=first,
-            scheme=run.engine.card.scheme,
-            provenance=run.provenance,
-            say=run.say,
-        ) as parts,
+        open_parts_of(run, first) as parts,
     ):
         for identity, why in parts.skipped:
             run.skip(identity, why)
@@ -207,14 +197,18 @@ class PhotographWork:
         columns = self._columns(done + waiting)
         return Outcome(columns, len(group), group[-1].id, skipped, watch.seconds, latencies)
 
+    def _read(self, photograph: Photograph, watch: Stopwatch) -> np.ndarray:
+        data = photograph.fetch()
+        watch.lap("read")
+        image = data if isinstance(data, np.ndarray) else decode_image(data, photograph.source)
+        watch.lap("decode")
+        return image
+
     def _look(self, photograph: Photograph, watch: Stopwatch) -> Seen | str:
         """The photograph with its crops, or why there are none: one bad image must not end a run over millions."""
         began = watch.lap("read")
         try:
-            data = photograph.fetch()
-            watch.lap("read")
-            image = data if isinstance(data, np.ndarray) else decode_image(data, photograph.source)
-            watch.lap("decode")
+            image = self._read(photograph, watch)
             found = self._search.detector.find_faces(image, photograph.id)[: self._search.most]
             watch.lap("detect")
         except (KdError, OSError, MemoryError) as error:

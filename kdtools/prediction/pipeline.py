@@ -7,6 +7,7 @@ for the disk others compute. On a GPU one at a time uses it, while the others pr
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,7 @@ from kdtools.files.aside import STANDARD_STREAM
 from kdtools.files.provenance import sha256_of
 from kdtools.parallel import in_background, map_bounded
 from kdtools.prediction.outcome import Outcome
-from kdtools.prediction.parts import Parts
+from kdtools.prediction.parts import Parts, open_parts
 from kdtools.prediction.timing import Stopwatch, Timing
 
 _AHEAD = 2  # groups under way per worker: one at work, one to go on with
@@ -62,6 +63,20 @@ class Run:
             "inputs": self.provenance.inputs,
             "batch": self.group_size,
         }
+
+
+def open_parts_of(run: Run, first: int) -> contextlib.AbstractContextManager[Parts]:
+    """As `open_parts`, for the outcomes of a run from the input `first` on."""
+    return open_parts(
+        run.output,
+        run.force,
+        resume=run.resume,
+        run=run.identity,
+        first=first,
+        scheme=run.engine.card.scheme,
+        provenance=run.provenance,
+        say=run.say,
+    )
 
 
 def digest_inputs(run: Run, names: Sequence[str]) -> Callable[[], dict[str, str]]:

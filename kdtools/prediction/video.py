@@ -15,7 +15,7 @@ import numpy as np
 
 from kdtools.engines import Engine
 from kdtools.errors import KdError, reason_of
-from kdtools.images import crop_image, decode_image
+from kdtools.images import crop_image
 from kdtools.prediction.annotated import AnnotatedVideos
 from kdtools.prediction.drawings import Drawings
 from kdtools.prediction.outcome import Outcome
@@ -92,9 +92,7 @@ class VideoWork(PhotographWork):
         if photograph.source != self._source or photograph.frame == 0:
             self._tracks, self._n_tracks, self._source = [], 0, photograph.source
         try:
-            data = photograph.fetch()
-            image = data if isinstance(data, np.ndarray) else decode_image(data, photograph.source)
-            watch.lap("decode")
+            image = self._read(photograph, watch)
             self._move(image, watch)
             if not self._tracks or (photograph.frame or 0) % SEARCH_EVERY == 0:
                 self._search_frame(Seen(photograph, image, [], began), watch)
