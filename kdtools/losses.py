@@ -251,3 +251,21 @@ def loss_terms(
             terms[role] = assistive_loss(error, known & known_teacher, t, alpha, constants)
         total = total + getattr(weights, role) * terms[role]
     return {**terms, "total": total}
+
+
+def heat_term(
+    heatmaps: Tensor, truth: Tensor, teachers: dict[str, Tensor], loss: str, weights: LossWeights | None = None
+) -> Tensor:
+    """`heatmap_loss` to the truth; for losses that mimic, the weighted mean of those to the truth and to each teacher.
+
+    heatmaps: (B, L, h, w) before softmax; truth and each of `teachers` (tough, tolerant): (B, L, 2). The weights are
+    those of the terms on points, so that both draw to the same places.
+    """
+    if not loss.endswith("+mimic"):
+        return heatmap_loss(heatmaps, truth)
+    weights = weights or LossWeights()
+    total, term = 0.0, heatmaps.new_zeros(())
+    for name, points in {"main": truth, **teachers}.items():
+        weight = getattr(weights, name)
+        total, term = total + weight, term + weight * heatmap_loss(heatmaps, points)
+    return term / (total or 1.0)

@@ -34,7 +34,7 @@ from kdtools.errors import DataError, TrainingError, UsageError
 from kdtools.files import Provenance
 from kdtools.inference import predict_units
 from kdtools.loader import Loader, resized, seed_of
-from kdtools.losses import LossWeights, heatmap_loss, loss_terms
+from kdtools.losses import LossWeights, heat_term, loss_terms
 from kdtools.metrics import clean_points, nme_per_face, normalisers_of
 from kdtools.models import LandmarkNet, create_network, save_model, to_device
 from kdtools.precision import choose_execution
@@ -163,7 +163,7 @@ def train(
             truth = batch.points.pop("truth")
             terms = loss_terms(settings.loss, pred, truth, batch.points, settings.variant, weights)
             if settings.w_heat and heatmaps is not None:
-                terms["heat"] = heatmap_loss(heatmaps, truth)
+                terms["heat"] = heat_term(heatmaps, truth, batch.points, settings.loss, weights)
                 terms["total"] = terms["total"] + settings.w_heat * terms["heat"]
             trained.optimiser.zero_grad(set_to_none=True)
             terms["total"].backward()

@@ -16,6 +16,7 @@ from kdtools.losses import (
     KD_VARIANTS,
     PLAIN_LOSSES,
     LossWeights,
+    heat_term,
     heatmap_loss,
     kd_loss,
     l1_loss,
@@ -213,3 +214,15 @@ def test_unknown_variant_is_refused() -> None:
 
 def test_examples_in_docstrings() -> None:
     assert doctest.testmod(losses).failed == 0
+
+
+def test_heatmaps_mimic_where_points_do() -> None:
+    one = random_batch(10)
+    teachers = {name: one[name] for name in ("tough", "tolerant")}
+    heatmaps = torch.randn(3, 5, 6, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    to = {name: heatmap_loss(heatmaps, one[name]) for name in ("truth", *teachers)}
+    mimic = heat_term(heatmaps, one["truth"], teachers, "l1+mimic", LossWeights(1, 2, 5))
+    torch.testing.assert_close(mimic, (to["truth"] + 2 * to["tough"] + 5 * to["tolerant"]) / 8)
+    for loss in ("l1", "kd", "l1+assist"):
+        torch.testing.assert_close(heat_term(heatmaps, one["truth"], teachers, loss), to["truth"])
+    assert heat_term(heatmaps, one["truth"], {}, "l1+mimic", LossWeights(0, 1, 1)) == 0
