@@ -11,6 +11,7 @@ from kdtools.errors import UsageError
 from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Figures, Row
 
 Value = int | float | None
+Best = dict[tuple[str, str, str, str], str]  # what `best_values` finds
 
 UNMEASURED = "\N{EN DASH}"  # stands, for people, for what could not be measured
 
@@ -217,7 +218,7 @@ def is_end(key: str) -> bool:
     return parts_of(key)[0].endswith(("_low", "_high"))
 
 
-def best_values(rows: Sequence[Row]) -> dict[tuple[str, str, str, str], str]:
+def best_values(rows: Sequence[Row]) -> Best:
     """(subset, normaliser, part, key) -> the best figure as written, so that figures that look the same are all best.
 
     Only where at least two predictions compete and differ; the mean shape, which predicts nothing, does not. Figures
@@ -248,7 +249,7 @@ def direction_of(key: str) -> int:
     return 1 if base in _HIGHER_IS_BETTER else -1 if base in _LOWER_IS_BETTER else 0
 
 
-def is_best(row: Row, key: str, best: dict[tuple[str, str, str, str], str]) -> bool:
+def is_best(row: Row, key: str, best: Best) -> bool:
     if row.prediction == MEAN_SHAPE:
         return False
     return best.get((row.subset, row.normaliser, row.part, key)) == written(key, row.figures.get(key))
