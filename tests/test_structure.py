@@ -14,7 +14,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "kdtools"
 LAYERS = [
-    "errors",
+    "errors telling",
     "schemes geometry parallel settings tracking smoothing",
     "shape_model metrics groups mirrors",
     "files",

@@ -14,7 +14,6 @@ from kdtools.evaluation.mean_shape import MeanShape, put_share_of_mean_shape
 from kdtools.evaluation.measure import Measurements, Plan, Readable, measure
 from kdtools.evaluation.pointsets import (
     PointSet,
-    Tell,
     check_ids,
     check_inputs,
     photograph_of,
@@ -29,6 +28,7 @@ from kdtools.evaluation.settle import choose_subsets, settle
 from kdtools.evaluation.table import Tables, region_points
 from kdtools.evaluation.units import Frames, find_frames, find_units
 from kdtools.metrics import normalise, normaliser_named
+from kdtools.telling import Tell
 from kdtools.viewing.worst import worst_rows
 
 

@@ -29,7 +29,7 @@ from kdtools.formats import (
     tsv_points,
     wflw,
 )
-from kdtools.formats.annotation import Annotation, FaceBlock, Reading, Skip
+from kdtools.formats.annotation import Annotation, FaceBlock, Reading
 from kdtools.formats.form import Format
 
 # In the order in which `auto` asks them: the more a format demands of its input, the earlier it stands.
@@ -61,4 +61,4 @@ def find_format(name: str, source: Path) -> Format:
     raise FileError(f"{source}: {wanted}", "kd-import --formats lists what each format looks like")
 
 
-__all__ = ["FORMATS", "Annotation", "FaceBlock", "Format", "Reading", "Skip", "find_format"]
+__all__ = ["FORMATS", "Annotation", "FaceBlock", "Format", "Reading", "find_format"]

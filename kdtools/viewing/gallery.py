@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -15,6 +15,7 @@ from kdtools.geometry import CropRule, apply_affine, invert_affine, square_at
 from kdtools.images import crop_image, read_image
 from kdtools.metrics import clean_points, nme_per_face, normaliser_named
 from kdtools.schemes import Scheme
+from kdtools.telling import Skip
 
 SORTINGS = ("error", "id", "score")
 
@@ -152,9 +153,7 @@ def _chosen_by_name(faces: FacesFile, subset: str | None, globs: Sequence[str]) 
     return chosen
 
 
-def read_shown(
-    gallery: Gallery, rows: Sequence[int] | np.ndarray, size: int, skip: Callable[[str, str], None]
-) -> Iterator[ShownFace]:
+def read_shown(gallery: Gallery, rows: Sequence[int] | np.ndarray, size: int, skip: Skip) -> Iterator[ShownFace]:
     """Read the faces of these rows, one at a time; without /image they are cropped to `size` px from their sources.
 
     Faces whose source cannot be read or cropped are skipped.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from kdtools.errors import KdError, reason_of
 from kdtools.files import FacesFile
 from kdtools.geometry import CropRule, apply_affine, invert_affine
 from kdtools.images import crop_image, read_image
+from kdtools.telling import Skip, silent
 from kdtools.viewing.gallery import Gallery, PointSet, ShownFace
 from kdtools.viewing.legend import Legend, _Entry
 from kdtools.viewing.overlay import COLOURS, GREY, Style
@@ -55,7 +56,7 @@ def worst_sheet(
     n: int = 24,
     member: np.ndarray | None = None,
     size: int = 200,
-    skip: Callable[[str, str], None] = lambda _, __: None,
+    skip: Skip = silent,
 ) -> np.ndarray | None:
     """Sheet (H, W, 3) of the n faces of the truth `faces` with the largest errors; None where it has no pictures.
 
@@ -92,7 +93,7 @@ def picture_bytes(picture: np.ndarray, suffix: str = ".png") -> bytes:
 
 
 def _read_face(
-    faces: FacesFile, points: RowsOfPoints, nme: np.ndarray, row: int, size: int, skip: Callable[[str, str], None]
+    faces: FacesFile, points: RowsOfPoints, nme: np.ndarray, row: int, size: int, skip: Skip
 ) -> ShownFace | None:
     """Picture of one face and, in its pixels, the truth and the prediction (2, L, 2)."""
     identity = faces.h5["id"].asstr()[row]
