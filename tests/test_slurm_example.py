@@ -1,6 +1,6 @@
 """examples/slurm without SLURM: tasks of the array by hand, and what submit.sh asks sbatch for.
 
-benchmarks/slurm_eval.sh runs the same on a SLURM of one node.
+benchmarks/slurm_node.sh runs the same on a SLURM of one node.
 """
 
 from __future__ import annotations

@@ -3,12 +3,12 @@
 # test sets, run again, killed, requeued, run twice at once; then one model over shards, one of them lost.
 #
 #   apt-get install slurm-wlm munge
-#   benchmarks/slurm_eval.sh [DIR]          as root in a container; DIR (default: a temporary folder) is kept
+#   benchmarks/slurm_node.sh [DIR]          as root in a container; DIR (default: a temporary folder) is kept
 #
 # kdtools must be on the PATH. Nothing in /etc is read or written. Takes some minutes; each check says what it found.
 set -euo pipefail
 root=$(dirname "$(dirname "$(realpath "$0")")")
-command -v kd-eval >/dev/null || { echo "slurm_eval.sh: error: kd-eval: not found" >&2 && exit 1; }
+command -v kd-eval >/dev/null || { echo "slurm_node.sh: error: kd-eval: not found" >&2 && exit 1; }
 dir=${1:-$(mktemp -d)}
 mkdir -p "$dir/work"
 # The second time it runs on the node.
