@@ -23,7 +23,7 @@ _LONGEST = 8  # longer side of a picture in shorter ones; crops are square
 
 
 @dataclass(frozen=True)
-class PointSet:
+class ShownPoints:
     """Points of all N faces: points (N, L, 2) and visible (N, L), in the rows and the frame of the faces' own file."""
 
     name: str
@@ -37,7 +37,7 @@ class Gallery:
     """Faces and their sets of points, the truth first; errors (n_sets - 1, N) are the NME of the others."""
 
     faces: FacesFile
-    sets: list[PointSet]
+    sets: list[ShownPoints]
     errors: np.ndarray
     normaliser: str
 
@@ -82,7 +82,7 @@ def gather(faces: FacesFile, predictions: Sequence[FacesFile], truth: FacesFile 
     return Gallery(faces, sets, errors, normaliser)
 
 
-def _read_set(faces: FacesFile, file: FacesFile) -> PointSet:
+def _read_set(faces: FacesFile, file: FacesFile) -> ShownPoints:
     file.require("landmarks")
     same = file is faces
     with np.errstate(over="ignore", invalid="ignore"):  # numbers like 1e38, which are as good as missing
@@ -92,10 +92,10 @@ def _read_set(faces: FacesFile, file: FacesFile) -> PointSet:
     if "visible" in file:
         rows = slice(None) if same else match_ids(faces.ids, file.ids, faces.name, file.name)
         visible = np.asarray(file.h5["visible"][...], bool)[rows]
-    return PointSet(file.name, points, visible, file.scheme)
+    return ShownPoints(file.name, points, visible, file.scheme)
 
 
-def _measure(faces: FacesFile, sets: Sequence[PointSet]) -> tuple[np.ndarray, str]:
+def _measure(faces: FacesFile, sets: Sequence[ShownPoints]) -> tuple[np.ndarray, str]:
     """NME (n_sets - 1, N) of the sets after the first against it, in the source images, and its normaliser."""
     if len(sets) < 2:
         return np.empty((0, len(faces))), ""

@@ -15,7 +15,7 @@ from kdtools.files import FacesFile
 from kdtools.geometry import CropRule, apply_affine, invert_affine
 from kdtools.images import crop_image, read_image
 from kdtools.telling import Skip, silent
-from kdtools.viewing.gallery import Gallery, PointSet, ShownFace
+from kdtools.viewing.gallery import Gallery, ShownFace, ShownPoints
 from kdtools.viewing.legend import Legend, _Entry
 from kdtools.viewing.overlay import COLOURS, GREY, Style
 from kdtools.viewing.pictures import FORMATS
@@ -76,8 +76,8 @@ def worst_sheet(
     scheme, n_points = faces.scheme, faces.n_points
     visible = np.stack([face.visible[0] for face in shown])
     sets = [
-        PointSet("truth", np.empty((0, n_points, 2)), visible, scheme),
-        PointSet(prediction, np.empty((0, n_points, 2)), np.ones_like(visible), scheme),
+        ShownPoints("truth", np.empty((0, n_points, 2)), visible, scheme),
+        ShownPoints(prediction, np.empty((0, n_points, 2)), np.ones_like(visible), scheme),
     ]
     gallery = Gallery(faces, sets, np.empty((1, 0)), measure)
     return _with_legend([make_cell(face, gallery, style) for face in shown], gallery, style)
