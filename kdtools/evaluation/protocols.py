@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from kdtools.errors import DataError, UsageError
+from kdtools.files.subsets import ALL_FACES
 from kdtools.metrics import GIVEN_BOX, normalisers_of
 from kdtools.schemes import Scheme
 
@@ -24,7 +25,7 @@ class Measures:
 
     normalisers: tuple[str, ...]
     thresholds: tuple[float, ...]
-    subsets: tuple[str, ...] = ("full",)
+    subsets: tuple[str, ...] = (ALL_FACES,)
     binned_step: float | None = None
 
 
@@ -46,15 +47,15 @@ class Protocol:
 
 
 _300W = Measures(
-    ("inter-ocular", "inter-pupil"), (0.08, 0.10), ("full", "common", "challenging", "test", "indoor", "outdoor")
+    ("inter-ocular", "inter-pupil"), (0.08, 0.10), (ALL_FACES, "common", "challenging", "test", "indoor", "outdoor")
 )
 _WFLW = Measures(
     ("inter-ocular",),
     (0.10,),
-    ("full", "largepose", "expression", "illumination", "makeup", "occlusion", "blur"),
+    (ALL_FACES, "largepose", "expression", "illumination", "makeup", "occlusion", "blur"),
 )
 _COFW = Measures(("inter-ocular", "inter-pupil"), (0.10,))
-_AFLW = Measures((GIVEN_BOX,), (0.07, 0.08), ("full", "frontal"))
+_AFLW = Measures((GIVEN_BOX,), (0.07, 0.08), (ALL_FACES, "frontal"))
 
 _ALL = (
     Protocol(
@@ -116,7 +117,7 @@ _ALL = (
             "ibug68": replace(_300W, normalisers=("inter-ocular",), thresholds=(0.10,)),
             "wflw98": _WFLW,
             "cofw29": replace(_COFW, normalisers=("inter-ocular",)),
-            "aflw19": replace(_AFLW, thresholds=(0.10,), subsets=("full",)),
+            "aflw19": replace(_AFLW, thresholds=(0.10,), subsets=(ALL_FACES,)),
         },
     ),
     Protocol(

@@ -9,9 +9,8 @@ from fnmatch import fnmatchcase
 import numpy as np
 
 from kdtools.detect import whole_square
-from kdtools.errors import DataError, KdError, UsageError, reason_of, some_of
+from kdtools.errors import DataError, KdError, reason_of, some_of
 from kdtools.files import FacesWriter
-from kdtools.files.schema import check_subset_name
 from kdtools.formats import Annotation
 from kdtools.geometry import CropRule, box_to_source, points_in_box
 from kdtools.images import check_square, crop_image, read_reduced
@@ -188,15 +187,3 @@ def _write_annotations(
         members[name] = members.get(name, np.zeros(len(ids), bool)) | matches
     for name, member in members.items():
         writer.put(f"subset/{name}", member)
-
-
-def parse_subsets(texts: Sequence[str]) -> list[tuple[str, str]]:
-    """`NAME=GLOB` words -> (name, glob). Raises UsageError for one that is not of this form, or for the name full."""
-    pairs = []
-    for text in texts:
-        name, equals, glob = text.partition("=")
-        if not equals or not glob:
-            raise UsageError(f"--subset {text!r} is not NAME=GLOB", "for example --subset challenging='ibug/*'")
-        check_subset_name(name)
-        pairs.append((name, glob))
-    return pairs

@@ -13,7 +13,6 @@ import numpy as np
 from kdtools.errors import DataError, FileError, UsageError, reason_of
 from kdtools.files import FacesFile
 from kdtools.files.aside import readable
-from kdtools.files.schema import check_subset_name
 
 
 class IdPatterns:
@@ -107,13 +106,9 @@ def read_patterns(source: str) -> IdPatterns:
     return IdPatterns(patterns)
 
 
-def parse_subsets(texts: Sequence[str]) -> dict[str, IdPatterns]:
-    """Subsets to make, by name, of words NAME=GLOB. Raises UsageError for one that is none."""
+def patterns_by_subset(pairs: Sequence[tuple[str, str]]) -> dict[str, IdPatterns]:
+    """(subset, glob) pairs -> the patterns of each subset."""
     globs: dict[str, list[str]] = {}
-    for text in texts:
-        name, equals, glob = text.partition("=")
-        if not (equals and glob):
-            raise UsageError(f"--add-subset is {text!r}", "give NAME=GLOB")
-        check_subset_name(name)
+    for name, glob in pairs:
         globs.setdefault(name, []).append(glob)
     return {name: IdPatterns(patterns) for name, patterns in globs.items()}

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kdtools.errors import DataError
-from kdtools.evaluation.results import ALL_FACES, MEAN_SHAPE, Evaluation
+from kdtools.evaluation.results import MEAN_SHAPE, Evaluation
+from kdtools.files.subsets import ALL_FACES
 from kdtools.plots.style import (
     COLOURS,
     COLUMN_IN,

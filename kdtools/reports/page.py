@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from kdtools import __version__
-from kdtools.evaluation.results import ALL_FACES, MEAN_SHAPE, Evaluation, Row
+from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Row
+from kdtools.files.subsets import ALL_FACES
 from kdtools.reports.figures import (
     Best,
     best_values,

@@ -11,6 +11,7 @@ import numpy as np
 
 from kdtools.errors import DataError, KdError, reason_of
 from kdtools.files import FacesFile, match_ids
+from kdtools.files.subsets import member_of
 from kdtools.geometry import CropRule, apply_affine, invert_affine, square_at
 from kdtools.images import crop_image, read_image
 from kdtools.metrics import clean_points, nme_per_face, normaliser_named
@@ -141,10 +142,8 @@ def _scores_of(gallery: Gallery) -> np.ndarray:
 def _chosen_by_name(faces: FacesFile, subset: str | None, globs: Sequence[str]) -> np.ndarray:
     """Which faces are in the subset and match any of the globs, (N,) bool."""
     chosen = np.ones(len(faces), bool)
-    if subset not in (None, "full"):
-        if subset not in faces.subsets:
-            raise DataError(f"{faces.name}: has no subset {subset!r}", f"it has {', '.join(['full', *faces.subsets])}")
-        chosen &= faces.subsets[subset]
+    if subset is not None:
+        chosen &= member_of(faces, subset)
     if globs:
         ids = faces.ids
         chosen &= np.array([any(one == glob or fnmatchcase(one, glob) for glob in globs) for one in ids])
