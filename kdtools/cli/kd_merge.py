@@ -17,7 +17,7 @@ def kd_merge(
     paths: Annotated[list[str], typer.Argument(metavar="FACES", help="Faces files; - is standard input.")],
     output: Output,
     subset: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Take only faces of this subset. Can be repeated.")
+        list[str] | None, typer.Option(metavar="NAME", help="Only this subset; full is all faces. Can be repeated.")
     ] = None,
     ids: Annotated[
         str | None,

@@ -13,6 +13,7 @@ import numpy as np
 from kdtools.errors import DataError, FileError, UsageError, reason_of
 from kdtools.files import FacesFile
 from kdtools.files.aside import readable
+from kdtools.files.subsets import ALL_FACES
 
 
 class IdPatterns:
@@ -62,11 +63,10 @@ def take_parts(
     Patterns see ids as they will be written: with `prefix` the file's name, without its suffix, stands before them.
     Raises UsageError for a subset that no file has, DataError where no face is left.
     """
-    known = {name for faces in files for name in faces.subsets}
+    known = {ALL_FACES, *(name for faces in files for name in faces.subsets)}
     for name in subsets:
         if name not in known:
-            have = f"they have {', '.join(sorted(known))}" if known else "the files have no subsets"
-            raise UsageError(f"--subset {name}: no file has it", have)
+            raise UsageError(f"--subset {name}: no file has it", f"they have {', '.join(sorted(known))}")
     parts = []
     for faces in files:
         ids = faces.ids
@@ -75,7 +75,7 @@ def take_parts(
             ids = [f"{stem}/{identity}" for identity in ids]
         mask = np.ones(len(ids), bool)
         if subsets:
-            members = faces.subsets
+            members = {**faces.subsets, ALL_FACES: mask}
             mask = np.any([members[name] for name in subsets if name in members] or [~mask], axis=0)
         if wanted is not None:
             mask &= wanted.match(ids)
