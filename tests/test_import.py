@@ -398,7 +398,7 @@ def test_folder_with_two_csv_files_must_name_one(tmp_path: Path) -> None:
 
 def test_subset_words() -> None:
     assert parse_subsets("--subset", ["a=x/*", "a=y/*"]) == [("a", "x/*"), ("a", "y/*")]
-    with pytest.raises(UsageError, match="NAME=GLOB"):
+    with pytest.raises(UsageError, match="--subset is 'nonsense'"):
         parse_subsets("--subset", ["nonsense"])
     with pytest.raises(UsageError, match="all faces"):
         parse_subsets("--subset", ["full=x/*"])

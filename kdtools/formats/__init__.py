@@ -1,4 +1,8 @@
-"""Data-set formats: one small module each, found by name or by a look at the input."""
+"""Data-set formats: one small module each, found by name or by a look at the input.
+
+What they share: `annotation` and `form` say what a reader yields and a format is; `parsing`, `tables` and `csv_columns`
+read text and JSON, `matlab`, `hdf5` and `pandas_hdf5` binary files; `family300w` and `frames` name pictures.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faces files joined by rows, parts of them, and parts that share nobody."""
+"""Faces files joined by rows (merge, virtual), parts of them (choose), and parts that share nobody (split)."""
 
 from kdtools.joining.choose import IdPatterns, Part, patterns_by_subset, read_patterns, take_parts
 from kdtools.joining.merge import check_joinable, write_merged
