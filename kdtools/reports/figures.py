@@ -13,6 +13,7 @@ from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Figures, Row
 Value = int | float | None
 Best = dict[tuple[str, str, str, str], str]  # what `best_values` finds
 
+_MOST_FACES = 50  # that a page for people lists one by one
 UNMEASURED = "\N{EN DASH}"  # stands, for people, for what could not be measured
 
 # What each figure is, in the words of a report's legend. Those with a threshold are named without it.
@@ -268,7 +269,7 @@ def in_order(rows: Sequence[Row]) -> list[Row]:
     )
 
 
-def rows_for_people(evaluation: Evaluation, n_most: int = 50) -> tuple[list[Row], str]:
+def rows_for_people(evaluation: Evaluation) -> tuple[list[Row], str]:
     """The rows that fit on a page, and a note where some are left out: of faces the worst, the worst first."""
     rows = evaluation.rows
     if evaluation.by != "face" or not rows:
@@ -276,8 +277,8 @@ def rows_for_people(evaluation: Evaluation, n_most: int = 50) -> tuple[list[Row]
     # A face has a row for each prediction and subset; the worst of them tells. No list of all rows is ever made.
     n_rows_per_face = max(1, math.ceil(len(rows) / max(evaluation.n_faces, 1)))
     main = (row for row in rows if row.normaliser == rows[0].normaliser and row.prediction != MEAN_SHAPE)
-    worst = heapq.nlargest(n_most * n_rows_per_face, main, key=_error_of)
-    chosen = list(dict.fromkeys(row.part for row in worst))[:n_most]
+    worst = heapq.nlargest(_MOST_FACES * n_rows_per_face, main, key=_error_of)
+    chosen = list(dict.fromkeys(row.part for row in worst))[:_MOST_FACES]
     rank = {part: place for place, part in enumerate(chosen)}
     shown = sorted((row for row in rows if row.part in rank), key=lambda row: rank[row.part])
     left_out = evaluation.n_faces > len(chosen)
