@@ -151,11 +151,14 @@ def _train_to(
     from kdtools.distributed import is_first, wait_for_all
     from kdtools.events import open_events
     from kdtools.files import move_into_place
+    from kdtools.files.aside import claimed
     from kdtools.tasks import load_task
     from kdtools.training import Stopped, count_steps, train
 
     files = RunFiles.beside(place)
     with contextlib.ExitStack() as stack:
+        if is_first():
+            stack.enter_context(claimed(output, place))
         task = stack.enter_context(
             load_task(
                 run.faces_path,
