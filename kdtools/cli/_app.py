@@ -281,9 +281,13 @@ def set_verbose(verbose: bool) -> bool:
 
 def check_no_input(outputs: Iterable[str], inputs: Iterable[str]) -> None:
     """Raises UsageError where an output, even by force, would replace what was read."""
-    read = {Path(path).resolve() for path in inputs}
+    from kdtools.files.aside import STANDARD_STREAM, place_of
+
+    read = {place_of(path) for path in inputs if path != STANDARD_STREAM}
     for output in outputs:
-        place = Path(output).resolve()
+        if output == STANDARD_STREAM:
+            continue
+        place = place_of(output)
         inside = place.exists() and any(folder in read for folder in place.parents)
         require(place not in read and not inside, f"{output} is an input itself", "give the output another name")
 

@@ -31,7 +31,7 @@ def check_output(output: str, force: bool, *, binary: bool = True) -> None:
         if binary and sys.stdout.isatty():
             raise UsageError("refusing to write binary data to a terminal", "name a file with -o or redirect to one")
         return
-    path, folder = Path(output), _place_of(output).parent
+    path, folder = Path(output), place_of(output).parent
     if path.is_dir():
         raise FileError(f"{output}: is a directory", "name a file in it")
     if not folder.is_dir():
@@ -44,7 +44,7 @@ def check_output(output: str, force: bool, *, binary: bool = True) -> None:
         raise FileError(f"{output}: no permission to write in {folder}")
 
 
-def _place_of(output: str) -> Path:
+def place_of(output: str) -> Path:
     """Where a symbolic link leads to. Raises FileError for a name that leads nowhere."""
     try:
         place = Path(output).resolve()
@@ -85,7 +85,7 @@ def written_aside_together(outputs: Sequence[str], force: bool, *, binary: bool 
     """
     for output in outputs:
         check_output(output, force, binary=binary)
-    places = [_place_of(output) for output in outputs]
+    places = [place_of(output) for output in outputs]
     parts = [_part_of(place, k) for k, place in enumerate(places)]
     try:
         with _device_errors(", ".join(outputs)):
@@ -110,7 +110,7 @@ def move_into_place(finished: Path, output: str, force: bool) -> None:
         _copy_to_stdout(finished)
     else:
         _put_on_device(finished)
-        _rename(finished, _place_of(output), output, force)
+        _rename(finished, place_of(output), output, force)
 
 
 @contextlib.contextmanager
