@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from kdtools.errors import FileError, UsageError
 
@@ -135,9 +136,20 @@ def claimed(output: str, place: Path) -> Iterator[None]:
 
 
 def _copy_to_stdout(path: Path) -> None:
-    with path.open("rb") as stream:
-        shutil.copyfileobj(stream, sys.stdout.buffer, 1 << 20)
-    sys.stdout.buffer.flush()
+    with path.open("rb") as stream, standard_output() as output:
+        shutil.copyfileobj(stream, output, 1 << 20)
+
+
+@contextlib.contextmanager
+def standard_output() -> Iterator[BinaryIO]:
+    """Yields standard output, for bytes. Raises FileError where the shell has closed it, or its device is full."""
+    try:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        if isinstance(error, BrokenPipeError) or error.filename or not error.strerror:
+            raise  # nothing to complain of, or of something else
+        raise FileError(f"standard output: {error.strerror}") from error
 
 
 def _put_on_device(part: Path) -> None:

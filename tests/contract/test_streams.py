@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -24,7 +24,8 @@ every_printer = pytest.mark.parametrize("tool", PRINTERS)
 def test_standard_output_takes_the_product(tool: str, world: World, tmp_path: Path, spool_folder: Path) -> None:
     result = run_tool(tool, *world.words(tool, "-"))
     assert result.status == 0, result.stderr
-    assert b"\x1b" not in result.stdout
+    if TOOLS[tool].printed is not None:
+        assert b"\x1b" not in result.stdout
     if TOOLS[tool].suffix:
         output = tmp_path / f"out{TOOLS[tool].suffix}"
         output.write_bytes(result.stdout)
@@ -45,14 +46,12 @@ def test_standard_input_takes_a_faces_file(
     result = run_tool(tool, *world.words(tool, folder / f"piped{suffix}", **{name: "-"}), stdin=data)
     assert result.status == 0, result.stderr
     direct = run_tool(tool, *world.words(tool, folder / f"named{suffix}"))
-    named = direct.stdout.replace(json_of(world.files[name]), b"standard input")
-    assert content_of(result.stdout, folder / f"piped{suffix}") == content_of(named, folder / f"named{suffix}")
+    piped = content_of(result.stdout, folder / f"piped{suffix}")
+    named = content_of(direct.stdout, folder / f"named{suffix}")
+    if isinstance(named, bytes):  # a report names its inputs
+        named = re.sub(rb'/[^"\t\n]*/' + world.files[name].name.encode(), b"standard input", named)
+    assert piped == named
     assert left_in(spool_folder) == []
-
-
-def json_of(path: Path) -> bytes:
-    """A path as JSON has it, without the quotes."""
-    return json.dumps(str(path), ensure_ascii=False)[1:-1].encode()
 
 
 def test_a_pipe_from_predict_to_eval(world: World) -> None:
@@ -98,7 +97,7 @@ def test_a_reader_that_left_a_process(tool: str, world: World, broken_pipe: int)
 def test_standard_output_on_a_full_disk(tool: str, world: World, spool_folder: Path) -> None:
     with open("/dev/full", "wb") as full:
         for words in ([*world.words(tool, "-"), "-q"], ["--help"]):
-            fail(run_tool(tool, *words, stdout=full.fileno()), tool, 1, os.strerror(errno.ENOSPC))
+            fail(run_tool(tool, *words, stdout=full.fileno()), tool, 1, "standard output", os.strerror(errno.ENOSPC))
     assert left_in(spool_folder) == []
 
 
