@@ -6,6 +6,7 @@ Nothing heavy is imported here: `--help` must answer as fast as Python and typer
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -236,8 +237,10 @@ def _status_of_error(error: BaseException, stopped: type[Stopped] | None) -> int
     if isinstance(error, MemoryError):
         return _fail(error, "out of memory", "use a smaller batch or fewer jobs", FAILED)
     if isinstance(error, OSError):
-        where = f"{error.filename}: " if error.filename else ""
-        return _fail(error, f"{where}{error.strerror or error}", "", FAILED)
+        where = error.filename or ("standard output" if _stdout_fails() else "")
+        return _fail(error, f"{where}{': ' if where else ''}{error.strerror or error}", "", FAILED)
+    if isinstance(error, RuntimeError) and (loop := re.fullmatch("Symlink loop from '(.*)'", str(error), re.DOTALL)):
+        return _fail(error, f"{loop[1]}: {os.strerror(errno.ELOOP)}", "", FAILED)  # pathlib's, before Python 3.13
     if not isinstance(error, Exception):
         raise error
     hint = "this is a fault in kdtools; run again with -v and report what it prints"
@@ -253,6 +256,15 @@ def _fail(error: BaseException, message: str, hint: str, status: int) -> int:
     if hint:
         print(f"  {one_line(hint)}", file=sys.stderr)
     return status
+
+
+def _stdout_fails() -> bool:
+    """Whether it was standard output that could not be written: what it did not take is still waiting."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
 
 
 def _drop_stdout() -> None:

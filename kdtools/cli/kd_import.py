@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kdtools.cli._app import check_no_input, require, run, session
+from kdtools.cli._app import require, run, session
 from kdtools.cli._options import Force, Jobs, Margin, Output, Quiet, Size, Verbose, Version
 
 
@@ -92,7 +91,6 @@ def kd_import(
     from kdtools.schemes import scheme_named
 
     require(role in ROLES, f"--role is {role!r}", f"give {', '.join(ROLES)}")
-    check_no_input([output], filter(os.path.isfile, sources))
     check_output(output, force)
     subsets = parse_subsets(subset or [])
     declared, target = (scheme_named(name) if name else None for name in (scheme_name, convert))

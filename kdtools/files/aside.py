@@ -46,14 +46,12 @@ def check_output(output: str, force: bool, *, binary: bool = True) -> None:
 
 
 def place_of(output: str) -> Path:
-    """Where a symbolic link leads to. Raises FileError for a name that leads nowhere."""
+    """Where a symbolic link leads to. Raises FileError for a name that cannot be one of a file."""
     try:
         place = Path(output).resolve()
-        place.lstat()
+        place.stat()
     except (FileNotFoundError, NotADirectoryError):
-        return place
-    except RuntimeError as error:  # before Python 3.13
-        raise FileError(f"{output}: {os.strerror(errno.ELOOP)}") from error
+        pass
     except OSError as error:
         raise FileError(f"{output}: {error.strerror}") from error
     return place

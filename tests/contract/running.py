@@ -107,7 +107,7 @@ def start_tool(tool: str, *words: str | Path, **options: Any) -> subprocess.Pope
     return subprocess.Popen([script(tool), *map(str, words)], start_new_session=True, **{**pipes, **options})
 
 
-def finish(process: subprocess.Popen[bytes], timeout: float = 120) -> Result:
+def finish(process: subprocess.Popen[bytes], timeout: float = 600) -> Result:
     """Wait for a process started with `start_tool`."""
     try:
         out, err = process.communicate(timeout=timeout)
@@ -128,7 +128,7 @@ def run_code(code: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 120) -> None:
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 600) -> None:
     """Wait until a process has come so far; fails where it ends before."""
     until = time.monotonic() + seconds
     while not condition():
