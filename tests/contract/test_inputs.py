@@ -139,7 +139,8 @@ def test_a_file_without_what_is_needed(world: World, tmp_path: Path) -> None:
     bare = tmp_path / "bare.h5"
     succeed(run_tool("kd-import", world.files["folder"], "--format", "images", "--size", "32", "-o", bare))
     for tool, name in (("kd-teacher", "faces"), ("kd-asm", "faces"), ("kd-eval", "pred"), ("kd-eval", "test")):
-        fail(run_tool(tool, *world.words(tool, output, **{name: bare})), tool, 1, bare, "holds no /landmarks")
+        words = world.words(tool, output.with_suffix(TOOLS[tool].suffix), **{name: bare})
+        fail(run_tool(tool, *words), tool, 1, bare, "holds no /landmarks")
     assert left_in(tmp_path) == ["bare.h5"]
 
 
