@@ -43,7 +43,9 @@ def open_session(path: Path, threads: int) -> Any:
     # Its threads wait for the next call by spinning, on cores that others could use to decode the next images.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     model: Any = str(path)
-    if not model.isprintable():  # ONNX Runtime takes no name that is not valid Unicode, but bytes
+    try:
+        model.encode()
+    except UnicodeEncodeError:  # a name that ONNX Runtime does not take, on Unix any bytes but 0 and /
         model = path.read_bytes()
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
