@@ -23,7 +23,7 @@ def race(tool: str, world: World, folder: Path, *, force: bool, delay: float = 0
     results = [finish(process) for process in (start_tool(tool, *words), first)]
     for result in results:
         if result.status:
-            fail(result, tool, 1, output)
+            fail(result, tool, 1, folder / "out")
     n_done = [result.status for result in results].count(0)
     assert n_done >= 1
     assert force or n_done == 1
