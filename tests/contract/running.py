@@ -20,6 +20,7 @@ from kdtools.cli._app import session
 from .table import SCRIPTS
 
 CLOSED = -1  # in the place of a descriptor
+_TEMPORARY = tempfile.gettempdir()  # tests give tools others, which may be full
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ def run_tool(
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     session.verbosity = session.n_skipped = 0
     sys.argv, status = [tool, *map(str, words)], -1
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with contextlib.ExitStack() as stack:
+        given, out, err = (stack.enter_context(tempfile.TemporaryFile(dir=_TEMPORARY)) for _ in range(3))
         if isinstance(stdin, bytes):
             given.write(stdin)
             given.seek(0)
