@@ -23,7 +23,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the caller's terminal says of itself, and unbuffered streams, must not change what a tool writes."""
+    """What the caller's terminal says of itself, and unbuffered streams, must not change what a tool writes.
+
+    What torch caches is no temporary file of a tool.
+    """
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(REPOSITORY / ".pytest_cache" / "home" / "torch"))
     for name in ("PYTHONUNBUFFERED", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm")
@@ -36,7 +40,6 @@ def spool_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     monkeypatch.setenv("TMPDIR", str(folder))
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "kept by torch"))
     return folder
 
 
