@@ -1,12 +1,13 @@
 # make demo   draw faces, train two teachers and two students on them, print a table: work in demo/
 # make test   all tests
+# make soak   what takes long: kills, full disks and races, many times (SOAK=4 make soak: four times as many)
 # make lint   style and types
 # Each makes .venv and installs by itself.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test soak lint clean
 .DEFAULT_GOAL := demo
 
 .venv/.installed: pyproject.toml
@@ -21,6 +22,11 @@ demo: .venv/.installed
 
 test: .venv/.installed
 	$(BIN)/python -m pytest
+
+soak: .venv/.installed
+	rm -f .pytest_cache/soak.md
+	$(BIN)/python -m pytest -m soak
+	@echo "| fault | tool | tried | came of it |"; echo "|---|---|---|---|"; sort .pytest_cache/soak.md
 
 lint: .venv/.installed
 	$(BIN)/ruff check .

@@ -351,5 +351,5 @@ def test_a_faces_file_is_never_dumped_over(tmp_path: Path, capsys: pytest.Captur
     faces = make_faces(tmp_path / "faces.h5", IDS)
     before = faces.read_bytes()
     assert call(kd_dump.main, faces, "-o", faces, "-f") == 2
-    assert "is the faces file itself" in capsys.readouterr().err
+    assert "is an input itself" in capsys.readouterr().err
     assert faces.read_bytes() == before

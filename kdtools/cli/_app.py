@@ -6,10 +6,13 @@ Nothing heavy is imported here: `--help` must answer as fast as Python and typer
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
+import shutil
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -30,12 +33,20 @@ DONE, FAILED, USAGE, NEGATIVE, SKIPPED, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 4,
 _TYPER_ERROR: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
 
-class Terminated(BaseException):
-    """SIGTERM arrived. Not an Exception, so that nothing mistakes it for an error."""
+class Stopped(BaseException):
+    """A signal asked the tool to stop. Not an Exception, so that nothing mistakes it for an error."""
+
+    exit_status, word = TERMINATED, "terminated"
 
 
-class Interrupted(BaseException):
+class Terminated(Stopped):
+    """SIGTERM arrived."""
+
+
+class Interrupted(Stopped):
     """Ctrl-C."""
+
+    exit_status, word = INTERRUPTED, "interrupted"
 
 
 class ReaderLeft(BaseException):
@@ -52,15 +63,15 @@ class Session:
     def say(self, text: str) -> None:
         """A message on standard error; none with -q."""
         if self.verbosity >= 0:
-            print(f"{self.tool}: {text}", file=sys.stderr)
+            print(f"{self.tool}: {one_line(text)}", file=sys.stderr)
 
     def warn(self, text: str) -> None:
-        print(f"{self.tool}: warning: {text}", file=sys.stderr)
+        print(f"{self.tool}: warning: {one_line(text)}", file=sys.stderr)
 
     def skip(self, what: str, why: str) -> None:
         """Name an input that could not be used; the tool will end with exit status 4."""
         self.n_skipped += 1
-        print(f"{self.tool}: skipped {what}: {why}", file=sys.stderr)
+        print(f"{self.tool}: skipped {one_line(what)}: {one_line(why)}", file=sys.stderr)
 
     def provenance(self, *inputs: str | Path | None) -> Provenance:
         """What will be recorded in an output made from `inputs` (files, folders; None is left out)."""
@@ -85,6 +96,11 @@ class Session:
 
 
 session = Session("kdtools", [])
+
+
+def one_line(text: str) -> str:
+    """Text for a message: names of files may hold line breaks, and codes that a terminal would obey."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 class _Command(TyperCommand):
@@ -119,9 +135,15 @@ def run(tool: str, command: Callable[..., Any]) -> NoReturn:
     """Entry point of a tool: runs `command` as a typer command and exits with the documented status."""
     session.tool, session.argv = tool, sys.argv[1:]
     _open_standard_streams()
+    signals = _Signals()
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command(cls=_Command, context_settings={"help_option_names": ["-h", "--help"]})(command)
-    status = _status_of(app)
+    # Typer's help is never narrower than 50 columns, unless it is told.
+    settings = {
+        "help_option_names": ["-h", "--help"],
+        "terminal_width": min(shutil.get_terminal_size().columns, 80) - 2,
+    }
+    app.command(cls=_Command, context_settings=settings)(command)
+    status = _status_of(app, signals)
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -131,51 +153,98 @@ def run(tool: str, command: Callable[..., Any]) -> NoReturn:
         _drop_stdout()
         if status in (DONE, SKIPPED, NEGATIVE):
             status = _fail(error, f"standard output: {error.strerror}", "", FAILED)
+    signals.leave_to_system()
     sys.exit(status)
 
 
 def _open_standard_streams() -> None:
-    """A shell may have closed them (>&-): files opened later must not take their numbers, nor print() fail."""
-    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass
-    os.close(number)
-    sys.stdin, sys.stdout, sys.stderr = (
-        stream or open(os.devnull, mode)  # noqa: SIM115
-        for stream, mode in ((sys.stdin, "r"), (sys.stdout, "w"), (sys.stderr, "w"))
-    )
+    """A shell may have closed them (>&-): files opened later must not take their numbers.
+
+    What takes their places cannot be read, or written, so that a product is not lost without a word; messages may be.
+    """
+    for number, (name, mode, way) in enumerate(
+        (("stdin", "r", os.O_WRONLY), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_WRONLY))
+    ):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, way)  # takes the lowest number that is free, which is this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
+
+
+class _Signals:
+    """Lets SIGTERM and Ctrl-C raise Terminated and Interrupted, once, so that what tidies up then is left in peace."""
+
+    def __init__(self) -> None:
+        self.stopped: type[Stopped] | None = None  # no instance: it would keep alive what is to be tidied up
+        causes: dict[int, type[Stopped]] = {signal.SIGTERM: Terminated, signal.SIGINT: Interrupted}
+        # Signals that are ignored stay so: nohup and a script's background jobs want it.
+        self._causes = {n: cause for n, cause in causes.items() if signal.getsignal(n) != signal.SIG_IGN}
+        for number in self._causes:
+            signal.signal(number, self._receive)
+        self._usual_hook, sys.unraisablehook = sys.unraisablehook, self._send_again
+
+    def _receive(self, number: int, frame: object) -> None:
+        if self.stopped is None:
+            self.stopped = self._causes[number]
+            raise self.stopped
+
+    def _send_again(self, lost: Any) -> None:
+        """Python drops an exception that arises in a destructor or a callback; a signal's must not be lost."""
+        if not issubclass(lost.exc_type, Stopped):
+            self._usual_hook(lost)
+            return
+        number = next(number for number, cause in self._causes.items() if cause is lost.exc_type)
+        self.stopped = None
+        threading.Timer(0.01, os.kill, (os.getpid(), number)).start()  # in here it would be dropped once more
+
+    def leave_to_system(self) -> None:
+        """All is done: from now on a signal ends the process at once, and Python has nothing to say to it."""
+        for number in self._causes:
+            signal.signal(number, signal.SIG_DFL)
+        sys.unraisablehook = self._usual_hook
 
 
 _BROKEN_PIPE = 128 + signal.SIGPIPE  # what the shell reports of cat when its reader leaves
 
 
-def _status_of(app: typer.Typer) -> int:
-    signal.signal(signal.SIGTERM, _terminate)
+def _status_of(app: typer.Typer, signals: _Signals) -> int:
     try:
         result = app(prog_name=session.tool, standalone_mode=False)
         if isinstance(result, int) and result:
             return result
         return SKIPPED if session.n_skipped else DONE
-    except KdError as error:
-        return _fail(error, error.message, error.hint, error.exit_status)
-    except _TYPER_ERROR as error:
-        return _fail(error, error.format_message().rstrip("."), f"see {session.tool} --help", USAGE)
-    except (KeyboardInterrupt, Interrupted, typer.Abort):
-        print(f"{session.tool}: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except Terminated:
-        print(f"{session.tool}: terminated", file=sys.stderr)
-        return TERMINATED
-    except (BrokenPipeError, ReaderLeft):
+    except BaseException as error:
+        return _status_of_error(error, signals.stopped)
+
+
+def _status_of_error(error: BaseException, stopped: type[Stopped] | None) -> int:
+    if isinstance(error, Stopped):
+        stopped = type(error)
+    elif isinstance(error, (KeyboardInterrupt, typer.Abort)):
+        stopped = Interrupted
+    if stopped is not None:  # a library may have turned what a signal raised into an error of its own
+        print(f"{session.tool}: {stopped.word}", file=sys.stderr)
+        return stopped.exit_status
+    if isinstance(error, (BrokenPipeError, ReaderLeft)):
         _drop_stdout()
         return _BROKEN_PIPE
-    except MemoryError as error:
+    if isinstance(error, KdError):
+        return _fail(error, error.message, error.hint, error.exit_status)
+    if isinstance(error, _TYPER_ERROR):
+        return _fail(error, error.format_message().rstrip("."), f"see {session.tool} --help", USAGE)
+    if isinstance(error, MemoryError):
         return _fail(error, "out of memory", "use a smaller batch or fewer jobs", FAILED)
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        return _fail(error, f"{where}{error.strerror or error}", "", FAILED)
-    except Exception as error:  # a fault of kdtools: still one line, and how to see more
-        hint = "this is a fault in kdtools; run again with -v and report what it prints"
-        return _fail(error, f"{type(error).__name__}: {error}", hint, FAILED)
+    if isinstance(error, OSError):
+        where = error.filename or ("standard output" if _stdout_fails() else "")
+        return _fail(error, f"{where}{': ' if where else ''}{error.strerror or error}", "", FAILED)
+    if isinstance(error, RuntimeError) and (loop := re.fullmatch("Symlink loop from '(.*)'", str(error), re.DOTALL)):
+        return _fail(error, f"{loop[1]}: {os.strerror(errno.ELOOP)}", "", FAILED)  # pathlib's, before Python 3.13
+    if not isinstance(error, Exception):
+        raise error
+    hint = "this is a fault in kdtools; run again with -v and report what it prints"
+    return _fail(error, f"{type(error).__name__}: {error}", hint, FAILED)
 
 
 def _fail(error: BaseException, message: str, hint: str, status: int) -> int:
@@ -183,14 +252,19 @@ def _fail(error: BaseException, message: str, hint: str, status: int) -> int:
         traceback.print_exception(error)
     if isinstance(error, KdError) and os.environ.get("LOCAL_RANK", "0") != "0":
         return status  # torchrun started others that say the same
-    print(f"{session.tool}: error: {message}", file=sys.stderr)
+    print(f"{session.tool}: error: {one_line(message)}", file=sys.stderr)
     if hint:
-        print(f"  {hint}", file=sys.stderr)
+        print(f"  {one_line(hint)}", file=sys.stderr)
     return status
 
 
-def _terminate(signum: int, frame: object) -> None:
-    raise Terminated
+def _stdout_fails() -> bool:
+    """Whether it was standard output that could not be written: what it did not take is still waiting."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
 
 
 def _drop_stdout() -> None:
@@ -219,9 +293,13 @@ def set_verbose(verbose: bool) -> bool:
 
 def check_no_input(outputs: Iterable[str], inputs: Iterable[str]) -> None:
     """Raises UsageError where an output, even by force, would replace what was read."""
-    read = {Path(path).resolve() for path in inputs}
+    from kdtools.files.aside import STANDARD_STREAM, place_of
+
+    read = {place_of(path) for path in inputs if path != STANDARD_STREAM}
     for output in outputs:
-        place = Path(output).resolve()
+        if output == STANDARD_STREAM:
+            continue
+        place = place_of(output)
         inside = place.exists() and any(folder in read for folder in place.parents)
         require(place not in read and not inside, f"{output} is an input itself", "give the output another name")
 

@@ -150,12 +150,16 @@ def _train_to(
     from kdtools.checkpoints import RunFiles
     from kdtools.distributed import is_first, wait_for_all
     from kdtools.events import open_events
-    from kdtools.files import move_into_place
+    from kdtools.files import check_output, move_into_place
+    from kdtools.files.aside import claimed
     from kdtools.tasks import load_task
     from kdtools.training import Stopped, count_steps, train
 
     files = RunFiles.beside(place)
     with contextlib.ExitStack() as stack:
+        if is_first():
+            stack.enter_context(claimed(output, place))
+            check_output(output, run.force)  # again: another process may just have finished it
         task = stack.enter_context(
             load_task(
                 run.faces_path,

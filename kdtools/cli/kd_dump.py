@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kdtools.cli._app import require, run, session
+from kdtools.cli._app import check_no_input, require, run, session
 from kdtools.cli._options import Faces, Force, Quiet, Verbose, Version
 
 
@@ -51,8 +50,7 @@ def kd_dump(
     """
     require(pixels in (None, "source", "image"), f"--pixels is {pixels!r}", "give source or image")
     require(not (images and pixels == "source"), "--images writes crops, so the points are in pixels of these")
-    same = output != "-" and Path(output).resolve() == Path(faces_path).resolve()
-    require(not same, f"{output} is the faces file itself", "give -o another name")
+    check_no_input([output], [faces_path])
     from kdtools.dumping import Selection, choose_rows, form_named, write_dump
     from kdtools.files import open_faces
 

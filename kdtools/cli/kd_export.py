@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kdtools.cli._app import require, run, session
+from kdtools.cli._app import check_no_input, require, run, session
 from kdtools.cli._options import Force, Output, Quiet, Verbose, Version
 
 
@@ -57,6 +57,7 @@ def kd_export(
 
     require(precision in PRECISIONS, f"--precision is {precision!r}", f"give {', '.join(PRECISIONS)}")
     require((calibrate is not None) == (precision == INT8), "--calibrate FILE and --precision int8 go together")
+    check_no_input([output], [path for path in (model_path, calibrate, faces) if path])
     check_output(output, force)
     network = load_model(model_path, choose_device("cpu"))
     sample = sample_faces(faces or calibrate, network, N_CHECKED)

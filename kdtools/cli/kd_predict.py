@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kdtools.cli._app import require, run, session
+from kdtools.cli._app import check_no_input, require, run, session
 from kdtools.cli._options import Device, Force, Jobs, Output, Quiet, Verbose, Version
 
 
@@ -107,6 +108,7 @@ def kd_predict(
     from kdtools.files import check_output, open_faces
     from kdtools.parallel import workers
 
+    check_no_input([output], [model_path, *([] if one_file else filter(os.path.isfile, inputs))])
     check_output(output, force)
     # Images are shared out to workers of a core each; the frames of a video come one after the other.
     in_order = any(kind in ("video", "camera") for kind in map(kind_of, inputs))

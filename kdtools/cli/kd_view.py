@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kdtools.cli._app import require, run, session
+from kdtools.cli._app import check_no_input, require, run, session
 from kdtools.cli._options import Faces, Force, Quiet, Seed, Verbose, Version
 
 
@@ -106,6 +106,7 @@ def kd_view(
     if one_by_one:
         check_folder(output)
     else:
+        check_no_input([output], [faces_path, *others])
         check_picture(output, force)
     size = size or (480 if one_by_one or numbers else 200)
     style = Style(size, columns, lines, numbers, error_bars, labels, legend)

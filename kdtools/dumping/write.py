@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -15,7 +14,7 @@ from typing import Any
 from kdtools.dumping.names import crop_name, point_file_name, unique_names
 from kdtools.dumping.selection import Selection
 from kdtools.errors import FileError, UsageError
-from kdtools.files.aside import STANDARD_STREAM, written_aside
+from kdtools.files.aside import STANDARD_STREAM, standard_output, written_aside
 from kdtools.formats import FORMATS, Format, csv_points
 from kdtools.images import write_image
 
@@ -62,7 +61,7 @@ def write_dump(
         path = None if output == STANDARD_STREAM else stack.enter_context(written_aside(output, force, binary=False))
         if images is not None:
             write_crops(selection, stack.enter_context(folder_aside(images, force)))
-        with path.open("wb") if path else contextlib.nullcontext(sys.stdout.buffer) as stream:
+        with path.open("wb") if path else standard_output() as stream:
             write(selection.blocks, selection.faces.scheme, stream)
 
 

@@ -42,8 +42,13 @@ def open_session(path: Path, threads: int) -> Any:
     options.log_severity_level = 3  # errors; they are raised as well
     # Its threads wait for the next call by spinning, on cores that others could use to decode the next images.
     options.add_session_config_entry("session.force_spinning_stop", "1")
+    model: Any = str(path)
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        model.encode()
+    except UnicodeEncodeError:  # a name that ONNX Runtime does not take, on Unix any bytes but 0 and /
+        model = path.read_bytes()
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors have no class of their own but Exception
         reason = " ".join(str(error).split())
         raise FileError(f"{path}: ONNX Runtime cannot run it: {reason}", "make it again with kd-export") from error

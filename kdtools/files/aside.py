@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import shutil
 import socket
@@ -14,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from kdtools.errors import FileError, UsageError
 
@@ -30,15 +32,29 @@ def check_output(output: str, force: bool, *, binary: bool = True) -> None:
         if binary and sys.stdout.isatty():
             raise UsageError("refusing to write binary data to a terminal", "name a file with -o or redirect to one")
         return
-    path = Path(output)
+    path, folder = Path(output), place_of(output).parent
     if path.is_dir():
         raise FileError(f"{output}: is a directory", "name a file in it")
-    if not path.resolve().parent.is_dir():
-        raise FileError(f"{output}: there is no directory {path.resolve().parent}", "create it first")
+    if not folder.is_dir():
+        raise FileError(f"{output}: there is no directory {folder}", "create it first")
+    if path.exists() and not path.is_file():
+        raise FileError(f"{output}: is not a regular file", "name another, or give - for standard output")
     if path.exists() and not force:
         raise FileError(f"{output}: exists already", "add -f to replace it")
-    if not os.access(path.resolve().parent, os.W_OK):
-        raise FileError(f"{output}: no permission to write in {path.resolve().parent}")
+    if not os.access(folder, os.W_OK):
+        raise FileError(f"{output}: no permission to write in {folder}")
+
+
+def place_of(output: str) -> Path:
+    """Where a symbolic link leads to. Raises FileError for a name that cannot be one of a file."""
+    try:
+        place = Path(output).resolve()
+        place.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise FileError(f"{output}: {error.strerror}") from error
+    return place
 
 
 @contextlib.contextmanager
@@ -68,7 +84,7 @@ def written_aside_together(outputs: Sequence[str], force: bool, *, binary: bool 
     """
     for output in outputs:
         check_output(output, force, binary=binary)
-    places = [Path(output).resolve() for output in outputs]
+    places = [place_of(output) for output in outputs]
     parts = [_part_of(place, k) for k, place in enumerate(places)]
     try:
         with _device_errors(", ".join(outputs)):
@@ -93,13 +109,45 @@ def move_into_place(finished: Path, output: str, force: bool) -> None:
         _copy_to_stdout(finished)
     else:
         _put_on_device(finished)
-        _rename(finished, Path(output).resolve(), output, force)
+        _rename(finished, place_of(output), output, force)
+
+
+@contextlib.contextmanager
+def claimed(output: str, place: Path) -> Iterator[None]:
+    """Keep other processes of this machine from the files that a long run keeps beside its output's `place`.
+
+    Raises FileError where another one has claimed it. What counts is the lock on a hidden file, not that it is there:
+    one that a killed process left does not matter.
+    """
+    path = place.with_name(f".{place.name}.lock")
+    with contextlib.ExitStack() as stack:
+        with _device_errors(output):
+            file = stack.enter_context(path.open("w"))
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise FileError(f"{output}: another process is writing it", "wait for it, or name another") from error
+        except OSError:
+            pass  # a file system without locks
+        stack.callback(path.unlink, missing_ok=True)
+        yield
 
 
 def _copy_to_stdout(path: Path) -> None:
-    with path.open("rb") as stream:
-        shutil.copyfileobj(stream, sys.stdout.buffer, 1 << 20)
-    sys.stdout.buffer.flush()
+    with path.open("rb") as stream, standard_output() as output:
+        shutil.copyfileobj(stream, output, 1 << 20)
+
+
+@contextlib.contextmanager
+def standard_output() -> Iterator[BinaryIO]:
+    """Yields standard output, for bytes. Raises FileError where the shell has closed it, or its device is full."""
+    try:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        if isinstance(error, BrokenPipeError) or error.filename or not error.strerror:
+            raise  # nothing to complain of, or of something else
+        raise FileError(f"standard output: {error.strerror}") from error
 
 
 def _put_on_device(part: Path) -> None:
@@ -158,5 +206,15 @@ def readable(source: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="kdtools-") as folder:
         spool = Path(folder) / "stdin"
         with _device_errors("temporary copy of standard input"), spool.open("wb") as stream:
-            shutil.copyfileobj(sys.stdin.buffer, stream, 1 << 20)
+            for piece in _pieces_of_stdin():
+                stream.write(piece)
         yield spool
+
+
+def _pieces_of_stdin() -> Iterator[bytes]:
+    """Raises FileError where the shell has closed it, or it is a folder."""
+    try:
+        while piece := sys.stdin.buffer.read(1 << 20):
+            yield piece
+    except OSError as error:
+        raise FileError(f"standard input: {error.strerror}") from error

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 
 import cv2
 import numpy as np
@@ -140,6 +142,19 @@ def _draw_chunk(seed: int, start: int, stop: int, size: int, margin: float) -> l
     return [draw_face(np.random.default_rng([seed, k]), size, margin=margin) for k in range(start, stop)]
 
 
+def _start_worker() -> None:
+    """One thread of OpenCV; and an end when the process that gives out the work is gone, killed perhaps."""
+    cv2.setNumThreads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
 def draw_faces(
     n_faces: int, size: int, seed: int, *, first: int = 0, margin: float = 0.2, jobs: int = 1
 ) -> Iterator[Face]:
@@ -154,7 +169,7 @@ def draw_faces(
         return
     chunk, stop = 16, first + n_faces
     pending: deque[Future[list[Face]]] = deque()
-    with ProcessPoolExecutor(jobs, get_context("spawn"), cv2.setNumThreads, (1,)) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker) as pool:
         try:
             for start in range(first, stop, chunk):
                 pending.append(pool.submit(_draw_chunk, seed, start, min(start + chunk, stop), size, margin))

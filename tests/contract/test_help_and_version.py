@@ -1,0 +1,129 @@
+"""--help, --version and wrong command lines; what a tool loads, and how soon it answers."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from kdtools import __version__
+
+from .running import Result, fail, left_in, run_code, run_tool, script
+from .table import LIGHT, SCRIPTS, TOOLS, every_tool
+from .world import World
+
+HEAVY = ("torch", "timm", "cv2", "h5py", "numpy", "matplotlib", "onnx", "onnxruntime", "safetensors")
+HELP_TIME_LIMIT = 1.5  # times `python -c "import typer"` (docs/design.md, section 3)
+LARGEST_N_OPTIONS = 25
+
+
+def options_of(tool: str) -> list[Any]:
+    """The option records of a tool."""
+    module = importlib.import_module(SCRIPTS[tool].partition(":")[0])
+    app = typer.Typer(add_completion=False)
+    app.command()(getattr(module, tool.replace("-", "_")))
+    return [param for param in typer.main.get_command(app).params if param.param_type_name == "option"]
+
+
+@every_tool
+def test_help(tool: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names every option; as plain text, in the width of the terminal, down to 40 columns."""
+    for columns in (80, 40):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        result = run_tool(tool, "--help")
+        assert (result.status, result.stderr) == (0, "")
+        text = result.stdout.decode()
+        assert text.splitlines()[0].startswith(f"Usage: {tool} ")
+        for record in options_of(tool):
+            assert record.help, record.name
+            for name in record.opts:
+                assert re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text), name
+        assert "\x1b" not in text
+        longest = max(text.splitlines(), key=len)
+        assert len(longest) <= columns, longest
+    assert run_tool(tool, "-h") == result
+
+
+@every_tool
+def test_options_mean_the_same_everywhere(tool: str) -> None:
+    letters = {"-o": "--output", "-f": "--force", "-q": "--quiet", "-v": "--verbose", "-j": "--jobs"}
+    records = options_of(tool)
+    names = [set(record.opts) for record in records]
+    for letter, long in letters.items():
+        assert all((letter in opts) == (long in opts) for opts in names)
+    everywhere = {"--quiet", "--verbose", "--version"}
+    wanted = everywhere | ({"--output", "--force"} if TOOLS[tool].suffix else set())
+    assert wanted <= set().union(*names)
+    assert len(records) - len(everywhere) <= LARGEST_N_OPTIONS
+
+
+@every_tool
+def test_version(tool: str) -> None:
+    assert run_tool(tool, "--version") == Result(0, f"{tool} {__version__}\n".encode(), "")
+
+
+@every_tool
+def test_a_wrong_command_line(tool: str) -> None:
+    fail(run_tool(tool, "--no-such-option"), tool, 2)
+    fail(run_tool(tool), tool, 2)
+
+
+@pytest.mark.parametrize("tool", sorted(name for name, row in TOOLS.items() if row.two_streams))
+def test_only_one_input_can_be_standard_input(tool: str, tmp_path: Path) -> None:
+    output = ["-o", str(tmp_path / f"out{TOOLS[tool].suffix}")] if TOOLS[tool].suffix else []
+    fail(run_tool(tool, *TOOLS[tool].two_streams.split(), *output), tool, 2)
+    assert left_in(tmp_path) == []
+
+
+# ---- what is loaded, and how soon
+_RUN_ALL = """
+import importlib, sys
+for argv in {calls!r}:
+    sys.argv = argv
+    module, _, name = {scripts!r}[argv[0]].partition(":")
+    try:
+        getattr(importlib.import_module(module), name)()
+    except SystemExit as stop:
+        assert not stop.code, (argv, stop.code)
+    loaded = [name for name in {unwanted!r} if name in sys.modules]
+    assert not loaded, (argv[0], loaded)
+"""
+
+
+def test_help_loads_nothing_heavy() -> None:
+    run_code(_RUN_ALL.format(calls=[[tool, "--help"] for tool in SCRIPTS], scripts=SCRIPTS, unwanted=HEAVY))
+
+
+def test_a_light_tool_never_loads_torch(world: World, tmp_path: Path) -> None:
+    calls = [[tool, *world.words(tool, tmp_path / f"{tool}{TOOLS[tool].suffix}")] for tool in LIGHT]
+    run_code(_RUN_ALL.format(calls=calls, scripts=SCRIPTS, unwanted=("torch",)))
+
+
+def seconds_of(command: list[str]) -> float:
+    """Wall time of a command that says nothing."""
+    began = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - began
+
+
+def test_help_is_as_fast_as_typer() -> None:
+    """The least of several runs, since a busy machine only ever adds to a time; those in doubt run again."""
+    commands = {tool: [script(tool), "--help"] for tool in SCRIPTS}
+    least = dict.fromkeys(commands, float("inf"))
+    typer_alone, in_doubt = float("inf"), list(commands)
+    for _ in range(12):
+        typer_alone = min(typer_alone, seconds_of([sys.executable, "-c", "import typer"]))
+        for tool in in_doubt:
+            least[tool] = min(least[tool], seconds_of(commands[tool]))
+        in_doubt = [tool for tool in commands if least[tool] > HELP_TIME_LIMIT * typer_alone]
+        if not in_doubt:
+            break
+    ratios = {tool: round(least[tool] / typer_alone, 2) for tool in SCRIPTS}
+    assert not in_doubt, f"time of --help over that of importing typer ({typer_alone:.3f} s): {ratios}"

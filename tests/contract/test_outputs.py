@@ -1,0 +1,137 @@
+"""Outputs: whole or not there, never by surprise in the place of something else, under any name."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from .running import fail, left_in, run_script, run_tool, succeed
+from .table import TOOLS, WRITERS, every_writer
+from .test_help_and_version import options_of
+from .world import World, check_leftovers, check_product
+
+WILD = "Ausgabe größer,\n 顔 \udce9"  # a line break, two scripts, and a byte that is no UTF-8
+
+
+@every_writer
+def test_an_existing_output_is_kept_or_replaced(tool: str, world: World, tmp_path: Path) -> None:
+    output = tmp_path / f"out{TOOLS[tool].suffix}"
+    output.write_text("keep me")
+    words = world.words(tool, output)
+    fail(run_tool(tool, *words), tool, 1, output, "exists already")
+    assert output.read_text() == "keep me"
+    assert left_in(tmp_path) == [output.name]
+    succeed(run_tool(tool, *words, "-f"))
+    check_product(output)
+    check_leftovers(tmp_path, output)
+
+
+@every_writer
+def test_a_quiet_run_under_a_wild_name(tool: str, world: World, tmp_path: Path) -> None:
+    """Says nothing; through a symbolic link, which stays. What is said of the name is one line of plain text."""
+    suffix = TOOLS[tool].suffix
+    output, link = tmp_path / f"{WILD}{suffix}", tmp_path / f"a link{suffix}"
+    link.symlink_to(output)
+    result = succeed(run_tool(tool, *world.words(tool, link), "-q"))
+    assert result.stderr == ""
+    assert link.is_symlink()
+    check_product(output)
+    fail(run_tool(tool, *world.words(tool, output)), tool, 1, r"Ausgabe größer,\n 顔", "exists already")
+
+
+@every_writer
+def test_an_output_that_cannot_be(tool: str, world: World, tmp_path: Path, read_only_folder: Path) -> None:
+    """Each is refused, with -f too, and nothing is left or lost."""
+    name = f"out{TOOLS[tool].suffix}"
+    (tmp_path / "file").touch()
+    loop, pipe, folder = (tmp_path / f"{kind}{TOOLS[tool].suffix}" for kind in ("loop", "pipe", "folder"))
+    loop.symlink_to(loop)
+    os.mkfifo(pipe)
+    folder.mkdir()
+    before = left_in(tmp_path)
+    for output, said in [
+        (tmp_path / "nowhere" / name, "there is no directory"),
+        (tmp_path / "file" / name, "there is no directory"),
+        (folder, "is a directory"),
+        (pipe, "not a regular file"),
+        (loop, "symbolic links"),
+        (tmp_path / ("x" * 300 + name), "File name too long"),
+        (read_only_folder / name, "no permission to write"),
+    ]:
+        fail(run_tool(tool, *world.words(tool, output), "-f"), tool, 1, output, said)
+    assert left_in(tmp_path) == before
+    assert pipe.is_fifo()
+
+
+READ = [
+    pytest.param(tool, name, id=f"{tool}-{name}")
+    for tool in WRITERS
+    for name in (*TOOLS[tool].faces, *TOOLS[tool].models)
+]
+
+
+@pytest.mark.parametrize(("tool", "name"), READ)
+def test_an_output_that_is_an_input(tool: str, name: str, world: World, tmp_path: Path) -> None:
+    """A faces file may be replaced by what is made of it, with -f; all else is refused and stays, by any name."""
+    path, other = tmp_path / world.files[name].name, tmp_path / f"other{TOOLS[tool].suffix}"
+    shutil.copy(world.files[name], path)
+    if path.suffix == TOOLS[tool].suffix == ".h5":
+        fail(run_tool(tool, *world.words(tool, path, **{name: path})), tool, 1, path, "exists already")
+        succeed(run_tool(tool, *world.words(tool, path, **{name: path}), "-f"))
+        check_leftovers(tmp_path, path)
+        with h5py.File(path) as new, h5py.File(world.files[name]) as old:
+            assert new.attrs["tool"] == tool
+            assert set(new["id"]) <= set(old["id"]) or tool == "kd-merge"  # it adds the faces of others
+        return
+    other.symlink_to(path)
+    before = path.read_bytes()
+    for output in (path, other):
+        result = run_tool(tool, *world.words(tool, output, **{name: path}), "-f")
+        fail(result, tool, 2, output)
+        assert path.read_bytes() == before
+    assert left_in(tmp_path) == sorted([path.name, other.name])
+
+
+def test_a_second_output_that_fails_leaves_no_first(world: World, tmp_path: Path) -> None:
+    """Status 1 means that nothing was written, pictures or not."""
+    (tmp_path / "file").touch()
+    words = world.words("kd-predict", tmp_path / "out.h5")
+    fail(run_tool("kd-predict", *words, "--draw", tmp_path / "file"), "kd-predict", 1, tmp_path / "file")
+    assert left_in(tmp_path) == ["file"]
+    plot, words = tmp_path / "nowhere" / "modes.png", world.words("kd-asm", tmp_path / "out.h5")
+    fail(run_tool("kd-asm", *words, "--plot", plot), "kd-asm", 1, plot)
+    assert left_in(tmp_path) == ["file"]
+
+
+# ---- the same seed
+@every_writer
+def test_the_same_call_gives_the_same_file(tool: str, world: World, tmp_path: Path) -> None:
+    """Under another name, with other jobs."""
+    suffix = TOOLS[tool].suffix
+    jobs = any("--jobs" in record.opts for record in options_of(tool))
+    outputs = [tmp_path / f"one{suffix}", tmp_path / f"another{suffix}"]
+    for output, n_jobs in zip(outputs, "12", strict=True):
+        succeed(run_tool(tool, *world.words(tool, output), *(["-j", n_jobs] if jobs else [])))
+    assert outputs[0].read_bytes() == outputs[1].read_bytes()
+
+
+@pytest.mark.parametrize("tool", ["kd-synth", "kd-merge", "kd-teacher"])
+def test_another_process_gives_the_same_file(tool: str, world: World, tmp_path: Path) -> None:
+    """One of each kind of writer: nothing depends on what a process has done before, or on how it hashes."""
+    outputs = [tmp_path / f"{name}{TOOLS[tool].suffix}" for name in ("one", "another")]
+    succeed(run_tool(tool, *world.words(tool, outputs[0])))
+    succeed(run_script(tool, *world.words(tool, outputs[1]), "-q"))
+    assert outputs[0].read_bytes() == outputs[1].read_bytes()
+
+
+def test_another_seed_gives_another_file(tmp_path: Path) -> None:
+    outputs = [tmp_path / name for name in ("one.h5", "two.h5")]
+    for seed, output in enumerate(outputs):
+        succeed(run_tool("kd-synth", "-n", "2", "--size", "16", "-j", "1", "--seed", str(seed), "-o", output))
+    with h5py.File(outputs[0]) as one, h5py.File(outputs[1]) as two:
+        assert not np.array_equal(one["image"], two["image"])
