@@ -1,12 +1,13 @@
 # make demo   draw faces, train two teachers and two students on them, print a table: work in demo/
 # make test   all tests
 # make lint   style and types
+# make man    fill the parts of man/ that come from the code, after an option or its help was changed
 # Each makes .venv and installs by itself.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint man clean
 .DEFAULT_GOAL := demo
 
 .venv/.installed: pyproject.toml
@@ -26,6 +27,9 @@ lint: .venv/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+man: .venv/.installed
+	$(BIN)/python man/update.py
 
 clean:
 	rm -rf .venv demo build *.egg-info

@@ -115,13 +115,18 @@ def _past_typer() -> Iterator[None]:
         raise ReaderLeft from None
 
 
+def app_of(command: Callable[..., Any]) -> typer.Typer:
+    """The Typer application that a tool's function is: its options, its help, its usage."""
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command(cls=_Command, context_settings={"help_option_names": ["-h", "--help"]})(command)
+    return app
+
+
 def run(tool: str, command: Callable[..., Any]) -> NoReturn:
     """Entry point of a tool: runs `command` as a typer command and exits with the documented status."""
     session.tool, session.argv = tool, sys.argv[1:]
     _open_standard_streams()
-    app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command(cls=_Command, context_settings={"help_option_names": ["-h", "--help"]})(command)
-    status = _status_of(app)
+    status = _status_of(app_of(command))
     try:
         sys.stdout.flush()
     except BrokenPipeError:
