@@ -29,7 +29,7 @@ lint: .venv/.installed
 	$(BIN)/mypy
 
 man: .venv/.installed
-	$(BIN)/python man/update.py
+	$(BIN)/python man/update_pages.py
 
 clean:
 	rm -rf .venv demo build *.egg-info

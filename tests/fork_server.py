@@ -22,7 +22,16 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SCRIPTS: dict[str, str] = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["scripts"]
-HEAVY = ("torch", "timm", "cv2", "h5py", "onnxruntime", "kdtools.training", "kdtools.prediction", "kdtools.engines.torch")
+HEAVY = (
+    "torch",
+    "timm",
+    "cv2",
+    "h5py",
+    "onnxruntime",
+    "kdtools.training",
+    "kdtools.prediction",
+    "kdtools.engines.torch",
+)
 
 _CLIENT = f"""#!{sys.executable} -SE
 import json, os, socket, sys
@@ -75,7 +84,7 @@ class Tools:
 def _serve(address: str, added: dict[str, list[str]]) -> None:
     for name in HEAVY:
         importlib.import_module(name)
-    mains = {tool: getattr(importlib.import_module(entry.partition(":")[0]), "main") for tool, entry in SCRIPTS.items()}
+    mains = {tool: importlib.import_module(entry.partition(":")[0]).main for tool, entry in SCRIPTS.items()}
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address)

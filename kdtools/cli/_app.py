@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 DONE, FAILED, USAGE, NEGATIVE, SKIPPED, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 4, 130, 143
 
+COMPLETE = "_KDTOOLS_COMPLETE"  # set by a shell that wants to know what could stand where the cursor is
+
 # The base of typer's own usage errors: typer brings its own copy of click in some versions and not in others.
 _TYPER_ERROR: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
@@ -126,7 +128,13 @@ def run(tool: str, command: Callable[..., Any]) -> NoReturn:
     """Entry point of a tool: runs `command` as a typer command and exits with the documented status."""
     session.tool, session.argv = tool, sys.argv[1:]
     _open_standard_streams()
-    status = _status_of(app_of(command))
+    app = app_of(command)
+    if COMPLETE in os.environ:
+        from kdtools.cli._complete import print_completions
+
+        print_completions(app, tool, session.argv)
+        sys.exit(DONE)
+    status = _status_of(app)
     try:
         sys.stdout.flush()
     except BrokenPipeError:

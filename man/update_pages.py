@@ -50,7 +50,7 @@ output.
 _EPOCH = """\
 .It Ev SOURCE_DATE_EPOCH
 Seconds since 1970 that are recorded as the time of making, in place of
-today\(aqs date.
+today\\(aqs date.
 """
 
 
@@ -61,7 +61,7 @@ def update(page: str, name: str) -> str:
     return begin.sub(lambda found: found[1] + PARTS[found[2]](tool) + found[3], page)
 
 
-def _command_of(tool: str) -> tuple[Any, Any]:
+def command_of(tool: str) -> tuple[Any, Any]:
     """The Typer command of a tool and a context to ask it in."""
     name = tool.replace("-", "_")
     command: Any = typer.main.get_command(app_of(getattr(importlib.import_module(f"kdtools.cli.{name}"), name)))
@@ -71,14 +71,14 @@ def _command_of(tool: str) -> tuple[Any, Any]:
 # ---- the parts
 def _usage(tool: str) -> str:
     """SYNOPSIS and the beginning of DESCRIPTION."""
-    command, context = _command_of(tool)
+    command, context = command_of(tool)
     pieces = "".join(map(_usage_macro, command.collect_usage_pieces(context)))
     paragraphs = [prose(paragraph) for paragraph in inspect.cleandoc(command.help).split("\n\n")]
     return f".Sh SYNOPSIS\n.Nm\n{pieces}.Sh DESCRIPTION\n" + ".Pp\n".join(paragraphs)
 
 
 def _options(tool: str) -> str:
-    command, context = _command_of(tool)
+    command, context = command_of(tool)
     items = []
     for parameter in sorted(command.get_params(context), key=lambda parameter: parameter.param_type_name):
         names, text = parameter.get_help_record(context)
@@ -237,7 +237,7 @@ def prose(text: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Text in which roff finds nothing to obey; signs that are typed, such as the hyphens of options, stay as they are."""
+    """Text in which roff finds nothing to obey; typed signs, such as the hyphens of options, stay as they are."""
     text = text.replace("\\", "\\e")
     for sign, name in (('"', "dq"), ("'", "aq"), ("^", "ha"), ("~", "ti"), ("`", "ga")):
         text = text.replace(sign, f"\\({name}")
