@@ -15,6 +15,8 @@ BIN := .venv/bin
 	    { echo "kdtools needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	@for page in man/*.[1-9]; do folder=.venv/share/man/man$${page##*.}; \
+	    mkdir -p $$folder && ln -sf "$(CURDIR)/$$page" $$folder/; done # which pip leaves out of an editable install
 	@touch $@
 
 demo: .venv/.installed

@@ -73,7 +73,7 @@ class Tools:
         self._server.wait()
         self._folder.cleanup()
 
-    def shell(self, line: str, folder: Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def shell(self, line: str, folder: Path, timeout: float = 600) -> subprocess.CompletedProcess[str]:
         """Run a line, or several, in bash; any command that fails ends it."""
         words = ["bash", "-euo", "pipefail", "-c", line]
         return subprocess.run(

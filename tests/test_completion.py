@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 from update_pages import TOOLS, command_of
 
-from kdtools import settings
 from kdtools.cli import _complete
 from kdtools.cli._app import COMPLETE
 
@@ -219,7 +218,7 @@ def test_zsh(folder: Path) -> None:
     code = (
         f"compdef() {{ :; }}; source '{SCRIPTS / '_kdtools'}'\n"
         "compset() { :; }; _files() { print -r files $@; }; compadd() { print -r compadd $@; }\n"
-        '_describe() { print -r -l "${(@P)4:-${(@P)3}}"; }\n'
+        '_describe() { print -r -l -- "${(@P)3}"; }\n'
         "try() { words=($@ ''); CURRENT=$#words; _kdtools; }\n"
         "try kd-export; try kd-student --preset; try kd-view a.h5 -o; words=(kd-synth --ma); CURRENT=2; _kdtools"
     )
