@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fork_server import Tools
+from docs_shell import IN_FULL, Shell, shell_of
 from update_pages import MAN, OF_EVERY_TOOL, TOOLS, command_of, update
 
 from kdtools.cards import read_card
@@ -23,8 +23,7 @@ REPOSITORY = MAN.parent
 PAGES = sorted(path.name for path in MAN.glob("*.[1-9]"))
 SECTIONS = ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "ENVIRONMENT", "FILES", "EXIT STATUS", "EXAMPLES", "NOTES"]
 every_page = pytest.mark.parametrize("name", PAGES)
-# What makes a training of the examples small: these words win, being the last.
-SMALL = "--arch test_resnet --input-size 64 --epochs 1 --batch 8 --device cpu --init none".split()  # noqa: SIM905
+SMALL = "--arch test_resnet --input-size 32 --epochs 1 --batch 8 --device cpu"
 OUTPUTS = re.compile(r"(?:-o |--rest |--draw |--plot ced=|--plot (?!ced=))'?([\w.{}$/-]+)")
 
 
@@ -138,24 +137,24 @@ def examples_of(name: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def tools() -> Iterator[Tools]:
-    with Tools({"kd-teacher": SMALL, "kd-student": SMALL, "kd-synth": ["-j", "1"]}) as started:
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    with shell_of(TOOLS, tmp_path_factory.mktemp("shell") / "s") as started:
         yield started
 
 
 @pytest.fixture(scope="module")
-def world(tools: Tools, tiny_onnx: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def world(shell: Shell, tiny_onnx: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of everything that the examples read, by the names that they use."""
     folder = tmp_path_factory.mktemp("world")
     shutil.copy(tiny_onnx, folder / "student.onnx")
-    lines = """
-        kd-synth -n 24 --size 64 --seed 1 -o train.h5
+    lines = f"""
+        kd-synth -n 24 --size 64 --seed 1 -j 1 -o train.h5
         kd-synth -n 8 --size 64 --seed 2 -o test.h5
         kd-synth -n 8 --size 64 --seed 3 -o other.h5
         kd-merge --prefix train.h5 test.h5 other.h5 --add-subset 'test=test/*' -o faces.h5
         cp train.h5 copy.h5
         kd-asm train.h5 -o soft.h5
-        kd-teacher train.h5 --val test.h5 -o tough.safetensors
+        kd-teacher train.h5 --val test.h5 -o tough.safetensors {SMALL}
         cp tough.safetensors tolerant.safetensors
         cp tough.safetensors student.safetensors
         kd-predict student.safetensors test.h5 -o pred.h5
@@ -170,16 +169,14 @@ def world(tools: Tools, tiny_onnx: Path, tmp_path_factory: pytest.TempPathFactor
         kd-dump drawn.h5 --format pts --images photos/test -o photos/test
         rm drawn.h5
         """
-    made = tools.shell(f"mkdir photos\n{lines}", folder)
+    made = shell.run(f"mkdir photos\n{lines}", folder, **{IN_FULL: "1"})
     assert made.returncode == 0, made.stderr
     detector = CascadeDetector()
     for image in (folder / "photos").rglob("*.png"):  # not every drawing looks like a face to it
         if not detector.find_boxes(read_image(image)):
             image.unlink()
             image.with_suffix(".pts").unlink()
-    made = tools.shell(
-        "kd-import photos --no-images -o points.h5; kd-dump points.h5 -o points.csv; rm points.h5", folder
-    )
+    made = shell.run("kd-import photos --no-images -o points.h5; kd-dump points.h5 -o points.csv; rm points.h5", folder)
     assert made.returncode == 0, made.stderr
     return folder
 
@@ -187,7 +184,7 @@ def world(tools: Tools, tiny_onnx: Path, tmp_path_factory: pytest.TempPathFactor
 @pytest.mark.parametrize(
     ("name", "number"), [(name, number) for name in PAGES for number in range(len(examples_of(name)))]
 )
-def test_examples_run(name: str, number: int, tools: Tools, world: Path, tmp_path: Path) -> None:
+def test_examples_run(name: str, number: int, shell: Shell, world: Path, tmp_path: Path) -> None:
     """Each in a folder of its own; what it writes is whole and of its kind."""
     example = examples_of(name)[number]
     folder = tmp_path / "work"
@@ -196,8 +193,9 @@ def test_examples_run(name: str, number: int, tools: Tools, world: Path, tmp_pat
     for output in outputs:
         if output.is_file():
             output.unlink()
-    ran = tools.shell(example, folder)
-    assert ran.returncode == 0, f"{example}\n{ran.stderr}"
+    ran = shell.run(example, folder)
+    left = 141 if "| head" in example else 0  # a tool whose reader leaves early
+    assert ran.returncode in (0, left), f"{example}\n{ran.stderr}"
     assert "Traceback" not in ran.stderr
     for output in outputs:
         if output.name == "-":
