@@ -167,7 +167,7 @@ def world(shell: Shell, tiny_onnx: Path, tmp_path_factory: pytest.TempPathFactor
         kd-dump drawn.h5 --format pts --images photos/train -o photos/train
         kd-synth -n 12 --size 96 --margin 0.5 --seed 5 -o drawn.h5 -f
         kd-dump drawn.h5 --format pts --images photos/test -o photos/test
-        rm drawn.h5
+        rm drawn.h5 tough.last.safetensors tough.log.jsonl
         """
     made = shell.run(f"mkdir photos\n{lines}", folder, **{IN_FULL: "1"})
     assert made.returncode == 0, made.stderr
