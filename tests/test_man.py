@@ -181,9 +181,15 @@ def world(shell: Shell, tiny_onnx: Path, tmp_path_factory: pytest.TempPathFactor
     return folder
 
 
-@pytest.mark.parametrize(
-    ("name", "number"), [(name, number) for name in PAGES for number in range(len(examples_of(name)))]
-)
+def cases() -> Iterator[object]:
+    """Exports take seconds each, so they are for make soak."""
+    for name in PAGES:
+        for number, example in enumerate(examples_of(name)):
+            marks = [pytest.mark.soak] if "kd-export" in example else []
+            yield pytest.param(name, number, marks=marks)
+
+
+@pytest.mark.parametrize(("name", "number"), list(cases()))
 def test_examples_run(name: str, number: int, shell: Shell, world: Path, tmp_path: Path) -> None:
     """Each in a folder of its own; what it writes is whole and of its kind."""
     example = examples_of(name)[number]
