@@ -2,12 +2,13 @@
 # make test   all tests
 # make soak   what takes long: kills, full disks and races, many times (SOAK=4 make soak: four times as many)
 # make lint   style and types
+# make man    fill the parts of man/ that come from the code, after an option or its help was changed
 # Each makes .venv and installs by itself.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test soak lint clean
+.PHONY: demo test soak lint man clean
 .DEFAULT_GOAL := demo
 
 .venv/.installed: pyproject.toml
@@ -15,6 +16,8 @@ BIN := .venv/bin
 	    { echo "kdtools needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	@for page in man/*.[1-9]; do folder=.venv/share/man/man$${page##*.}; \
+	    mkdir -p $$folder && ln -sf "$(CURDIR)/$$page" $$folder/; done # which pip leaves out of an editable install
 	@touch $@
 
 demo: .venv/.installed
@@ -32,6 +35,9 @@ lint: .venv/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+man: .venv/.installed
+	$(BIN)/python man/update_pages.py
 
 clean:
 	rm -rf .venv demo build *.egg-info

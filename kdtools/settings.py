@@ -163,6 +163,11 @@ def resolve_settings(tool: str, preset: str, options: Mapping[str, Any], assignm
     return settings
 
 
+def choices() -> dict[str, tuple[str, ...]]:
+    """The name of each setting, and the words that it may take, where these are given."""
+    return {field.name: _CHOICES.get(field.name, ()) for field in fields(Settings)}
+
+
 def _parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
     known = {field.name: {"str": str, "int": int, "float": float}[str(field.type)] for field in fields(Settings)}
     parsed: dict[str, Any] = {}

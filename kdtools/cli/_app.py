@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 DONE, FAILED, USAGE, NEGATIVE, SKIPPED, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 4, 130, 143
 
+COMPLETE = "_KDTOOLS_COMPLETE"  # set by a shell that wants to know what could stand where the cursor is
+
 # The base of typer's own usage errors: typer brings its own copy of click in some versions and not in others.
 _TYPER_ERROR: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
@@ -131,11 +133,8 @@ def _past_typer() -> Iterator[None]:
         raise ReaderLeft from None
 
 
-def run(tool: str, command: Callable[..., Any]) -> NoReturn:
-    """Entry point of a tool: runs `command` as a typer command and exits with the documented status."""
-    session.tool, session.argv = tool, sys.argv[1:]
-    _open_standard_streams()
-    signals = _Signals()
+def app_of(command: Callable[..., Any]) -> typer.Typer:
+    """The Typer application that a tool's function is: its options, its help, its usage."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     # Typer's help is never narrower than 50 columns, unless it is told.
     settings = {
@@ -143,6 +142,20 @@ def run(tool: str, command: Callable[..., Any]) -> NoReturn:
         "terminal_width": min(shutil.get_terminal_size().columns, 80) - 2,
     }
     app.command(cls=_Command, context_settings=settings)(command)
+    return app
+
+
+def run(tool: str, command: Callable[..., Any]) -> NoReturn:
+    """Entry point of a tool: runs `command` as a typer command and exits with the documented status."""
+    session.tool, session.argv = tool, sys.argv[1:]
+    _open_standard_streams()
+    signals = _Signals()
+    app = app_of(command)
+    if COMPLETE in os.environ:
+        from kdtools.cli._complete import print_completions
+
+        print_completions(app, tool, session.argv)
+        sys.exit(DONE)
     status = _status_of(app, signals)
     try:
         sys.stdout.flush()

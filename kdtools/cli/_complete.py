@@ -1,0 +1,200 @@
+"""What the tab key offers: options, words that an option takes, and which files go there.
+
+The shells' scripts (completions/) call a tool with the words so far as its own and `_KDTOOLS_COMPLETE` set. It answers
+with lines: a word, a tab and what it means; or a glob, for the shell to complete files by. Nothing here loads torch,
+and no file is read.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import typer
+
+from kdtools import settings
+
+# Words and globs; a glob has a star, and ends with a slash where a folder is meant.
+FACES, WEIGHTS, MODELS = ["*.h5"], ["*.safetensors"], ["*.safetensors", "*.onnx"]
+IMAGES, FIGURES, ANY_FILE, FOLDERS = ["*.png", "*.jpg"], ["*.svg", "*.pdf", "*.png"], ["*"], ["*/"]
+FREE: list[str] = []  # numbers, patterns, names of one's own
+TEACHERS = [*FACES, *WEIGHTS]
+ARCHS = sorted({preset["arch"] for of_tool in settings.PRESETS.values() for preset in of_tool.values()})
+PLOTS = ["ced=", "landmarks=", "scatter=", "worst="]
+FIGURES_OF_EVAL = ["nme", "p50", "p90", "p95", "p99", "fr@0.08", "auc@0.08"]
+PRECISIONS = ["float32", "float16", "int8"]
+SORTINGS = ["error", "score", "id"]
+
+
+def completions(command: Any, context: typer.Context, tool: str, words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """(word, help) pairs, and (glob, ""), for the last of `words`, which may be empty.
+
+    What stands before a = in it is left as it is: answers are for the piece behind, as in --loss=l1 and ced=FILE.
+    """
+    *before, current = words or [""]
+    parameters = command.get_params(context)
+    options = {name: p for p in parameters for name in (*p.opts, *p.secondary_opts) if name.startswith("-")}
+    arguments = [p for p in parameters if p.param_type_name == "argument"]
+    waiting, n_given, only_arguments = None, 0, False
+    for word in before:
+        if waiting is not None:
+            waiting = None
+        elif only_arguments or word == "-" or not word.startswith("-"):
+            n_given += 1
+        elif word == "--":
+            only_arguments = True
+        elif word in options and not options[word].is_flag:
+            waiting = options[word]
+    name, equals, _ = current.partition("=")
+    if waiting is None and equals and name in options and not only_arguments:
+        waiting, current = options[name], current[len(name) + 1 :]
+    elif waiting is None and not (current.startswith("-") and not only_arguments):
+        is_endless = bool(arguments) and arguments[-1].nargs == -1
+        if n_given < len(arguments) or is_endless:
+            waiting = arguments[min(n_given, len(arguments) - 1)]
+    if waiting is None:
+        for name, option in options.items():
+            if name.startswith(current):
+                yield name, _beginning(option.get_help_record(context)[1])
+        return
+    known, equals, piece = current.rpartition("=")
+    for value in _values_of(tool, waiting.name)(known + equals):
+        if "*" in value or value.startswith(piece):
+            yield value, ""
+
+
+def _beginning(text: str) -> str:
+    """What fits beside a word on a terminal."""
+    return textwrap.shorten(re.split(r"[.;] |\.? +\[", text)[0], 60, placeholder=" ...")
+
+
+def print_completions(app: typer.Typer, tool: str, words: Sequence[str]) -> None:
+    command = typer.main.get_command(app)
+    context: Any = command.make_context(tool, [], resilient_parsing=True)
+    for value, text in completions(command, context, tool, words):
+        print(f"{value}\t{text}" if text else value)
+
+
+# ---- the values: functions of what stands before the last = of a value, such as loss= of --set loss=l1
+def _fixed(values: Sequence[str]) -> Callable[[str], Sequence[str]]:
+    return lambda known: values
+
+
+def _formats(known: str) -> list[str]:
+    from kdtools.formats import FORMATS
+
+    return ["auto", *FORMATS]
+
+
+def _written_formats(known: str) -> list[str]:
+    from kdtools.formats import FORMATS
+
+    return [form.name for form in FORMATS.values() if form.write or form.write_face]
+
+
+def _schemes(known: str) -> list[str]:
+    from kdtools.schemes import SCHEMES
+
+    return [*SCHEMES, "*.toml"]
+
+
+def _protocols(known: str) -> list[str]:
+    from kdtools.evaluation.protocols import PROTOCOLS
+
+    return list(PROTOCOLS)
+
+
+def _normalisers(known: str) -> list[str]:
+    from kdtools.metrics.normalisers import GIVEN_BOX, NORMALISERS
+
+    return [*NORMALISERS, GIVEN_BOX]
+
+
+def _fields(known: str) -> list[str]:
+    from kdtools.inspection.fields import FIELDS
+
+    return [name for name in FIELDS if "*" not in name]
+
+
+def _reports(known: str) -> list[str]:
+    from kdtools.reports.forms import FORMS
+
+    return [f"*{suffix}" for suffix in FORMS]
+
+
+def _settings(known: str) -> Sequence[str]:
+    choices = settings.choices()
+    return choices.get(known.rstrip("="), FREE) if known else [f"{name}=" for name in choices]
+
+
+# By the name of a parameter, with that of its tool before it where tools differ.
+VALUES: dict[str, Callable[[str], Sequence[str]]] = {
+    **dict.fromkeys(("faces_path", "paths", "calibrate", "landmarks", "val", "rest", "mean_shape"), _fixed(FACES)),
+    **dict.fromkeys(("tough", "tolerant"), _fixed(TEACHERS)),
+    **dict.fromkeys(("predictions", "truth_path"), _fixed(FACES)),
+    **dict.fromkeys(("inputs", "sources", "kd-eval.predictions", "truth"), _fixed(ANY_FILE)),
+    **dict.fromkeys(("images", "draw", "log_dir"), _fixed(FOLDERS)),
+    **dict.fromkeys(("scheme", "scheme_name", "convert"), _schemes),
+    **dict.fromkeys(
+        ("add_subset", "batch", "by_subset", "clip", "columns", "digits", "epochs", "exclude"), _fixed(FREE)
+    ),
+    **dict.fromkeys(
+        ("folds", "group", "ids", "include", "input_size", "jobs", "lr", "margin", "max_nme"), _fixed(FREE)
+    ),
+    **dict.fromkeys(("n_faces", "n_max", "refine", "requirements", "seed", "shard", "share", "size"), _fixed(FREE)),
+    **dict.fromkeys(("subset", "thresholds", "val_share", "variance", "worst"), _fixed(FREE)),
+    "align": _fixed(["procrustes", "none"]),
+    "amp": _fixed(settings.PRECISIONS),
+    "arch": _fixed(ARCHS),
+    "assignments": _settings,
+    "augmentation": _fixed(settings.AUGMENTATION_NAMES),
+    "backend": _fixed(["auto", "torch", "onnx"]),
+    "base": _fixed(["0", "1", "0.5"]),
+    "box": _fixed(["auto", "points", "given", "cascade", "whole", "*.onnx", "*.csv"]),
+    "boxes": _fixed(["*.csv"]),
+    "by": _fixed(["subset", "region", "landmark", "face"]),
+    "detector_name": _fixed(["cascade", "whole", "*.onnx"]),
+    "device": _fixed(["auto", "cpu", "cuda"]),
+    "field": _fields,
+    "init": _fixed(["none", "imagenet", *WEIGHTS]),
+    "join": _fixed(["id", "place"]),
+    "loss": _fixed(settings.LOSSES),
+    "model_path": _fixed(MODELS),
+    "norm": _normalisers,
+    "output": _fixed(FACES),
+    "pixels": _fixed(["source", "image"]),
+    "plot": _fixed(FIGURES),
+    "precision": _fixed(PRECISIONS),
+    "preset": _fixed(settings.PRESET_NAMES),
+    "protocol": _protocols,
+    "role": _fixed(["hard", "soft", "predicted"]),
+    "schedule": _fixed(settings.SCHEDULES),
+    "sort": _fixed(SORTINGS),
+    "value": _fixed(FIGURES_OF_EVAL),
+    "variant": _fixed(settings.VARIANTS),
+    "video": _fixed(["auto"]),
+    "kd-asm.model_path": _fixed(FACES),
+    "kd-dump.format_name": _written_formats,
+    "kd-dump.output": _fixed(ANY_FILE),
+    "kd-eval.group": _fixed(["none"]),
+    "kd-eval.output": _reports,
+    "kd-eval.plot": lambda known: [*FIGURES, "*.jpg"] if known else PLOTS,
+    "kd-export.faces": _fixed(FACES),
+    "kd-export.model_path": _fixed(WEIGHTS),
+    "kd-export.output": _fixed(["*.onnx"]),
+    "kd-import.format_name": _formats,
+    "kd-info.paths": _fixed([*FACES, *MODELS]),
+    "kd-merge.ids": _fixed(ANY_FILE),
+    "kd-predict.faces": _fixed(["all", "largest"]),
+    "kd-student.output": _fixed(WEIGHTS),
+    "kd-teacher.loss": _fixed(settings.MAIN_LOSSES),
+    "kd-teacher.output": _fixed([*WEIGHTS, *FACES]),
+    "kd-view.output": _fixed([*IMAGES, *FOLDERS]),
+}
+
+
+def _values_of(tool: str, parameter: str) -> Callable[[str], Sequence[str]]:
+    """What a parameter may be given. Raises KeyError for one that this table forgets, which a test sees."""
+    return VALUES[f"{tool}.{parameter}"] if f"{tool}.{parameter}" in VALUES else VALUES[parameter]

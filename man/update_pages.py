@@ -1,0 +1,254 @@
+"""Fill the parts of the manual pages that the code knows: `make man` does it, a test sees whether it was done.
+
+A page is written by hand in mdoc(7), except what stands between a line `.\\" begin NAME` and the line `.\\" end NAME`:
+usage, description and options are those that `--help` prints, from the same records; tables are those of the code.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import textwrap
+import tomllib
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from kdtools.cli._app import app_of
+
+MAN = Path(__file__).resolve().parent
+TOOLS = sorted(tomllib.loads((MAN.parent / "pyproject.toml").read_text())["project"]["scripts"])
+
+_STATUS = """\
+.It 0
+Done.
+.It 1
+Failed; no output was written.
+The reason is on standard error.
+.It 2
+The command line makes no sense; nothing was done.
+"""
+_SIGNALS = """\
+.It 130
+Interrupted, as by Ctrl-C.
+.It 141
+Nobody reads standard output any more, as behind
+.Ql head .
+.It 143
+Terminated, as by
+.Ql kill .
+"""
+_TMPDIR = """\
+.It Ev TMPDIR
+Folder for the temporary copy of what goes through standard input or
+output.
+"""
+_EPOCH = """\
+.It Ev SOURCE_DATE_EPOCH
+Seconds since 1970 that are recorded as the time of making, in place of
+today\\(aqs date.
+"""
+
+
+def update(page: str, name: str) -> str:
+    """The text of page `name` (such as kd-asm.1) with its made parts as the code has them now."""
+    tool = name.partition(".")[0]
+    begin = re.compile(r'^(\.\\" begin (\w+)\n)(?:.*\n)*?(\.\\" end \2\n)', re.MULTILINE)
+    return begin.sub(lambda found: found[1] + PARTS[found[2]](tool) + found[3], page)
+
+
+def command_of(tool: str) -> tuple[Any, Any]:
+    """The Typer command of a tool and a context to ask it in."""
+    name = tool.replace("-", "_")
+    command: Any = typer.main.get_command(app_of(getattr(importlib.import_module(f"kdtools.cli.{name}"), name)))
+    return command, command.make_context(tool, [], resilient_parsing=True)
+
+
+# ---- the parts
+def _usage(tool: str) -> str:
+    """SYNOPSIS and the beginning of DESCRIPTION."""
+    command, context = command_of(tool)
+    pieces = "".join(map(_usage_macro, command.collect_usage_pieces(context)))
+    paragraphs = [prose(paragraph) for paragraph in inspect.cleandoc(command.help).split("\n\n")]
+    return f".Sh SYNOPSIS\n.Nm\n{pieces}.Sh DESCRIPTION\n" + ".Pp\n".join(paragraphs)
+
+
+def _options(tool: str) -> str:
+    command, context = command_of(tool)
+    items = []
+    for parameter in sorted(command.get_params(context), key=lambda parameter: parameter.param_type_name):
+        names, text = parameter.get_help_record(context)
+        if parameter.param_type_name == "argument":  # typer may put a type behind its name
+            names = names.split()[0] + ("..." if parameter.nargs == -1 else "")
+        items.append(_option_item(names, text))
+    return f".Bl -tag -width Ds\n{''.join(items)}.El\n"
+
+
+def _settings(tool: str) -> str:
+    """What --show-settings prints, of each preset."""
+    from kdtools.settings import PRESET_NAMES, resolve_settings
+
+    presets = [asdict(resolve_settings(tool, name, {})) for name in PRESET_NAMES]
+    rows = [[name, *(_cell(preset[name]) for preset in presets)] for name in presets[0]]
+    return _table(["setting", *PRESET_NAMES], rows)
+
+
+def _formats(tool: str) -> str:
+    from kdtools.formats import FORMATS
+
+    return _items((form.name, form.what) for form in FORMATS.values())
+
+
+def _protocols(tool: str) -> str:
+    from kdtools.evaluation.protocols import PROTOCOLS
+
+    return _items((protocol.name, f"{protocol.title}: {protocol.source}") for protocol in PROTOCOLS.values())
+
+
+def _fields(tool: str) -> str:
+    from kdtools.inspection.fields import FIELDS
+
+    return _items(FIELDS.items())
+
+
+def _arrays(tool: str) -> str:
+    """The datasets of a faces file: path, axes, type and unit."""
+    from kdtools.files.schema import ARRAYS, SUBSET
+
+    axes = {"face": "N", "landmark": "L", "row": "H", "column": "W", "mode": "K"}
+    specs = {**{f"/{name}": spec for name, spec in ARRAYS.items()}, "/subset/NAME": SUBSET}
+    rows = []
+    for name, spec in specs.items():
+        shape = ", ".join(axes.get(str(dim), str(dim)) for dim in spec.dims)
+        rows.append([name, f"({shape}{',' if len(spec.dims) == 1 else ''})", spec.dtype])
+    return _table(["path", "shape", "type"], rows)
+
+
+def _schemes(tool: str) -> str:
+    from kdtools.schemes import SCHEMES
+
+    return _table(["scheme", "points"], [[scheme.name, str(scheme.n_points)] for scheme in SCHEMES.values()])
+
+
+def _tools(tool: str) -> str:
+    """Each tool's page and what it says that it is for."""
+    items = []
+    for name in TOOLS:
+        purpose = re.search(r"^\.Nd (.*)$", (MAN / f"{name}.1").read_text(), re.MULTILINE)
+        items.append(f".It Xr {name} 1\n{purpose[1] if purpose else ''}\n")
+    return f".Bl -tag -width kd-predict(1)\n{''.join(items)}.El\n"
+
+
+PARTS: dict[str, Callable[[str], str]] = {
+    "usage": _usage,
+    "options": _options,
+    "status": lambda tool: _STATUS,
+    "signals": lambda tool: _SIGNALS,
+    "tmpdir": lambda tool: _TMPDIR,
+    "epoch": lambda tool: _EPOCH,
+    "settings": _settings,
+    "formats": _formats,
+    "protocols": _protocols,
+    "fields": _fields,
+    "arrays": _arrays,
+    "schemes": _schemes,
+    "tools": _tools,
+}
+OF_EVERY_TOOL = ("usage", "options", "status", "signals")
+
+
+# ---- mdoc
+def _usage_macro(piece: str) -> str:
+    """`[OPTIONS]`, `FACES`, `INPUT...`, `[PREDICTIONS...]`, `-o FILE` as mdoc."""
+    words = re.sub(r"[][{}]", "", piece).replace("...", " ...").replace("OPTIONS", "options").split()
+    macros = " ".join(word if word == "..." else _word_macro(word) for word in words)
+    return f".Op {macros}\n" if piece.startswith("[") else f".{macros}\n"
+
+
+def _option_item(names: str, text: str) -> str:
+    """An argument, or an option with its names and what its value is called, and what --help says of it."""
+    macros = []
+    for word in re.sub(r"(?<=\w)\.\.\.", " ...", names).split():
+        if word in ("/", "..."):
+            macros.append("," if word == "/" else word)
+        else:
+            macros.append(_word_macro(word.rstrip(",")) + (" ," if word.endswith(",") else ""))
+    remarks = []
+    for remark in re.findall(r"\[([^][]*)\]", text):
+        found = _remark(remark)
+        if found is not None:
+            if " / " in names:  # of a pair such as --lines / --no-lines
+                found = found.replace("default is ", "default is --")
+            text = text.replace(f"[{remark}]", "")
+            remarks.append(found)
+    return f".It {' '.join(macros)}\n" + prose(" ".join([text, *remarks]))
+
+
+def _word_macro(word: str) -> str:
+    return f"Fl {escape(word[1:])}" if word.startswith("-") else f"Ar {escape(word)}"
+
+
+def _remark(text: str) -> str | None:
+    """What typer says in a bracket, such as `default: 0.2; 0.0<=x<=2.0`, in words; None for any other bracket."""
+    sentences = []
+    default, _, bounds = text.rpartition("; ") if "<=x" in text or "x>=" in text else (text, "", "")
+    for part in filter(None, (default, bounds)):
+        limits = re.fullmatch(r"(?:([\d.]+)<=)?x(?:([<>])=([\d.]+))?", part)
+        if part.startswith("default: "):
+            sentences.append(f"The default is {part.removeprefix('default: ')}.")
+        elif limits and limits[1]:
+            sentences.append(f"From {float(limits[1]):g} to {float(limits[3]):g}.")
+        elif limits:
+            sentences += [f"At least {float(limits[3]):g}."] if float(limits[3]) else []
+        elif part != "required":
+            return None
+    return " ".join(sentences)
+
+
+def _items(rows: Iterable[tuple[str, str]]) -> str:
+    items = [f".It Cm {escape(name)}\n{prose(text)}" for name, text in rows]
+    return f".Bl -tag -width Ds -compact\n{''.join(items)}.El\n"
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    widths = [max(len(row[k]) for row in [head, *rows]) + 1 for k in range(len(head))]
+    columns = " ".join("m" * width for width in widths)
+    lines = [f".It {' Ta '.join(escape(cell) for cell in row)}\n" for row in [head, *rows]]
+    return f".Bl -column {columns}\n{''.join(lines)}.El\n"
+
+
+def _cell(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def prose(text: str) -> str:
+    """Plain text as lines of mdoc; each sentence begins on one."""
+    sentences = re.split(r"(?<=[^.][.?!])\s+", " ".join(text.split()))
+    lines = (
+        line
+        for sentence in sentences
+        for line in textwrap.wrap(sentence, 72, break_long_words=False, break_on_hyphens=False)
+    )
+    return "".join(f"{escape(line)}\n" for line in lines)
+
+
+def escape(text: str) -> str:
+    """Text in which roff finds nothing to obey; typed signs, such as the hyphens of options, stay as they are."""
+    text = text.replace("\\", "\\e")
+    for sign, name in (('"', "dq"), ("'", "aq"), ("^", "ha"), ("~", "ti"), ("`", "ga")):
+        text = text.replace(sign, f"\\({name}")
+    text = re.sub(r"(?<![\w-])(kd-|--?)\w[\w-]*", lambda found: found[0].replace("-", "\\-"), text)
+    return re.sub(r"^(?=\.)", r"\\&", text)
+
+
+if __name__ == "__main__":
+    for path in sorted(MAN.glob("*.[1-9]"), key=lambda path: path.name == "kdtools.7"):
+        old = path.read_text()
+        new = update(old, path.name)
+        if new != old:
+            path.write_text(new)
+            print(path.relative_to(MAN.parent))
