@@ -18,7 +18,6 @@ from typing import Any
 from kdtools.errors import FileError
 from kdtools.files import FacesWriter, Provenance, create_faces, open_faces
 from kdtools.files.aside import STANDARD_STREAM
-from kdtools.files.schema import spec_of
 from kdtools.prediction.outcome import Outcome
 from kdtools.schemes import Scheme
 
@@ -143,9 +142,7 @@ class Parts:
     def _read_blocks(self, name: str) -> Iterator[Any]:
         for path in self._blocks:
             with open_faces(path) as faces:
-                data = faces.h5[name]
-                spec = spec_of(name)
-                yield (data.asstr() if spec and spec.dtype == "text" else data)[...]
+                yield faces.read(name, 0, len(faces))
 
     def remove(self) -> None:
         """Delete the blocks, those too that a killed process left half written."""

@@ -64,7 +64,7 @@ def write_each(
     Raises, before anything is written, as `claim_pictures` does, and DataError where no face can be drawn.
     """
     ids = gallery.faces.ids
-    sources = gallery.faces.h5["source"].asstr()[...] if "source" in gallery.faces else []
+    sources = gallery.faces.texts("source") if "source" in gallery.faces else []
     paths = claim_pictures([ids[row] for row in rows], Path(output), map(Path, sources), force)
     n_done = 0
     for face in read_shown(gallery, rows, style.size, skip):
