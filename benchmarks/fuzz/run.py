@@ -21,10 +21,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 SLICE = 120.0  # s of one target at a time
-TIMEOUT, MEMORY_MB = (
-    60,
-    2500,
-)  # an input that takes more s (of the clock: machines are busy), or more memory, is a finding
+TIMEOUT, MEMORY_MB = 60, 2500  # an input that takes more s, by the clock, or more memory, is a finding
 GRACE = 600.0  # s after which a process that does not end by itself is killed: a library may not listen to signals
 TARGETS = (
     *("faces", "model", "onnx", "image", "tar", "list", "scheme"),
@@ -84,7 +81,8 @@ def _fuzz(name: str, folder: Path, seconds: float, tally: Tally) -> None:
 
 
 def _report(tallies: dict[str, Tally], path: Path) -> None:
-    rows = [*tallies.items(), ("all", Tally(*(sum(c) for c in zip(*(vars(t).values() for t in tallies.values())))))]
+    whole = Tally(*(sum(counts) for counts in zip(*(vars(tally).values() for tally in tallies.values()), strict=True)))
+    rows = [*tallies.items(), ("all", whole)]
     lines = [f"{name}\t{tally.runs}\t{tally.cpu / 60:.1f}\t{tally.findings}" for name, tally in rows]
     path.write_text("\n".join(["target\tinputs\tCPU minutes\tfindings", *lines, ""]))
 
