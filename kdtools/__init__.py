@@ -2,7 +2,7 @@
 
 import os
 
-# OpenCV reads it when it is loaded. A small file may claim any size: 2^28 pixels are 800 MB, and more than cameras take.
+# OpenCV reads it when it is loaded. A small file may claim any size; 2^28 pixels, 800 MB, are more than cameras take.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**28))
 
 __version__ = "0.1.0"

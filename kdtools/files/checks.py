@@ -24,12 +24,12 @@ def plain(value: Any) -> Any:
 def check_kind(h5: h5py.File, name: str) -> int:
     """The version of its format. Raises FileError for a file of another kind, or a newer one."""
     kind = plain(h5.attrs.get("kd_kind"))
-    if kind != schema.KIND:
-        what = "no kd_kind attribute" if kind is None else f"kd_kind is {kind!r}"
+    if not isinstance(kind, str) or kind != schema.KIND:
+        what = "no kd_kind attribute" if kind is None else f"kd_kind is {str(kind)[:40]!r}"
         raise FileError(f"{name}: an HDF5 file, but not a faces file ({what})", "kd-import makes faces files")
     version = plain(h5.attrs.get("kd_format"))
     if not isinstance(version, (int, np.integer)) or version < 1:
-        raise FileError(f"{name}: kd_format is {version!r}, not a version number")
+        raise FileError(f"{name}: kd_format is {str(version)[:40]!r}, not a version number")
     if version > schema.FORMAT:
         raise FileError(
             f"{name}: faces format {version}, but this kdtools reads up to {schema.FORMAT}", "upgrade kdtools"

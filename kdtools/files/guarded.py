@@ -16,7 +16,7 @@ import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import h5py
 import numpy as np
@@ -43,7 +43,10 @@ _ALWAYS_HARMLESS, _ZLIB_RATIO = 2**20, 1100
 
 
 class GuardedStream(io.FileIO):
-    """A file as the library reads it. `fault` tells what was refused, which the library reports in its own words."""
+    """A file as the library reads it. `fault` tells what was refused, which the library reports in its own words;
+    `latest` is the one that was read last."""
+
+    latest: ClassVar[GuardedStream | None] = None
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, "r")
@@ -51,6 +54,7 @@ class GuardedStream(io.FileIO):
         self.base = self._find_base()
         self._is_old = os.pread(self.fileno(), 1, self.base + len(_SIGNATURE)) in (b"\0", b"\1")
         self.fault = ""
+        self._rest_at, self._rest, self._tail = -1, 0, b""
 
     def _find_base(self) -> int:
         """Where addresses count from: MATLAB writes a block of its own before the signature, of 512 bytes or more."""
@@ -60,6 +64,7 @@ class GuardedStream(io.FileIO):
         return base
 
     def readinto(self, buffer: Any) -> int:
+        GuardedStream.latest = self
         at, view, n = self.tell(), memoryview(buffer).cast("B"), 0
         while n < len(view) and (got := super().readinto(view[n:])):
             n += got
@@ -67,10 +72,21 @@ class GuardedStream(io.FileIO):
         if n < len(view) and at + n < self.size:
             self._refuse(f"cannot be read at byte {at + n}")
         if data[:5] == _HEAP:
-            self._check_heap(data)
+            (size,) = struct.unpack_from("<Q", data.tobytes().ljust(16), 8)
+            # Of a large heap the rest is read afterwards.
+            self._check_heap(data if size <= n else memoryview(os.pread(self.fileno(), min(size, self.size), at)))
         else:
-            self._check_lengths(data[: self._length_of_header(data)])
+            self._check_header(data, at)
         return n
+
+    def _check_header(self, data: memoryview, at: int) -> None:
+        """Of a long header, too, the rest is read afterwards; a text's length may stand on both sides of the cut."""
+        goes_on = at == self._rest_at
+        length = self._rest if goes_on else self._length_of_header(data)
+        checked = (self._tail if goes_on else b"") + data[:length].tobytes()
+        self._check_lengths(checked)
+        self._rest_at, self._rest = at + len(data), max(0, length - len(data))
+        self._tail = checked[-_ELEMENT.itemsize + 1 :]
 
     def _refuse(self, fault: str) -> None:
         self.fault = fault
@@ -105,7 +121,7 @@ class GuardedStream(io.FileIO):
             return _OLD_HEADER + int.from_bytes(data[8:12], "little")
         return len(data)  # may be the rest of a header
 
-    def _check_lengths(self, data: memoryview) -> None:
+    def _check_lengths(self, data: bytes) -> None:
         """No attribute may hold a text that is longer than the file: its length stands before its heap's address."""
         n = len(data) - _ELEMENT.itemsize + 1
         if n <= 0:
@@ -177,7 +193,22 @@ def guarded_file(path: Path, name: str) -> Iterator[tuple[h5py.File, GuardedStre
             hint = "it may be truncated or damaged; make it again"
             raise FileError(f"{name}: cannot be opened as HDF5", hint) from error
         with h5:
-            yield h5, stream
+            try:
+                yield h5, stream
+            except HDF5_ERRORS as error:
+                if GuardedStream.latest is stream and _is_of_reading(error):
+                    fault = stream.fault or " ".join(str(error).split())
+                    raise FileError(f"{name}: damaged: {fault}", "make it again") from error
+                raise
+
+
+def _is_of_reading(error: BaseException) -> bool:
+    """Whether h5py raised it, or the stream, and not in writing an output."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = "" if trace is None else trace.tb_frame.f_code.co_filename
+    return place == __file__ or ("h5py" in place and "write" not in str(error))
 
 
 def _open(stream: GuardedStream, path: Path) -> h5py.File:

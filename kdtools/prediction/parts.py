@@ -214,9 +214,12 @@ def is_finished(output: str, provenance: Provenance) -> bool:
     """Whether `output` is there and was made by the same command, so that there is nothing left to resume."""
     if output == STANDARD_STREAM or not Path(output).is_file():
         return False
-    with open_faces(output) as faces:
-        said = {name: json.loads(faces.h5.attrs.get(name, "null")) for name in ("argv", "inputs")}
-    return said["argv"] == provenance.command and provenance.inputs.items() <= (said["inputs"] or {}).items()
+    try:
+        with open_faces(output) as faces:
+            argv, inputs = (json.loads(faces.h5.attrs[name]) for name in ("argv", "inputs"))
+            return bool(argv == provenance.command and provenance.inputs.items() <= inputs.items())
+    except (*HDF5_ERRORS, RecursionError):  # of another program, which need not say so
+        return False
 
 
 def _difference(said: dict[str, Any], run: dict[str, Any]) -> str:
