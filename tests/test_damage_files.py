@@ -25,12 +25,14 @@ from kdtools.errors import DataError, FileError, KdError
 from kdtools.files import Provenance
 from kdtools.geometry import CropRule
 from kdtools.images import decode_image, read_image
+from kdtools.importing import Sources, read_annotations
 from kdtools.inspection.check import check_file
 from kdtools.inspection.kinds import open_any
 from kdtools.inspection.report import describe_file
 from kdtools.schemes import SCHEMES
 from kdtools.schemes.custom import read_scheme
 from kdtools.schemes.scheme import Scheme
+from kdtools.sources import Photographs
 from kdtools.sources.lists import photographs_listed
 from kdtools.sources.tar import photographs_in_tar
 from kdtools.viewing.pictures import plan_pictures
@@ -164,6 +166,35 @@ def test_an_exported_model_reads_no_other_file(tmp_path: Path, tiny_onnx: Path) 
         with open_any(str(path)) as file:
             faults = list(check_file(file))
         assert any("another file" in fault for fault in faults)
+
+
+def test_a_damaged_copy_in_the_cache_is_made_again(
+    tmp_path: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kdtools.engines import cache
+
+    exports: list[Path] = []
+
+    def export(model: Path, path: Path) -> None:
+        exports.append(path)
+        path.write_bytes(tiny_onnx.read_bytes())
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(cache, "_export", export)
+    model = write_model(tmp_path / "m.safetensors")
+    for damage, n_exports in (
+        (None, 1),
+        (None, 1),
+        (b"", 2),
+        (b"\x08 not a model", 3),
+        (tiny_onnx.read_bytes()[:99], 4),
+    ):
+        with cache.exported_copy(model, lambda text: None) as copy:
+            if damage is not None:
+                copy.write_bytes(damage)
+        with cache.exported_copy(model, lambda text: None) as copy:
+            assert copy.read_bytes() == tiny_onnx.read_bytes()
+        assert len(exports) == n_exports
 
 
 # ---- pictures
@@ -344,6 +375,37 @@ def test_schemes_that_are_too_deep_too_long_or_too_many(tmp_path: Path) -> None:
     path.symlink_to("/dev/zero")
     with pytest.raises(DataError, match="bytes, which no scheme has"):
         read_scheme(path)
+
+
+# ---- names
+
+
+def test_names_that_no_faces_file_can_hold_are_skipped(tmp_path: Path) -> None:
+    names = {"good.jpg": [], "a\0b.jpg": [], "c.jpg": ["../up"], "d.jpg": ["a\0b"], "e.jpg": ["ok"]}
+    document = {
+        "images": [{"id": k, "file_name": name, "height": 9, "width": 9} for k, name in enumerate(names)],
+        "annotations": [
+            {"id": k, "image_id": k, "keypoints": [1, 2, 1, 3, 4, 1, 5, 6, 1], "kd_subsets": subsets}
+            for k, subsets in enumerate(names.values())
+        ],
+        "categories": [],
+    }
+    source = tmp_path / "faces.json"
+    source.write_text(json.dumps(document))
+    skipped: list[str] = []
+    sources = Sources([str(source)], "coco", pictures=False)
+    found = read_annotations(sources, lambda what, why: skipped.append(what))
+    assert [one.id for one in found] == ["good.jpg", "e.jpg"]
+    assert skipped == ["a\0b.jpg", "c.jpg", "d.jpg"]
+    picture = cv2.imencode(".png", np.zeros((2, 2, 3), np.uint8))[1].tobytes()
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    for name in (b"a.png", b"b\xff.png"):
+        Path(os.fsdecode(os.path.join(os.fsencode(folder), name))).write_bytes(picture)
+    first, second = Photographs([str(folder)])
+    assert first.fetch() == picture
+    with pytest.raises(DataError, match="not UTF-8"):
+        second.fetch()
 
 
 # ---- names of pictures that are written

@@ -29,10 +29,7 @@ HDF5_ERRORS = (OSError, KeyError, ValueError, TypeError, RuntimeError, Attribute
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _HEAP = b"GCOL\x01"
 _LARGEST_INDEX = 2**16 - 1
-_VIRTUAL = (
-    0x0304,
-    0x0305,
-)  # the layout of a virtual array, version 4 or 5 and kind 3, stands before such an address too
+_VIRTUAL = (0x0304, 0x0305)  # stands before such an address too: layout of version 4 or 5, kind 3, a virtual array's
 _HEAP_HEAD, _OBJECT_HEAD = 16, 16  # bytes before a heap's first object, and before an object's content
 _OLD_HEADER, _MOST_OLD = 16, 1 << 16  # bytes; in layouts before 1.8 headers have no signature, but are short
 _ELEMENT = np.dtype([("length", "<u4"), ("heap", "<u8"), ("index", "<u4")])  # of an array of texts, as it is stored

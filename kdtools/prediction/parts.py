@@ -19,7 +19,7 @@ from kdtools.errors import FileError
 from kdtools.files import FacesFile, FacesWriter, Provenance, create_faces, open_faces
 from kdtools.files.aside import STANDARD_STREAM
 from kdtools.files.guarded import HDF5_ERRORS
-from kdtools.files.schema import ARRAYS
+from kdtools.files.schema import spec_of
 from kdtools.prediction.outcome import Outcome
 from kdtools.schemes import Scheme
 
@@ -204,7 +204,7 @@ def _said_by(faces: FacesFile) -> dict[str, Any]:
         said = json.loads(faces.h5.attrs[_ATTRIBUTE])
         skipped = [(str(identity), str(why)) for identity, why in said["skipped"]]
         numbers = {key: int(said[key]) for key in ("first", "stop")}
-        columns = [name for name in said["columns"] if name in ARRAYS]
+        columns = [name for name in said["columns"] if spec_of(name) is not None]
         return {"run": dict(said["run"]), "last": str(said["last"]), "skipped": skipped, "columns": columns, **numbers}
     except (*HDF5_ERRORS, RecursionError) as error:
         raise FileError(f"{faces.name}: what it says of its run is damaged: {error}", "add -f to start anew") from error
