@@ -22,7 +22,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 SLICE = 120.0  # s of one target at a time
 TIMEOUT, MEMORY_MB = 60, 2500  # an input that takes more s, by the clock, or more memory, is a finding
-GRACE = 600.0  # s after which a process that does not end by itself is killed: a library may not listen to signals
+GRACE = 3600.0  # s after which a process that does not end by itself is killed; on a busy machine it may start slowly
 TARGETS = (
     *("faces", "model", "onnx", "image", "tar", "list", "scheme"),
     *(f"format-{name}" for name in ("adnet", "aflw2000", "asf", "coco", "cofw", "cofw68", "csv", "csv300w")),

@@ -215,7 +215,8 @@ class FacesFile:
                 raise DataError(f"{self.name}: holds no /shape_model/{part}", "kd-asm writes one")
         group = self.h5["shape_model"]
         align = str(group.attrs.get("align", "procrustes"))
-        return ShapeModel(*(self._whole(f"shape_model/{part}") for part in ("mean", "modes", "variance")), align)
+        mean, modes, variance = (self._whole(f"shape_model/{part}") for part in ("mean", "modes", "variance"))
+        return ShapeModel(mean, modes, variance, align)
 
     def check_texts(self, *, with_heaps: bool = False) -> None:
         """Raises FileError where texts of this file, or their heaps, would lead the library astray."""

@@ -73,7 +73,7 @@ class _Member(tarfile.TarInfo):
     """A header, which claims no name of many megabytes."""
 
     @classmethod
-    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> _Member:
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Member:
         member = super().frombuf(buf, encoding, errors)
         if member.type in _LONG_NAMES and member.size > _LONGEST_NAME:
             raise tarfile.ReadError("a name of megabytes")
