@@ -5,4 +5,9 @@ instance importing/, training, prediction/, evaluation/ with reports/. They shar
 (schemes/, geometry, metrics/) and images (images, detect/). docs/design.md, section 5, has the layers.
 """
 
+import os
+
+# OpenCV reads it when it is loaded. A small file may claim any size; 2^28 pixels, 800 MB, are more than cameras take.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**28))
+
 __version__ = "0.1.0"

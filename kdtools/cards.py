@@ -19,6 +19,7 @@ from kdtools.schemes import Scheme
 from kdtools.settings import HEADS
 
 METADATA = "kdtools"  # the entry of a file's metadata that holds all of it, as JSON
+_LARGEST_INPUT = 4096  # px
 SAFETENSORS, ONNX = "safetensors", "onnx"
 
 # Numbers of fields in ONNX's protobuf messages: of a model its metadata, of an entry of that its key and value.
@@ -57,11 +58,11 @@ class ModelCard:
     def from_fields(fields: dict[str, Any]) -> ModelCard:
         return ModelCard(
             arch=str(fields["arch"]),
-            input_size=int(fields["input_size"]),
+            input_size=_known_size(int(fields["input_size"])),
             scheme=Scheme.from_json(json.dumps(fields["scheme"])),
             crop=CropRule.from_json(json.dumps(fields["crop"])),
-            mean=tuple(fields["mean"]),
-            std=tuple(fields["std"]),
+            mean=_three_numbers(fields["mean"]),
+            std=_three_numbers(fields["std"]),
             settings=dict(fields["settings"]),
             head=_known_head(str(fields.get("head", "linear"))),
         )
@@ -71,6 +72,18 @@ def _known_head(name: str) -> str:
     if name not in HEADS:
         raise DataError(f"a head {name!r} is not known", "upgrade kdtools")
     return name
+
+
+def _known_size(input_size: int) -> int:
+    """A network of a larger input would take all memory before its weights are looked at."""
+    if not 1 <= input_size <= _LARGEST_INPUT:
+        raise DataError(f"an input of {input_size} px", f"1 to {_LARGEST_INPUT} px are read")
+    return input_size
+
+
+def _three_numbers(values: Any) -> tuple[float, float, float]:
+    red, green, blue = (float(value) for value in values)
+    return red, green, blue
 
 
 def read_card(path: str | Path) -> tuple[ModelCard, dict[str, Any]]:
@@ -90,7 +103,7 @@ def card_of(text: str | None, name: str | Path) -> tuple[ModelCard, dict[str, An
         return ModelCard.from_fields(fields), fields
     except DataError as error:
         raise FileError(f"{name}: its description is damaged: {error.message}", error.hint) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise FileError(f"{name}: its description is damaged: {error}") from error
 
 
@@ -108,7 +121,7 @@ def fields_of(text: str | None, name: str | Path) -> dict[str, Any]:
             raise FileError(
                 f"{name}: model format {version}, this kdtools reads up to {MODEL_FORMAT}", "upgrade kdtools"
             )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise FileError(f"{name}: its description is damaged: {error}") from error
     return fields
 

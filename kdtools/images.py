@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import stat
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +19,7 @@ from kdtools.schemes import Scheme
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 
 _REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
+_MOST_BYTES = 2**30
 _LARGEST_WARP = 32767  # px; OpenCV cannot warp images with a longer side
 _LARGEST_SQUARE = 20  # side of a crop, in longer sides of its image; only a mistaken point makes a larger one
 
@@ -75,13 +77,28 @@ def read_reduced(path: Path, most: int) -> tuple[np.ndarray, int, tuple[int, int
 
 
 def read_bytes(path: Path) -> bytes:
-    """A file as it is. Raises FileError where it is absent or cannot be read."""
+    """A file as it is. Raises FileError where it is absent or cannot be read, is no file or far too large for an image.
+
+    A pipe or a device would be read for ever.
+    """
     try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise FileError(f"{path}: is no file")
+        check_image_bytes(status.st_size, path)
         return path.read_bytes()
     except FileNotFoundError as error:
         raise FileError(f"{path}: no such file") from error
     except OSError as error:
         raise FileError(f"{path}: {error.strerror or error}") from error
+    except ValueError as error:  # a name with \0 in it
+        raise FileError(f"{str(path)!r}: no such file") from error
+
+
+def check_image_bytes(n_bytes: int, name: str | Path) -> None:
+    """Raises FileError for a file that is too large to be one image."""
+    if n_bytes > _MOST_BYTES:
+        raise FileError(f"{name}: {n_bytes} bytes, which are too many for an image")
 
 
 def _decode(name: str | Path, data: bytes, flags: int) -> np.ndarray:

@@ -167,13 +167,26 @@ def load_model(path: str | Path, device: torch.device) -> LandmarkNet:
     """
     with _open_safetensors(path) as stored:
         card, _ = _card_of(stored, path)
-        network = LandmarkNet(card)
         names = [name for name in stored.keys() if not name.startswith(TRAINING_PREFIX)]  # noqa: SIM118
+        _check_shapes(card, {name: tuple(stored.get_slice(name).get_shape()) for name in names}, path)
+        network = LandmarkNet(card)
         try:
             network.load_state_dict({name: stored.get_tensor(name) for name in names})
         except RuntimeError as error:
             raise FileError(f"{path}: its weights are not those of {card.arch}", "the file is damaged") from error
     return to_device(network, device).eval()
+
+
+def _check_shapes(card: ModelCard, shapes: dict[str, tuple[int, ...]], path: str | Path) -> None:
+    """Raises FileError where the weights are not those of the network, before memory is taken for it: a small file may
+    name a network of billions."""
+    try:
+        with torch.device("meta"):
+            wanted = {name: tuple(tensor.shape) for name, tensor in LandmarkNet(card).state_dict().items()}
+    except (RuntimeError, NotImplementedError):
+        return  # a network that computes as it is made; loading its weights will tell
+    if wanted != shapes:
+        raise FileError(f"{path}: its weights are not those of {card.arch}", "the file is damaged")
 
 
 def to_device(network: LandmarkNet, device: torch.device) -> LandmarkNet:

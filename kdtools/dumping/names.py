@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
@@ -15,7 +16,8 @@ def crop_name(id: str) -> str:
 
     Raises DataError for an id that cannot be the name of a file below a folder.
     """
-    if id != id.strip() or "\\" in id or any(part in ("", ".", "..") for part in id.split("/")):
+    odd = any(letter == "\\" or unicodedata.category(letter) == "Cc" for letter in id)
+    if id != id.strip() or odd or any(part in ("", ".", "..") for part in id.split("/")):
         raise DataError(f"{id!r} cannot be the name of a file", "leave it out with --ids, or write one file, as csv")
     return id if id.endswith(".png") else f"{id}.png"
 

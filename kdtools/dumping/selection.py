@@ -58,8 +58,8 @@ class Selection:
             yield self._block(run, wanted)
 
     def _read(self, name: str, run: slice, wanted: np.ndarray | slice) -> np.ndarray:
-        data = self.faces.h5[name]
-        return np.asarray((data.asstr() if name == "id" else data)[run])[wanted]
+        values = self.faces.read(name, run.start, run.stop)
+        return np.array(values, object if name == "id" else None)[wanted]
 
     def _block(self, run: slice, wanted: np.ndarray | slice) -> FaceBlock:
         def read(name: str) -> np.ndarray | None:
@@ -119,6 +119,6 @@ def choose_rows(faces: FacesFile, subset: str | None, glob: str | None) -> np.nd
         ids = Selection(faces).ids()
         rows &= np.fromiter((fnmatchcase(id, glob) for id in ids), bool, len(faces))
     if not rows.any():
-        first = faces.h5["id"].asstr()[0] if len(faces) else ""
+        first = faces.read("id", 0, 1)[0] if len(faces) else ""
         raise DataError(f"{faces.name}: no face is chosen", f"its ids are like {first!r}")
     return rows

@@ -28,7 +28,7 @@ def exported_copy(model: Path, note: Callable[[str], None]) -> Iterator[Path]:
     Raises FileError where the model cannot be read, DataError where it cannot be exported.
     """
     place = cache_folder() / _name_of(model)
-    if not place.exists():
+    if not _is_sound(place):
         note(f"exporting {model} to ONNX; the next run finds it in {place.parent}")
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -47,6 +47,15 @@ def exported_copy(model: Path, note: Callable[[str], None]) -> Iterator[Path]:
 def cache_folder() -> Path:
     """`$XDG_CACHE_HOME/kdtools`, by default `~/.cache/kdtools`."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kdtools"
+
+
+def _is_sound(copy: Path) -> bool:
+    """Whether the cache holds a copy, and not what damage left of it."""
+    try:
+        read_card(copy)
+    except (FileError, OSError):
+        return False
+    return True
 
 
 def _name_of(model: Path) -> str:

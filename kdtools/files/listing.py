@@ -14,6 +14,7 @@ from typing import IO
 
 from kdtools.parallel import batched
 
+_LONGEST_RECORD = 1 << 20  # bytes
 _RUN = 100_000  # names that are sorted in memory at a time, some 10 MB; more are spilled to temporary files
 _FOLDER, _FILE = b"\0d", b"\0f"  # behind a name, which can hold neither \0 nor a slash, so that order is that of names
 
@@ -69,10 +70,15 @@ def sorted_records(records: Iterable[bytes], separator: bytes) -> Iterator[bytes
 
 
 def split_records(stream: BufferedReader, separator: bytes) -> Iterator[bytes]:
-    """What stands between separators in a stream, as soon as it comes; the last one need not have one behind it."""
+    """What stands between separators in a stream, as soon as it comes; the last one need not have one behind it.
+
+    One that does not end within a megabyte comes as far as that, for the reader to refuse.
+    """
     rest = b""
     while chunk := stream.read1(1 << 16):
         *whole, rest = (rest + chunk).split(separator)
         yield from whole
+        if len(rest) > _LONGEST_RECORD:
+            break
     if rest:
         yield rest

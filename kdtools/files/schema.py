@@ -52,7 +52,7 @@ def check_subset_name(name: str) -> None:
     """Raises UsageError for what cannot be the name of a subset, or is the one that stands for all faces."""
     if name == "full":
         raise UsageError("no subset can be called full: that is all faces, whatever the subsets", "choose another name")
-    if name in ("", ".", "..") or "/" in name:
+    if name in ("", ".", "..") or "/" in name or "\0" in name or not name.isprintable():
         raise UsageError(f"a subset cannot be called {name!r}", "choose a name without a slash")
 
 

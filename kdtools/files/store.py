@@ -18,7 +18,9 @@ import numpy as np
 from kdtools.errors import DataError, FileError, some_of
 from kdtools.files import schema
 from kdtools.files.aside import STANDARD_STREAM, readable
+from kdtools.files.checks import check_arrays, check_kind, plain, subset_names
 from kdtools.files.digests import digest_of
+from kdtools.files.guarded import HDF5_ERRORS, GuardedStream, guarded_file, item_at
 from kdtools.geometry import IDENTITY, CropRule, apply_affine, invert_affine
 from kdtools.schemes import INDEX_FIELDS, JSON_FIELDS, SCHEMES, Scheme, scheme_for_points
 from kdtools.shape_model import ShapeModel
@@ -31,16 +33,20 @@ _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 class FacesFile:
-    """A faces file opened for reading. `name` is what messages call it."""
+    """A faces file opened for reading, by `open_faces`. `name` is what messages call it; `parts` are the files, by
+    their names from its folder, that its virtual arrays refer to."""
 
-    def __init__(self, h5: h5py.File, path: Path, name: str) -> None:
+    def __init__(self, h5: h5py.File, path: Path, name: str, stream: GuardedStream | None = None) -> None:
         self.h5, self.path, self.name = h5, path, name
-        self._check_kind()
-        self._check_arrays()
+        self._stream = stream
+        for older in range(check_kind(h5, name), schema.FORMAT):
+            UPGRADES[older](self)
+        self.parts = check_arrays(h5, path, name)
+        self.check_texts()
 
     # ---- what is in the file
     def __contains__(self, array: str) -> bool:
-        return isinstance(self.h5.get(array), h5py.Dataset)
+        return isinstance(item_at(self.h5, array), h5py.Dataset)
 
     def __len__(self) -> int:
         return int(self.h5["id"].shape[0])
@@ -58,16 +64,37 @@ class FacesFile:
     @property
     def ids(self) -> list[str]:
         """N names, in file order."""
-        return list(self.h5["id"].asstr()[...])
+        return self.texts("id")
+
+    def texts(self, name: str, rows: slice = slice(None)) -> list[str]:
+        """Rows of an array of texts. Raises FileError where they are damaged."""
+        with self._damage_told(name):
+            return list(self.h5[name].asstr()[rows])
 
     def read(self, name: str, first: int, stop: int) -> Any:
         """Rows of an array of the format, text as a list; of an absent /to_source the identity."""
         if name == "to_source" and name not in self:
             return np.broadcast_to(IDENTITY, (stop - first, 2, 3))
-        data, spec = self.h5[name], schema.spec_of(name)
+        spec = schema.spec_of(name)
         if spec is not None and spec.dtype == "text":
-            return list(data.asstr()[first:stop])
-        return data[first:stop]
+            return self.texts(name, slice(first, stop))
+        with self._damage_told(name):
+            return self.h5[name][first:stop]
+
+    def _whole(self, name: str) -> np.ndarray:
+        with self._damage_told(name):
+            return np.asarray(self.h5[name][...])
+
+    @contextlib.contextmanager
+    def _damage_told(self, name: str) -> Iterator[None]:
+        """Errors of the library in reading an array become a FileError that names it."""
+        try:
+            yield
+        except DataError as error:
+            raise FileError(f"{self.name}:{error.message}", error.hint) from error
+        except HDF5_ERRORS as error:
+            fault = (self._stream and self._stream.fault) or " ".join(str(error).split())
+            raise FileError(f"{self.name}:/{name}: damaged: {fault}", "make it again") from error
 
     @property
     def id_digests(self) -> np.ndarray:
@@ -83,7 +110,7 @@ class FacesFile:
 
     @property
     def role(self) -> str:
-        return str(_plain(self.h5["landmarks"].attrs.get("role", "hard")))
+        return str(plain(self.h5["landmarks"].attrs.get("role", "hard")))
 
     @property
     def n_points(self) -> int:
@@ -99,7 +126,7 @@ class FacesFile:
     @property
     def crop(self) -> CropRule | None:
         """The rule by which the images were cut out, where the file states one."""
-        text = _plain(self.h5.attrs.get("crop"))
+        text = plain(self.h5.attrs.get("crop"))
         return CropRule.from_json(text) if text else None
 
     @property
@@ -116,13 +143,13 @@ class FacesFile:
     def landmarks(self) -> np.ndarray:
         """(N, L, 2) float32, pixels of /image, or of the source image where there is no /image."""
         self.require("landmarks")
-        return np.asarray(self.h5["landmarks"][...], np.float32)
+        return np.asarray(self._whole("landmarks"), np.float32)
 
     @property
     def to_source(self) -> np.ndarray:
         """(N, 2, 3) float64; the identity where the file states none."""
         if "to_source" in self:
-            return np.asarray(self.h5["to_source"][...], np.float64)
+            return np.asarray(self._whole("to_source"), np.float64)
         return np.broadcast_to(IDENTITY, (len(self), 2, 3))
 
     def landmarks_in_source(self) -> np.ndarray:
@@ -161,15 +188,12 @@ class FacesFile:
     @property
     def subsets(self) -> dict[str, np.ndarray]:
         """Name -> (N,) bool, sorted by name."""
-        group = self.h5.get("subset")
-        if not isinstance(group, h5py.Group):
-            return {}
-        return {name: np.asarray(group[name][...], bool) for name in sorted(group)}
+        return {name: np.asarray(self._whole(f"subset/{name}"), bool) for name in subset_names(self.h5)}
 
     @property
     def scheme(self) -> Scheme:
         """What the points mean, from the file's own attributes; the registry fills in what they leave out."""
-        name = str(_plain(self.h5.attrs.get("scheme", "")))
+        name = str(plain(self.h5.attrs.get("scheme", "")))
         known = SCHEMES.get(name)
         if known is None or known.n_points != self.n_points:
             known = scheme_for_points(self.n_points) if not name else Scheme(name, self.n_points)
@@ -177,9 +201,9 @@ class FacesFile:
         fields = {**vars(known)}
         fields.update({key: np.atleast_1d(attrs[key]) for key in INDEX_FIELDS if key in attrs})
         try:
-            fields.update({key: json.loads(_plain(attrs[key])) for key in JSON_FIELDS if key in attrs})
+            fields.update({key: json.loads(plain(attrs[key])) for key in JSON_FIELDS if key in attrs})
             return Scheme.from_fields(fields)
-        except (DataError, ValueError, TypeError) as error:
+        except (DataError, ValueError, TypeError, RecursionError) as error:
             hint = "correct the attributes, or leave out those that are not known"
             raise DataError(f"{self.name}:/landmarks: its attributes are no scheme: {error}", hint) from error
 
@@ -191,66 +215,15 @@ class FacesFile:
                 raise DataError(f"{self.name}: holds no /shape_model/{part}", "kd-asm writes one")
         group = self.h5["shape_model"]
         align = str(group.attrs.get("align", "procrustes"))
-        return ShapeModel(group["mean"][...], group["modes"][...], group["variance"][...], align)
+        mean, modes, variance = (self._whole(f"shape_model/{part}") for part in ("mean", "modes", "variance"))
+        return ShapeModel(mean, modes, variance, align)
 
-    # ---- checks on opening
-    def _check_kind(self) -> None:
-        kind = _plain(self.h5.attrs.get("kd_kind"))
-        if kind != schema.KIND:
-            what = "no kd_kind attribute" if kind is None else f"kd_kind is {kind!r}"
-            raise FileError(f"{self.name}: an HDF5 file, but not a faces file ({what})", "kd-import makes faces files")
-        version = _plain(self.h5.attrs.get("kd_format"))
-        if not isinstance(version, (int, np.integer)) or version < 1:
-            raise FileError(f"{self.name}: kd_format is {version!r}, not a version number")
-        if version > schema.FORMAT:
-            raise FileError(
-                f"{self.name}: faces format {version}, but this kdtools reads up to {schema.FORMAT}",
-                "upgrade kdtools",
-            )
-        for older in range(int(version), schema.FORMAT):
-            UPGRADES[older](self)
-
-    def _check_arrays(self) -> None:
-        if "id" not in self:
-            raise FileError(f"{self.name}: holds no /id, so its faces have no names", "write the file again")
-        for part in self.h5["id"].virtual_sources() if self.h5["id"].is_virtual else ():
-            if not self.path.parent.joinpath(part.file_name).is_file():  # HDF5 would read zeros
-                hint = "bring it back, or join the parts without --virtual while they are there"
-                raise FileError(f"{self.name}: a file that it refers to is absent: {part.file_name}", hint)
-        if h5py.check_string_dtype(self.h5["id"].dtype) is None:
-            raise FileError(f"{self.name}: /id is not text")
-        sizes: dict[str, int] = {}
-        names = [name for name in schema.ARRAYS if name in self]
-        group = self.h5.get("subset")
-        names += [f"subset/{name}" for name in group] if isinstance(group, h5py.Group) else []
-        for name in names:
-            spec, array = schema.spec_of(name), self.h5[name]
-            if not isinstance(array, h5py.Dataset):
-                raise FileError(f"{self.name}: /{name} is not an array")
-            shape = array.shape
-            if spec is None or shape is None or len(shape) != len(spec.dims):
-                raise FileError(f"{self.name}: /{name} has shape {shape}, expected {spec and spec.dims}")
-            if not (array.dtype == np.uint8 if name == "image" else _is_readable_as(array.dtype, spec.dtype)):
-                raise FileError(f"{self.name}: /{name} holds {array.dtype}, expected {spec.dtype}", "convert it")
-            for dim, length in zip(spec.dims, shape, strict=True):
-                expected = dim if isinstance(dim, int) else sizes.setdefault(dim, length)
-                if length != expected:
-                    raise FileError(
-                        f"{self.name}: /{name} has {length} along its axis {dim!r}, expected {expected}",
-                        "the file contradicts itself; write it again",
-                    )
-
-
-def _is_readable_as(found: np.dtype[Any], wanted: str) -> bool:
-    """Whether an array of type `found` can stand for one that the format writes as `wanted`.
-
-    Whole numbers do for floats, and 0 and 1 in any type of whole numbers for truth values (/visible, /subset).
-    """
-    if wanted == "text":
-        return h5py.check_string_dtype(found) is not None
-    if wanted.startswith("float"):
-        return found.kind in "fiu"
-    return found.kind in "biu"
+    def check_texts(self, *, with_heaps: bool = False) -> None:
+        """Raises FileError where texts of this file, or their heaps, would lead the library astray."""
+        for name, spec in schema.ARRAYS.items():
+            if self._stream is not None and spec.dtype == "text" and name in self and not self.h5[name].is_virtual:
+                with self._damage_told(name):
+                    self._stream.check_texts(self.h5[name], with_heaps=with_heaps)
 
 
 @contextlib.contextmanager
@@ -263,17 +236,36 @@ def open_faces(source: str | Path) -> Iterator[FacesFile]:
     with readable(source) as path:
         name = "standard input" if source == STANDARD_STREAM else source
         _check_signature(path, name)
-        try:
-            h5 = h5py.File(path, "r")
-        except (OSError, RuntimeError) as error:
-            hint = "it may be truncated or damaged; make it again"
-            raise FileError(f"{name}: cannot be opened as HDF5", hint) from error
-        with h5:
-            try:
-                faces = FacesFile(h5, path, name)
-            except (OSError, RuntimeError, KeyError, ValueError) as error:
-                raise FileError(f"{name}: damaged: {error}", "make it again") from error
-            yield faces
+        with guarded_file(path, name) as (h5, stream):
+            faces = _checked(h5, path, name, stream)
+            if not faces.parts:
+                yield faces
+                return
+            for part in sorted(faces.parts):
+                _check_part(path.parent / part, name)
+        # The library opens the parts by itself, and so must open this one.
+        with h5py.File(path, "r") as h5:
+            yield _checked(h5, path, name, None)
+
+
+def _checked(h5: h5py.File, path: Path, name: str, stream: GuardedStream | None) -> FacesFile:
+    try:
+        return FacesFile(h5, path, name, stream)
+    except FileError:
+        raise
+    except DataError as error:
+        raise FileError(f"{name}:{error.message}", error.hint) from error
+    except HDF5_ERRORS as error:
+        fault = (stream and stream.fault) or error
+        raise FileError(f"{name}: damaged: {fault}", "make it again") from error
+
+
+def _check_part(path: Path, whole: str) -> None:
+    """Raises FileError where a part of a virtual file is no sound faces file, or virtual itself."""
+    with open_faces(path) as part:
+        if part.parts:
+            raise FileError(f"{whole}: refers to {path}, which refers to others itself", "join the parts themselves")
+        part.check_texts(with_heaps=True)
 
 
 def _check_signature(path: Path, name: str) -> None:
@@ -291,13 +283,6 @@ def _check_signature(path: Path, name: str) -> None:
     if not start.startswith(_HDF5_SIGNATURE):
         kind = "a model file" if start[8:9] == b"{" else "of another kind"
         raise FileError(f"{name}: is {kind}, not a faces file (HDF5)")
-
-
-def _plain(value: Any) -> Any:
-    """An attribute as h5py would give one of its own: C writes text of a fixed length, MATLAB arrays of one element."""
-    if isinstance(value, np.ndarray) and value.size == 1:
-        value = value.reshape(-1)[0]
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
 def check_unique_ids(ids: Sequence[str]) -> None:

@@ -125,6 +125,15 @@ def clean_name(name: str) -> str:
     return "/".join(parts)
 
 
+def is_storable(name: str) -> bool:
+    """Whether a faces file can hold it, as an id or a path: UTF-8 without \\0."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in name
+
+
 def box_from_corners(x0: float, y0: float, x1: float, y1: float) -> np.ndarray | None:
     """Box (4,) half-open; None for absurd numbers and for an empty box, which many data sets write for none."""
     box = np.array([x0, y0, x1, y1], np.float64)

@@ -10,20 +10,18 @@ import h5py
 import numpy as np
 
 from kdtools.errors import DataError, FileError
+from kdtools.files.guarded import HDF5_ERRORS, check_claim, guarded_file
 
-# zlib packs at most 1032 to 1: a data set that claims more than its stored bytes can hold is made of fill values.
-_LARGEST_RATIO = 1100
-_HARMLESS = 2**20  # bytes
-_LARGEST = 2**32
+_LARGEST = 2**32  # bytes
 
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
     """Errors inside become a FileError in one line: HDF5 has many kinds of them for a damaged file."""
     try:
-        with h5py.File(path, "r") as file:
+        with guarded_file(path, str(path)) as (file, _):
             yield file
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, IndexError) as error:
+    except HDF5_ERRORS as error:
         raise FileError(f"{path}: cannot be read as HDF5: {' '.join(str(error).split())}") from error
 
 
@@ -36,8 +34,10 @@ def dataset_at(group: h5py.Group, name: str) -> h5py.Dataset:
         raise DataError(f"{where}: is no data set")
     if item.nbytes > _LARGEST:
         raise DataError(f"{where}: {item.nbytes} bytes, more than {_LARGEST} that are read at once")
-    if item.nbytes > max(_HARMLESS, _LARGEST_RATIO * item.id.get_storage_size()):
-        raise DataError(f"{where}: claims {item.nbytes} bytes, which the file does not hold")
+    try:
+        check_claim(item)
+    except DataError as error:
+        raise DataError(f"{group.file.filename}:{error.message}", error.hint) from error
     return item
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from kdtools.errors import FileError, UsageError, some_of
+from kdtools.errors import DataError, FileError, KdError, UsageError, some_of
 from kdtools.files import check_unique_ids
+from kdtools.files.schema import check_subset_name
 from kdtools.formats import Annotation, Reading, find_format
-from kdtools.formats.annotation import id_prefixes
+from kdtools.formats.annotation import id_prefixes, is_storable
 from kdtools.formats.family300w import subsets_in_300w
 from kdtools.mirrors import find_mirror, mirror_fits, mirror_from_names
 from kdtools.schemes import SCHEMES, Scheme, scheme_for_points
@@ -69,9 +70,23 @@ def read_annotations(sources: Sources, skip: Skip, say: Tell = silent, warn: Tel
         if reading.repeated:
             say(f"{path}: {len(reading.repeated)} images come with several faces: {some_of(reading.repeated)}")
         annotations += found
-    annotations = _each_once(annotations, warn)
+    annotations = _each_once(list(_storable(annotations, skip)), warn)
     check_unique_ids([one.id for one in annotations])
     return _with_equal_points(annotations, skip)
+
+
+def _storable(annotations: Iterable[Annotation], skip: Skip) -> Iterator[Annotation]:
+    """Leave out faces whose names a faces file cannot hold."""
+    for one in annotations:
+        try:
+            if not (is_storable(one.id) and is_storable(str(one.image))):
+                raise DataError("its name is not UTF-8, so it cannot be stored; rename it")
+            for name in one.subsets:
+                check_subset_name(name)
+        except KdError as error:
+            skip(one.id, error.message)
+        else:
+            yield one
 
 
 def names_of_points(sources: Sources) -> tuple[str, ...]:

@@ -212,10 +212,14 @@ def _tensor_faults(weights: Weights, n_points: int, head_name: str) -> Iterator[
 def _onnx_faults(model: Any, n_points: int, input_size: int) -> Iterator[str]:
     import onnx
 
+    outside = [item.name for item in model.graph.initializer if item.data_location == onnx.TensorProto.EXTERNAL]
+    if outside:
+        yield f"weights lie in another file, which is not read: {some_of(outside)}"
+        return
     try:
         onnx.checker.check_model(model)
-    except onnx.checker.ValidationError as error:
-        yield f"not a valid ONNX graph: {str(error).splitlines()[0]}"
+    except (onnx.checker.ValidationError, ValueError) as error:  # a name that is no text is a ValueError
+        yield f"not a valid ONNX graph: {str(error).partition(chr(10))[0]}"
         return
     for what, values, wanted in (
         ("input", model.graph.input, [3, input_size, input_size]),
@@ -225,6 +229,10 @@ def _onnx_faults(model: Any, n_points: int, input_size: int) -> Iterator[str]:
         if wanted not in found:
             yield f"no {what} has the shape (B, {', '.join(map(str, wanted))})"
     for item in model.graph.initializer:
-        values = onnx.numpy_helper.to_array(item)
+        try:
+            values = onnx.numpy_helper.to_array(item)
+        except (ValueError, TypeError, KeyError) as error:
+            yield f"{item.name}: not the numbers of its shape: {' '.join(str(error).split())}"
+            continue
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             yield f"{item.name}: {int((~np.isfinite(values)).sum())} of {values.size} values are not finite"

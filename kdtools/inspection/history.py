@@ -26,7 +26,7 @@ def provenance_of(attributes: Mapping[str, Any], name: str) -> dict[str, Any]:
         )
         stated["argv"] = [str(word) for word in argv]
         stated["inputs"] = [{"name": str(path), "sha256": str(digest)} for path, digest in inputs.items()]
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{name}: its provenance is damaged: {error}", "make the file again") from error
     return stated
 

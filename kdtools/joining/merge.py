@@ -163,8 +163,7 @@ def _values_of(part: Part, name: str, target: Scheme | None) -> Any:
     if name not in faces:
         row = [dim if isinstance(dim, int) else (target or faces.scheme).n_points for dim in spec.dims[1:]]
         return np.broadcast_to(_NEUTRAL[name], (len(part.rows), *row))
-    data = faces.h5[name]
-    values = (data.asstr() if spec.dtype == "text" else data)[...][part.rows]
+    values = np.asarray(faces.read(name, 0, len(faces)), object if spec.dtype == "text" else None)[part.rows]
     if "landmark" in spec.dims and target is not None and _differs(faces.scheme, target):
         values = convert_mask(values, faces.scheme, target)
     return values

@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from kdtools.errors import DataError
 from kdtools.files import FacesFile, FacesWriter
 from kdtools.joining.choose import take_parts
 from kdtools.joining.merge import SMALL_ARRAYS, check_alike, check_joinable, put_common_crop, put_common_shape_model
@@ -45,6 +46,9 @@ def write_virtual(writer: FacesWriter, files: Sequence[FacesFile], output: str, 
         for faces in files:
             if len(faces):
                 path = os.path.relpath(faces.path.resolve(), folder)
+                if path.startswith(".."):
+                    hint = "move one of them, or copy the faces: leave out --virtual"
+                    raise DataError(f"{faces.name} lies outside {folder}, where readers would look for it", hint)
                 layout[at : at + len(faces)] = h5py.VirtualSource(path, name, faces.h5[name].shape)
             at += len(faces)
         writer.h5.create_virtual_dataset(name, layout).attrs.update(first.attrs)

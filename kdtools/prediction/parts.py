@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from kdtools.errors import FileError
-from kdtools.files import FacesWriter, Provenance, create_faces, open_faces
+from kdtools.files import FacesFile, FacesWriter, Provenance, create_faces, open_faces
 from kdtools.files.aside import STANDARD_STREAM
+from kdtools.files.guarded import HDF5_ERRORS
 from kdtools.files.schema import spec_of
 from kdtools.prediction.outcome import Outcome
 from kdtools.schemes import Scheme
@@ -51,15 +52,15 @@ class Parts:
         """Go on after the blocks that are there. Raises FileError where they are of another run, or damaged."""
         for path in sorted(self._folder.glob("block-*.h5")):
             with open_faces(path) as faces:
-                said = json.loads(faces.h5.attrs.get(_ATTRIBUTE, "{}"))
-                if said.get("run") != self._run:
+                said = _said_by(faces)
+                if said["run"] != self._run:
                     other = _difference(said, self._run)
                     hint = "give the command of that run with --resume, or -f to start anew"
                     raise FileError(f"{self._folder}: holds a part of another run: {other}", hint)
                 if said["first"] != self.n_items:
                     raise FileError(f"{path}: a block before it is missing", "add -f to start anew")
                 self.n_items, self.last_id = said["stop"], said["last"]
-                self.skipped += [(identity, why) for identity, why in said["skipped"]]
+                self.skipped += said["skipped"]
                 self.n_faces += len(faces)
             self._blocks.append(path)
         self._begin_block()
@@ -135,7 +136,7 @@ class Parts:
 
     def _write_joined(self, writer: FacesWriter) -> None:
         with open_faces(self._blocks[0]) as faces:
-            names = json.loads(faces.h5.attrs[_ATTRIBUTE])["columns"]
+            names = _said_by(faces)["columns"]
         for name in names:
             writer.put_pieces(name, self.n_faces, self._read_blocks(name))
         writer.describe_landmarks(self._scheme, "predicted")
@@ -143,9 +144,7 @@ class Parts:
     def _read_blocks(self, name: str) -> Iterator[Any]:
         for path in self._blocks:
             with open_faces(path) as faces:
-                data = faces.h5[name]
-                spec = spec_of(name)
-                yield (data.asstr() if spec and spec.dtype == "text" else data)[...]
+                yield faces.read(name, 0, len(faces))
 
     def remove(self) -> None:
         """Delete the blocks, those too that a killed process left half written."""
@@ -199,18 +198,33 @@ def open_parts(
             raise
 
 
+def _said_by(faces: FacesFile) -> dict[str, Any]:
+    """What a block says of its run. Raises FileError where that is damaged."""
+    try:
+        said = json.loads(faces.h5.attrs[_ATTRIBUTE])
+        skipped = [(str(identity), str(why)) for identity, why in said["skipped"]]
+        numbers = {key: int(said[key]) for key in ("first", "stop")}
+        columns = [name for name in said["columns"] if spec_of(name) is not None]
+        return {"run": dict(said["run"]), "last": str(said["last"]), "skipped": skipped, "columns": columns, **numbers}
+    except (*HDF5_ERRORS, RecursionError) as error:
+        raise FileError(f"{faces.name}: what it says of its run is damaged: {error}", "add -f to start anew") from error
+
+
 def is_finished(output: str, provenance: Provenance) -> bool:
     """Whether `output` is there and was made by the same command, so that there is nothing left to resume."""
     if output == STANDARD_STREAM or not Path(output).is_file():
         return False
-    with open_faces(output) as faces:
-        said = {name: json.loads(faces.h5.attrs.get(name, "null")) for name in ("argv", "inputs")}
-    return said["argv"] == provenance.command and provenance.inputs.items() <= (said["inputs"] or {}).items()
+    try:
+        with open_faces(output) as faces:
+            argv, inputs = (json.loads(faces.h5.attrs[name]) for name in ("argv", "inputs"))
+            return bool(argv == provenance.command and provenance.inputs.items() <= inputs.items())
+    except (*HDF5_ERRORS, RecursionError):  # of another program, which need not say so
+        return False
 
 
 def _difference(said: dict[str, Any], run: dict[str, Any]) -> str:
     """The first thing in which a block's run differs from this one, in words."""
-    theirs = said.get("run", {})
+    theirs = said["run"]
     for key, own in run.items():
         if theirs.get(key) != own:
             return f"its {key} is {theirs.get(key)}"

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from kdtools.errors import DataError, FileError, reason_of
-from kdtools.schemes.scheme import Scheme
+from kdtools.schemes.scheme import MAX_POINTS, Scheme
 
 _KEYS = ("name", "n_points", "names", "mirror", "outer_corners", "left_eye", "right_eye", "outlines", "regions")
-# A bound on a typing error; the densest meshes in use have some thousand points.
-_MAX_POINTS = 100_000
+_LARGEST_FILE = 10_000_000  # bytes
 
 
 def read_scheme(path: Path) -> Scheme:
@@ -22,10 +22,14 @@ def read_scheme(path: Path) -> Scheme:
     Raises FileError where it cannot be read, DataError that names the file and the key where it is wrong.
     """
     try:
-        fields = tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as stream:
+            text = stream.read(_LARGEST_FILE + 1)
+        if len(text) > _LARGEST_FILE:
+            raise DataError(f"{path}: over {_LARGEST_FILE:,} bytes, which no scheme has", "is it the right file?")
+        fields = tomllib.loads(text.decode())
     except OSError as error:
         raise FileError(f"{path}: {reason_of(error)}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DataError(f"{path}: not TOML: {reason_of(error)}", "see docs/schemes.md for an example") from error
     try:
         return _scheme_of(fields)
@@ -94,11 +98,11 @@ def _names_of(fields: dict[str, Any]) -> tuple[tuple[str, ...], int]:
     names = _list_of(fields.get("names", []), "names")
     if not all(isinstance(name, str) and name for name in names):
         raise DataError("names: must be texts that are not empty")
-    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
-    if twice is not None:
-        raise DataError(f"names: {twice!r} stands twice", "every point needs a name of its own")
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        raise DataError(f"names: {twice[0]!r} stands twice", "every point needs a name of its own")
     n_points = fields.get("n_points", len(names))
-    if not _is_index(n_points) or not 1 <= n_points <= _MAX_POINTS:
+    if not _is_index(n_points) or not 1 <= n_points <= MAX_POINTS:
         raise DataError("n_points: must be a whole number above 0", "give n_points, or names with one for each point")
     if names and n_points != len(names):
         raise DataError(f"n_points: is {n_points}, but there are {len(names)} names", "one of the two is enough")

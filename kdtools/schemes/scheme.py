@@ -9,6 +9,8 @@ from typing import Any
 
 from kdtools.errors import DataError
 
+# A bound on typing errors and on hostile files; the densest meshes in use have some thousand points.
+MAX_POINTS = 100_000
 # How the fields are stored as attributes of /landmarks: arrays of indices, and JSON text.
 INDEX_FIELDS = ("mirror", "outer_corners", "left_eye", "right_eye")
 JSON_FIELDS = ("outlines", "names", "regions")
@@ -37,8 +39,16 @@ class Scheme:
 
     def __post_init__(self) -> None:
         mirror = self.mirror
+        if (
+            isinstance(self.n_points, bool)
+            or not isinstance(self.n_points, int)
+            or not 1 <= self.n_points <= MAX_POINTS
+        ):
+            raise DataError(f"scheme {self.name}: {self.n_points!r} is no number of points", f"1 to {MAX_POINTS}")
         if mirror is not None and not (
-            sorted(mirror) == list(range(self.n_points)) and all(mirror[mirror[i]] == i for i in range(self.n_points))
+            len(mirror) == self.n_points
+            and sorted(mirror) == list(range(self.n_points))
+            and all(mirror[mirror[i]] == i for i in range(self.n_points))
         ):
             raise DataError(
                 f"scheme {self.name}: mirror is not a map of {self.n_points} points that undoes itself",
@@ -68,7 +78,7 @@ class Scheme:
         """Inverse of `to_json`. Raises DataError when the text is not a scheme."""
         try:
             return Scheme.from_fields(json.loads(text))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"not the description of a landmark scheme: {error}") from error
 
     @staticmethod
@@ -87,7 +97,7 @@ class Scheme:
             regions = dict(known.get("regions", ()))
             known["regions"] = tuple((str(name), _as_indices(points)) for name, points in regions.items())
             return Scheme(**known)
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, OverflowError) as error:
             raise DataError(f"not the description of a landmark scheme: {error}") from error
 
 

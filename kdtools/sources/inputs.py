@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.files.digests import SeenNames
-from kdtools.formats.annotation import id_prefixes
+from kdtools.formats.annotation import id_prefixes, is_storable
 from kdtools.images import IMAGE_SUFFIXES
 from kdtools.sources.lists import photographs_listed
 from kdtools.sources.paths import photograph_at, photographs_below
@@ -73,7 +73,8 @@ class Photographs:
 
     def __iter__(self) -> Iterator[Photograph]:
         alone = len(self.inputs) == 1 and self._kinds[0] in ("folder", "image", "video", "camera")
-        return self._all() if alone else _each_once(self._all())  # names in one folder differ by themselves
+        storable = map(_storable, self._all())
+        return storable if alone else _each_once(storable)  # names in one folder differ by themselves
 
     def _all(self) -> Iterator[Photograph]:
         for name, kind, prefix in zip(self.inputs, self._kinds, self._prefixes(), strict=True):
@@ -110,6 +111,13 @@ class Photographs:
         """How many there are, by going through them once. Raises as `check_rereadable` does."""
         self.check_rereadable()
         return sum(1 for _ in self)
+
+
+def _storable(photograph: Photograph) -> Photograph:
+    """The same; one whose name no faces file can hold cannot be read."""
+    if is_storable(photograph.id) and is_storable(photograph.source):
+        return photograph
+    return replace(photograph, fetch=failing(DataError("its name is not UTF-8, so it cannot be stored; rename it")))
 
 
 def _each_once(photographs: Iterable[Photograph]) -> Iterator[Photograph]:

@@ -36,6 +36,8 @@ def photographs_listed(source: str) -> Iterator[Photograph]:
 def _named_in(stream: BufferedReader) -> Iterator[Photograph]:
     separator = b"\0" if b"\0" in stream.peek(_LOOK_AT)[:_LOOK_AT] else b"\n"
     for record in split_records(stream, separator):
+        if len(record) > _LOOK_AT:
+            raise FileError("a list of images: a name of over 4096 bytes, which no file has", "is it a list?")
         name = os.fsdecode(record.removesuffix(b"\r") if separator == b"\n" else record)
         if name:
             yield photograph_at(Path(name), clean_name(name))

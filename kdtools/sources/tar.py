@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import sys
 import tarfile
 import weakref
+import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 
+import numpy as np
+
 from kdtools.errors import FileError, reason_of
 from kdtools.formats.annotation import clean_name
+from kdtools.images import check_image_bytes
 from kdtools.sources.paths import Wanted
 from kdtools.sources.photograph import Photograph, failing
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 
-Fetch = Callable[[], bytes]
+Fetch = Callable[[], bytes | np.ndarray]
+_LONGEST_NAME = 1 << 20  # bytes of a header that holds a long name; tarfile would read any number of them
+_LONG_NAMES = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
+_DAMAGE = (tarfile.TarError, EOFError, OSError, ValueError, OverflowError, zlib.error, lzma.LZMAError)
 
 
 def photographs_in_tar(source: str, prefix: str, wanted: Wanted) -> Iterator[Photograph]:
@@ -32,7 +46,7 @@ def photographs_in_tar(source: str, prefix: str, wanted: Wanted) -> Iterator[Pho
             if not hidden and wanted(identity):
                 path = identity if source == "-" else f"{source}/{identity}"
                 yield Photograph(prefix + identity, path, fetch)
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+    except _DAMAGE as error:
         damaged = FileError(f"not a tar file, or damaged: {reason_of(error)}")
         yield Photograph(f"{prefix}{name}", name, failing(damaged))
 
@@ -40,19 +54,30 @@ def photographs_in_tar(source: str, prefix: str, wanted: Wanted) -> Iterator[Pho
 def _members(source: str) -> Iterator[tuple[str, Fetch]]:
     """Names of the files in an archive, and what reads each; of a stream each is read when it comes by."""
     if source == "-":
-        with tarfile.open(fileobj=sys.stdin.buffer, mode="r|*") as archive:
+        with tarfile.open(fileobj=sys.stdin.buffer, mode="r|*", tarinfo=_Member) as archive:
             yield from _members_of_stream(archive)
         return
     try:
-        archive = tarfile.open(source, mode="r:")  # noqa: SIM115
+        archive = tarfile.open(source, mode="r:", tarinfo=_Member)  # noqa: SIM115
     except tarfile.ReadError:  # compressed, so it can only be read from its beginning
-        with tarfile.open(source, mode="r|*") as archive:
+        with tarfile.open(source, mode="r|*", tarinfo=_Member) as archive:
             yield from _members_of_stream(archive)
         return
     content = _Content(source)
     with archive:
         for member in _each(archive):
             yield member.name, partial(content.read, member.offset_data, member.size)
+
+
+class _Member(tarfile.TarInfo):
+    """A header, which claims no name of many megabytes."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Member:
+        member = super().frombuf(buf, encoding, errors)
+        if member.type in _LONG_NAMES and member.size > _LONGEST_NAME:
+            raise tarfile.ReadError("a name of megabytes")
+        return member
 
 
 class _Content:
@@ -63,11 +88,17 @@ class _Content:
         weakref.finalize(self, os.close, self._descriptor)
 
     def read(self, offset: int, size: int) -> bytes:
+        check_image_bytes(size, "a file in the archive")
         return os.pread(self._descriptor, size, offset)
 
 
 def _members_of_stream(archive: tarfile.TarFile) -> Iterator[tuple[str, Fetch]]:
     for member in _each(archive):
+        try:
+            check_image_bytes(member.size, "a file in the archive")
+        except FileError as error:
+            yield member.name, failing(error)
+            continue
         content = archive.extractfile(member)
         data = b"" if content is None else content.read()
         yield member.name, partial(bytes, data)

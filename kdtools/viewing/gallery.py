@@ -182,7 +182,7 @@ def read_shown(gallery: Gallery, rows: Sequence[int] | np.ndarray, size: int, sk
 
 def _crop_face(faces: FacesFile, row: int, points: np.ndarray | None, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Cut a face out of its source image -> (size, size, 3) and its map to the source (2, 3)."""
-    path = Path(faces.h5["source"].asstr()[row])
+    path = Path(faces.read("source", row, row + 1)[0])
     return crop_image(read_image(path), _square_of(faces, row, points), size)
 
 

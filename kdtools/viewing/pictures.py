@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -62,7 +63,7 @@ def write_each(
     Raises, before anything is written, as `claim_pictures` does, and DataError where no face can be drawn.
     """
     ids = gallery.faces.ids
-    sources = gallery.faces.h5["source"].asstr()[...] if "source" in gallery.faces else []
+    sources = gallery.faces.texts("source") if "source" in gallery.faces else []
     paths = claim_pictures([ids[row] for row in rows], Path(output), map(Path, sources), force)
     n_done = 0
     for face in read_shown(gallery, rows, style.size, skip):
@@ -90,8 +91,12 @@ def claim_pictures(ids: Sequence[str], folder: Path, sources: Iterable[Path], fo
 
 
 def place_picture(identity: str, folder: Path) -> Path:
-    """A picture's path in the folder for an id, without parts of the id that would lead out of it."""
-    parts = [part for part in PurePosixPath(identity).parts if part not in ("/", "//", "..")] or ["face"]
+    """A picture's path in the folder for an id, without parts of the id that would lead out of it.
+
+    Control characters, which could not stand in a name or would upset a terminal that lists it, become `_`.
+    """
+    printable = "".join("_" if unicodedata.category(letter) == "Cc" else letter for letter in identity)
+    parts = [part for part in PurePosixPath(printable).parts if part not in ("/", "//", "..")] or ["face"]
     path = folder.joinpath(*parts)
     return path if path.suffix.lower() in FORMATS else path.with_name(path.name + ".png")
 

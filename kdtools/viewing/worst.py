@@ -96,7 +96,7 @@ def _read_face(
     faces: FacesFile, points: RowsOfPoints, nme: np.ndarray, row: int, size: int, skip: Skip
 ) -> ShownFace | None:
     """Picture of one face and, in its pixels, the truth and the prediction (2, L, 2)."""
-    identity = faces.h5["id"].asstr()[row]
+    identity = faces.read("id", row, row + 1)[0]
     truth = np.asarray(faces.h5["landmarks"][row], np.float64)
     guess = np.asarray(points[row], np.float64)
     if "image" in faces:
@@ -105,7 +105,7 @@ def _read_face(
             guess = apply_affine(invert_affine(np.asarray(faces.h5["to_source"][row], np.float64)), guess)
     else:
         try:
-            source = read_image(Path(faces.h5["source"].asstr()[row]))
+            source = read_image(Path(faces.read("source", row, row + 1)[0]))
             image, to_source = crop_image(source, (faces.crop or CropRule()).square_around_points(truth), size)
         except (KdError, OSError, MemoryError) as error:
             skip(identity, reason_of(error))

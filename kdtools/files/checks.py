@@ -1,0 +1,105 @@
+"""What is checked of a faces file before anything in it is believed."""
+
+from __future__ import annotations
+
+import posixpath
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from kdtools.errors import FileError
+from kdtools.files import schema
+from kdtools.files.guarded import check_claim, item_at
+
+
+def plain(value: Any) -> Any:
+    """An attribute as h5py would give one of its own: C writes text of a fixed length, MATLAB arrays of one element."""
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.reshape(-1)[0]
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def check_kind(h5: h5py.File, name: str) -> int:
+    """The version of its format. Raises FileError for a file of another kind, or a newer one."""
+    kind = plain(h5.attrs.get("kd_kind"))
+    if not isinstance(kind, str) or kind != schema.KIND:
+        what = "no kd_kind attribute" if kind is None else f"kd_kind is {str(kind)[:40]!r}"
+        raise FileError(f"{name}: an HDF5 file, but not a faces file ({what})", "kd-import makes faces files")
+    version = plain(h5.attrs.get("kd_format"))
+    if not isinstance(version, (int, np.integer)) or version < 1:
+        raise FileError(f"{name}: kd_format is {str(version)[:40]!r}, not a version number")
+    if version > schema.FORMAT:
+        raise FileError(
+            f"{name}: faces format {version}, but this kdtools reads up to {schema.FORMAT}", "upgrade kdtools"
+        )
+    return int(version)
+
+
+def subset_names(h5: h5py.File) -> list[str]:
+    """Sorted. Raises DataError where a link leads to them."""
+    group = item_at(h5, "subset")
+    return sorted(group) if isinstance(group, h5py.Group) else []
+
+
+def check_arrays(h5: h5py.File, path: Path, name: str) -> set[str]:
+    """The files that virtual arrays refer to. Raises FileError or DataError where an array is not what it must be."""
+    if not isinstance(item_at(h5, "id"), h5py.Dataset):
+        raise FileError(f"{name}: holds no /id, so its faces have no names", "write the file again")
+    parts: set[str] = set()
+    sizes: dict[str, int] = {}
+    arrays = [array for array in schema.ARRAYS if item_at(h5, array) is not None]
+    for array in [*arrays, *(f"subset/{subset}" for subset in subset_names(h5))]:
+        _check_array(item_at(h5, array), array, name, sizes)
+        parts |= _parts_of(h5[array], array, path, name)
+    return parts
+
+
+def _check_array(data: Any, array: str, name: str, sizes: dict[str, int]) -> None:
+    """`sizes` are the lengths of the axes met so far, by their names."""
+    spec = schema.spec_of(array)
+    if not isinstance(data, h5py.Dataset):
+        raise FileError(f"{name}: /{array} is not an array")
+    shape = data.shape
+    if spec is None or shape is None or len(shape) != len(spec.dims):
+        raise FileError(f"{name}: /{array} has shape {shape}, expected {spec and spec.dims}")
+    if not (data.dtype == np.uint8 if array == "image" else _is_readable_as(data.dtype, spec.dtype)):
+        raise FileError(f"{name}: /{array} holds {data.dtype}, expected {spec.dtype}", "convert it")
+    for dim, length in zip(spec.dims, shape, strict=True):
+        expected = dim if isinstance(dim, int) else sizes.setdefault(dim, length)
+        if length != expected:
+            raise FileError(
+                f"{name}: /{array} has {length} along its axis {dim!r}, expected {expected}",
+                "the file contradicts itself; write it again",
+            )
+    check_claim(data, whole=array != "image")
+
+
+def _parts_of(data: h5py.Dataset, array: str, path: Path, name: str) -> set[str]:
+    """Files that a virtual array refers to, beside its own or below that folder: a file that was got from elsewhere
+    must not read others.
+
+    Raises FileError for one elsewhere, and for one that is absent, of which HDF5 would read zeros.
+    """
+    parts = {source.file_name for source in data.virtual_sources()} if data.is_virtual else set()
+    for part in parts:
+        if part.startswith("/") or posixpath.normpath(part).split("/")[0] in (".", "..", path.name):
+            hint = "parts must lie beside the file, or in folders there; kd-merge without --virtual copies them"
+            raise FileError(f"{name}: /{array} refers to {part!r}, which is not looked for", hint)
+        if not path.parent.joinpath(part).is_file():
+            hint = "bring it back, or join the parts without --virtual while they are there"
+            raise FileError(f"{name}: a file that it refers to is absent: {part}", hint)
+    return parts
+
+
+def _is_readable_as(found: np.dtype[Any], wanted: str) -> bool:
+    """Whether an array of type `found` can stand for one that the format writes as `wanted`.
+
+    Whole numbers do for floats, and 0 and 1 in any type of whole numbers for truth values (/visible, /subset).
+    """
+    if wanted == "text":
+        return h5py.check_string_dtype(found) is not None
+    if wanted.startswith("float"):
+        return found.kind in "fiu"
+    return found.kind in "biu"
