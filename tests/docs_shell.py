@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import itertools
 import json
 import os
 import signal
@@ -26,13 +27,15 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 STAND_IN_TIME = 1_000_000_000  # s; a file changed at this moment is a stand-in and makes way for the page's own output
 SERVER, IN_FULL = "KDTOOLS_DOCS_SERVER", "KDTOOLS_DOCS_IN_FULL"
 
-_TRAINING = "--arch test_resnet --input-size 32 --batch 8 --epochs 1 --init none --device cpu".split()
-_TRAINING += ["--set", "head=linear", "--set", "w_heat=0", "--set", "freeze=0"]
+_TRAINING = (
+    *("--arch", "test_resnet", "--input-size", "32", "--batch", "8", "--epochs", "1", "--init", "none"),
+    *("--device", "cpu", "--set", "head=linear", "--set", "w_heat=0", "--set", "freeze=0"),
+)
 SMALL = {
     "kd-teacher": _TRAINING,
     "kd-student": _TRAINING,
-    "kd-synth": "-n 24 --size 64 -j 1".split(),
-    "kd-predict": "--device cpu".split(),
+    "kd-synth": ("-n", "24", "--size", "64", "-j", "1"),
+    "kd-predict": ("--device", "cpu"),
 }
 _IMPORTED_ONCE = ("torch", "timm", "cv2", "h5py", "matplotlib.pyplot", "onnx", "onnxscript", "onnxruntime", "scipy.io")
 
@@ -51,7 +54,9 @@ class Shell:
     """bash with the stubs in its PATH."""
 
     def __init__(self, stubs: Path, address: Path, cache: Path) -> None:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM", "SBATCH", "KDTOOLS"))}
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("SLURM", "SBATCH", "KDTOOLS"))
+        }
         self.environment = kept | {
             "PATH": f"{stubs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "XDG_CACHE_HOME": str(cache),
@@ -68,8 +73,7 @@ class Shell:
             cwd=folder,
             env=self.environment | environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             text=True,
             timeout=600,
         )
@@ -147,15 +151,18 @@ def _answer(line: socket.socket) -> None:
 def _made_small(tool: str, words: list[str]) -> list[str]:
     if {"--help", "-h", "--version", "--show-settings"} & set(words):
         return words
-    for option, output in zip(words, words[1:], strict=False):
-        if option in ("-o", "--output", "--rest") and Path(output).is_file():
-            stand_in = Path(output).stat().st_mtime == STAND_IN_TIME
-            Path(output).unlink() if stand_in else None
+    for option, output in itertools.pairwise(words):
+        if option in ("-o", "--output", "--rest") and _is_stand_in(Path(output)):
+            Path(output).unlink()
     if tool in ("kd-teacher", "kd-student"):
         _check_settings(tool, words)
     if tool == "kd-predict" and words and words[0].endswith(".safetensors"):
         words = [*words, "--backend", "torch"]  # spares an export
     return [*words, *SMALL.get(tool, ())]
+
+
+def _is_stand_in(path: Path) -> bool:
+    return path.is_file() and path.stat().st_mtime == STAND_IN_TIME
 
 
 def _check_settings(tool: str, words: list[str]) -> None:
