@@ -34,10 +34,13 @@ _TRAINING = (
 SMALL = {
     "kd-teacher": _TRAINING,
     "kd-student": _TRAINING,
-    "kd-synth": ("-n", "24", "--size", "64", "-j", "1"),
+    "kd-synth": ("-n", "16", "--size", "64", "-j", "1"),
     "kd-predict": ("--device", "cpu"),
 }
 _IMPORTED_ONCE = ("torch", "timm", "cv2", "h5py", "matplotlib.pyplot", "onnx", "onnxscript", "onnxruntime", "scipy.io")
+
+# Of the extras dev and sleap: absent, as after a plain `pip install .`
+_ABSENT = ("pytest", "xdist", "hypothesis", "pandas", "tables", "pycocotools", "pyarrow", "sleap_io")
 
 _STUB = """#!{python} -IS
 import json, os, socket, sys
@@ -100,6 +103,7 @@ def shell_of(tools: Sequence[str], folder: Path) -> Iterator[Shell]:
 
 # ---- the process that forks
 def _serve(address: str) -> None:
+    sys.modules.update(dict.fromkeys(_ABSENT))
     for name in _IMPORTED_ONCE:
         importlib.import_module(name)
     for name in ("training", "export", "engines", "prediction", "importing", "evaluation", "plots", "reports"):

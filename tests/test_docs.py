@@ -37,6 +37,7 @@ from kdtools.synth import draw_face
 REPOSITORY = Path(__file__).resolve().parent.parent
 TOOLS = tuple(tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["scripts"])
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+N_DRAWN, SIDE = 12, 240
 MEASUREMENTS = ("results.md", "reliability.md")  # their commands run for minutes to hours; options are still checked
 # Options that pages name without the program before them, and that are none of kdtools'.
 OF_OTHERS = {
@@ -118,85 +119,86 @@ def options_of(tool: str) -> frozenset[str]:
 
 
 # ---- stand-ins
-def put_photographs(
-    folder: Path, n: int, seed: int, *, points: int = 68, suffix: str = ".jpg", size: int = 240
-) -> None:
-    """Drawn faces with room around them, and beside each image its points as 300W writes them."""
+@cache
+def drawn_face(k: int) -> tuple[np.ndarray, np.ndarray]:
+    """An image of SIDE px with room around the face, and its 68 points. Few are drawn: that takes time."""
+    image, landmarks, _ = draw_face(np.random.default_rng(k % N_DRAWN), SIDE, margin=0.75)
+    return image, landmarks
+
+
+def put_photographs(folder: Path, n: int, first: int, *, suffix: str = ".jpg", pts: bool = True) -> None:
+    """Images, and beside each its points as 300W writes them."""
     folder.mkdir(parents=True, exist_ok=True)
     for k in range(n):
-        image, landmarks, _ = draw_face(np.random.default_rng([seed, k]), size, margin=0.75)
+        image, landmarks = drawn_face(first + k)
         cv2.imwrite(str(folder / f"image_{k:04d}{suffix}"), image[..., ::-1])
-        if points:
+        if pts:
             lines = "".join(f"{x + 1:.3f} {y + 1:.3f}\n" for x, y in landmarks)
             (folder / f"image_{k:04d}.pts").write_text(f"version: 1\nn_points: 68\n{{\n{lines}}}\n")
 
 
-def faces_as(scheme: str, n: int, seed: int) -> tuple[list[np.ndarray], np.ndarray]:
-    """Images, and points of another scheme (n, L, 2) of the faces in them."""
-    drawn = [draw_face(np.random.default_rng([seed, k]), 160, margin=0.75) for k in range(n)]
-    points = np.stack([landmarks for _, landmarks, _ in drawn])
+def points_as(scheme: str, n: int) -> np.ndarray:
+    """Points of another scheme (n, L, 2) of the first drawn faces."""
+    points = np.stack([drawn_face(k)[1] for k in range(n)])
     if scheme != "wflw98":
-        return [image for image, _, _ in drawn], convert_points(points, IBUG68, SCHEMES[scheme])
+        return convert_points(points, IBUG68, SCHEMES[scheme])
     one_each = np.repeat(np.eye(98)[:, :, None], 2, axis=2)
     weights = convert_points(one_each, SCHEMES["wflw98"], IBUG68)[..., 0].T  # (68, 98)
     centre = points.mean(axis=1, keepdims=True)  # what 68 points do not tell lies there
-    return [image for image, _, _ in drawn], np.linalg.pinv(weights) @ (points - centre) + centre
+    return np.linalg.pinv(weights) @ (points - centre) + centre
 
 
 def put_wflw(folder: Path) -> None:
     lists = folder / "WFLW_annotations" / "list_98pt_rect_attr_train_test"
     lists.mkdir(parents=True)
-    for part, n, seed in (("train", 12, 31), ("test", 8, 32)):
-        images, points = faces_as("wflw98", n, seed)
+    for part, n in (("train", 12), ("test", 8)):
         place = folder / "WFLW_images" / part
         place.mkdir(parents=True)
         lines = []
-        for k, (image, face) in enumerate(zip(images, points, strict=True)):
-            cv2.imwrite(str(place / f"{k}.jpg"), image[..., ::-1])
+        for k, face in enumerate(points_as("wflw98", n)):
+            cv2.imwrite(str(place / f"{k}.jpg"), drawn_face(k)[0][..., ::-1])
             box = [*face.min(axis=0).astype(int), *face.max(axis=0).astype(int)]
             numbers = [*(f"{x:.4f}" for x in face.ravel()), *map(str, box), *"010010"]
             lines.append(" ".join([*numbers, f"{part}/{k}.jpg"]) + "\n")
         (lists / f"list_98pt_rect_attr_{part}.txt").write_text("".join(lines))
 
 
-def put_cofw(path: Path, letters: str, n: int, seed: int) -> None:
+def put_cofw(path: Path, letters: str, n: int) -> None:
     """As MATLAB 7.3 writes it: HDF5 with the axes in reverse behind 512 bytes of text."""
-    images, points = faces_as("cofw29", n, seed)
+    points = points_as("cofw29", n)
     with h5py.File(path, "w", userblock_size=512) as file:
         file[f"phis{letters}"] = np.stack([[*(p[:, 0] + 1), *(p[:, 1] + 1), *([0] * 28), 1] for p in points]).T
         file[f"bboxes{letters}"] = np.array([[21.0, 21, 120, 120]] * n).T
         cells = file.create_dataset(f"Is{letters}", (1, n), h5py.ref_dtype)
-        for k, image in enumerate(images):
-            cells[0, k] = file.create_dataset(f"#refs#/{k}", data=image.T).ref
+        for k in range(n):
+            cells[0, k] = file.create_dataset(f"#refs#/{k}", data=drawn_face(k)[0].T).ref
     with path.open("r+b") as stream:
         stream.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64, Created on: a day".ljust(124) + b"\0\2IM")
 
 
 def put_annotations(folder: Path) -> None:
     """A table of seven points, and its images."""
-    put_photographs(folder / "images", 24, 41, points=0, size=96)
-    lines = []
+    put_photographs(folder / "images", 24, 0, pts=False)
+    lines = ["image," + ",".join(f"x{k},y{k}" for k in range(7)) + "\n"]
     for k in range(24):
-        _, landmarks, _ = draw_face(np.random.default_rng([41, k]), 96, margin=0.75)
-        seven = landmarks[[36, 39, 42, 45, 30, 48, 54]]
+        seven = drawn_face(k)[1][[36, 39, 42, 45, 30, 48, 54]]
         lines.append(f"image_{k:04d}.jpg," + ",".join(f"{x:.2f}" for x in seven.ravel()) + "\n")
-    (folder / "annotations.csv").write_text("image," + ",".join(f"x{k},y{k}" for k in range(7)) + "\n" + "".join(lines))
+    (folder / "annotations.csv").write_text("".join(lines))
 
 
 def put_video(path: Path) -> None:
-    image, _, _ = draw_face(np.random.default_rng(5), 240, margin=0.75)
-    video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 10, (240, 240))
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 10, (SIDE, SIDE))
     for k in range(4):
-        video.write(np.roll(image, k, axis=1)[..., ::-1])
+        video.write(np.roll(drawn_face(0)[0], k, axis=1)[..., ::-1])
     video.release()
 
 
 # With the tools themselves. Both teachers are one network: the pages do not look at what they answer.
 MADE_BY_TOOLS = """
 tiny="--arch test_resnet --input-size 32 --batch 8 --epochs 1 --init none --device cpu"
-kd-synth -q -n 24 --size 64 --seed 1 -j 1 -o train.h5
-kd-synth -q -n 12 --size 64 --seed 2 -j 1 -o test.h5
-kd-synth -q -n 12 --size 64 --seed 3 -j 1 -o val.h5
+kd-synth -q -n 16 --size 64 --seed 1 -j 1 -o train.h5
+kd-synth -q -n 8 --size 64 --seed 2 -j 1 -o test.h5
+kd-synth -q -n 4 --size 64 --seed 3 -j 1 -o val.h5
 kd-asm -q train.h5 -o soft.h5
 kd-student -q train.h5 --loss l1 $tiny -o student.safetensors
 kd-predict -q student.onnx train.h5 -o tough.h5
@@ -232,19 +234,19 @@ def world(shell: Shell, tiny_onnx: Path, tmp_path_factory: pytest.TempPathFactor
     """One of everything that the pages name and do not make. All of it is older than what a page makes."""
     folder = tmp_path_factory.mktemp("world")
     shutil.copy2(tiny_onnx, folder / "student.onnx")
-    put_photographs(folder / "photos" / "train", 12, 11)
-    put_photographs(folder / "photos" / "test", 6, 12)
-    put_photographs(folder / "photos" / "2024", 1, 13, points=0, suffix=".png")
-    put_photographs(folder / "holiday", 2, 14, points=0)
+    put_photographs(folder / "photos" / "train", 12, 0)
+    put_photographs(folder / "photos" / "test", 6, 6)
+    put_photographs(folder / "photos" / "2024", 1, 0, suffix=".png", pts=False)
+    put_photographs(folder / "holiday", 2, 0, pts=False)
     shutil.copy2(folder / "holiday" / "image_0000.jpg", folder / "face.jpg")
     with tarfile.open(folder / "more.tar", "w") as tar:
         tar.add(folder / "holiday", "more")
     put_video(folder / "clip.mp4")
     for k, place in enumerate(("afw", "helen/trainset", "helen/testset", "lfpw/trainset", "lfpw/testset", "ibug")):
-        put_photographs(folder / "300W" / place, 4, 21 + k)
+        put_photographs(folder / "300W" / place, 4, k)
     put_wflw(folder)
-    put_cofw(folder / "COFW_train_color.mat", "Tr", 12, 51)
-    put_cofw(folder / "COFW_test_color.mat", "T", 6, 52)
+    put_cofw(folder / "COFW_train_color.mat", "Tr", 12)
+    put_cofw(folder / "COFW_test_color.mat", "T", 6)
     put_annotations(folder)
     (folder / "last").touch()
     made = shell.run(MADE_BY_TOOLS, folder, **{IN_FULL: "1"})
