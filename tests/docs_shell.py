@@ -11,6 +11,7 @@ checked by the tool all the same.
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import itertools
 import json
@@ -108,6 +109,9 @@ def _serve(address: str) -> None:
         importlib.import_module(name)
     for name in ("training", "export", "engines", "prediction", "importing", "evaluation", "plots", "reports"):
         importlib.import_module(f"kdtools.{name}")
+    for path in (REPOSITORY / "kdtools" / "cli").glob("kd_*.py"):
+        importlib.import_module(f"kdtools.cli.{path.stem}")
+    gc.freeze()  # else each child's collector would copy all that was imported
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(address)
         listening.listen(64)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import os
 import re
 import shlex
@@ -25,6 +26,7 @@ from pathlib import Path
 import cv2
 import h5py
 import numpy as np
+import onnx
 import pytest
 import typer
 from docs_shell import IN_FULL, STAND_IN_TIME, Shell, shell_of
@@ -193,6 +195,14 @@ def put_video(path: Path) -> None:
     video.release()
 
 
+def put_exported(path: Path, tiny_onnx: Path) -> None:
+    """The tests' exported model, with the crop rule that is everybody's."""
+    model = onnx.load(tiny_onnx)
+    card = json.loads(model.metadata_props[0].value)
+    onnx.helper.set_model_props(model, {"kdtools": json.dumps(card | {"crop": json.loads(CropRule().to_json())})})
+    onnx.save(model, path)
+
+
 # With the tools themselves. Both teachers are one network: the pages do not look at what they answer.
 MADE_BY_TOOLS = """
 tiny="--arch test_resnet --input-size 32 --batch 8 --epochs 1 --init none --device cpu"
@@ -233,7 +243,8 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 def world(shell: Shell, tiny_onnx: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One of everything that the pages name and do not make. All of it is older than what a page makes."""
     folder = tmp_path_factory.mktemp("world")
-    shutil.copy2(tiny_onnx, folder / "student.onnx")
+    put_exported(folder / "student.onnx", tiny_onnx)
+    shutil.copy2(folder / "student.onnx", folder / "small.int8.onnx")
     put_photographs(folder / "photos" / "train", 12, 0)
     put_photographs(folder / "photos" / "test", 6, 6)
     put_photographs(folder / "photos" / "2024", 1, 0, suffix=".png", pts=False)
