@@ -39,7 +39,8 @@ from kdtools.synth import draw_face
 REPOSITORY = Path(__file__).resolve().parent.parent
 TOOLS = tuple(tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["scripts"])
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
-N_DRAWN, SIDE = 12, 240
+SIDE = 240
+SEEDS = (0, 1, 2, 4, 5, 7, 9, 11, 12, 14, 15, 16)  # of drawn faces that the cascade finds
 MEASUREMENTS = ("results.md", "reliability.md")  # their commands run for minutes to hours; options are still checked
 # Options that pages name without the program before them, and that are none of kdtools'.
 OF_OTHERS = {
@@ -124,7 +125,7 @@ def options_of(tool: str) -> frozenset[str]:
 @cache
 def drawn_face(k: int) -> tuple[np.ndarray, np.ndarray]:
     """An image of SIDE px with room around the face, and its 68 points. Few are drawn: that takes time."""
-    image, landmarks, _ = draw_face(np.random.default_rng(k % N_DRAWN), SIDE, margin=0.75)
+    image, landmarks, _ = draw_face(np.random.default_rng(SEEDS[k % len(SEEDS)]), SIDE, margin=0.75)
     return image, landmarks
 
 
@@ -225,9 +226,9 @@ for part in a b; do mkdir pred/$part; kd-predict -q student.onnx shards/$part.h5
 cp test.h5 common.h5
 cp pred.h5 results/common/baseline.h5
 cp pred.h5 results/common/best.h5
-kd-import -q photos/test --size 64 -o 300w_test.h5
-kd-predict -q student.onnx 300w_test.h5 -o - | kd-dump - --format coco -o theirs.json
-rm 300w_test.h5
+kd-import -q 300W/helen 300W/lfpw 300W/ibug --size 64 -o - | kd-merge -q - --subset common --subset challenging -o of.h5
+kd-predict -q student.onnx of.h5 -o - | kd-dump -q - --format coco -o theirs.json
+rm of.h5
 kd-predict -q student.onnx clip.mp4 --detector whole -o raw.h5
 cp raw.h5 smooth.h5
 """
