@@ -42,21 +42,8 @@ PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPO
 SIDE = 240
 SEEDS = (0, 1, 2, 4, 5, 7, 9, 11, 12, 14, 15, 16)  # of drawn faces that the cascade finds
 MEASUREMENTS = ("results.md", "reliability.md")  # their commands run for minutes to hours; options are still checked
-# Options that pages name without the program before them, and that are none of kdtools'.
-OF_OTHERS = {
-    *("--nproc-per-node", "--standalone", "--no-python"),  # torchrun
-    *(
-        "--cpus-per-task",
-        "--kill-on-invalid-dep",
-        "--output",
-        "--requeue",
-        "--array",
-        "--dependency",
-        "--wrap",
-    ),  # sbatch
-    *("--time", "--signal", "--parsable", "--gpus"),
-    *("--sshlogin", "--workdir", "--todo", "--join", "--table", "--sort", "--epochs"),  # GNU parallel, examples
-}
+# Options that pages name without the program before them, and that are no tool's.
+OF_OTHERS = {"--cpus-per-task", "--kill-on-invalid-dep", "--signal", "--time"}  # sbatch
 
 
 # ---- what stands on a page
