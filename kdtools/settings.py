@@ -41,9 +41,8 @@ class Settings:
     """Everything that decides a training besides its data. Stored in the model file.
 
     `w_main`, `w_tough` and `w_tolerant` weigh the terms of losses with teachers, `w_heat` the heatmaps' own term, which
-    is added to any loss; `ema` is the share of the averaged
-    weights that each step keeps (0: no average); layers whose maps have a stride of `freeze` or less keep their start
-    weights (0: none does).
+    is added to any loss; `ema` is the share of the averaged weights that each step keeps (0: no average); layers whose
+    maps have a stride of `freeze` or less keep their start weights (0: none does).
     """
 
     arch: str
@@ -138,7 +137,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "kd-student": {
         "default": {**_DEFAULT, **_STUDENT},
         "paper": {**_PAPER, **_STUDENT},
-        "best": {**_BEST, **_STUDENT, "loss": "l1+mimic", "w_main": 1.0},
+        # Teachers given as models, which see each augmented image: from cached predictions mimicking gains nothing.
+        "best": {**_BEST, **_STUDENT, "loss": "l1+mimic", "w_main": 1.0, "w_tough": 3.0},
     },
 }
 PRESET_NAMES = ("default", "paper", "best")
