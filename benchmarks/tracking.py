@@ -2,10 +2,10 @@
 
     python benchmarks/tracking.py CLIP MODEL DETECTOR [--frames FIRST:STOP]
 
-Follows the faces of a video as kd-predict does, and predicts its frames one by one as pictures. Distances are means over
-a face's points, in percent of the distance of the outer corners of the eyes of the nearest face found in the picture.
-Also tells how many followed faces have none within that distance, how many are not followed, how often the detector
-looked, and the seconds of both. Followed and alone take turns frame by frame, so other work on the machine slows both.
+Follows the faces of a video as kd-predict does, and predicts its frames one by one as pictures. Distances are means
+over a face's points, in percent of the distance of the outer corners of the eyes of the nearest face found in the
+picture. Also tells how many followed faces have none within that distance, how many are not followed, how often the
+detector looked, and the seconds of both. They take turns frame by frame, so other work on the machine slows both.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ def main() -> None:
         parser.error(f"{given.clip}: no face was followed")
     shares = ", ".join(f"{share} % within {np.percentile(distances, share):.1f} %" for share in (50, 75, 90))
     print(f"{n_frames} frames, {len(distances)} faces: {shares}")
-    print(f"followed, but nobody there: {n_beside}; there, but not followed: {n_missed}; searches: {detector.n_searches}")
+    print(f"followed, but nobody there: {n_beside}; there, but not followed: {n_missed}")
+    print(f"{detector.n_searches} searches")
     ratio = seconds["alone"] / seconds["followed"]
     print(f"followed {seconds['followed']:.1f} s, each frame alone {seconds['alone']:.1f} s: {ratio:.2f} times as fast")
 

@@ -21,8 +21,8 @@ _USUAL_RATE = 30.0  # frames per second, of a source that does not say
 class AnnotatedVideos:
     """Takes the frames of one video after the other; a context that ends with the last one in its place.
 
-    `sources` are all videos that will be drawn. Raises FileError where two of them would be drawn into one file, and for
-    files that are there without `force`: now, not when the first videos are done.
+    `sources` are all videos that will be drawn. Raises FileError where two of them would be drawn into one file, and
+    for files that are there without `force`: now, not when the first videos are done.
     """
 
     def __init__(self, folder: str, force: bool, sources: Sequence[str]) -> None:

@@ -1,8 +1,8 @@
 """Predictions about faces that are followed through the frames of a video.
 
 The crop of a followed face comes from its points in the last frame, so the detector is needed only now and then: for
-faces that are new, to see that what is followed still is a face, since a network finds points in anything, and to put it
-right where it has drifted, since an error in the points is one in the next crop.
+faces that are new, to see that what is followed still is a face, since a network finds points in anything, and to put
+it right where it has drifted, since an error in the points is one in the next crop.
 """
 
 from __future__ import annotations
@@ -215,10 +215,9 @@ class VideoWork(PhotographWork):
         return known and frame - track.found < _PATIENCE and 1 / _GROWTH < growth < _GROWTH
 
     def _confirm(self, track: _Track, face: Face, frame: int, is_cut: bool) -> bool:
-        """Note that a track was found again, as `face`; whether it was followed well. If not it takes the face's points.
+        """Note that a track was found again, as `face`; whether it was followed well. If not it takes those points.
 
-        The crop of a followed face comes from its points, so an error of theirs makes the next: only the detector's crop,
-        which owes nothing to them, can tell.
+        Only the points in the detector's crop can tell, since that crop owes nothing to the points before.
         """
         square = self._square_of(face.points)
         if square is None:

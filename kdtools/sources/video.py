@@ -52,7 +52,7 @@ def frames_of(source: str, prefix: str = "") -> Iterator[Photograph]:
 def _stated(capture: cv2.VideoCapture, source: str, n_frames: int, last_time: float) -> int:
     """How many frames the file states, where it had clearly fewer; else 0."""
     n_stated, rate = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
-    if not (0 < n_stated < _MOST_FRAMES and 0 < rate):
+    if not (0 < n_stated < _MOST_FRAMES and rate > 0):
         return 0
     if not source.lower().endswith(_STATES_COUNT):
         n_frames = max(n_frames, round(last_time * rate) + 1)
