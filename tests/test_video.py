@@ -227,9 +227,9 @@ def test_cuts_are_told_from_motion_and_noise() -> None:
 def test_what_was_a_face_only_once_is_not_followed_on() -> None:
     face = points_square(POINTS) + np.tile([10.0, 20.0], 2)
     nothing = face + np.tile([120.0, 40.0], 2)
-    detector = FoundDetector([face], {5: [face, nothing]})
+    detector = FoundDetector([face], {4: [face, nothing]})
     found, _ = follow([frame_with((10.0, 20.0))] * 20, engine=LaggingEngine(), detector=detector)
-    assert found["frame"][found["track"] == 1].tolist() == [5, 6]
+    assert found["frame"][found["track"] == 1].tolist() == [4, 5]
     assert (found["track"] == 0).sum() == 20
 
 
