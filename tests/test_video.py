@@ -299,8 +299,8 @@ def test_a_video_in_parts_is_followed_as_if_it_were_one(smooth: bool, tmp_path: 
     scenes = [frame_with((10.0 + k, 20.0), right) for k in range(15)] + [frame_with(left)] * 10
     scenes += [frame_with((110.0 - k, 70.0)) for k in range(10)]
     write_video(tmp_path / "v.avi", scenes + scenes[:10])
-    whole = (tmp_path / "v.avi").read_bytes()
-    (tmp_path / "v.avi").write_bytes(whole[: int(len(whole) * 0.78)])
+    data = (tmp_path / "v.avi").read_bytes()
+    (tmp_path / "v.avi").write_bytes(data[: int(len(data) * 0.78)])
     *_, last = Photographs([str(tmp_path / "v.avi")])
     assert last.frame is None
     predict(tmp_path / "v.avi", tmp_path / "whole.h5", smooth=smooth)
