@@ -253,3 +253,27 @@ def test_what_can_be_read_once_is_not_counted(monkeypatch: pytest.MonkeyPatch) -
     for name, listed in (("-", True), ("0", False)):
         with pytest.raises(UsageError, match="only once"):
             Photographs([name], listed=listed).count()
+
+
+def test_a_video_that_is_cut_off_or_damaged_is_named_after_its_last_frame(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    whole, half, damaged = (tmp_path / f"{name}.avi" for name in ("whole", "half", "damaged"))
+    writer = cv2.VideoWriter(str(whole), cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (64, 48))
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        writer.write(rng.integers(0, 256, (48, 64, 3), np.uint8))
+    writer.release()
+    data = whole.read_bytes()
+    half.write_bytes(data[: len(data) // 2])
+    first, second = len(data) // 4, len(data) // 2
+    damaged.write_bytes(data[:first] + rng.bytes(second - first) + data[second:])
+    assert [one.frame for one in Photographs([str(whole)])] == list(range(40))
+    for video in (half, damaged):
+        *frames, last = Photographs([str(video)])
+        assert [one.frame for one in frames] == list(range(len(frames)))
+        assert 5 < len(frames) < 35
+        assert (last.id, last.frame) == (video.name, None)
+        with pytest.raises(FileError, match=f"only {len(frames)} of its 40 frames"):
+            last.fetch()
+    assert capfd.readouterr().err == ""  # FFmpeg has nothing to add

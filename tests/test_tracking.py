@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kdtools.tracking import associate, overlaps
+from kdtools.tracking import associate, inside, overlaps
 
 
 def test_overlap_is_the_shared_area_over_both() -> None:
@@ -13,6 +13,12 @@ def test_overlap_is_the_shared_area_over_both() -> None:
     others = np.array([[0.0, 0, 10, 10], [5, 0, 15, 10], [10, 0, 20, 10], [0, 0, 0, 0]])
     np.testing.assert_allclose(overlaps(boxes, others), [[1, 1 / 3, 0, 0], [0, 0, 0, 0]])
     assert overlaps(np.zeros((1, 4)), np.zeros((1, 4))) == 0  # no area at all
+
+
+def test_what_lies_within_another_is_wholly_inside() -> None:
+    boxes = np.array([[0.0, 0, 10, 10]])
+    others = np.array([[2.0, 2, 5, 5], [-10, -10, 20, 20], [5, 0, 15, 10], [20, 20, 30, 30], [3, 3, 3, 3]])
+    np.testing.assert_allclose(inside(boxes, others), [[1, 1, 0.5, 0, 0]])
 
 
 def test_the_best_pairs_are_taken_first_and_each_box_once() -> None:

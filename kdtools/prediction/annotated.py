@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from kdtools.errors import FileError
-from kdtools.files import written_aside
+from kdtools.files import check_output, written_aside
 from kdtools.images import draw_landmarks
 from kdtools.schemes import Scheme
 
@@ -19,19 +19,32 @@ _USUAL_RATE = 30.0  # frames per second, of a source that does not say
 
 
 class AnnotatedVideos:
-    """Takes the frames of one video after the other; a context that ends with the last one in its place."""
+    """Takes the frames of one video after the other; a context that ends with the last one in its place.
 
-    def __init__(self, folder: str, force: bool) -> None:
+    `sources` are all videos that will be drawn. Raises FileError where two of them would be drawn into one file, and
+    for files that are there without `force`: now, not when the first videos are done.
+    """
+
+    def __init__(self, folder: str, force: bool, sources: Sequence[str]) -> None:
         self._folder, self._force = Path(folder), force
         self._source = ""
-        self._owner: dict[Path, str] = {}
+        owner: dict[Path, str] = {}
+        for source in sources:
+            output = self._output(source)
+            if Path(source).resolve() == output.resolve():
+                raise FileError(f"{output}: is the video itself", "give --draw a folder of its own")
+            if output in owner:
+                raise FileError(f"{output}: would be drawn of both {owner[output]} and {source}", "rename one")
+            owner[output] = source
+            if self._folder.is_dir():
+                check_output(str(output), force)
         self._writer: cv2.VideoWriter | None = None
         self._stack = contextlib.ExitStack()
 
     def draw(self, source: str, image: np.ndarray, faces: Sequence[np.ndarray], scheme: Scheme) -> None:
         """Add a frame (H, W, 3) RGB with its faces' points (L, 2).
 
-        Raises FileError where the video is there without `force`, or cannot be encoded.
+        Raises FileError where the video cannot be encoded.
         """
         if source != self._source or self._writer is None:
             self.close()
@@ -40,14 +53,13 @@ class AnnotatedVideos:
             image = draw_landmarks(image, points, scheme)
         self._writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
 
+    def _output(self, source: str) -> Path:
+        name = f"camera{source}" if source.isdecimal() else Path(source).stem
+        return self._folder / f"{name}.mp4"
+
     def _open(self, source: str, width: int, height: int) -> cv2.VideoWriter:
         self._folder.mkdir(parents=True, exist_ok=True)
-        name = f"camera{source}" if source.isdecimal() else Path(source).stem
-        output = self._folder / f"{name}.mp4"
-        if Path(source).resolve() == output.resolve():
-            raise FileError(f"{output}: is the video itself", "give --draw a folder of its own")
-        if self._owner.setdefault(output, source) != source:
-            raise FileError(f"{output}: would be drawn of both {self._owner[output]} and {source}", "rename one")
+        output = self._output(source)
         part = self._stack.enter_context(written_aside(str(output), self._force))
         capture = cv2.VideoCapture() if source.isdecimal() else cv2.VideoCapture(source)
         rate = capture.get(cv2.CAP_PROP_FPS)

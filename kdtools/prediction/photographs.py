@@ -19,7 +19,7 @@ from kdtools.prediction.groups import grouped, shard_range
 from kdtools.prediction.outcome import Outcome
 from kdtools.prediction.pipeline import Run, collect, digest_inputs, open_parts_of
 from kdtools.prediction.timing import Stopwatch
-from kdtools.sources import Photograph, Photographs
+from kdtools.sources import Photograph, Photographs, kind_of
 
 if TYPE_CHECKING:
     from kdtools.prediction.drawings import Drawings
@@ -108,7 +108,8 @@ def _work_for(
     if draw is None:
         yield VideoWork(run.engine, search, None, None, smooth=smooth)
         return
-    with AnnotatedVideos(draw, run.force) as videos:
+    sources = [name for name in photographs.inputs if kind_of(name) in ("video", "camera")]
+    with AnnotatedVideos(draw, run.force, sources) as videos:
         yield VideoWork(run.engine, search, drawings, videos, smooth=smooth)
 
 

@@ -1,7 +1,8 @@
 """Predictions about faces that are followed through the frames of a video.
 
 The crop of a followed face comes from its points in the last frame, so the detector is needed only now and then: for
-faces that are new, and to see that what is followed still is a face, since a network finds points in anything.
+faces that are new, to see that what is followed still is a face, since a network finds points in anything, and to put
+it right where it has drifted, since an error in the points is one in the next crop.
 """
 
 from __future__ import annotations
@@ -15,33 +16,51 @@ import numpy as np
 
 from kdtools.engines import Engine
 from kdtools.errors import KdError, reason_of
+from kdtools.geometry import points_square
 from kdtools.images import crop_image
 from kdtools.prediction.annotated import AnnotatedVideos
+from kdtools.prediction.cuts import Cuts
 from kdtools.prediction.drawings import Drawings
 from kdtools.prediction.outcome import Outcome
 from kdtools.prediction.photographs import Face, PhotographWork, Search, Seen
 from kdtools.prediction.timing import Stopwatch
 from kdtools.smoothing import OneEuro
 from kdtools.sources import Photograph
-from kdtools.tracking import associate, overlaps
+from kdtools.tracking import associate, inside, overlaps
 
-SEARCH_EVERY = 10  # frames
+SEARCH_EVERY = 10  # frames between searches, as long as they find faces where they are followed
+SEARCH_SOON = 2  # frames to the next search after one that found something else
+_PATIENCE = 30  # frames that a face is followed though searches do not find it: detectors miss those that turn away
 _SAME_FACE = 0.3  # least overlap of what is followed with what the detector finds
-_STEADY = 0.4  # least overlap of a face with itself in the frame before; points that jump farther are of something else
-_TWICE = 0.6  # overlap of two followed faces that have become one
-_MOST_MISSES = 2  # searches in a row that may not find a followed face: detectors miss those that turn away
+_SAME_SCENE = 0.6  # the same over a cut: a light that goes on lets a face stay where it is
+_AGREES = 0.9  # least overlap of a followed face with the points from the detector's crop
+_CALM = 0.8  # least overlap of a face with itself in the frame before; if it is less, the detector has a look at once
+_STEADY = 0.4  # the same, of anything that can be one face
+_GROWTH = 1.5  # most change in size of a face since it was found last
+_TWICE = 0.7  # share of the smaller of two followed faces that lies within the other: they have become one
 
 
 @dataclass
 class _Track:
-    """A followed face: its number in the video and its points (L, 2) in the last frame, before smoothing."""
+    """A followed face: its number in the video and its points (L, 2) in the last frame, before smoothing.
+
+    `square` is the crop around the points. The frame `found` is the last one in which a search found it, `side` that of
+    its square there. A face is new until a second search has found it.
+    """
 
     number: int
     points: np.ndarray
     square: np.ndarray
     score: float
-    n_missed: int = 0
+    found: int
+    side: float
+    is_new: bool = True
+    is_calm: bool = True
     filter: OneEuro = field(default_factory=OneEuro)
+
+
+def _overlap(square: np.ndarray, other: np.ndarray) -> float:
+    return float(overlaps(square[None], other[None])[0, 0])
 
 
 class VideoWork(PhotographWork):
@@ -62,8 +81,13 @@ class VideoWork(PhotographWork):
     ) -> None:
         super().__init__(engine, search, drawings)
         self._videos, self._smooth = videos, smooth
+        self._begin("")
+
+    def _begin(self, source: str) -> None:
+        """Follow nobody: a video begins."""
+        self._source, self._cuts = source, Cuts()
         self._tracks: list[_Track] = []
-        self._source, self._n_tracks = "", 0
+        self._n_tracks, self._wait, self._searched = 0, SEARCH_SOON, 0
 
     def __call__(self, group: Sequence[Photograph]) -> Outcome:
         watch = Stopwatch()
@@ -89,13 +113,17 @@ class VideoWork(PhotographWork):
     def _follow(self, photograph: Photograph, watch: Stopwatch) -> Seen | str:
         """The frame with the points of all faces that are followed in it, or why it cannot be read."""
         began = watch.lap("read")
-        if photograph.source != self._source or photograph.frame == 0:
-            self._tracks, self._n_tracks, self._source = [], 0, photograph.source
+        frame = photograph.frame or 0
+        if photograph.source != self._source or frame == 0:
+            self._begin(photograph.source)
         try:
             image = self._read(photograph, watch)
-            self._move(image, watch)
-            if not self._tracks or (photograph.frame or 0) % SEARCH_EVERY == 0:
-                self._search_frame(Seen(photograph, image, [], began), watch)
+            is_cut = self._cuts.begins(image)
+            if not is_cut:
+                self._move(image, watch)
+            is_due = frame - self._searched >= self._wait or not all(track.is_calm for track in self._tracks)
+            if is_cut or is_due or not self._tracks:
+                self._search_frame(Seen(photograph, image, [], began), frame, is_cut, watch)
         except (KdError, OSError, MemoryError) as error:
             return reason_of(error)
         faces = [self._face_of(track, photograph.time) for track in self._tracks]
@@ -118,51 +146,88 @@ class VideoWork(PhotographWork):
         watch.lap("crop")
         self._predict(faces)
         watch.lap("infer")
-        self._tracks = []
-        for track, face in zip(tracks, faces, strict=True):
-            if self._take(track, face.points) and not self._is_followed(track.square):
-                self._tracks.append(track)
+        self._tracks = [track for track, face in zip(tracks, faces, strict=True) if self._take(track, face.points)]
+        self._join()
 
     def _take(self, track: _Track, points: np.ndarray) -> bool:
         """Give a track its points in this frame; whether they can be those of the same face."""
-        try:
-            square = self._rule.square_around_points(points)
-        except KdError:
+        square = self._square_of(points)
+        if square is None:
             return False
-        steady = overlaps(track.square[None], square[None])[0, 0] >= _STEADY
-        track.points, track.square = points, square
-        return bool(steady)
+        overlap = _overlap(track.square, square)
+        track.points, track.square, track.is_calm = points, square, overlap >= _CALM
+        return overlap >= _STEADY
 
-    def _is_followed(self, square: np.ndarray) -> bool:
-        others = [track.square for track in self._tracks]
-        return bool(others) and bool((overlaps(square[None], np.stack(others)) > _TWICE).any())
+    def _square_of(self, points: np.ndarray) -> np.ndarray | None:
+        """The crop around points, None where they make none."""
+        try:
+            return self._rule.square_around_points(points) if np.isfinite(points).all() else None
+        except KdError:
+            return None
 
-    def _search_frame(self, seen: Seen, watch: Stopwatch) -> None:
-        """Begin to follow faces that are new, and cease with what is no face any more, by the detector."""
+    def _join(self) -> None:
+        """Of faces that have become one follow that which was found last, or else was there first."""
+        squares = np.array([points_square(track.points) for track in self._tracks]).reshape(-1, 4)
+        shares = inside(squares, squares)
+        kept: list[int] = []
+        for at in sorted(range(len(squares)), key=lambda k: (-self._tracks[k].found, self._tracks[k].number)):
+            if not (shares[at, kept] > _TWICE).any():
+                kept.append(at)
+        self._tracks = [self._tracks[at] for at in sorted(kept)]
+
+    def _search_frame(self, seen: Seen, frame: int, is_cut: bool, watch: Stopwatch) -> None:
+        """Begin to follow faces that are new, put right those that have drifted, and cease with what is no face."""
         found = self._search.detector.find_faces(seen.image, seen.photograph.id)
         watch.lap("detect")
-        squares = np.array([one.crop_square(self._rule) for one in found]).reshape(-1, 4)
+        faces, _ = self._crop(seen.image, found)
         known = np.array([track.square for track in self._tracks]).reshape(-1, 4)
-        pairs = associate(known, squares, _SAME_FACE)
-        again = {at: found[k] for at, k in pairs}
-        for at, track in enumerate(self._tracks):
-            track.n_missed = 0 if at in again else track.n_missed + 1
-            track.score = again[at].score if at in again else track.score
-        self._tracks = [track for track in self._tracks if track.n_missed <= _MOST_MISSES]
-        room = len(found) if self._search.most is None else max(0, self._search.most - len(self._tracks))
-        known_ones = {k for _, k in pairs}
-        seen.faces, _ = self._crop(seen.image, [one for k, one in enumerate(found) if k not in known_ones][:room])
+        squares = np.array([face.box for face in faces]).reshape(-1, 4)
+        again = {k: self._tracks[at] for at, k in associate(known, squares, _SAME_SCENE if is_cut else _SAME_FACE)}
+        numbers = {track.number for track in again.values()}
+        self._tracks = [
+            track
+            for track in self._tracks
+            if track.number in numbers or (not is_cut and self._may_be_there(track, frame))
+        ]
+        room = len(faces) if self._search.most is None else max(0, self._search.most - len(self._tracks))
+        new = [k for k in range(len(faces)) if k not in again][:room]
+        seen.faces = [faces[k] for k in (*again, *new)]
         watch.lap("crop")
         self._find_points([seen], watch)
-        for face in seen.faces:
-            track = _Track(self._n_tracks, face.points, face.box, face.score)
-            if (
-                np.isfinite(face.points).all()
-                and self._take(track, face.points)
-                and not self._is_followed(track.square)
-            ):
-                self._tracks.append(track)
+        is_well = True
+        for track, face in zip(again.values(), seen.faces, strict=False):
+            is_well &= self._confirm(track, face, frame, is_cut)
+        for face in seen.faces[len(again) :]:
+            square = self._square_of(face.points)
+            if square is not None and _overlap(square, face.box) >= _STEADY:
+                side = square[2] - square[0]
+                self._tracks.append(_Track(self._n_tracks, face.points, square, face.score, frame, side))
                 self._n_tracks += 1
+                is_well = False
+        self._join()
+        self._searched = frame
+        self._wait = min(self._wait + 1, SEARCH_EVERY) if is_well else SEARCH_SOON
+
+    def _may_be_there(self, track: _Track, frame: int) -> bool:
+        """Whether a face that a search did not find may be there all the same."""
+        growth = (track.square[2] - track.square[0]) / track.side
+        known = track.is_calm and not track.is_new
+        return known and frame - track.found < _PATIENCE and 1 / _GROWTH < growth < _GROWTH
+
+    def _confirm(self, track: _Track, face: Face, frame: int, is_cut: bool) -> bool:
+        """Note that a track was found again, as `face`; whether it was followed well. If not it takes those points.
+
+        Only the points in the detector's crop can tell, since that crop owes nothing to the points before.
+        """
+        square = self._square_of(face.points)
+        if square is None:
+            return False
+        agrees = not is_cut and _overlap(track.square, square) >= _AGREES
+        if not agrees:
+            track.points, track.square, track.filter = face.points, square, OneEuro()
+        track.found, track.score, track.is_new = frame, face.score, False
+        track.side = track.square[2] - track.square[0]
+        return agrees
 
     def _columns(self, seen: Sequence[Seen]) -> dict[str, Any]:
         columns = super()._columns(seen)

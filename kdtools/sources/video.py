@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -13,19 +14,27 @@ from kdtools.errors import FileError
 from kdtools.sources.photograph import Photograph, failing
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".flv")
+_STATES_COUNT = (".mp4", ".m4v", ".mov", ".avi")  # other files state a duration, which frames of any length may fill
+_TAIL = 1.0  # s that a file may state and not have: sound that goes on, frames cut off in front. At most a tenth of it
+_FEW = 2  # frames that any file may lack
+_MOST_FRAMES = 1 << 40  # where nothing is known FFmpeg states absurd numbers
+
+# What is wrong with a video is said by us, in one line. Asked for when FFmpeg is first used; -8 is AV_LOG_QUIET.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 
 def frames_of(source: str, prefix: str = "") -> Iterator[Photograph]:
     """The frames of a video file, or of the camera of that number, in order; `NAME#frame=000012` is the 13th.
 
-    A video that cannot be opened, or has no frame, is a photograph that cannot be read. A frame's `time` is the one
-    that the file states; a camera's is the time since its first frame.
+    A video that cannot be opened, or has no frame, is a photograph that cannot be read, and one that has fewer frames
+    than it states has such a photograph after its last frame. A frame's `time` is the one that the file states; a
+    camera's is the time since its first frame.
     """
     is_camera = source.isdecimal()
     name = f"camera{source}" if is_camera else f"{prefix}{Path(source).name}"
     capture = cv2.VideoCapture(int(source)) if is_camera else cv2.VideoCapture(source)
     try:
-        frame = 0
+        frame, time = 0, 0.0
         for image, time in _read_all(capture):
             identity = f"{name}#frame={frame:06d}"
             yield Photograph(identity, source, partial(np.asarray, image), frame, time)
@@ -33,8 +42,21 @@ def frames_of(source: str, prefix: str = "") -> Iterator[Photograph]:
         if not frame:
             error = FileError("there is no such camera" if is_camera else "not a video that can be decoded")
             yield Photograph(name, source, failing(error))
+        elif not is_camera and (n_stated := _stated(capture, source, frame, time)):
+            error = FileError(f"damaged or cut off: only {frame} of its {n_stated} frames can be decoded")
+            yield Photograph(name, source, failing(error))
     finally:
         capture.release()
+
+
+def _stated(capture: cv2.VideoCapture, source: str, n_frames: int, last_time: float) -> int:
+    """How many frames the file states, where it had clearly fewer; else 0."""
+    n_stated, rate = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
+    if not (0 < n_stated < _MOST_FRAMES and rate > 0):
+        return 0
+    if not source.lower().endswith(_STATES_COUNT):
+        n_frames = max(n_frames, round(last_time * rate) + 1)
+    return int(n_stated) if n_stated - n_frames > max(_FEW, min(_TAIL * rate, n_stated / 10)) else 0
 
 
 def _read_all(capture: cv2.VideoCapture) -> Iterator[tuple[np.ndarray, float]]:
