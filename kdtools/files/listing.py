@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from io import BufferedReader
@@ -15,6 +16,7 @@ from typing import IO
 from kdtools.parallel import batched
 
 _RUN = 100_000  # names that are sorted in memory at a time, some 10 MB; more are spilled to temporary files
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _FOLDER, _FILE = b"\0d", b"\0f"  # behind a name, which can hold neither \0 nor a slash, so that order is that of names
 
 
@@ -47,6 +49,16 @@ def _walk(folder: str, prefix: str, hidden: bool) -> Iterator[str]:
             yield from _walk(os.path.join(folder, name), f"{prefix}{name}/", hidden)
         else:
             yield prefix + name
+
+
+def is_text(name: str) -> bool:
+    """Whether a name of the system is UTF-8; of others Python keeps the bytes as surrogates, which no file takes."""
+    return not _SURROGATE.search(name)
+
+
+def escaped(name: str) -> str:
+    r"""A name with those bytes that are not UTF-8 written out: `caf\xe9.jpg`."""
+    return _SURROGATE.sub(lambda one: ascii(one[0])[1:-1].replace("\\udc", "\\x"), name)
 
 
 def sorted_records(records: Iterable[bytes], separator: bytes) -> Iterator[bytes]:

@@ -118,11 +118,15 @@ class Reading:
 
 
 def clean_name(name: str) -> str:
-    """A name as an id: forward slashes, no drive, no leading slash, no `.` and no `..`."""
-    parts = [part for part in name.strip().replace("\\", "/").split("/") if part not in ("", ".", "..")]
-    if parts and len(parts[0]) == 2 and parts[0][1] == ":":
-        parts = parts[1:]
-    return "/".join(parts)
+    """A name in an annotation, perhaps of another system, as an id: forward slashes, no drive, and a clean path."""
+    first, slash, rest = clean_path(name.strip().replace("\\", "/")).partition("/")
+    is_drive = len(first) == 2 and first[1] == ":"
+    return rest if is_drive else f"{first}{slash}{rest}"
+
+
+def clean_path(path: str) -> str:
+    """A path of this system, or in an archive, as an id: no leading slash, no `.` and no `..`; a backslash stays."""
+    return "/".join(part for part in path.split("/") if part not in ("", ".", ".."))
 
 
 def box_from_corners(x0: float, y0: float, x1: float, y1: float) -> np.ndarray | None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from kdtools.errors import FileError, UsageError, some_of
 from kdtools.files import check_unique_ids
+from kdtools.files.listing import escaped, is_text
 from kdtools.formats import Annotation, Reading, Skip, find_format
 from kdtools.formats.annotation import id_prefixes
 from kdtools.formats.family300w import subsets_in_300w
@@ -72,7 +73,7 @@ def read_annotations(sources: Sources, skip: Skip, say: Tell = silent, warn: Tel
             warn(f"{path}: {reading.n_absent} images are absent")
         if reading.repeated:
             say(f"{path}: {len(reading.repeated)} images come with several faces: {some_of(reading.repeated)}")
-        annotations += found
+        annotations += _with_sound_names(found, skip)
     annotations = _each_once(annotations, warn)
     check_unique_ids([one.id for one in annotations])
     return _with_equal_points(annotations, skip)
@@ -85,6 +86,17 @@ def names_of_points(sources: Sources) -> tuple[str, ...]:
         form = find_format(sources.format_name, Path(path))
         found.add(tuple((form.names_of and form.names_of(Path(path))) or ()))
     return found.pop() if len(found) == 1 else ()
+
+
+def _with_sound_names(annotations: list[Annotation], skip: Skip) -> list[Annotation]:
+    """Leave out faces whose names no file can hold."""
+    kept = []
+    for one in annotations:
+        if is_text(one.id) and is_text(str(one.image)):
+            kept.append(one)
+        else:
+            skip(escaped(one.id), "its name is not UTF-8")
+    return kept
 
 
 def _each_once(annotations: list[Annotation], warn: Tell) -> list[Annotation]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from kdtools.errors import FileError, reason_of
-from kdtools.formats.annotation import clean_name
+from kdtools.formats.annotation import clean_path
 from kdtools.sources.paths import Wanted
 from kdtools.sources.photograph import Photograph, failing
 
@@ -27,7 +27,7 @@ def photographs_in_tar(source: str, prefix: str, wanted: Wanted) -> Iterator[Pho
     name = "standard input" if source == "-" else source
     try:
         for member, fetch in _members(source):
-            identity = clean_name(member)
+            identity = clean_path(member)
             hidden = any(part.startswith(".") for part in identity.split("/"))
             if not hidden and wanted(identity):
                 path = identity if source == "-" else f"{source}/{identity}"
@@ -63,7 +63,10 @@ class _Content:
         weakref.finalize(self, os.close, self._descriptor)
 
     def read(self, offset: int, size: int) -> bytes:
-        return os.pread(self._descriptor, size, offset)
+        data = os.pread(self._descriptor, size, offset)
+        if len(data) < size:
+            raise FileError(f"the archive ends after {len(data)} of its {size} bytes")
+        return data
 
 
 def _members_of_stream(archive: tarfile.TarFile) -> Iterator[tuple[str, Fetch]]:
