@@ -288,7 +288,7 @@ def test_kinds_may_be_mixed_but_not_with_faces_files(tmp_path: Path) -> None:
     touch(tmp_path, "folder/f.png", "i.png", "faces.h5")
     inputs = [tmp_path / name for name in ("v.avi", "folder", "t.tar", "i.png")]
     own = tmp_path.name
-    assert ids(*inputs) == [f"{own}/v.avi#frame=000000", "folder/f.png", f"{own}/in.png", f"{own}/i.png"]
+    assert ids(*inputs) == [f"{own}/v.avi#frame=000000", "folder/f.png", "t/in.png", f"{own}/i.png"]
     with pytest.raises(UsageError, match=r"faces\.h5: no image"):
         ids(*inputs, tmp_path / "faces.h5")
     assert kind_of(str(tmp_path / "faces.h5")) == kind_of(str(tmp_path / "absent")) == "faces"

@@ -173,24 +173,6 @@ class FaceBlock:
 Blocks = Callable[[], Iterator[FaceBlock]]  # can be called again, for formats that need two passes
 
 
-def id_prefixes(sources: Sequence[str]) -> list[str]:
-    """What the ids of each source start with: nothing for a single one, else the source's label and a slash.
-
-    kd-import and kd-predict both take it from here, so that the same sources give the same ids.
-    """
-    if len(sources) == 1:
-        return [""]
-    return [f"{label}/" if (label := source_label(Path(source))) else "" for source in sources]
-
-
-def source_label(source: Path) -> str:
-    """Folder name of a source; the name of its parent before it, because data sets call their parts train and test."""
-    resolved = source.resolve()
-    folder = resolved if resolved.is_dir() else resolved.parent
-    named = [folder.parent.name, folder.name] if folder.name in ("train", "val", "test", "images") else [folder.name]
-    return "/".join(name for name in named if name)  # the root of the file system has no name
-
-
 def images_below(folder: Path) -> Iterator[Path]:
     """Image files in a folder and the folders in it, sorted, hidden ones left out."""
     for name in files_below(folder):

@@ -13,8 +13,8 @@ from kdtools.errors import FileError, UsageError, some_of
 from kdtools.files import check_unique_ids
 from kdtools.files.listing import escaped, is_text
 from kdtools.formats import Annotation, Reading, Skip, find_format
-from kdtools.formats.annotation import id_prefixes
 from kdtools.formats.family300w import subsets_in_300w
+from kdtools.formats.prefixes import id_prefixes
 from kdtools.mirrors import find_mirror, mirror_fits, mirror_from_names
 from kdtools.schemes import SCHEMES, Scheme, scheme_for_points
 from kdtools.schemes.conversions import convert_mask, convert_points, find_conversion

@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.files.digests import SeenNames
 from kdtools.files.listing import escaped, is_text
-from kdtools.formats.annotation import id_prefixes
+from kdtools.formats.prefixes import id_prefixes
 from kdtools.images import IMAGE_SUFFIXES
 from kdtools.sources.lists import photographs_listed
 from kdtools.sources.paths import photograph_at, photographs_below
@@ -95,7 +95,7 @@ class Photographs:
 
     def _prefixes(self) -> list[str]:
         """As kd-import makes them; a camera and standard input lie in no folder."""
-        prefixes = iter(id_prefixes(self.paths) if len(self.inputs) > 1 else [""])
+        prefixes = iter(id_prefixes(self.paths, TAR_SUFFIXES) if len(self.inputs) > 1 else [""])
         return [next(prefixes, "") if name in self.paths else "" for name in self.inputs]
 
     def _wanted(self, name: str) -> bool:
