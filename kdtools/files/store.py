@@ -19,6 +19,7 @@ from kdtools.errors import DataError, FileError, some_of
 from kdtools.files import schema
 from kdtools.files.aside import STANDARD_STREAM, readable
 from kdtools.files.digests import digest_of
+from kdtools.files.limits import files_allowed
 from kdtools.geometry import IDENTITY, CropRule, apply_affine, invert_affine
 from kdtools.schemes import INDEX_FIELDS, JSON_FIELDS, SCHEMES, Scheme, scheme_for_points
 from kdtools.shape_model import ShapeModel
@@ -213,10 +214,12 @@ class FacesFile:
     def _check_arrays(self) -> None:
         if "id" not in self:
             raise FileError(f"{self.name}: holds no /id, so its faces have no names", "write the file again")
-        for part in self.h5["id"].virtual_sources() if self.h5["id"].is_virtual else ():
-            if not self.path.parent.joinpath(part.file_name).is_file():  # HDF5 would read zeros
+        sources = self.h5["id"].virtual_sources() if self.h5["id"].is_virtual else ()
+        self.parts = {source.file_name for source in sources}
+        for part in self.parts:
+            if not self.path.parent.joinpath(part).is_file():  # HDF5 would read zeros
                 hint = "bring it back, or join the parts without --virtual while they are there"
-                raise FileError(f"{self.name}: a file that it refers to is absent: {part.file_name}", hint)
+                raise FileError(f"{self.name}: a file that it refers to is absent: {part}", hint)
         if h5py.check_string_dtype(self.h5["id"].dtype) is None:
             raise FileError(f"{self.name}: /id is not text")
         sizes: dict[str, int] = {}
@@ -273,7 +276,8 @@ def open_faces(source: str | Path) -> Iterator[FacesFile]:
                 faces = FacesFile(h5, path, name)
             except (OSError, RuntimeError, KeyError, ValueError) as error:
                 raise FileError(f"{name}: damaged: {error}", "make it again") from error
-            yield faces
+            with files_allowed(len(faces.parts), name):
+                yield faces
 
 
 def _check_signature(path: Path, name: str) -> None:
