@@ -13,6 +13,7 @@
 set -euo pipefail
 data=${1:?usage: best_student.sh DATA WORK} work=${2:?usage: best_student.sh DATA WORK}
 minutes=${MINUTES:-50} seed=${SEED:-0} processes=${PROCESSES:-$(nproc)}
+benchmarks=$(dirname "$(realpath "$0")")
 data=$(realpath "$data")
 mkdir -p "$work"
 cd "$work"
@@ -33,10 +34,9 @@ run() {
 
 # Of the youtube68 images 529 are annotated twice, the second time badly; only the first counts. LFPW's faces, fewer and
 # annotated with care, count twice: under another name, since ids are unique.
-mkdir -p lfpw68_again youtube68_once
+mkdir -p lfpw68_again
 cp -rsf "$data/lfpw68/train/." lfpw68_again
-ln -sfn "$data/youtube68/train/images" youtube68_once/images
-awk -F, '!seen[$1]++' "$data/youtube68/train/landmarks.csv" >youtube68_once/landmarks.csv
+python3 "$benchmarks/first_annotations.py" "$data/youtube68/train" youtube68_once
 run train.h5 kd-import "$data/lfpw68/train" lfpw68_again youtube68_once --size 160 -o train.h5
 run val.h5 kd-import "$data/youtube68/val" --size 160 -o val.h5
 

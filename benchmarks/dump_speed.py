@@ -10,15 +10,13 @@ digits that give the same float32, which is checked on the first lines. Needs py
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import h5py
 import numpy as np
+from processes import run_measured
 
 N_POINTS = 68
 BLOCK = 4096
@@ -64,15 +62,8 @@ WRITERS = {"kd-dump": write_with_kd_dump, "pyarrow": write_with_pyarrow}
 
 
 def measure(writer: str, source: Path, output: Path) -> tuple[float, float]:
-    """Seconds and peak MiB of a process that writes the table, start and imports included."""
-    began = time.perf_counter()
-    process = subprocess.Popen([sys.executable, __file__, "--one", writer, str(source), str(output)])
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{writer} failed")
-    per_mib = 2**20 if sys.platform == "darwin" else 2**10
-    return time.perf_counter() - began, usage.ru_maxrss / per_mib
+    """Seconds and peak MB of a process that writes the table, start and imports included."""
+    return run_measured([sys.executable, __file__, "--one", writer, str(source), str(output)])
 
 
 def numbers_in(path: Path, n_lines: int = 1000) -> np.ndarray:
@@ -108,7 +99,7 @@ def main() -> None:
             peak = max(result[writer][1] for result in results)
             size, speed = outputs[writer].stat().st_size / 2**20, args.faces / seconds[writer]
             print(
-                f"{writer:8} {seconds[writer]:7.2f} s {speed:9.0f} faces/s, {size:.0f} MiB, peak memory {peak:.0f} MiB"
+                f"{writer:8} {seconds[writer]:7.2f} s {speed:9.0f} faces/s, {size:.0f} MiB, peak memory {peak:.0f} MB"
             )
         print(f"speed of kd-dump over pyarrow: {seconds['pyarrow'] / seconds['kd-dump']:.2f}")
 

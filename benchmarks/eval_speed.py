@@ -9,16 +9,14 @@ peak memory of kd-eval, and whether the targets hold: at most 2.5 times the time
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
+from processes import run_apart, run_measured
 
 from kdtools.files import Provenance, create_faces
 from kdtools.schemes import scheme_for_points
@@ -40,25 +38,6 @@ def write_faces(path: Path, points: np.ndarray, order: np.ndarray, sigma: float,
         writer.put_landmarks(faces, scheme_for_points(len(points)), "hard")
 
 
-def write_apart(*arguments: object) -> None:
-    """Write in a process of its own: a started program's peak memory includes that of the one that starts it."""
-    writer = multiprocessing.Process(target=write_faces, args=arguments)
-    writer.start()
-    writer.join()
-    if writer.exitcode:
-        sys.exit("the files could not be written")
-
-
-def run(words: list[str]) -> tuple[float, float]:
-    """Seconds and peak MB of a process."""
-    start = time.perf_counter()
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        sys.exit(f"{words[0]} failed")
-    return time.perf_counter() - start, usage.ru_maxrss * 1024 / 1e6
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--faces", type=int, default=1_000_000)
@@ -71,9 +50,9 @@ def main() -> int:
     kd_eval = str(Path(sys.executable).with_name("kd-eval"))
     with tempfile.TemporaryDirectory() as folder:
         truth, same, shuffled = (Path(folder) / name for name in ("truth.h5", "same.h5", "shuffled.h5"))
-        write_apart(truth, points, in_order, 5, 1)
-        write_apart(same, points, in_order, 6, 2)
-        write_apart(shuffled, points, rng.permutation(options.faces), 6, 2)
+        run_apart(write_faces, truth, points, in_order, 5, 1)
+        run_apart(write_faces, same, points, in_order, 6, 2)
+        run_apart(write_faces, shuffled, points, rng.permutation(options.faces), 6, 2)
         commands = {
             "numpy: read both, one norm": [sys.executable, "-c", REFERENCE, str(truth), str(same)],
             "kd-eval": [kd_eval, str(same), "--truth", str(truth)],
@@ -83,7 +62,7 @@ def main() -> int:
         figures: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
         for _ in range(options.rounds):
             for name, words in commands.items():
-                figures[name].append(run(words))
+                figures[name].append(run_measured(words, stdout=subprocess.DEVNULL))
     reference = statistics.median(seconds for seconds, _ in figures["numpy: read both, one norm"])
     print(f"{options.faces} faces, {options.points} points, medians of {options.rounds} rounds")
     for name, found in figures.items():

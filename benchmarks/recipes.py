@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from distillation import Runner, errors_of, parser_for
+from first_annotations import take_first_annotations
 
 BASE = "--preset best --loss wing --set freeze=8 --augment light --batch 8 --input-size 96 --lr 2e-3 --seed 0"
 
@@ -45,15 +46,8 @@ CASES = {
 
 def import_all(runner: Runner) -> None:
     """Faces files: LFPW's twice with all first labels, all first labels, and all labels."""
-    data, once = runner.data, runner.work / "first"
-    once.mkdir(exist_ok=True)
-    if not (once / "images").exists():
-        (once / "images").symlink_to(data / "youtube68/train/images")
-    lines = (data / "youtube68/train/landmarks.csv").read_text().splitlines()
-    first: dict[str, str] = {}
-    for line in lines:
-        first.setdefault(line.partition(",")[0], line)
-    (once / "landmarks.csv").write_text("\n".join([*first.values(), ""]))
+    data = runner.data
+    take_first_annotations(data / "youtube68/train", runner.work / "first")
     runner.run("lfpw.h5", f"kd-import {data}/lfpw68/train --size 128")
     runner.run("fit.h5", "kd-split lfpw.h5 --rest held.h5 --share 0.167 --seed 0")
     runner.run("again.h5", "kd-merge fit.h5 --prefix")

@@ -11,15 +11,12 @@ the images must not. Prints the peaks and the growth beside the size of these po
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
+from processes import run_apart, run_measured
 
 from kdtools.files import Provenance, create_faces
 from kdtools.schemes import IBUG68
@@ -53,28 +50,12 @@ def write_files(folder: Path, n_faces: int, size: int) -> None:
             writer.put_landmarks(points[rows] + rng.normal(0, 2, (n_faces, 68, 2)), IBUG68, "predicted")
 
 
-def write_apart(*arguments: object) -> None:
-    """Write in a process of its own: a started program's peak memory includes that of the one that starts it."""
-    writer = multiprocessing.Process(target=write_files, args=arguments)
-    writer.start()
-    writer.join()
-    if writer.exitcode:
-        sys.exit("the files could not be written")
-
-
 def measure(folder: Path) -> tuple[float, float]:
     """Seconds and peak MB of kd-student."""
     tool = str(Path(sys.executable).with_name("kd-student"))
     teachers = ["--tough", str(folder / "tough.h5"), "--tolerant", str(folder / "tolerant.h5")]
     words = [tool, str(folder / "faces.h5"), *teachers, *TINY, "-q", "-f", "-o", str(folder / "student.safetensors")]
-    began = time.perf_counter()
-    process = subprocess.Popen(words)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{tool} failed")
-    per_unit = 1 if sys.platform == "darwin" else 1024
-    return time.perf_counter() - began, usage.ru_maxrss * per_unit / 1e6
+    return run_measured(words)
 
 
 def main() -> int:
@@ -85,7 +66,7 @@ def main() -> int:
     peaks, points = [], []
     for n_faces in options.faces:
         with tempfile.TemporaryDirectory() as folder:
-            write_apart(Path(folder), n_faces, options.size)
+            run_apart(write_files, Path(folder), n_faces, options.size)
             seconds, peak = measure(Path(folder))
         peaks.append(peak)
         points.append(N_SETS * n_faces * 68 * 2 * 4 / 1e6)

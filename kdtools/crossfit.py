@@ -6,7 +6,7 @@ does not say. What a teacher answers for faces it has never seen is what teaches
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from kdtools.inference import predict_crops
 from kdtools.joining import draw_folds
 from kdtools.models import load_model
 from kdtools.schemes import Scheme
+from kdtools.telling import Progress
 
 
 def fold_rows(faces: FacesFile, n_folds: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -40,7 +41,7 @@ def predict_left_out(
     *,
     device: torch.device,
     batch: int,
-    progress: Callable[[int], None],
+    progress: Progress,
 ) -> np.ndarray:
     """Points (N, L, 2) in pixels of the source images: of the rows `left_out[k]` by `models[k]`.
 

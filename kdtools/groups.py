@@ -20,18 +20,6 @@ _EVENT = re.compile(r"(^|/)\d+--[^/]+/\d+_[^/]+$")  # WIDER's and so WFLW's: 0--
 _OVERSHOOT = 1.5  # how far a split may go past the share asked for, to keep a group whole
 
 
-def group_of(identity: str) -> str:
-    """What ids of one person or photograph share.
-
-    `ann_07.jpg` -> `ann`, `ann/07.jpg` -> `ann`, and of several faces in one image `party.jpg#2` -> `party`.
-
-    >>> group_of("actor/Ann_Lee_07.jpg"), group_of("ann/07.jpg"), group_of("party.jpg#2")
-    ('actor/Ann_Lee', 'ann', 'party')
-    """
-    text = identity.encode()
-    return text[: int(_read_prefixes([text]).group_end[0])].decode()
-
-
 @dataclass(frozen=True)
 class Groups:
     """Who is who among N ids: `codes` (N,) int64, equal for faces that belong together.
@@ -47,7 +35,14 @@ class Groups:
 
 
 def find_groups(ids: Sequence[bytes] | np.ndarray) -> Groups:
-    """Groups of ids in UTF-8, told by their names as `group_of` does. A million ids take well under a second."""
+    """Groups of ids in UTF-8, told by what their names share. A million ids take well under a second.
+
+    `ann_07.jpg` belongs to `ann`, and so does `ann/07.jpg`; `party.jpg#2`, of several faces in one image, to `party`.
+
+    >>> ids = [b"actor/Ann_Lee_07.jpg", b"ann/07.jpg", b"party.jpg#2"]
+    >>> [identity[:end] for identity, end in zip(ids, find_groups(ids).ends)]
+    [b'actor/Ann_Lee', b'ann', b'party']
+    """
     found = _read_prefixes(ids)
     if not len(ids):
         return Groups(np.empty(0, np.int64), np.empty(0, np.int64), [])
@@ -160,12 +155,7 @@ def group_faces(ids: Sequence[str], pattern: str | None) -> Grouping:
         if found.numbered:
             told += f"; names like {found.numbered[0]!r} are taken for numbered files, not for people"
         return Grouping(names, told, certain=False, numbered=tuple(found.numbered))
-    try:
-        expression = re.compile(pattern)
-    except re.error as error:
-        raise UsageError(f"--group {pattern!r} is no regular expression: {error}") from error
-    if not expression.groups:
-        raise UsageError(f"--group {pattern!r} has no group", "put ( ) around the part that names the person")
+    expression = compile_pattern("--group", pattern, 1, "put ( ) around the part that names the person")
     matches = [expression.search(identity) for identity in ids]
     lost = [identity for identity, match in zip(ids, matches, strict=True) if match is None or match[1] is None]
     if lost:
@@ -173,6 +163,17 @@ def group_faces(ids: Sequence[str], pattern: str | None) -> Grouping:
         raise DataError(f"--group {pattern!r} finds nobody in {len(lost)} of {len(ids)} ids: {some_of(lost)}", hint)
     names = [match[1] for match in matches if match]
     return Grouping(names, f"{len(set(names))} people, nobody in both", certain=True)
+
+
+def compile_pattern(option: str, pattern: str, n_groups: int, hint: str) -> re.Pattern[str]:
+    """The expression of an option. Raises UsageError for one that is none or has fewer groups."""
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise UsageError(f"{option} {pattern!r} is no regular expression: {error}") from error
+    if expression.groups < n_groups:
+        raise UsageError(f"{option} {pattern!r} has {('no group', 'no two groups')[n_groups - 1]}", hint)
+    return expression
 
 
 def draw_share(groups: Sequence[str], share: float, seed: int) -> np.ndarray:

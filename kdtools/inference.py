@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 from kdtools.batches import release_pages, resize_images
 from kdtools.geometry import unit_to_pixels
 from kdtools.models import LandmarkNet
+from kdtools.telling import Progress, silent
 
 
 def predict_units(
@@ -20,7 +20,7 @@ def predict_units(
     *,
     device: torch.device,
     batch: int,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Progress = silent,
 ) -> np.ndarray:
     """Landmarks (N, L, 2) float32, unit coordinates, of images (N, H, W, 3) uint8, or of those in `rows`, in order."""
     n_faces = len(images) if rows is None else len(rows)

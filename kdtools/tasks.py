@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from kdtools.models import LandmarkNet, load_model
 from kdtools.schemes import Scheme
 from kdtools.shape_model import DEFAULT_CLIP
 from kdtools.softening import soften_faces
+from kdtools.telling import Tell
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def load_task(
     val_share: float,
     seed: int,
     device: torch.device,
-    say: Callable[[str], None],
+    say: Tell,
 ) -> Iterator[Task]:
     """Open and join all files of a training; they stay open, since images are read as they are needed.
 

@@ -243,6 +243,7 @@ def test_boxes_go_with_the_pixels(faces: Path) -> None:
 def test_subsets_and_globs_choose(faces: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     for words, rows in (
         (["--subset", "common"], [0, 2, 4]),
+        (["--subset", "full", "--ids", "a/*"], [0, 1, 2]),
         (["--ids", "a/*"], [0, 1, 2]),
         (["--subset", "common", "--ids", "a/*"], [0, 2]),
     ):
@@ -250,7 +251,7 @@ def test_subsets_and_globs_choose(faces: Path, capsysbinary: pytest.CaptureFixtu
         out = capsysbinary.readouterr().out.splitlines()[1:]
         assert [line.split(b",")[0].decode() for line in out] == [IDS[row] for row in rows]
     for status, words, said in (
-        (1, ["--subset", "nose"], "no subset 'nose'\n  it has common, largepose"),
+        (1, ["--subset", "nose"], "no subset 'nose'\n  it has full, common, largepose"),
         (1, ["--ids", "A/*"], "no face is chosen\n  its ids are like 'a/b.jpg'"),
         (2, ["--format", "yaml"], "no format 'yaml' to write"),
         (2, ["--format", "images"], "no format 'images' to write"),

@@ -11,12 +11,13 @@ import cv2
 import h5py
 import numpy as np
 import pytest
+from format_reading import Skipped, read_all
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kdtools.errors import DataError, FileError, KdError
 from kdtools.formats import deeplabcut, sleap
-from kdtools.formats.annotation import Annotation, Reading
+from kdtools.formats.annotation import Annotation
 
 LABELS = """scorer,me,me,me,me
 bodyparts,nose,nose,tail,tail
@@ -47,10 +48,8 @@ labeled-data,walk,img003.png,,,,,,,,,9,9
 MULTI = MULTI.replace("coords,", "coords,,,")
 
 
-def read(module: ModuleType, source: Path, **options: Any) -> tuple[list[Annotation], list[tuple[str, str]]]:
-    skipped: list[tuple[str, str]] = []
-    reading = Reading(options.pop("base", 0), lambda what, why: skipped.append((what, why)), **options)
-    return list(module.FORMAT.read(source, reading)), skipped
+def read(module: ModuleType, source: Path, **options: Any) -> tuple[list[Annotation], Skipped]:
+    return read_all(module.FORMAT, source, **options)
 
 
 def draw(*paths: Path) -> None:

@@ -12,22 +12,21 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from format_reading import Skipped, read_all
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kdtools.errors import DataError, FileError, KdError
 from kdtools.formats import coco
-from kdtools.formats.annotation import Annotation, FaceBlock, Reading
+from kdtools.formats.annotation import Annotation, FaceBlock
 from kdtools.importing import Sources, names_of_points, read_annotations
 from kdtools.schemes import IBUG68, Scheme
 
 POINTS = np.array([[10.5, 20.25], [30.0, 21.0], [20.0, 40.125]])
 
 
-def read(source: Path, **options: Any) -> tuple[list[Annotation], list[tuple[str, str]]]:
-    skipped: list[tuple[str, str]] = []
-    reading = Reading(options.pop("base", 0), lambda what, why: skipped.append((what, why)), **options)
-    return list(coco.FORMAT.read(source, reading)), skipped
+def read(source: Path, **options: Any) -> tuple[list[Annotation], Skipped]:
+    return read_all(coco.FORMAT, source, **options)
 
 
 def keypoints(points: np.ndarray, values: tuple[int, ...]) -> list[float]:

@@ -10,27 +10,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from format_reading import Skipped, read_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdtools.errors import FileError, KdError
 from kdtools.formats import csv300w, csv_points, jsonl, tsv_points
-from kdtools.formats.annotation import Annotation, Reading
+from kdtools.formats.annotation import Annotation
 from kdtools.formats.form import Format
 from kdtools.images import write_image
 
-Skipped = list[tuple[str, str]]
 FORMATS = {module.FORMAT.name: module.FORMAT for module in (csv_points, tsv_points, jsonl, csv300w)}
 
 
 def read(
     form: Format, source: Path, *, base: float | None = None, pictures: bool = False
 ) -> tuple[list[Annotation], Skipped]:
-    skipped: Skipped = []
-    reading = Reading(
-        form.base if base is None else base, lambda what, why: skipped.append((what, why)), pictures=pictures
-    )
-    return list(form.read(source, reading)), skipped
+    return read_all(form, source, base=base, pictures=pictures)
 
 
 def read_text(text: str | bytes, folder: Path, name: str = "list.csv") -> tuple[list[Annotation], Skipped]:

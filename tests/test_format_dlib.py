@@ -11,12 +11,13 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from format_reading import Skipped, read_all
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kdtools.errors import FileError, KdError
 from kdtools.formats import dlib_xml
-from kdtools.formats.annotation import Annotation, FaceBlock, Reading
+from kdtools.formats.annotation import Annotation, FaceBlock
 from kdtools.formats.family300w import id_in_300w
 from kdtools.schemes import Scheme
 
@@ -63,10 +64,8 @@ def save(folder: Path, text: str = HEAD + BODY + TAIL) -> Path:
 SAMPLES: dict[str, Callable[[Path], Path]] = {"dlib": save}
 
 
-def read(source: Path, **options: Any) -> tuple[list[Annotation], list[tuple[str, str]]]:
-    skipped: list[tuple[str, str]] = []
-    reading = Reading(options.pop("base", 0), lambda what, why: skipped.append((what, why)), **options)
-    return list(dlib_xml.FORMAT.read(source, reading)), skipped
+def read(source: Path, **options: Any) -> tuple[list[Annotation], Skipped]:
+    return read_all(dlib_xml.FORMAT, source, **options)
 
 
 def test_points_boxes_and_ids(tmp_path: Path) -> None:

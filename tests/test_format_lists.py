@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from format_reading import read_all
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kdtools.errors import DataError, FileError, KdError
 from kdtools.formats import adnet, family300w, hrnet, list300w, torchlm, wflw
-from kdtools.formats.annotation import Annotation, FaceBlock, Reading
+from kdtools.formats.annotation import FaceBlock, Reading
 from kdtools.formats.form import Format
 from kdtools.images import write_image
 from kdtools.schemes import IBUG68, WFLW98
@@ -123,16 +124,6 @@ SAMPLES: dict[str, Callable[[Path], Path]] = {
     "adnet": write_adnet,
 }
 FORMATS: dict[str, Format] = {module.FORMAT.name: module.FORMAT for module in MODULES}
-
-
-def read_all(
-    form: Format, source: Path, base: float | None = None, pictures: bool = True
-) -> tuple[list[Annotation], list[tuple[str, str]]]:
-    skips: list[tuple[str, str]] = []
-    reading = Reading(
-        form.base if base is None else base, lambda what, why: skips.append((what, why)), pictures=pictures
-    )
-    return list(form.read(source, reading)), skips
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -339,7 +330,7 @@ def test_wflw_writes_300w_from_1(tmp_path: Path) -> None:
     path.write_bytes(stream.getvalue())
     assert wflw.find_base(path) == 1
     assert " 11 21 91 100 " in path.read_text()
-    found, _ = read_all(wflw.FORMAT, path, 1, pictures=False)
+    found, _ = read_all(wflw.FORMAT, path, base=1, pictures=False)
     np.testing.assert_allclose(np.stack([one.points for one in found]), faces(68), atol=1e-5)
     assert [one.id for one in found] == NAMES_300W
 

@@ -12,27 +12,16 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from format_reading import read_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdtools.errors import DataError, FileError, KdError
 from kdtools.formats import aflw2000, cofw, cofw68
-from kdtools.formats.annotation import Annotation, Reading
-from kdtools.formats.form import Format
 from kdtools.formats.matlab import as_array, read_mat, variable_names
 from kdtools.images import write_image
 
 scipy_io = pytest.importorskip("scipy.io")
-
-Skipped = list[tuple[str, str]]
-
-
-def read_all(
-    form: Format, source: Path, roots: Sequence[Path] = (), pictures: bool = True
-) -> tuple[list[Annotation], Skipped]:
-    skipped: Skipped = []
-    reading = Reading(form.base, lambda what, why: skipped.append((what, why)), tuple(roots), pictures)
-    return list(form.read(source, reading)), skipped
 
 
 def faces(n_points: int) -> list[np.ndarray]:
@@ -172,7 +161,7 @@ def test_joint_file_gives_29_or_68_points_with_the_pictures_of_the_other(tmp_pat
         n_points = N_POINTS[form.name]
         for source in (tmp_path / "marks", tmp_path / "marks" / "COFW_test_507.mat"):
             assert form.accepts(source)
-            found, skipped = read_all(form, source, [tmp_path / "pictures"])
+            found, skipped = read_all(form, source, roots=(tmp_path / "pictures",))
             assert skipped == []
             assert [face.id for face in found] == ["test/1", "test/3", "test/2"]
         for face in found:

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from format_reading import read_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdtools.errors import DataError, FileError, KdError
 from kdtools.formats import asf, muct, pts
-from kdtools.formats.annotation import Annotation, FaceBlock, Reading
-from kdtools.formats.form import Format
+from kdtools.formats.annotation import FaceBlock
 from kdtools.images import write_image
-
-Skipped = list[tuple[str, str]]
-
-
-def read_all(
-    form: Format, source: Path, roots: Sequence[Path] = (), pictures: bool = True
-) -> tuple[list[Annotation], Skipped]:
-    skipped: Skipped = []
-    reading = Reading(form.base, lambda what, why: skipped.append((what, why)), tuple(roots), pictures)
-    return list(form.read(source, reading)), skipped
 
 
 def faces(n_points: int) -> list[np.ndarray]:
@@ -199,7 +189,7 @@ def test_pictures_in_another_tree_of_the_same_shape(tree_300w: Path, tmp_path: P
     assert found == []
     assert "no image of the same name beside it" in skipped[0][1]
     for source in (tree_300w, tree_300w.parent):  # one more folder in front of the names
-        found, skipped = read_all(pts.FORMAT, source, [images])
+        found, skipped = read_all(pts.FORMAT, source, roots=(images,))
         assert skipped == []
         assert {face.id: face.image for face in found} == {path: images / path for path in PATHS_300W}
 
@@ -209,7 +199,7 @@ def test_two_faces_that_lead_to_one_picture_are_an_error(tmp_path: Path) -> None
         write_pts(tmp_path / "set" / folder / "a.pts", np.full((5, 2), 3.0))
     write_picture(tmp_path / "flat" / "a.png", 8, 8)
     with pytest.raises(DataError, match=r"'one/a\.png' and 'two/a\.png' both lead to"):
-        read_all(pts.FORMAT, tmp_path / "set", [tmp_path / "flat"])
+        read_all(pts.FORMAT, tmp_path / "set", roots=(tmp_path / "flat",))
 
 
 def test_written_pts_are_read_back(tmp_path: Path) -> None:
@@ -263,7 +253,7 @@ def test_muct_points_that_cannot_be_seen(tmp_path: Path) -> None:
     expected[15] = np.nan
     for source in (tmp_path / "pts", tmp_path / "muct76-opencv.csv"):
         assert muct.accepts(source)
-        (face,), skipped = read_all(muct.FORMAT, source, [tmp_path / "jpg"])
+        (face,), skipped = read_all(muct.FORMAT, source, roots=(tmp_path / "jpg",))
         assert (face.id, face.image) == ("i000qb-fn.jpg", tmp_path / "jpg" / "i000qb-fn.jpg")
         np.testing.assert_array_equal(face.points, expected)
         reasons = "75 points: which" if source.is_dir() else "155 cells"
@@ -308,7 +298,7 @@ def test_asf_without_pictures_reads_their_sizes_all_the_same(tmp_path: Path) -> 
 def test_asf_of_seven_columns_and_a_host_of_another_machine(tmp_path: Path) -> None:
     write_asf(tmp_path / "set" / "01-1m.asf", np.array([[0.5, 0.25], [0.1, 1.0]]), r"C:\imm\01-1m.bmp", n_columns=7)
     write_picture(tmp_path / "pictures" / "01-1m.bmp", height=40, width=200)
-    (face,), skipped = read_all(asf.FORMAT, tmp_path / "set", [tmp_path / "pictures"])
+    (face,), skipped = read_all(asf.FORMAT, tmp_path / "set", roots=(tmp_path / "pictures",))
     assert (face.id, skipped) == ("01-1m.bmp", [])
     np.testing.assert_allclose(face.points, [[100, 10], [20, 40]])
 

@@ -10,13 +10,14 @@ import pytest
 
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.files import Provenance, create_faces, open_faces
+from kdtools.files.subsets import parse_subsets
 from kdtools.formats import find_format
 from kdtools.formats.csv_points import read_rows
 from kdtools.formats.prefixes import id_prefixes
 from kdtools.formats.pts import parse_pts
 from kdtools.geometry import CropRule, apply_affine
 from kdtools.images import crop_image, draw_landmarks, read_image, write_image
-from kdtools.importing import Sources, import_faces, parse_subsets, read_annotations, settle_scheme
+from kdtools.importing import Sources, import_faces, read_annotations, settle_scheme
 from kdtools.importing.collect import silent
 from kdtools.schemes import IBUG68
 
@@ -417,14 +418,14 @@ def test_folder_with_two_csv_files_must_name_one(tmp_path: Path) -> None:
 
 
 def test_subset_words() -> None:
-    assert parse_subsets(["a=x/*", "a=y/*"]) == [("a", "x/*"), ("a", "y/*")]
-    with pytest.raises(UsageError, match="NAME=GLOB"):
-        parse_subsets(["nonsense"])
+    assert parse_subsets("--subset", ["a=x/*", "a=y/*"]) == [("a", "x/*"), ("a", "y/*")]
+    with pytest.raises(UsageError, match="--subset is 'nonsense'"):
+        parse_subsets("--subset", ["nonsense"])
     with pytest.raises(UsageError, match="all faces"):
-        parse_subsets(["full=x/*"])
+        parse_subsets("--subset", ["full=x/*"])
     for name in ("", ".", "..", "a/b"):
         with pytest.raises(UsageError, match="cannot be called"):
-            parse_subsets([f"{name}=x/*"])
+            parse_subsets("--subset", [f"{name}=x/*"])
 
 
 def test_a_glob_that_matches_no_id_is_said(tmp_path: Path) -> None:

@@ -150,6 +150,7 @@ def test_parts_of_a_file(tmp_path: Path, run: Run) -> None:
             return check_rows(part)
 
     assert taken("--subset", "odd") == list(range(1, 20, 2))
+    assert taken("--subset", "odd", "--subset", "full") == list(range(20))
     assert taken("--subset", "odd", "--exclude", "face_1*") == [3, 5, 7, 9]
     (tmp_path / "ids.txt").write_text("face_7\r\n\nface_1?\nface_7\n")
     assert taken("--ids", tmp_path / "ids.txt") == [7, *range(10, 20)]
@@ -302,7 +303,7 @@ def test_the_shape_model_of_all_stays(tmp_path: Path, run: Run) -> None:
 def test_usage_of_merge(tmp_path: Path, run: Run) -> None:
     path = write_faces(tmp_path / "in.h5", range(3))
     for words, expected in (
-        (["--subset", "even"], "they have odd"),
+        (["--subset", "even"], "they have full, odd"),
         (["--add-subset", "name"], "give NAME=GLOB"),
         (["--add-subset", "a/b=*"], "cannot be called 'a/b'"),
         (["--add-subset", "full=*"], "all faces"),

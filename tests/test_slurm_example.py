@@ -11,46 +11,24 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import h5py
 import pytest
+import slurm_scripts
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
+from slurm_scripts import EXAMPLE, Scripts
 
-EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "slurm"
-ENVIRONMENT = os.environ | {
-    "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-    "OMP_NUM_THREADS": "1",
-    "PREDICT": "--device cpu",
-    "EVAL": "--norm inter-ocular,box-diagonal",
-}
+ENVIRONMENT = slurm_scripts.ENVIRONMENT | {"EVAL": "--norm inter-ocular,box-diagonal"}
+SCRIPTS = Scripts(ENVIRONMENT)
+start, run = SCRIPTS.start, SCRIPTS.run
 CELLS = [("test a", "one"), ("test a", "best"), ("common", "one"), ("common", "best")]  # in the order of the tasks
-
-
-def start(script: str, *words: str | Path, folder: Path, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        ["bash", EXAMPLE / script, *words],
-        cwd=folder,
-        env=ENVIRONMENT | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def run(script: str, *words: str | Path, folder: Path, **environment: str) -> tuple[int, str, str]:
-    """Status, standard output and standard error."""
-    process = start(script, *words, folder=folder, **environment)
-    out, err = process.communicate(timeout=120)
-    return process.returncode, out, err
 
 
 def tool(*words: str | Path, folder: Path) -> str:
     return subprocess.run(
-        words, cwd=folder, env=ENVIRONMENT, check=True, stdout=subprocess.PIPE, text=True, timeout=120
+        words, cwd=folder, env=ENVIRONMENT, check=True, stdout=subprocess.PIPE, text=True, timeout=slurm_scripts.SECONDS
     ).stdout
 
 
@@ -86,7 +64,7 @@ def results(world: Path) -> Path:
     """The folder of results after all four tasks at once, the last of them twice."""
     tasks = [start("eval.sbatch", *ASKED, folder=world, SLURM_ARRAY_TASK_ID=task) for task in "01233"]
     for task in tasks:
-        _, err = task.communicate(timeout=120)
+        _, err = task.communicate(timeout=slurm_scripts.SECONDS)
         assert task.returncode == 0, err
     return world / ASKED[0]
 

@@ -8,48 +8,28 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import pytest
+import slurm_scripts
+from slurm_scripts import EXAMPLE, Scripts
 
 ROOT = Path(__file__).resolve().parent.parent
-EXAMPLE = ROOT / "examples" / "slurm"
 TINY = "--arch test_resnet --input-size 32 --batch 8 --set head=linear --device cpu"
-ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM", "SBATCH"))} | {
-    "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin",
-    "OMP_NUM_THREADS": "1",
+ENVIRONMENT = slurm_scripts.ENVIRONMENT | {
     "SLURM_CPUS_PER_TASK": "1",
     "SOURCE_DATE_EPOCH": "1700000000",  # else files of before and after midnight differ
     "TEACHER": f"{TINY} --epochs 12",
     "STUDENT": f"{TINY} --epochs 12",
-    "PREDICT": "--device cpu",
     "VAL": "some faces.h5",
 }
+SCRIPTS = Scripts(ENVIRONMENT)
+start, run = SCRIPTS.start, SCRIPTS.run
 ASKED = ("out of it", "train.h5")
 PRODUCTS = ["soft.h5", "student.safetensors", "tolerant.h5", "tolerant.safetensors", "tough.h5", "tough.safetensors"]
-
-
-def start(script: str, *words: str, folder: Path, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        ["bash", EXAMPLE / script, *words],
-        cwd=folder,
-        env=ENVIRONMENT | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def run(script: str, *words: str, folder: Path, **environment: str) -> tuple[int, str, str]:
-    """Status, standard output and standard error."""
-    process = start(script, *words, folder=folder, **environment)
-    out, err = process.communicate(timeout=600)
-    return process.returncode, out, err
 
 
 def task(number: int, folder: Path, **environment: str) -> tuple[int, str]:

@@ -1,4 +1,5 @@
-"""Layers: a module imports only from those above it in the list; torch and timm stay where they belong."""
+"""Layers: a module imports only from those above it in the list; torch and timm stay where they belong. Modules, and
+commands above all, stay short."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "kdtools"
 LAYERS = [
-    "errors",
+    "errors telling",
     "schemes geometry parallel settings tracking smoothing",
     "shape_model metrics groups mirrors",
     "files",
@@ -30,6 +31,8 @@ LAYERS = [
 LAYER_OF = {name: level for level, names in enumerate(LAYERS) for name in names.split()}
 TORCH = set(LAYERS[LAYER_OF["losses"]].split()) | set(LAYERS[LAYER_OF["inference"]].split())
 TORCH |= {"training", "crossfit"}
+MOST_LINES = 350  # of a module
+MOST_LINES_OF_COMMAND = 150
 
 
 def modules() -> list[Path]:
@@ -77,6 +80,18 @@ def test_tools_that_need_no_torch_do_not_load_it() -> None:
 def test_an_exported_model_runs_without_torch() -> None:
     code = "import sys, kdtools.engines.onnx; sys.exit('torch' in sys.modules or 'onnx' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_part_has_a_layer_and_every_layer_its_parts() -> None:
+    assert {part_of(path) for path in modules()} == set(LAYER_OF)
+
+
+def test_modules_stay_short() -> None:
+    """A longer one is two things; a command only parses, checks, calls the library and reports."""
+    for path in modules():
+        most = MOST_LINES_OF_COMMAND if path.match("cli/kd_*.py") else MOST_LINES
+        n_lines = len(path.read_text().splitlines())
+        assert n_lines <= most, f"{path.relative_to(PACKAGE)} has {n_lines} lines"
 
 
 def test_options_of_a_tool_stay_few() -> None:

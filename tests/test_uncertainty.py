@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from kdtools.errors import DataError
-from kdtools.metrics import uncertainty
+from kdtools.metrics import sampling, uncertainty
 from kdtools.metrics.uncertainty import ced_band, compare_paired, mean_interval, share_interval
 
 
@@ -68,7 +68,7 @@ def test_few_units_have_the_t_of_student(n: int) -> None:
 @pytest.mark.parametrize("p", [0.9, 0.95, 0.975, 0.995])
 def test_quantiles_of_student(p: float) -> None:
     degrees = [1, 2, 3, 4, 6, 10, 30, 1000]
-    found = [uncertainty._student_quantile(p, v) for v in degrees]
+    found = [sampling.student_quantile(p, v) for v in degrees]
     np.testing.assert_allclose(found[:2], stats.t.ppf(p, degrees[:2]), rtol=1e-12)
     np.testing.assert_allclose(found[2:], stats.t.ppf(p, degrees[2:]), rtol=0.01 if p < 0.99 else 0.06)
 
@@ -122,7 +122,7 @@ def test_faces_in_groups_of_one_are_faces() -> None:
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
     values, groups = people(20)
     before = mean_interval(values, groups, draws=500)
-    monkeypatch.setattr(uncertainty, "CHUNK", chunk)
+    monkeypatch.setattr(sampling, "CHUNK", chunk)
     np.testing.assert_allclose(mean_interval(values, groups, draws=500), before, rtol=1e-12)
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainingRun:
     """What the command line asks for. `teachers` maps a loss term to a predictions file or a model file."""
 
     settings: Settings
@@ -51,7 +51,7 @@ class Run:
         return {role: path for role, path in given.items() if path is not None}
 
 
-def train_model(run: Run) -> None:
+def train_model(run: TrainingRun) -> None:
     """Train from files to a model file."""
     inputs = list(run.roles.values())
     require(inputs.count("-") <= 1, "only one input can be standard input")
@@ -67,7 +67,7 @@ def train_model(run: Run) -> None:
             _train_to(run, place, run.output, device, provenance)
 
 
-def cross_fit_teachers(run: Run, n_folds: int) -> None:
+def cross_fit_teachers(run: TrainingRun, n_folds: int) -> None:
     """Train a teacher for each fold on all the others; write what each predicts for the faces it has not seen."""
     require("-" not in (run.output, *run.roles.values()), "--folds reads and writes files only", "name them")
     from kdtools.files import check_output, open_faces
@@ -107,7 +107,7 @@ def cross_fit_teachers(run: Run, n_folds: int) -> None:
 
 
 @contextlib.contextmanager
-def _started(run: Run) -> Iterator[tuple[Any, Provenance]]:
+def _started(run: TrainingRun) -> Iterator[tuple[Any, Provenance]]:
     """The torch.device of this process, joined with the others, and what will be recorded."""
     signal.signal(signal.SIGUSR1, lambda number, frame: _raise(Terminated()))
     files = [path for path in run.roles.values() if path != "-"]
@@ -139,7 +139,7 @@ def _place_of(output: str) -> Iterator[Path]:
 
 
 def _train_to(
-    run: Run,
+    run: TrainingRun,
     place: Path,
     output: str,
     device: Any,
@@ -201,7 +201,7 @@ def _train_to(
     session.say(f"validation NME {best:.2f} %")
 
 
-def _is_finished(output: str, run: Run, provenance: Provenance) -> bool:
+def _is_finished(output: str, run: TrainingRun, provenance: Provenance) -> bool:
     """Whether the output of just this training is there.
 
     Raises UsageError where it is that of another one, unless --force allows to replace it.

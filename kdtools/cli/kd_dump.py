@@ -21,7 +21,7 @@ def kd_dump(
         str,
         typer.Option("-o", "--output", metavar="FILE", help="File to write, or folder (pts); - is standard output."),
     ] = "-",
-    subset: Annotated[str | None, typer.Option(metavar="NAME", help="Only the faces of this subset.")] = None,
+    subset: Annotated[str | None, typer.Option(metavar="NAME", help="Only this subset; full is all faces.")] = None,
     ids: Annotated[
         str | None, typer.Option(metavar="GLOB", help="Only faces whose id matches, such as 'ibug/*'.")
     ] = None,

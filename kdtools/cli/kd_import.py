@@ -78,13 +78,13 @@ def kd_import(
     require(not (no_images and box != "auto"), "--no-images makes no crops, so --box has nothing to do")
     from kdtools.files import check_output, create_faces
     from kdtools.files.schema import ROLES
+    from kdtools.files.subsets import parse_subsets
     from kdtools.importing import (
         Sources,
         choose_boxes,
         import_faces,
         import_points,
         names_of_points,
-        parse_subsets,
         read_annotations,
         settle_scheme,
     )
@@ -92,7 +92,7 @@ def kd_import(
 
     require(role in ROLES, f"--role is {role!r}", f"give {', '.join(ROLES)}")
     check_output(output, force)
-    subsets = parse_subsets(subset or [])
+    subsets = parse_subsets("--subset", subset or [])
     declared, target = (scheme_named(name) if name else None for name in (scheme_name, convert))
     wanted = Sources(sources, format_name, base, images or [], not no_images)
     annotations = read_annotations(wanted, session.skip, session.say, session.warn)

@@ -17,7 +17,7 @@ def kd_merge(
     paths: Annotated[list[str], typer.Argument(metavar="FACES", help="Faces files; - is standard input.")],
     output: Output,
     subset: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Take only faces of this subset. Can be repeated.")
+        list[str] | None, typer.Option(metavar="NAME", help="Only this subset; full is all faces. Can be repeated.")
     ] = None,
     ids: Annotated[
         str | None,
@@ -58,11 +58,12 @@ def kd_merge(
     require(not virtual or not any(parted), "--virtual refers to whole files", "leave the other options out")
     require(not virtual or "-" not in (*paths, output), "--virtual refers to files, not to streams", "name them")
     from kdtools.files import check_output, create_faces
+    from kdtools.files.subsets import parse_subsets
     from kdtools.joining import (
         IdPatterns,
         OpenFaces,
         check_joinable,
-        parse_subsets,
+        patterns_by_subset,
         read_patterns,
         take_parts,
         write_merged,
@@ -74,7 +75,7 @@ def kd_merge(
         return
     wanted = None if ids is None else read_patterns(ids)
     unwanted = IdPatterns(exclude or [])
-    added = parse_subsets(add_subset or [])
+    added = patterns_by_subset(parse_subsets("--add-subset", add_subset or []))
     target = None
     if scheme is not None:
         from kdtools.schemes import scheme_named

@@ -88,8 +88,8 @@ def kd_predict(
     require(inputs.count("-") <= 1, "only one input can be standard input")
     require(detector_name is None or boxes is None, "--detector and --boxes say both where faces are", "give one")
     require(output != "-" or not resume, "standard output cannot be resumed", "name a file with -o")
-    from kdtools.prediction import is_finished, parse_shard
-    from kdtools.sources import kind_of
+    from kdtools.prediction import Run, Search, is_finished, parse_shard, predict_faces, predict_photographs
+    from kdtools.sources import Photographs, kind_of
 
     part = None if shard is None else parse_shard(shard)
     one_file = not listed and [kind_of(name) for name in inputs] == ["faces"]
@@ -106,7 +106,6 @@ def kd_predict(
     from kdtools.engines import load_engine
     from kdtools.files import check_output, open_faces
     from kdtools.parallel import workers
-    from kdtools.prediction import Run, predict_faces, predict_photographs
 
     check_output(output, force)
     # Images are shared out to workers of a core each; the frames of a video come one after the other.
@@ -136,9 +135,6 @@ def kd_predict(
         if file is not None:
             n_faces = predict_faces(task, file, inputs[0], draw=draw)
         else:
-            from kdtools.prediction import Search
-            from kdtools.sources import Photographs
-
             photographs = Photographs(inputs, listed=listed, include=include or [])
             search = Search.named(boxes or detector_name or "cascade", faces, refine)
             n_faces = predict_photographs(task, photographs, search, draw=draw, smooth=smooth)

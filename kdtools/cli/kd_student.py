@@ -69,9 +69,11 @@ def kd_student(
         return
     teachers = {name: path for name, path in (("tough", tough), ("tolerant", tolerant)) if path is not None}
     _check_teachers(settings.loss, teachers, variant)
-    from kdtools.cli._train import Run, train_model
+    from kdtools.cli._train import TrainingRun, train_model
 
-    train_model(Run(settings, faces_path, val, output, device, resume, force, teachers=teachers, log_dir=log_dir))
+    train_model(
+        TrainingRun(settings, faces_path, val, output, device, resume, force, teachers=teachers, log_dir=log_dir)
+    )
 
 
 def _check_teachers(loss: str, teachers: dict[str, str], variant: str | None) -> None:

@@ -65,9 +65,11 @@ def kd_teacher(
     if show_settings:
         print(settings_table(settings), end="")
         return
-    from kdtools.cli._train import Run, cross_fit_teachers, train_model
+    from kdtools.cli._train import TrainingRun, cross_fit_teachers, train_model
 
-    run_of = Run(settings, faces_path, val, output, device, resume, force, landmarks_path=landmarks, log_dir=log_dir)
+    run_of = TrainingRun(
+        settings, faces_path, val, output, device, resume, force, landmarks_path=landmarks, log_dir=log_dir
+    )
     if folds is None:
         train_model(run_of)
     else:

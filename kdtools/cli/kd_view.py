@@ -32,7 +32,7 @@ def kd_view(
     each: Annotated[
         bool, typer.Option("--each", help="One picture per face, into a folder; so does -o with a / at its end.")
     ] = False,
-    subset: Annotated[str | None, typer.Option(metavar="NAME", help="Only this subset of FACES.")] = None,
+    subset: Annotated[str | None, typer.Option(metavar="NAME", help="Only this subset; full is all faces.")] = None,
     ids: Annotated[
         list[str] | None, typer.Option(metavar="GLOB", help="Only faces whose id matches. Can be repeated.")
     ] = None,

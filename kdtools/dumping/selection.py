@@ -11,6 +11,7 @@ import numpy as np
 
 from kdtools.errors import DataError
 from kdtools.files import FacesFile
+from kdtools.files.subsets import member_of
 from kdtools.formats.annotation import FaceBlock
 from kdtools.formats.tables import picture_of
 from kdtools.geometry import apply_affine, invert_affine
@@ -113,10 +114,7 @@ def choose_rows(faces: FacesFile, subset: str | None, glob: str | None) -> np.nd
         return None
     rows = np.ones(len(faces), bool)
     if subset is not None:
-        subsets = faces.subsets
-        if subset not in subsets:
-            raise DataError(f"{faces.name}: has no subset {subset!r}", f"it has {', '.join(subsets) or 'none'}")
-        rows &= subsets[subset]
+        rows &= member_of(faces, subset)
     if glob is not None:
         ids = Selection(faces).ids()
         rows &= np.fromiter((fnmatchcase(id, glob) for id in ids), bool, len(faces))

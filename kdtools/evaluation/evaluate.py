@@ -14,7 +14,6 @@ from kdtools.evaluation.mean_shape import MeanShape, put_share_of_mean_shape
 from kdtools.evaluation.measure import Measurements, Plan, Readable, measure
 from kdtools.evaluation.pointsets import (
     PointSet,
-    Tell,
     check_ids,
     check_inputs,
     photograph_of,
@@ -22,13 +21,14 @@ from kdtools.evaluation.pointsets import (
     read_prediction,
     text_of,
 )
-from kdtools.evaluation.protocols import Settings
+from kdtools.evaluation.protocols import Measures
 from kdtools.evaluation.request import Request, Told
 from kdtools.evaluation.results import MEAN_SHAPE, Errors, Evaluation, Row, Worst
 from kdtools.evaluation.settle import choose_subsets, settle
 from kdtools.evaluation.table import Tables, region_points
 from kdtools.evaluation.units import Frames, find_frames, find_units
 from kdtools.metrics import normalise, normaliser_named
+from kdtools.telling import Tell
 from kdtools.viewing.worst import worst_rows
 
 
@@ -44,19 +44,19 @@ def evaluate(request: Request, told: Told) -> Evaluation:
         if not len(truth):
             raise DataError(f"{truth.name}: holds no faces", "give the file of the true landmarks")
         check_ids(truth.ids, truth.name)
-        settings, protocol = settle(request, truth)
-        members = choose_subsets(truth, settings.subsets, request.subsets, told)
+        measures, protocol = settle(request, truth)
+        members = choose_subsets(truth, measures.subsets, request.subsets, told)
         joined, notes = _join_predictions(request, truth, stack, told)
         frames = None if request.video is None else find_frames(truth.ids, request.video)
         units = frames.units if frames and request.group is None else find_units(truth.ids, request.group)
-        plan = _plan(request, truth, settings, members, joined, frames)
+        plan = _plan(request, truth, measures, members, joined, frames)
         with told.progress("measuring", len(truth)) as progress:
             found = measure(plan, progress)
         errors = [Errors(one.name, normalise(one.distance, found.lengths[0])) for one in found.predictions]
         worst = _find_worst(joined[0], errors[0], next(iter(members.values()))) if request.details else None
     notes += _check_complete(request, truth, joined, found, told)
     _tell_of_wrong_places(truth, found, told)
-    tables = Tables(request, truth, settings, members, units.codes, found)
+    tables = Tables(request, truth, measures, members, units.codes, found)
     overall, regions, landmarks = tables.rows(), tables.region_rows(), tables.landmark_rows()
     if request.mean_shape is not None:
         put_share_of_mean_shape([*overall, *regions])
@@ -75,8 +75,8 @@ def evaluate(request: Request, told: Told) -> Evaluation:
         truth=truth.name,
         scheme=truth.scheme,
         n_faces=len(truth),
-        normalisers=list(settings.normalisers),
-        thresholds=list(settings.thresholds),
+        normalisers=list(measures.normalisers),
+        thresholds=list(measures.thresholds),
         by=request.by,
         rows=shown[request.by](),
         regions=regions,
@@ -122,7 +122,7 @@ def _join_predictions(
 def _plan(
     request: Request,
     truth: PointSet,
-    settings: Settings,
+    measures: Measures,
     members: dict[str, np.ndarray],
     joined: list[tuple[Readable, np.ndarray]],
     frames: Frames | None,
@@ -136,7 +136,7 @@ def _plan(
     return Plan(
         truth,
         joined,
-        [normaliser_named(name, truth.scheme) for name in settings.normalisers],
+        [normaliser_named(name, truth.scheme) for name in measures.normalisers],
         visible_only=request.visible_only,
         regions=list(regions.values()) if wants_parts else [],
         members=np.stack(list(members.values())) if wants_parts else None,

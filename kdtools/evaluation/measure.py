@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from kdtools.metrics import (
     signed_normal_errors,
 )
 from kdtools.parallel import map_bounded
+from kdtools.telling import Progress
 
 _BLOCK = 1024  # faces; 68 points of so many in float64 are 1 MB, which stays in a core's cache
 
@@ -108,7 +109,7 @@ class Measurements:
     mean_face: np.ndarray
 
 
-def measure(plan: Plan, progress: Callable[[int], None]) -> Measurements:
+def measure(plan: Plan, progress: Progress) -> Measurements:
     """One pass over truth and predictions. Memory grows by some ten numbers a face and prediction, not with points."""
     n_faces, n_points = len(plan.truth), plan.truth.n_points
     n_subsets = 0 if plan.members is None else len(plan.members)

@@ -26,12 +26,10 @@ from kdtools.files import FacesFile, open_faces
 from kdtools.formats import FORMATS
 from kdtools.geometry import IDENTITY, apply_affine
 from kdtools.importing import Sources, names_of_points, read_annotations, settle_scheme
-from kdtools.importing.collect import silent
 from kdtools.metrics import clean_points
 from kdtools.schemes import Scheme
+from kdtools.telling import Skip, Tell, silent
 
-Tell = Callable[[str], None]
-Skip = Callable[[str, str], None]
 _STANDARD_INPUT = "standard input"
 
 

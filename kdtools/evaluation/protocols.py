@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from kdtools.errors import DataError, UsageError
+from kdtools.files.subsets import ALL_FACES
 from kdtools.metrics import GIVEN_BOX, normalisers_of
 from kdtools.schemes import Scheme
 
 
 @dataclass(frozen=True)
-class Settings:
+class Measures:
     """What is measured on one set of points.
 
     `normalisers` are names that `kdtools.metrics.normaliser_named` takes, the main one first; `thresholds` are shares
@@ -24,7 +25,7 @@ class Settings:
 
     normalisers: tuple[str, ...]
     thresholds: tuple[float, ...]
-    subsets: tuple[str, ...] = ("full",)
+    subsets: tuple[str, ...] = (ALL_FACES,)
     binned_step: float | None = None
 
 
@@ -32,7 +33,7 @@ class Settings:
 class Protocol:
     """A way of measuring that others can be compared by.
 
-    `by_scheme` maps the name of a scheme to its settings. `default` holds for all other schemes; it is None for a
+    `by_scheme` maps the name of a scheme to its measures. `default` holds for all other schemes; it is None for a
     paper, which has said nothing of points that it did not use. `source` is one line for reports, to stand behind
     the name; `note` says what differs from the source all the same.
     """
@@ -41,20 +42,20 @@ class Protocol:
     title: str
     source: str
     note: str
-    default: Settings | None = None
-    by_scheme: Mapping[str, Settings] = field(default_factory=dict)
+    default: Measures | None = None
+    by_scheme: Mapping[str, Measures] = field(default_factory=dict)
 
 
-_300W = Settings(
-    ("inter-ocular", "inter-pupil"), (0.08, 0.10), ("full", "common", "challenging", "test", "indoor", "outdoor")
+_300W = Measures(
+    ("inter-ocular", "inter-pupil"), (0.08, 0.10), (ALL_FACES, "common", "challenging", "test", "indoor", "outdoor")
 )
-_WFLW = Settings(
+_WFLW = Measures(
     ("inter-ocular",),
     (0.10,),
-    ("full", "largepose", "expression", "illumination", "makeup", "occlusion", "blur"),
+    (ALL_FACES, "largepose", "expression", "illumination", "makeup", "occlusion", "blur"),
 )
-_COFW = Settings(("inter-ocular", "inter-pupil"), (0.10,))
-_AFLW = Settings((GIVEN_BOX,), (0.07, 0.08), ("full", "frontal"))
+_COFW = Measures(("inter-ocular", "inter-pupil"), (0.10,))
+_AFLW = Measures((GIVEN_BOX,), (0.07, 0.08), (ALL_FACES, "frontal"))
 
 _ALL = (
     Protocol(
@@ -77,7 +78,7 @@ _ALL = (
         "outer eye corners 8 and 9 as in HRNet, MMPose and PIPNet; pupils 16 and 17 as in ADNet and STAR; 10 %",
         "Inter-pupil errors are about 1.44 times the inter-ocular ones. With 68 points: box-size at 7 %, as in SPIGA.",
         default=_COFW,
-        by_scheme={"ibug68": Settings(("box-size", "inter-ocular"), (0.07, 0.08))},
+        by_scheme={"ibug68": Measures(("box-size", "inter-ocular"), (0.07, 0.08))},
     ),
     Protocol(
         "aflw19",
@@ -116,7 +117,7 @@ _ALL = (
             "ibug68": replace(_300W, normalisers=("inter-ocular",), thresholds=(0.10,)),
             "wflw98": _WFLW,
             "cofw29": replace(_COFW, normalisers=("inter-ocular",)),
-            "aflw19": replace(_AFLW, thresholds=(0.10,), subsets=("full",)),
+            "aflw19": replace(_AFLW, thresholds=(0.10,), subsets=(ALL_FACES,)),
         },
     ),
     Protocol(
@@ -146,7 +147,7 @@ def protocol_named(text: str) -> Protocol:
     return protocol
 
 
-def resolve(protocol: Protocol, scheme: Scheme, *, has_boxes: bool) -> Settings:
+def resolve(protocol: Protocol, scheme: Scheme, *, has_boxes: bool) -> Measures:
     """What the protocol measures on faces of this scheme; `has_boxes` tells whether the truth comes with boxes.
 
     Surprising: a data set's protocol takes any scheme whose points its main normaliser can do with, as WFLW is
@@ -161,13 +162,13 @@ def resolve(protocol: Protocol, scheme: Scheme, *, has_boxes: bool) -> Settings:
     >>> [resolve(star, SCHEMES[name], has_boxes=False).thresholds for name in ("ibug68", "wflw98", "cofw29")]
     [(0.05,), (0.1,), (0.1,)]
     """
-    settings = protocol.by_scheme.get(scheme.name, protocol.default)
-    if settings is None:
+    measures = protocol.by_scheme.get(scheme.name, protocol.default)
+    if measures is None:
         raise UsageError(
             f"the protocol {protocol.name} says nothing of the scheme {scheme.name}",
             f"it knows {', '.join(protocol.by_scheme)}; or say --norm and --thresholds without --protocol",
         )
-    main, *others = settings.normalisers
+    main, *others = measures.normalisers
     allowed = {GIVEN_BOX, *(normaliser.name for normaliser in normalisers_of(scheme))}
     if main == GIVEN_BOX and not has_boxes:
         raise DataError(
@@ -179,4 +180,4 @@ def resolve(protocol: Protocol, scheme: Scheme, *, has_boxes: bool) -> Settings:
             f"the protocol {protocol.name} divides by {main}, for which the scheme {scheme.name} names no points",
             "say --norm and --thresholds without --protocol",
         )
-    return replace(settings, normalisers=(main, *(name for name in others if name in allowed)))
+    return replace(measures, normalisers=(main, *(name for name in others if name in allowed)))

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from kdtools.errors import UsageError
+from kdtools.telling import Progress, Skip, Tell
 
 JOINS = ("id", "place")
 PARTS = ("subset", "region", "landmark", "face")
@@ -60,9 +61,9 @@ class Request:
 class Told:
     """What the evaluation calls on: inputs skipped, things warned of, and a bar of so many faces to be advanced."""
 
-    skip: Callable[[str, str], None]
-    warn: Callable[[str], None]
-    progress: Callable[[str, int], AbstractContextManager[Callable[[int], None]]] = lambda what, total: nullcontext(
+    skip: Skip
+    warn: Tell
+    progress: Callable[[str, int], AbstractContextManager[Progress]] = lambda what, total: nullcontext(
         lambda done: None
     )
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from kdtools.schemes import Scheme
 
-ALL_FACES = "full"
 MEAN_SHAPE = "mean shape"
 
 Figures = dict[str, int | float | None]

@@ -8,20 +8,20 @@ import numpy as np
 
 from kdtools.errors import DataError, UsageError
 from kdtools.evaluation.pointsets import PointSet
-from kdtools.evaluation.protocols import Protocol, Settings, protocol_named, resolve
+from kdtools.evaluation.protocols import Measures, Protocol, protocol_named, resolve
 from kdtools.evaluation.request import DEFAULT_THRESHOLDS, Request, Told, split_norms
-from kdtools.evaluation.results import ALL_FACES
+from kdtools.files.subsets import ALL_FACES
 from kdtools.metrics import GIVEN_BOX, normaliser_named, normalisers_of
 
 
-def settle(request: Request, truth: PointSet) -> tuple[Settings, Protocol | None]:
+def settle(request: Request, truth: PointSet) -> tuple[Measures, Protocol | None]:
     """Normalisers, thresholds and subsets: the protocol's, but for what the command line says itself."""
     protocol = protocol_named(request.protocol) if request.protocol else None
     if protocol:
-        settings = resolve(protocol, truth.scheme, has_boxes=_has_own_boxes(truth))
+        measures = resolve(protocol, truth.scheme, has_boxes=_has_own_boxes(truth))
     else:
-        settings = Settings(_names_of("all", truth), DEFAULT_THRESHOLDS, subsets=())
-    names = settings.normalisers
+        measures = Measures(_names_of("all", truth), DEFAULT_THRESHOLDS, subsets=())
+    names = measures.normalisers
     if request.norm is not None:
         names = _names_of(request.norm, truth)
     if GIVEN_BOX in names and not _has_own_boxes(truth):
@@ -29,14 +29,14 @@ def settle(request: Request, truth: PointSet) -> tuple[Settings, Protocol | None
             f"{truth.name}: holds no boxes of the annotation, so {GIVEN_BOX} cannot be measured",
             "give the annotation itself as --truth, or import it with --no-images, which keeps its boxes",
         )
-    thresholds = tuple(dict.fromkeys([*(request.thresholds or settings.thresholds), *request.more_thresholds]))
+    thresholds = tuple(dict.fromkeys([*(request.thresholds or measures.thresholds), *request.more_thresholds]))
     in_pixels = all(normaliser_named(name, truth.scheme).pixels for name in names)
     if max(thresholds) >= 1 and not in_pixels:
         raise UsageError(
             f"the threshold {max(thresholds):g} would be {max(thresholds):.0%} of the normaliser",
             "give shares below 1, such as 0.08 for 8 %",
         )
-    return Settings(names, thresholds, settings.subsets, settings.binned_step), protocol
+    return Measures(names, thresholds, measures.subsets, measures.binned_step), protocol
 
 
 def _names_of(text: str, truth: PointSet) -> tuple[str, ...]:

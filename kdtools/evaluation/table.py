@@ -11,20 +11,20 @@ import numpy as np
 from kdtools.evaluation.face_rows import FaceRows
 from kdtools.evaluation.measure import LandmarkSums, Measurements
 from kdtools.evaluation.pointsets import PointSet
-from kdtools.evaluation.protocols import Settings
+from kdtools.evaluation.protocols import Measures
 from kdtools.evaluation.request import Request
 from kdtools.evaluation.results import Figures, Row
 from kdtools.metrics import compare_paired, mean_interval, normalise, share_interval, summarise, threshold_label
 from kdtools.schemes import Scheme
 
 
-def figures_of(nme: np.ndarray, groups: np.ndarray | None, settings: Settings) -> Figures:
+def figures_of(nme: np.ndarray, groups: np.ndarray | None, measures: Measures) -> Figures:
     """All figures of errors (n,), with 95 % intervals; `groups` (n,) tell which faces are one person's.
 
     A missing prediction (inf) is a failure, so that the mean is infinite and has no interval; then the mean of the
     others is given as nme_found_percent.
     """
-    plain = summarise(nme, settings.thresholds, settings.binned_step)
+    plain = summarise(nme, measures.thresholds, measures.binned_step)
     measured = ~np.isnan(nme)
     found, units = nme[measured], None if groups is None else groups[measured]
     n_missing = int(np.isinf(found).sum())
@@ -42,14 +42,14 @@ def figures_of(nme: np.ndarray, groups: np.ndarray | None, settings: Settings) -
         figures["nme_found_percent"] = 100 * float(finite.mean()) if len(finite) else None
     for key in ("p50", "p90", "p95", "p99"):
         figures[key] = plain[key]
-    for threshold in settings.thresholds:
+    for threshold in measures.thresholds:
         label = threshold_label(threshold)
         failures = share_interval(found > threshold, units)
         areas = mean_interval(np.maximum(0, 1 - found / threshold), units, bounds=(0.0, 1.0))
         for kind, interval in (("fr", failures), ("auc", areas)):
             figures[f"{kind}@{label}_percent"] = plain[f"{kind}@{label}_percent"]
             _put_interval(figures, f"{kind}_low@{label}_percent", f"{kind}_high@{label}_percent", interval)
-        if settings.binned_step is not None:
+        if measures.binned_step is not None:
             figures[f"auc_binned@{label}_percent"] = plain[f"auc_binned@{label}_percent"]
     return figures
 
@@ -58,7 +58,7 @@ def _put_interval(figures: Figures, low: str, high: str, interval: tuple[float, 
     figures[low], figures[high] = (None, None) if interval is None else (100.0 * limit for limit in interval)
 
 
-def compared(nme: np.ndarray, baseline: np.ndarray, groups: np.ndarray | None) -> Figures:
+def comparison_figures(nme: np.ndarray, baseline: np.ndarray, groups: np.ndarray | None) -> Figures:
     """Figures of errors (n,) against those of the baseline on the same faces."""
     found = compare_paired(nme, baseline, groups)
     shares = {
@@ -123,7 +123,7 @@ class Tables:
 
     request: Request
     truth: PointSet
-    settings: Settings
+    measures: Measures
     members: dict[str, np.ndarray]
     groups: np.ndarray | None
     found: Measurements
@@ -136,7 +136,7 @@ class Tables:
         rows = []
         for one in self.found.predictions:
             for subset, member in self.members.items():
-                for k, normaliser in enumerate(self.settings.normalisers):
+                for k, normaliser in enumerate(self.measures.normalisers):
                     figures = self._figures(one.distance, self.found.predictions[0].distance, one.name, k, member)
                     if one.jitter is not None and k == 0:
                         frames = one.jitter[member]
@@ -158,7 +158,7 @@ class Tables:
                     if one.landmarks is not None:
                         parts = landmark_figures(one.landmarks, s, points[region])
                         figures |= {key: parts[key] for key in ("bias_x_percent", "bias_y_percent", "normal_percent")}
-                    rows.append(Row(one.name, subset, self.settings.normalisers[0], figures, region))
+                    rows.append(Row(one.name, subset, self.measures.normalisers[0], figures, region))
         return rows
 
     def landmark_rows(self) -> list[Row]:
@@ -166,7 +166,7 @@ class Tables:
             Row(
                 one.name,
                 subset,
-                self.settings.normalisers[0],
+                self.measures.normalisers[0],
                 landmark_figures(one.landmarks, s, [point]),
                 landmark_label(self.truth.scheme, point),
             )
@@ -178,7 +178,7 @@ class Tables:
 
     def face_rows(self) -> Sequence[Row]:
         subsets = [name for name in self.members if name in self.request.subsets] or list(self.members)[:1]
-        normalisers = list(enumerate(self.settings.normalisers))[: None if self.request.norm else 1]
+        normalisers = list(enumerate(self.measures.normalisers))[: None if self.request.norm else 1]
         return FaceRows(
             self.truth.ids,
             self.found,
@@ -192,7 +192,7 @@ class Tables:
         everyone = member.all()
         nme = normalise(distance, lengths) if everyone else normalise(distance[member], lengths[member])
         groups = self.groups if self.groups is None or everyone else self.groups[member]
-        figures = figures_of(nme, groups, self.settings)
+        figures = figures_of(nme, groups, self.measures)
         if self.request.compare and name != self.baseline:
-            figures |= compared(nme, normalise(base[member], lengths[member]), groups)
+            figures |= comparison_figures(nme, normalise(base[member], lengths[member]), groups)
         return figures

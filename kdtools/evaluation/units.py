@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from kdtools.errors import DataError, UsageError
+from kdtools.errors import DataError
 from kdtools.evaluation.pointsets import photograph_of, text_of
-from kdtools.groups import find_groups, group_faces
+from kdtools.groups import compile_pattern, find_groups, group_faces
 
 
 @dataclass(frozen=True)
@@ -62,12 +61,8 @@ def find_frames(ids: np.ndarray, pattern: str) -> Frames:
     their numbers are as far apart as the closest two of the track. An id without both is a video of its own.
     Raises UsageError for an expression that is none or has no two groups, DataError where no face follows another.
     """
-    try:
-        expression = re.compile(_FRAME if pattern == "auto" else pattern)
-    except re.error as error:
-        raise UsageError(f"--video {pattern!r} is no regular expression: {error}") from error
-    if expression.groups < 2:
-        raise UsageError(f"--video {pattern!r} has no two groups", r"such as '(.*)_(\d+)': video and frame")
+    hint = r"such as '(.*)_(\d+)': video and frame"
+    expression = compile_pattern("--video", _FRAME if pattern == "auto" else pattern, 2, hint)
     tracks: dict[tuple[str, str], dict[int, int]] = {}
     videos = []
     for row, identity in enumerate(ids):

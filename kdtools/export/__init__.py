@@ -1,4 +1,4 @@
-"""Models for other programs and for speed: ONNX in several precisions, checked against the original."""
+"""Models for other programs and for speed: ONNX (graph) in several precisions, checked against the original (check)."""
 
 from kdtools.export.check import (
     MOST_WORSE,

@@ -1,4 +1,8 @@
-"""Faces files (HDF5) and how any output is written: aside, then renamed into place."""
+"""Faces files (HDF5) and how any output is written: aside, then renamed into place.
+
+`schema` is what a file may hold, `store` reads it, `writer` writes it, `subsets` names parts of it; `aside` puts
+outputs in place; `provenance` and `digests` tell what they were made from, `listing` what lies in a folder.
+"""
 
 from kdtools.files.aside import check_output, move_into_place, written_aside
 from kdtools.files.provenance import Provenance

@@ -1,4 +1,8 @@
-"""Data-set formats: one small module each, found by name or by a look at the input."""
+"""Data-set formats: one small module each, found by name or by a look at the input.
+
+What they share: `annotation` and `form` say what a reader yields and a format is; `parsing`, `tables` and `csv_columns`
+read text and JSON, `matlab`, `hdf5` and `pandas_hdf5` binary files; `family300w` and `frames` name pictures.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ from kdtools.formats import (
     tsv_points,
     wflw,
 )
-from kdtools.formats.annotation import Annotation, FaceBlock, Reading, Skip
+from kdtools.formats.annotation import Annotation, FaceBlock, Reading
 from kdtools.formats.form import Format
 
 # In the order in which `auto` asks them: the more a format demands of its input, the earlier it stands.
@@ -61,4 +65,4 @@ def find_format(name: str, source: Path) -> Format:
     raise FileError(f"{source}: {wanted}", "kd-import --formats lists what each format looks like")
 
 
-__all__ = ["FORMATS", "Annotation", "FaceBlock", "Format", "Reading", "Skip", "find_format"]
+__all__ = ["FORMATS", "Annotation", "FaceBlock", "Format", "Reading", "find_format"]

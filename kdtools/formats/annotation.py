@@ -13,8 +13,8 @@ import numpy as np
 from kdtools.errors import DataError
 from kdtools.files.listing import files_below
 from kdtools.images import IMAGE_SUFFIXES
+from kdtools.telling import Skip
 
-Skip = Callable[[str, str], None]
 _FARTHEST = 1e7  # px; no photograph is that wide
 
 

@@ -21,13 +21,10 @@ default), and no result says which annotation it belongs to. MMPoseInferencer's 
 Base: COCO counts from 0, and MMPose's COFW file holds the numbers of the 1-based COFW_test.mat less 1.000, its WFLW
 file those of the published 0-based WFLW lists. But its 300W file holds the numbers of the 1-based .pts files unchanged,
 which nothing in it tells: give --base 1 for that one.
-
-Source: mmpose/evaluation/metrics/coco_metric.py of github.com/open-mmlab/mmpose for the results.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -36,43 +33,38 @@ from typing import Any, BinaryIO
 import numpy as np
 import orjson
 
-from kdtools.errors import DataError, FileError, reason_of
+from kdtools.errors import DataError
 from kdtools.formats.annotation import Annotation, Blocks, FaceBlock, Reading, as_points, box_from_corners
+from kdtools.formats.coco_document import (
+    coco_file,
+    coco_files,
+    finite_or_none,
+    folder_of_images,
+    keypoints_of,
+    load_coco,
+    look_up,
+    names_of_images,
+    triples_of,
+)
+from kdtools.formats.coco_results import read_results
 from kdtools.formats.family300w import id_in_300w, subsets_in_300w
 from kdtools.formats.form import Format
 from kdtools.formats.mmpose import files_of_predictions, read_predictions
-from kdtools.formats.parsing import files_like, numbers_of, only_file, peek_text
+from kdtools.formats.parsing import numbers_of
 from kdtools.schemes import Scheme
 
-_LISTS = re.compile(r'"(images|annotations|categories)"\s*:\s*\[')
-_FIELDS = re.compile(r'"(file_name|image_id|keypoints|supercategory)"\s*:')
-_NUMBER = re.compile(r"#\d+$", re.ASCII)
 _VISIBLE = 2
-_NEEDS_INDEX = "name the annotation file that has the images: kd-eval --truth ANNOTATION.json"
 
 
 def accepts(source: Path) -> bool:
-    return bool(_files_in(source) or files_of_predictions(source))
-
-
-def _files_in(source: Path) -> list[Path]:
-    """The file, or the COCO files of a folder, or of its folder annotations/ where MMPose keeps them."""
-    return files_like(source, "*.json", _looks_right) or files_like(source / "annotations", "*.json", _looks_right)
-
-
-def _looks_right(path: Path) -> bool:
-    """From its beginning."""
-    text = peek_text(path)
-    if text.startswith("["):
-        return '"image_id"' in text and '"keypoints"' in text
-    return text.startswith("{") and bool(_LISTS.search(text)) and bool(_FIELDS.search(text))
+    return bool(coco_files(source) or files_of_predictions(source))
 
 
 def names_of(source: Path) -> list[str] | None:
     """Names of the points; None where the categories have none, or differ, and for results."""
     if _is_of_inferencer(source):
         return None
-    document = _load(_file_of(source))
+    document = load_coco(coco_file(source))
     if isinstance(document, list):
         return None
     lists = [list(names) for names in _names_by_category(document).values() if names]
@@ -88,14 +80,14 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
     if _is_of_inferencer(source):
         yield from read_predictions(files_of_predictions(source), reading)
         return
-    path = _file_of(source)
-    document = _load(path)
+    path = coco_file(source)
+    document = load_coco(path)
     if isinstance(document, list):
-        yield from _read_results(path, document, reading)
+        yield from read_results(path, document, reading)
         return
-    file_names = _file_names(document, path)
+    file_names = names_of_images(document, path)
     names = _names_by_category(document)
-    folder = _folder_of(path)
+    folder = folder_of_images(path)
     visibility = _tells_visibility(document["annotations"])
     for k, entry in enumerate(document["annotations"]):
         where = f"{path}: annotation {entry.get('id', k) if isinstance(entry, dict) else k}"
@@ -105,15 +97,15 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
             if not _is_face(entry):
                 continue
             whole_body = "face_kpts" in entry
-            file_name = _look_up(file_names, entry.get("image_id"))
+            file_name = look_up(file_names, entry.get("image_id"))
             if file_name is None:
                 raise DataError(f"there is no image with its image_id {entry.get('image_id')!r}")
             box = _box(entry.get("face_box" if whole_body else "bbox"), reading.base)
-            keypoints = _keypoints_of(entry)
-            triples = _with_visibility(_triples(keypoints)) if keypoints else None
+            keypoints = keypoints_of(entry)
+            triples = _with_visibility(triples_of(keypoints)) if keypoints else None
             if triples is None and box is None:
                 raise DataError("has neither keypoints nor a bbox")
-            expected = None if whole_body else _look_up(names, entry.get("category_id"))
+            expected = None if whole_body else look_up(names, entry.get("category_id"))
             if expected and triples is not None and len(expected) != len(triples):
                 raise DataError(f"{len(triples)} points, but its category names {len(expected)}")
             points, visible = (None, None) if triples is None else _points(triples, reading.base, visibility)
@@ -134,110 +126,13 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
             visible=visible,
             confidence=confidence,
             box=box,
-            score=_finite(score),
+            score=finite_or_none(score),
             subsets=_subsets(entry.get("kd_subsets")) or subsets_in_300w(name),
         )
 
 
 def _is_of_inferencer(source: Path) -> bool:
-    return not _files_in(source) and bool(files_of_predictions(source))
-
-
-def _read_results(path: Path, entries: list[Any], reading: Reading) -> Iterator[Annotation]:
-    """Raises FileError where there is no index to name the pictures, DataError where no result is of one of them."""
-    index = _index_of(path, reading.index)
-    names = _names_in(index)
-    if not any(isinstance(entry, dict) and _look_up(names, entry.get("image_id")) for entry in entries):
-        raise DataError(
-            f"{path}: none of its {len(entries)} results is of an image in {index}",
-            "name the annotation file that the model was tested on",
-        )
-    for k, entry in enumerate(entries):
-        where = f"{path}: result {k}"
-        try:
-            if not isinstance(entry, dict):
-                raise DataError("is no JSON object")
-            found = _look_up(names, entry.get("image_id"))
-            if found is None:
-                raise DataError(f"there is no image with its image_id {entry.get('image_id')!r} in {index}")
-            triples = _triples(_keypoints_of(entry))
-            points = as_points(triples[:, :2], reading.base)
-        except DataError as error:
-            reading.skip(where, error.message)
-            continue
-        file_name, name = found
-        image = reading.find_image(file_name, _folder_of(index), where)
-        if image is not None:
-            yield Annotation(
-                reading.number(name),
-                image,
-                points,
-                confidence=triples[:, 2],
-                score=_finite(entry.get("score")),
-                subsets=subsets_in_300w(name),
-            )
-
-
-def _index_of(path: Path, index: Path | None) -> Path:
-    """The annotation file that names the pictures of the results in `path`. Raises FileError where it is none."""
-    what = f"{path}: a COCO result file, which names its pictures by number alone"
-    if index is None:
-        raise FileError(what, _NEEDS_INDEX)
-    files = _files_in(index)
-    if not files:
-        raise FileError(f"{what}, and {index} is no COCO annotation file", _NEEDS_INDEX)
-    return only_file(index, files)
-
-
-def _names_in(index: Path) -> dict[Any, tuple[str, str]]:
-    """File name and id of each picture of an annotation file, by image id. Raises as `read` does."""
-    document = _load(index)
-    if isinstance(document, list):
-        raise FileError(f"{index}: a COCO result file, which names no pictures", _NEEDS_INDEX)
-    stated: dict[Any, str] = {}
-    for entry in document["annotations"]:
-        key, name = (entry.get("image_id"), entry.get("kd_id")) if isinstance(entry, dict) else (None, None)
-        if isinstance(name, str) and isinstance(key, int | str) and (picture := _NUMBER.sub("", name).strip()):
-            stated.setdefault(key, picture)
-    return {
-        key: (file_name, stated.get(key) or id_in_300w(file_name))
-        for key, file_name in _file_names(document, index).items()
-    }
-
-
-def _file_of(source: Path) -> Path:
-    return only_file(source, _files_in(source))
-
-
-def _folder_of(path: Path) -> Path:
-    """Where the file names of an annotation file begin."""
-    return path.parent.parent if path.parent.name == "annotations" else path.parent
-
-
-def _load(path: Path) -> dict[str, Any] | list[Any]:
-    """The document, with lists of images and annotations, or a list of results. Raises FileError for other files."""
-    try:
-        document = orjson.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
-    except (OSError, ValueError, MemoryError) as error:
-        raise FileError(f"{path}: not a JSON file that can be read: {reason_of(error)}") from error
-    if isinstance(document, list):
-        return document
-    for key in ("images", "annotations"):
-        if not isinstance(document, dict) or not isinstance(document.get(key), list):
-            raise FileError(f"{path}: not a COCO file: there is no list {key!r} in it")
-    return document
-
-
-def _file_names(document: dict[str, Any], path: Path) -> dict[Any, str]:
-    """File name by image id. Raises DataError where one id has two names; entries that are none are left out."""
-    names: dict[Any, str] = {}
-    for entry in document["images"]:
-        key, name = (entry.get("id"), entry.get("file_name")) if isinstance(entry, dict) else (None, None)
-        if not isinstance(name, str) or not name.strip() or not isinstance(key, int | str):
-            continue
-        if names.setdefault(key, name) != name:
-            raise DataError(f"{path}: image id {key!r} has two names: {names[key]!r} and {name!r}")
-    return names
+    return not coco_files(source) and bool(files_of_predictions(source))
 
 
 def _names_by_category(document: dict[str, Any]) -> dict[Any, tuple[str, ...]]:
@@ -250,34 +145,13 @@ def _names_by_category(document: dict[str, Any]) -> dict[Any, tuple[str, ...]]:
     return names
 
 
-def _look_up(table: dict[Any, Any], key: Any) -> Any:
-    return table.get(key) if isinstance(key, int | str) else None
-
-
 def _is_face(entry: dict[str, Any]) -> bool:
     return not entry.get("iscrowd") and bool(entry.get("face_valid", True))
 
 
-def _keypoints_of(entry: dict[str, Any]) -> Any:
-    return entry.get("face_kpts" if "face_kpts" in entry else "keypoints")
-
-
 def _tells_visibility(entries: list[Any]) -> bool:
-    lists = (_keypoints_of(entry) for entry in entries if isinstance(entry, dict) and _is_face(entry))
+    lists = (keypoints_of(entry) for entry in entries if isinstance(entry, dict) and _is_face(entry))
     return any(isinstance(numbers, list) and _VISIBLE in numbers[2::3] for numbers in lists)
-
-
-def _finite(value: Any) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and np.isfinite(value) else None
-
-
-def _triples(value: Any) -> np.ndarray:
-    """x, y, v, x, y, v, ... -> (L, 3). Raises DataError for anything else."""
-    numbers = numbers_of(value, "keypoints")
-    if len(numbers) % 3 or len(numbers) == 0:
-        raise DataError(f"{len(numbers)} numbers in its keypoints, which are not triples of x, y and v")
-    return numbers.reshape(-1, 3)
 
 
 def _with_visibility(triples: np.ndarray) -> np.ndarray:
@@ -308,7 +182,7 @@ def _box(numbers: Any, base: float) -> np.ndarray | None:
 def _confidence(numbers: Any, points: np.ndarray | None) -> np.ndarray | None:
     if not isinstance(numbers, list) or points is None or len(numbers) != len(points):
         return None
-    return np.array([_finite(number) for number in numbers], np.float64)  # None becomes NaN
+    return np.array([finite_or_none(number) for number in numbers], np.float64)  # None becomes NaN
 
 
 def _subsets(names: Any) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from kdtools.importing.boxes import choose_boxes
 from kdtools.importing.collect import Sources, names_of_points, read_annotations, settle_scheme
-from kdtools.importing.crop import crop_annotated, import_faces, import_points, parse_subsets
+from kdtools.importing.crop import crop_annotated, import_faces, import_points
 
 __all__ = [
     "Sources",
@@ -11,7 +11,6 @@ __all__ = [
     "import_faces",
     "import_points",
     "names_of_points",
-    "parse_subsets",
     "read_annotations",
     "settle_scheme",
 ]

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from kdtools.detect import BoxesFile, Detector, Found, find_detector
 from kdtools.errors import DataError, KdError, UsageError, reason_of, some_of
-from kdtools.formats import Annotation, Skip
+from kdtools.formats import Annotation
 from kdtools.formats.tables import picture_of
 from kdtools.geometry import BoxRelation, CropRule, measure_relation, points_square
 from kdtools.images import read_image
-from kdtools.importing.collect import Tell, silent
 from kdtools.parallel import map_bounded
+from kdtools.telling import Progress, Skip, Tell, silent
 
 _SAME_FACE = 0.25  # overlap (intersection over union) from which a detected box is that of the annotated points
 
@@ -28,7 +27,7 @@ def choose_boxes(
     skip: Skip,
     say: Tell,
     warn: Tell = silent,
-    progress: Callable[[int], None],
+    progress: Progress,
 ) -> tuple[list[Annotation], CropRule | None]:
     """Annotations with the boxes to crop around, and the rule; None stands for whole images.
 
@@ -94,7 +93,7 @@ def _detected_boxes(
     jobs: int,
     skip: Skip,
     say: Tell,
-    progress: Callable[[int], None],
+    progress: Progress,
 ) -> tuple[list[Annotation], CropRule]:
     def detect(annotation: Annotation) -> list[Found] | str:
         try:

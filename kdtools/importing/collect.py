@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,20 +12,16 @@ import numpy as np
 from kdtools.errors import FileError, UsageError, some_of
 from kdtools.files import check_unique_ids
 from kdtools.files.listing import escaped, is_text
-from kdtools.formats import Annotation, Reading, Skip, find_format
+from kdtools.formats import Annotation, Reading, find_format
 from kdtools.formats.family300w import subsets_in_300w
 from kdtools.formats.prefixes import id_prefixes
 from kdtools.mirrors import find_mirror, mirror_fits, mirror_from_names
 from kdtools.schemes import SCHEMES, Scheme, scheme_for_points
 from kdtools.schemes.conversions import convert_mask, convert_points, find_conversion
+from kdtools.telling import Skip, Tell, silent
 
-Tell = Callable[[str], None]
 _FEWEST_FOR_MIRROR = 5  # faces; a few may look symmetric by chance
 _N_COMPARED = 300  # faces that are compared with their mirror images; more would not tell more
-
-
-def silent(text: str) -> None:
-    """For callers that want to be told nothing."""
 
 
 @dataclass(frozen=True)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 import numpy as np
 
 from kdtools.detect import whole_square
-from kdtools.errors import DataError, KdError, UsageError, reason_of, some_of
+from kdtools.errors import DataError, KdError, reason_of, some_of
 from kdtools.files import FacesWriter
-from kdtools.files.schema import check_subset_name
-from kdtools.formats import Annotation, Skip
+from kdtools.formats import Annotation
 from kdtools.geometry import CropRule, box_to_source, points_in_box
 from kdtools.images import check_square, crop_image, read_reduced
-from kdtools.importing.collect import Tell, silent
 from kdtools.parallel import batched, map_bounded
 from kdtools.schemes import Scheme
+from kdtools.telling import Progress, Skip, Tell, silent
 
 _CHUNK = 32  # faces a task: one at a time, the threads would spend their time waiting for Python's lock
 
@@ -48,7 +47,7 @@ def import_faces(
     role: str = "hard",
     subsets: Sequence[tuple[str, str]],
     skip: Skip,
-    progress: Callable[[int], None],
+    progress: Progress,
     warn: Tell = silent,
 ) -> int:
     """Crop every face to `size` px and fill `writer`; faces that cannot be used are skipped. Returns how many are in.
@@ -188,15 +187,3 @@ def _write_annotations(
         members[name] = members.get(name, np.zeros(len(ids), bool)) | matches
     for name, member in members.items():
         writer.put(f"subset/{name}", member)
-
-
-def parse_subsets(texts: Sequence[str]) -> list[tuple[str, str]]:
-    """`NAME=GLOB` words -> (name, glob). Raises UsageError for one that is not of this form, or for the name full."""
-    pairs = []
-    for text in texts:
-        name, equals, glob = text.partition("=")
-        if not equals or not glob:
-            raise UsageError(f"--subset {text!r} is not NAME=GLOB", "for example --subset challenging='ibug/*'")
-        check_subset_name(name)
-        pairs.append((name, glob))
-    return pairs

@@ -1,6 +1,6 @@
-"""Faces files joined by rows, parts of them, and parts that share nobody."""
+"""Faces files joined by rows (merge, virtual), parts of them (choose), and parts that share nobody (split)."""
 
-from kdtools.joining.choose import IdPatterns, Part, parse_subsets, read_patterns, take_parts
+from kdtools.joining.choose import IdPatterns, Part, patterns_by_subset, read_patterns, take_parts
 from kdtools.joining.merge import check_joinable, write_merged
 from kdtools.joining.opened import OpenFaces
 from kdtools.joining.split import choose_subset, draw_folds, write_parts
@@ -14,7 +14,7 @@ __all__ = [
     "check_referable",
     "choose_subset",
     "draw_folds",
-    "parse_subsets",
+    "patterns_by_subset",
     "read_patterns",
     "take_parts",
     "write_merged",

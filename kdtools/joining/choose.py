@@ -13,7 +13,8 @@ import numpy as np
 from kdtools.errors import DataError, FileError, UsageError, reason_of
 from kdtools.files import FacesFile
 from kdtools.files.aside import readable
-from kdtools.files.schema import ARRAYS, check_subset_name
+from kdtools.files.schema import ARRAYS
+from kdtools.files.subsets import ALL_FACES
 
 
 class IdPatterns:
@@ -74,11 +75,10 @@ def take_parts(
     Patterns see ids as they will be written: with `prefix` the file's name, without its suffix, stands before them.
     Raises UsageError for a subset that no file has, DataError where no face is left.
     """
-    known = {name for faces in files for name in faces.subsets} if subsets else set()
+    known = {ALL_FACES, *(name for faces in (files if subsets else ()) for name in faces.subsets)}
     for name in subsets:
         if name not in known:
-            have = f"they have {', '.join(sorted(known))}" if known else "the files have no subsets"
-            raise UsageError(f"--subset {name}: no file has it", have)
+            raise UsageError(f"--subset {name}: no file has it", f"they have {', '.join(sorted(known))}")
     parts = []
     for file, faces in enumerate(files):
         ids = faces.ids
@@ -87,7 +87,7 @@ def take_parts(
             ids = [f"{stem}/{identity}" for identity in ids]
         mask = np.ones(len(ids), bool)
         if subsets:
-            members = faces.subsets
+            members = {**faces.subsets, ALL_FACES: mask}
             mask = np.any([members[name] for name in subsets if name in members] or [~mask], axis=0)
         if wanted is not None:
             mask &= wanted.match(ids)
@@ -119,13 +119,9 @@ def read_patterns(source: str) -> IdPatterns:
     return IdPatterns(patterns)
 
 
-def parse_subsets(texts: Sequence[str]) -> dict[str, IdPatterns]:
-    """Subsets to make, by name, of words NAME=GLOB. Raises UsageError for one that is none."""
+def patterns_by_subset(pairs: Sequence[tuple[str, str]]) -> dict[str, IdPatterns]:
+    """(subset, glob) pairs -> the patterns of each subset."""
     globs: dict[str, list[str]] = {}
-    for text in texts:
-        name, equals, glob = text.partition("=")
-        if not (equals and glob):
-            raise UsageError(f"--add-subset is {text!r}", "give NAME=GLOB")
-        check_subset_name(name)
+    for name, glob in pairs:
         globs.setdefault(name, []).append(glob)
     return {name: IdPatterns(patterns) for name, patterns in globs.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from kdtools.geometry import IDENTITY
 from kdtools.joining.choose import IdPatterns, Part
 from kdtools.schemes import Scheme, convert_mask, convert_points, find_conversion
 from kdtools.shape_model import ShapeModel
+from kdtools.telling import Tell
 
 _BLOCK_BYTES = 64 << 20  # of images that are copied at a time
 # What stands for an array in the rows of a file that lacks it. No value says "not known" in the others.
@@ -100,7 +101,7 @@ def write_merged(
     with_images: bool,
     target: Scheme | None,
     added: dict[str, IdPatterns],
-    warn: Callable[[str], None],
+    warn: Tell,
 ) -> None:
     """Write the parts, one after the other, into one file. Images are copied by blocks, other arrays part by part.
 
@@ -132,7 +133,7 @@ def write_merged(
     put_common_shape_model(writer, files, converted, warn)
 
 
-def _tell_conversions(files: Sequence[FacesFile], target: Scheme, warn: Callable[[str], None]) -> bool:
+def _tell_conversions(files: Sequence[FacesFile], target: Scheme, warn: Tell) -> bool:
     """Whether points of any file are converted; `warn` hears which of the new points are estimates."""
     sources = sorted({faces.scheme.name for faces in files if _differs(faces.scheme, target)})
     for source in sources:
@@ -195,7 +196,7 @@ def _put_subsets(writer: FacesWriter, parts: Sequence[Part], ids: list[str], add
         writer.put(f"subset/{name}", flags)
 
 
-def put_common_crop(writer: FacesWriter, files: Sequence[FacesFile], warn: Callable[[str], None]) -> None:
+def put_common_crop(writer: FacesWriter, files: Sequence[FacesFile], warn: Tell) -> None:
     """The crop rule, where all files have the same; stating one for faces cut out by another would be untrue."""
     named = [(faces.name, faces.crop) for faces in files]
     rules = [rule for _, rule in named]
@@ -209,9 +210,7 @@ def put_common_crop(writer: FacesWriter, files: Sequence[FacesFile], warn: Calla
             return
 
 
-def put_common_shape_model(
-    writer: FacesWriter, files: Sequence[FacesFile], converted: bool, warn: Callable[[str], None]
-) -> None:
+def put_common_shape_model(writer: FacesWriter, files: Sequence[FacesFile], converted: bool, warn: Tell) -> None:
     """The shape model, where all files have the same, as parts of one kd-asm file do."""
     if not any("shape_model/mean" in faces for faces in files):
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from kdtools.errors import DataError, UsageError, some_of
 from kdtools.files import FacesFile, Provenance, create_faces
 from kdtools.groups import Grouping
+from kdtools.telling import Tell
 
 
 def draw_folds(groups: Sequence[str], n_folds: int, seed: int) -> np.ndarray:
@@ -32,7 +33,7 @@ def draw_folds(groups: Sequence[str], n_folds: int, seed: int) -> np.ndarray:
     return np.array([fold_of[group] for group in groups])
 
 
-def choose_subset(faces: FacesFile, name: str, grouping: Grouping, warn: Callable[[str], None]) -> np.ndarray:
+def choose_subset(faces: FacesFile, name: str, grouping: Grouping, warn: Tell) -> np.ndarray:
     """Mask (N,) of a subset. People on both sides are an error where they are certain, else `warn` hears of them.
 
     Raises UsageError for a subset that is not there, DataError for one that has no face or all.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from kdtools.files import FacesFile, FacesWriter
 from kdtools.files.limits import room_for_files
 from kdtools.joining.choose import take_parts
 from kdtools.joining.merge import SMALL_ARRAYS, check_alike, check_joinable, put_common_crop, put_common_shape_model
+from kdtools.telling import Tell
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def check_referable(files: Sequence[FacesFile]) -> None:
         check_joinable(take_parts(files), with_images=True, any_scheme=False)
 
 
-def write_virtual(writer: FacesWriter, files: Sequence[FacesFile], output: str, warn: Callable[[str], None]) -> None:
+def write_virtual(writer: FacesWriter, files: Sequence[FacesFile], output: str, warn: Tell) -> None:
     """Write the faces of all files, in order, as references; the files are looked for from the output's folder.
 
     `warn` hears of arrays that only some files hold, which are left out, and of more files than may be open here.

@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from kdtools.errors import DataError, UsageError
+from kdtools.metrics.errors import Array
 from kdtools.schemes import Scheme
 
 NORMALISERS = ("inter-ocular", "inter-pupil", "box-diagonal", "box-size", "face-height")
 GIVEN_BOX = "given-box"
 
-Array = np.ndarray[Any, np.dtype[Any]]
 Bounds = tuple[Array, Array]
 
 

@@ -8,14 +8,12 @@ NaN is a face that cannot be measured, which no figure counts.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from kdtools.errors import DataError
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from kdtools.metrics.errors import Array
 
 _QUANTILES = (50, 90, 95, 99)
 _MOST_SAMPLES = 1e7  # of the binned area; a bound on a typing error

@@ -10,22 +10,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from kdtools.errors import DataError
+from kdtools.metrics.errors import Array
+from kdtools.metrics.sampling import SampledMean, share_limits, units_of
 
-LEAST_BOOTSTRAPPED = 4  # units; draws from fewer are too often of one unit alone, without spread
-MOST_BOOTSTRAPPED = 1000  # units; more are put together at random into BINS, which keeps a mean's skewness
-BINS = 500
-WIDEST = 1.5  # times Student's interval; a draw without the one outlier of few units has next to no spread
 LEAST_FOR_WILCOXON = 6  # differences; of five, no order is as rare as 5 %
-CHUNK = 250_000  # numbers drawn at a time, few enough for the cache
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True)
@@ -78,13 +71,13 @@ def mean_interval(
     """
     _check(level, draws)
     sample = np.asarray(values, dtype=np.float64).ravel()
-    units = _unit_of_each(groups, len(sample))
+    units = units_of(groups, len(sample))
     known = ~np.isnan(sample)
     if not known.all():
         sample, units = sample[known], None if units is None else units[known]
     if not np.isfinite(sample).all():
         return None
-    mean = _Mean(sample, units)
+    mean = SampledMean(sample, units)
     if mean.n_units < 2:
         return None
     low, high = mean.interval(level, mean.bootstrap(draws, seed))
@@ -114,7 +107,7 @@ def share_interval(
     """
     _check(level)
     hit = np.asarray(hits, dtype=bool).ravel()
-    found = _share_limits(np.where(hit, 0, 1), 1, _unit_of_each(groups, len(hit)), level)
+    found = share_limits(np.where(hit, 0, 1), 1, units_of(groups, len(hit)), level)
     return None if found is None else (float(found[0][0]), float(found[1][0]))
 
 
@@ -137,11 +130,11 @@ def ced_band(
     at = np.asarray(grid, dtype=np.float64).ravel()
     if not (np.diff(at) >= 0).all():  # NaN included
         raise DataError("the errors at which a band is wanted do not ascend", "sort them")
-    units = _unit_of_each(groups, len(errors))
+    units = units_of(groups, len(errors))
     known = ~np.isnan(errors)
     if not known.all():
         errors, units = errors[known], None if units is None else units[known]
-    limits = _share_limits(np.searchsorted(at, errors), len(at), units, level)
+    limits = share_limits(np.searchsorted(at, errors), len(at), units, level)
     if limits is None:
         return None
     return np.minimum.accumulate(limits[0][::-1])[::-1], np.maximum.accumulate(limits[1])
@@ -176,14 +169,14 @@ def compare_paired(
     new, old = (np.asarray(each, dtype=np.float64).ravel() for each in (errors, baseline))
     if len(new) != len(old):
         raise DataError(f"{len(new)} errors to compare with {len(old)}", "give both for the same faces")
-    units = _unit_of_each(groups, len(new))
+    units = units_of(groups, len(new))
     measured = ~(np.isnan(new) | np.isnan(old))
     improved = float(np.mean(new[measured] < old[measured])) if measured.any() else None
     both = np.isfinite(new) & np.isfinite(old)
     if not both.any():
         return PairedComparison(0, 0, None, None, None, None, None, None, improved)
     new, old = new[both], old[both]
-    mean = _Mean(new - old, None if units is None else units[both])
+    mean = SampledMean(new - old, None if units is None else units[both])
     before = float(old.mean())
     low = high = p = None
     if mean.n_units >= 2:
@@ -203,153 +196,12 @@ def compare_paired(
     )
 
 
-class _Mean:
-    """Mean of a sample, its standard error with units drawn by chance, and what that ratio does in draws of units."""
-
-    def __init__(self, sample: Array, units: Array | None) -> None:
-        if units is None:
-            self.sums, self.counts = sample, np.ones(len(sample))
-        else:
-            counts = np.bincount(units)
-            self.sums, self.counts = np.bincount(units, sample)[counts > 0], counts[counts > 0].astype(np.float64)
-        self.n_units = len(self.sums)
-        self.value = float(self.sums.sum() / len(sample)) if len(sample) else math.nan
-        self.residuals = self.sums - self.value * self.counts
-        error = 0.0
-        if self.n_units > 1:
-            error = math.sqrt(self.n_units / (self.n_units - 1) * float(self.residuals @ self.residuals)) / len(sample)
-        rounding = 1e-12 * math.sqrt(float(self.sums @ self.sums) / max(1, self.n_units))
-        self.error = error if error > rounding else 0.0
-
-    def bootstrap(self, draws: int, seed: int) -> Array | None:
-        """|t| of each draw (draws,), ascending; None where Student's t stands for it."""
-        if self.n_units < LEAST_BOOTSTRAPPED or not self.error:
-            return None
-        rng = np.random.default_rng(seed)
-        r: Array = self.residuals  # rather than sums: no digits are lost in the differences below
-        n: Array = self.counts
-        if self.n_units > MOST_BOOTSTRAPPED:
-            bins = rng.integers(0, BINS, self.n_units)
-            r, n = np.bincount(bins, r, BINS), np.bincount(bins, n, BINS)
-        n_units = len(r)
-        moments = np.stack([r, n, r * r, r * n, n * n], axis=1)
-        step = max(1, CHUNK // n_units)
-        totals = []
-        for first in range(0, draws, step):
-            rows = min(step, draws - first)
-            drawn = rng.integers(0, n_units, (rows, n_units)) + n_units * np.arange(rows)[:, None]
-            times = np.bincount(drawn.ravel(), minlength=rows * n_units).reshape(rows, n_units)
-            totals.append(times.astype(np.float64) @ moments)
-        sum_r, sum_n, sum_rr, sum_rn, sum_nn = np.concatenate(totals).T
-        shift = sum_r / sum_n
-        spread = np.maximum(0, sum_rr - shift * (2 * sum_rn - shift * sum_nn))
-        error = np.sqrt(n_units / (n_units - 1) * spread) / sum_n
-        t = np.full(draws, np.inf)  # a draw of equal units
-        np.divide(np.abs(shift), error, out=t, where=error > 1e-6 * self.error)
-        return np.sort(t)
-
-    def interval(self, level: float, drawn: Array | None) -> tuple[float, float]:
-        if not self.error:
-            return self.value, self.value
-        quantile = _student_quantile((1 + level) / 2, self.n_units - 1)
-        if drawn is not None:
-            rank = math.ceil(level * (len(drawn) + 1)) - 1
-            quantile = min(WIDEST * quantile, float(drawn[rank]) if rank < len(drawn) else math.inf)
-        return self.value - quantile * self.error, self.value + quantile * self.error
-
-    def p_value(self, drawn: Array | None, draws: int) -> float:
-        """Two-sided p of a true mean of 0, as the interval has it: the least 1 - level that leaves out 0."""
-        if not self.error:
-            return 1.0 if self.value == 0 else 1 / (draws + 1)
-        from scipy.special import stdtr  # 0.1 s to load
-
-        t = abs(self.value) / self.error
-        if drawn is None:
-            return float(2 * stdtr(self.n_units - 1, -t))
-        as_far = len(drawn) - int(np.searchsorted(drawn, t))
-        return min((as_far + 1) / (draws + 1), max(1 / (draws + 1), float(2 * stdtr(self.n_units - 1, -t / WIDEST))))
-
-
-def _share_limits(cells: Array, n_cells: int, units: Array | None, level: float) -> tuple[Array, Array] | None:
-    """Wilson's limits of the shares of cells (n,) that are 0, up to 1, up to 2, ... below n_cells."""
-    n = len(cells)
-    if n == 0:
-        return None
-    t = NormalDist().inv_cdf((1 + level) / 2)
-    worth: Array | float = n
-    if units is None:
-        shares = np.bincount(cells, minlength=n_cells + 1)[:-1].cumsum() / n
-    else:
-        present = np.bincount(units) > 0
-        n_units = int(present.sum())
-        if n_units < 2:
-            return None
-        t = _student_quantile((1 + level) / 2, n_units - 1)
-        if n_units > MOST_BOOTSTRAPPED:  # the variance between random unions of units is the same, and the table small
-            of_unit = np.random.default_rng(0).integers(0, BINS, len(present))
-        else:
-            of_unit = present.cumsum() - 1
-        counts = np.bincount(of_unit[units] * (n_cells + 1) + cells, minlength=(int(of_unit.max()) + 1) * (n_cells + 1))
-        table = counts.reshape(-1, n_cells + 1).cumsum(axis=1)
-        table = table[table[:, -1] > 0]
-        hits, faces = table[:, :-1], table[:, -1:]
-        shares = hits.sum(axis=0) / n
-        half = n / n_units / 2
-        smoothed = (hits.sum(axis=0) + half) / (n + 2 * half)
-        squares = np.square(hits - smoothed * faces).sum(axis=0)
-        squares += half**2 * ((1 - smoothed) ** 2 + smoothed**2)
-        rows = len(table) + 2
-        effect = squares * rows / (rows - 1) / ((n + 2 * half) * smoothed * (1 - smoothed))
-        worth = n / np.maximum(1, effect)
-    centre = shares + t * t / worth / 2
-    half_width = t * np.sqrt(shares * (1 - shares) / worth + (t / worth / 2) ** 2)
-    whole = 1 + t * t / worth
-    low = np.where(shares > 0, np.maximum(0, (centre - half_width) / whole), 0)  # exactly 0 and 1 at the ends
-    return low, np.where(shares < 1, np.minimum(1, (centre + half_width) / whole), 1)
-
-
-def _student_quantile(p: float, degrees: int) -> float:
-    """Quantile of Student's t above the median: exact for 1 and 2 degrees, else within 1 % up to p 0.975.
-
-    scipy has it exactly, but takes a tenth of a second to load, which every table would wait for.
-    Source: Abramowitz and Stegun 1964, 26.7.5.
-    """
-    if degrees == 1:
-        return math.tan(math.pi * (p - 0.5))
-    if degrees == 2:
-        return (2 * p - 1) / math.sqrt(2 * p * (1 - p))
-    z, v = NormalDist().inv_cdf(p), degrees
-    return (
-        z
-        + (z**3 + z) / 4 / v
-        + (5 * z**5 + 16 * z**3 + 3 * z) / 96 / v**2
-        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384 / v**3
-        + (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160 / v**4
-    )
-
-
 def _wilcoxon(differences: Array) -> float | None:
     if np.count_nonzero(differences) < LEAST_FOR_WILCOXON:
         return None
     from scipy.stats import wilcoxon  # 0.4 s to load
 
     return float(wilcoxon(differences).pvalue)
-
-
-def _unit_of_each(groups: npt.ArrayLike | None, n: int) -> Array | None:
-    """Units (n,) as whole numbers from 0 on, none much above n: what np.bincount takes."""
-    if groups is None:
-        return None
-    codes = np.asarray(groups).ravel()
-    if len(codes) != n:
-        raise DataError(f"groups of {len(codes)} faces, but {n} values", "give the group of each face")
-    if n == 0:
-        return np.zeros(0, np.int64)
-    if codes.dtype.kind not in "iu":
-        raise DataError("the groups of the faces are not whole numbers", "number them")
-    if codes.min() >= 0 and codes.max() < 2 * n + 1000:
-        return codes
-    return np.unique(codes, return_inverse=True)[1]
 
 
 def _check(level: float, draws: int = 1) -> None:

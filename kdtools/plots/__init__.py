@@ -1,4 +1,4 @@
-"""Figures, drawn with matplotlib and no screen."""
+"""Figures, drawn with matplotlib and no screen: a module for each kind, and the style that they share."""
 
 from kdtools.plots.kinds import PLOTS, check_plots, draw_plot, plot_svg
 from kdtools.plots.modes import draw_modes

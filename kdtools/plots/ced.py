@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kdtools.errors import DataError
-from kdtools.evaluation.results import ALL_FACES, Evaluation
+from kdtools.evaluation.results import Evaluation
+from kdtools.files.subsets import ALL_FACES
 from kdtools.metrics import area_under_ced, threshold_label
 from kdtools.metrics.uncertainty import ced_band
 from kdtools.plots.style import (

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kdtools.errors import UsageError
-from kdtools.evaluation.results import ALL_FACES, Evaluation
+from kdtools.evaluation.results import Evaluation
 from kdtools.files import check_output
+from kdtools.files.subsets import ALL_FACES
 from kdtools.plots.ced import ced_drawing
 from kdtools.plots.landmarks import landmarks_drawing
 from kdtools.plots.scatter import scatter_drawing

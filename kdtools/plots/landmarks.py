@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kdtools.errors import DataError
-from kdtools.evaluation.results import ALL_FACES, MEAN_SHAPE, Evaluation, Row
+from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Row
+from kdtools.files.subsets import ALL_FACES
 from kdtools.plots.style import (
     COLUMN_IN,
     GREY,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kdtools.errors import DataError
-from kdtools.evaluation.results import ALL_FACES, MEAN_SHAPE, Evaluation
+from kdtools.evaluation.results import MEAN_SHAPE, Evaluation
+from kdtools.files.subsets import ALL_FACES
 from kdtools.plots.style import (
     COLOURS,
     COLUMN_IN,
@@ -187,12 +188,12 @@ def _write_count(axes: Axes, at: tuple[float, float], text: str, colour: str) ->
     axes.text(*at, text, transform=axes.transAxes, color=colour, size=size, zorder=7, in_layout=False, **where)
 
 
-def farthest(pair: Pair, n: int = _N_LABELLED) -> list[int]:
-    """Places in the pair of the faces whose two errors have the largest ratio, the largest first."""
+def farthest(pair: Pair) -> list[int]:
+    """Places in the pair of a few faces whose two errors have the largest ratio, the largest first."""
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.abs(np.log(pair.other) - np.log(pair.baseline))
     ratio[~np.isfinite(ratio) | (ratio == 0)] = -1
-    return [int(k) for k in np.argsort(-ratio, kind="stable")[:n] if ratio[k] > 0]
+    return [int(k) for k in np.argsort(-ratio, kind="stable")[:_N_LABELLED] if ratio[k] > 0]
 
 
 def _label_farthest(axes: Axes, pair: Pair, low: float, high: float) -> None:

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kdtools.errors import DataError, UsageError
-from kdtools.evaluation.results import ALL_FACES
 from kdtools.files import check_output
+from kdtools.files.subsets import ALL_FACES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,4 +1,8 @@
-"""An evaluation as a table, TSV, JSON, Markdown, LaTeX, a web page, one number or a verdict."""
+"""An evaluation as a table, TSV, JSON, Markdown, LaTeX, a web page, one number or a verdict.
+
+A module for each form; `figures` and `method` have the words and numbers that they share, `show` prints one and `write`
+puts several into files; `requirements` is the verdict, `steadiness` the report of --jitter.
+"""
 
 from kdtools.reports.forms import check_reports
 from kdtools.reports.latex import as_latex

@@ -11,7 +11,9 @@ from kdtools.errors import UsageError
 from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Figures, Row
 
 Value = int | float | None
+Best = dict[tuple[str, str, str, str], str]  # what `best_values` finds
 
+_MOST_FACES = 50  # that a page for people lists one by one
 UNMEASURED = "\N{EN DASH}"  # stands, for people, for what could not be measured
 
 # What each figure is, in the words of a report's legend. Those with a threshold are named without it.
@@ -217,7 +219,7 @@ def is_end(key: str) -> bool:
     return parts_of(key)[0].endswith(("_low", "_high"))
 
 
-def best_values(rows: Sequence[Row]) -> dict[tuple[str, str, str, str], str]:
+def best_values(rows: Sequence[Row]) -> Best:
     """(subset, normaliser, part, key) -> the best figure as written, so that figures that look the same are all best.
 
     Only where at least two predictions compete and differ; the mean shape, which predicts nothing, does not. Figures
@@ -248,7 +250,7 @@ def direction_of(key: str) -> int:
     return 1 if base in _HIGHER_IS_BETTER else -1 if base in _LOWER_IS_BETTER else 0
 
 
-def is_best(row: Row, key: str, best: dict[tuple[str, str, str, str], str]) -> bool:
+def is_best(row: Row, key: str, best: Best) -> bool:
     if row.prediction == MEAN_SHAPE:
         return False
     return best.get((row.subset, row.normaliser, row.part, key)) == written(key, row.figures.get(key))
@@ -267,7 +269,7 @@ def in_order(rows: Sequence[Row]) -> list[Row]:
     )
 
 
-def rows_for_people(evaluation: Evaluation, n_most: int = 50) -> tuple[list[Row], str]:
+def rows_for_people(evaluation: Evaluation) -> tuple[list[Row], str]:
     """The rows that fit on a page, and a note where some are left out: of faces the worst, the worst first."""
     rows = evaluation.rows
     if evaluation.by != "face" or not rows:
@@ -275,8 +277,8 @@ def rows_for_people(evaluation: Evaluation, n_most: int = 50) -> tuple[list[Row]
     # A face has a row for each prediction and subset; the worst of them tells. No list of all rows is ever made.
     n_rows_per_face = max(1, math.ceil(len(rows) / max(evaluation.n_faces, 1)))
     main = (row for row in rows if row.normaliser == rows[0].normaliser and row.prediction != MEAN_SHAPE)
-    worst = heapq.nlargest(n_most * n_rows_per_face, main, key=_error_of)
-    chosen = list(dict.fromkeys(row.part for row in worst))[:n_most]
+    worst = heapq.nlargest(_MOST_FACES * n_rows_per_face, main, key=_error_of)
+    chosen = list(dict.fromkeys(row.part for row in worst))[:_MOST_FACES]
     rank = {part: place for place, part in enumerate(chosen)}
     shown = sorted((row for row in rows if row.part in rank), key=lambda row: rank[row.part])
     left_out = evaluation.n_faces > len(chosen)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from kdtools.evaluation.results import Evaluation, Row
 from kdtools.reports.figures import (
     UNMEASURED,
+    Best,
     best_values,
     clean,
     compared,
@@ -36,7 +37,6 @@ _SPECIAL = {
 }
 _ONE_COLUMN = 46  # figures and names of about so many letters fit one column of two at 9 points
 _MARKUP = re.compile(r"\\text\w+|\\infty|\\,|[\\${}]")
-_Best = dict[tuple[str, str, str, str], str]
 
 
 def as_latex(evaluation: Evaluation) -> str:
@@ -76,7 +76,7 @@ def _comment(text: str) -> str:
     return f"% {clean(text)}\n"
 
 
-def _by_subset(rows: Sequence[Row], best: _Best) -> str:
+def _by_subset(rows: Sequence[Row], best: Best) -> str:
     predictions = list(dict.fromkeys(row.prediction for row in rows))
     subsets = list(dict.fromkeys(row.subset for row in rows))
     place = {(row.prediction, row.subset): row for row in rows}
@@ -113,7 +113,7 @@ def _by_subset(rows: Sequence[Row], best: _Best) -> str:
     return _tabular(headings, lines, groups)
 
 
-def _by_part(evaluation: Evaluation, rows: Sequence[Row], best: _Best) -> str:
+def _by_part(evaluation: Evaluation, rows: Sequence[Row], best: Best) -> str:
     """A row per region, landmark or face of each subset, a column of NME per prediction, and of those found."""
     predictions = list(dict.fromkeys(row.prediction for row in rows))
     with_missing = {row.prediction for row in rows if "nme_found_percent" in row.figures}
@@ -159,7 +159,7 @@ def _signed(text: str) -> str:
     return text.replace("-", "$-$").replace("$-$$-$", "--").replace("+", "$+$")
 
 
-def _cell(row: Row | None, key: str, best: _Best) -> str:
+def _cell(row: Row | None, key: str, best: Best) -> str:
     if row is None:
         return "--"
     if key not in row.figures:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from kdtools.evaluation.results import Evaluation, Row
 from kdtools.reports.figures import (
+    Best,
     best_values,
     clean,
     compared,
@@ -52,9 +53,7 @@ def escape(text: str) -> str:
     return _SPECIAL.sub(r"\\\1", clean(text))
 
 
-def _table(
-    evaluation: Evaluation, rows: Sequence[Row], keys: Sequence[str], best: dict[tuple[str, str, str, str], str]
-) -> str:
+def _table(evaluation: Evaluation, rows: Sequence[Row], keys: Sequence[str], best: Best) -> str:
     names, labels = _labels(evaluation, rows)
     lines = []
     for row, own in zip(rows, labels, strict=True):

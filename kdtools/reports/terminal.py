@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _GAP = 2
+_WIDTH_OF_FILE = 120  # letters
 _NEVER_SHOWN = ("n_groups",)  # the line below the title tells
 # What goes first where there is no room: the higher, the sooner. The NME itself always stays.
 _EASE = {
@@ -62,12 +63,17 @@ class _Column:
         return _width([*self.cells, *self.name.split("\n")])
 
 
-def as_text(evaluation: Evaluation, width: int = 120) -> str:
+def as_text(evaluation: Evaluation) -> str:
     """The terminal's report without colours, for a file."""
     from rich.console import Console
 
     console = Console(
-        file=io.StringIO(), width=width, color_system=None, force_terminal=False, legacy_windows=False, emoji=False
+        file=io.StringIO(),
+        width=_WIDTH_OF_FILE,
+        color_system=None,
+        force_terminal=False,
+        legacy_windows=False,
+        emoji=False,
     )
     print_table(evaluation, console)
     text = console.file.getvalue()  # type: ignore[attr-defined]

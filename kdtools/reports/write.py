@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +19,8 @@ from kdtools.reports.markdown import as_markdown
 from kdtools.reports.page import as_html
 from kdtools.reports.terminal import as_text
 from kdtools.reports.text import as_tsv, json_lines
+from kdtools.telling import Skip, Tell, silent
 from kdtools.viewing.worst import picture_bytes, worst_sheet
-
-Skip = Callable[[str, str], None]
 
 _STANDARD_INPUT = "standard input"  # the name of a truth that was read from there
 
@@ -33,7 +32,7 @@ def write_files(
     force: bool,
     provenance: Provenance,
     skip: Skip,
-    warn: Callable[[str], None],
+    warn: Tell,
 ) -> None:
     """Write each (kind, path) of the plots, of the first subset, and each (form, path) of the reports: all, or none.
 
@@ -60,7 +59,7 @@ def _texts(evaluation: Evaluation, form: str, provenance: Provenance) -> Iterabl
             with contextlib.suppress(DataError):  # of which there is nothing to draw
                 plots[kind] = plot_svg(kind, evaluation, subset=_subset(evaluation))
         with contextlib.suppress(DataError):
-            worst = picture_bytes(_worst_of(evaluation, lambda identity, why: None))
+            worst = picture_bytes(_worst_of(evaluation, silent))
         command = shlex.join([provenance.tool, *provenance.command])
         return [as_html(evaluation, plots=plots, worst=worst, command=command, inputs=provenance.inputs)]
     text = {"markdown": as_markdown, "latex": as_latex, "text": as_text}[form](evaluation)

@@ -212,9 +212,9 @@ def project(view: View, seen: Array) -> Array:
     return np.asarray((plane - view.corner) / view.side * view.pixels - 0.5)
 
 
-def place(view: View, xyz: Array, body: bool = False) -> tuple[Array, Array]:
-    """Places (..., 3) -> supersampled pixels (..., 2), a pixel's centre an integer, and depth (...)."""
-    seen = turned(view, xyz, body)
+def place(view: View, xyz: Array) -> tuple[Array, Array]:
+    """Places (..., 3) on the head -> supersampled pixels (..., 2), a pixel's centre an integer, and depth (...)."""
+    seen = turned(view, xyz)
     return project(view, seen), seen[..., 2]
 
 

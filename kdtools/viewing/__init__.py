@@ -1,4 +1,8 @@
-"""Pictures of faces with sets of points over them: which faces, what is drawn on them, and the sheet they stand on."""
+"""Pictures of faces with sets of points over them: which faces, what is drawn on them, and the sheet they stand on.
+
+`gallery` chooses and reads faces, `overlay` draws points, `lettering` and `legend` write; `sheet` and `pictures` put
+faces together and into files, `worst` those with the largest errors of an evaluation.
+"""
 
 from kdtools.viewing.gallery import SORTINGS, Gallery, choose_rows, gather
 from kdtools.viewing.overlay import MOST_SETS, Style

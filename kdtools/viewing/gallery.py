@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -11,10 +11,12 @@ import numpy as np
 
 from kdtools.errors import DataError, KdError, reason_of
 from kdtools.files import FacesFile, match_ids
+from kdtools.files.subsets import member_of
 from kdtools.geometry import CropRule, apply_affine, invert_affine, square_at
 from kdtools.images import crop_image, read_image
 from kdtools.metrics import clean_points, nme_per_face, normaliser_named
 from kdtools.schemes import Scheme
+from kdtools.telling import Skip
 
 SORTINGS = ("error", "id", "score")
 
@@ -22,7 +24,7 @@ _LONGEST = 8  # longer side of a picture in shorter ones; crops are square
 
 
 @dataclass(frozen=True)
-class PointSet:
+class ShownPoints:
     """Points of all N faces: points (N, L, 2) and visible (N, L), in the rows and the frame of the faces' own file."""
 
     name: str
@@ -36,7 +38,7 @@ class Gallery:
     """Faces and their sets of points, the truth first; errors (n_sets - 1, N) are the NME of the others."""
 
     faces: FacesFile
-    sets: list[PointSet]
+    sets: list[ShownPoints]
     errors: np.ndarray
     normaliser: str
 
@@ -81,7 +83,7 @@ def gather(faces: FacesFile, predictions: Sequence[FacesFile], truth: FacesFile 
     return Gallery(faces, sets, errors, normaliser)
 
 
-def _read_set(faces: FacesFile, file: FacesFile) -> PointSet:
+def _read_set(faces: FacesFile, file: FacesFile) -> ShownPoints:
     file.require("landmarks")
     same = file is faces
     with np.errstate(over="ignore", invalid="ignore"):  # numbers like 1e38, which are as good as missing
@@ -91,10 +93,10 @@ def _read_set(faces: FacesFile, file: FacesFile) -> PointSet:
     if "visible" in file:
         rows = slice(None) if same else match_ids(faces.ids, file.ids, faces.name, file.name)
         visible = np.asarray(file.h5["visible"][...], bool)[rows]
-    return PointSet(file.name, points, visible, file.scheme)
+    return ShownPoints(file.name, points, visible, file.scheme)
 
 
-def _measure(faces: FacesFile, sets: Sequence[PointSet]) -> tuple[np.ndarray, str]:
+def _measure(faces: FacesFile, sets: Sequence[ShownPoints]) -> tuple[np.ndarray, str]:
     """NME (n_sets - 1, N) of the sets after the first against it, in the source images, and its normaliser."""
     if len(sets) < 2:
         return np.empty((0, len(faces))), ""
@@ -140,10 +142,8 @@ def _scores_of(gallery: Gallery) -> np.ndarray:
 def _chosen_by_name(faces: FacesFile, subset: str | None, globs: Sequence[str]) -> np.ndarray:
     """Which faces are in the subset and match any of the globs, (N,) bool."""
     chosen = np.ones(len(faces), bool)
-    if subset not in (None, "full"):
-        if subset not in faces.subsets:
-            raise DataError(f"{faces.name}: has no subset {subset!r}", f"it has {', '.join(['full', *faces.subsets])}")
-        chosen &= faces.subsets[subset]
+    if subset is not None:
+        chosen &= member_of(faces, subset)
     if globs:
         ids = faces.ids
         chosen &= np.array([any(one == glob or fnmatchcase(one, glob) for glob in globs) for one in ids])
@@ -152,9 +152,7 @@ def _chosen_by_name(faces: FacesFile, subset: str | None, globs: Sequence[str]) 
     return chosen
 
 
-def read_shown(
-    gallery: Gallery, rows: Sequence[int] | np.ndarray, size: int, skip: Callable[[str, str], None]
-) -> Iterator[ShownFace]:
+def read_shown(gallery: Gallery, rows: Sequence[int] | np.ndarray, size: int, skip: Skip) -> Iterator[ShownFace]:
     """Read the faces of these rows, one at a time; without /image they are cropped to `size` px from their sources.
 
     Faces whose source cannot be read or cropped are skipped.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -11,14 +11,12 @@ from PIL import Image
 
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.files import check_output, written_aside
+from kdtools.telling import Progress, Skip
 from kdtools.viewing.gallery import Gallery, read_shown
 from kdtools.viewing.overlay import Style
 from kdtools.viewing.sheet import check_room, compose_sheet, make_cell
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
-
-Skip = Callable[[str, str], None]
-Progress = Callable[[int], None]
 
 
 def check_picture(output: str, force: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,7 +14,8 @@ from kdtools.errors import KdError, reason_of
 from kdtools.files import FacesFile
 from kdtools.geometry import CropRule, apply_affine, invert_affine
 from kdtools.images import crop_image, read_image
-from kdtools.viewing.gallery import Gallery, PointSet, ShownFace
+from kdtools.telling import Skip, silent
+from kdtools.viewing.gallery import Gallery, ShownFace, ShownPoints
 from kdtools.viewing.legend import Legend, _Entry
 from kdtools.viewing.overlay import COLOURS, GREY, Style
 from kdtools.viewing.pictures import FORMATS
@@ -55,7 +56,7 @@ def worst_sheet(
     n: int = 24,
     member: np.ndarray | None = None,
     size: int = 200,
-    skip: Callable[[str, str], None] = lambda _, __: None,
+    skip: Skip = silent,
 ) -> np.ndarray | None:
     """Sheet (H, W, 3) of the n faces of the truth `faces` with the largest errors; None where it has no pictures.
 
@@ -75,8 +76,8 @@ def worst_sheet(
     scheme, n_points = faces.scheme, faces.n_points
     visible = np.stack([face.visible[0] for face in shown])
     sets = [
-        PointSet("truth", np.empty((0, n_points, 2)), visible, scheme),
-        PointSet(prediction, np.empty((0, n_points, 2)), np.ones_like(visible), scheme),
+        ShownPoints("truth", np.empty((0, n_points, 2)), visible, scheme),
+        ShownPoints(prediction, np.empty((0, n_points, 2)), np.ones_like(visible), scheme),
     ]
     gallery = Gallery(faces, sets, np.empty((1, 0)), measure)
     return _with_legend([make_cell(face, gallery, style) for face in shown], gallery, style)
@@ -92,7 +93,7 @@ def picture_bytes(picture: np.ndarray, suffix: str = ".png") -> bytes:
 
 
 def _read_face(
-    faces: FacesFile, points: RowsOfPoints, nme: np.ndarray, row: int, size: int, skip: Callable[[str, str], None]
+    faces: FacesFile, points: RowsOfPoints, nme: np.ndarray, row: int, size: int, skip: Skip
 ) -> ShownFace | None:
     """Picture of one face and, in its pixels, the truth and the prediction (2, L, 2)."""
     identity = faces.h5["id"].asstr()[row]

@@ -1,0 +1,99 @@
+"""The options of kd-eval."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Predictions = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PRED",
+        help="Predictions, one row each: FILE, 'GLOB' of shards, or NAME= before either. - is a faces file on "
+        "standard input.",
+    ),
+]
+Truth = Annotated[
+    str | None,
+    typer.Option("--truth", metavar="FILE", help="The true landmarks. Like PRED, all that kd-import reads."),
+]
+Norm = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME,...",
+        help="inter-ocular, inter-pupil, box-diagonal, box-size, face-height, given-box, points:I,J, a number of "
+        "pixels, or all the scheme allows.  [default: all]",
+    ),
+]
+ProtocolName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Measure as 300w, wflw, cofw, aflw19, spiga, star, pipnet or kdloss (docs/metrics.md)."
+    ),
+]
+Thresholds = Annotated[
+    str | None,
+    typer.Option(metavar="T,...", help="Of failure rate and AUC, as shares of the normaliser.  [default: 0.08,0.10]"),
+]
+Subset = Annotated[
+    list[str] | None, typer.Option(metavar="NAME", help="Only this subset; full is all faces. Can be repeated.")
+]
+VisibleOnly = Annotated[bool, typer.Option("--visible-only", help="Count only points that the truth marks as seen.")]
+By = Annotated[str, typer.Option(metavar="PART", help="A row for each subset, region, landmark or face.")]
+Compare = Annotated[bool, typer.Option("--compare", help="Compare the other predictions with the first, face by face.")]
+Group = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REGEX|none",
+        help="Regular expression; what its first ( ) finds in the id names the person, whose faces count as one in "
+        "intervals.  [default: told by the ids]",
+    ),
+]
+Join = Annotated[str, typer.Option(metavar="HOW", help="id, or place: the faces of one photograph by where they lie.")]
+AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Count faces without a prediction as failures.")]
+AllowExtra = Annotated[bool, typer.Option("--allow-extra", help="Leave out predictions that the truth does not know.")]
+MeanShape = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Add a row for the mean landmarks of FILE, the guess without looking."),
+]
+Video = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REGEX|auto",
+        help="Measure jitter too. Its groups are video and frame; auto takes the last number of the id.",
+    ),
+]
+Jitter = Annotated[
+    bool, typer.Option("--jitter", help="Without truth: how much the points tremble in videos, and nothing else.")
+]
+Plot = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KIND=FILE",
+        help="Draw ced, landmarks, scatter (.svg, .pdf, .png) or the worst faces (.png, .jpg). Can be repeated.",
+    ),
+]
+Output = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="Write the report there: .html with plots, .md, .tex, .json, .tsv or .txt. Can be repeated.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Tsv = Annotated[bool, typer.Option("--tsv", help="Print tab-separated values, as when piped.")]
+Value = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Print one number of the first row alone: nme, auc@0.08, p95.")
+]
+MaxNme = Annotated[
+    float | None, typer.Option(metavar="PERCENT", help="Exit with status 3 if a row's NME is above this.")
+]
+Require = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--require", metavar="'FIGURE>=N'", help="Exit with status 3 if a row fails it: 'auc@0.08>=60', 'fr@0.1<2'."
+    ),
+]
