@@ -84,14 +84,14 @@ def kd_merge(
     recipe = scheme if scheme is not None and scheme.lower().endswith(".toml") else None
     with OpenFaces(paths) as files:
         parts = take_parts(files, subsets=subset or [], wanted=wanted, unwanted=unwanted, prefix=prefix)
+        chosen = {part.file for part in parts}
+        left_out = [files[k].name for k in range(len(files)) if k not in chosen]
         check_joinable(parts, with_images=not strip_images, any_scheme=target is not None)
         with create_faces(output, force, session.provenance(*paths, ids, recipe)) as writer:
             write_merged(writer, parts, with_images=not strip_images, target=target, added=added, warn=session.warn)
     _report_unmatched(wanted, unwanted, added)
-    chosen = {part.file for part in parts}
-    for k, path in enumerate(paths):
-        if k not in chosen:
-            session.warn(f"{path}: no face of it was chosen")
+    for name in left_out:
+        session.warn(f"{name}: no face of it was chosen")
     session.say(f"{sum(len(part.rows) for part in parts)} faces to {output}")
 
 
