@@ -19,6 +19,7 @@ SCHEDULES = ("cosine", "time", "constant")
 OPTIMISERS = ("adam", "adamw")
 HEADS = ("linear", "heatmap")
 PRECISIONS = ("auto", "off", "bf16")
+EXPORT_PRECISIONS = ("float32", "float16", "int8")
 COMPILING = ("auto", "on", "off")
 AUGMENTATION_NAMES = ("none", "light", "mild", "strong", "paper")
 

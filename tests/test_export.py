@@ -116,6 +116,36 @@ def test_the_error_of_an_export_is_told_against_that_of_the_original(tmp_path: P
     assert min(measure_speed(original, tmp_path / "m.onnx", sample.images)) > 0
 
 
+def test_what_cannot_be_exported_is_told_before_torch_is_loaded(
+    tmp_path: Path, tiny_onnx: Path, faces_file: str
+) -> None:
+    output, absent = str(tmp_path / "out.onnx"), str(tmp_path / "absent")
+    calls = [
+        ([str(tiny_onnx)], 2, "is an exported model already (ONNX)\n  give the model file (.safetensors)"),
+        ([absent], 1, f"{absent}: no such file"),
+        ([faces_file], 1, "not a model file"),
+        ([absent, "--precision", "int4"], 2, "give float32, float16, int8"),
+        ([absent, "--precision", "int8"], 2, "--calibrate FILE"),
+        ([absent, "--faces", "-"], 2, "not from standard input"),
+    ]
+    model = str(tmp_path / "m.safetensors")
+    save_model(model, network(0), Provenance("test"))
+    calls.append(([model, "--faces", absent], 1, f"{absent}: no such file"))
+    code = (
+        "import sys; from kdtools.cli.kd_export import kd_export; from kdtools.cli import _app;"
+        f"calls = {[words for words, _, _ in calls]!r}\n"
+        "for words in calls:\n"
+        f"    sys.argv = ['kd-export', *words, '-o', {output!r}]\n"
+        "    try: _app.run('kd-export', kd_export)\n"
+        "    except SystemExit as end: print(end.code, 'torch' in sys.modules, flush=True, file=sys.stderr)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr
+    for _, status, told in calls:
+        one, _, said = said.partition(f"{status} False\n")
+        assert told in one
+    assert not Path(output).exists()
+
+
 def test_kd_export_writes_int8_that_an_engine_runs(tmp_path: Path, faces_file: str) -> None:
     model, output = tmp_path / "m.safetensors", tmp_path / "m.int8.onnx"
     save_model(model, network(0), Provenance("test"))

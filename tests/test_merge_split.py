@@ -6,6 +6,7 @@ import io
 import json
 import re
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from kdtools.errors import DataError, FileError, UsageError
 from kdtools.files import FacesFile, Provenance, create_faces, open_faces
 from kdtools.geometry import CropRule, box_to_source
 from kdtools.groups import draw_share, group_faces
-from kdtools.joining import IdPatterns, draw_folds
+from kdtools.joining import IdPatterns, OpenFaces, draw_folds
 from kdtools.schemes import IBUG68, Scheme, convert_mask, convert_points, scheme_named
 from kdtools.shape_model import ShapeModel
 
@@ -491,3 +492,64 @@ def test_a_virtual_file_is_of_whole_files_with_different_ids(run: Run, tmp_path:
         assert status in (1, 2)
         assert re.search(told, said)
     assert [one.name for one in tmp_path.iterdir()] == ["a.h5"]
+
+
+def write_parts(folder: Path, n_parts: int) -> list[Path]:
+    """Files of predictions of two faces each; the second is that of an empty shard."""
+    paths = [folder / f"{k}.h5" for k in range(n_parts)]
+    for k, path in enumerate(paths):
+        n = 0 if k == 1 else 2
+        with create_faces(str(path), False, Provenance("test"), may_be_empty=True) as writer:
+            writer.put("id", [f"{k}/{row}" for row in range(n)])
+            writer.put_landmarks(np.full((n, 68, 2), k), IBUG68, "predicted")
+            if n:
+                writer.put("score", np.full(n, k))
+                writer.put("subset/odd", np.arange(n) % 2)
+    return paths
+
+
+def test_more_parts_are_joined_than_may_be_open(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = write_parts(tmp_path, 9)
+    assert run(kd_merge.main, *paths, "-o", tmp_path / "plain.h5")[0] == 0
+    monkeypatch.setattr("kdtools.joining.opened.room_for_files", lambda: 3)
+    assert run(kd_merge.main, *paths, "-o", tmp_path / "few.h5")[0] == 0
+    status, said = run(kd_merge.main, *paths, "-o", tmp_path / "virtual.h5", "--virtual")
+    assert (status, "left out" in said) == (0, False)
+    with open_faces(tmp_path / "plain.h5") as plain:
+        for name in ("few.h5", "virtual.h5"):
+            with open_faces(tmp_path / name) as found:
+                assert found.ids == plain.ids == [f"{k}/{row}" for k in (0, *range(2, 9)) for row in range(2)]
+                for array in ("landmarks", "score", "subset/odd"):
+                    np.testing.assert_array_equal(found.h5[array], plain.h5[array])
+
+
+def test_files_are_closed_when_others_are_asked_for(tmp_path: Path) -> None:
+    paths = [str(path) for path in write_parts(tmp_path, 4)]
+    with OpenFaces(paths, most=2) as files:
+        first, second = files[0], files[1]
+        assert files[-1].ids == ["3/0", "3/1"]
+        assert (bool(first.h5), bool(second.h5)) == (False, True)
+        assert [len(faces) for faces in files] == [2, 0, 2, 2]
+    assert not second.h5
+
+
+def test_a_virtual_file_of_more_parts_than_may_be_open_is_refused(run: Run, tmp_path: Path) -> None:
+    """HDF5 would read zeros, and ids that are empty. The limit is raised as far as that needs no rights."""
+    paths = write_parts(tmp_path, 4)
+    assert run(kd_merge.main, *paths, "-o", tmp_path / "virtual.h5", "--virtual")[0] == 0
+    code = f"""
+import resource
+from kdtools.files import open_faces
+from kdtools.errors import FileError
+for hard in (80, 66):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (65, hard))
+    try:
+        with open_faces({str(tmp_path / "virtual.h5")!r}) as faces:
+            print(faces.ids)
+    except FileError as error:
+        print(error.message)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    ids, refusal = done.stdout.splitlines()
+    assert ids == str([f"{k}/{row}" for k in (0, 2, 3) for row in range(2)])
+    assert refusal.endswith("refers to 3 files, but only 2 more may be open at a time")

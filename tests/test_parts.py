@@ -293,6 +293,17 @@ def test_a_shard_may_be_without_faces(tmp_path: Path) -> None:
         assert joined.ids == ["21.png"]
 
 
+def test_a_shard_may_be_without_inputs(source: Path, tmp_path: Path) -> None:
+    outputs = [tmp_path / f"{k}.h5" for k in range(2)]
+    predict(source, outputs[0], shard=(0, 1000))
+    predict(source, outputs[1], shard=(1, 2))
+    with open_faces(outputs[0]) as part:
+        assert (len(part), part.n_points, part.role) == (0, 68, "predicted")
+    merge(outputs, tmp_path / "joined.h5")
+    with open_faces(tmp_path / "joined.h5") as joined, open_faces(outputs[1]) as part:
+        assert joined.ids == part.ids
+
+
 def merge(paths: list[Path], output: Path) -> None:
     """As kd-merge does."""
     from contextlib import ExitStack

@@ -16,7 +16,7 @@ import pytest
 from kdtools.errors import FileError, KdError, UsageError
 from kdtools.files import listing
 from kdtools.files.digests import SeenNames
-from kdtools.files.listing import files_below
+from kdtools.files.listing import escaped, files_below
 from kdtools.images import decode_image, write_image
 from kdtools.importing import Sources, read_annotations
 from kdtools.sources import Photograph, Photographs, kind_of
@@ -61,13 +61,52 @@ def test_many_names_are_sorted_by_parts(tmp_path: Path, monkeypatch: pytest.Monk
         assert list(files_below(tmp_path)) == sorted(names)
 
 
-def test_a_name_that_is_no_unicode(tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf_8_is_told_and_skipped_wherever_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     name = os.fsdecode(b"caf\xe9.png")
-    write_image(tmp_path / "good.png", grey(7))
-    (tmp_path / "good.png").rename(tmp_path / name)
-    (photograph,) = Photographs([str(tmp_path)])
-    assert photograph.id == name
-    assert pixels(photograph).mean() == 7
+    assert (escaped(name), escaped("a\ud800")) == (r"caf\xe9.png", r"a\ud800")
+    monkeypatch.chdir(tmp_path)
+    touch(tmp_path, f"x/{name}", "x/ü.png", f"{name}/a.png", "list")
+    Path("list").write_bytes(os.fsencode(f"ü.png\n{name}\n"))
+    write_tar(tmp_path / "t.tar", {name: 1, "ü.png": 2})
+    for inputs, listed in ((["x"], False), (["list"], True), (["t.tar"], False)):
+        bad, good = sorted(Photographs(inputs, listed=listed), key=lambda one: one.id)
+        assert (bad.id, good.id) == (r"caf\xe9.png", "ü.png")
+        assert bad.source.isascii()
+        with pytest.raises(KdError, match="its name is not UTF-8"):
+            bad.fetch()
+    assert ids(name) == [r"caf\xe9.png"]  # a folder
+    assert ids(f"x/{name}") == [r"x/caf\xe9.png"]
+    told: list[tuple[str, str]] = []
+    (kept,) = read_annotations(Sources(["x"], "images"), lambda what, why: told.append((what, why)))
+    assert (kept.id, told) == ("ü.png", [(r"caf\xe9.png", NOT_STORABLE)])
+
+
+def test_an_id_that_could_be_of_a_second_face_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image a.jpg with two faces gives the ids a.jpg and a.jpg#2, whatever comes after it."""
+    monkeypatch.chdir(tmp_path)
+    names = ["a#1", "a#2.png", "a#b", "a#02", "a#2", "a#10", "v.avi#frame=000003"]
+    touch(tmp_path, *(f"x/{name}" for name in names))
+    Path("list").write_text("".join(f"x/{name}\n" for name in names))
+    for found in (Photographs(["x"], include=["*"]), Photographs(["list"], listed=True)):
+        refused = []
+        for one in found:
+            try:
+                one.fetch()
+            except KdError as error:
+                refused.append((one.id.removeprefix("x/"), error.message.split(",")[0]))
+        assert sorted(refused) == sorted((name, f"its name ends in #{name.partition('#')[2]}") for name in names[4:])
+
+
+def test_backslashes_and_spaces_of_names_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = [" a.png", "C:/b.png", r"a\b.png"]
+    touch(tmp_path, *(f"x/{name}" for name in names))
+    Path("list").write_text("".join(f"./x/{name}\n" for name in names))
+    write_tar(tmp_path / "t.tar", dict.fromkeys(names, 1))
+    assert ids("x") == ids("t.tar") == names
+    assert ids("list", listed=True) == [f"x/{name}" for name in names]
 
 
 def test_images_of_a_folder_and_what_else_is_asked_for(tmp_path: Path) -> None:
@@ -201,6 +240,12 @@ def test_a_damaged_tar_file_gives_what_is_whole_of_it(suffix: str, tmp_path: Pat
     assert pixels(found[0]).mean() == 0
     with pytest.raises(KdError):
         pixels(found[-1])
+    if suffix == ".tar":
+        with pytest.raises(FileError, match="ends after 48 of its"):
+            found[-2].fetch()
+        path.write_bytes(data[: 10 * 1024 + 512])
+        with pytest.raises(FileError, match="ends after 0 of its"):
+            list(Photographs([str(path)]))[-2].fetch()
     path.write_bytes(b"no tar file at all" * 100)
     (one,) = Photographs([str(path)])
     with pytest.raises(FileError, match="not a tar file, or damaged"):
@@ -243,7 +288,7 @@ def test_kinds_may_be_mixed_but_not_with_faces_files(tmp_path: Path) -> None:
     touch(tmp_path, "folder/f.png", "i.png", "faces.h5")
     inputs = [tmp_path / name for name in ("v.avi", "folder", "t.tar", "i.png")]
     own = tmp_path.name
-    assert ids(*inputs) == [f"{own}/v.avi#frame=000000", "folder/f.png", f"{own}/in.png", f"{own}/i.png"]
+    assert ids(*inputs) == [f"{own}/v.avi#frame=000000", "folder/f.png", "t/in.png", f"{own}/i.png"]
     with pytest.raises(UsageError, match=r"faces\.h5: no image"):
         ids(*inputs, tmp_path / "faces.h5")
     assert kind_of(str(tmp_path / "faces.h5")) == kind_of(str(tmp_path / "absent")) == "faces"

@@ -113,6 +113,11 @@ class _Command(TyperCommand):
         required = [p for p in self.params if p.required and p.param_type_name == "option"]
         return pieces + [f"{option.opts[0]} {option.metavar}" for option in required]
 
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        write = formatter.write_dl
+        formatter.write_dl = lambda rows: write([plain_record(*row) for row in rows])
+        super().format_options(ctx, formatter)
+
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         with _past_typer():
             return super().make_context(*args, **kwargs)
@@ -120,6 +125,17 @@ class _Command(TyperCommand):
     def invoke(self, ctx: Any) -> Any:
         with _past_typer():
             return super().invoke(ctx)
+
+
+def plain_record(name: str, text: str) -> tuple[str, str]:
+    """An argument's or option's line of help without Python's types, and bounds in words.
+
+    >>> plain_record("INPUT <list[str]>", "Images.  [0<=x<=10; required]")
+    ('INPUT', 'Images.  [0 to 10; required]')
+    """
+    text = re.sub(r"(?<=[\[ ])([-\d.]+)<=x<=([-\d.]+)(?=[;\]])", r"\1 to \2", text)
+    text = re.sub(r"(?<=[\[ ])x>=([-\d.]+)(?=[;\]])", r"at least \1", text)
+    return re.sub(r" <\S+>$", "", name), text
 
 
 @contextlib.contextmanager

@@ -15,10 +15,12 @@ def kd_export(
     output: Output,
     precision: Annotated[
         str,
-        typer.Option(metavar="NAME", help="float32, float16 (half the size; for phones) or int8 (for CPUs)."),
+        typer.Option(
+            metavar="NAME", help="float32, float16 (half the size; for phones) or int8 (for CPUs; needs --calibrate)."
+        ),
     ] = "float32",
     calibrate: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Faces file whose images show int8 which values occur.")
+        str | None, typer.Option(metavar="FILE", help="With int8: faces file whose images show which values occur.")
     ] = None,
     faces: Annotated[
         str | None,
@@ -40,29 +42,41 @@ def kd_export(
     of both too. int8 that makes it more than 2 % larger is warned of.
     """
     require(model_path != "-", "the model cannot be read from standard input", "name its file")
-    from kdtools.cards import read_card
+    require("-" not in (calibrate, faces), "faces are read more than once, so not from standard input", "name a file")
+    from kdtools.settings import EXPORT_PRECISIONS
+
+    known = ", ".join(EXPORT_PRECISIONS)
+    require(precision in EXPORT_PRECISIONS, f"--precision is {precision!r}", f"give {known}")
+    require((calibrate is not None) == (precision == "int8"), "--calibrate FILE and --precision int8 go together")
+    from kdtools.cards import ONNX, form_of, read_card
+    from kdtools.files import check_output, open_faces, written_aside
+
+    check_no_input([output], [path for path in (model_path, calibrate, faces) if path])
+    check_output(output, force)
+    made_of = "give the model file (.safetensors) that it was made of"
+    require(form_of(model_path) != ONNX, f"{model_path}: is an exported model already (ONNX)", made_of)
+    card, said = read_card(model_path)
+    for path in filter(None, (calibrate, faces)):  # before torch is loaded, which takes seconds
+        with open_faces(path) as file:
+            file.require("image")
+            if "landmarks" in file:
+                file.require_points(card.scheme.n_points, "the model")
     from kdtools.export import (
         INT8,
         MOST_WORSE,
         N_CALIBRATION,
         N_CHECKED,
-        PRECISIONS,
         compare_with_original,
         export_onnx,
         measure_speed,
         sample_faces,
     )
-    from kdtools.files import check_output, written_aside
     from kdtools.models import choose_device, load_model
 
-    require(precision in PRECISIONS, f"--precision is {precision!r}", f"give {', '.join(PRECISIONS)}")
-    require((calibrate is not None) == (precision == INT8), "--calibrate FILE and --precision int8 go together")
-    check_no_input([output], [path for path in (model_path, calibrate, faces) if path])
-    check_output(output, force)
     network = load_model(model_path, choose_device("cpu"))
     sample = sample_faces(faces or calibrate, network, N_CHECKED)
     calibration = sample_faces(calibrate, network, N_CALIBRATION).images if calibrate else None
-    fields = {**read_card(model_path)[1], **session.provenance(model_path, calibrate, faces).attributes()}
+    fields = {**said, **session.provenance(model_path, calibrate, faces).attributes()}
     with written_aside(output, force) as path:
         export_onnx(network, path, fields, precision, calibration)
         agreement = compare_with_original(network, path, sample, precision)

@@ -57,11 +57,17 @@ def kd_merge(
     parted = subset, ids, exclude, add_subset, prefix, strip_images, scheme
     require(not virtual or not any(parted), "--virtual refers to whole files", "leave the other options out")
     require(not virtual or "-" not in (*paths, output), "--virtual refers to files, not to streams", "name them")
-    from contextlib import ExitStack
-
-    from kdtools.files import check_output, create_faces, open_faces
+    from kdtools.files import check_output, create_faces
     from kdtools.files.subsets import parse_subsets
-    from kdtools.joining import IdPatterns, check_joinable, patterns_by_subset, read_patterns, take_parts, write_merged
+    from kdtools.joining import (
+        IdPatterns,
+        OpenFaces,
+        check_joinable,
+        patterns_by_subset,
+        read_patterns,
+        take_parts,
+        write_merged,
+    )
 
     check_output(output, force)
     if virtual:
@@ -76,28 +82,25 @@ def kd_merge(
 
         target = scheme_named(scheme)
     recipe = scheme if scheme is not None and scheme.lower().endswith(".toml") else None
-    with ExitStack() as stack:
-        files = [stack.enter_context(open_faces(path)) for path in paths]
+    with OpenFaces(paths) as files:
         parts = take_parts(files, subsets=subset or [], wanted=wanted, unwanted=unwanted, prefix=prefix)
+        chosen = {part.file for part in parts}
+        left_out = [files[k].name for k in range(len(files)) if k not in chosen]
         check_joinable(parts, with_images=not strip_images, any_scheme=target is not None)
         with create_faces(output, force, session.provenance(*paths, ids, recipe)) as writer:
             write_merged(writer, parts, with_images=not strip_images, target=target, added=added, warn=session.warn)
     _report_unmatched(wanted, unwanted, added)
-    for faces in files:
-        if all(part.faces is not faces for part in parts):
-            session.warn(f"{faces.name}: no face of it was chosen")
+    for name in left_out:
+        session.warn(f"{name}: no face of it was chosen")
     session.say(f"{sum(len(part.rows) for part in parts)} faces to {output}")
 
 
 def _refer_to(paths: list[str], output: str, force: bool) -> int:
     """Write a file that refers to the others; returns how many faces are in it."""
-    from contextlib import ExitStack
+    from kdtools.files import create_faces
+    from kdtools.joining import OpenFaces, check_referable, write_virtual
 
-    from kdtools.files import create_faces, open_faces
-    from kdtools.joining import check_referable, write_virtual
-
-    with ExitStack() as stack:
-        files = [stack.enter_context(open_faces(path)) for path in paths]
+    with OpenFaces(paths) as files:
         check_referable(files)
         with create_faces(output, force, session.provenance(*paths)) as writer:
             write_virtual(writer, files, output, session.warn)

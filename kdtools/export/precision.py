@@ -19,8 +19,9 @@ import numpy as np
 import onnx
 
 from kdtools.engines.onnx import INPUT
+from kdtools.settings import EXPORT_PRECISIONS
 
-FLOAT32, FLOAT16, INT8 = PRECISIONS = ("float32", "float16", "int8")
+FLOAT32, FLOAT16, INT8 = PRECISIONS = EXPORT_PRECISIONS
 
 _HEAD = "head."  # what the names of the head's weights begin with (LandmarkNet.head)
 # The layers that hold nearly all of the work. Between two of them a number stays in 8 bits only if what lies between

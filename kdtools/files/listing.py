@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from io import BufferedReader
@@ -16,6 +17,8 @@ from kdtools.parallel import batched
 
 _LONGEST_RECORD = 1 << 20  # bytes
 _RUN = 100_000  # names that are sorted in memory at a time, some 10 MB; more are spilled to temporary files
+NOT_STORABLE = "its name is not UTF-8, so it cannot be stored; rename it"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _FOLDER, _FILE = b"\0d", b"\0f"  # behind a name, which can hold neither \0 nor a slash, so that order is that of names
 
 
@@ -48,6 +51,16 @@ def _walk(folder: str, prefix: str, hidden: bool) -> Iterator[str]:
             yield from _walk(os.path.join(folder, name), f"{prefix}{name}/", hidden)
         else:
             yield prefix + name
+
+
+def is_storable(name: str) -> bool:
+    """Whether a faces file can hold it, as an id or a path: UTF-8 without \\0. Of others Python keeps surrogates."""
+    return "\0" not in name and not _SURROGATE.search(name)
+
+
+def escaped(name: str) -> str:
+    r"""A name with those bytes that are not UTF-8 written out: `caf\xe9.jpg`."""
+    return _SURROGATE.sub(lambda one: ascii(one[0])[1:-1].replace("\\udc", "\\x"), name)
 
 
 def sorted_records(records: Iterable[bytes], separator: bytes) -> Iterator[bytes]:

@@ -21,6 +21,7 @@ from kdtools.files.aside import STANDARD_STREAM, readable
 from kdtools.files.checks import check_arrays, check_kind, plain, subset_names
 from kdtools.files.digests import digest_of
 from kdtools.files.guarded import HDF5_ERRORS, GuardedStream, guarded_file, item_at
+from kdtools.files.limits import files_allowed
 from kdtools.geometry import IDENTITY, CropRule, apply_affine, invert_affine
 from kdtools.schemes import INDEX_FIELDS, JSON_FIELDS, SCHEMES, Scheme, scheme_for_points
 from kdtools.shape_model import ShapeModel
@@ -245,7 +246,9 @@ def open_faces(source: str | Path) -> Iterator[FacesFile]:
                 _check_part(path.parent / part, name)
         # The library opens the parts by itself, and so must open this one.
         with h5py.File(path, "r") as h5:
-            yield _checked(h5, path, name, None)
+            faces = _checked(h5, path, name, None)
+            with files_allowed(len(faces.parts), name):
+                yield faces
 
 
 def _checked(h5: h5py.File, path: Path, name: str, stream: GuardedStream | None) -> FacesFile:

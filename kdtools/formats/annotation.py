@@ -118,20 +118,15 @@ class Reading:
 
 
 def clean_name(name: str) -> str:
-    """A name as an id: forward slashes, no drive, no leading slash, no `.` and no `..`."""
-    parts = [part for part in name.strip().replace("\\", "/").split("/") if part not in ("", ".", "..")]
-    if parts and len(parts[0]) == 2 and parts[0][1] == ":":
-        parts = parts[1:]
-    return "/".join(parts)
+    """A name in an annotation, perhaps of another system, as an id: forward slashes, no drive, and a clean path."""
+    first, slash, rest = clean_path(name.strip().replace("\\", "/")).partition("/")
+    is_drive = len(first) == 2 and first[1] == ":"
+    return rest if is_drive else f"{first}{slash}{rest}"
 
 
-def is_storable(name: str) -> bool:
-    """Whether a faces file can hold it, as an id or a path: UTF-8 without \\0."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return "\0" not in name
+def clean_path(path: str) -> str:
+    """A path of this system, or in an archive, as an id: no leading slash, no `.` and no `..`; a backslash stays."""
+    return "/".join(part for part in path.split("/") if part not in ("", ".", ".."))
 
 
 def box_from_corners(x0: float, y0: float, x1: float, y1: float) -> np.ndarray | None:
@@ -176,24 +171,6 @@ class FaceBlock:
 
 
 Blocks = Callable[[], Iterator[FaceBlock]]  # can be called again, for formats that need two passes
-
-
-def id_prefixes(sources: Sequence[str]) -> list[str]:
-    """What the ids of each source start with: nothing for a single one, else the source's label and a slash.
-
-    kd-import and kd-predict both take it from here, so that the same sources give the same ids.
-    """
-    if len(sources) == 1:
-        return [""]
-    return [f"{label}/" if (label := source_label(Path(source))) else "" for source in sources]
-
-
-def source_label(source: Path) -> str:
-    """Folder name of a source; the name of its parent before it, because data sets call their parts train and test."""
-    resolved = source.resolve()
-    folder = resolved if resolved.is_dir() else resolved.parent
-    named = [folder.parent.name, folder.name] if folder.name in ("train", "val", "test", "images") else [folder.name]
-    return "/".join(name for name in named if name)  # the root of the file system has no name
 
 
 def images_below(folder: Path) -> Iterator[Path]:

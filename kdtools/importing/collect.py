@@ -11,10 +11,11 @@ import numpy as np
 
 from kdtools.errors import DataError, FileError, KdError, UsageError, some_of
 from kdtools.files import check_unique_ids
+from kdtools.files.listing import NOT_STORABLE, escaped, is_storable
 from kdtools.files.schema import check_subset_name
 from kdtools.formats import Annotation, Reading, find_format
-from kdtools.formats.annotation import id_prefixes, is_storable
 from kdtools.formats.family300w import subsets_in_300w
+from kdtools.formats.prefixes import id_prefixes
 from kdtools.mirrors import find_mirror, mirror_fits, mirror_from_names
 from kdtools.schemes import SCHEMES, Scheme, scheme_for_points
 from kdtools.schemes.conversions import convert_mask, convert_points, find_conversion
@@ -80,11 +81,11 @@ def _storable(annotations: Iterable[Annotation], skip: Skip) -> Iterator[Annotat
     for one in annotations:
         try:
             if not (is_storable(one.id) and is_storable(str(one.image))):
-                raise DataError("its name is not UTF-8, so it cannot be stored; rename it")
+                raise DataError(NOT_STORABLE)
             for name in one.subsets:
                 check_subset_name(name)
         except KdError as error:
-            skip(one.id, error.message)
+            skip(escaped(one.id), error.message)
         else:
             yield one
 

@@ -13,6 +13,7 @@ import numpy as np
 from kdtools.errors import DataError, FileError, UsageError, reason_of
 from kdtools.files import FacesFile
 from kdtools.files.aside import readable
+from kdtools.files.schema import ARRAYS
 from kdtools.files.subsets import ALL_FACES
 
 
@@ -43,11 +44,22 @@ class IdPatterns:
 
 @dataclass(frozen=True)
 class Part:
-    """What is taken of a file: rows in file order, and the ids they get, one each."""
+    """What is taken of a file: rows in file order, and the ids they get, one each.
 
-    faces: FacesFile
+    `file` is its number among `files`, of which few may be open at a time; `name` is that of the file, `arrays` are
+    those that it holds.
+    """
+
+    files: Sequence[FacesFile]
+    file: int
+    name: str
+    arrays: frozenset[str]
     rows: np.ndarray
     ids: list[str]
+
+    @property
+    def faces(self) -> FacesFile:
+        return self.files[self.file]
 
 
 def take_parts(
@@ -63,12 +75,12 @@ def take_parts(
     Patterns see ids as they will be written: with `prefix` the file's name, without its suffix, stands before them.
     Raises UsageError for a subset that no file has, DataError where no face is left.
     """
-    known = {ALL_FACES, *(name for faces in files for name in faces.subsets)}
+    known = {ALL_FACES, *(name for faces in (files if subsets else ()) for name in faces.subsets)}
     for name in subsets:
         if name not in known:
             raise UsageError(f"--subset {name}: no file has it", f"they have {', '.join(sorted(known))}")
     parts = []
-    for faces in files:
+    for file, faces in enumerate(files):
         ids = faces.ids
         if prefix:
             stem = "stdin" if faces.name == "standard input" else Path(faces.name).stem
@@ -83,7 +95,8 @@ def take_parts(
             mask &= ~unwanted.match(ids)
         rows = np.flatnonzero(mask)
         if len(rows):
-            parts.append(Part(faces, rows, [ids[row] for row in rows]))
+            arrays = frozenset(name for name in ARRAYS if name in faces)
+            parts.append(Part(files, file, faces.name, arrays, rows, [ids[row] for row in rows]))
     if not parts:
         raise DataError("no face is left", "loosen --subset, --ids and --exclude")
     return parts

@@ -30,18 +30,31 @@ _LACKING = {
 }
 
 
+class _FilesOf(Sequence[FacesFile]):
+    """The files of some parts, opened when they are asked for."""
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self._parts = parts
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __getitem__(self, number: Any) -> Any:
+        return self._parts[number].faces
+
+
 def check_joinable(parts: Sequence[Part], *, with_images: bool, any_scheme: bool) -> None:
     """Raises DataError, which names both files, where parts cannot stand in one file."""
-    check_alike([part.faces for part in parts], with_images=with_images, any_scheme=any_scheme)
+    check_alike(_FilesOf(parts), with_images=with_images, any_scheme=any_scheme)
     _check_unique(parts)
 
 
 def check_alike(files: Sequence[FacesFile], *, with_images: bool, any_scheme: bool) -> None:
     """Raises DataError, which names both files, where they hold different arrays or points of different meaning."""
-    first, *others = files
     if any_scheme:
-        first.require("landmarks")
-    for other in others:
+        files[0].require("landmarks")
+    for k in range(1, len(files)):
+        first, other = files[0], files[k]  # each time anew, since few files may be open
         names = f"{first.name} and {other.name}"
         for array in ("image", "landmarks"):
             if (array in first) != (array in other) and (with_images or array != "image"):
@@ -73,7 +86,7 @@ def _check_unique(parts: Sequence[Part]) -> None:
     twice = [identity for identity, count in counts.items() if count > 1]
     if not twice:
         return
-    holders = [part.faces.name for part in parts if twice[0] in set(part.ids)]
+    holders = [part.name for part in parts if twice[0] in set(part.ids)]
     if len(holders) == 1:
         raise DataError(f"{holders[0]}: ids stand more than once: {some_of(twice)}", "write the file again")
     alike = Path(holders[0]).stem == Path(holders[1]).stem
@@ -96,20 +109,20 @@ def write_merged(
     are subsets to make, by their ids. `warn` hears of what cannot be kept. Raises UsageError where points of a file's
     scheme cannot be converted.
     """
-    first = parts[0].faces
+    first = parts[0]
     ids = [identity for part in parts for identity in part.ids]
-    files = [part.faces for part in parts]
-    has_images = with_images and "image" in first
+    files = _FilesOf(parts)
+    has_images = with_images and "image" in first.arrays
     converted = target is not None and _tell_conversions(files, target, warn)  # early: it refuses what cannot be done
     writer.put_ids(ids)
     if has_images:
         _copy_images(writer, parts)
         put_common_crop(writer, files, warn)
-    if "landmarks" in first:
+    if "landmarks" in first.arrays:
         writer.put_pieces("landmarks", len(ids), (_points_of(part, has_images, target) for part in parts))
-        writer.describe_landmarks(target or first.scheme, first.role)
+        writer.describe_landmarks(target or first.faces.scheme, first.faces.role)
     for name in SMALL_ARRAYS:
-        lacking = [faces.name for faces in files if name not in faces]
+        lacking = [part.name for part in parts if name not in part.arrays]
         if len(lacking) == len(parts) or (name == "to_source" and not has_images):  # points are in the sources then
             continue
         if lacking and name not in _NEUTRAL:
@@ -171,11 +184,11 @@ def _values_of(part: Part, name: str, target: Scheme | None) -> Any:
 
 def _put_subsets(writer: FacesWriter, parts: Sequence[Part], ids: list[str], added: dict[str, IdPatterns]) -> None:
     """All subsets of all parts, false where a file does not have one, and those that are made here."""
-    members = [part.faces.subsets for part in parts]
+    members = [{name: flags[part.rows] for name, flags in part.faces.subsets.items()} for part in parts]
     names = {name for of_part in members for name in of_part}
     for name in sorted(names | set(added)):
         flags = np.concatenate(
-            [of_part.get(name, np.zeros(len(p.faces), bool))[p.rows] for p, of_part in zip(parts, members, strict=True)]
+            [of_part.get(name, np.zeros(len(part.rows), bool)) for part, of_part in zip(parts, members, strict=True)]
         )
         if name in added:
             flags = flags | added[name].match(ids)
@@ -184,14 +197,15 @@ def _put_subsets(writer: FacesWriter, parts: Sequence[Part], ids: list[str], add
 
 def put_common_crop(writer: FacesWriter, files: Sequence[FacesFile], warn: Tell) -> None:
     """The crop rule, where all files have the same; stating one for faces cut out by another would be untrue."""
-    rules = [faces.crop for faces in files]
+    named = [(faces.name, faces.crop) for faces in files]
+    rules = [rule for _, rule in named]
     if rules[0] is not None and all(rule == rules[0] for rule in rules):
         writer.put_crop(rules[0])
         return
-    for faces, rule in zip(files, rules, strict=True):
+    for name, rule in named:
         if rule != rules[0]:
             told = [r.to_json() if r else "none" for r in (rules[0], rule)]
-            warn(f"no crop rule is written: {files[0].name} states {told[0]}, {faces.name} {told[1]}")
+            warn(f"no crop rule is written: {named[0][0]} states {told[0]}, {name} {told[1]}")
             return
 
 
@@ -201,7 +215,7 @@ def put_common_shape_model(writer: FacesWriter, files: Sequence[FacesFile], conv
         return
     same = not converted and all("shape_model/mean" in faces for faces in files)
     model = files[0].shape_model if same else None
-    if model is not None and all(_same_model(model, faces.shape_model) for faces in files[1:]):
+    if model is not None and all(_same_model(model, files[k].shape_model) for k in range(1, len(files))):
         writer.put_shape_model(model)
     else:
         warn("/shape_model is left out: it is not that of all faces; kd-asm fits one")

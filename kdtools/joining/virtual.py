@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -11,9 +12,21 @@ import numpy as np
 
 from kdtools.errors import DataError
 from kdtools.files import FacesFile, FacesWriter
+from kdtools.files.limits import room_for_files
 from kdtools.joining.choose import take_parts
 from kdtools.joining.merge import SMALL_ARRAYS, check_alike, check_joinable, put_common_crop, put_common_shape_model
 from kdtools.telling import Tell
+
+
+@dataclass(frozen=True)
+class _Referred:
+    """A file with faces, its number among all, and the shapes of the arrays that it holds."""
+
+    number: int
+    name: str
+    path: Path
+    n_faces: int
+    shapes: dict[str, tuple[int, ...]]
 
 
 def check_referable(files: Sequence[FacesFile]) -> None:
@@ -27,30 +40,39 @@ def check_referable(files: Sequence[FacesFile]) -> None:
 def write_virtual(writer: FacesWriter, files: Sequence[FacesFile], output: str, warn: Tell) -> None:
     """Write the faces of all files, in order, as references; the files are looked for from the output's folder.
 
-    `warn` hears of arrays that only some files hold, which are left out.
+    `warn` hears of arrays that only some files hold, which are left out, and of more files than may be open here.
+    Files without faces, as of empty shards, need not hold what others do.
     """
     folder = Path(output).resolve().parent
     names = ["id", "image", "landmarks", *SMALL_ARRAYS]
     names += [f"subset/{name}" for name in sorted({name for faces in files for name in faces.subsets})]
-    n_faces = sum(map(len, files))
+    parts = [
+        _Referred(
+            k, faces.name, faces.path, len(faces), {name: faces.h5[name].shape for name in names if name in faces}
+        )
+        for k, faces in enumerate(files)
+        if len(faces)
+    ]
+    n_faces = sum(part.n_faces for part in parts)
+    if len(parts) > (room := room_for_files()):
+        warn(f"to read it, the system must let {len(parts)} files be open at a time, here {room} (ulimit -n)")
     for name in names:
-        lacking = [faces.name for faces in files if name not in faces]
-        if len(lacking) == len(files):
+        lacking = [part.name for part in parts if name not in part.shapes]
+        if len(lacking) == len(parts):
             continue
         if lacking:
             warn(f"/{name} is left out: {lacking[0]} holds none")
             continue
-        first = files[0].h5[name]
+        first = files[parts[0].number].h5[name]
         layout = h5py.VirtualLayout((n_faces, *first.shape[1:]), first.dtype)
         at = 0
-        for faces in files:
-            if len(faces):
-                path = os.path.relpath(faces.path.resolve(), folder)
-                if path.startswith(".."):
-                    hint = "move one of them, or copy the faces: leave out --virtual"
-                    raise DataError(f"{faces.name} lies outside {folder}, where readers would look for it", hint)
-                layout[at : at + len(faces)] = h5py.VirtualSource(path, name, faces.h5[name].shape)
-            at += len(faces)
+        for part in parts:
+            path = os.path.relpath(part.path.resolve(), folder)
+            if path.startswith(".."):
+                hint = "move one of them, or copy the faces: leave out --virtual"
+                raise DataError(f"{part.name} lies outside {folder}, where readers would look for it", hint)
+            layout[at : at + part.n_faces] = h5py.VirtualSource(path, name, part.shapes[name])
+            at += part.n_faces
         writer.h5.create_virtual_dataset(name, layout).attrs.update(first.attrs)
     if "scheme" in files[0].h5.attrs:
         writer.h5.attrs["scheme"] = files[0].h5.attrs["scheme"]

@@ -49,7 +49,7 @@ def predict_faces(run: Run, faces: FacesFile, source: str, *, draw: str | None =
             parts.check_last(next(iter(faces.read("id", parts.n_items - 1, parts.n_items)), None))
         work = _Work(run.engine, faces, drawings)
         collect(run, parts, work, group_bounds(parts.n_items, stop, size))
-        parts.finish(run.output, run.force, digests(), may_be_empty=False)
+        parts.finish(run.output, run.force, digests(), may_be_empty=run.shard is not None)
         return parts.n_faces
 
 

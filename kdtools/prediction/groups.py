@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from itertools import count, islice
 from typing import TypeVar
 
-from kdtools.errors import DataError, UsageError
+from kdtools.errors import UsageError
 
 _N_ALIKE = 8  # groups of 1, then of 2, 4, ... inputs, up to the full size: few inputs, too, keep all workers busy
 
@@ -66,13 +66,20 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 
 def shard_range(shard: tuple[int, int], n_items: int, size: int) -> tuple[int, int]:
-    """First and past-the-last input of a shard, which begins and ends with a group.
+    """First and past-the-last input of a shard, whose bounds are those between groups that make shards most even.
 
-    Raises DataError where there are fewer groups than shards.
+    It is empty where there are too few groups: who submits a job array of many shards need not know how many inputs
+    there are.
     """
     number, n_shards = shard
-    n_groups = group_at(n_items - 1, size) + 1 if n_items else 0
-    if n_groups < n_shards:
-        raise DataError(f"{n_items} inputs cannot be shared out to {n_shards} shards", f"at most {n_groups} are of use")
-    first, stop = (group_start(n_groups * k // n_shards, size) for k in (number, number + 1))
-    return first, min(stop, n_items)
+    first, stop = (_bound_near(n_items * k // n_shards, n_items, size) for k in (number, number + 1))
+    return first, stop
+
+
+def _bound_near(item: int, n_items: int, size: int) -> int:
+    """Where the group begins that begins nearest to an input; all inputs end one."""
+    if item == n_items:
+        return n_items
+    group = group_at(item, size)
+    before, after = group_start(group, size), min(group_start(group + 1, size), n_items)
+    return before if item - before <= after - item else after

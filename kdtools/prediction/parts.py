@@ -15,6 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kdtools.errors import FileError
 from kdtools.files import FacesFile, FacesWriter, Provenance, create_faces, open_faces
 from kdtools.files.aside import STANDARD_STREAM
@@ -122,7 +124,9 @@ class Parts:
         if self._blocks and self._pending:
             self._write_block()
         with create_faces(output, force, provenance, may_be_empty=may_be_empty) as writer:
-            if not self._blocks:
+            if not (self._blocks or self._pending):
+                self._write_nothing(writer)
+            elif not self._blocks:
                 self._write(writer, [outcome.columns for outcome in self._pending])
             else:
                 self._write_joined(writer)
@@ -133,6 +137,11 @@ class Parts:
             n_rows = sum(len(one[name]) for one in columns)
             writer.put_pieces(name, n_rows, (one[name] for one in columns))
         writer.describe_landmarks(self._scheme, "predicted")
+
+    def _write_nothing(self, writer: FacesWriter) -> None:
+        """Of a shard without inputs, which it is not known what arrays they would have had."""
+        writer.put("id", [])
+        writer.put_landmarks(np.empty((0, self._scheme.n_points, 2)), self._scheme, "predicted")
 
     def _write_joined(self, writer: FacesWriter) -> None:
         with open_faces(self._blocks[0]) as faces:

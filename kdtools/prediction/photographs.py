@@ -69,9 +69,10 @@ def predict_photographs(
         size, run = min(size, _FRAMES), replace(run, jobs=1)
     elif smooth:
         raise UsageError("--smooth is for videos and cameras")
-    first, stop = 0, None
+    first, stop, n_known = 0, None, 0
     if run.shard is not None:
-        first, stop = shard_range(run.shard, photographs.count(), size)
+        n_known = photographs.count()
+        first, stop = shard_range(run.shard, n_known, size)
     digests = digest_inputs(run, photographs.paths)
     with (
         _work_for(run, photographs, search, draw, smooth) as work,
@@ -85,7 +86,7 @@ def predict_photographs(
         detector = search.detector
         if isinstance(detector, BoxesFile) and detector.unused and not (first or stop or parts.skipped):
             run.warn(f"there are boxes of {len(detector.unused)} names that no image has: {some_of(detector.unused)}")
-        if not parts.n_items:
+        if not (parts.n_items or n_known):
             raise FileError(f"{', '.join(photographs.inputs)}: no images in there")
         if not parts.n_faces and run.shard is None:
             raise DataError(f"no face found in {parts.n_items} images")

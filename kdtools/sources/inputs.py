@@ -11,7 +11,8 @@ from pathlib import Path, PurePath
 
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.files.digests import SeenNames
-from kdtools.formats.annotation import id_prefixes, is_storable
+from kdtools.files.listing import NOT_STORABLE, escaped, is_storable
+from kdtools.formats.prefixes import id_prefixes
 from kdtools.images import IMAGE_SUFFIXES
 from kdtools.sources.lists import photographs_listed
 from kdtools.sources.paths import photograph_at, photographs_below
@@ -20,6 +21,7 @@ from kdtools.sources.tar import TAR_SUFFIXES, photographs_in_tar
 from kdtools.sources.video import VIDEO_SUFFIXES, frames_of
 
 _HDF5_STARTS_WITH = b"\x89"  # no tar file does
+_OF_FURTHER_FACE = re.compile(r"#([2-9]|[1-9]\d+|frame=\d{6,})$", re.ASCII)  # what predictions put behind ids
 
 
 def kind_of(source: str) -> str:
@@ -73,12 +75,14 @@ class Photographs:
 
     def __iter__(self) -> Iterator[Photograph]:
         alone = len(self.inputs) == 1 and self._kinds[0] in ("folder", "image", "video", "camera")
-        storable = map(_storable, self._all())
-        return storable if alone else _each_once(storable)  # names in one folder differ by themselves
+        photographs = map(_with_sound_id, self._all())
+        return photographs if alone else _each_once(photographs)  # names in one folder differ by themselves
 
     def _all(self) -> Iterator[Photograph]:
         for name, kind, prefix in zip(self.inputs, self._kinds, self._prefixes(), strict=True):
-            if kind == "list":
+            if kind != "list" and not is_storable(name):
+                yield Photograph(name, name, failing(DataError(NOT_STORABLE)))
+            elif kind == "list":
                 yield from photographs_listed(name)
             elif kind == "folder":
                 yield from photographs_below(name, prefix, self._wanted)
@@ -91,7 +95,7 @@ class Photographs:
 
     def _prefixes(self) -> list[str]:
         """As kd-import makes them; a camera and standard input lie in no folder."""
-        prefixes = iter(id_prefixes(self.paths) if len(self.inputs) > 1 else [""])
+        prefixes = iter(id_prefixes(self.paths, TAR_SUFFIXES) if len(self.inputs) > 1 else [""])
         return [next(prefixes, "") if name in self.paths else "" for name in self.inputs]
 
     def _wanted(self, name: str) -> bool:
@@ -113,11 +117,15 @@ class Photographs:
         return sum(1 for _ in self)
 
 
-def _storable(photograph: Photograph) -> Photograph:
-    """The same; one whose name no faces file can hold cannot be read."""
-    if is_storable(photograph.id) and is_storable(photograph.source):
-        return photograph
-    return replace(photograph, fetch=failing(DataError("its name is not UTF-8, so it cannot be stored; rename it")))
+def _with_sound_id(photograph: Photograph) -> Photograph:
+    """The same, but it cannot be read where its id cannot be written, or could be that of another one's second face."""
+    if not (is_storable(photograph.id) and is_storable(photograph.source)):
+        error = DataError(NOT_STORABLE)
+        return Photograph(escaped(photograph.id), escaped(photograph.source), failing(error))
+    if photograph.frame is None and (end := _OF_FURTHER_FACE.search(photograph.id)):
+        of = "frames" if "=" in end[0] else "further faces"
+        return replace(photograph, fetch=failing(DataError(f"its name ends in {end[0]}, as the ids of {of} do")))
+    return photograph
 
 
 def _each_once(photographs: Iterable[Photograph]) -> Iterator[Photograph]:

@@ -11,7 +11,7 @@ from typing import cast
 
 from kdtools.errors import FileError
 from kdtools.files.listing import split_records
-from kdtools.formats.annotation import clean_name
+from kdtools.formats.annotation import clean_path
 from kdtools.sources.paths import photograph_at
 from kdtools.sources.photograph import Photograph
 
@@ -40,4 +40,4 @@ def _named_in(stream: BufferedReader) -> Iterator[Photograph]:
             raise FileError("a list of images: a name of over 4096 bytes, which no file has", "is it a list?")
         name = os.fsdecode(record.removesuffix(b"\r") if separator == b"\n" else record)
         if name:
-            yield photograph_at(Path(name), clean_name(name))
+            yield photograph_at(Path(name), clean_path(name) or name)

@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 
 from kdtools.errors import FileError, reason_of
-from kdtools.formats.annotation import clean_name
+from kdtools.formats.annotation import clean_path
 from kdtools.images import check_image_bytes
 from kdtools.sources.paths import Wanted
 from kdtools.sources.photograph import Photograph, failing
@@ -41,7 +41,7 @@ def photographs_in_tar(source: str, prefix: str, wanted: Wanted) -> Iterator[Pho
     name = "standard input" if source == "-" else source
     try:
         for member, fetch in _members(source):
-            identity = clean_name(member)
+            identity = clean_path(member)
             hidden = any(part.startswith(".") for part in identity.split("/"))
             if not hidden and wanted(identity):
                 path = identity if source == "-" else f"{source}/{identity}"
@@ -89,7 +89,10 @@ class _Content:
 
     def read(self, offset: int, size: int) -> bytes:
         check_image_bytes(size, "a file in the archive")
-        return os.pread(self._descriptor, size, offset)
+        data = os.pread(self._descriptor, size, offset)
+        if len(data) < size:
+            raise FileError(f"the archive ends after {len(data)} of its {size} bytes")
+        return data
 
 
 def _members_of_stream(archive: tarfile.TarFile) -> Iterator[tuple[str, Fetch]]:

@@ -1,0 +1,51 @@
+"""Any number of faces files, of which few are open at a time: systems let a process open 1,024, or 256."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from kdtools.files import FacesFile, open_faces
+from kdtools.files.aside import STANDARD_STREAM
+from kdtools.files.limits import room_for_files
+
+_MOST = 1000  # more than this many are no faster
+
+
+class OpenFaces(Sequence[FacesFile]):
+    """The files of `paths`, each opened when it is asked for; a context that closes them.
+
+    Of more than `most` (what the system allows, if not said) the one is closed that was asked for the longest ago, so a
+    file may be used until so many others were asked for, at least two. Standard input stays open: it comes once.
+    Raises as `open_faces` does.
+    """
+
+    def __init__(self, paths: Sequence[str], most: int | None = None) -> None:
+        self._paths = list(paths)
+        self._most = max(2, min(_MOST, room_for_files()) if most is None else most)
+        self._open: OrderedDict[int, tuple[FacesFile, ExitStack]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, number: Any) -> Any:
+        """The file of a number from 0 on."""
+        number = range(len(self))[number]
+        if number not in self._open:
+            if len(self._open) >= self._most:
+                oldest = next((k for k in self._open if self._paths[k] != STANDARD_STREAM), None)
+                if oldest is not None:
+                    self._open.pop(oldest)[1].close()
+            stack = ExitStack()
+            self._open[number] = stack.enter_context(open_faces(self._paths[number])), stack
+        self._open.move_to_end(number)
+        return self._open[number][0]
+
+    def __enter__(self) -> OpenFaces:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        while self._open:
+            self._open.popitem()[1][1].close()
