@@ -105,10 +105,12 @@ def test_where_the_time_went(run: Run, photographs: Path, tmp_path: Path) -> Non
     said = run(photographs, "--detector", "whole", "--bench", "-o", tmp_path / "o.h5")[1]
     for stage in ("list", "read", "decode", "detect", "crop", "infer", "write"):
         assert f"kd-predict: {stage} " in said
-    assert "29 images, 29 faces in " in said
+    assert "30 images, 29 faces in " in said
+    assert "; 1 worker\n" not in said
     assert "latency, ms: 50 % within " in said
     first = (tmp_path / "o.h5").read_bytes()
-    run(photographs, "--detector", "whole", "-f", "-o", tmp_path / "o.h5")
+    said = run(photographs, "--detector", "whole", "-f", "-q", "--bench", "-o", tmp_path / "o.h5")[1]
+    assert "30 images, 29 faces in " in said
     assert (tmp_path / "o.h5").read_bytes() == first
 
 
@@ -120,7 +122,21 @@ def test_a_whole_output_is_not_made_again(run: Run, photographs: Path, tmp_path:
     assert (status, said) == (0, f"kd-predict: {tmp_path / 'o.h5'} is whole already\n")
     assert (tmp_path / "o.h5").stat().st_mtime_ns == made.st_mtime_ns
     status, said = run(*words, "--refine", "1")
-    assert (status, "exists already" in said) == (1, True)
+    assert (status, "exists already, of another run: its command was kd-predict " in said) == (1, True)
+    assert run(*words, "-f")[0] == 4
+    assert (tmp_path / "o.h5").stat().st_mtime_ns > made.st_mtime_ns
+    (tmp_path / "o.h5").write_bytes(b"junk")
+    assert run(*words)[0] == 1
+    assert run(*words, "-f")[0] == 4
+
+
+def test_an_image_that_is_not_named_as_one(run: Run, photographs: Path, tmp_path: Path) -> None:
+    (tmp_path / "photo").write_bytes((photographs / "0" / "00.png").read_bytes())
+    status, said = run(tmp_path / "photo", "-o", tmp_path / "o.h5")
+    assert status == 1
+    assert (
+        "images, tar files and videos are known by their suffixes; an image without one can stand in a --list" in said
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 from fnmatch import translate
 from pathlib import Path, PurePath
@@ -20,6 +20,7 @@ from kdtools.sources.tar import TAR_SUFFIXES, photographs_in_tar
 from kdtools.sources.video import VIDEO_SUFFIXES, frames_of
 
 _HDF5_STARTS_WITH = b"\x89"  # no tar file does
+_KINDS = ("list", "folder", "image", "tar", "video", "camera")
 
 
 def kind_of(source: str) -> str:
@@ -71,12 +72,23 @@ class Photographs:
         """Those inputs that are files or folders."""
         return [n for n, kind in zip(self.inputs, self._kinds, strict=True) if kind != "camera" and n != "-"]
 
+    @property
+    def has_stream(self) -> bool:
+        """Whether one of them is standard input or a camera, which can be gone through only once."""
+        return any(n == "-" or kind == "camera" for n, kind in zip(self.inputs, self._kinds, strict=True))
+
+    def in_files(self) -> Iterator[Photograph]:
+        """Those that are files by themselves: neither in tar files nor frames."""
+        return self._all(("list", "folder", "image"))
+
     def __iter__(self) -> Iterator[Photograph]:
         alone = len(self.inputs) == 1 and self._kinds[0] in ("folder", "image", "video", "camera")
         return self._all() if alone else _each_once(self._all())  # names in one folder differ by themselves
 
-    def _all(self) -> Iterator[Photograph]:
+    def _all(self, kinds: Container[str] = _KINDS) -> Iterator[Photograph]:
         for name, kind, prefix in zip(self.inputs, self._kinds, self._prefixes(), strict=True):
+            if kind not in kinds:
+                continue
             if kind == "list":
                 yield from photographs_listed(name)
             elif kind == "folder":
