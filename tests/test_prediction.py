@@ -176,9 +176,7 @@ def test_a_drawing_that_cannot_be_written_costs_no_points(tmp_path: Path) -> Non
         patch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(names))))  # type: ignore[arg-type]
         inputs = Photographs(["-"], listed=True)
         predict_photographs(run, inputs, Search.named("whole", "all", None), draw=str(tmp_path / "drawn"))
-    assert [what for what, _ in skipped] == [str(paths[1]).lstrip("/")] or [what for what, _ in skipped] == [
-        str(paths[1])
-    ]
+    assert [Path(what).name for what, _ in skipped] == ["b.png"]
     assert "not drawn: " in skipped[0][1]
     assert "exists already" in skipped[0][1]
     assert drawn.read_bytes() == b"older"

@@ -74,7 +74,7 @@ class Parts:
         except FileError:
             if not self._force:
                 raise
-            self.remove()
+            self.start_anew()
         self._begin_block()
 
     def _take_up_block(self, path: Path) -> None:
@@ -103,7 +103,7 @@ class Parts:
             if digest_of_stamps(some) == said["stamps"]:
                 continue
             if self._force:
-                self.remove()
+                self.start_anew()
                 return False
             number, now = said["stop"], "there is none"
             if some and said["first"] + len(some) == number:
@@ -113,6 +113,11 @@ class Parts:
                 what = f"of numbers {said['first'] + 1} to {number} some are others, or were written again"
             raise FileError(f"{self._folder}: the inputs have changed: {what}", _ANEW)
         return True
+
+    def start_anew(self) -> None:
+        """Delete the blocks, and begin with the first input again."""
+        self.remove()
+        self._forget()
 
     def _lock(self) -> None:
         """Keep other processes from the blocks. Raises FileError where one has them."""
@@ -217,8 +222,7 @@ class Parts:
                 yield (data.asstr() if spec and spec.dtype == "text" else data)[...]
 
     def remove(self) -> None:
-        """Delete the blocks, those too that a killed process left half written, and begin anew."""
-        self._forget()
+        """Delete the blocks, those too that a killed process left half written."""
         if not self._folder.is_dir():
             return
         self._lock()
