@@ -73,7 +73,10 @@ def is_finished(output: str, provenance: Provenance, inputs: Photographs | str, 
     """
     if output == STANDARD_STREAM or not Path(output).is_file():
         return False
-    other = _of_another_command(output, provenance) or _of_other_inputs(output, inputs, is_shard)
+    said, other = _said_by(output), "it does not say of which"
+    if said:
+        other = command_differs(said["argv"], provenance) or files_differ(said["inputs"], provenance.inputs)
+        other = other or _inputs_differ(said, os.stat(output).st_mtime_ns, inputs, is_shard)
     if other:
         raise FileError(f"{output}: exists already, of another run: {other}", "add -f to replace it")
     return True
@@ -89,13 +92,6 @@ def _said_by(output: str) -> dict[str, Any]:
         return {}
 
 
-def _of_another_command(output: str, provenance: Provenance) -> str:
-    said = _said_by(output)
-    if not said:
-        return "it does not say of which"
-    return command_differs(said["argv"], provenance) or files_differ(said["inputs"], provenance.inputs)
-
-
 def command_differs(argv: Any, provenance: Provenance) -> str:
     """That another command made something, in words that can be pasted; nothing where it was the same."""
     return "" if argv == provenance.command else f"its command was {shlex.join([provenance.tool, *map(str, argv)])}"
@@ -106,17 +102,18 @@ def files_differ(then: Any, now: dict[str, Any]) -> str:
     return next((f"{name} has changed since" for name, own in now.items() if then.get(name) != own), "")
 
 
-def _of_other_inputs(output: str, inputs: Photographs | str, is_shard: bool) -> str:
-    said, written = _said_by(output), os.stat(output).st_mtime_ns
-    names, is_stream = [inputs], inputs == STANDARD_STREAM
-    pictures: Iterator[str] = iter(())
-    if isinstance(inputs, Photographs):
-        names, is_stream, pictures = inputs.paths, inputs.has_stream, (one.source for one in inputs.in_files())
-    if is_stream:
+def _inputs_differ(said: dict[str, Any], written: int, inputs: Photographs | str, is_shard: bool) -> str:
+    """The first thing in which the inputs are not those of an output that was `written` at a moment in ns."""
+    if inputs == STANDARD_STREAM or (isinstance(inputs, Photographs) and inputs.has_stream):
         return "what comes by standard input, or from a camera, cannot be compared"
-    if isinstance(inputs, Photographs) and said[LISTING] != listing_digest(inputs):
+    pictures: Iterator[str] = iter(())
+    if isinstance(inputs, str):
+        names = [inputs]
+    elif said[LISTING] != listing_digest(inputs):
         return "images have come or gone since"
-    files = list(filter(os.path.isfile, names))
+    else:
+        names, pictures = inputs.paths, (one.source for one in inputs.in_files())
+    files = [name for name in names if os.path.isfile(name)]
     changed = _newer(files, written) if is_shard else files_differ(said["inputs"], _digests(files))
     return changed or _newer(pictures, written)
 
