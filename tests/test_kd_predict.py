@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -105,10 +106,12 @@ def test_where_the_time_went(run: Run, photographs: Path, tmp_path: Path) -> Non
     said = run(photographs, "--detector", "whole", "--bench", "-o", tmp_path / "o.h5")[1]
     for stage in ("list", "read", "decode", "detect", "crop", "infer", "write"):
         assert f"kd-predict: {stage} " in said
-    assert "29 images, 29 faces in " in said
+    assert "30 images, 29 faces in " in said
+    assert "; 1 worker\n" not in said
     assert "latency, ms: 50 % within " in said
     first = (tmp_path / "o.h5").read_bytes()
-    run(photographs, "--detector", "whole", "-f", "-o", tmp_path / "o.h5")
+    said = run(photographs, "--detector", "whole", "-f", "-q", "--bench", "-o", tmp_path / "o.h5")[1]
+    assert "30 images, 29 faces in " in said
     assert (tmp_path / "o.h5").read_bytes() == first
 
 
@@ -120,7 +123,21 @@ def test_a_whole_output_is_not_made_again(run: Run, photographs: Path, tmp_path:
     assert (status, said) == (0, f"kd-predict: {tmp_path / 'o.h5'} is whole already\n")
     assert (tmp_path / "o.h5").stat().st_mtime_ns == made.st_mtime_ns
     status, said = run(*words, "--refine", "1")
-    assert (status, "exists already" in said) == (1, True)
+    assert (status, "exists already, of another run: its command was kd-predict " in said) == (1, True)
+    assert run(*words, "-f")[0] == 4
+    assert (tmp_path / "o.h5").stat().st_mtime_ns > made.st_mtime_ns
+    (tmp_path / "o.h5").write_bytes(b"junk")
+    assert run(*words)[0] == 1
+    assert run(*words, "-f")[0] == 4
+
+
+def test_an_image_that_is_not_named_as_one(run: Run, photographs: Path, tmp_path: Path) -> None:
+    (tmp_path / "photo").write_bytes((photographs / "0" / "00.png").read_bytes())
+    status, said = run(tmp_path / "photo", "-o", tmp_path / "o.h5")
+    assert status == 1
+    assert (
+        "images, tar files and videos are known by their suffixes; an image without one can stand in a --list" in said
+    )
 
 
 @pytest.mark.parametrize(
@@ -282,14 +299,27 @@ def test_scripts_can_be_run(name: str) -> None:
     assert subprocess.run(["bash", "-n", EXAMPLES / name], check=False).returncode == 0
 
 
-def test_make_joins_parts(run: Run, tiny_onnx: Path, photographs: Path, tmp_path: Path) -> None:
-    run(photographs, "--refine", "0", "--detector", "whole", "-o", tmp_path / "plain.h5")
+def test_make_joins_parts_and_does_them_again_where_photographs_change(
+    run: Run, tiny_onnx: Path, photographs: Path, tmp_path: Path
+) -> None:
+    photos = tmp_path / "photos" / "of mine"
+    shutil.copytree(photographs / "0", photos / "0")
     (tmp_path / "kd-predict").write_text('#!/bin/sh\nexec "$KD_PREDICT" "$@" --detector whole\n')  # quicker than faces
     (tmp_path / "kd-predict").chmod(0o755)
-    command = ["make", "-f", EXAMPLES / "Makefile", "predicted.h5", f"MODEL={tiny_onnx}", f"PHOTOS={photographs}"]
+    command = ["make", "-f", EXAMPLES / "Makefile", "predicted.h5", f"MODEL={tiny_onnx}", "PHOTOS=photos", "PARTS=2"]
     kd_predict_script = str(Path(sys.executable).with_name("kd-predict"))
     environment = ENVIRONMENT | {"PATH": f"{tmp_path}:{ENVIRONMENT['PATH']}", "KD_PREDICT": kd_predict_script}
-    done = subprocess.run([*command, "PARTS=3"], cwd=tmp_path, env=environment, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr
+
+    def make() -> str:
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    make()
+    assert len(list(tmp_path.glob("predicted.*of2.h5"))) == 2
+    assert "is up to date" in make()
+    shutil.copy2(photographs / "2" / "02.png", photos / "0")
+    make()
+    run(tmp_path / "photos", "--detector", "whole", "-o", tmp_path / "plain.h5")
     assert rows_of(tmp_path / "predicted.h5") == rows_of(tmp_path / "plain.h5")
-    assert len(list(tmp_path.glob("predicted.*of3.h5"))) == 3
+    assert "of mine/0/02.png" in rows_of(tmp_path / "predicted.h5")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from kdtools.files import Provenance, create_faces, open_faces
 from kdtools.geometry import BoxRelation, CropRule
 from kdtools.images import write_image
 from kdtools.joining import check_joinable, take_parts, write_merged
-from kdtools.prediction import Run, Search, is_finished, parts, predict_faces_file, predict_photographs
+from kdtools.prediction import Run, Search, Timing, is_finished, parts, predict_faces_file, predict_photographs
 from kdtools.schemes import IBUG68
 from kdtools.sources import Photographs
 
@@ -169,8 +170,8 @@ def test_a_stopped_run_goes_on(stop_at: int, source: Path, plain: Path, tmp_path
     if done:
         with pytest.raises(FileError, match="an interrupted run left it"):
             predict(source, output)
-        other = Provenance("test", ["--refine", "2"])
-        with pytest.raises(FileError, match=r"another run: its argv is \[\]"):
+        other = Provenance("test", ["a b", "--refine", "2"])
+        with pytest.raises(FileError, match=r"another run: its command was test$"):
             predict(source, output, resume=True, provenance=other)
     engine = MeanEngine()
     skipped = predict(source, output, engine, resume=True).skipped
@@ -217,12 +218,83 @@ def test_inputs_that_changed_are_no_continuation(source: Path, tmp_path: Path) -
         changed.write_bytes(source.read_bytes())
         with h5py.File(changed, "r+") as h5:
             h5["id"][...] = [f"other{k}" for k in range(N)]
-    with pytest.raises(FileError, match="the inputs have changed"):
+    with pytest.raises(FileError, match="the inputs have changed" if source.is_dir() else "faces.h5 has changed since"):
         predict(changed, output, resume=True)
     lost = sorted((tmp_path / "out.h5.partial").iterdir())[0]
     lost.unlink()
     with pytest.raises(FileError, match="a block before it is missing"):
         predict(source, output, resume=True)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_contents_that_changed_are_not_mixed(again: bool, source: Path, tmp_path: Path) -> None:
+    """Under the same names, of the same size: with force they are done anew."""
+    changed, output, plain = tmp_path / source.name, tmp_path / "out.h5", tmp_path / "plain.h5"
+    (shutil.copytree if source.is_dir() else shutil.copy)(source, changed)
+    with pytest.raises(KeyboardInterrupt):
+        predict(changed, output, MeanEngine(40 if source.is_dir() else 20))
+    if source.is_dir():
+        path = sorted(changed.rglob("*.png"))[3]
+        data = path.read_bytes()
+        write_image(path, np.full((50, 50, 3), 200, np.uint8))
+        path.write_bytes(path.read_bytes().ljust(len(data), b"\0"))
+        assert path.stat().st_size == len(data)
+    else:
+        with h5py.File(changed, "r+") as h5:
+            h5["image"][...] = 255 - h5["image"][...]
+    predict(changed, plain)
+    if again:
+        assert len(predict(changed, output, resume=True, force=True).skipped) in (0, 10)
+        assert output.read_bytes() == plain.read_bytes()
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["out.h5", "plain.h5", changed.name])
+    else:
+        told = "of numbers 1 to .* some are others" if source.is_dir() else "faces.h5 has changed since"
+        with pytest.raises(FileError, match=told):
+            predict(changed, output, resume=True)
+        assert not output.exists()
+
+
+def test_other_models_and_batches_are_told_in_words(faces: Path, tmp_path: Path) -> None:
+    output, first = tmp_path / "out.h5", Provenance("test", ["m.onnx"], {"m.onnx": "12"})
+    with pytest.raises(KeyboardInterrupt):
+        predict(faces, output, MeanEngine(20), provenance=first)
+    with pytest.raises(FileError, match=r"another run: m.onnx has changed since$"):
+        predict(faces, output, resume=True, provenance=Provenance("test", ["m.onnx"], {"m.onnx": "13"}))
+    with pytest.raises(FileError, match=r"another run: its groups are of up to 4 inputs, here of 8 \(--batch\)"):
+        predict(faces, output, resume=True, provenance=first, batch=8)
+
+
+def test_blocks_are_of_one_process(faces: Path, tmp_path: Path) -> None:
+    """Neither -f nor --resume take them from one that runs."""
+    output, told = tmp_path / "out.h5", []
+
+    class Meddled(MeanEngine):
+        def predict(self, crops: np.ndarray) -> np.ndarray:
+            if self.n_calls == 20:
+                for options in ({"force": True}, {"resume": True}):
+                    with pytest.raises(FileError, match="another process writes there") as error:
+                        predict(faces, output, **options)  # type: ignore[arg-type]
+                    told.append(error)
+            return super().predict(crops)
+
+    predict(faces, output, Meddled())
+    assert len(told) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["out.h5"]
+
+
+def test_time_is_told_of_what_this_process_did(folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.h5"
+    with pytest.raises(KeyboardInterrupt):
+        predict(folder, output, MeanEngine(30))
+    with open_faces(sorted((tmp_path / "out.h5.partial").iterdir())[-1]) as block:
+        n_before = json.loads(block.h5.attrs["partial"])["stop"]
+    timing = Timing()
+    predict(folder, output, resume=True, timing=timing)
+    assert timing.n_items == N - n_before
+    with open_faces(output) as out:
+        assert 0 < timing.n_faces < len(out)
+    assert timing.lines("mean")[0].startswith(f"{timing.n_items} images, {timing.n_faces} faces in ")
+    assert timing.lines("mean")[1] == "mean; 1 worker"
 
 
 def test_an_error_keeps_what_was_written_and_a_short_run_leaves_nothing(
@@ -258,11 +330,48 @@ def test_a_stop_says_where_the_work_is(faces: Path, tmp_path: Path) -> None:
 def test_a_finished_run_is_known(faces: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.h5"
     provenance = Provenance("test", ["model", "--refine", "1"], {"model": "12"})
-    assert not is_finished(str(output), provenance)
+    assert not is_finished(str(output), provenance, str(faces), is_shard=False)
     predict(faces, output, provenance=provenance)
-    assert is_finished(str(output), provenance)
-    assert not is_finished(str(output), Provenance("test", ["model"], {"model": "12"}))
-    assert not is_finished(str(output), Provenance("test", ["model", "--refine", "1"], {"model": "13"}))
+    assert is_finished(str(output), provenance, str(faces), is_shard=False)
+    for other, told in (
+        (Provenance("test", ["model"], {"model": "12"}), "its command was test model --refine 1"),
+        (Provenance("test", ["model", "--refine", "1"], {"model": "13"}), "model has changed since"),
+    ):
+        with pytest.raises(FileError, match=f"exists already, of another run: {told}"):
+            is_finished(str(output), other, str(faces), is_shard=False)
+    with pytest.raises(FileError, match="standard input, or from a camera, cannot be compared"):
+        is_finished(str(output), provenance, "-", is_shard=False)
+    output.write_bytes(b"junk")
+    with pytest.raises(FileError, match="it does not say of which"):
+        is_finished(str(output), provenance, str(faces), is_shard=False)
+
+
+@pytest.mark.parametrize("shard", [None, (1, 3)])
+def test_a_finished_run_of_other_inputs_is_none(shard: tuple[int, int] | None, source: Path, tmp_path: Path) -> None:
+    changed, output = tmp_path / source.name, tmp_path / "out.h5"
+    (shutil.copytree if source.is_dir() else shutil.copy)(source, changed)
+    predict(changed, output, shard=shard)
+
+    def is_whole() -> bool:
+        inputs = Photographs([str(changed)]) if source.is_dir() else str(changed)
+        return is_finished(str(output), Provenance("test"), inputs, is_shard=shard is not None)
+
+    assert is_whole()
+    if source.is_dir():
+        new = changed / "0" / "new.png"
+        shutil.copy(changed / "0" / "00.png", new)
+        with pytest.raises(FileError, match="images have come or gone"):
+            is_whole()
+        new.unlink()
+        assert is_whole()
+        shutil.copy2(source / "1" / "01.png", changed / "1" / "01.png")  # with the old time
+        with pytest.raises(FileError, match=r"01\.png has changed since"):
+            is_whole()
+    else:
+        with h5py.File(changed, "r+") as h5:
+            h5["image"][0] = 255 - h5["image"][0]
+        with pytest.raises(FileError, match=r"faces\.h5 has changed since"):
+            is_whole()
 
 
 def test_shards_joined_are_the_whole(source: Path, plain: Path, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -153,8 +155,54 @@ def test_photographs_are_never_drawn_over(tmp_path: Path) -> None:
     (drawn / "a.jpg").write_bytes(b"older")
     with pytest.raises(FileError, match="exists already"):
         predict_photographs(run_to(tmp_path / "o.h5"), Photographs([str(folder)]), search, draw=str(drawn))
+    assert not (tmp_path / "o.h5").exists()
     predict_photographs(run_to(tmp_path / "o.h5", force=True), Photographs([str(folder)]), search, draw=str(drawn))
     assert np.ptp(read_image(drawn / "a.jpg")) > 50
+
+
+def test_a_drawing_that_cannot_be_written_costs_no_points(tmp_path: Path) -> None:
+    """A stream's names are not known before their turn."""
+    paths = [tmp_path / "in" / f"{name}.png" for name in "abc"]
+    paths[0].parent.mkdir()
+    for path in paths:
+        write_image(path, np.full((50, 50, 3), 80, np.uint8))
+    drawn = tmp_path / "drawn" / str(paths[1]).lstrip("/")
+    drawn.parent.mkdir(parents=True)
+    drawn.write_bytes(b"older")
+    skipped: list[tuple[str, str]] = []
+    run = run_to(tmp_path / "o.h5", skip=lambda what, why: skipped.append((what, why)))
+    with pytest.MonkeyPatch.context() as patch:
+        names = "\n".join(map(str, paths)).encode()
+        patch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(names))))  # type: ignore[arg-type]
+        inputs = Photographs(["-"], listed=True)
+        predict_photographs(run, inputs, Search.named("whole", "all", None), draw=str(tmp_path / "drawn"))
+    assert [Path(what).name for what, _ in skipped] == ["b.png"]
+    assert "not drawn: " in skipped[0][1]
+    assert "exists already" in skipped[0][1]
+    assert drawn.read_bytes() == b"older"
+    assert sorted(path.name for path in drawn.parent.iterdir()) == ["a.png", "b.png", "c.png"]
+    with open_faces(tmp_path / "o.h5") as out:
+        assert len(out) == 3
+
+
+def test_an_input_whose_digest_cannot_be_taken_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Permissions do not keep root from reading, so what takes the digest is told to fail."""
+
+    def fails(name: str) -> str:
+        if name.endswith("b.png"):
+            raise PermissionError(13, "Permission denied", name)
+        return "12"
+
+    monkeypatch.setattr("kdtools.prediction.pipeline.sha256_of", fails)
+    names = [str(tmp_path / f"{name}.png") for name in "ab"]
+    for name in names:
+        write_image(Path(name), np.full((50, 50, 3), 80, np.uint8))
+    warned: list[str] = []
+    run = run_to(tmp_path / "o.h5", warn=warned.append)
+    assert predict_photographs(run, Photographs(names), Search.named("whole", "all", None)) == 2
+    assert warned == [f"{names[1]}: its SHA-256 cannot be taken: Permission denied"]
+    with open_faces(tmp_path / "o.h5") as out:
+        assert json.loads(out.h5.attrs["inputs"]) == {names[0]: "12"}
 
 
 def test_one_absurd_box_does_not_cost_the_other_faces() -> None:
@@ -242,7 +290,7 @@ def test_what_fails_in_one_photograph_does_not_end_the_run() -> None:
     group += [Photograph("good", "good", lambda: image)]
     outcome = PhotographWork(FixedEngine(), Search(Failing([])), None)(group)
     assert outcome.columns["id"] == ["good"]
-    assert (outcome.n_items, outcome.last_id) == (6, "good")
+    assert outcome.stamps == [(name, -1, -1) for name in ("far", "memory", "huge", "locked", "cut", "good")]
     skipped = dict(outcome.skipped)
     assert set(skipped) == {"far", "memory", "huge", "locked", "cut"}
     assert "out of memory" in skipped["memory"]

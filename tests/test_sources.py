@@ -16,7 +16,7 @@ import pytest
 from kdtools.errors import FileError, KdError, UsageError
 from kdtools.files import listing
 from kdtools.files.digests import SeenNames
-from kdtools.files.listing import escaped, files_below
+from kdtools.files.listing import NOT_STORABLE, escaped, files_below
 from kdtools.images import decode_image, write_image
 from kdtools.importing import Sources, read_annotations
 from kdtools.sources import Photograph, Photographs, kind_of

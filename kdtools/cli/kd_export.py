@@ -56,8 +56,8 @@ def kd_export(
     made_of = "give the model file (.safetensors) that it was made of"
     require(form_of(model_path) != ONNX, f"{model_path}: is an exported model already (ONNX)", made_of)
     card, said = read_card(model_path)
-    for path in filter(None, (calibrate, faces)):  # before torch is loaded, which takes seconds
-        with open_faces(path) as file:
+    for given in filter(None, (calibrate, faces)):  # before torch is loaded, which takes seconds
+        with open_faces(given) as file:
             file.require("image")
             if "landmarks" in file:
                 file.require_points(card.scheme.n_points, "the model")

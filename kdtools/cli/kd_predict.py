@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -89,7 +90,7 @@ def kd_predict(
     require(inputs.count("-") <= 1, "only one input can be standard input")
     require(detector_name is None or boxes is None, "--detector and --boxes say both where faces are", "give one")
     require(output != "-" or not resume, "standard output cannot be resumed", "name a file with -o")
-    from kdtools.prediction import Run, Search, is_finished, parse_shard, predict_faces, predict_photographs
+    from kdtools.prediction import Run, Search, is_finished, open_crops, parse_shard, predict_faces, predict_photographs
     from kdtools.sources import Photographs, kind_of
 
     part = None if shard is None else parse_shard(shard)
@@ -101,11 +102,12 @@ def kd_predict(
     )
     detector_file = detector_name if detector_name and Path(detector_name).suffix else None
     provenance = session.provenance(model_path, detector_file, boxes)
-    if resume and is_finished(output, provenance):
+    photographs = None if one_file else Photographs(inputs, listed=listed, include=include or [])
+    if resume and not force and is_finished(output, provenance, photographs or inputs[0], is_shard=part is not None):
         session.say(f"{output} is whole already")
         return
     from kdtools.engines import load_engine
-    from kdtools.files import check_output, open_faces
+    from kdtools.files import check_output
     from kdtools.parallel import workers
 
     check_no_input([output], [model_path, *([] if one_file else filter(os.path.isfile, inputs))])
@@ -114,7 +116,7 @@ def kd_predict(
     in_order = any(kind in ("video", "camera") for kind in map(kind_of, inputs))
     threads = workers(jobs) if in_order else 1
     with contextlib.ExitStack() as stack:
-        file = stack.enter_context(open_faces(inputs[0])) if one_file else None
+        file = None if photographs else stack.enter_context(open_crops(inputs[0]))
         n_known = None if file is None else len(file)
         engine = load_engine(
             model_path, backend=backend, device=device, threads=threads, n_faces=n_known, note=session.say
@@ -136,14 +138,12 @@ def kd_predict(
         )
         if file is not None:
             n_faces = predict_faces(task, file, inputs[0], draw=draw)
-        else:
-            photographs = Photographs(inputs, listed=listed, include=include or [])
+        elif photographs is not None:
             search = Search.named(boxes or detector_name or "cascade", faces, refine)
             n_faces = predict_photographs(task, photographs, search, draw=draw, smooth=smooth)
     session.say(f"{n_faces} faces")
-    if bench:
-        for line in task.timing.lines(n_faces, engine.name, workers(jobs)):
-            session.say(line)
+    for line in task.timing.lines(engine.name) if bench else []:
+        print(f"{session.tool}: {line}", file=sys.stderr)  # with -q, too: it was asked for
 
 
 def main() -> None:

@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kdtools.engines import Engine
+from kdtools.errors import FileError
 from kdtools.files import FacesFile, open_faces
 from kdtools.files.schema import COMPANIONS
 from kdtools.geometry import apply_affine, unit_to_pixels
 from kdtools.images import draw_landmarks, resize_image, write_image_at
 from kdtools.prediction.groups import group_bounds, shard_range
 from kdtools.prediction.outcome import Outcome
+from kdtools.prediction.parts import Parts
 from kdtools.prediction.pipeline import Run, collect, digest_inputs, open_parts_of
 from kdtools.prediction.timing import Stopwatch
+
+_ROWS = 1 << 14  # ids that are read at a time
 
 
 def predict_faces_file(run: Run, source: str, *, draw: str | None = None) -> int:
     """As `predict_faces`, for the file of that name."""
-    with open_faces(source) as faces:
+    with open_crops(source) as faces:
         return predict_faces(run, faces, source, draw=draw)
+
+
+@contextlib.contextmanager
+def open_crops(source: str) -> Iterator[FacesFile]:
+    """As `open_faces`; of a file of another kind it is said how images are known."""
+    with contextlib.ExitStack() as stack:
+        try:
+            faces = stack.enter_context(open_faces(source))
+        except FileError as error:
+            hint = (
+                "images, tar files and videos are known by their suffixes; an image without one can stand in a --list"
+            )
+            raise FileError(error.message, error.hint or (hint if os.path.isfile(source) else "")) from error
+        yield faces
 
 
 def predict_faces(run: Run, faces: FacesFile, source: str, *, draw: str | None = None) -> int:
@@ -44,13 +65,19 @@ def predict_faces(run: Run, faces: FacesFile, source: str, *, draw: str | None =
         first, stop = shard_range(run.shard, len(faces), size)
     digests = digest_inputs(run, [source])
     drawings = {} if draw is None else _claim_drawings(faces, draw, run.force or run.resume)
-    with open_parts_of(run, first) as parts:
-        if parts.n_items > first:
-            parts.check_last(next(iter(faces.read("id", parts.n_items - 1, parts.n_items)), None))
+    with open_parts_of(run, first, [source]) as parts:
+        _check_done(faces, parts)
         work = _Work(run.engine, faces, drawings)
         collect(run, parts, work, group_bounds(parts.n_items, stop, size))
-        parts.finish(run.output, run.force, digests(), may_be_empty=run.shard is not None)
+        parts.finish(run.output, digests(), may_be_empty=run.shard is not None)
         return parts.n_faces
+
+
+def _check_done(faces: FacesFile, parts: Parts) -> None:
+    """Raises FileError where the faces that an earlier run has done are others now."""
+    rows = range(parts.first, min(parts.n_items, len(faces)), _ROWS)
+    ids = chain.from_iterable(faces.read("id", row, min(row + _ROWS, parts.n_items, len(faces))) for row in rows)
+    parts.check_inputs((identity, -1, -1) for identity in ids)
 
 
 class _Work:
@@ -79,7 +106,8 @@ class _Work:
             self._draw(ids, images, points)
             watch.lap("draw")
         latencies = [ended - began] * len(ids)
-        return Outcome(columns, len(ids), ids[-1], seconds=watch.seconds, latencies=latencies)
+        stamps = [(identity, -1, -1) for identity in ids]
+        return Outcome(columns, stamps, seconds=watch.seconds, latencies=latencies)
 
     def _draw(self, ids: Sequence[str], images: Any, points: np.ndarray) -> None:
         for identity, image, of_face in zip(ids, images, points, strict=True):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,9 @@ from kdtools.geometry import apply_affine, unit_to_pixels
 from kdtools.images import crop_image, decode_image, draw_landmarks, write_image_at
 from kdtools.prediction.groups import grouped, shard_range
 from kdtools.prediction.outcome import Outcome
+from kdtools.prediction.parts import Parts
 from kdtools.prediction.pipeline import Run, collect, digest_inputs, open_parts_of
+from kdtools.prediction.sameness import Stamp, listing_digest, stamp_of
 from kdtools.prediction.timing import Stopwatch
 from kdtools.sources import Photograph, Photographs, kind_of
 
@@ -69,19 +72,19 @@ def predict_photographs(
         size, run = min(size, _FRAMES), replace(run, jobs=1)
     elif smooth:
         raise UsageError("--smooth is for videos and cameras")
-    first, stop, n_known = 0, None, 0
+    first, stop, n_known, listing = 0, None, 0, listing_digest(photographs)
     if run.shard is not None:
         n_known = photographs.count()
         first, stop = shard_range(run.shard, n_known, size)
     digests = digest_inputs(run, photographs.paths)
     with (
         _work_for(run, photographs, search, draw, smooth) as work,
-        open_parts_of(run, first) as parts,
+        open_parts_of(run, first, photographs.paths) as parts,
     ):
+        begin = _go_to(parts, photographs, work)
         for identity, why in parts.skipped:
             run.skip(identity, why)
-        check = parts.check_last if parts.n_items > first else lambda identity: None
-        rest = islice(_go_to(parts.n_items, photographs, work, check), None if stop is None else stop - parts.n_items)
+        rest = islice(begin, None if stop is None else stop - parts.n_items)
         collect(run, parts, work, grouped(rest, parts.n_items, size))
         detector = search.detector
         if isinstance(detector, BoxesFile) and detector.unused and not (first or stop or parts.skipped):
@@ -90,7 +93,7 @@ def predict_photographs(
             raise FileError(f"{', '.join(photographs.inputs)}: no images in there")
         if not parts.n_faces and run.shard is None:
             raise DataError(f"no face found in {parts.n_items} images")
-        parts.finish(run.output, run.force, digests(), may_be_empty=run.shard is not None)
+        parts.finish(run.output, digests(), listing=listing, may_be_empty=run.shard is not None)
         return parts.n_faces
 
 
@@ -99,7 +102,7 @@ def _work_for(
     run: Run, photographs: Photographs, search: Search, draw: str | None, smooth: bool
 ) -> Iterator[PhotographWork]:
     """Yields what does a group; the videos that it draws are in their places when the block ends well."""
-    drawings = _drawings(draw, run)
+    drawings = _drawings(draw, run, photographs)
     if not photographs.have_frames:
         yield PhotographWork(run.engine, search, drawings)
         return
@@ -114,29 +117,38 @@ def _work_for(
         yield VideoWork(run.engine, search, drawings, videos, smooth=smooth)
 
 
-def _drawings(draw: str | None, run: Run) -> Drawings | None:
+def _drawings(draw: str | None, run: Run, photographs: Photographs) -> Drawings | None:
     if draw is None:
         return None
     from kdtools.prediction.drawings import Drawings  # what it loads is for pictures alone
 
-    return Drawings(draw, run.force or run.resume)
+    drawings = Drawings(draw, run.force or run.resume)
+    if not run.resume:
+        drawings.check_room(photographs)
+    return drawings
 
 
-def _go_to(
-    number: int, photographs: Iterable[Photograph], work: PhotographWork, check: Callable[[str | None], None]
-) -> Iterator[Photograph]:
-    """The photographs from that number on, when `check` has seen the id of the one before it (None: there is none).
+def _go_to(parts: Parts, photographs: Iterable[Photograph], work: PhotographWork) -> Iterator[Photograph]:
+    """The photographs that are still to be done. Raises FileError where those before them have changed.
 
     In the midst of a video `work` first follows the faces up to there again, from the video's first frame on.
     """
     items = iter(photographs)
-    if not number:
-        return items
-    last = next(islice(items, number - 1, None), None)
-    check(None if last is None else last.id)
+    last: Photograph | None = None
+
+    def pass_over() -> Iterator[Stamp]:
+        nonlocal last
+        for number, last in enumerate(islice(items, parts.n_items)):
+            if number >= parts.first:
+                yield stamp_of(last)
+
+    passed = pass_over()
+    if not parts.check_inputs(passed):
+        return _go_to(parts, photographs, work)
+    deque(passed, maxlen=0)
     if last is None or last.frame is None:
         return items
-    items = islice(photographs, number - 1 - last.frame, None)
+    items = islice(photographs, parts.n_items - 1 - last.frame, None)
     for frame in islice(items, last.frame + 1):
         work([frame])
     return items
@@ -159,12 +171,18 @@ class Face:
 
 @dataclass
 class Seen:
-    """A photograph whose faces wait for the network. `began` in seconds."""
+    """A photograph whose faces wait for the network. `began` in seconds; `undrawn` says why it could not be drawn."""
 
     photograph: Photograph
     image: np.ndarray
     faces: list[Face]
     began: float
+    undrawn: str = ""
+
+
+def undrawn(seen: Iterable[Seen]) -> list[tuple[str, str]]:
+    """Ids of photographs that could not be drawn, and why."""
+    return [(one.photograph.id, f"not drawn: {one.undrawn}") for one in seen if one.undrawn]
 
 
 class PhotographWork:
@@ -182,6 +200,7 @@ class PhotographWork:
 
     def __call__(self, group: Sequence[Photograph]) -> Outcome:
         watch = Stopwatch()
+        stamps = [stamp_of(photograph) for photograph in group]
         skipped: list[tuple[str, str]] = []
         latencies: list[float] = []
         done: list[Seen] = []
@@ -196,8 +215,8 @@ class PhotographWork:
                 latencies += self._finish(waiting, watch)
                 done, waiting = done + waiting, []
         latencies += self._finish(waiting, watch)
-        columns = self._columns(done + waiting)
-        return Outcome(columns, len(group), group[-1].id, skipped, watch.seconds, latencies)
+        done += waiting
+        return Outcome(self._columns(done), stamps, skipped + undrawn(done), watch.seconds, latencies)
 
     def _read(self, photograph: Photograph, watch: Stopwatch) -> np.ndarray:
         data = photograph.fetch()
@@ -270,10 +289,14 @@ class PhotographWork:
                 face.points = of_face
 
     def _draw(self, seen: Seen, drawings: Drawings) -> None:
+        """A picture that cannot be written must not cost the points."""
         image = seen.image
         for face in seen.faces:
             image = draw_landmarks(image, face.points, self._engine.card.scheme)
-        write_image_at(drawings.claim(seen.photograph.id, seen.photograph.source), image)
+        try:
+            write_image_at(drawings.claim(seen.photograph.id, seen.photograph.source), image)
+        except (KdError, OSError) as error:
+            seen.undrawn = reason_of(error)
 
     def _columns(self, seen: Sequence[Seen]) -> dict[str, Any]:
         n_points = self._engine.card.scheme.n_points

@@ -14,12 +14,14 @@ from typing import Any
 
 from kdtools import __version__
 from kdtools.engines import Engine
+from kdtools.errors import reason_of
 from kdtools.files import Provenance
 from kdtools.files.aside import STANDARD_STREAM
 from kdtools.files.provenance import sha256_of
-from kdtools.parallel import in_background, map_bounded
+from kdtools.parallel import in_background, map_bounded, workers
 from kdtools.prediction.outcome import Outcome
 from kdtools.prediction.parts import Parts, open_parts
+from kdtools.prediction.sameness import stamps_of_files
 from kdtools.prediction.timing import Stopwatch, Timing
 
 _AHEAD = 2  # groups under way per worker: one at work, one to go on with
@@ -65,13 +67,13 @@ class Run:
         }
 
 
-def open_parts_of(run: Run, first: int) -> contextlib.AbstractContextManager[Parts]:
-    """As `open_parts`, for the outcomes of a run from the input `first` on."""
+def open_parts_of(run: Run, first: int, names: Sequence[str]) -> contextlib.AbstractContextManager[Parts]:
+    """As `open_parts`, for the outcomes of a run over the inputs of these names, from number `first` on."""
     return open_parts(
         run.output,
         run.force,
         resume=run.resume,
-        run=run.identity,
+        run={**run.identity, "files": stamps_of_files(names)},
         first=first,
         scheme=run.engine.card.scheme,
         provenance=run.provenance,
@@ -83,15 +85,26 @@ def digest_inputs(run: Run, names: Sequence[str]) -> Callable[[], dict[str, str]
     """Starts to take the SHA-256 of these inputs, and returns what waits for it.
 
     It is done beside the work, since to read everything once more takes its time. Shards leave it: a thousand of them
-    would read everything a thousand times.
+    would read everything a thousand times. What cannot be read is left out, with a warning.
     """
     some = [] if run.shard is not None else [name for name in names if name != STANDARD_STREAM]
-    return in_background(lambda: {name: sha256_of(name) for name in some})
+
+    def digests() -> dict[str, str]:
+        found = {}
+        for name in some:
+            try:
+                found[name] = sha256_of(name)
+            except OSError as error:
+                run.warn(f"{error.filename or name}: its SHA-256 cannot be taken: {reason_of(error)}")
+        return found
+
+    return in_background(digests)
 
 
 def collect(run: Run, parts: Parts, work: Callable[[Any], Outcome], groups: Iterable[Sequence[Any]]) -> None:
     """Do all groups by `work` and give the outcomes to the parts, in order."""
     watch = Stopwatch()
+    run.timing.n_workers = workers(run.jobs)
 
     def timed() -> Iterator[Sequence[Any]]:
         watch.lap("wait")
@@ -105,7 +118,7 @@ def collect(run: Run, parts: Parts, work: Callable[[Any], Outcome], groups: Iter
         for identity, why in outcome.skipped:
             run.skip(identity, why)
         parts.add(outcome)
-        run.timing.add(outcome.seconds, outcome.latencies)
+        run.timing.add(outcome)
         run.progress(parts.n_items)
         watch.lap("write")
-    run.timing.add(watch.seconds, [])
+    run.timing.add_seconds(watch.seconds)

@@ -22,7 +22,8 @@ from kdtools.prediction.annotated import AnnotatedVideos
 from kdtools.prediction.cuts import Cuts
 from kdtools.prediction.drawings import Drawings
 from kdtools.prediction.outcome import Outcome
-from kdtools.prediction.photographs import Face, PhotographWork, Search, Seen
+from kdtools.prediction.photographs import Face, PhotographWork, Search, Seen, undrawn
+from kdtools.prediction.sameness import stamp_of
 from kdtools.prediction.timing import Stopwatch
 from kdtools.smoothing import OneEuro
 from kdtools.sources import Photograph
@@ -91,6 +92,7 @@ class VideoWork(PhotographWork):
 
     def __call__(self, group: Sequence[Photograph]) -> Outcome:
         watch = Stopwatch()
+        stamps = [stamp_of(photograph) for photograph in group]
         skipped: list[tuple[str, str]] = []
         latencies: list[float] = []
         done: list[Seen] = []
@@ -108,7 +110,7 @@ class VideoWork(PhotographWork):
             else:
                 seen.image = np.empty((0, 0, 3), np.uint8)
                 done.append(seen)
-        return Outcome(self._columns(done), len(group), group[-1].id, skipped, watch.seconds, latencies)
+        return Outcome(self._columns(done), stamps, skipped + undrawn(done), watch.seconds, latencies)
 
     def _follow(self, photograph: Photograph, watch: Stopwatch) -> Seen | str:
         """The frame with the points of all faces that are followed in it, or why it cannot be read."""

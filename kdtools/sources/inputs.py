@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 from fnmatch import translate
 from pathlib import Path, PurePath
@@ -22,6 +22,7 @@ from kdtools.sources.video import VIDEO_SUFFIXES, frames_of
 
 _HDF5_STARTS_WITH = b"\x89"  # no tar file does
 _OF_FURTHER_FACE = re.compile(r"#([2-9]|[1-9]\d+|frame=\d{6,})$", re.ASCII)  # what predictions put behind ids
+_KINDS = ("list", "folder", "image", "tar", "video", "camera")
 
 
 def kind_of(source: str) -> str:
@@ -73,13 +74,24 @@ class Photographs:
         """Those inputs that are files or folders."""
         return [n for n, kind in zip(self.inputs, self._kinds, strict=True) if kind != "camera" and n != "-"]
 
+    @property
+    def has_stream(self) -> bool:
+        """Whether one of them is standard input or a camera, which can be gone through only once."""
+        return any(n == "-" or kind == "camera" for n, kind in zip(self.inputs, self._kinds, strict=True))
+
+    def in_files(self) -> Iterator[Photograph]:
+        """Those that are files by themselves: neither in tar files nor frames."""
+        return self._all(("list", "folder", "image"))
+
     def __iter__(self) -> Iterator[Photograph]:
         alone = len(self.inputs) == 1 and self._kinds[0] in ("folder", "image", "video", "camera")
         photographs = map(_with_sound_id, self._all())
         return photographs if alone else _each_once(photographs)  # names in one folder differ by themselves
 
-    def _all(self) -> Iterator[Photograph]:
+    def _all(self, kinds: Container[str] = _KINDS) -> Iterator[Photograph]:
         for name, kind, prefix in zip(self.inputs, self._kinds, self._prefixes(), strict=True):
+            if kind not in kinds:
+                continue
             if kind != "list" and not is_storable(name):
                 yield Photograph(name, name, failing(DataError(NOT_STORABLE)))
             elif kind == "list":
