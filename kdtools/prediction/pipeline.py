@@ -23,12 +23,9 @@ from kdtools.prediction.outcome import Outcome
 from kdtools.prediction.parts import Parts, open_parts
 from kdtools.prediction.sameness import stamps_of_files
 from kdtools.prediction.timing import Stopwatch, Timing
+from kdtools.telling import Progress, Skip, Tell, silent
 
 _AHEAD = 2  # groups under way per worker: one at work, one to go on with
-
-
-def _silent(*words: Any) -> None:
-    """For callers that want to be told nothing."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +43,10 @@ class Run:
     batch: int = 0
     shard: tuple[int, int] | None = None
     resume: bool = False
-    say: Callable[[str], None] = _silent
-    warn: Callable[[str], None] = _silent
-    skip: Callable[[str, str], None] = _silent
-    progress: Callable[[int], None] = _silent
+    say: Tell = silent
+    warn: Tell = silent
+    skip: Skip = silent
+    progress: Progress = silent
     timing: Timing = field(default_factory=Timing)
 
     @property
