@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+
+# Background jobs of scripts ignore Ctrl-C, and so would the tools that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Networks in tests are tiny: several threads would only wait for each other, for minutes on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

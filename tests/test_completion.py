@@ -112,7 +112,6 @@ def test_words_are_those_of_the_code() -> None:
     for module, words in (
         ("plots/kinds", [plot.rstrip("=") for plot in _complete.PLOTS]),
         ("viewing/gallery", _complete.SORTINGS),
-        ("export/precision", _complete.PRECISIONS),
     ):
         text = (REPOSITORY / "kdtools" / f"{module}.py").read_text()
         assert all(f'"{word}"' in text for word in words), module

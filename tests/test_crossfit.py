@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from kdtools.cli._train import Run, cross_fit_teachers
+from kdtools.cli._train import TrainingRun, cross_fit_teachers
 from kdtools.crossfit import fold_rows
 from kdtools.errors import DataError
 from kdtools.files import Provenance, create_faces, open_faces
@@ -71,7 +71,7 @@ def test_a_fold_is_trained_on_its_own_rows_alone(
     settings = resolve_settings(
         "kd-teacher", "default", {"arch": "test_resnet", "input_size": 32, "epochs": 1, "batch": 4}
     )
-    cross_fit_teachers(Run(settings, str(faces_path), None, str(tmp_path / "t.h5"), "cpu", False, False), 3)
+    cross_fit_teachers(TrainingRun(settings, str(faces_path), None, str(tmp_path / "t.h5"), "cpu", False, False), 3)
     with open_faces(faces_path) as faces:
         expected = [set(rows.tolist()) for rows, _ in fold_rows(faces, 3, 0)]
     assert seen == expected

@@ -31,7 +31,7 @@ import pytest
 import typer
 from docs_shell import IN_FULL, STAND_IN_TIME, Shell, shell_of
 
-from kdtools.files import schema
+from kdtools.files import Provenance, create_faces, schema
 from kdtools.geometry import CropRule
 from kdtools.schemes import IBUG68, SCHEMES, convert_points
 from kdtools.synth import draw_face
@@ -216,8 +216,6 @@ cp pred.h5 results/common/best.h5
 kd-import -q 300W/helen 300W/lfpw 300W/ibug --size 64 -o - | kd-merge -q - --subset common --subset challenging -o of.h5
 kd-predict -q student.onnx of.h5 -o - | kd-dump -q - --format coco -o theirs.json
 rm of.h5
-kd-predict -q student.onnx clip.mp4 --detector whole -o raw.h5
-cp raw.h5 smooth.h5
 """
 
 
@@ -250,10 +248,20 @@ def world(shell: Shell, tiny_onnx: Path, tmp_path_factory: pytest.TempPathFactor
     (folder / "last").touch()
     made = shell.run(MADE_BY_TOOLS, folder, **{IN_FULL: "1"})
     assert made.returncode == 0, made.stderr
+    for name in ("raw", "smooth"):
+        put_followed(folder / f"{name}.h5")
     for path in folder.rglob("*"):
         os.utime(path, (STAND_IN_TIME, STAND_IN_TIME))
     os.utime(folder / "last", (0, 0))
     return folder
+
+
+def put_followed(path: Path) -> None:
+    """A face that is followed through some frames of a video."""
+    points = np.random.default_rng(0).uniform(20, 80, (68, 2)) + np.arange(6)[:, None, None]
+    with create_faces(str(path), False, Provenance("test")) as writer:
+        writer.put_ids([f"clip.mp4#frame={k:06d}" for k in range(len(points))])
+        writer.put_landmarks(points, IBUG68, "predicted")
 
 
 def run_page(page: Path, soak: bool, shell: Shell, world: Path, folder: Path) -> Path:

@@ -126,10 +126,10 @@ def test_what_cannot_be_exported_is_told_before_torch_is_loaded(
         ([faces_file], 1, "not a model file"),
         ([absent, "--precision", "int4"], 2, "give float32, float16, int8"),
         ([absent, "--precision", "int8"], 2, "--calibrate FILE"),
-        ([absent, "--faces", "-"], 2, "not from standard input"),
+        ([absent, "--precision", "int8", "--calibrate", "-"], 2, "not from standard input"),
     ]
     model = str(tmp_path / "m.safetensors")
-    save_model(model, network(0), Provenance("test"))
+    save_model(Path(model), network(0), Provenance("test"))
     calls.append(([model, "--faces", absent], 1, f"{absent}: no such file"))
     code = (
         "import sys; from kdtools.cli.kd_export import kd_export; from kdtools.cli import _app;"

@@ -300,7 +300,7 @@ def test_wrong_analyses_are_refused(tmp_path: Path) -> None:
 
 
 def test_claims_of_gigabytes_are_refused(tmp_path: Path) -> None:
-    for n_frames, why in ((10**11, "more than"), (10**7, "which the file does not hold")):
+    for n_frames, why in ((10**11, "more than"), (10**7, "but only 0 are stored")):
         path = save_analysis(tmp_path)
         with h5py.File(path, "a") as file:
             del file["tracks"]

@@ -267,7 +267,9 @@ def truth_300w(shared_dir: Path) -> dict[str, np.ndarray]:
     """Points by id from HRNet's tables, which have all digits: the public and the private test set."""
     folder = shared_dir / "data" / "annotations" / "300w_hrnet_csv"
     found = [
-        one for part in ("valid", "test") for one in read_all(hrnet.FORMAT, folder / f"300w_{part}.csv", None, False)[0]
+        one
+        for part in ("valid", "test")
+        for one in read_all(hrnet.FORMAT, folder / f"300w_{part}.csv", pictures=False)[0]
     ]
     return {one.id: one.points for one in found if one.points is not None}
 

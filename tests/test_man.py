@@ -199,6 +199,7 @@ def test_examples_run(name: str, number: int, shell: Shell, world: Path, tmp_pat
     for output in outputs:
         if output.is_file():
             output.unlink()
+    before = set(folder.rglob("*"))
     ran = shell.run(example, folder)
     left = 141 if "| head" in example else 0  # a tool whose reader leaves early
     assert ran.returncode in (0, left), f"{example}\n{ran.stderr}"
@@ -212,4 +213,5 @@ def test_examples_run(name: str, number: int, shell: Shell, world: Path, tmp_pat
                 assert len(faces) > 0
         elif output.suffix in (".safetensors", ".onnx"):
             assert read_card(output)[0].scheme.name == "ibug68"
-    assert outputs or ran.stdout or "$(" in example, "an example that does nothing"
+    made = set(folder.rglob("*")) - before
+    assert outputs or made or ran.stdout or "$(" in example, "an example that does nothing"

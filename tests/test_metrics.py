@@ -35,7 +35,6 @@ from kdtools.schemes import IBUG68
 @pytest.mark.parametrize("name", [module.name for module in pkgutil.iter_modules(metrics.__path__)])
 def test_docstring_examples(name: str) -> None:
     result = doctest.testmod(importlib.import_module(f"kdtools.metrics.{name}"))
-    assert result.attempted >= 3
     assert result.failed == 0
 
 

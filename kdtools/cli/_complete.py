@@ -24,7 +24,6 @@ TEACHERS = [*FACES, *WEIGHTS]
 ARCHS = sorted({preset["arch"] for of_tool in settings.PRESETS.values() for preset in of_tool.values()})
 PLOTS = ["ced=", "landmarks=", "scatter=", "worst="]
 FIGURES_OF_EVAL = ["nme", "p50", "p90", "p95", "p99", "fr@0.08", "auc@0.08"]
-PRECISIONS = ["float32", "float16", "int8"]
 SORTINGS = ["error", "score", "id"]
 
 
@@ -166,7 +165,7 @@ VALUES: dict[str, Callable[[str], Sequence[str]]] = {
     "output": _fixed(FACES),
     "pixels": _fixed(["source", "image"]),
     "plot": _fixed(FIGURES),
-    "precision": _fixed(PRECISIONS),
+    "precision": _fixed(settings.EXPORT_PRECISIONS),
     "preset": _fixed(settings.PRESET_NAMES),
     "protocol": _protocols,
     "role": _fixed(["hard", "soft", "predicted"]),

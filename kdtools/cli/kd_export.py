@@ -42,7 +42,7 @@ def kd_export(
     of both too. int8 that makes it more than 2 % larger is warned of.
     """
     require(model_path != "-", "the model cannot be read from standard input", "name its file")
-    require("-" not in (calibrate, faces), "faces are read more than once, so not from standard input", "name a file")
+    require(calibrate != "-", "--calibrate is read more than once, so not from standard input", "name a file")
     from kdtools.settings import EXPORT_PRECISIONS
 
     known = ", ".join(EXPORT_PRECISIONS)
@@ -56,7 +56,7 @@ def kd_export(
     made_of = "give the model file (.safetensors) that it was made of"
     require(form_of(model_path) != ONNX, f"{model_path}: is an exported model already (ONNX)", made_of)
     card, said = read_card(model_path)
-    for given in filter(None, (calibrate, faces)):  # before torch is loaded, which takes seconds
+    for given in {calibrate, faces} - {None, "-"}:  # before torch is loaded, which takes seconds
         with open_faces(given) as file:
             file.require("image")
             if "landmarks" in file:
