@@ -56,7 +56,9 @@ def kd_export(
     made_of = "give the model file (.safetensors) that it was made of"
     require(form_of(model_path) != ONNX, f"{model_path}: is an exported model already (ONNX)", made_of)
     card, said = read_card(model_path)
-    for given in {calibrate, faces} - {None, "-"}:  # before torch is loaded, which takes seconds
+    for given in (calibrate, faces):  # before torch is loaded, which takes seconds
+        if given is None or given == "-":
+            continue
         with open_faces(given) as file:
             file.require("image")
             if "landmarks" in file:
