@@ -23,6 +23,30 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 os.environ["XDG_CACHE_HOME"] = str(REPOSITORY / ".pytest_cache" / "home")
 
 
+# Files that take longest, first: the last ones to be begun should be short.
+_SLOW = (
+    "test_slurm_training",
+    "test_distributed",
+    "test_kd_train",
+    "test_slurm_example",
+    "test_man",
+    "test_docs",
+    "test_kd_predict",
+    "test_crossfit",
+    "test_export",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {name: number for number, name in enumerate(_SLOW)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(_SLOW)))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than cores: some tests wait, for a scheduler or for a signal to be obeyed."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
     """Folder of reference values and real faces that is kept beside the repository; skips where it is absent."""
