@@ -138,7 +138,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "kd-student": {
         "default": {**_DEFAULT, **_STUDENT},
         "paper": {**_PAPER, **_STUDENT},
-        # Teachers given as models, which see each augmented image: from cached predictions mimicking gains nothing.
+        # With teachers given as models, which see each augmented image, the best of all forms: docs/results.md.
         "best": {**_BEST, **_STUDENT, "loss": "l1+mimic", "w_main": 1.0, "w_tough": 3.0},
     },
 }
