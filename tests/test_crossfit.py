@@ -92,6 +92,7 @@ def test_each_face_is_predicted_by_who_has_not_seen_it(faces_path: Path, tmp_pat
             np.testing.assert_allclose(found.landmarks[rest], expected, atol=1e-2)
 
 
+@pytest.mark.soak
 def test_folds_go_on_and_are_never_those_of_another_number(faces_path: Path, tmp_path: Path) -> None:
     output = tmp_path / "tough.h5"
     assert teach(faces_path, output, "--folds", 2).returncode == 0

@@ -102,6 +102,7 @@ kd_student.main()
 """
 
 
+@pytest.mark.soak
 def test_a_run_of_two_processes_stopped_inside_an_epoch_goes_on(faces_path: Path, tmp_path: Path) -> None:
     """The logged terms too: half of their sums were another process's."""
     whole, part, script = (tmp_path / name for name in ("whole.safetensors", "part.safetensors", "stop.py"))

@@ -294,7 +294,7 @@ def test_same_faces_in_all_dialects(
     path = shared_dir / "data" / "annotations" / source
     if form is wflw.FORMAT:
         assert wflw.find_base(path) == base
-    found, _ = read_all(form, path, base, pictures=False)
+    found, _ = read_all(form, path, base=base, pictures=False)
     by_file = {Path(name).name: points for name, points in truth_300w.items()}
     assert len(by_file) == len(truth_300w) == 1289
     by_id = by_file if form in (spiga.FORMAT, coco.FORMAT) else truth_300w  # these know the file's name alone

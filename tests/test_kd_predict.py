@@ -179,7 +179,7 @@ assert not slow, slow
 def test_a_stopped_run_says_how_to_go_on(tiny_onnx: Path, tmp_path: Path) -> None:
     """SIGTERM, in a process of its own."""
     with create_faces(str(tmp_path / "faces.h5"), False, Provenance("test")) as writer:
-        writer.create_images(4000, 32, 32)[:] = 0
+        writer.create_images(4000, 32, 32)[...] = np.zeros((4000, 32, 32, 3), np.uint8)
         writer.put_ids([f"face{k}" for k in range(4000)])
     words = ["kd-predict", str(tiny_onnx), str(tmp_path / "faces.h5"), "-j", "1", "-o", str(tmp_path / "o.h5")]
     code = f"""

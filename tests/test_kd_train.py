@@ -74,6 +74,7 @@ def test_what_makes_no_sense_is_refused(words: list[str], message: str) -> None:
     assert len(result.stderr.splitlines()) == 2
 
 
+@pytest.mark.soak
 def test_a_finished_run_with_exchanged_teachers_is_another_run(faces_path: Path, tmp_path: Path) -> None:
     teachers = [tmp_path / "a.h5", tmp_path / "b.h5"]
     for k, teacher in enumerate(teachers):
@@ -129,9 +130,9 @@ def test_a_terminal_shows_epoch_speed_terms_error_and_time_left() -> None:
 @pytest.mark.parametrize(
     ("number", "times", "status", "word"),
     [
-        (signal.SIGUSR1, 1, 143, "terminated"),
+        pytest.param(signal.SIGUSR1, 1, 143, "terminated", marks=pytest.mark.soak),
         (signal.SIGTERM, 1, 143, "terminated"),
-        (signal.SIGINT, 2, 130, "interrupted"),
+        pytest.param(signal.SIGINT, 2, 130, "interrupted", marks=pytest.mark.soak),
     ],
 )
 def test_a_signal_leaves_a_checkpoint_of_the_very_step(

