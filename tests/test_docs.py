@@ -293,7 +293,16 @@ def pages_with(note: str) -> list[Path]:
 
 
 # ---- tests
-@pytest.mark.parametrize("page", pages_with(""), ids=lambda page: page.stem)
+_QUICK_PAGES = ("README", "tutorial", "training")  # what a newcomer types first; all others are for make soak, and CI
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=page.stem, marks=() if page.stem in _QUICK_PAGES else pytest.mark.soak)
+        for page in pages_with("")
+    ],
+)
 def test_commands_of_a_page_run(page: Path, shell: Shell, world: Path, tmp_path: Path) -> None:
     here = run_page(page, False, shell, world, tmp_path)
     check = PRODUCTS.get(page.stem)

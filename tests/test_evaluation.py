@@ -121,7 +121,7 @@ def test_predictions_are_compared_in_the_source_whatever_the_crop(tmp_path: Path
     to_source = box_to_source(np.array([[20.0, 30, 180, 190]] * 3), 64, 64)
     crops = np.einsum("nij,nlj->nli", np.linalg.inv(to_source[:, :, :2]), points - to_source[:, None, :, 2])
     with create_faces(str(tmp_path / "truth.h5"), False, Provenance("test")) as writer:
-        writer.create_images(3, 64, 64)[:] = 0
+        writer.create_images(3, 64, 64)[:] = np.full((3, 64, 64, 3), 0, np.uint8)
         writer.put_ids(["face0", "face1", "face2"])
         writer.put_landmarks(crops, IBUG68, "hard")
         writer.put("to_source", to_source)
@@ -313,7 +313,7 @@ def test_mean_shape_is_a_row_and_the_measure_of_the_others(tmp_path: Path) -> No
 
     def with_images(name: str, values: np.ndarray) -> Path:
         with create_faces(str(tmp_path / name), False, Provenance("test")) as writer:
-            writer.create_images(4, 200, 200)[:] = 0
+            writer.create_images(4, 200, 200)[:] = np.full((4, 200, 200, 3), 0, np.uint8)
             writer.put_ids([f"face{k}" for k in range(4)])
             writer.put_landmarks(values, IBUG68, "hard")
         return tmp_path / name

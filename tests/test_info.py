@@ -63,7 +63,7 @@ def write_faces(path: Path, provenance: Provenance | None = None, **leave_out: b
     with create_faces(str(path), False, provenance or Provenance("test", ["a b", "-x"])) as writer:
         writer.put_ids([f"set/ann{k // 2}_{k}.jpg" for k in range(N)])
         if not leave_out.get("image"):
-            writer.create_images(N, SIDE, SIDE)[:] = 7
+            writer.create_images(N, SIDE, SIDE)[:] = np.full((N, SIDE, SIDE, 3), 7, np.uint8)
             writer.put_crop(CropRule(0.3))
         writer.put_landmarks(points, IBUG68, "hard")
         writer.put("visible", np.arange(N * 68).reshape(N, 68) % 4 > 0)

@@ -378,7 +378,7 @@ def truth_file(path: Path, points: np.ndarray, **arrays: Any) -> str:
         writer.put_ids([f"face{k}.png" for k in range(len(points))])
         writer.put_landmarks(points, IBUG68, "hard")
         if not arrays:
-            writer.create_images(len(points), SIZE, SIZE)[...] = 128
+            writer.create_images(len(points), SIZE, SIZE)[:] = np.full((len(points), SIZE, SIZE, 3), 128, np.uint8)
             writer.put("to_source", np.tile([[2.0, 0, 30], [0, 2.0, 40]], (len(points), 1, 1)))
         for name, values in arrays.items():
             writer.put(name, values)

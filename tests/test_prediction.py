@@ -70,7 +70,7 @@ def write_crops(path: Path, n: int = 7, size: int = 16) -> np.ndarray:
     """Faces file with boxes of different places and sizes; returns the boxes."""
     boxes = np.array([[10 * k, 5 * k, 10 * k + 20 + k, 5 * k + 20 + k] for k in range(n)], float)
     with create_faces(str(path), False, Provenance("test")) as writer:
-        writer.create_images(n, size, size)[:] = 100
+        writer.create_images(n, size, size)[:] = np.full((n, size, size, 3), 100, np.uint8)
         writer.put_ids([f"dir/face{k}.jpg" for k in range(n)])
         writer.put("box", boxes)
         writer.put("to_source", box_to_source(boxes, size, size))
@@ -101,7 +101,7 @@ def test_points_of_a_faces_file_come_back_in_source_pixels(size: int, tmp_path: 
 
 def test_model_of_another_scheme_is_refused(tmp_path: Path) -> None:
     with create_faces(str(tmp_path / "in.h5"), False, Provenance("test")) as writer:
-        writer.create_images(1, 8, 8)[:] = 0
+        writer.create_images(1, 8, 8)[:] = np.full((1, 8, 8, 3), 0, np.uint8)
         writer.put_ids(["a"])
         writer.put_landmarks(np.zeros((1, 68, 2)), IBUG68, "hard")
     with pytest.raises(DataError, match="68 points per face, but the model has 5"):
@@ -111,7 +111,7 @@ def test_model_of_another_scheme_is_refused(tmp_path: Path) -> None:
 
 def test_ids_that_stand_twice_are_refused(tmp_path: Path) -> None:
     with create_faces(str(tmp_path / "in.h5"), False, Provenance("test")) as writer:
-        writer.create_images(3, 8, 8)[:] = 0
+        writer.create_images(3, 8, 8)[:] = np.full((3, 8, 8, 3), 0, np.uint8)
         writer.put("id", ["a", "b", "a"])
     with pytest.raises(DataError, match="the same id: 'a'"):
         predict_faces_file(run_to(tmp_path / "out.h5"), str(tmp_path / "in.h5"))
@@ -119,7 +119,7 @@ def test_ids_that_stand_twice_are_refused(tmp_path: Path) -> None:
 
 def test_drawing_stays_in_its_folder(tmp_path: Path) -> None:
     with create_faces(str(tmp_path / "in.h5"), False, Provenance("test")) as writer:
-        writer.create_images(2, 8, 8)[:] = 0
+        writer.create_images(2, 8, 8)[:] = np.full((2, 8, 8, 3), 0, np.uint8)
         writer.put_ids(["../../outside.png", "/absolute"])
     (tmp_path / "a" / "b").mkdir(parents=True)
     predict_faces_file(run_to(tmp_path / "out.h5"), str(tmp_path / "in.h5"), draw=str(tmp_path / "a" / "b"))

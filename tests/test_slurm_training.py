@@ -411,6 +411,7 @@ def why_no_slurm() -> str:
     return f"{', '.join(lost)} not found; apt-get install slurm-wlm munge" if lost else ""
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(bool(why_no_slurm()), reason=why_no_slurm())
 def test_slurm_requeues_a_teacher_at_its_time_limit_and_the_student_waits_for_it(
     world: Path, results: Path, tmp_path: Path

@@ -21,7 +21,7 @@ def write_turned_copies(path: Path, height: int, width: int, *, images: bool = T
     points = pose[:, None] * shape + width / 2 + 1j * height / 2
     with create_faces(str(path), False, Provenance("test")) as writer:
         if images:
-            writer.create_images(30, height, width)[:] = 0
+            writer.create_images(30, height, width)[:] = np.full((30, height, width, 3), 0, np.uint8)
         writer.put_ids([f"face{k}" for k in range(30)])
         writer.put_landmarks(np.stack([points.real, points.imag], axis=-1), Scheme("twenty", 20), "hard")
 
