@@ -111,6 +111,7 @@ def test_folds_go_on_and_are_never_those_of_another_number(faces_path: Path, tmp
     assert (told.returncode, "is finished" in told.stderr) == (0, False)
 
 
+@pytest.mark.soak
 def test_its_own_input_is_never_replaced(faces_path: Path, tmp_path: Path) -> None:
     copied = tmp_path / "faces.h5"
     copied.write_bytes(faces_path.read_bytes())

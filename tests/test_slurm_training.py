@@ -122,6 +122,7 @@ def test_a_rerun_leaves_everything_as_it_was(world: Path, results: Path) -> None
     assert state() == before
 
 
+@pytest.mark.soak
 def test_a_student_stopped_before_its_time_is_over_goes_on_bit_for_bit(
     world: Path, results: Path, tmp_path: Path
 ) -> None:

@@ -179,6 +179,5 @@ def draw_faces(
                     yield from pending.popleft().result()
             while pending:
                 yield from pending.popleft().result()
-        finally:
-            for future in pending:
-                future.cancel()
+        finally:  # by the pool's own thread, which would complain about futures that others cancelled
+            pool.shutdown(cancel_futures=True)
