@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 
 from kdtools.cards import ModelCard
-from kdtools.detect import CascadeDetector, Detector, Found
+from kdtools.detect import CascadeDetector, Detector, Found, find_detector
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.files import FacesFile, Provenance, create_faces, open_faces
 from kdtools.formats.csv_points import read_rows
@@ -363,3 +365,16 @@ def test_nobody_in_any_image_is_an_error_and_no_image_too(tmp_path: Path) -> Non
     with pytest.raises(FileError, match="no images in there"):
         predict_photographs(run_to(tmp_path / "o.h5"), Photographs([str(tmp_path / "in")]), Search(FixedDetector([])))
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_a_list_that_comes_through_a_pipe_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of `--list <(find ...)`: nothing but the work itself may take names out of it."""
+    monkeypatch.chdir(tmp_path)
+    write_image(tmp_path / "a.png", np.full((32, 32, 3), 90, np.uint8))
+    os.mkfifo("names")
+    writer = threading.Thread(target=Path("names").write_text, args=("a.png\n",), daemon=True)
+    writer.start()
+    photographs = Photographs(["names"], listed=True)
+    assert predict_photographs(run_to(tmp_path / "out.h5"), photographs, Search(find_detector("whole"))) == 1
+    with pytest.raises(UsageError, match="the pipe names can be read only once"):
+        photographs.count()

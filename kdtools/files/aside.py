@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from kdtools.errors import FileError, UsageError
 
@@ -120,17 +120,33 @@ def claimed(output: str, place: Path) -> Iterator[None]:
     one that a killed process left does not matter.
     """
     path = place.with_name(f".{place.name}.lock")
-    with contextlib.ExitStack() as stack:
-        with _device_errors(output):
-            file = stack.enter_context(path.open("w"))
+    with _device_errors(output):
+        file = locked(path)
+    if file is None:
+        raise FileError(f"{output}: another process is writing it", "wait for it, or name another")
+    with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise FileError(f"{output}: another process is writing it", "wait for it, or name another") from error
-        except OSError:
-            pass  # a file system without locks
-        stack.callback(path.unlink, missing_ok=True)
-        yield
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def locked(path: Path) -> IO[str] | None:
+    """The file, made if need be, with a lock that ends when it is closed; None where another process has that."""
+    file = path.open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    except OSError:
+        pass  # a file system without locks
+    return file
+
+
+def is_stream(source: str) -> bool:
+    """Whether it can be read only once: standard input, or a pipe, such as a shell's `<(...)`."""
+    return source == STANDARD_STREAM or Path(source).is_fifo()
 
 
 def _copy_to_stdout(path: Path) -> None:

@@ -8,7 +8,6 @@ lock on `.lock` among them keeps other processes away, for as long as this one l
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import tempfile
@@ -23,7 +22,7 @@ import numpy as np
 
 from kdtools.errors import FileError
 from kdtools.files import FacesFile, FacesWriter, Provenance, create_faces, open_faces
-from kdtools.files.aside import STANDARD_STREAM
+from kdtools.files.aside import STANDARD_STREAM, locked
 from kdtools.files.guarded import HDF5_ERRORS
 from kdtools.files.schema import spec_of
 from kdtools.prediction.outcome import Outcome
@@ -127,16 +126,9 @@ class Parts:
         if self._lock_file is not None:
             return
         self._folder.mkdir(exist_ok=True)
-        file = (self._folder / _LOCK).open("w")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.close()
-            hint = "wait for it, or name another output"
-            raise FileError(f"{self._folder}: another process writes there", hint) from error
-        except OSError:
-            pass  # a file system without locks
-        self._lock_file = file
+        self._lock_file = locked(self._folder / _LOCK)
+        if self._lock_file is None:
+            raise FileError(f"{self._folder}: another process writes there", "wait for it, or name another output")
 
     def unlock(self) -> None:
         """Leave the blocks to other processes."""

@@ -16,6 +16,7 @@ from kdtools.engines import Engine
 from kdtools.errors import DataError, FileError, KdError, UsageError, reason_of, some_of
 from kdtools.geometry import apply_affine, unit_to_pixels
 from kdtools.images import crop_image, decode_image, draw_landmarks, write_image_at
+from kdtools.parallel import in_background
 from kdtools.prediction.groups import grouped, shard_range
 from kdtools.prediction.outcome import Outcome
 from kdtools.prediction.parts import Parts
@@ -72,7 +73,8 @@ def predict_photographs(
         size, run = min(size, _FRAMES), replace(run, jobs=1)
     elif smooth:
         raise UsageError("--smooth is for videos and cameras")
-    first, stop, n_known, listing = 0, None, 0, listing_digest(photographs)
+    first, stop, n_known = 0, None, 0
+    listing = in_background(lambda: listing_digest(photographs))  # of millions of names it takes its time
     if run.shard is not None:
         n_known = photographs.count()
         first, stop = shard_range(run.shard, n_known, size)
@@ -93,7 +95,7 @@ def predict_photographs(
             raise FileError(f"{', '.join(photographs.inputs)}: no images in there")
         if not parts.n_faces and run.shard is None:
             raise DataError(f"no face found in {parts.n_items} images")
-        parts.finish(run.output, digests(), listing=listing, may_be_empty=run.shard is not None)
+        parts.finish(run.output, digests(), listing=listing(), may_be_empty=run.shard is not None)
         return parts.n_faces
 
 

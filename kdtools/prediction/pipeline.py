@@ -16,7 +16,7 @@ from kdtools import __version__
 from kdtools.engines import Engine
 from kdtools.errors import reason_of
 from kdtools.files import Provenance
-from kdtools.files.aside import STANDARD_STREAM
+from kdtools.files.aside import is_stream
 from kdtools.files.provenance import sha256_of
 from kdtools.parallel import in_background, map_bounded, workers
 from kdtools.prediction.outcome import Outcome
@@ -84,7 +84,7 @@ def digest_inputs(run: Run, names: Sequence[str]) -> Callable[[], dict[str, str]
     It is done beside the work, since to read everything once more takes its time. Shards leave it: a thousand of them
     would read everything a thousand times. What cannot be read is left out, with a warning.
     """
-    some = [] if run.shard is not None else [name for name in names if name != STANDARD_STREAM]
+    some = [] if run.shard is not None else [name for name in names if not is_stream(name)]
 
     def digests() -> dict[str, str]:
         found = {}

@@ -10,6 +10,7 @@ from fnmatch import translate
 from pathlib import Path, PurePath
 
 from kdtools.errors import DataError, FileError, UsageError
+from kdtools.files.aside import is_stream
 from kdtools.files.digests import SeenNames
 from kdtools.files.listing import NOT_STORABLE, escaped, is_storable
 from kdtools.formats.prefixes import id_prefixes
@@ -76,8 +77,8 @@ class Photographs:
 
     @property
     def has_stream(self) -> bool:
-        """Whether one of them is standard input or a camera, which can be gone through only once."""
-        return any(n == "-" or kind == "camera" for n, kind in zip(self.inputs, self._kinds, strict=True))
+        """Whether one of them is standard input, a pipe or a camera, which can be gone through only once."""
+        return any(kind == "camera" or is_stream(n) for n, kind in zip(self.inputs, self._kinds, strict=True))
 
     def in_files(self) -> Iterator[Photograph]:
         """Those that are files by themselves: neither in tar files nor frames."""
@@ -116,10 +117,10 @@ class Photographs:
         return any(glob.match(name) for glob in self._globs)
 
     def check_rereadable(self) -> None:
-        """Raises UsageError for a camera, and for standard input, which cannot be read from the beginning again."""
+        """Raises UsageError for a camera, standard input or a pipe, which cannot be read from the beginning again."""
         for name, kind in zip(self.inputs, self._kinds, strict=True):
-            if name == "-" or kind == "camera":
-                what = "a camera" if kind == "camera" else "standard input"
+            if kind == "camera" or is_stream(name):
+                what = "a camera" if kind == "camera" else "standard input" if name == "-" else f"the pipe {name}"
                 hint = "write it to a file; kd-merge joins what a stopped run left in OUTPUT.partial/*.h5"
                 raise UsageError(f"{what} can be read only once, so it can neither be shared out nor resumed", hint)
 
