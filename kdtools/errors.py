@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 
@@ -51,3 +52,31 @@ class DataError(KdError):
 
 class TrainingError(KdError):
     """A training run cannot go on, for example because its loss is no longer a number."""
+
+
+class MissingError(KdError):
+    """Something that kdtools builds on is not installed."""
+
+
+_OPENCV_HINT = (
+    "apt-get install libgl1 libglib2.0-0 (Fedora: dnf install mesa-libGL glib2), "
+    "or pip install --force-reinstall 'opencv-python-headless>=4.11,<5'"
+)
+
+
+def missing_error(error: ImportError) -> MissingError | None:
+    """What is to be installed where an import failed; None where a fault in kdtools is as likely.
+
+    OpenCV's wheel for desktops brings all but a few system libraries, which small servers and containers lack.
+
+    >>> missing_error(ImportError("libGL.so.1: cannot open shared object file: No such file or directory")).message
+    'the system library libGL.so.1, which OpenCV needs, is not installed'
+    """
+    if library := re.match(r"(lib[\w.+-]+): cannot open shared object file", str(error)):
+        if re.match(r"lib(GL|glib|gthread|xcb|X11|Xext|SM|ICE)\b", library[1]):
+            return MissingError(f"the system library {library[1]}, which OpenCV needs, is not installed", _OPENCV_HINT)
+        return MissingError(f"the system library {library[1]} is not installed", "install the package that holds it")
+    package = (error.name or "").partition(".")[0]
+    if isinstance(error, ModuleNotFoundError) and package not in ("", "kdtools"):
+        return MissingError(f"the Python package {package} is not installed", "install kdtools again, with pip")
+    return None

@@ -22,7 +22,7 @@ import typer
 from typer.core import TyperCommand
 
 from kdtools import __version__
-from kdtools.errors import KdError, UsageError
+from kdtools.errors import KdError, UsageError, missing_error
 
 if TYPE_CHECKING:
     from kdtools.files import Provenance
@@ -259,6 +259,8 @@ def _status_of_error(error: BaseException, stopped: type[Stopped] | None) -> int
     if isinstance(error, (BrokenPipeError, ReaderLeft)):
         _drop_stdout()
         return _BROKEN_PIPE
+    if isinstance(error, ImportError):
+        error = missing_error(error) or error
     if isinstance(error, KdError):
         return _fail(error, error.message, error.hint, error.exit_status)
     if isinstance(error, _TYPER_ERROR):
