@@ -60,7 +60,7 @@ class MissingError(KdError):
 
 _OPENCV_HINT = (
     "apt-get install libgl1 libglib2.0-0 (Fedora: dnf install mesa-libGL glib2), "
-    "or pip install --force-reinstall 'opencv-python-headless>=4.11,<5'"
+    "or pip install --force-reinstall --no-deps 'opencv-python-headless>=4.11,<5'"
 )
 
 

@@ -55,6 +55,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
         assert json.loads(attrs["argv"]) == ["kd-test", "--seed", "1"]
         for name in ("id", "image", "landmarks", "to_source", "subset/even"):
             assert len(faces.h5[name].attrs["dims"]) == faces.h5[name].ndim
+            assert not any(dim.isdigit() for dim in faces.h5[name].attrs["dims"]), "each axis has a name"
             assert "unit" in faces.h5[name].attrs
 
 

@@ -44,7 +44,15 @@ ARRAYS: dict[str, ArraySpec] = {
 COMPANIONS = ("box", "source", "frame", "time", "track")  # what predictions about the faces of a file take over from it
 SUBSET = ArraySpec(("face",), "bool")
 
-AXIS_NAMES = {("landmarks", 2): "xy", ("image", 3): "rgb", ("box", 1): "x0 y0 x1 y1", ("shape_model/mean", 1): "xy"}
+AXIS_NAMES = {
+    ("landmarks", 2): "xy",
+    ("image", 3): "rgb",
+    ("box", 1): "x0 y0 x1 y1",
+    ("to_source", 1): "xy",
+    ("to_source", 2): "x y 1",
+    ("shape_model/mean", 1): "xy",
+    ("shape_model/modes", 2): "xy",
+}
 ROLES = ("hard", "soft", "predicted")
 
 
