@@ -5,6 +5,7 @@ Needs neither torch nor onnx: a command that runs an exported model answers befo
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 from collections.abc import Iterator
@@ -148,13 +149,23 @@ def form_of(path: str | Path) -> str:
 
 
 def _safetensors_metadata(path: Path) -> str | None:
+    with open_safetensors(path) as stored:
+        return (stored.metadata() or {}).get(METADATA)
+
+
+@contextlib.contextmanager
+def open_safetensors(path: str | Path, framework: str = "np", name: str = "") -> Iterator[Any]:
+    """Yields the library's handle of a file that exists, called `name` in errors; its tensors come as `framework`'s.
+
+    The library bounds the header at 100 MB and checks it against the file's length. Raises FileError for other files.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework="np") as stored:
-            return (stored.metadata() or {}).get(METADATA)
+        with safe_open(path, framework=framework) as stored:
+            yield stored
     except SafetensorError as error:
-        raise FileError(f"{path}: not a model file (safetensors), or damaged: {error}") from error
+        raise FileError(f"{name or path}: not a model file (safetensors), or damaged: {error}") from error
 
 
 def _onnx_metadata(path: Path) -> str | None:

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from kdtools.backbones import count_features, create_backbone, create_pyramid, layers_to_stride
-from kdtools.cards import METADATA, ModelCard, card_of
+from kdtools.cards import METADATA, ModelCard, card_of, open_safetensors
 from kdtools.errors import FileError, UsageError
 from kdtools.files import Provenance
 from kdtools.files.schema import MODEL_FORMAT, MODEL_KIND, TRAINING_PREFIX
@@ -222,11 +222,8 @@ def _open_safetensors(path: str | Path) -> Iterator[Any]:
         raise FileError(f"{path}: no such file")
     if Path(path).is_dir():
         raise FileError(f"{path}: is a directory, not a model file")
-    try:
-        with safe_open(path, framework="pt") as stored:
-            yield stored
-    except SafetensorError as error:
-        raise FileError(f"{path}: not a model file (safetensors), or damaged: {error}") from error
+    with open_safetensors(path, "pt") as stored:
+        yield stored
 
 
 def choose_device(name: str) -> torch.device:

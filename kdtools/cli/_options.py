@@ -37,7 +37,6 @@ Margin = Annotated[
         help="Room on each side of the points, as a share of the longer side of their box.",
     ),
 ]
-Batch = Annotated[int, typer.Option("--batch", metavar="N", min=2, help="Faces per step.")]
 Faces = Annotated[str, typer.Argument(metavar="FACES", help="Faces file; - is standard input.")]
 
 

@@ -23,14 +23,13 @@ import numpy as np
 
 from kdtools.errors import DataError, FileError, UsageError, some_of
 from kdtools.files import FacesFile, open_faces
+from kdtools.files.aside import name_of
 from kdtools.formats import FORMATS
 from kdtools.geometry import IDENTITY, apply_affine
 from kdtools.importing import Sources, names_of_points, read_annotations, settle_scheme
 from kdtools.metrics import clean_points
 from kdtools.schemes import Scheme
 from kdtools.telling import Skip, Tell, silent
-
-_STANDARD_INPUT = "standard input"
 
 
 class _Column:
@@ -189,7 +188,7 @@ def read_prediction(word: str, index: str, stack: contextlib.ExitStack, skip: Sk
         if not paths:
             raise FileError(f"{place}: no file fits", "is the pattern right, and have the jobs written anything?")
     sets = [read_points(path, stack, skip, warn, index=index) for path in paths]
-    named = _STANDARD_INPUT if name == "-" else name
+    named = name_of(name)
     return _join_parts(named, sets)
 
 
@@ -234,7 +233,7 @@ def read_points(
             with open(path, "rb") as pipe, open(place, "wb") as spool:
                 shutil.copyfileobj(pipe, spool, 1 << 20)
         found = _from_faces(stack.enter_context(open_faces(place)))
-        return replace(found, name=_STANDARD_INPUT if path == "-" else path, files=())
+        return replace(found, name=name_of(path), files=())
     if _is_foreign(path):
         return _from_annotations(path, index, skip, warn)
     if glob.has_magic(path) and not os.path.exists(path):

@@ -19,7 +19,7 @@ from typing import IO, BinaryIO
 
 from kdtools.errors import FileError, UsageError
 
-STANDARD_STREAM = "-"
+STANDARD_STREAM, STANDARD_INPUT = "-", "standard input"  # how users write it, and what messages call it
 
 
 def check_output(output: str, force: bool, *, binary: bool = True) -> None:
@@ -147,6 +147,11 @@ def locked(path: Path) -> IO[str] | None:
 def is_stream(source: str) -> bool:
     """Whether it can be read only once: standard input, or a pipe, such as a shell's `<(...)`."""
     return source == STANDARD_STREAM or Path(source).is_fifo()
+
+
+def name_of(source: str) -> str:
+    """What messages and records call an input."""
+    return STANDARD_INPUT if source == STANDARD_STREAM else source
 
 
 def _copy_to_stdout(path: Path) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from kdtools.errors import DataError, FileError, some_of
 from kdtools.files import schema
-from kdtools.files.aside import STANDARD_STREAM, readable
+from kdtools.files.aside import name_of, readable
 from kdtools.files.checks import check_arrays, check_kind, plain, subset_names
 from kdtools.files.digests import digest_of
 from kdtools.files.guarded import HDF5_ERRORS, GuardedStream, guarded_file, item_at
@@ -235,7 +235,7 @@ def open_faces(source: str | Path) -> Iterator[FacesFile]:
     """
     source = str(source)
     with readable(source) as path:
-        name = "standard input" if source == STANDARD_STREAM else source
+        name = name_of(source)
         _check_signature(path, name)
         with guarded_file(path, name) as (h5, stream):
             faces = _checked(h5, path, name, stream)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from kdtools.cards import METADATA, fields_of
+from kdtools.cards import METADATA, fields_of, open_safetensors
 from kdtools.errors import FileError
 from kdtools.files import FacesFile, open_faces
-from kdtools.files.aside import STANDARD_STREAM, readable
+from kdtools.files.aside import STANDARD_INPUT, STANDARD_STREAM, readable
 
 _HDF5_START, _ONNX_START = b"\x89", b"\x08"  # a safetensors file has "{" as its ninth byte, after a length
 _HINT = "give a faces file (HDF5), a model file (safetensors) or what kd-export writes (ONNX)"
@@ -59,7 +59,7 @@ def open_any(source: str) -> Iterator[Opened]:
             with open_faces(source) as faces:
                 yield Opened(faces.name, Path(), faces.path.stat().st_size, faces)
             return
-        with readable(source) as path, _open_weights(path, "standard input") as weights:
+        with readable(source) as path, _open_weights(path, STANDARD_INPUT) as weights:
             yield Opened(weights.name, Path(), path.stat().st_size, weights)
         return
     path = Path(source)
@@ -91,14 +91,8 @@ def _open_weights(path: Path, name: str) -> Iterator[Weights]:
 
 @contextlib.contextmanager
 def _open_safetensors(path: Path, name: str) -> Iterator[tuple[str | None, Any]]:
-    """The metadata and a handle. The library bounds the header at 100 MB and checks it against the file's length."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="np") as stored:
-            yield (stored.metadata() or {}).get(METADATA), stored
-    except SafetensorError as error:
-        raise FileError(f"{name}: not a model file (safetensors), or damaged: {error}") from error
+    with open_safetensors(path, name=name) as stored:
+        yield (stored.metadata() or {}).get(METADATA), stored
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import numpy as np
 
 from kdtools.errors import DataError, FileError, UsageError, reason_of
 from kdtools.files import FacesFile
-from kdtools.files.aside import readable
+from kdtools.files.aside import STANDARD_INPUT, name_of, readable
 from kdtools.files.schema import ARRAYS
 from kdtools.files.subsets import ALL_FACES
 
@@ -83,7 +83,7 @@ def take_parts(
     for file, faces in enumerate(files):
         ids = faces.ids
         if prefix:
-            stem = "stdin" if faces.name == "standard input" else Path(faces.name).stem
+            stem = "stdin" if faces.name == STANDARD_INPUT else Path(faces.name).stem
             ids = [f"{stem}/{identity}" for identity in ids]
         mask = np.ones(len(ids), bool)
         if subsets:
@@ -107,7 +107,7 @@ def read_patterns(source: str) -> IdPatterns:
 
     Raises FileError for a file that cannot be read, or holds none.
     """
-    name = "standard input" if source == "-" else source
+    name = name_of(source)
     try:
         with readable(source) as path:
             lines = path.read_text("utf-8-sig").split("\n")  # not at the rarer line ends of splitlines

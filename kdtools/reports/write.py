@@ -12,7 +12,7 @@ import numpy as np
 from kdtools.errors import DataError, FileError
 from kdtools.evaluation.results import Evaluation
 from kdtools.files import Provenance, open_faces
-from kdtools.files.aside import written_aside_together
+from kdtools.files.aside import STANDARD_INPUT, written_aside_together
 from kdtools.plots import PLOTS, draw_plot, measure_words, plot_svg
 from kdtools.reports.latex import as_latex
 from kdtools.reports.markdown import as_markdown
@@ -21,8 +21,6 @@ from kdtools.reports.terminal import as_text
 from kdtools.reports.text import as_tsv, json_lines
 from kdtools.telling import Skip, Tell, silent
 from kdtools.viewing.worst import picture_bytes, worst_sheet
-
-_STANDARD_INPUT = "standard input"  # the name of a truth that was read from there
 
 
 def write_files(
@@ -73,7 +71,7 @@ def _subset(evaluation: Evaluation) -> str:
 def _worst_of(evaluation: Evaluation, skip: Skip) -> np.ndarray:
     """The sheet of the worst faces. Raises DataError where the truth has no pictures that could be read."""
     worst, truth = evaluation.worst, evaluation.truth
-    if truth == _STANDARD_INPUT or Path(truth).is_fifo():
+    if truth == STANDARD_INPUT or Path(truth).is_fifo():
         raise DataError(f"the truth came through {truth}, so its pictures cannot be read again", "name the file")
     sheet = None
     if worst is not None and Path(truth).is_file():

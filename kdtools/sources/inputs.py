@@ -10,7 +10,7 @@ from fnmatch import translate
 from pathlib import Path, PurePath
 
 from kdtools.errors import DataError, FileError, UsageError
-from kdtools.files.aside import is_stream
+from kdtools.files.aside import STANDARD_INPUT, is_stream
 from kdtools.files.digests import SeenNames
 from kdtools.files.listing import NOT_STORABLE, escaped, is_storable
 from kdtools.formats.prefixes import id_prefixes
@@ -120,7 +120,7 @@ class Photographs:
         """Raises UsageError for a camera, standard input or a pipe, which cannot be read from the beginning again."""
         for name, kind in zip(self.inputs, self._kinds, strict=True):
             if kind == "camera" or is_stream(name):
-                what = "a camera" if kind == "camera" else "standard input" if name == "-" else f"the pipe {name}"
+                what = "a camera" if kind == "camera" else STANDARD_INPUT if name == "-" else f"the pipe {name}"
                 hint = "write it to a file; kd-merge joins what a stopped run left in OUTPUT.partial/*.h5"
                 raise UsageError(f"{what} can be read only once, so it can neither be shared out nor resumed", hint)
 

@@ -14,6 +14,7 @@ from functools import partial
 import numpy as np
 
 from kdtools.errors import FileError, reason_of
+from kdtools.files.aside import name_of
 from kdtools.formats.annotation import clean_path
 from kdtools.images import check_image_bytes
 from kdtools.sources.paths import Wanted
@@ -38,7 +39,7 @@ def photographs_in_tar(source: str, prefix: str, wanted: Wanted) -> Iterator[Pho
 
     Ids are `prefix` and the name in it. What is damaged of an archive is a photograph that cannot be read.
     """
-    name = "standard input" if source == "-" else source
+    name = name_of(source)
     try:
         for member, fetch in _members(source):
             identity = clean_path(member)
