@@ -37,6 +37,7 @@ from kdtools.schemes import IBUG68
 from kdtools.settings import Settings, resolve_settings
 from kdtools.synth import draw_faces
 from kdtools.tasks import load_task
+from kdtools.telling import silent
 from kdtools.training import Epoch, train
 
 FACE_PX = 256
@@ -127,7 +128,8 @@ def measure(
         val_share=settings.val_share,
         seed=settings.seed,
         device=bare.device,
-        say=lambda _: None,
+        say=silent,
+        warn=silent,
     ) as task:
         train(
             task,
@@ -136,7 +138,7 @@ def measure(
             device=bare.device,
             provenance=Provenance("benchmark"),
             resume=False,
-            say=lambda _: None,
+            say=silent,
             on_epoch=end_epoch,
             on_step=lambda _: None,
         )

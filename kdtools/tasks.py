@@ -48,12 +48,13 @@ def load_task(
     seed: int,
     device: torch.device,
     say: Tell,
+    warn: Tell,
 ) -> Iterator[Task]:
     """Open and join all files of a training; they stay open, since images are read as they are needed.
 
     `teachers` maps the name of a loss term to a faces file of predictions or to a model file. Only the faces in `rows`
-    are used, where it is given. Without `val_path` part of the faces is kept apart. Raises DataError for files that do
-    not belong together.
+    are used, where it is given. Without `val_path` part of the faces is kept apart. `warn` hears of files that may not
+    belong together; raises DataError for those that do not.
     """
     with contextlib.ExitStack() as stack:
         faces = stack.enter_context(open_faces(faces_path))
@@ -63,7 +64,9 @@ def load_task(
         points, online = {"truth": truth}, {}
         for name, path in teachers.items():
             if _is_model(path):
-                online[name] = _load_teacher(path, faces, device)
+                online[name] = teacher = load_model(path, device)
+                faces.require_points(teacher.card.scheme.n_points, path)
+                _compare_crops(faces, path, teacher.card.crop, warn)
             else:
                 points[name] = faces.landmarks_from(stack.enter_context(open_faces(path)))
         usable = np.arange(len(faces)) if rows is None else rows
@@ -77,13 +80,14 @@ def load_task(
             others = stack.enter_context(open_faces(val_path))
             others.require("image", "landmarks")
             faces.check_same_points(others)
+            _compare_crops(faces, val_path, others.crop, warn)
             train_rows = usable
             val_truth, kind = _validation_target(others, learnt)
             val = _face_set(others, {"truth": val_truth}, np.arange(len(others)))
             say(f"{len(train_rows)} faces to train on, {len(val)} of {val_path} to validate with, by {kind} landmarks")
             n_shared = len(set(faces.ids) & set(others.ids))
             if n_shared:
-                say(f"warning: {n_shared} of {val_path} are among the faces to train on")
+                warn(f"{n_shared} of {val_path} are among the faces to train on")
         train_rows = train_rows[np.isfinite(truth[train_rows]).any(axis=(1, 2))]
         if len(train_rows) < 2:
             raise DataError(f"{faces.name}: fewer than two annotated faces to train on")
@@ -115,7 +119,8 @@ def _is_model(path: str) -> bool:
         return False  # opening it as a faces file will say what is wrong
 
 
-def _load_teacher(path: str, faces: FacesFile, device: torch.device) -> LandmarkNet:
-    teacher = load_model(path, device)
-    faces.require_points(teacher.card.scheme.n_points, path)
-    return teacher
+def _compare_crops(faces: FacesFile, whose: str, crop: CropRule | None, warn: Tell) -> None:
+    """A teacher sees what it has learnt to see, and faces to validate with are like those to train on, if they are
+    cropped alike."""
+    if faces.crop is not None and crop is not None and faces.crop != crop:
+        warn(f"{faces.name} is cropped by the rule {faces.crop.to_json()}, {whose} by {crop.to_json()}")

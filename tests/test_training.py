@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -26,6 +27,7 @@ from kdtools.schemes import IBUG68, Scheme
 from kdtools.settings import Settings
 from kdtools.synth import draw_faces
 from kdtools.tasks import load_task
+from kdtools.telling import Tell, silent
 from kdtools.training import Step, Stopped, average_weights, floats_of, learning_rate, train, validate
 
 CPU = torch.device("cpu")
@@ -100,7 +102,8 @@ def run_training(
         val_share=settings.val_share,
         seed=settings.seed,
         device=CPU,
-        say=lambda _: None,
+        say=silent,
+        warn=silent,
     ) as task:
         train(
             task,
@@ -118,16 +121,24 @@ def run_training(
 
 
 # ---- what it starts from
-def load(faces_path: Path, val_path: Path | None = None, val_share: float = 0.25) -> Any:
+def load(
+    faces_path: Path,
+    val_path: Path | None = None,
+    val_share: float = 0.25,
+    *,
+    teachers: dict[str, str] | None = None,
+    warn: Tell = silent,
+) -> Any:
     return load_task(
         str(faces_path),
         None if val_path is None else str(val_path),
         None,
-        {},
+        teachers or {},
         val_share=val_share,
         seed=3,
         device=CPU,
-        say=lambda _: None,
+        say=silent,
+        warn=warn,
     )
 
 
@@ -159,6 +170,27 @@ def test_faces_without_any_point_are_not_trained_on(faces_path: Path, tmp_path: 
     with load(write_faces(tmp_path / "holes.h5", images, points)) as task:
         assert sorted({*task.train.rows, *task.val.rows, 4, 9, 20}) == list(range(32))
         assert not {4, 9, 20} & set(task.train.rows)
+
+
+def test_faces_that_may_not_belong_together_are_warned_of(faces_path: Path, tmp_path: Path) -> None:
+    """By `warn`, which -q does not silence: common faces, and crops by another rule, of a teacher or to validate."""
+    told: list[str] = []
+    teachers = {"tough": str(save_teacher(tmp_path / "t.safetensors", seed=1))}
+    with load(faces_path, faces_path, teachers=teachers, warn=told.append):
+        assert told == [f"32 of {faces_path} are among the faces to train on"]
+    told.clear()
+    paths = [tmp_path / "wide.h5", tmp_path / "narrow.h5"]
+    for path, margin in zip(paths, (0.7, 0.1), strict=True):
+        with open_faces(faces_path) as faces:
+            write_faces(path, np.array(faces.images), faces.landmarks)
+        with h5py.File(path, "r+") as h5:
+            h5.attrs["crop"] = CropRule(margin).to_json()
+            h5["id"][...] = [f"{path.stem}{k}" for k in range(32)]
+    with load(*paths, teachers=teachers, warn=told.append):
+        assert len(told) == 2
+        assert all(str(paths[0]) in line and '"margin": 0.7' in line for line in told)
+        assert teachers["tough"] in told[0] and '"margin": 0.3' in told[0]
+        assert str(paths[1]) in told[1] and '"margin": 0.1' in told[1]
 
 
 # ---- the loss and the measure
@@ -244,7 +276,7 @@ def test_training_learns_and_logs_every_epoch(faces_path: Path, tmp_path: Path) 
     assert card.settings == vars(settings)
     assert fields["tool"] == "test"
     network = load_model(tmp_path / "m.best.safetensors", CPU)
-    with load_task(str(faces_path), None, None, {}, val_share=0.25, seed=3, device=CPU, say=lambda _: None) as task:
+    with load_task(str(faces_path), None, None, {}, val_share=0.25, seed=3, device=CPU, say=silent, warn=silent) as task:
         nme, normaliser = validate(network, task.val, IBUG68, CPU, 8)
     assert normaliser == "inter-ocular"
     assert nme == pytest.approx(best, rel=1e-4)

@@ -153,6 +153,7 @@ def _train_to(
     from kdtools.files import check_output, move_into_place
     from kdtools.files.aside import claimed
     from kdtools.tasks import load_task
+    from kdtools.telling import silent
     from kdtools.training import Stopped, count_steps, train
 
     files = RunFiles.beside(place)
@@ -171,6 +172,7 @@ def _train_to(
                 seed=run.settings.seed,
                 device=device,
                 say=session.say,
+                warn=session.warn if is_first() else silent,
             )
         )
         write_events = stack.enter_context(open_events(run.log_dir if is_first() else None))
