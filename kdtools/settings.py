@@ -76,6 +76,9 @@ class Settings:
             value = getattr(self, name)
             if value not in known:
                 raise UsageError(f"{_option(name)} is {value!r}", f"give one of {', '.join(known)}")
+        for name in ("arch", "init"):
+            if not getattr(self, name):
+                raise UsageError(f"{_option(name)} is ''", "give a name")
         limits = {
             "lr": (0.0, math.inf, False),
             "val_share": (0.0, 1.0, False),
@@ -146,7 +149,7 @@ PRESET_NAMES = ("default", "paper", "best")
 
 
 def resolve_settings(tool: str, preset: str, options: Mapping[str, Any], assignments: Sequence[str] = ()) -> Settings:
-    """Settings of a preset, changed by options and by `NAME=VALUE` words.
+    """Settings of a preset, changed by options and then by `NAME=VALUE` words.
 
     Options that are None were not given; those that have no setting's name are left out.
 
@@ -159,7 +162,7 @@ def resolve_settings(tool: str, preset: str, options: Mapping[str, Any], assignm
         raise UsageError(f"--preset is {preset!r}", f"give one of {', '.join(PRESET_NAMES)}")
     names = {field.name for field in fields(Settings)}
     given = {name: value for name, value in options.items() if name in names and value is not None}
-    settings = replace(Settings(**PRESETS[tool][preset]), **given, **_parse_assignments(assignments))
+    settings = replace(Settings(**PRESETS[tool][preset]), **{**given, **_parse_assignments(assignments)})
     settings.check()
     return settings
 
@@ -196,6 +199,6 @@ def settings_table(settings: Settings) -> str:
 def _option(name: str) -> str:
     """What a setting is called on the command line."""
     of_their_own = {"augmentation": "--augment", "input_size": "--input-size", "val_share": "--val-share"}
-    if name in ("loss", "variant", "schedule", "amp", "lr", "epochs", "batch", "seed"):
+    if name in ("arch", "init", "loss", "variant", "schedule", "amp", "lr", "epochs", "batch", "seed"):
         return f"--{name}"
     return of_their_own.get(name, f"--set {name}")

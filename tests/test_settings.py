@@ -58,6 +58,9 @@ def test_the_paper_is_as_published() -> None:
 def test_options_and_assignments_change_a_preset() -> None:
     settings = resolve_settings("kd-student", "paper", {"lr": 0.5, "epochs": None}, ["ema=0.9", "batch=8", "arch=x=y"])
     assert (settings.lr, settings.epochs, settings.ema, settings.batch, settings.arch) == (0.5, 150, 0.9, 8, "x=y")
+    assert (
+        resolve_settings("kd-student", "paper", {"batch": 16}, ["batch=8", "batch=4"]).batch == 4
+    )  # --set is the last word
 
 
 @pytest.mark.parametrize(
@@ -71,6 +74,8 @@ def test_options_and_assignments_change_a_preset() -> None:
         ({}, ["lr=nan"], "--lr is nan"),
         ({}, ["w_tough=-1"], "w_tough"),
         ({}, ["w_heat=0.1"], "linear head has no heatmaps"),
+        ({"init": ""}, [], "--init is ''"),
+        ({}, ["arch="], "--arch is ''"),
         ({"lr": 0.0}, [], "--lr is 0.0"),
         ({"val_share": 1.0}, [], "--val-share is 1.0"),
         ({"loss": "l3"}, [], "--loss is 'l3'"),
