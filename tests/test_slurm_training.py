@@ -199,8 +199,8 @@ class Stage:
     def task(self, number: int, **environment: str) -> tuple[int, str]:
         return task(number, self.folder, **self.environment | environment)
 
-    def stop(self, number: int, how: signal.Signals, slow: str, **environment: str) -> tuple[int, str]:
-        """Signal a task while the tool `slow` runs."""
+    def stop(self, number: int, how: signal.Signals, slow: str, times: int = 1, **environment: str) -> tuple[int, str]:
+        """Signal a task while the tool `slow` runs, which then takes half a second to end."""
         of_slurm = {"SLURM_JOB_ID": "41", "SLURM_ARRAY_JOB_ID": "39", "SLURM_ARRAY_TASK_ID": str(number)}
         process = start(
             "train.sbatch",
@@ -214,7 +214,9 @@ class Stage:
             line = process.stderr.readline()
             assert line, told
             told += line
-        process.send_signal(how)
+        for _ in range(times):
+            process.send_signal(how)
+            time.sleep(0.1 * (times > 1))
         _, err = process.communicate(timeout=300)
         return process.returncode, told + err
 
@@ -293,6 +295,15 @@ def test_other_signals_are_passed_on_and_requeue_nothing(stage: Stage, how: sign
     status, err = stage.stop(0, how, "kd-teacher")
     assert (status, "error" in err) == (expected, False)
     assert stage.logged()[-1] == "told 1 times"
+    assert (stage.out / "tough.last.safetensors").exists()
+
+
+@pytest.mark.parametrize("how", [signal.SIGUSR1, signal.SIGTERM])
+def test_a_signal_that_comes_twice_leaves_the_tool_its_time(stage: Stage, how: signal.Signals) -> None:
+    """As of `scancel` twice: a script that ended at the second would take the checkpoint's writer with it."""
+    status, err = stage.stop(0, how, "kd-teacher", times=2)
+    assert (status, "nothing was gained" in err) == (143, False)
+    assert "told 1 times" in stage.logged()
     assert (stage.out / "tough.last.safetensors").exists()
 
 
