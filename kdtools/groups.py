@@ -208,7 +208,15 @@ class Split:
 
 
 def split_rows(ids: Sequence[str], share: float, seed: int) -> Split:
-    """Split off about `share` of the faces, whole groups at a time, drawn at random. Raises as `draw_share` does."""
+    """Split off about `share` of the faces to validate with, whole groups at a time, drawn at random.
+
+    Raises DataError where fewer than two faces would be kept.
+    """
     grouping = group_faces(ids, None)
-    chosen = draw_share(grouping.names, share, seed)
+    try:
+        chosen = draw_share(grouping.names, share, seed)
+    except DataError as error:  # kd-split has another way out
+        raise DataError(
+            error.message, "give faces of more people, a smaller --val-share, or others by --val"
+        ) from error
     return Split(np.flatnonzero(~chosen), np.flatnonzero(chosen), grouping.told)
