@@ -230,10 +230,13 @@ def choose_device(name: str) -> torch.device:
     """`auto` is a GPU where there is one. Raises UsageError for a device that is not there."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    hint = "give auto, cpu, cuda or cuda:N"
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise UsageError(f"--device is {name!r}", "give auto, cpu, cuda or cuda:N") from error
+        raise UsageError(f"--device is {name!r}", hint) from error
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError(f"--device is {name!r}", hint)  # torch knows more kinds; none of them was tried
     if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
         raise UsageError(f"there is no device {name}", "give auto or cpu")
     return device
