@@ -180,6 +180,8 @@ def train(
                     raise _diverged("loss", epoch, files)
             on_step(Step(epoch, settings.epochs, course.step, n_seen / (time.monotonic() - began), means))
             if _should_stop(stop_asked, number, device):
+                if not math.isfinite(_mean_terms(course)["total"]):  # then the checkpoint before is the one to keep
+                    raise _diverged("loss", epoch, files)
                 # The sums are each process's own; what is kept must fit any number of them.
                 course.sums = {name: sum_over_processes(v) / n_processes() for name, v in course.sums.items()}
                 save(course)
