@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,6 +25,7 @@ from kdtools.models import LandmarkNet, load_training_state, save_model
 from kdtools.settings import CARRIED_OUT, Settings
 from kdtools.tasks import Task
 
+_N_IMAGES = 16  # of each set of faces, by which others are told
 _OPTIMISER, _RAW, _BEST, _SUMS = "optimiser.", "raw.", "best.", "sums."
 
 
@@ -88,7 +90,7 @@ def save_checkpoint(
 def restore_checkpoint(path: Path, trained: Trained, settings: Settings, task_digest: str) -> Course:
     """Put a checkpoint's state into network, average and optimiser; returns how far it had come.
 
-    Raises UsageError where it comes from other settings or other faces: the mixture would be neither run.
+    Raises UsageError where it comes from other settings, faces or teachers: the mixture would be neither run.
     """
     model, state, fields = load_training_state(path)
     for name, value in asdict(settings).items():
@@ -101,7 +103,7 @@ def restore_checkpoint(path: Path, trained: Trained, settings: Settings, task_di
                 "resume with the same options, or start again without --resume",
             )
     if fields["data"] != task_digest:
-        raise UsageError(f"{path} was trained on other faces", "start again without --resume")
+        raise UsageError(f"{path} was trained on other faces, points or teachers", "start again without --resume")
     device = trained.network.device
     trained.averaged.load_state_dict(model)
     if trained.averaged is not trained.network:
@@ -131,16 +133,18 @@ def _with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor
 
 
 def digest_task(task: Task) -> str:
-    """Of the faces and points a run is trained on; cheap, and enough to tell two data sets apart."""
-    digest = hashlib.sha256()
+    """Of what a run is trained on: points, what they mean, teachers, and a few images, since all would take long."""
+    digest = hashlib.sha256(task.scheme.to_json().encode())  # which point is mirrored to which
     for faces in (task.train, task.val):
         digest.update(faces.rows.tobytes())
+        for row in faces.rows[:: -(-len(faces) // _N_IMAGES)]:
+            digest.update(np.ascontiguousarray(faces.images[row]).tobytes())
         for name in sorted(faces.points):
             digest.update(name.encode() + faces.points[name].numpy().tobytes())
     for name, teacher in sorted(task.online.items()):
-        digest.update(name.encode())
-        for weights in teacher.parameters():
-            digest.update(weights.detach().cpu().contiguous().numpy().tobytes())
+        digest.update(f"{name}{teacher.card.input_size}".encode())
+        for weights in teacher.state_dict().values():
+            digest.update(weights.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 

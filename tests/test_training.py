@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from kdtools.batches import FaceSet, resize_images
 from kdtools.cards import ModelCard, read_card
 from kdtools.checkpoints import RunFiles
-from kdtools.errors import FileError, TrainingError, UsageError
+from kdtools.errors import DataError, FileError, TrainingError, UsageError
 from kdtools.files import Provenance, create_faces, open_faces
 from kdtools.geometry import CropRule, unit_to_pixels
 from kdtools.inference import predict_units
 from kdtools.losses import KD_VARIANTS, kd_loss, loss_terms
-from kdtools.models import LandmarkNet, create_network, load_model, load_training_state, save_model
+from kdtools.models import LandmarkNet, choose_device, create_network, load_model, load_training_state, save_model
 from kdtools.schemes import IBUG68, Scheme
 from kdtools.settings import Settings
 from kdtools.synth import draw_faces
@@ -172,6 +172,13 @@ def test_faces_without_any_point_are_not_trained_on(faces_path: Path, tmp_path: 
         assert not {4, 9, 20} & set(task.train.rows)
 
 
+def test_too_few_faces_to_keep_some_apart_are_told_with_a_way_out(faces_path: Path) -> None:
+    with pytest.raises(DataError) as told, load(faces_path, val_share=0.99):
+        pass
+    assert "--val-share" in told.value.hint  # kd-split's --group is no option of these tools
+    assert "--group" not in told.value.hint
+
+
 def test_faces_that_may_not_belong_together_are_warned_of(faces_path: Path, tmp_path: Path) -> None:
     """By `warn`, which -q does not silence: common faces, and crops by another rule, of a teacher or to validate."""
     told: list[str] = []
@@ -189,8 +196,8 @@ def test_faces_that_may_not_belong_together_are_warned_of(faces_path: Path, tmp_
     with load(*paths, teachers=teachers, warn=told.append):
         assert len(told) == 2
         assert all(str(paths[0]) in line and '"margin": 0.7' in line for line in told)
-        assert teachers["tough"] in told[0] and '"margin": 0.3' in told[0]
-        assert str(paths[1]) in told[1] and '"margin": 0.1' in told[1]
+        assert f"{teachers['tough']} by {CropRule(0.3).to_json()}" in told[0]
+        assert f"{paths[1]} by {CropRule(0.1).to_json()}" in told[1]
 
 
 # ---- the loss and the measure
@@ -276,7 +283,9 @@ def test_training_learns_and_logs_every_epoch(faces_path: Path, tmp_path: Path) 
     assert card.settings == vars(settings)
     assert fields["tool"] == "test"
     network = load_model(tmp_path / "m.best.safetensors", CPU)
-    with load_task(str(faces_path), None, None, {}, val_share=0.25, seed=3, device=CPU, say=silent, warn=silent) as task:
+    with load_task(
+        str(faces_path), None, None, {}, val_share=0.25, seed=3, device=CPU, say=silent, warn=silent
+    ) as task:
         nme, normaliser = validate(network, task.val, IBUG68, CPU, 8)
     assert normaliser == "inter-ocular"
     assert nme == pytest.approx(best, rel=1e-4)
@@ -451,6 +460,20 @@ def test_resume_refuses_other_landmarks(faces_path: Path, tmp_path: Path) -> Non
     assert run_training(faces_path, tmp_path / "m.safetensors", settings, resume=True) == []
 
 
+def test_resume_refuses_other_images_and_another_mirror_map(faces_path: Path, tmp_path: Path) -> None:
+    """Of the same landmarks: faces cut out or painted over again, and points that mirroring now names otherwise."""
+    settings = Settings(**{**vars(TINY), "epochs": 1})
+    run_training(faces_path, tmp_path / "m.safetensors", settings)
+    with open_faces(faces_path) as faces:
+        brighter = write_faces(tmp_path / "brighter.h5", np.array(faces.images) // 2 + 128, faces.landmarks)
+        unmirrored = write_faces(tmp_path / "unmirrored.h5", np.array(faces.images), faces.landmarks)
+    with h5py.File(unmirrored, "r+") as h5:
+        h5["landmarks"].attrs["mirror"] = np.arange(68)
+    for other in (brighter, unmirrored):
+        with pytest.raises(UsageError, match="trained on other"):
+            run_training(other, tmp_path / "m.safetensors", settings, resume=True)
+
+
 @pytest.mark.parametrize("kind", ["predictions", "models"])
 @pytest.mark.parametrize("exchanged", TERMS)
 def test_resume_refuses_another_teacher(faces_path: Path, tmp_path: Path, kind: str, exchanged: str) -> None:
@@ -478,6 +501,15 @@ def test_loss_that_is_no_number_stops_with_a_clear_error(faces_path: Path, tmp_p
     with pytest.raises(TrainingError, match="no longer a number in epoch"):
         run_training(faces_path, tmp_path / "m.safetensors", settings)
     assert load_model(tmp_path / "m.last.safetensors", CPU)
+
+
+def test_a_stop_does_not_keep_a_network_that_is_no_number(faces_path: Path, tmp_path: Path) -> None:
+    """The loss is looked at now and then; between two looks a signal must not put NaN in a good checkpoint's place."""
+    settings = Settings(**{**vars(TINY), "lr": 1e30, "schedule": "constant", "loss": "l2"})
+    with pytest.raises(TrainingError, match="no longer a number in epoch 1"):
+        run_training(faces_path, tmp_path / "m.safetensors", settings, stop_at_step=2)
+    _, _, fields = load_training_state(tmp_path / "m.last.safetensors")
+    assert (fields["step"], fields["history"]) == (0, [])
 
 
 def test_best_network_of_an_earlier_run_never_passes_for_this_one(faces_path: Path, tmp_path: Path) -> None:
@@ -558,6 +590,12 @@ def test_start_weights_from_files(tmp_path: Path) -> None:
     save_file({"other": torch.zeros(3)}, tmp_path / "other.safetensors")
     with pytest.raises(FileError, match="only 0 of the 77 weights"):
         create_network(card_for(), str(tmp_path / "other.safetensors"))
+
+
+@pytest.mark.parametrize("name", ["", "gpu", "meta", "mps", "cuda:-1", "cuda:99"])
+def test_a_device_that_is_none_of_ours_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="device"):
+        choose_device(name)
 
 
 def test_unknown_network_is_refused_with_near_names() -> None:
