@@ -13,7 +13,7 @@ import torch
 
 from kdtools.cli._train import TrainingRun, cross_fit_teachers
 from kdtools.crossfit import fold_rows
-from kdtools.errors import DataError
+from kdtools.errors import DataError, UsageError
 from kdtools.files import Provenance, create_faces, open_faces
 from kdtools.geometry import box_to_source
 from kdtools.inference import predict_crops
@@ -90,6 +90,28 @@ def test_each_face_is_predicted_by_who_has_not_seen_it(faces_path: Path, tmp_pat
             points[rest] = predict_crops(network, faces.images, rows=rest, device=torch.device("cpu"), batch=4)
             expected = faces.points_to_source(points)[rest]
             np.testing.assert_allclose(found.landmarks[rest], expected, atol=1e-2)
+
+
+def test_an_output_of_other_folds_is_not_called_done(faces_path: Path, tmp_path: Path) -> None:
+    """--resume finds what this very training made, or says that it is another's; no input is replaced by a fold."""
+
+    def cross(n_folds: int, *, force: bool = False, **options: object) -> bytes:
+        given = {"arch": "test_resnet", "input_size": 32, "epochs": 1, "batch": 4, **options}
+        settings = resolve_settings("kd-teacher", "default", given)
+        run = TrainingRun(settings, str(faces_path), None, str(output), "cpu", not force, force)
+        cross_fit_teachers(run, n_folds)
+        return output.read_bytes()
+
+    output = tmp_path / "t.h5"
+    made = cross(2)
+    assert cross(2) == made
+    with pytest.raises(UsageError, match="of a training with other lr"):
+        cross(2, lr=0.5)
+    with pytest.raises(UsageError, match="not the 3 teachers of this training"):
+        cross(3)
+    with pytest.raises(UsageError, match="is an input itself"):
+        cross(2, force=True, init=str(tmp_path / "t.fold2of2.safetensors"))
+    assert output.read_bytes() == made
 
 
 @pytest.mark.soak

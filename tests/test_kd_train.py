@@ -59,9 +59,13 @@ def test_without_show_settings_faces_and_output_are_needed() -> None:
     [
         (["--loss", "kd", "--tough", "t.h5"], "KD-Loss needs --tolerant"),
         (["--loss", "l1", "--tough", "t.h5"], "--loss l1 has no use for --tough"),
-        (["--loss", "l1", "--variant", "figure"], "--loss l1 has no use for"),
+        (
+            ["--loss", "l1", "--variant", "figure"],
+            "has no use for --variant\n  leave out what a teacher is for, or give --loss l1+assist",
+        ),
         (["--loss", "l1+mimic"], "--loss l1+mimic needs a teacher"),
         (["--loss", "l1+mimic", "--tough", "t.h5", "--variant", "figure"], "has no use for --variant"),
+        (["--loss", "l1", "--val", "v.h5", "--val-share", "0.2"], "--val-share has no use beside --val"),
         (["--loss", "l1+admire"], "--loss is 'l1+admire'"),
         (["--preset", "worst"], "--preset is 'worst'"),
         (["--set", "ema"], "has no value"),

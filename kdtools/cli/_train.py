@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kdtools.cli._app import Interrupted, Terminated, check_no_input, require, session
 from kdtools.cli._progress import training_progress
+from kdtools.errors import KdError
 from kdtools.settings import CARRIED_OUT, Settings
 
 if TYPE_CHECKING:
@@ -51,6 +52,11 @@ class TrainingRun:
         return {role: path for role, path in given.items() if path is not None}
 
 
+def check_validation(val_path: str | None, val_share: float | None) -> None:
+    """Raises UsageError where the share to keep apart would do nothing."""
+    require(val_path is None or val_share is None, "--val-share has no use beside --val", "leave one of them out")
+
+
 def train_model(run: TrainingRun) -> None:
     """Train from files to a model file."""
     inputs = list(run.roles.values())
@@ -72,18 +78,23 @@ def cross_fit_teachers(run: TrainingRun, n_folds: int) -> None:
     require("-" not in (run.output, *run.roles.values()), "--folds reads and writes files only", "name them")
     from kdtools.files import check_output, open_faces
 
-    if run.resume and Path(run.output).exists() and not run.force:
-        session.say(f"{run.output} is there already")
-        return
     with _started(run) as (device, provenance), open_faces(run.faces_path) as faces:
         from kdtools.crossfit import fold_output, fold_rows, predict_left_out, write_left_out
         from kdtools.distributed import is_first, wait_for_all
 
-        check_output(run.output, run.force)
         faces.require("image", "landmarks")
         folds = list(fold_rows(faces, n_folds, run.settings.seed))
         models = [fold_output(Path(run.output), number, n_folds) for number in range(1, n_folds + 1)]
+        check_no_input((file for model in models for file in _written_by(str(model))), run.roles.values())
         finished = [run.resume and _is_finished(str(model), run, provenance) for model in models]
+        if run.resume and Path(run.output).exists() and not run.force:
+            hint = "start again with -f and without --resume, or name another output"
+            require(
+                all(finished), f"{run.output} is there already, but not the {n_folds} teachers of this training", hint
+            )
+            session.say(f"{run.output} is there already")
+            return
+        check_output(run.output, run.force)
         for model, is_finished in zip(models, finished, strict=True):
             require(
                 is_finished or run.force or not model.exists(),
@@ -112,10 +123,7 @@ def _started(run: TrainingRun) -> Iterator[tuple[Any, Provenance]]:
     signal.signal(signal.SIGUSR1, lambda number, frame: _raise(Terminated()))
     files = [path for path in run.roles.values() if path != "-"]
     if run.output != "-":
-        from kdtools.checkpoints import RunFiles
-
-        beside = RunFiles.beside(Path(run.output))
-        check_no_input([run.output, str(beside.last), str(beside.best)], files)
+        check_no_input(_written_by(run.output), files)
     provenance = replace(session.provenance(*files), roles=run.roles)
     from kdtools.distributed import is_first, joined_processes, started_by_torchrun
     from kdtools.models import choose_device
@@ -126,6 +134,14 @@ def _started(run: TrainingRun) -> Iterator[tuple[Any, Provenance]]:
         if not is_first():
             session.verbosity = min(session.verbosity, -1)
         yield device, provenance
+
+
+def _written_by(output: str) -> list[str]:
+    """Files that a training to `output` puts in place of others."""
+    from kdtools.checkpoints import RunFiles
+
+    beside = RunFiles.beside(Path(output))
+    return [output, str(beside.last), str(beside.best)]
 
 
 @contextlib.contextmanager
@@ -218,7 +234,12 @@ def _is_finished(output: str, run: TrainingRun, provenance: Provenance) -> bool:
 
     from kdtools.cards import read_card
 
-    card, fields = read_card(output)
+    try:
+        card, fields = read_card(output)
+    except KdError:
+        if run.force:
+            return False
+        raise
     wanted = {name: value for name, value in asdict(run.settings).items() if name not in CARRIED_OUT}
     different = [name for name, value in wanted.items() if card.settings.get(name) != value]
     if json.loads(fields["inputs"]) != provenance.inputs or json.loads(fields.get("roles", "{}")) != provenance.roles:

@@ -69,8 +69,9 @@ def kd_student(
         return
     teachers = {name: path for name, path in (("tough", tough), ("tolerant", tolerant)) if path is not None}
     _check_teachers(settings.loss, teachers, variant)
-    from kdtools.cli._train import TrainingRun, train_model
+    from kdtools.cli._train import TrainingRun, check_validation, train_model
 
+    check_validation(val, val_share)
     train_model(
         TrainingRun(settings, faces_path, val, output, device, resume, force, teachers=teachers, log_dir=log_dir)
     )
@@ -79,9 +80,9 @@ def kd_student(
 def _check_teachers(loss: str, teachers: dict[str, str], variant: str | None) -> None:
     """Raises UsageError where a loss lacks its teachers, or where what was given would do nothing."""
     if loss in MAIN_LOSSES:
-        useless = bool(teachers) or variant is not None
-        hint = f"leave them out, or give --loss {loss}+mimic"
-        require(not useless, f"--loss {loss} has no use for --tough, --tolerant and --variant", hint)
+        useless = [f"--{name}" for name in teachers] + ["--variant"] * (variant is not None)
+        hint = f"leave out what a teacher is for, or give --loss {loss}+{'mimic' if variant is None else 'assist'}"
+        require(not useless, f"--loss {loss} has no use for {' and '.join(useless)}", hint)
     elif loss == "kd":
         for name in ("tough", "tolerant"):
             require(name in teachers, f"KD-Loss needs --{name}", "name a teacher, or train without: --loss l1")

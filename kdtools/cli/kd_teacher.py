@@ -65,8 +65,9 @@ def kd_teacher(
     if show_settings:
         print(settings_table(settings), end="")
         return
-    from kdtools.cli._train import TrainingRun, cross_fit_teachers, train_model
+    from kdtools.cli._train import TrainingRun, check_validation, cross_fit_teachers, train_model
 
+    check_validation(val, val_share)
     run_of = TrainingRun(
         settings, faces_path, val, output, device, resume, force, landmarks_path=landmarks, log_dir=log_dir
     )
