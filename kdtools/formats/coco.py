@@ -183,7 +183,7 @@ def _box(numbers: Any, base: float) -> np.ndarray | None:
     corner_and_size = numbers_of(numbers, "bbox")
     if len(corner_and_size) != 4:
         raise DataError(f"bbox: {len(corner_and_size)} numbers, not 4")
-    return box_from_size(*corner_and_size, base)
+    return box_from_size(*corner_and_size, base=base)
 
 
 def _confidence(numbers: Any, points: np.ndarray | None) -> np.ndarray | None:

@@ -93,7 +93,7 @@ def _read_hdf5(path: Path, part: str, reading: Reading) -> Iterator[Annotation]:
         try:
             points = as_points(check_size(row[: 2 * N_POINTS]).reshape(2, N_POINTS).T, reading.base)
             visible = 1 - check_flags(row[2 * N_POINTS :])
-            box = None if boxes is None else box_from_size(*check_size(boxes[k]), reading.base)
+            box = None if boxes is None else box_from_size(*check_size(boxes[k]), base=reading.base)
         except DataError as error:
             reading.skip(f"{path}:{part}/{k + 1}", error.message)
             continue

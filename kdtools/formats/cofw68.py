@@ -80,7 +80,7 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
         found = find_picture(number, f"{number}.jpg", str(path), folder, pictures, reading)
         if found:
             image, load = found
-            box = box_from_size(*boxes[number - 1], reading.base) if number <= len(boxes) else None
+            box = box_from_size(*boxes[number - 1], base=reading.base) if number <= len(boxes) else None
             yield make_face("test", number, image, points, 1 - occluded, box, load)
 
 

@@ -117,7 +117,7 @@ def _is_set(attributes: dict[str, str], flag: str) -> bool:
 def _corners(attributes: dict[str, str], base: float) -> np.ndarray | None:
     """Box (4,). dlib's own rectangle ends on its last pixel, left + width - 1: half-open that is left + width."""
     left, top, width, height = (_number(attributes.get(key), key) for key in ("left", "top", "width", "height"))
-    return box_from_size(left, top, width, height, base)
+    return box_from_size(left, top, width, height, base=base)
 
 
 def _places(parts: dict[str, tuple[str | None, str | None]]) -> np.ndarray:

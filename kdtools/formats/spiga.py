@@ -120,7 +120,7 @@ def _box_of(entry: dict[str, Any], base: float) -> np.ndarray | None:
     numbers = numbers_of(entry["bbox"], "bbox")
     if len(numbers) != 4:
         raise DataError(f"{len(numbers)} numbers in bbox")
-    return box_from_size(*numbers, base)
+    return box_from_size(*numbers, base=base)
 
 
 def _id_of(name: str) -> str:
