@@ -21,7 +21,7 @@ from kdtools.errors import KdError
 from kdtools.geometry import BoxRelation, CropRule, apply_affine, points_square
 from kdtools.images import crop_image, read_image
 from kdtools.importing import Sources, read_annotations
-from kdtools.importing.boxes import overlap
+from kdtools.tracking import overlaps
 
 SAME_FACE = 0.25
 
@@ -48,9 +48,10 @@ def main() -> None:
             boxes = [box for box, _ in detector.find_boxes(images[path] if images else read_image(path))]
             for one in faces:
                 square = points_square(one.points)
-                overlaps = [overlap(detector.relation.points_square(box), square) for box in boxes]
-                if overlaps and max(overlaps) >= SAME_FACE:
-                    pairs.append((path, boxes[int(np.argmax(overlaps))], one.points))
+                found = np.reshape([detector.relation.points_square(box) for box in boxes], (-1, 4))
+                shares = overlaps(square[None], found)[0]
+                if shares.max(initial=0.0) >= SAME_FACE:
+                    pairs.append((path, boxes[int(np.argmax(shares))], one.points))
         print(f"\n{detector.name}: {len(pairs)} found, {100 * len(pairs) / n_faces:.1f} %")
         print_relation(pairs)
         if args.model and pairs:

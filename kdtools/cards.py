@@ -15,13 +15,25 @@ from typing import Any, BinaryIO
 
 from kdtools.errors import DataError, FileError
 from kdtools.files.schema import MODEL_FORMAT, MODEL_KIND
+from kdtools.files.signatures import N_START, ONNX, SAFETENSORS, form_of_start
 from kdtools.geometry import CropRule
 from kdtools.schemes import Scheme
 from kdtools.settings import HEADS
 
+__all__ = [
+    "METADATA",
+    "ONNX",
+    "SAFETENSORS",
+    "ModelCard",
+    "card_of",
+    "fields_of",
+    "form_of",
+    "open_safetensors",
+    "read_card",
+]
+
 METADATA = "kdtools"  # the entry of a file's metadata that holds all of it, as JSON
 _LARGEST_INPUT = 4096  # px
-SAFETENSORS, ONNX = "safetensors", "onnx"
 
 # Numbers of fields in ONNX's protobuf messages: of a model its metadata, of an entry of that its key and value.
 _METADATA_PROPS, _KEY, _VALUE = 14, 1, 2
@@ -128,21 +140,19 @@ def fields_of(text: str | None, name: str | Path) -> dict[str, Any]:
 
 
 def form_of(path: str | Path) -> str:
-    """`safetensors` or `onnx`, by the first bytes: a JSON header behind its length, or a protobuf message.
+    """`safetensors` or `onnx`, by the first bytes.
 
     Raises FileError for a file that is absent or neither.
     """
     try:
         with Path(path).open("rb") as stream:
-            start = stream.read(9)
+            form = form_of_start(stream.read(N_START))
     except FileNotFoundError as error:
         raise FileError(f"{path}: no such file") from error
     except IsADirectoryError as error:
         raise FileError(f"{path}: is a directory, not a model file") from error
-    if start[8:] == b"{":
-        return SAFETENSORS
-    if start[:1] == b"\x08":
-        return ONNX
+    if form in (SAFETENSORS, ONNX):
+        return form
     raise FileError(
         f"{path}: not a model file (safetensors), or damaged", "give what kd-teacher, kd-student or kd-export wrote"
     )

@@ -226,14 +226,14 @@ def _cell(value: object) -> str:
 
 
 def prose(text: str) -> str:
-    """Plain text as lines of mdoc; each sentence begins on one."""
-    sentences = re.split(r"(?<=[^.][.?!])\s+", " ".join(text.split()))
+    """Plain text as lines of mdoc; each sentence begins on one. `et al.` ends none, at a line's end neither."""
+    sentences = re.split(r"(?<! al\.)(?<=[^.][.?!])\s+", " ".join(text.split()))
     lines = (
         line
         for sentence in sentences
         for line in textwrap.wrap(sentence, 72, break_long_words=False, break_on_hyphens=False)
     )
-    return "".join(f"{escape(line)}\n" for line in lines)
+    return "".join(escape(line) + ("\\&" if line.endswith(" al.") else "") + "\n" for line in lines)
 
 
 def escape(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import random
 import re
 from pathlib import Path
@@ -10,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kdtools import groups
 from kdtools.errors import DataError
 from kdtools.files import Provenance, create_faces, open_faces
 from kdtools.geometry import CropRule
@@ -115,10 +113,6 @@ def test_too_few_faces_are_refused() -> None:
         split_rows(["a"], 0.1, 0)
     with pytest.raises(DataError, match="too few"):
         split_rows(["a.jpg", "a.jpg#2", "b.jpg"][:2], 0.1, 0)
-
-
-def test_examples_in_docstrings() -> None:
-    assert doctest.testmod(groups).failed == 0
 
 
 def test_copied_rows_keep_every_array_in_step(tmp_path: Path) -> None:

@@ -408,7 +408,7 @@ def test_folder_with_two_csv_files_must_name_one(tmp_path: Path) -> None:
     for name in ("train.csv", "val.csv", "._val.csv"):
         (tmp_path / name).touch()
     for form in ("auto", "csv"):
-        with pytest.raises(FileError, match=r"2 \.csv files: train\.csv, val\.csv") as caught:
+        with pytest.raises(FileError, match=r"2 \.csv files: 'train\.csv', 'val\.csv'") as caught:
             find_format(form, tmp_path)
         assert "name" in caught.value.hint
     assert find_format("images", tmp_path).name == "images"

@@ -29,6 +29,7 @@ from kdtools.cli._app import session
 from kdtools.files import Provenance, create_faces
 from kdtools.geometry import CropRule, box_to_source
 from kdtools.inspection import FIELDS, describe_file, flatten, open_any
+from kdtools.metrics import NORMALISERS
 from kdtools.models import LandmarkNet, save_model
 from kdtools.schemes import IBUG68
 from kdtools.shape_model import ShapeModel
@@ -141,7 +142,7 @@ def test_a_faces_file(tmp_path: Path) -> None:
         "landmarks.role": "hard",
         "landmarks.scheme": "ibug68",
         "landmarks.mirror": True,
-        "landmarks.normalisers.0": "inter-ocular",
+        **{f"landmarks.normalisers.{k}": name for k, name in enumerate(NORMALISERS)},
         "landmarks.frame": "image",
         "landmarks.missing_share": round(70 / (12 * 68), 6),
         "landmarks.faces_without": 1,
@@ -246,6 +247,17 @@ def test_the_chain_of_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     os.mkfifo(tmp_path / "list.txt")  # reading it would wait for ever
     assert states(Path("work/third.h5"))["list.txt"] == "gone"
     assert "state" not in report_of(folder / "third.h5", follow=False)["provenance"]["inputs"][0]
+
+
+def test_attributes_as_matlab_writes_them(tmp_path: Path) -> None:
+    """Arrays of one text, or one number."""
+    path = write_faces(tmp_path / "faces.h5", Provenance("test", ["a b"]))
+    before = report_of(path)
+    with h5py.File(path, "r+") as h5:
+        for key in ("kd_kind", "kd_format", "tool", "version", "created", "argv", "inputs"):
+            value = h5.attrs[key]
+            h5.attrs[key] = np.array([value.encode() if isinstance(value, str) else value])
+    assert {**report_of(path), "bytes": 0} == {**before, "bytes": 0}
 
 
 # ---- the forms of the report

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import doctest
 import importlib
 import inspect
 import json
-import pkgutil
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +28,6 @@ from kdtools.metrics import (
     summarise,
 )
 from kdtools.schemes import IBUG68
-
-
-@pytest.mark.parametrize("name", [module.name for module in pkgutil.iter_modules(metrics.__path__)])
-def test_docstring_examples(name: str) -> None:
-    result = doctest.testmod(importlib.import_module(f"kdtools.metrics.{name}"))
-    assert result.failed == 0
 
 
 def test_every_metric_has_an_example() -> None:

@@ -26,7 +26,8 @@ from kdtools.plots.scatter import farthest, pairs_of
 from kdtools.schemes import IBUG68, Scheme
 from kdtools.shape_model import ShapeModel
 from kdtools.viewing.overlay import COLOURS as MARKS
-from kdtools.viewing.worst import picture_bytes, worst_rows, worst_sheet
+from kdtools.viewing.pictures import picture_bytes
+from kdtools.viewing.worst import worst_rows, worst_sheet
 
 INF, NAN = np.inf, np.nan
 TRIANGLE = Scheme("triangle", 3, outlines=((0, 1, 2, 0),), names=("left", "right", "top"))

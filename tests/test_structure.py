@@ -4,6 +4,8 @@ commands above all, stay short."""
 from __future__ import annotations
 
 import ast
+import doctest
+import importlib
 import re
 import subprocess
 import sys
@@ -14,7 +16,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "kdtools"
 LAYERS = [
-    "errors telling",
+    "errors telling wording",
     "schemes geometry parallel settings tracking smoothing",
     "shape_model metrics groups mirrors",
     "files",
@@ -66,6 +68,17 @@ def test_imports_go_upwards(path: Path) -> None:
         if parts[0] == "timm":
             assert part_of(path) == "backbones"
         assert parts[0] not in ("click", "pickle"), name
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in modules() if ">>> " in path.read_text()],
+    ids=lambda path: str(path.relative_to(PACKAGE)),
+)
+def test_examples_in_docstrings_hold(path: Path) -> None:
+    name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+    failed, tried = doctest.testmod(importlib.import_module(name))
+    assert (failed, tried > 0) == (0, True)
 
 
 def test_tools_that_need_no_torch_do_not_load_it() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import math
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import pytest
 from scipy import stats
 
 from kdtools.errors import DataError
-from kdtools.metrics import sampling, uncertainty
+from kdtools.metrics import sampling
 from kdtools.metrics.uncertainty import ced_band, compare_paired, mean_interval, share_interval
 
 
@@ -26,12 +25,6 @@ def people(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     groups = np.repeat(np.arange(n), rng.integers(10, 76, n))
     person, frame = 0.35 * rng.standard_normal(n), 0.2 * rng.standard_normal(len(groups))
     return 0.03 * np.exp(person[groups] + frame - (0.35**2 + 0.2**2) / 2), groups
-
-
-def test_docstring_examples() -> None:
-    result = doctest.testmod(uncertainty)
-    assert result.attempted >= 10
-    assert result.failed == 0
 
 
 @pytest.mark.parametrize(("n", "method"), [(100, "BCa"), (100, "percentile"), (689, "BCa")])

@@ -29,7 +29,7 @@ Norm = Annotated[
 ProtocolName = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME", help="Measure as 300w, wflw, cofw, aflw19, spiga, star, pipnet or kdloss (docs/metrics.md)."
+        metavar="NAME", help="Measure as 300w, wflw, cofw, aflw19, spiga, star, pipnet or kdloss: see man kd-eval."
     ),
 ]
 Thresholds = Annotated[

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kdtools.cli._app import require, run, session
+from kdtools.cli._app import check_no_input, require, run, session
 from kdtools.cli._options import Force, Jobs, Margin, Output, Quiet, Size, Verbose, Version
 
 
@@ -73,8 +74,7 @@ def kd_import(
     """
     require("-" not in sources, "images cannot be read from standard input", "name a folder or a file")
     require(base in (None, 0, 0.5, 1), f"--base is {base}", "give 0, 0.5 or 1")
-    own = {Path(source).resolve() for source in sources}
-    require(output == "-" or Path(output).resolve() not in own, f"{output} is a source itself", "give -o another name")
+    check_no_input([output], filter(os.path.isfile, sources))
     require(not (no_images and box != "auto"), "--no-images makes no crops, so --box has nothing to do")
     from kdtools.files import check_output, create_faces
     from kdtools.files.schema import ROLES

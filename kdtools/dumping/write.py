@@ -16,7 +16,7 @@ from kdtools.dumping.selection import Selection
 from kdtools.errors import FileError, UsageError
 from kdtools.files.aside import STANDARD_STREAM, standard_output, written_aside
 from kdtools.formats import FORMATS, Format, csv_points
-from kdtools.images import write_image
+from kdtools.images import write_image_at
 
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 
@@ -99,9 +99,7 @@ def write_crops(selection: Selection, folder: Path) -> None:
     names, images = map(crop_name, ids), selection.faces.images
     for run, wanted in selection.slices():
         for image in images[run][wanted]:
-            path = folder / next(names)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_image(path, image)
+            write_image_at(folder / next(names), image)
 
 
 def _write_point_files(selection: Selection, form: Format, folder: Path, beside_crops: bool) -> None:

@@ -24,6 +24,7 @@ import numpy as np
 from kdtools.errors import DataError, FileError, UsageError, some_of
 from kdtools.files import FacesFile, open_faces
 from kdtools.files.aside import name_of
+from kdtools.files.signatures import HDF5, N_START, SAFETENSORS, form_of_start
 from kdtools.formats import FORMATS
 from kdtools.geometry import IDENTITY, apply_affine
 from kdtools.importing import Sources, names_of_points, read_annotations, settle_scheme
@@ -250,15 +251,15 @@ def _is_foreign(path: str) -> bool:
         return True
     try:
         with open(path, "rb") as stream:
-            start = stream.read(16)
+            start = stream.read(N_START)
     except OSError:
         return False
-    if start.startswith(b"\x89HDF\r\n\x1a\n"):
+    form = form_of_start(start)
+    if form == HDF5:
         with contextlib.suppress(OSError, RuntimeError), h5py.File(path, "r") as h5:
             return "kd_kind" not in h5.attrs and any(form.accepts(Path(path)) for form in FORMATS.values())
         return False
-    is_model = start[8:9] == b"{" and start[:1] != b"{"  # safetensors
-    return bool(start.strip()) and not is_model
+    return bool(start.strip()) and form != SAFETENSORS
 
 
 def _from_faces(faces: FacesFile) -> PointSet:

@@ -22,11 +22,11 @@ import h5py
 import numpy as np
 
 from kdtools.errors import DataError, FileError, reason_of
+from kdtools.files.signatures import HDF5_SIGNATURE
 
 # All that h5py raises for a damaged file.
 HDF5_ERRORS = (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, IndexError, OverflowError)
 
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _HEAP = b"GCOL\x01"
 _LARGEST_INDEX = 2**16 - 1
 _VIRTUAL = (0x0304, 0x0305)  # stands before such an address too: layout of version 4 or 5, kind 3, a virtual array's
@@ -49,14 +49,14 @@ class GuardedStream(io.FileIO):
         super().__init__(path, "r")
         self.size = os.fstat(self.fileno()).st_size
         self.base = self._find_base()
-        self._is_old = os.pread(self.fileno(), 1, self.base + len(_SIGNATURE)) in (b"\0", b"\1")
+        self._is_old = os.pread(self.fileno(), 1, self.base + len(HDF5_SIGNATURE)) in (b"\0", b"\1")
         self.fault = ""
         self._rest_at, self._rest, self._tail = -1, 0, b""
 
     def _find_base(self) -> int:
         """Where addresses count from: MATLAB writes a block of its own before the signature, of 512 bytes or more."""
         base = 0
-        while base < self.size and os.pread(self.fileno(), 8, base) != _SIGNATURE:
+        while base < self.size and os.pread(self.fileno(), 8, base) != HDF5_SIGNATURE:
             base = max(512, 2 * base)
         return base
 

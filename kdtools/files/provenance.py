@@ -26,8 +26,8 @@ class Provenance:
     where inputs of one kind could be exchanged.
 
     The same command with the same inputs gives the same bytes: `created` is a day (UTC), or the moment in
-    SOURCE_DATE_EPOCH where that is set, and `argv` leaves out where the output
-    went, by how many workers, and how much was said.
+    SOURCE_DATE_EPOCH where that is set, and `argv` leaves out where the output went, by how many workers, and how much
+    was said.
     """
 
     tool: str

@@ -22,6 +22,7 @@ from kdtools.files.checks import check_arrays, check_kind, plain, subset_names
 from kdtools.files.digests import digest_of
 from kdtools.files.guarded import HDF5_ERRORS, GuardedStream, guarded_file, item_at
 from kdtools.files.limits import files_allowed
+from kdtools.files.signatures import HDF5, N_START, SAFETENSORS, form_of_start
 from kdtools.geometry import IDENTITY, CropRule, apply_affine, invert_affine
 from kdtools.schemes import INDEX_FIELDS, JSON_FIELDS, SCHEMES, Scheme, scheme_for_points
 from kdtools.shape_model import ShapeModel
@@ -30,7 +31,6 @@ from kdtools.shape_model import ShapeModel
 UPGRADES: dict[int, Callable[[FacesFile], None]] = {}
 
 _SOME_ROWS = 1 << 16  # of small arrays, read at a time
-_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 class FacesFile:
@@ -274,7 +274,7 @@ def _check_part(path: Path, whole: str) -> None:
 def _check_signature(path: Path, name: str) -> None:
     try:
         with path.open("rb") as stream:
-            start = stream.read(16)
+            start = stream.read(N_START)
     except FileNotFoundError as error:
         raise FileError(f"{name}: no such file") from error
     except IsADirectoryError as error:
@@ -283,8 +283,9 @@ def _check_signature(path: Path, name: str) -> None:
         raise FileError(f"{name}: {error.strerror}") from error
     if not start:
         raise FileError(f"{name}: is empty", "did the command that should write it fail?")
-    if not start.startswith(_HDF5_SIGNATURE):
-        kind = "a model file" if start[8:9] == b"{" else "of another kind"
+    form = form_of_start(start)
+    if form != HDF5:
+        kind = "a model file" if form == SAFETENSORS else "of another kind"
         raise FileError(f"{name}: is {kind}, not a faces file (HDF5)")
 
 

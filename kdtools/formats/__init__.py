@@ -1,7 +1,8 @@
 """Data-set formats: one small module each, found by name or by a look at the input.
 
 What they share: `annotation` and `form` say what a reader yields and a format is; `parsing`, `tables` and `csv_columns`
-read text and JSON, `matlab`, `hdf5` and `pandas_hdf5` binary files; `family300w` and `frames` name pictures.
+read text and JSON, `matlab`, `hdf5` and `pandas_hdf5` binary files; `family300w`, `frames` and `prefixes` name
+pictures, and `beside` finds that of an annotation file of its own.
 """
 
 from __future__ import annotations

@@ -20,10 +20,10 @@ import numpy as np
 
 from kdtools.errors import DataError, reason_of
 from kdtools.formats.annotation import Annotation, Reading, as_points
+from kdtools.formats.beside import find_partner
 from kdtools.formats.form import Format
 from kdtools.formats.matlab import as_array, read_mat, variable_names
 from kdtools.formats.parsing import check_size
-from kdtools.formats.pts import find_partner
 
 _POINTS, _POSE = "pt3d_68", "Pose_Para"
 

@@ -135,6 +135,11 @@ def box_from_corners(x0: float, y0: float, x1: float, y1: float) -> np.ndarray |
     return box if np.abs(box).max() < _FARTHEST and x1 > x0 and y1 > y0 else None
 
 
+def box_from_size(x: float, y: float, width: float, height: float, *, base: float) -> np.ndarray | None:
+    """As `box_from_corners`, of the upper left corner, from which `base` is subtracted, and the size."""
+    return box_from_corners(x - base, y - base, x - base + width, y - base + height)
+
+
 def as_points(numbers: Sequence[float] | np.ndarray, base: float = 0.0) -> np.ndarray:
     """Numbers x0, y0, x1, y1, ... -> points (L, 2) float64 with `base` subtracted; a point with a NaN is all NaN.
 

@@ -27,9 +27,9 @@ import numpy as np
 
 from kdtools.errors import DataError, FileError, KdError, reason_of
 from kdtools.formats.annotation import Annotation, Reading, as_points, clean_name
+from kdtools.formats.beside import read_text
 from kdtools.formats.form import Format
 from kdtools.formats.parsing import parse_numbers
-from kdtools.formats.pts import read_text
 from kdtools.images import read_image
 
 _TITLE = b"AAM Shape File"  # films too end in .asf

@@ -34,7 +34,15 @@ import numpy as np
 import orjson
 
 from kdtools.errors import DataError
-from kdtools.formats.annotation import Annotation, Blocks, FaceBlock, Reading, as_points, box_from_corners
+from kdtools.formats.annotation import (
+    Annotation,
+    Blocks,
+    FaceBlock,
+    Reading,
+    as_points,
+    box_from_corners,
+    box_from_size,
+)
 from kdtools.formats.coco_document import (
     coco_file,
     coco_files,
@@ -175,8 +183,7 @@ def _box(numbers: Any, base: float) -> np.ndarray | None:
     corner_and_size = numbers_of(numbers, "bbox")
     if len(corner_and_size) != 4:
         raise DataError(f"bbox: {len(corner_and_size)} numbers, not 4")
-    x, y, width, height = corner_and_size
-    return box_from_corners(x - base, y - base, x + width - base, y + height - base)
+    return box_from_size(*corner_and_size, base=base)
 
 
 def _confidence(numbers: Any, points: np.ndarray | None) -> np.ndarray | None:

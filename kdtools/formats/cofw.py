@@ -27,7 +27,7 @@ import h5py
 import numpy as np
 
 from kdtools.errors import DataError, FileError
-from kdtools.formats.annotation import Annotation, Reading, as_points, box_from_corners
+from kdtools.formats.annotation import Annotation, Reading, as_points, box_from_size
 from kdtools.formats.form import Format
 from kdtools.formats.hdf5 import dataset_at, numbers_at, opened
 from kdtools.formats.matlab import Value, as_array, read_mat, variable_names
@@ -93,7 +93,7 @@ def _read_hdf5(path: Path, part: str, reading: Reading) -> Iterator[Annotation]:
         try:
             points = as_points(check_size(row[: 2 * N_POINTS]).reshape(2, N_POINTS).T, reading.base)
             visible = 1 - check_flags(row[2 * N_POINTS :])
-            box = None if boxes is None else box_of(check_size(boxes[k]), reading.base)
+            box = None if boxes is None else box_from_size(*check_size(boxes[k]), base=reading.base)
         except DataError as error:
             reading.skip(f"{path}:{part}/{k + 1}", error.message)
             continue
@@ -131,12 +131,6 @@ def check_flags(flags: np.ndarray) -> np.ndarray:
     if not np.isin(flags, (0, 1)).all():
         raise DataError("a flag of occlusion is neither 0 nor 1")
     return flags
-
-
-def box_of(numbers: np.ndarray, base: float) -> np.ndarray | None:
-    """x, y, width, height -> box (4,) from 0, half-open; None where it encloses nothing."""
-    x, y, width, height = numbers
-    return box_from_corners(x - base, y - base, x - base + width, y - base + height)
 
 
 def read_joint(path: Path, reading: Reading, key: str, visible_key: str, n_points: int) -> Iterator[Annotation]:

@@ -21,9 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from kdtools.errors import DataError, reason_of
-from kdtools.formats.annotation import Annotation, Reading, as_points
+from kdtools.formats.annotation import Annotation, Reading, as_points, box_from_size
 from kdtools.formats.cofw import (
-    box_of,
     check_flags,
     find_picture,
     find_test_file,
@@ -81,7 +80,7 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
         found = find_picture(number, f"{number}.jpg", str(path), folder, pictures, reading)
         if found:
             image, load = found
-            box = box_of(boxes[number - 1], reading.base) if number <= len(boxes) else None
+            box = box_from_size(*boxes[number - 1], base=reading.base) if number <= len(boxes) else None
             yield make_face("test", number, image, points, 1 - occluded, box, load)
 
 

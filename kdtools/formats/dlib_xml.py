@@ -26,7 +26,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from kdtools.errors import DataError, FileError
-from kdtools.formats.annotation import Annotation, Blocks, FaceBlock, Reading, box_from_corners
+from kdtools.formats.annotation import Annotation, Blocks, FaceBlock, Reading, box_from_corners, box_from_size
 from kdtools.formats.family300w import id_in_300w, subsets_in_300w
 from kdtools.formats.form import Format
 from kdtools.formats.parsing import files_like, only_file, parse_numbers, peek_text
@@ -117,7 +117,7 @@ def _is_set(attributes: dict[str, str], flag: str) -> bool:
 def _corners(attributes: dict[str, str], base: float) -> np.ndarray | None:
     """Box (4,). dlib's own rectangle ends on its last pixel, left + width - 1: half-open that is left + width."""
     left, top, width, height = (_number(attributes.get(key), key) for key in ("left", "top", "width", "height"))
-    return box_from_corners(left - base, top - base, left + width - base, top + height - base)
+    return box_from_size(left, top, width, height, base=base)
 
 
 def _places(parts: dict[str, tuple[str | None, str | None]]) -> np.ndarray:

@@ -18,7 +18,8 @@ class Format:
     `accepts(source)` looks at a file or folder that exists and says whether it is of this format, as narrowly as it
     can; `read(source, reading)` yields its annotations in a fixed order. `write(blocks, scheme, stream)` writes faces
     as one file; `write_face(block, k)` gives the bytes of a file for face k of a block, for a format of one file a
-    face. Names end in `suffix`. Writers add `base` themselves.
+    face. Names end in `suffix`. Writers add `base` themselves. `find_base(source)` takes the place of `base` where one
+    layout carries data sets that count differently; `names_of(source)` gives the points' names, where files tell them.
     """
 
     name: str
@@ -29,9 +30,8 @@ class Format:
     write: Callable[[Blocks, Scheme, BinaryIO], None] | None = None
     write_face: Callable[[FaceBlock, int], bytes] | None = None
     suffix: str = ""
-    find_base: Callable[[Path], float] | None = None  # where one layout carries data sets that count differently
-
-    names_of: Callable[[Path], list[str] | None] | None = None  # names of the points, where its files can tell
+    find_base: Callable[[Path], float] | None = None
+    names_of: Callable[[Path], list[str] | None] | None = None
 
     def base_of(self, source: Path) -> float:
         """Coordinate of the first pixel's centre in a source of this format."""

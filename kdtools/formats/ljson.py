@@ -23,10 +23,10 @@ import numpy as np
 
 from kdtools.errors import DataError, KdError
 from kdtools.formats.annotation import Annotation, Reading
+from kdtools.formats.beside import find_partner
 from kdtools.formats.family300w import id_in_300w, subsets_in_300w
 from kdtools.formats.form import Format
 from kdtools.formats.parsing import load_json, pairs_of
-from kdtools.formats.pts import find_partner
 
 _SUFFIX = ".ljson"
 

@@ -23,6 +23,7 @@ import numpy as np
 
 from kdtools.errors import DataError, FileError
 from kdtools.formats.annotation import Annotation, Reading, box_from_corners
+from kdtools.formats.coco_document import finite_or_none
 from kdtools.formats.frames import find_frame, frame_name
 from kdtools.formats.parsing import files_like, load_json, numbers_of, pairs_of, peek_text
 
@@ -57,14 +58,13 @@ def read_predictions(files: Sequence[Path], reading: Reading) -> Iterator[Annota
                 continue
             image = find_frame(reading, name, path.parent, where)
             if image is not None:
-                score = entry.get("bbox_score")
                 yield Annotation(
                     reading.number(name),
                     image,
                     points - reading.base,
                     confidence=confidence,
                     box=None if box is None else box - reading.base,
-                    score=float(score) if isinstance(score, int | float) and np.isfinite(score) else None,
+                    score=finite_or_none(entry.get("bbox_score")),
                 )
 
 

@@ -24,17 +24,10 @@ import numpy as np
 
 from kdtools.errors import DataError, FileError, reason_of
 from kdtools.formats.annotation import Annotation, Reading, as_points
+from kdtools.formats.beside import find_partner, first_line, read_text
 from kdtools.formats.form import Format
 from kdtools.formats.parsing import parse_numbers
-from kdtools.formats.pts import (
-    MUCT_HEADER,
-    find_partner,
-    first_header,
-    first_line,
-    parse_pts,
-    pts_files,
-    read_text,
-)
+from kdtools.formats.pts import MUCT_HEADER, first_header, parse_pts, pts_files
 
 _N_POINTS = 76
 _TABLE_HEADER = "name,tag,x00,y00,"

@@ -10,31 +10,23 @@ nan nan
 
 The coordinates are MATLAB's: dlib's XML of 300W says so, and that it has subtracted 1; menpo, of the group that made
 300W, subtracts 1 from every .pts it reads. `nan` stands for a point that is not marked. What follows the brace is not
-read. The pictures may lie in another tree of the same shape, below --images.
-
-Faces of 300W get the ids they have in its lists, lfpw/testset/image_0208.png, from whatever folder above or inside
-300W they are read, and the subsets of `family300w`.
+read. The pictures may lie in another tree of the same shape, below --images; ids are those of beside.py.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from kdtools.errors import DataError, reason_of
-from kdtools.formats.annotation import Annotation, FaceBlock, Reading, as_points, clean_name
-from kdtools.formats.family300w import id_in_300w, subsets_in_300w
+from kdtools.formats.annotation import Annotation, FaceBlock, Reading, as_points
+from kdtools.formats.beside import face_id, find_partner, first_line, read_text, subsets_of
 from kdtools.formats.form import Format
 from kdtools.formats.parsing import parse_numbers
-from kdtools.images import IMAGE_SUFFIXES
 
 MUCT_HEADER = "version 1"  # without the colon: MUCT's files, which count from 0
-
-_SUFFIXES = [variant for suffix in sorted(IMAGE_SUFFIXES) for variant in (suffix, suffix.upper())]
-_LARGEST_FILE = 1_000_000  # bytes, about 40,000 points
 
 
 def accepts(source: Path) -> bool:
@@ -56,8 +48,8 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
         found = find_partner(path, root, reading)
         if found:
             name, image = found
-            face_id = _face_id(name, home)
-            yield Annotation(face_id, image, points - reading.base, subsets=_subsets(face_id))
+            identity = face_id(name, home)
+            yield Annotation(identity, image, points - reading.base, subsets=subsets_of(identity))
 
 
 def pts_files(source: Path) -> list[Path]:
@@ -70,24 +62,6 @@ def pts_files(source: Path) -> list[Path]:
 def first_header(source: Path) -> str | None:
     """First line of the first .pts file of a source; None where it has none."""
     return next((first_line(path) for path in pts_files(source) if path.is_file()), None)
-
-
-def first_line(path: Path) -> str:
-    """First line without the spaces around it; empty where the file cannot be read."""
-    try:
-        with path.open("rb") as stream:
-            return stream.read(200).decode("utf-8-sig", "replace").partition("\n")[0].strip()
-    except OSError:
-        return ""
-
-
-def read_text(path: Path) -> str:
-    """Raises DataError for a file far too large to be one face's."""
-    with path.open("rb") as stream:
-        data = stream.read(_LARGEST_FILE + 1)
-    if len(data) > _LARGEST_FILE:
-        raise DataError(f"is larger than {_LARGEST_FILE:,} bytes, which no face's file is")
-    return data.decode("utf-8-sig", "replace")
 
 
 def parse_pts(text: str) -> np.ndarray:
@@ -106,51 +80,6 @@ def parse_pts(text: str) -> np.ndarray:
         if key.strip() == "n_points" and value.strip() != str(len(points)):
             raise DataError(f"says n_points: {value.strip()[:20]}, but holds {len(points)}")
     return points
-
-
-def find_partner(path: Path, root: Path, reading: Reading) -> tuple[str, Path] | None:
-    """The picture with the stem of an annotation file below `root`: its name below `root`, and its path.
-
-    Looked for below each of `reading.roots`, where leading folders of the name are left out one by one, and beside the
-    file; suffixes are tried in a fixed order, as written and in capitals. None, after a skip, where there is none.
-    Raises DataError where two files so lead to one picture.
-    """
-    stem = path.relative_to(root).with_suffix("")
-    tails = [(folder, Path(*stem.parts[k:])) for folder in reading.roots for k in range(len(stem.parts))]
-    for folder, tail in [*(tails if reading.pictures else []), (root, stem)]:
-        place = folder / tail
-        beside = reading.names_in(str(place.parent))
-        for suffix in _SUFFIXES:
-            if place.name + suffix in beside and os.path.isfile(f"{place}{suffix}"):
-                name = stem.as_posix() + suffix
-                return name, reading.claim(Path(f"{place}{suffix}"), name) if reading.pictures else Path(name)
-    if not reading.pictures:
-        name = f"{stem.as_posix()}{_usual_suffix(_face_id(stem.as_posix(), root.resolve().as_posix()))}"
-        return name, Path(name)
-    reading.n_absent += 1
-    places = "".join(f" or below {folder}" for folder in reading.roots)
-    reading.skip(str(path), f"there is no image of the same name beside it{places}")
-    return None
-
-
-def _usual_suffix(face_id: str) -> str:
-    """What 300W's pictures end in, for ids where none is at hand: LFPW and the private test set are PNG."""
-    return ".png" if face_id.startswith(("lfpw/", "01_Indoor/", "02_Outdoor/")) else ".jpg"
-
-
-def _face_id(name: str, home: str) -> str:
-    """Id of the picture `name` below the folder `home`; the path of that may be all that tells that it is 300W's."""
-    for path in (name, f"{home}/{name}"):
-        if _subsets(id_in_300w(path)):
-            return id_in_300w(path)
-    return clean_name(name)
-
-
-def _subsets(face_id: str) -> frozenset[str]:
-    """Subsets of an id that has 300W's folders and no more: other sets too may have a folder called helen or afw."""
-    parts = face_id.split("/")
-    n_folders = 2 if parts[0] in ("helen", "lfpw") else 1
-    return subsets_in_300w(face_id) if len(parts) == n_folders + 1 else frozenset()
 
 
 def write_face(block: FaceBlock, k: int) -> bytes:

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from kdtools.errors import DataError, FileError
-from kdtools.formats.annotation import Annotation, Reading, box_from_corners
+from kdtools.formats.annotation import Annotation, Reading, box_from_size
 from kdtools.formats.family300w import id_in_300w, subsets_in_300w
 from kdtools.formats.form import Format
 from kdtools.formats.parsing import files_like, load_json, numbers_of, only_file, pairs_of, peek_text
@@ -60,16 +60,15 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
     for k, entry in enumerate(entries):
         where = f"{path}:[{k}]"
         try:
-            name, points, visible, box = _parse_entry(entry, order)
+            name, points, visible, box = _parse_entry(entry, order, reading.base)
         except DataError as error:
             reading.skip(where, error.message)
             continue
         image = reading.find_image(name, path.parent, where)
         if image is not None:
             name = _id_of(name)
-            box = None if box is None else box - reading.base
             subsets = subsets_in_300w(name)
-            yield Annotation(reading.number(name), image, points - reading.base, visible, box=box, subsets=subsets)
+            yield Annotation(reading.number(name), image, points, visible, box=box, subsets=subsets)
 
 
 def _usual_order(entries: list[Any]) -> tuple[int, ...]:
@@ -87,8 +86,10 @@ def _labels_of(entry: Any) -> tuple[int, ...]:
     return tuple(labels) if len(set(labels)) == len(labels) else ()
 
 
-def _parse_entry(entry: Any, order: tuple[int, ...]) -> tuple[str, np.ndarray, np.ndarray | None, np.ndarray | None]:
-    """Name, points (L, 2), visible (L,), box (4,) as they stand in the file."""
+def _parse_entry(
+    entry: Any, order: tuple[int, ...], base: float
+) -> tuple[str, np.ndarray, np.ndarray | None, np.ndarray | None]:
+    """Name, points (L, 2), visible (L,), box (4,), with `base` subtracted."""
     name = entry.get("imgpath") if isinstance(entry, dict) else None
     if not isinstance(name, str) or not name.strip():
         raise DataError("no imgpath")
@@ -109,18 +110,17 @@ def _parse_entry(entry: Any, order: tuple[int, ...]) -> tuple[str, np.ndarray, n
             raise DataError(f"{len(seen)} values in visible for {len(found)} landmarks")
         visible = np.zeros(len(order), bool)
         visible[rows] = seen > 0.5
-    return name, points, visible, _box_of(entry)
+    return name, points - base, visible, _box_of(entry, base)
 
 
-def _box_of(entry: dict[str, Any]) -> np.ndarray | None:
+def _box_of(entry: dict[str, Any], base: float) -> np.ndarray | None:
     """`bbox` is null where a face has none."""
     if entry.get("bbox") is None:
         return None
     numbers = numbers_of(entry["bbox"], "bbox")
     if len(numbers) != 4:
         raise DataError(f"{len(numbers)} numbers in bbox")
-    x, y, width, height = numbers
-    return box_from_corners(x, y, x + width, y + height)
+    return box_from_size(*numbers, base=base)
 
 
 def _id_of(name: str) -> str:

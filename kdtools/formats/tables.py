@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kdtools.errors import DataError, FileError, reason_of
+from kdtools.errors import DataError, FileError, reason_of, some_of
 from kdtools.formats.parsing import check_size, is_number
 
 MISSING = frozenset({"", "nan", "na", "n/a", "null", "none"})
@@ -28,7 +28,7 @@ def table_at(source: Path, suffix: str) -> Path | None:
         return source if source.suffix.lower() == suffix else None
     tables = sorted(path for path in source.glob(f"*{suffix}") if path.is_file() and not path.name.startswith("."))
     if len(tables) > 1:
-        some = ", ".join(path.name for path in tables[:3]) + (", ..." if len(tables) > 3 else "")
+        some = some_of([path.name for path in tables])
         raise FileError(
             f"{source}: holds {len(tables)} {suffix} files: {some}", "name the one to read, or give --format images"
         )

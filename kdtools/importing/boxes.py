@@ -14,6 +14,7 @@ from kdtools.geometry import BoxRelation, CropRule, measure_relation, points_squ
 from kdtools.images import read_image
 from kdtools.parallel import map_bounded
 from kdtools.telling import Progress, Skip, Tell, silent
+from kdtools.tracking import overlaps
 
 _SAME_FACE = 0.25  # overlap (intersection over union) from which a detected box is that of the annotated points
 
@@ -140,16 +141,9 @@ def _same_face(annotation: Annotation, found: list[Found]) -> Found | None:
     square = _square_of(annotation)
     if square is None or not found:
         return None
-    overlaps = [overlap(face.box, square) for face in found]
-    best = int(np.argmax(overlaps))
-    return found[best] if overlaps[best] >= _SAME_FACE else None
-
-
-def overlap(a: np.ndarray, b: np.ndarray) -> float:
-    """Intersection over union of two boxes (4,)."""
-    inner = np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None).prod()
-    outer = (a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod() - inner
-    return float(inner / outer) if outer > 0 else 0.0
+    shares = overlaps(np.stack([face.box for face in found]), square[None])[:, 0]
+    best = int(np.argmax(shares))
+    return found[best] if shares[best] >= _SAME_FACE else None
 
 
 def _in_order(

@@ -29,7 +29,7 @@ FIELDS = {
     "landmarks.role": "hard, soft or predicted",
     "landmarks.scheme": "name of the scheme",
     "landmarks.mirror": "whether it is known which point becomes which in a mirrored image",
-    "landmarks.normalisers.*": "lengths that kd-eval can divide by",
+    "landmarks.normalisers.*": "lengths by which kd-eval can divide errors",
     "landmarks.frame": "image, or source: of which image the points are pixels",
     "landmarks.missing_share": "share of the points that are not annotated",
     "landmarks.faces_without": "faces with no annotated point",

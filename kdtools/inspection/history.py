@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kdtools.errors import DataError, KdError
+from kdtools.files.checks import plain
 from kdtools.files.provenance import sha256_of
 from kdtools.inspection.kinds import open_any
 
@@ -19,21 +20,16 @@ def provenance_of(attributes: Mapping[str, Any], name: str) -> dict[str, Any]:
 
     Raises DataError where `argv` or `inputs` is no JSON of the right shape.
     """
-    stated: dict[str, Any] = {key: _text(attributes.get(key, "")) for key in ("tool", "version", "created")}
+    stated: dict[str, Any] = {key: str(plain(attributes.get(key, ""))) for key in ("tool", "version", "created")}
     try:
         argv, inputs = (
-            json.loads(_text(attributes.get(key, none))) for key, none in (("argv", "[]"), ("inputs", "{}"))
+            json.loads(str(plain(attributes.get(key, none)))) for key, none in (("argv", "[]"), ("inputs", "{}"))
         )
         stated["argv"] = [str(word) for word in argv]
         stated["inputs"] = [{"name": str(path), "sha256": str(digest)} for path, digest in inputs.items()]
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{name}: its provenance is damaged: {error}", "make the file again") from error
     return stated
-
-
-def _text(value: Any) -> str:
-    """An attribute as text; C programs write bytes."""
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def follow_inputs(provenance: dict[str, Any], folder: Path) -> dict[str, Any]:

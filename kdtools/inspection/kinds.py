@@ -14,8 +14,8 @@ from kdtools.cards import METADATA, fields_of, open_safetensors
 from kdtools.errors import FileError
 from kdtools.files import FacesFile, open_faces
 from kdtools.files.aside import STANDARD_INPUT, STANDARD_STREAM, readable
+from kdtools.files.signatures import HDF5, HDF5_SIGNATURE, N_START, SAFETENSORS, form_of_start
 
-_HDF5_START, _ONNX_START = b"\x89", b"\x08"  # a safetensors file has "{" as its ninth byte, after a length
 _HINT = "give a faces file (HDF5), a model file (safetensors) or what kd-export writes (ONNX)"
 
 
@@ -55,7 +55,7 @@ def open_any(source: str) -> Iterator[Opened]:
     """
     if source == STANDARD_STREAM:
         stream = cast(io.BufferedReader, sys.stdin.buffer)
-        if not sys.stdin.isatty() and stream.peek(1)[:1] in (_HDF5_START, b""):
+        if not sys.stdin.isatty() and stream.peek(1)[:1] in (HDF5_SIGNATURE[:1], b""):
             with open_faces(source) as faces:
                 yield Opened(faces.name, Path(), faces.path.stat().st_size, faces)
             return
@@ -63,29 +63,32 @@ def open_any(source: str) -> Iterator[Opened]:
             yield Opened(weights.name, Path(), path.stat().st_size, weights)
         return
     path = Path(source)
-    start = _first_bytes(path)
-    opener = _open_weights(path, source) if start[8:9] == b"{" or start[:1] == _ONNX_START else open_faces(path)
+    opener = _open_weights(path, source) if _holds_weights(path) else open_faces(path)
     with opener as content:
         yield Opened(content.name, path.parent, path.stat().st_size, content)
 
 
-def _first_bytes(path: Path) -> bytes:
-    """The start of a file; none of what is no file, so that opening it as a faces file will say what is wrong."""
+def _holds_weights(path: Path) -> bool:
+    """Whether it is a model. Of what is no file, or empty, opening it as a faces file will say what is wrong.
+
+    Raises FileError for a file of another kind.
+    """
     try:
         with path.open("rb") as stream:
-            start = stream.read(16)
+            start = stream.read(N_START)
     except OSError:
-        return b""
-    if start and not (start[:1] in (_HDF5_START, _ONNX_START) or start[8:9] == b"{"):
+        return False
+    form = form_of_start(start)
+    if start and not form:
         raise FileError(f"{path}: is no file of kdtools", _HINT)
-    return start
+    return form not in ("", HDF5)
 
 
 @contextlib.contextmanager
 def _open_weights(path: Path, name: str) -> Iterator[Weights]:
     with path.open("rb") as stream:
-        form = "safetensors" if stream.read(9)[8:] == b"{" else "onnx"
-    with _open_safetensors(path, name) if form == "safetensors" else _open_onnx(path, name) as (text, tensors):
+        form = form_of_start(stream.read(N_START))
+    with _open_safetensors(path, name) if form == SAFETENSORS else _open_onnx(path, name) as (text, tensors):
         yield Weights(name, form, fields_of(text, name), tensors)
 
 

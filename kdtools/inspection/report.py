@@ -13,11 +13,13 @@ import numpy as np
 
 from kdtools.errors import DataError, FileError
 from kdtools.files import FacesFile
+from kdtools.files.checks import plain
 from kdtools.files.schema import TRAINING_PREFIX
 from kdtools.geometry import CropRule
 from kdtools.groups import group_faces
 from kdtools.inspection.history import follow_inputs, provenance_of
 from kdtools.inspection.kinds import Opened, Weights
+from kdtools.metrics import normalisers_of
 from kdtools.schemes import Scheme
 
 BLOCK_FACES = 8192
@@ -42,7 +44,7 @@ def describe_file(opened: Opened, *, follow: bool) -> dict[str, Any]:
     return {
         "file": opened.name,
         "kind": kind,
-        "format": int(opened.attributes["kd_format"]),
+        "format": int(plain(opened.attributes["kd_format"])),
         "bytes": opened.n_bytes,
         **about,
         "provenance": follow_inputs(provenance, opened.folder) if follow else provenance,
@@ -121,12 +123,10 @@ def _describe_landmarks(faces: FacesFile) -> dict[str, Any]:
 
 
 def _describe_scheme(scheme: Scheme) -> dict[str, Any]:
-    normalisers = ["inter-ocular"] if scheme.outer_corners else []
-    normalisers += ["inter-pupil"] if scheme.left_eye and scheme.right_eye else []
     return {
         "scheme": scheme.name,
         "mirror": scheme.mirror is not None,
-        "normalisers": [*normalisers, "box-diagonal", "box-size"],
+        "normalisers": [normaliser.name for normaliser in normalisers_of(scheme)],
     }
 
 

@@ -1,8 +1,6 @@
 """Figures of many faces: mean, quantiles, failure rate, area under the curve of cumulative errors (CED).
 
-Errors are shares of the normaliser (0.05 is 5 %), one for each face; only `summarise` speaks in percent. Two values
-have meanings of their own: inf is a face whose prediction lacks a point, which counts as a failure at every threshold;
-NaN is a face that cannot be measured, which no figure counts.
+Of one error for each face, as a share of the normaliser; what inf and NaN mean is said in the package's own words.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ import numpy as np
 from kdtools.errors import DataError, UsageError
 from kdtools.files import check_output
 from kdtools.files.subsets import ALL_FACES
+from kdtools.wording import printable, without_middle
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -153,22 +154,14 @@ def _escaped(text: str) -> str:
     return escape(printable(text), quote=True)
 
 
-def printable(text: str) -> str:
-    """A text without letters that a picture, and XML above all, cannot hold."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
-
-
 def shorten(text: str, most: int) -> str:
-    """At most that many letters of a text: its two ends, which tell more than its middle, with an ellipsis between.
+    """At most that many letters of a text, as `without_middle` gives them.
 
     >>> shorten("helen/testset/3035796193_1.jpg", 13), shorten("a.jpg", 13)
     ('helen/…_1.jpg', 'a.jpg')
     """
     text = printable(text)
-    if len(text) <= most:
-        return text
-    kept = most - 1
-    return f"{text[: kept // 2]}…{text[len(text) - kept + kept // 2 :]}"
+    return text if len(text) <= most else without_middle(text, most - 1)
 
 
 def short_names(names: Sequence[str], most: int) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from kdtools.errors import UsageError
 from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Figures, Row
+from kdtools.wording import printable
 
 Value = int | float | None
 Best = dict[tuple[str, str, str, str], str]  # what `best_values` finds
@@ -323,8 +324,7 @@ def verdict_of(row: Row) -> str:
 
 def clean(text: str) -> str:
     """A name in one line and in valid Unicode: file names may hold any character, and bytes that are none."""
-    text = text.encode("utf-8", "backslashreplace").decode()
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+    return printable(text.encode("utf-8", "backslashreplace").decode())
 
 
 def _number_of(text: str) -> float | None:

@@ -20,7 +20,8 @@ from kdtools.reports.page import as_html
 from kdtools.reports.terminal import as_text
 from kdtools.reports.text import as_tsv, json_lines
 from kdtools.telling import Skip, Tell, silent
-from kdtools.viewing.worst import picture_bytes, worst_sheet
+from kdtools.viewing.pictures import picture_bytes
+from kdtools.viewing.worst import worst_sheet
 
 
 def write_files(
@@ -57,7 +58,7 @@ def _texts(evaluation: Evaluation, form: str, provenance: Provenance) -> Iterabl
             with contextlib.suppress(DataError):  # of which there is nothing to draw
                 plots[kind] = plot_svg(kind, evaluation, subset=_subset(evaluation))
         with contextlib.suppress(DataError):
-            worst = picture_bytes(_worst_of(evaluation, silent))
+            worst = picture_bytes(_worst_of(evaluation, silent), small=True)
         command = shlex.join([provenance.tool, *provenance.command])
         return [as_html(evaluation, plots=plots, worst=worst, command=command, inputs=provenance.inputs)]
     text = {"markdown": as_markdown, "latex": as_latex, "text": as_text}[form](evaluation)

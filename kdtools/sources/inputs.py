@@ -13,6 +13,7 @@ from kdtools.errors import DataError, FileError, UsageError
 from kdtools.files.aside import STANDARD_INPUT, is_stream
 from kdtools.files.digests import SeenNames
 from kdtools.files.listing import NOT_STORABLE, escaped, is_storable
+from kdtools.files.signatures import HDF5_SIGNATURE
 from kdtools.formats.prefixes import id_prefixes
 from kdtools.images import IMAGE_SUFFIXES
 from kdtools.sources.lists import photographs_listed
@@ -21,7 +22,6 @@ from kdtools.sources.photograph import Photograph, failing
 from kdtools.sources.tar import TAR_SUFFIXES, photographs_in_tar
 from kdtools.sources.video import VIDEO_SUFFIXES, frames_of
 
-_HDF5_STARTS_WITH = b"\x89"  # no tar file does
 _OF_FURTHER_FACE = re.compile(r"#([2-9]|[1-9]\d+|frame=\d{6,})$", re.ASCII)  # what predictions put behind ids
 _KINDS = ("list", "folder", "image", "tar", "video", "camera")
 
@@ -44,7 +44,7 @@ def kind_of(source: str) -> str:
 
 def _starts_as_faces() -> bool:
     start = sys.stdin.buffer.peek(1)[:1]  # type: ignore[union-attr]
-    return start in (b"", _HDF5_STARTS_WITH)
+    return start in (b"", HDF5_SIGNATURE[:1])  # with which no tar file begins
 
 
 class Photographs:

@@ -19,7 +19,7 @@ _NORMALISER = {"inter-ocular": "inter-ocular distance", "box-diagonal": "diagona
 
 
 @dataclass(frozen=True)
-class _Entry:
+class Entry:
     """A text, as it fits, after a disc or a ring of a colour, or after nothing."""
 
     text: str
@@ -64,7 +64,7 @@ class Legend:
                 draw.text((x + entry.width, y), entry.text, fill=GREY, font=self.font, anchor="ra")
                 x += entry.width + self.mark_px
 
-    def _entries(self, gallery: Gallery, width: int) -> list[_Entry]:
+    def _entries(self, gallery: Gallery, width: int) -> list[Entry]:
         truth, *others = zip(short_names([one.name for one in gallery.sets]), COLOURS, strict=False)
         entries = [self._entry(width, f"{truth[0]} (truth)", truth[0], colour=truth[1])]
         entries += [self._entry(width, name, colour=colour) for name, colour in others]
@@ -73,22 +73,22 @@ class Legend:
         measure = _NORMALISER[gallery.normaliser]
         return [*entries, self._entry(width, f"NME in % of the {measure}", f"NME: {measure}", "NME")]
 
-    def _entry(self, width: int, *texts: str, colour: Colour | None = None, is_ring: bool = False) -> _Entry:
+    def _entry(self, width: int, *texts: str, colour: Colour | None = None, is_ring: bool = False) -> Entry:
         """An entry with the first of the texts that fits, or else the last one shortened."""
         room = width - (self.mark_px if colour else 0)
         text = next((text for text in texts if width_of(text, self.font) <= room), texts[-1])
         text = shorten(text, room, self.font)
-        return _Entry(text, width_of(text, self.font) + (self.mark_px if colour else 0), colour, is_ring)
+        return Entry(text, width_of(text, self.font) + (self.mark_px if colour else 0), colour, is_ring)
 
-    def _break_lines(self, entries: list[_Entry], width: int) -> list[list[_Entry]]:
-        lines: list[list[_Entry]] = [[]]
+    def _break_lines(self, entries: list[Entry], width: int) -> list[list[Entry]]:
+        lines: list[list[Entry]] = [[]]
         for entry in entries:
             if lines[-1] and sum(one.width + self.mark_px for one in lines[-1]) + entry.width > width:
                 lines.append([])
             lines[-1].append(entry)
         return lines
 
-    def _mark(self, entry: _Entry) -> np.ndarray:
+    def _mark(self, entry: Entry) -> np.ndarray:
         """Picture (line_px, mark_px, 3) of a disc or ring, in the middle of the line's small letters."""
         times = 4
         canvas = np.full((times * self.line_px, times * self.mark_px, 3), 255, np.uint8)

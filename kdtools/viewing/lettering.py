@@ -10,6 +10,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from PIL.ImageFont import FreeTypeFont
 
+from kdtools.wording import printable, without_middle
+
 Colour = tuple[int, int, int]
 Span = tuple[str, Colour]
 
@@ -40,18 +42,13 @@ def shorten(text: str, width: int, font: FreeTypeFont) -> str:
 
     The ends of an id tell more than its middle: the data set at one, the number at the other.
     """
-    text = "".join(letter if letter.isprintable() else " " for letter in text)
+    text = printable(text)
     if len(text) <= width and width_of(text, font) <= width:  # no letter is narrower than a pixel
         return text
     kept = min(len(text) - 1, width)
-    while kept > 0 and width_of(_without_middle(text, kept), font) > width:
+    while kept > 0 and width_of(without_middle(text, kept), font) > width:
         kept -= 1
-    return _without_middle(text, kept)
-
-
-def _without_middle(text: str, kept: int) -> str:
-    start = kept // 2
-    return f"{text[:start]}…{text[len(text) - kept + start :]}"
+    return without_middle(text, kept)
 
 
 def write_spans(draw: ImageDraw.ImageDraw, x: float, y: float, spans: Iterable[Span], font: FreeTypeFont) -> None:

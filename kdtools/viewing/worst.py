@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,9 +15,8 @@ from kdtools.geometry import CropRule, apply_affine, invert_affine
 from kdtools.images import crop_image, read_image
 from kdtools.telling import Skip, silent
 from kdtools.viewing.gallery import Gallery, ShownFace, ShownPoints
-from kdtools.viewing.legend import Legend, _Entry
+from kdtools.viewing.legend import Entry, Legend
 from kdtools.viewing.overlay import COLOURS, GREY, Style
-from kdtools.viewing.pictures import FORMATS
 from kdtools.viewing.sheet import check_room, compose_sheet, make_cell
 
 _COLUMNS = 6
@@ -83,15 +81,6 @@ def worst_sheet(
     return _with_legend([make_cell(face, gallery, style) for face in shown], gallery, style)
 
 
-def picture_bytes(picture: np.ndarray, suffix: str = ".png") -> bytes:
-    """A picture (H, W, 3) as the bytes of a file with that suffix: .png, .jpg or .jpeg."""
-    data = io.BytesIO()
-    kind = FORMATS[suffix.lower()]
-    more: dict[str, Any] = {"optimize": True} if kind == "PNG" else {"quality": 88, "subsampling": 0}
-    Image.fromarray(picture).save(data, kind, **more)
-    return data.getvalue()
-
-
 def _read_face(
     faces: FacesFile, points: RowsOfPoints, nme: np.ndarray, row: int, size: int, skip: Skip
 ) -> ShownFace | None:
@@ -129,7 +118,7 @@ def _with_legend(cells: Sequence[Any], gallery: Gallery, style: Style) -> np.nda
 class _WorstLegend(Legend):
     """A legend for any normaliser, and for names of predictions instead of files."""
 
-    def _entries(self, gallery: Gallery, width: int) -> list[_Entry]:
+    def _entries(self, gallery: Gallery, width: int) -> list[Entry]:
         truth, prediction = gallery.sets
         entries = [self._entry(width, "truth", colour=COLOURS[0])]
         entries.append(self._entry(width, prediction.name, colour=COLOURS[1]))

@@ -1,0 +1,23 @@
+"""What kind of file it is, by its first bytes, whatever its name says."""
+
+from __future__ import annotations
+
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+HDF5, SAFETENSORS, ONNX = "hdf5", "safetensors", "onnx"
+N_START = 16  # bytes that `form_of_start` wants to see
+
+
+def form_of_start(start: bytes) -> str:
+    """`hdf5`, `safetensors` or `onnx`, by the beginning of a file; nothing for any other.
+
+    A safetensors file begins with the length of its JSON header, of at most 100 MB, in eight bytes, the lowest first;
+    so four of them are 0, as in no text. An ONNX model is a protobuf message whose first field is its version.
+
+    >>> form_of_start(b"\\x08\\x07"), form_of_start(b'[{"id": {"a": 1}}]')
+    ('onnx', '')
+    """
+    if start.startswith(HDF5_SIGNATURE):
+        return HDF5
+    if start[4:9] == b"\0\0\0\0{":
+        return SAFETENSORS
+    return ONNX if start[:1] == b"\x08" else ""
