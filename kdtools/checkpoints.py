@@ -19,7 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kdtools.errors import UsageError
+from kdtools.cards import read_card
+from kdtools.errors import FileError, KdError, UsageError
 from kdtools.files import Provenance
 from kdtools.models import LandmarkNet, load_training_state, save_model
 from kdtools.settings import CARRIED_OUT, Settings
@@ -122,6 +123,18 @@ def restore_checkpoint(path: Path, trained: Trained, settings: Settings, task_di
     trained.optimiser.load_state_dict({"state": moments, "param_groups": groups})
     sums = {name: value.to(device) for name, value in _with_prefix(_SUMS, state).items()}
     return Course(list(fields["history"]), int(fields.get("step", 0)), sums, _with_prefix(_BEST, state))
+
+
+def check_nothing_to_lose(path: Path) -> None:
+    """Raises FileError where a checkpoint holds a run that did not come to its end, which a new one would replace."""
+    try:
+        _, fields = read_card(path)
+    except KdError:  # it is not there, or no checkpoint
+        return
+    done, wanted = len(fields.get("history", ())), fields.get("settings", {}).get("epochs", 0)
+    if done < wanted:
+        hint = "go on with --resume, or start again with -f"
+        raise FileError(f"{path} holds {done} of {wanted} epochs of a run that was stopped", hint)
 
 
 def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

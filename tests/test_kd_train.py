@@ -161,6 +161,9 @@ def test_a_signal_leaves_a_checkpoint_of_the_very_step(
     if times == 1:
         assert "with --resume goes on" in told
     assert call("kd-info", "--check", tmp_path / "part.last.safetensors").returncode == 0
+    refused = call("kd-student", *words, "-o", output)
+    assert refused.returncode == 1
+    assert "epochs of a run that was stopped" in refused.stderr
     assert call("kd-student", *words, "-o", output, "--resume").returncode == 0
     assert call("kd-student", *words, "-o", tmp_path / "whole.safetensors").returncode == 0
     assert output.read_bytes() == (tmp_path / "whole.safetensors").read_bytes()

@@ -79,7 +79,7 @@ Epochs = Annotated[int | None, typer.Option("--epochs", metavar="N", min=1, help
 TrainBatch = Annotated[
     int | None, typer.Option("--batch", metavar="N", min=2, help="Faces per step, of all processes together.")
 ]
-LearningRate = Annotated[float | None, typer.Option("--lr", metavar="RATE", help="Learning rate of Adam.")]
+LearningRate = Annotated[float | None, typer.Option("--lr", metavar="RATE", help="Learning rate.")]
 Schedule = Annotated[
     str | None,
     typer.Option(
@@ -118,5 +118,5 @@ LogDir = Annotated[
 ]
 TrainSeed = Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="The same seed gives the same file.")]
 Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on from the last checkpoint beside OUTPUT; start if there is none.")
+    bool, typer.Option("--resume", help="Go on from the last checkpoint beside FILE; start if there is none.")
 ]

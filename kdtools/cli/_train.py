@@ -163,7 +163,7 @@ def _train_to(
     rows: np.ndarray | None = None,
 ) -> None:
     """Train on `rows` of the faces (None: all), with its files beside `place`; then put the best network in place."""
-    from kdtools.checkpoints import RunFiles
+    from kdtools.checkpoints import RunFiles, check_nothing_to_lose
     from kdtools.distributed import is_first, wait_for_all
     from kdtools.events import open_events
     from kdtools.files import check_output, move_into_place
@@ -177,6 +177,8 @@ def _train_to(
         if is_first():
             stack.enter_context(claimed(output, place))
             check_output(output, run.force)  # again: another process may just have finished it
+        if not (run.resume or run.force):
+            check_nothing_to_lose(files.last)
         task = stack.enter_context(
             load_task(
                 run.faces_path,

@@ -62,7 +62,7 @@ def kd_predict(
         str | None, typer.Option(metavar="K/N", help="Do the K-th of N parts of the inputs; kd-merge joins them.")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from OUTPUT.partial of a stopped run; start if there is none.")
+        bool, typer.Option("--resume", help="Go on from FILE.partial of a stopped run; start if there is none.")
     ] = False,
     bench: Annotated[bool, typer.Option("--bench", help="Say where the time went.")] = False,
     backend: Annotated[
@@ -84,7 +84,7 @@ def kd_predict(
     by the model's own rule; the ids of a second and further face in one image end in #2, #3, ... and those of frames in
     #frame=NUMBER; in a video a face keeps its number while it is followed. Images that cannot be read or show no face
     are named and skipped; the exit status is then 4. Points are always in pixels of the source images. A long run
-    leaves what it has found so far in OUTPUT.partial.
+    leaves what it has found so far in FILE.partial.
     """
     require(model_path != "-", "the model cannot be read from standard input", "name its file")
     require(inputs.count("-") <= 1, "only one input can be standard input")

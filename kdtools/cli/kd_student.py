@@ -59,7 +59,7 @@ def kd_student(
 
     A teacher given as predictions (written once by kd-predict) costs nothing in training: its points move with the
     augmented faces. One given as a model is run on every augmented batch, as in the paper.
-    OUTPUT is the network of the epoch with the lowest validation NME. Beside it stay NAME.last.safetensors (for
+    FILE is the network of the epoch with the lowest validation NME. Beside it stay NAME.last.safetensors (for
     --resume) and NAME.log.jsonl (one line per epoch).
     """
     # Options that are settings have their names.

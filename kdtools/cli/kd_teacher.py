@@ -23,7 +23,7 @@ def kd_teacher(
         typer.Option(
             metavar="K",
             min=2,
-            help="Train K teachers, each without a K-th of the people; OUTPUT is what each predicts for these.",
+            help="Train K teachers, each without a K-th of the people; FILE is what each predicts for these.",
         ),
     ] = None,
     preset: opt.Preset = "default",
@@ -52,10 +52,10 @@ def kd_teacher(
 ) -> None:
     """Train a teacher: Tough on the hard landmarks of FACES, Tolerant on the Soft-landmarks that --landmarks names.
 
-    OUTPUT is the network of the epoch with the lowest validation NME. Beside it stay NAME.last.safetensors (for
+    FILE is the network of the epoch with the lowest validation NME. Beside it stay NAME.last.safetensors (for
     --resume) and NAME.log.jsonl (one line per epoch). Against Soft-landmarks the NME is that to Soft-landmarks.
 
-    A teacher is nearly exact on faces it was trained on, and then tells a student nothing new. With --folds OUTPUT is
+    A teacher is nearly exact on faces it was trained on, and then tells a student nothing new. With --folds FILE is
     a faces file for kd-student: of each face the prediction of a teacher that never saw this person.
     """
     # Options that are settings have their names.

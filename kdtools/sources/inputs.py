@@ -121,7 +121,7 @@ class Photographs:
         for name, kind in zip(self.inputs, self._kinds, strict=True):
             if kind == "camera" or is_stream(name):
                 what = "a camera" if kind == "camera" else STANDARD_INPUT if name == "-" else f"the pipe {name}"
-                hint = "write it to a file; kd-merge joins what a stopped run left in OUTPUT.partial/*.h5"
+                hint = "write it to a file; kd-merge joins what a stopped run left in FILE.partial/*.h5"
                 raise UsageError(f"{what} can be read only once, so it can neither be shared out nor resumed", hint)
 
     def count(self) -> int:
