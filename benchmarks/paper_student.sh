@@ -23,7 +23,7 @@ train() { torchrun --standalone --nproc-per-node "$processes" --no-python "$@"; 
 [ -e paper.safetensors ] || train kd-student "$hour/train.h5" --val "$hour/val.h5" --tough tough.h5 --tolerant tolerant.h5 \
     --preset paper --input-size "$size" --epochs "$epochs" --resume -o paper.safetensors
 
-python3 - paper.log.jsonl "$hour/coarse.log.jsonl" "$hour/student.log.jsonl" <<'PYTHON'
+python3 - paper.log.jsonl "$hour/coarse.log.jsonl" "$hour/fine.log.jsonl" <<'PYTHON'
 import json
 import sys
 
@@ -44,5 +44,5 @@ print("minutes  paper   best  best to paper")
 for minutes, nme in paper:
     reached = min((other for time, other in best if time <= minutes), default=float("nan"))
     print(f"{minutes:7.1f} {nme:6.2f} {reached:6.2f} {100 * (reached / nme - 1):+12.0f} %")
-print(f"best at its end, {best[-1][0]:.1f} minutes: {best[-1][1]:.2f}, {100 * (best[-1][1] / paper[-1][1] - 1):+.0f} %")
+print(f"best after its fine part, {best[-1][0]:.1f} minutes: {best[-1][1]:.2f}, {100 * (best[-1][1] / paper[-1][1] - 1):+.0f} %")
 PYTHON
