@@ -144,6 +144,17 @@ def test_a_heap_that_does_not_end(tmp_path: Path) -> None:
             dict(h5.attrs)
 
 
+def test_a_file_that_is_but_the_beginning_of_a_heap(tmp_path: Path) -> None:
+    """Found by fuzzing: the library reads 8 bytes to look for its signature, and the guard took them for a heap."""
+    path = tmp_path / "faces.h5"
+    for data in (b"GCOL\1", b"GCOL\1" + bytes(3), b"GCOL\1".ljust(15, b"\xff")):
+        path.write_bytes(data)
+        with pytest.raises(FileError), guarded_file(path, "faces.h5"):
+            pass
+        with pytest.raises(FileError), opened(path):
+            pass
+
+
 def test_a_text_longer_than_the_file(tmp_path: Path) -> None:
     """For each the library by itself takes 4 GB."""
     path = write_sound(tmp_path / "faces.h5")

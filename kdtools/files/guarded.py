@@ -91,6 +91,8 @@ class GuardedStream(io.FileIO):
 
     def _check_heap(self, data: memoryview) -> None:
         """In a heap of texts every object must lead on to a later one."""
+        if len(data) < _HEAP_HEAD:
+            self._refuse("its texts are damaged (a heap that is cut off)")
         (size,) = struct.unpack_from("<Q", data, 8)
         at, end = _HEAP_HEAD, min(size, len(data))
         while at + _OBJECT_HEAD <= end:

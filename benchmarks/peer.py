@@ -1,0 +1,38 @@
+"""NME of a landmark network of others (ONNX), to have its figure on the same faces as ours.
+
+    kd-import FOLDER --margin 0.1 --size 112 -o faces112.h5       # a box times 1.2, as that network wants it
+    python benchmarks/peer.py peer.onnx faces112.h5
+
+The network takes RGB in [0, 1] and answers x, y of each point as shares of its input. Whether it counts from the edge or
+from the centre of the first pixel is not said anywhere, so both figures are printed: the lower one is fair to it.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import onnxruntime
+
+from kdtools.files import open_faces
+from kdtools.metrics import nme_per_face, normalisers_of
+
+
+def main() -> None:
+    session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+    (name,) = (one.name for one in session.get_inputs())
+    for path in sys.argv[2:]:
+        with open_faces(path) as faces:
+            truth, size = faces.landmarks, faces.images.shape[1]
+            found = np.empty_like(truth)
+            for row, image in enumerate(faces.images):
+                (points,) = session.run(None, {name: image.transpose(2, 0, 1)[None].astype(np.float32) / 255})
+                found[row] = points.reshape(-1, 2)[: truth.shape[1]] * size
+            length = next(n for n in normalisers_of(faces.scheme) if n.name == "inter-ocular").lengths(truth)
+        for first, word in ((0.0, "centre"), (0.5, "edge")):
+            nme = 100 * nme_per_face(truth, found - first, length)
+            print(f"{path}: {len(nme)} faces, from the first pixel's {word}: {nme.mean():.2f} %, median {np.median(nme):.2f}")
+
+
+if __name__ == "__main__":
+    main()
