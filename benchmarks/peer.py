@@ -3,8 +3,8 @@
     kd-import FOLDER --margin 0.1 --size 112 -o faces112.h5       # a box times 1.2, as that network wants it
     python benchmarks/peer.py peer.onnx faces112.h5
 
-The network takes RGB in [0, 1] and answers x, y of each point as shares of its input. Whether it counts from the edge or
-from the centre of the first pixel is not said anywhere, so both figures are printed: the lower one is fair to it.
+The network takes RGB in [0, 1] and answers x, y of each point as shares of its input. Whether it counts from the
+edge or from the centre of the first pixel is said nowhere, so both figures are printed: the lower one is fair to it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def main() -> None:
             length = next(n for n in normalisers_of(faces.scheme) if n.name == "inter-ocular").lengths(truth)
         for first, word in ((0.0, "centre"), (0.5, "edge")):
             nme = 100 * nme_per_face(truth, found - first, length)
-            print(f"{path}: {len(nme)} faces, from the first pixel's {word}: {nme.mean():.2f} %, median {np.median(nme):.2f}")
+            figures = f"{nme.mean():.2f} %, median {np.median(nme):.2f}"
+            print(f"{path}: {len(nme)} faces, from the first pixel's {word}: {figures}")
 
 
 if __name__ == "__main__":
