@@ -107,6 +107,25 @@ def test_truncation(tmp_path: Path) -> None:
             read_all(path)
 
 
+def test_a_packed_chunk_of_no_bytes(tmp_path: Path) -> None:
+    """Found by fuzzing: the filter of checksums ended the process, for it takes 4 bytes off the chunk's 0."""
+    path = write_sound(tmp_path / "faces.h5")
+    with h5py.File(path, "r+") as file:
+        points = file["landmarks"][:]
+        attributes = dict(file["landmarks"].attrs)
+        del file["landmarks"]
+        data = file.create_dataset("landmarks", data=points, fletcher32=True)
+        data.attrs.update(attributes)
+        size, place = data.id.get_chunk_info(0).size, data.id.get_chunk_info(0).byte_offset
+    raw = path.read_bytes()
+    entry = struct.pack("<II", size, 0)  # of the tree of chunks: how long one is, and which filters it skips
+    assert raw.count(entry) == 1, (size, place)
+    for length in (0, 3, 4):
+        path.write_bytes(raw.replace(entry, struct.pack("<II", length, 0)))
+        with pytest.raises(KdError, match=f"/landmarks: a packed chunk of {length} bytes"):
+            read_all(path)
+
+
 # ---- texts of variable length
 
 

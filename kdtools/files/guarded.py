@@ -30,6 +30,7 @@ HDF5_ERRORS = (OSError, KeyError, ValueError, TypeError, RuntimeError, Attribute
 _HEAP = b"GCOL\x01"
 _LARGEST_INDEX = 2**16 - 1
 _VIRTUAL = (0x0304, 0x0305)  # stands before such an address too: layout of version 4 or 5, kind 3, a virtual array's
+_LEAST_PACKED = 5  # bytes; the filter of checksums takes 4 off whatever there is, and the library dies of a chunk of 0
 _HEAP_HEAD, _OBJECT_HEAD = 16, 16  # bytes before a heap's first object, and before an object's content
 _OLD_HEADER, _MOST_OLD = 16, 1 << 16  # bytes; in layouts before 1.8 headers have no signature, but are short
 _ELEMENT = np.dtype([("length", "<u4"), ("heap", "<u8"), ("index", "<u4")])  # of an array of texts, as it is stored
@@ -262,3 +263,7 @@ def check_claim(data: h5py.Dataset, *, whole: bool = True) -> None:
     at_once = max(claimed, chunk) if whole else chunk
     if claimed > max(_ALWAYS_HARMLESS, _ZLIB_RATIO * stored) or at_once > max(_HARMLESS, _LARGEST_RATIO * stored):
         raise DataError(f"{where}: claims {claimed} bytes, but only {stored} are stored", "it is damaged, or a bomb")
+    if data.id.get_create_plist().get_nfilters():
+        small = data.id.chunk_iter(lambda info: info.size if info.size < _LEAST_PACKED else None)
+        if small is not None:
+            raise DataError(f"{where}: a packed chunk of {small} bytes", "it is damaged")
