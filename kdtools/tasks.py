@@ -66,7 +66,7 @@ def load_task(
             if _is_model(path):
                 online[name] = teacher = load_model(path, device)
                 faces.require_points(teacher.card.scheme.n_points, path)
-                _compare_crops(faces, path, teacher.card.crop, warn)
+                faces.compare_crop(teacher.card.crop, path, warn)
             else:
                 points[name] = faces.landmarks_from(stack.enter_context(open_faces(path)))
         usable = np.arange(len(faces)) if rows is None else rows
@@ -80,7 +80,7 @@ def load_task(
             others = stack.enter_context(open_faces(val_path))
             others.require("image", "landmarks")
             faces.check_same_points(others)
-            _compare_crops(faces, val_path, others.crop, warn)
+            faces.compare_crop(others.crop, val_path, warn)
             train_rows = usable
             val_truth, kind = _validation_target(others, learnt)
             val = _face_set(others, {"truth": val_truth}, np.arange(len(others)))
@@ -117,10 +117,3 @@ def _is_model(path: str) -> bool:
         return form_of(path) == SAFETENSORS
     except (FileError, OSError):
         return False  # opening it as a faces file will say what is wrong
-
-
-def _compare_crops(faces: FacesFile, whose: str, crop: CropRule | None, warn: Tell) -> None:
-    """A teacher sees what it has learnt to see, and faces to validate with are like those to train on, if they are
-    cropped alike."""
-    if faces.crop is not None and crop is not None and faces.crop != crop:
-        warn(f"{faces.name} is cropped by the rule {faces.crop.to_json()}, {whose} by {crop.to_json()}")

@@ -186,6 +186,11 @@ class FacesFile:
                 "use files of the same scheme",
             )
 
+    def compare_crop(self, crop: CropRule | None, whose: str, warn: Callable[[str], None]) -> None:
+        """Warn where these faces are cropped by another rule than `whose`: networks see best what they have learnt."""
+        if self.crop is not None and crop is not None and self.crop != crop:
+            warn(f"{self.name} is cropped by the rule {self.crop.to_json()}, {whose} by {crop.to_json()}")
+
     @property
     def subsets(self) -> dict[str, np.ndarray]:
         """Name -> (N,) bool, sorted by name."""

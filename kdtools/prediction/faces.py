@@ -56,9 +56,7 @@ def predict_faces(run: Run, faces: FacesFile, source: str, *, draw: str | None =
     faces.require("image")
     if "landmarks" in faces:
         faces.require_points(card.scheme.n_points, "the model")
-    if faces.crop is not None and faces.crop != card.crop:
-        rules = faces.crop.to_json(), card.crop.to_json()
-        run.warn(f"{faces.name} is cropped by the rule {rules[0]}, the model by {rules[1]}")
+    faces.compare_crop(card.crop, "the model", run.warn)
     faces.check_unique()
     size, first, stop = run.group_size, 0, len(faces)
     if run.shard is not None:
