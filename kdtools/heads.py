@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 _WIDTH = 128  # channels in which a heatmap head joins the levels of a backbone
+# Standard deviation of what a heatmap is trained towards, cells: the point's own cell and its neighbours count.
+HEAT_WIDTH = 0.7
 
 
 class LinearHead(nn.Linear):
@@ -82,6 +84,25 @@ def decode_maps(maps: Tensor) -> Tensor:
     weight = maps[:, :n_points].flatten(2).softmax(dim=2)  # (B, L, h * w)
     offset = maps[:, n_points:].flatten(2).unflatten(1, (2, n_points))  # (B, 2, L, h * w)
     return (weight[:, None] * (offset + cell_centres(maps)[:, None])).sum(dim=3).transpose(1, 2)
+
+
+def heatmap_confidence(heatmaps: Tensor) -> Tensor:
+    """Heatmaps (B, L, h, w) before softmax -> how narrow each is, (B, L) in 0..1.
+
+    It is the variance of what heatmaps are trained towards over that of the heatmap, at most 1: a network that is not
+    sure of a place spreads its weights. It orders points by their error; it is no probability.
+
+    >>> sharp, even = torch.zeros(9).index_fill(0, torch.tensor(4), 50.0), torch.zeros(9)
+    >>> [round(float(c), 1) for c in heatmap_confidence(torch.stack([sharp, even]).view(1, 2, 3, 3))[0]]
+    [1.0, 0.7]
+    """
+    with _full_precision(heatmaps.device):
+        weight = heatmaps.float().flatten(2).softmax(dim=2)  # (B, L, h * w)
+        cells = torch.tensor([heatmaps.shape[3], heatmaps.shape[2]], device=heatmaps.device)
+        places = cell_centres(heatmaps) * cells[:, None]  # (2, h * w), cells
+        mean = weight @ places.T  # (B, L, 2)
+        variance = weight @ places.square().sum(dim=0) - mean.square().sum(dim=2)
+        return (2 * HEAT_WIDTH**2 / variance.clamp(min=HEAT_WIDTH**2)).clamp(max=1.0)
 
 
 def cell_centres(maps: Tensor) -> Tensor:

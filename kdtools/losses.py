@@ -13,9 +13,7 @@ from torch import Tensor
 
 from kdtools.distributed import n_processes, sum_over_processes
 from kdtools.errors import UsageError
-from kdtools.heads import cell_centres
-
-_HEAT_WIDTH = 0.7  # standard deviation of a heatmap's target, cells: the point's own cell and its neighbours count
+from kdtools.heads import HEAT_WIDTH, cell_centres
 
 
 @dataclass(frozen=True)
@@ -116,7 +114,7 @@ def heatmap_loss(heatmaps: Tensor, truth: Tensor) -> Tensor:
     centre = cell_centres(heatmaps)  # (2, h * w)
     cells = torch.tensor([heatmaps.shape[3], heatmaps.shape[2]], device=truth.device)
     distance = (inside[..., None] - centre) * cells[:, None]  # (B, L, 2, h * w), cells
-    target = (-distance.square().sum(dim=2) / (2 * _HEAT_WIDTH**2)).softmax(dim=2)
+    target = (-distance.square().sum(dim=2) / (2 * HEAT_WIDTH**2)).softmax(dim=2)
     entropy = -(target * heatmaps.flatten(2).log_softmax(dim=2)).sum(dim=2)  # (B, L)
     return mean_of_known(entropy, known)
 

@@ -20,7 +20,7 @@ from kdtools.cards import METADATA, ModelCard, card_of, open_safetensors
 from kdtools.errors import FileError, UsageError
 from kdtools.files import Provenance
 from kdtools.files.schema import MODEL_FORMAT, MODEL_KIND, TRAINING_PREFIX
-from kdtools.heads import HeatmapHead, LinearHead
+from kdtools.heads import HeatmapHead, LinearHead, heatmap_confidence
 
 
 class LandmarkNet(nn.Module):
@@ -57,6 +57,11 @@ class LandmarkNet(nn.Module):
         if isinstance(self.head, HeatmapHead):
             return self.head.points_and_heatmaps(features)
         return self.head(features), None
+
+    def points_and_confidence(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The points, and how sure the network is of each, (B, L) as of `heatmap_confidence`; None without heatmaps."""
+        points, heatmaps = self.points_and_heatmaps(images)
+        return points, None if heatmaps is None else heatmap_confidence(heatmaps)
 
     @property
     def device(self) -> torch.device:

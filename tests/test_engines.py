@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,10 +64,33 @@ def test_all_engines_give_the_points_of_the_network(network: LandmarkNet, model:
     for path, backend in ((model, "torch"), (model, "onnx"), (exported, "auto")):
         engine = load_engine(path, backend=backend, device="cpu", threads=1)
         assert (engine.card.input_size, engine.card.crop.margin, engine.threads) == (SIZE, 0.3, 1)
-        found = engine.predict(crops)
-        assert found.dtype == np.float32
+        found, confidence = engine.predict(crops)
+        assert (found.dtype, confidence, engine.has_confidence) == (np.float32, None, False)
         np.testing.assert_allclose(found, points, atol=1e-5)
-        np.testing.assert_allclose(engine.predict(crops[::2]), points[::2], atol=1e-5)  # not contiguous
+        np.testing.assert_allclose(engine.predict(crops[::2])[0], points[::2], atol=1e-5)  # not contiguous
+
+
+def test_engines_say_how_sure_a_network_with_heatmaps_is(network: LandmarkNet, tmp_path: Path) -> None:
+    """A heatmap that is sharpened by hand is sure; the others are as even as random weights leave them."""
+    torch.manual_seed(0)
+    sure = LandmarkNet(replace(network.card, head="heatmap")).eval()
+    with torch.no_grad():
+        sure.head.last.weight[:3] *= 1e4  # type: ignore[index,union-attr]
+    model, exported = tmp_path / "m.safetensors", tmp_path / "m.onnx"
+    save_model(model, sure, Provenance("test"))
+    export_onnx(sure, exported, read_card(model)[1])
+    crops, points = crops_and_points(sure)
+    answers = {}
+    for path, backend in ((model, "torch"), (exported, "onnx")):
+        engine = load_engine(path, backend=backend, device="cpu", threads=1)
+        assert engine.has_confidence
+        found, answers[backend] = engine.predict(crops)
+        np.testing.assert_allclose(found, points, atol=1e-4)
+    np.testing.assert_allclose(answers["onnx"], answers["torch"], atol=1e-3)
+    assert answers["onnx"].shape == (len(crops), 68)
+    assert answers["onnx"].dtype == np.float32
+    assert answers["onnx"][:, :3].mean() > 0.9
+    assert answers["onnx"][:, 3:].max() < 0.8
 
 
 @pytest.fixture
@@ -104,7 +128,7 @@ def test_a_cache_that_cannot_be_written_costs_a_note(
     crops, points = crops_and_points(network)
     engine = load_engine(model, device="cpu", threads=1, note=notes.append)
     assert "cannot be kept" in notes[-1]
-    np.testing.assert_allclose(engine.predict(crops), points, atol=1e-5)
+    np.testing.assert_allclose(engine.predict(crops)[0], points, atol=1e-5)
 
 
 def test_an_exported_model_answers_from_a_cold_start_without_torch(exported: Path) -> None:
@@ -112,7 +136,7 @@ def test_an_exported_model_answers_from_a_cold_start_without_torch(exported: Pat
         "import sys, numpy\n"
         "from kdtools.engines import load_engine\n"
         f"engine = load_engine({str(exported)!r}, threads=1)\n"
-        f"assert engine.predict(numpy.zeros((1, {SIZE}, {SIZE}, 3), numpy.uint8)).shape == (1, 68, 2)\n"
+        f"assert engine.predict(numpy.zeros((1, {SIZE}, {SIZE}, 3), numpy.uint8))[0].shape == (1, 68, 2)\n"
         "sys.exit(any(name in sys.modules for name in ('torch', 'onnx', 'timm')))\n"
     )
     began = time.perf_counter()

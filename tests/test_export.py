@@ -90,8 +90,8 @@ def test_fewer_bits_are_smaller_and_nearly_the_same(
         sizes[precision] = path.stat().st_size
         agreements[precision] = compare_with_original(original, path, sample, precision)
         found = onnx.load(path).graph
-        heads = [weight for weight in found.initializer if weight.name.startswith("head.")]
-        assert [value.type.tensor_type.elem_type for value in (*found.input, *found.output)] == [1, 1]  # float32
+        heads = [weight for weight in found.initializer if weight.name.startswith("network.head.")]
+        assert [value.type.tensor_type.elem_type for value in (*found.input, *found.output)] == [1, 1, 1]  # float32
         assert heads
         assert {weight.data_type for weight in heads} == {1}
     assert (
@@ -161,7 +161,7 @@ def test_kd_export_writes_int8_that_an_engine_runs(tmp_path: Path, faces_file: s
     assert (card.arch, fields["precision"]) == ("test_resnet", "int8")
     assert json.loads(fields["inputs"]).keys() == {str(model), faces_file}
     crops = np.stack([image for image, _, _ in draw_faces(3, SIZE, seed=2)])
-    points = load_engine(output, threads=1).predict(crops)
+    points, _ = load_engine(output, threads=1).predict(crops)
     with torch.inference_mode():
         original = network(0)(torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255).numpy()
     assert np.linalg.norm(points - original, axis=2).max() * SIZE < 1

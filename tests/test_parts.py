@@ -29,18 +29,18 @@ N = 60  # photographs and faces
 class MeanEngine:
     """Points that follow the crop's colours, so that each face has its own. Ctrl-C comes in the call `stop_at`."""
 
-    threads, batch, name = 1, 4, "mean"
+    threads, batch, name, has_confidence = 1, 4, "mean", False
 
     def __init__(self, stop_at: int | None = None) -> None:
         self.card = ModelCard("none", 32, IBUG68, CropRule(0.25), (0, 0, 0), (1, 1, 1))
         self.n_calls, self._stop_at = 0, stop_at
 
-    def predict(self, crops: np.ndarray) -> np.ndarray:
+    def predict(self, crops: np.ndarray) -> tuple[np.ndarray, None]:
         self.n_calls += 1
         if self.n_calls == self._stop_at:
             raise KeyboardInterrupt
         means = crops.mean(axis=(1, 2), dtype=np.float32) / 255
-        return (means[:, :1, None] + np.linspace(-0.5, 0.2, 136, dtype=np.float32).reshape(68, 2)) / 2
+        return (means[:, :1, None] + np.linspace(-0.5, 0.2, 136, dtype=np.float32).reshape(68, 2)) / 2, None
 
 
 class OneOrTwo:
@@ -269,7 +269,7 @@ def test_blocks_are_of_one_process(faces: Path, tmp_path: Path) -> None:
     output, told = tmp_path / "out.h5", []
 
     class Meddled(MeanEngine):
-        def predict(self, crops: np.ndarray) -> np.ndarray:
+        def predict(self, crops: np.ndarray) -> tuple[np.ndarray, None]:
             if self.n_calls == 20:
                 for options in ({"force": True}, {"resume": True}):
                     with pytest.raises(FileError, match="another process writes there") as error:
@@ -301,7 +301,7 @@ def test_an_error_keeps_what_was_written_and_a_short_run_leaves_nothing(
     faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Failing(MeanEngine):
-        def predict(self, crops: np.ndarray) -> np.ndarray:
+        def predict(self, crops: np.ndarray) -> tuple[np.ndarray, None]:
             if self.n_calls == 16:
                 raise FileError("no")
             return super().predict(crops)

@@ -26,22 +26,25 @@ from kdtools.sources import Photograph, Photographs
 from kdtools.tracking import overlaps
 
 FIXED = np.linspace(-0.4, 0.4, 136, dtype=np.float32).reshape(68, 2)
+SURE = np.linspace(0, 1, 68, dtype=np.float32)
 
 
 class FixedEngine:
     """Answers with the same points, whatever it sees, and notes how many crops it was given at a time."""
 
-    threads, batch, name = 1, 4, "fixed"
+    threads, batch, name, has_confidence = 1, 4, "fixed", True
 
     def __init__(self, scheme: Scheme = IBUG68) -> None:
         self.card = ModelCard("none", 32, scheme, CropRule(0.25), (0, 0, 0), (1, 1, 1))
         self.batches: list[int] = []
 
-    def predict(self, crops: np.ndarray) -> np.ndarray:
+    def predict(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         assert crops.shape[1:] == (32, 32, 3)
         assert crops.dtype == np.uint8
         self.batches.append(len(crops))
-        return np.broadcast_to(FIXED[: self.card.scheme.n_points], (len(crops), self.card.scheme.n_points, 2))
+        n_points = self.card.scheme.n_points
+        points = np.broadcast_to(FIXED[:n_points], (len(crops), n_points, 2))
+        return points, np.broadcast_to(SURE[:n_points], (len(crops), n_points))
 
 
 class FixedDetector:
@@ -93,6 +96,7 @@ def test_points_of_a_faces_file_come_back_in_source_pixels(size: int, tmp_path: 
         # boxes count from edges, points from pixel centres
         expected = boxes[:, None, :2] + (FIXED + 0.5) * side[:, None] - 0.5
         np.testing.assert_allclose(out.landmarks_in_source(), expected, atol=1e-3)
+        np.testing.assert_array_equal(out.h5["confidence"], np.tile(SURE, (7, 1)))
         np.testing.assert_allclose(out.h5["box"], boxes)
         assert out.subsets["some"].sum() == 3
         assert str(tmp_path / "in.h5") in out.h5.attrs["inputs"]

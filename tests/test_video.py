@@ -45,12 +45,12 @@ class BrightEngine:
     """Finds the points where they lie in the bright square nearest to the middle of a crop, with some noise."""
 
     card = ModelCard("none", 64, IBUG68, CropRule(0.4), (0, 0, 0), (1, 1, 1))
-    threads, batch, name = 1, 8, "bright"
+    threads, batch, name, has_confidence = 1, 8, "bright", True
 
     def __init__(self, noise: float = 0.0) -> None:
         self._noise, self._rng = noise, np.random.default_rng(0)
 
-    def predict(self, crops: np.ndarray) -> np.ndarray:
+    def predict(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         found = []
         for crop in crops:
             _, _, boxes, centres = cv2.connectedComponentsWithStats((crop.max(axis=2) > 20).astype(np.uint8))
@@ -61,7 +61,8 @@ class BrightEngine:
             x, y, width, height = boxes[nearest, :4]
             points = np.array([x, y]) + UNIT * np.array([width, height])
             found.append(points / 64 - 0.5 + self._rng.normal(scale=self._noise, size=(68, 2)))
-        return np.stack(found).astype(np.float32)
+        points = np.stack(found).astype(np.float32)
+        return points, points[..., 0] + 0.5
 
 
 class BrightDetector:
@@ -82,11 +83,11 @@ class BrightDetector:
 class LaggingEngine(BrightEngine):
     """Sees where the face is but not how large it is: its points take up a bit more of each crop than they should."""
 
-    def predict(self, crops: np.ndarray) -> np.ndarray:
-        found = super().predict(crops)
+    def predict(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        found, confidence = super().predict(crops)
         middle = (found.max(axis=1, keepdims=True) + found.min(axis=1, keepdims=True)) / 2
         shape = (POINTS - (POINTS.max(axis=0) + POINTS.min(axis=0)) / 2) / np.ptp(POINTS, axis=0).max()
-        return np.float32(middle + 1.06 * shape / (1 + 2 * self.card.crop.margin))
+        return np.float32(middle + 1.06 * shape / (1 + 2 * self.card.crop.margin)), confidence
 
 
 class FoundDetector(BrightDetector):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from kdtools import __version__
 from kdtools.cards import read_card
+from kdtools.engines.onnx import CONFIDENCE, OUTPUT
 from kdtools.errors import FileError, reason_of
 from kdtools.files import written_aside
 from kdtools.files.provenance import sha256_of
@@ -59,9 +60,10 @@ def _is_sound(copy: Path) -> bool:
 
 
 def _name_of(model: Path) -> str:
-    """A name that changes with the model's bytes and with the versions of what exports it."""
-    versions = [f"kdtools {__version__}", *(f"{name} {version(name)}" for name in _EXPORTERS)]
-    return hashlib.sha256("\n".join([sha256_of(model), *versions]).encode()).hexdigest()[:40] + ".onnx"
+    """A name that changes with the model's bytes, the versions of what exports it, and what an export may answer."""
+    made_by = [f"kdtools {__version__}", *(f"{name} {version(name)}" for name in _EXPORTERS)]
+    what = [sha256_of(model), *made_by, OUTPUT, CONFIDENCE]
+    return hashlib.sha256("\n".join(what).encode()).hexdigest()[:40] + ".onnx"
 
 
 def _export(model: Path, path: Path) -> None:

@@ -11,6 +11,7 @@ from kdtools.cards import read_card
 from kdtools.errors import FileError
 
 INPUT, OUTPUT = "images", "landmarks"
+CONFIDENCE = "confidence"  # a second output, of networks with heatmaps
 # The network of a crop keeps a core busy by itself: beyond some crops a call is only larger, not faster, and the maps
 # of a large batch no longer fit into the caches.
 _BATCH = 16
@@ -24,13 +25,17 @@ class OnnxEngine:
         self.threads, self.batch = threads, _BATCH
         self.name = f"ONNX Runtime, {threads} threads" if threads > 1 else "ONNX Runtime, 1 thread"
         self._session = open_session(path, threads)
+        self.has_confidence = CONFIDENCE in {output.name for output in self._session.get_outputs()}
 
-    def predict(self, crops: np.ndarray) -> np.ndarray:
+    def predict(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """As `Engine.predict`; numpy and ONNX Runtime both work outside Python's lock."""
         size = self.card.input_size
         images = np.empty((len(crops), 3, size, size), np.float32)
         np.multiply(crops.transpose(0, 3, 1, 2), np.float32(1 / 255), out=images)
-        return run_session(self._session, images)
+        if not self.has_confidence:
+            return run_session(self._session, images), None
+        points, confidence = self._session.run([OUTPUT, CONFIDENCE], {INPUT: images})
+        return points, confidence
 
 
 def open_session(path: Path, threads: int) -> Any:

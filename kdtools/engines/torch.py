@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from kdtools.heads import HeatmapHead
 from kdtools.models import LandmarkNet, choose_device, load_model
 
 _CPU_BATCH = 16  # as in onnx.py
@@ -26,7 +28,8 @@ class TorchEngine:
         network = load_model(path, self._device)
         self.card, self.threads = network.card, threads
         torch.set_num_threads(threads)
-        self._run: Callable[[Tensor], Tensor] = network
+        self.has_confidence = isinstance(network.head, HeatmapHead)
+        self._run: Callable[[Tensor], Tensor] = partial(_answers_of, network)
         self.batch, words = _CPU_BATCH, ["PyTorch", str(self._device)]
         if self._device.type == "cuda":
             dtype = choose_dtype(network, self._device)
@@ -34,12 +37,19 @@ class TorchEngine:
             words.append(str(dtype).removeprefix("torch."))
         self.name = ", ".join(words)
 
-    def predict(self, crops: np.ndarray) -> np.ndarray:
+    def predict(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """As `Engine.predict`."""
         with torch.inference_mode():
             pixels = torch.from_numpy(np.require(crops, None, ["C", "W"])).to(self._device)  # maps of files: read-only
             images = pixels.permute(0, 3, 1, 2).float().div_(255)  # stays channels-last in memory
-            return self._run(images).float().cpu().numpy()
+            answers = self._run(images).float().cpu().numpy()
+        return answers[..., :2], answers[..., 2] if self.has_confidence else None
+
+
+def _answers_of(network: LandmarkNet, images: Tensor) -> Tensor:
+    """x and y of each point, and its confidence where the network has one, (B, L, 2 or 3): one tensor to record."""
+    points, confidence = network.points_and_confidence(images)
+    return points if confidence is None else torch.cat([points, confidence[..., None]], dim=2)
 
 
 def choose_dtype(network: LandmarkNet, device: torch.device) -> torch.dtype:
@@ -77,10 +87,10 @@ class _Recorded:
         size = next(n for n in _GPU_BATCHES if n >= len(images))
         if size not in self._graphs:
             self._graphs[size] = self._record(torch.zeros_like(images[:1]).expand(size, -1, -1, -1))
-        graph, given, points = self._graphs[size]
+        graph, given, answers = self._graphs[size]
         given[: len(images)].copy_(images)
         graph.replay()
-        return points[: len(images)].clone()
+        return answers[: len(images)].clone()
 
     def _record(self, example: Tensor) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor]:
         given = example.contiguous(memory_format=torch.channels_last)
@@ -92,10 +102,10 @@ class _Recorded:
         torch.cuda.current_stream(given.device).wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            points = self._forward(given)
-        return graph, given, points
+            answers = self._forward(given)
+        return graph, given, answers
 
     def _forward(self, images: Tensor) -> Tensor:
         # Without its cache autocast would keep converted weights that belong to the memory of one recording.
         with torch.autocast("cuda", self._dtype, enabled=self._dtype != torch.float32, cache_enabled=False):
-            return self._network(images)
+            return _answers_of(self._network, images)

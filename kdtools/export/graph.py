@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+from torch import Tensor, nn
 
 from kdtools.cards import METADATA
-from kdtools.engines.onnx import INPUT, OUTPUT
+from kdtools.engines.onnx import CONFIDENCE, INPUT, OUTPUT
 from kdtools.errors import DataError
 from kdtools.export.precision import FLOAT16, FLOAT32, INT8, to_float16, to_int8
 from kdtools.models import LandmarkNet
@@ -27,6 +28,7 @@ def export_onnx(
 ) -> None:
     """Write `path`: images (B, 3, S, S) float32 RGB in [0, 1] -> landmarks (B, L, 2) in unit coordinates, any B.
 
+    A network with heatmaps has a second output, confidence (B, L) in 0..1.
     `fields` (the model file's own description) go into its metadata as JSON, under `kdtools`, with the precision.
     `calibration` are images as of the input, whose ranges int8 is made for. Raises DataError where the network does
     something that ONNX has no operator for.
@@ -43,17 +45,30 @@ def export_onnx(
     path.write_bytes(model.SerializeToString())
 
 
+class _Answers(nn.Module):
+    """A network that answers with all that it knows of an image."""
+
+    def __init__(self, network: LandmarkNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        points, confidence = self.network.points_and_confidence(images)
+        return (points,) if confidence is None else (points, confidence)
+
+
 def _graph_of(network: LandmarkNet) -> onnx.ModelProto:
+    answers = _Answers(network.cpu().eval()).eval()
     example = torch.zeros(2, 3, network.card.input_size, network.card.input_size)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns of its own internals
         try:
             program = torch.onnx.export(
-                network.cpu().eval(),
+                answers,
                 (example,),
                 dynamo=True,
                 input_names=[INPUT],
-                output_names=[OUTPUT],
+                output_names=[OUTPUT, CONFIDENCE][: len(answers(example))],
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
                 verbose=False,
             )

@@ -23,7 +23,7 @@ from kdtools.settings import EXPORT_PRECISIONS
 
 FLOAT32, FLOAT16, INT8 = PRECISIONS = EXPORT_PRECISIONS
 
-_HEAD = "head."  # what the names of the head's weights begin with (LandmarkNet.head)
+_HEAD = "network.head."  # what the names of the head's weights begin with (LandmarkNet.head, in graph.py's wrapper)
 # The layers that hold nearly all of the work. Between two of them a number stays in 8 bits only if what lies between
 # works in 8 bits too; others would be brought to float and back.
 _IN_8_BITS = ["Conv", "Gemm", "MatMul", "Add", "Clip", "Relu"]

@@ -97,9 +97,12 @@ class _Work:
         size = self._engine.card.input_size
         crops = images if images.shape[1:3] == (size, size) else np.stack([resize_image(one, size) for one in images])
         watch.lap("crop")
-        points = unit_to_pixels(self._engine.predict(crops), *images.shape[1:3])
+        units, confidence = self._engine.predict(crops)
+        points = unit_to_pixels(units, *images.shape[1:3])
         ended = watch.lap("infer")
         columns["landmarks"] = np.float32(apply_affine(faces.read("to_source", first, stop), points))
+        if confidence is not None:
+            columns["confidence"] = confidence
         if self._drawings:
             self._draw(ids, images, points)
             watch.lap("draw")

@@ -160,7 +160,8 @@ def _go_to(parts: Parts, photographs: Iterable[Photograph], work: PhotographWork
 class Face:
     """A face on its way: its crop (S, S, 3) with the map to the photograph, its box (4,), and its points (L, 2).
 
-    `track` is its number in a video, -1 where it is not followed.
+    `confidence` is (L,), or empty from an engine without it. `track` is its number in a video, -1 where it is not
+    followed.
     """
 
     crop: np.ndarray
@@ -168,6 +169,7 @@ class Face:
     box: np.ndarray
     score: float
     points: np.ndarray = field(default_factory=lambda: np.empty((0, 2)))
+    confidence: np.ndarray = field(default_factory=lambda: np.empty(0))
     track: int = -1
 
 
@@ -284,11 +286,13 @@ class PhotographWork:
     def _predict(self, faces: Sequence[Face]) -> None:
         for first in range(0, len(faces), self._engine.batch):
             some = faces[first : first + self._engine.batch]
-            units = self._engine.predict(np.stack([face.crop for face in some]))
+            units, confidence = self._engine.predict(np.stack([face.crop for face in some]))
             to_source = np.stack([face.to_source for face in some])
             points = apply_affine(to_source, unit_to_pixels(units, self._size, self._size))
-            for face, of_face in zip(some, points, strict=True):
-                face.points = of_face
+            for k, face in enumerate(some):
+                face.points = points[k]
+                if confidence is not None:
+                    face.confidence = confidence[k]
 
     def _draw(self, seen: Seen, drawings: Drawings) -> None:
         """A picture that cannot be written must not cost the points."""
@@ -307,10 +311,14 @@ class PhotographWork:
             for one in seen
             for k, face in enumerate(one.faces)
         ]
-        return {
+        columns = {
             "id": [photograph.id if k == 0 else f"{photograph.id}#{k + 1}" for photograph, k, _ in pairs],
             "landmarks": np.array([face.points for _, _, face in pairs], np.float32).reshape(-1, n_points, 2),
             "box": np.array([face.box for _, _, face in pairs], np.float32).reshape(-1, 4),
             "source": [photograph.source for photograph, _, _ in pairs],
             "score": np.array([face.score for _, _, face in pairs], np.float32),
         }
+        if self._engine.has_confidence:
+            confidence = [face.confidence for _, _, face in pairs]
+            columns["confidence"] = np.array(confidence, np.float32).reshape(-1, n_points)
+        return columns

@@ -43,7 +43,7 @@ _TWICE = 0.7  # share of the smaller of two followed faces that lies within the 
 
 @dataclass
 class _Track:
-    """A followed face: its number in the video and its points (L, 2) in the last frame, before smoothing.
+    """A followed face: its number in the video, its points (L, 2) in the last frame before smoothing, their confidence.
 
     `square` is the crop around the points. The frame `found` is the last one in which a search found it, `side` that of
     its square there. A face is new until a second search has found it.
@@ -51,6 +51,7 @@ class _Track:
 
     number: int
     points: np.ndarray
+    confidence: np.ndarray
     square: np.ndarray
     score: float
     found: int
@@ -136,7 +137,7 @@ class VideoWork(PhotographWork):
 
     def _face_of(self, track: _Track, time: float | None) -> Face:
         points = track.filter.smooth(track.points, np.nan if time is None else time) if self._smooth else track.points
-        return Face(np.empty(0), np.empty(0), track.square, track.score, points, track.number)
+        return Face(np.empty(0), np.empty(0), track.square, track.score, points, track.confidence, track.number)
 
     def _move(self, image: np.ndarray, watch: Stopwatch) -> None:
         """Find the followed faces around where they were; those that cannot be found there are lost."""
@@ -148,16 +149,17 @@ class VideoWork(PhotographWork):
         watch.lap("crop")
         self._predict(faces)
         watch.lap("infer")
-        self._tracks = [track for track, face in zip(tracks, faces, strict=True) if self._take(track, face.points)]
+        self._tracks = [track for track, face in zip(tracks, faces, strict=True) if self._take(track, face)]
         self._join()
 
-    def _take(self, track: _Track, points: np.ndarray) -> bool:
+    def _take(self, track: _Track, face: Face) -> bool:
         """Give a track its points in this frame; whether they can be those of the same face."""
-        square = self._square_of(points)
+        square = self._square_of(face.points)
         if square is None:
             return False
         overlap = _overlap(track.square, square)
-        track.points, track.square, track.is_calm = points, square, overlap >= _CALM
+        track.points, track.confidence, track.square = face.points, face.confidence, square
+        track.is_calm = overlap >= _CALM
         return overlap >= _STEADY
 
     def _square_of(self, points: np.ndarray) -> np.ndarray | None:
@@ -203,7 +205,8 @@ class VideoWork(PhotographWork):
             square = self._square_of(face.points)
             if square is not None and _overlap(square, face.box) >= _STEADY:
                 side = square[2] - square[0]
-                self._tracks.append(_Track(self._n_tracks, face.points, square, face.score, frame, side))
+                track = _Track(self._n_tracks, face.points, face.confidence, square, face.score, frame, side)
+                self._tracks.append(track)
                 self._n_tracks += 1
                 is_well = False
         self._join()
@@ -226,7 +229,8 @@ class VideoWork(PhotographWork):
             return False
         agrees = not is_cut and _overlap(track.square, square) >= _AGREES
         if not agrees:
-            track.points, track.square, track.filter = face.points, square, OneEuro()
+            track.points, track.confidence, track.square = face.points, face.confidence, square
+            track.filter = OneEuro()
         track.found, track.score, track.is_new = frame, face.score, False
         track.side = track.square[2] - track.square[0]
         return agrees
