@@ -1,6 +1,7 @@
 """Losses on landmark coordinates. Tensors are (B, L, 2) in unit coordinates ([-0.5, 0.5] over the input image).
 
-NaN in the truth, or in a teacher, means that the coordinate is not known: it adds nothing and is not counted.
+NaN in the truth, or in a teacher, means that the coordinate is not known: it adds nothing to the terms that want it,
+and is not counted there.
 """
 
 from __future__ import annotations
@@ -149,7 +150,10 @@ def assistive_loss(
 
 
 def main_loss(error: Tensor, known: Tensor, t_tolerant: Tensor, c: float) -> Tensor:
-    """Mean of c|e| where |e| ≤ d, else e² + c·d − d², with d the tolerant teacher's error: L1 near, L2 far."""
+    """Mean of c|e| where |e| ≤ d, else e² + c·d − d², with d the tolerant teacher's error: L1 near, L2 far.
+
+    Where that teacher is not known d is 0, so the square is left.
+    """
     size, d = error.abs(), t_tolerant
     return mean_of_known(torch.where(size <= d, c * size, size.square() + c * d - d.square()), known)
 

@@ -74,6 +74,7 @@ def test_options_and_assignments_change_a_preset() -> None:
         ({}, ["lr=nan"], "--lr is nan"),
         ({}, ["w_tough=-1"], "w_tough"),
         ({}, ["w_heat=0.1"], "linear head has no heatmaps"),
+        ({"loss": "l1"}, ["w_tough=3"], "--loss l1 has one term, so --set w_tough would do nothing"),
         ({"init": ""}, [], "--init is ''"),
         ({}, ["arch="], "--arch is ''"),
         ({"lr": 0.0}, [], "--lr is 0.0"),
