@@ -150,7 +150,7 @@ def form_of(path: str | Path) -> str:
     except FileNotFoundError as error:
         raise FileError(f"{path}: no such file") from error
     except IsADirectoryError as error:
-        raise FileError(f"{path}: is a directory, not a model file") from error
+        raise FileError(f"{path}: is a folder, not a model file") from error
     if form in (SAFETENSORS, ONNX):
         return form
     raise FileError(

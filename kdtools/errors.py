@@ -42,6 +42,12 @@ class UsageError(KdError):
     exit_status = 2
 
 
+def require(condition: bool, message: str, hint: str = "") -> None:
+    """Raises UsageError where an option's value makes no sense."""
+    if not condition:
+        raise UsageError(message, hint)
+
+
 class FileError(KdError):
     """A file cannot be read or written: absent, truncated, of another kind, too new, in the way."""
 

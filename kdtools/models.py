@@ -226,7 +226,7 @@ def _open_safetensors(path: str | Path) -> Iterator[Any]:
     if not Path(path).exists():
         raise FileError(f"{path}: no such file")
     if Path(path).is_dir():
-        raise FileError(f"{path}: is a directory, not a model file")
+        raise FileError(f"{path}: is a folder, not a model file")
     with open_safetensors(path, "pt") as stored:
         yield stored
 

@@ -470,9 +470,9 @@ def test_source_images_are_never_drawn_over(tmp_path: Path, capsys: pytest.Captu
     ("words", "status", "said"),
     [
         ("{gt} -o {dir}/a.gif", 2, "a.gif: not a kind of picture"),
-        ("{gt} -o {dir}", 1, "is a directory"),
-        ("{gt} -o {dir}/no/a.png", 1, "there is no directory"),
-        ("{gt} -o {dir}/no/faces/", 1, "there is no directory"),
+        ("{gt} -o {dir}", 1, "is a folder"),
+        ("{gt} -o {dir}/no/a.png", 1, "there is no folder"),
+        ("{gt} -o {dir}/no/faces/", 1, "there is no folder"),
         ("{gt} -o {gt} --each", 1, "is not a folder"),
         ("{gt} --sort error -o {out}", 2, "--sort error needs points to compare"),
         ("{gt} --error-bars -o {out}", 2, "--error-bars needs points to compare"),

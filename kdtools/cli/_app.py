@@ -22,7 +22,7 @@ import typer
 from typer.core import TyperCommand
 
 from kdtools import __version__
-from kdtools.errors import KdError, UsageError, missing_error
+from kdtools.errors import KdError, missing_error, require
 
 if TYPE_CHECKING:
     from kdtools.files import Provenance
@@ -333,9 +333,3 @@ def check_no_input(outputs: Iterable[str], inputs: Iterable[str]) -> None:
         place = place_of(output)
         inside = place.exists() and any(folder in read for folder in place.parents)
         require(place not in read and not inside, f"{output} is an input itself", "give the output another name")
-
-
-def require(condition: bool, message: str, hint: str = "") -> None:
-    """Raises UsageError where an option's value makes no sense."""
-    if not condition:
-        raise UsageError(message, hint)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdtools.cli._app import Interrupted, Terminated, check_no_input, require, session
+from kdtools.cli._app import Interrupted, Terminated, check_no_input, session
 from kdtools.cli._progress import training_progress
-from kdtools.errors import KdError
+from kdtools.errors import KdError, require
 from kdtools.settings import CARRIED_OUT, Settings
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from kdtools.cli._app import require, run, session
+from kdtools.cli._app import run, session
 from kdtools.cli._options import Faces, Force, Output, Quiet, Verbose, Version
+from kdtools.errors import require
 
 
 def kd_asm(

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from kdtools.cli._app import check_no_input, require, run, session
+from kdtools.cli._app import check_no_input, run, session
 from kdtools.cli._options import Faces, Force, Quiet, Verbose, Version
+from kdtools.errors import require
 
 
 def kd_dump(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 
 from kdtools.cli import _eval_options as opt
-from kdtools.cli._app import DONE, NEGATIVE, SKIPPED, check_no_input, require, run, session
+from kdtools.cli._app import DONE, NEGATIVE, SKIPPED, check_no_input, run, session
 from kdtools.cli._options import Force, Quiet, Verbose, Version
+from kdtools.errors import require
 
 
 def kd_eval(

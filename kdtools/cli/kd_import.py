@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from kdtools.cli._app import check_no_input, require, run, session
+from kdtools.cli._app import check_no_input, run, session
 from kdtools.cli._options import Force, Jobs, Margin, Output, Quiet, Size, Verbose, Version
+from kdtools.errors import require
 
 
 def show_formats(wanted: bool) -> None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kdtools.cli._app import DONE, NEGATIVE, require, run, session
+from kdtools.cli._app import DONE, NEGATIVE, run, session
 from kdtools.cli._options import Quiet, Verbose, Version
-from kdtools.errors import DataError, FileError
+from kdtools.errors import DataError, FileError, require
 
 if TYPE_CHECKING:
     from kdtools.inspection import Opened

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kdtools.cli._app import require, run, session
+from kdtools.cli._app import run, session
 from kdtools.cli._options import Force, Output, Quiet, Verbose, Version
+from kdtools.errors import require
 
 if TYPE_CHECKING:
     from kdtools.joining import IdPatterns

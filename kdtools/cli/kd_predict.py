@@ -10,8 +10,9 @@ from typing import Annotated
 
 import typer
 
-from kdtools.cli._app import check_no_input, require, run, session
+from kdtools.cli._app import check_no_input, run, session
 from kdtools.cli._options import Device, Force, Jobs, Output, Quiet, Verbose, Version
+from kdtools.errors import require
 
 
 def kd_predict(
@@ -121,7 +122,6 @@ def kd_predict(
         engine = load_engine(
             model_path, backend=backend, device=device, threads=threads, n_faces=n_known, note=session.say
         )
-        progress = stack.enter_context(session.progress("predicting", None))
         task = Run(
             engine=engine,
             output=output,
@@ -134,7 +134,7 @@ def kd_predict(
             say=session.say,
             warn=session.warn,
             skip=session.skip,
-            progress=progress,
+            progress=stack.enter_context(session.progress("predicting", None)),
         )
         if file is not None:
             n_faces = predict_faces(task, file, inputs[0], draw=draw)

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from kdtools.cli._app import require, run, session
+from kdtools.cli._app import run, session
 from kdtools.cli._options import Faces, Force, Output, Quiet, Seed, Verbose, Version
+from kdtools.errors import require
 
 
 def kd_split(

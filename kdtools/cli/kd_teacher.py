@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from kdtools.cli import _options as opt
-from kdtools.cli._app import require, run
+from kdtools.cli._app import run
+from kdtools.errors import require
 from kdtools.settings import MAIN_LOSSES, resolve_settings, settings_table
 
 

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from kdtools.cli._app import check_no_input, require, run, session
+from kdtools.cli._app import check_no_input, run, session
 from kdtools.cli._options import Faces, Force, Quiet, Seed, Verbose, Version
+from kdtools.errors import require
 
 
 def kd_view(

@@ -13,7 +13,7 @@ from typing import Any
 
 from kdtools.dumping.names import crop_name, point_file_name, unique_names
 from kdtools.dumping.selection import Selection
-from kdtools.errors import FileError, UsageError
+from kdtools.errors import FileError, UsageError, require
 from kdtools.files.aside import STANDARD_STREAM, standard_output, written_aside
 from kdtools.formats import FORMATS, Format, csv_points
 from kdtools.images import write_image_at
@@ -53,10 +53,10 @@ def write_dump(
         write: Any = partial(
             csv_points.write, delimiter=_DELIMITERS[form.name], header=header, images=images is not None
         )
-        _require(header or images is None, "--no-header hides which column is the picture", "leave one of them out")
+        require(header or images is None, "--no-header hides which column is the picture", "leave one of them out")
     else:
         write = form.write
-        _require(header, f"--no-header: {form.name} has no header", "it is for csv and tsv")
+        require(header, f"--no-header: {form.name} has no header", "it is for csv and tsv")
     with contextlib.ExitStack() as stack:
         path = None if output == STANDARD_STREAM else stack.enter_context(written_aside(output, force, binary=False))
         if images is not None:
@@ -66,8 +66,8 @@ def write_dump(
 
 
 def _write_folder(selection: Selection, form: Format, output: str, force: bool, images: str | None) -> None:
-    _require(output != STANDARD_STREAM, f"{form.name} is a file for each face", "name a folder for them with -o")
-    _require(
+    require(output != STANDARD_STREAM, f"{form.name} is a file for each face", "name a folder for them with -o")
+    require(
         images is None or Path(images).resolve() == Path(output).resolve(),
         f"a {form.suffix} file lies beside its picture",
         "give -o and --images the same folder",
@@ -76,11 +76,6 @@ def _write_folder(selection: Selection, form: Format, output: str, force: bool, 
         if images is not None:
             write_crops(selection, folder)
         _write_point_files(selection, form, folder, beside_crops=images is not None)
-
-
-def _require(condition: bool, message: str, hint: str) -> None:
-    if not condition:
-        raise UsageError(message, hint)
 
 
 def _crop_below(images: str, output: str) -> Callable[[str], str]:
@@ -123,9 +118,9 @@ def folder_aside(output: str, force: bool) -> Iterator[Path]:
     """
     place = Path(output).resolve()
     if place.exists() and not place.is_dir():
-        raise FileError(f"{output}: is not a directory", "name a folder for the files")
+        raise FileError(f"{output}: is not a folder", "name a folder for the files")
     if not place.parent.is_dir():
-        raise FileError(f"{output}: there is no directory {place.parent}", "create it first")
+        raise FileError(f"{output}: there is no folder {place.parent}", "create it first")
     if place.is_dir() and any(place.iterdir()) and not force:
         raise FileError(f"{output}: exists already, and is not empty", "add -f to write into it")
     part = place.with_name(f".{place.name[:100]}.{os.getpid()}.part")

@@ -34,9 +34,9 @@ def check_output(output: str, force: bool, *, binary: bool = True) -> None:
         return
     path, folder = Path(output), place_of(output).parent
     if path.is_dir():
-        raise FileError(f"{output}: is a directory", "name a file in it")
+        raise FileError(f"{output}: is a folder", "name a file in it")
     if not folder.is_dir():
-        raise FileError(f"{output}: there is no directory {folder}", "create it first")
+        raise FileError(f"{output}: there is no folder {folder}", "create it first")
     if path.exists() and not path.is_file():
         raise FileError(f"{output}: is not a regular file", "name another, or give - for standard output")
     if path.exists() and not force:

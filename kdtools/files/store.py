@@ -283,7 +283,7 @@ def _check_signature(path: Path, name: str) -> None:
     except FileNotFoundError as error:
         raise FileError(f"{name}: no such file") from error
     except IsADirectoryError as error:
-        raise FileError(f"{name}: is a directory, not a faces file", "kd-import makes one from a folder") from error
+        raise FileError(f"{name}: is a folder, not a faces file", "kd-import makes one from a folder") from error
     except OSError as error:
         raise FileError(f"{name}: {error.strerror}") from error
     if not start:

@@ -34,7 +34,7 @@ def check_folder(output: str) -> None:
     if folder.exists() and not folder.is_dir():
         raise FileError(f"{folder}: is not a folder", "give -o another name")
     if not folder.resolve().parent.is_dir():
-        raise FileError(f"{folder}: there is no directory {folder.resolve().parent}", "create it first")
+        raise FileError(f"{folder}: there is no folder {folder.resolve().parent}", "create it first")
 
 
 def write_sheet(

@@ -55,9 +55,9 @@ def test_an_output_that_cannot_be(tool: str, world: World, tmp_path: Path, read_
     folder.mkdir()
     before = left_in(tmp_path)
     for output, said in [
-        (tmp_path / "nowhere" / name, "there is no directory"),
-        (tmp_path / "file" / name, "there is no directory"),
-        (folder, "is a directory"),
+        (tmp_path / "nowhere" / name, "there is no folder"),
+        (tmp_path / "file" / name, "there is no folder"),
+        (folder, "is a folder"),
         (pipe, "not a regular file"),
         (loop, "symbolic links"),
         (tmp_path / ("x" * 300 + name), "File name too long"),
