@@ -59,17 +59,18 @@ def open_any(source: str) -> Iterator[Opened]:
             with open_faces(source) as faces:
                 yield Opened(faces.name, Path(), faces.path.stat().st_size, faces)
             return
-        with readable(source) as path, _open_weights(path, STANDARD_INPUT) as weights:
+        with readable(source) as path, _open_weights(path, STANDARD_INPUT, _form_of(path, STANDARD_INPUT)) as weights:
             yield Opened(weights.name, Path(), path.stat().st_size, weights)
         return
     path = Path(source)
-    opener = _open_weights(path, source) if _holds_weights(path) else open_faces(path)
+    form = _form_of(path, source)
+    opener = open_faces(path) if form in ("", HDF5) else _open_weights(path, source, form)
     with opener as content:
         yield Opened(content.name, path.parent, path.stat().st_size, content)
 
 
-def _holds_weights(path: Path) -> bool:
-    """Whether it is a model. Of what is no file, or empty, opening it as a faces file will say what is wrong.
+def _form_of(path: Path, name: str) -> str:
+    """As `form_of_start`. Of what is no file, or empty, "": opening it as a faces file will say what is wrong.
 
     Raises FileError for a file of another kind.
     """
@@ -77,17 +78,15 @@ def _holds_weights(path: Path) -> bool:
         with path.open("rb") as stream:
             start = stream.read(N_START)
     except OSError:
-        return False
+        return ""
     form = form_of_start(start)
     if start and not form:
-        raise FileError(f"{path}: is no file of kdtools", _HINT)
-    return form not in ("", HDF5)
+        raise FileError(f"{name}: is no file of kdtools", _HINT)
+    return form
 
 
 @contextlib.contextmanager
-def _open_weights(path: Path, name: str) -> Iterator[Weights]:
-    with path.open("rb") as stream:
-        form = form_of_start(stream.read(N_START))
+def _open_weights(path: Path, name: str, form: str) -> Iterator[Weights]:
     with _open_safetensors(path, name) if form == SAFETENSORS else _open_onnx(path, name) as (text, tensors):
         yield Weights(name, form, fields_of(text, name), tensors)
 
