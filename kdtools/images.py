@@ -16,8 +16,6 @@ from kdtools.errors import DataError, FileError
 from kdtools.geometry import IDENTITY, box_to_source, compose_affine, invert_affine
 from kdtools.schemes import Scheme
 
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
-
 _REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
 _MOST_BYTES = 2**30
 _LARGEST_WARP = 32767  # px; OpenCV cannot warp images with a longer side

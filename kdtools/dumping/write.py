@@ -16,7 +16,6 @@ from kdtools.dumping.selection import Selection
 from kdtools.errors import FileError, UsageError, require
 from kdtools.files.aside import STANDARD_STREAM, standard_output, written_aside
 from kdtools.formats import FORMATS, Format, csv_points
-from kdtools.images import write_image_at
 
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 
@@ -88,6 +87,8 @@ def _crop_below(images: str, output: str) -> Callable[[str], str]:
 
 def write_crops(selection: Selection, folder: Path) -> None:
     """The crops as PNG files in `folder`, named by `crop_name`."""
+    from kdtools.images import write_image_at  # which loads OpenCV, and texts need none
+
     selection.faces.require("image")
     ids = list(selection.ids())
     unique_names(ids, [crop_name(id) for id in ids])

@@ -27,9 +27,8 @@ from kdtools.evaluation.results import MEAN_SHAPE, Errors, Evaluation, Row, Wors
 from kdtools.evaluation.settle import choose_subsets, settle
 from kdtools.evaluation.table import Tables, region_points
 from kdtools.evaluation.units import Frames, find_frames, find_units
-from kdtools.metrics import normalise, normaliser_named
+from kdtools.metrics import normalise, normaliser_named, worst_rows
 from kdtools.telling import Tell
-from kdtools.viewing.worst import worst_rows
 
 
 def evaluate(request: Request, told: Told) -> Evaluation:

@@ -27,7 +27,6 @@ from kdtools.files.aside import name_of
 from kdtools.files.signatures import HDF5, N_START, SAFETENSORS, form_of_start
 from kdtools.formats import FORMATS
 from kdtools.geometry import IDENTITY, apply_affine
-from kdtools.importing import Sources, names_of_points, read_annotations, settle_scheme
 from kdtools.metrics import clean_points
 from kdtools.schemes import Scheme
 from kdtools.telling import Skip, Tell, silent
@@ -289,6 +288,9 @@ def check_ids(ids: np.ndarray, name: str) -> None:
 
 def _from_annotations(path: str, index: str | None, skip: Skip, warn: Tell) -> PointSet:
     """With `index` they are predictions, whose points need not look like faces."""
+    # It loads OpenCV, which faces files of points need not.
+    from kdtools.importing import Sources, names_of_points, read_annotations, settle_scheme
+
     sources = Sources([path], pictures=False, index=index)
     annotations = read_annotations(sources, skip, warn=warn)
     with_points = [one for one in annotations if one.points is not None]

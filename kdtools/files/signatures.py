@@ -1,8 +1,9 @@
-"""What kind of file it is, by its first bytes, whatever its name says."""
+"""What kind of file it is: by its first bytes, whatever its name says; images by their names."""
 
 from __future__ import annotations
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 HDF5, SAFETENSORS, ONNX = "hdf5", "safetensors", "onnx"
 N_START = 16  # bytes that `form_of_start` wants to see
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from kdtools.errors import DataError
 from kdtools.files.listing import files_below
-from kdtools.images import IMAGE_SUFFIXES
+from kdtools.files.signatures import IMAGE_SUFFIXES
 from kdtools.telling import Skip
 
 _FARTHEST = 1e7  # px; no photograph is that wide
@@ -184,3 +184,11 @@ def images_below(folder: Path) -> Iterator[Path]:
         path = folder / name
         if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
             yield path
+
+
+def size_of_picture(path: Path) -> tuple[int, int]:
+    """Height and width, which few formats ask for. Raises FileError for a picture that cannot be read."""
+    from kdtools.images import read_image  # which loads OpenCV
+
+    height, width = read_image(path).shape[:2]
+    return height, width

@@ -26,11 +26,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from kdtools.errors import DataError, FileError, KdError, reason_of
-from kdtools.formats.annotation import Annotation, Reading, as_points, clean_name
+from kdtools.formats.annotation import Annotation, Reading, as_points, clean_name, size_of_picture
 from kdtools.formats.beside import read_text
 from kdtools.formats.form import Format
 from kdtools.formats.parsing import parse_numbers
-from kdtools.images import read_image
 
 _TITLE = b"AAM Shape File"  # films too end in .asf
 _FARTHEST = 10.0  # in widths and heights of the picture; larger numbers are pixels, not shares
@@ -70,7 +69,7 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
         n_found += 1
         name, image = found
         try:
-            height, width = read_image(image).shape[:2]
+            height, width = size_of_picture(image)
         except KdError as error:
             reading.skip(str(path), error.message)
             continue

@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from kdtools.errors import DataError, KdError
+from kdtools.files.signatures import IMAGE_SUFFIXES
 from kdtools.formats import list300w
-from kdtools.formats.annotation import Annotation, Reading, as_points
+from kdtools.formats.annotation import Annotation, Reading, as_points, size_of_picture
 from kdtools.formats.family300w import id_in_300w, subsets_in_300w
 from kdtools.formats.form import Format
 from kdtools.formats.parsing import files_like, only_file, peek_lines, rows_of_one_length, split_path_first
-from kdtools.images import IMAGE_SUFFIXES, read_image
 
 _FEWEST = 10  # numbers in a line that is taken for such a list: five points
 _OUTSIDE = 0.5  # by how much of the picture a normalised point may lie outside
@@ -59,7 +59,7 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
         try:
             points = as_points(row.numbers, 0 if relative else reading.base)
             if relative:
-                height, width = read_image(image).shape[:2]
+                height, width = size_of_picture(image)
                 points = points * (width, height)
         except KdError as error:
             reading.skip(row.where, error.message)

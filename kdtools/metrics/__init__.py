@@ -16,6 +16,7 @@ from kdtools.metrics.errors import (
     outward,
     point_distances,
     signed_normal_errors,
+    worst_rows,
 )
 from kdtools.metrics.normalisers import (
     GIVEN_BOX,
@@ -61,4 +62,5 @@ __all__ = [
     "signed_normal_errors",
     "summarise",
     "threshold_label",
+    "worst_rows",
 ]

@@ -253,3 +253,19 @@ def _signed_areas(x: Array, y: Array) -> Array:
 def _blocks(n_faces: int) -> Iterator[slice]:
     for start in range(0, n_faces, BLOCK_FACES):
         yield slice(start, min(start + BLOCK_FACES, n_faces))
+
+
+def worst_rows(nme: np.ndarray, n: int = 24, member: np.ndarray | None = None) -> np.ndarray:
+    """Rows of the n faces with the largest errors out of nme (N,), the largest first; equal ones in file order.
+
+    Surprising: faces without a prediction (inf) and those that could not be measured (NaN) are not among them, because
+    there would be nothing to see. With `member` (N,) bool, only faces of that subset are.
+
+    >>> print(worst_rows(np.array([0.02, np.inf, 0.09, 0.05]), 2))
+    [2 3]
+    """
+    rows = np.flatnonzero(np.isfinite(nme) if member is None else np.isfinite(nme) & member)
+    if len(rows) > n:
+        most = -np.partition(-nme[rows], n - 1)[n - 1]
+        rows = rows[nme[rows] >= most]
+    return rows[np.argsort(-nme[rows], kind="stable")][:n]

@@ -6,8 +6,7 @@ import contextlib
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from kdtools.errors import DataError, FileError
 from kdtools.evaluation.results import Evaluation
@@ -20,8 +19,6 @@ from kdtools.reports.page import as_html
 from kdtools.reports.terminal import as_text
 from kdtools.reports.text import as_tsv, json_lines
 from kdtools.telling import Skip, Tell, silent
-from kdtools.viewing.pictures import picture_bytes
-from kdtools.viewing.worst import worst_sheet
 
 
 def write_files(
@@ -41,7 +38,7 @@ def write_files(
     with written_aside_together([path for _, path in (*plots, *reports)], force) as parts:
         for (kind, _), part in zip(plots, parts, strict=False):
             if kind == "worst":
-                part.write_bytes(picture_bytes(_worst_of(evaluation, skip), part.suffix))
+                part.write_bytes(_worst_picture(evaluation, skip, suffix=part.suffix))
             elif left_out := draw_plot(kind, evaluation, part, subset=_subset(evaluation)):
                 warn(left_out)
         for (form, _), part in zip(reports, parts[len(plots) :], strict=True):
@@ -58,7 +55,7 @@ def _texts(evaluation: Evaluation, form: str, provenance: Provenance) -> Iterabl
             with contextlib.suppress(DataError):  # of which there is nothing to draw
                 plots[kind] = plot_svg(kind, evaluation, subset=_subset(evaluation))
         with contextlib.suppress(DataError):
-            worst = picture_bytes(_worst_of(evaluation, silent), small=True)
+            worst = _worst_picture(evaluation, silent, small=True)
         command = shlex.join([provenance.tool, *provenance.command])
         return [as_html(evaluation, plots=plots, worst=worst, command=command, inputs=provenance.inputs)]
     text = {"markdown": as_markdown, "latex": as_latex, "text": as_text}[form](evaluation)
@@ -69,8 +66,14 @@ def _subset(evaluation: Evaluation) -> str:
     return next(iter(evaluation.members))
 
 
-def _worst_of(evaluation: Evaluation, skip: Skip) -> np.ndarray:
-    """The sheet of the worst faces. Raises DataError where the truth has no pictures that could be read."""
+def _worst_picture(evaluation: Evaluation, skip: Skip, **form: Any) -> bytes:
+    """The sheet of the worst faces, `form` being as of `picture_bytes`.
+
+    Raises DataError where the truth has no pictures that could be read.
+    """
+    from kdtools.viewing.pictures import picture_bytes  # which load OpenCV, and tables need none
+    from kdtools.viewing.worst import worst_sheet
+
     worst, truth = evaluation.worst, evaluation.truth
     if truth == STANDARD_INPUT or Path(truth).is_fifo():
         raise DataError(f"the truth came through {truth}, so its pictures cannot be read again", "name the file")
@@ -89,4 +92,4 @@ def _worst_of(evaluation: Evaluation, skip: Skip) -> np.ndarray:
     if sheet is None:
         hint = "it takes a faces file with images, or with the paths of source images that are still there"
         raise DataError(f"{truth}: there are no pictures of the worst faces in it", hint)
-    return sheet
+    return picture_bytes(sheet, **form)

@@ -13,9 +13,8 @@ from kdtools.errors import DataError, FileError, UsageError
 from kdtools.files.aside import STANDARD_INPUT, is_stream
 from kdtools.files.digests import SeenNames
 from kdtools.files.listing import NOT_STORABLE, escaped, is_storable
-from kdtools.files.signatures import HDF5_SIGNATURE
+from kdtools.files.signatures import HDF5_SIGNATURE, IMAGE_SUFFIXES
 from kdtools.formats.prefixes import id_prefixes
-from kdtools.images import IMAGE_SUFFIXES
 from kdtools.sources.lists import photographs_listed
 from kdtools.sources.paths import photograph_at, photographs_below
 from kdtools.sources.photograph import Photograph, failing

@@ -13,6 +13,7 @@ from kdtools.errors import KdError, reason_of
 from kdtools.files import FacesFile
 from kdtools.geometry import CropRule, apply_affine, invert_affine
 from kdtools.images import crop_image, read_image
+from kdtools.metrics import worst_rows
 from kdtools.telling import Skip, silent
 from kdtools.viewing.gallery import Gallery, ShownFace, ShownPoints
 from kdtools.viewing.legend import Entry, Legend
@@ -26,22 +27,6 @@ class RowsOfPoints(Protocol):
     """Anything that gives the points (L, 2) of a face by its row: an array, or an HDF5 data set that stays on disk."""
 
     def __getitem__(self, row: int, /) -> Any: ...
-
-
-def worst_rows(nme: np.ndarray, n: int = 24, member: np.ndarray | None = None) -> np.ndarray:
-    """Rows of the n faces with the largest errors out of nme (N,), the largest first; equal ones in file order.
-
-    Surprising: faces without a prediction (inf) and those that could not be measured (NaN) are not among them, because
-    there would be nothing to see. With `member` (N,) bool, only faces of that subset are.
-
-    >>> print(worst_rows(np.array([0.02, np.inf, 0.09, 0.05]), 2))
-    [2 3]
-    """
-    rows = np.flatnonzero(np.isfinite(nme) if member is None else np.isfinite(nme) & member)
-    if len(rows) > n:
-        most = -np.partition(-nme[rows], n - 1)[n - 1]
-        rows = rows[nme[rows] >= most]
-    return rows[np.argsort(-nme[rows], kind="stable")][:n]
 
 
 def worst_sheet(

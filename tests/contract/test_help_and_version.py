@@ -106,6 +106,12 @@ def test_a_light_tool_never_loads_torch(world: World, tmp_path: Path) -> None:
     run_code(_RUN_ALL.format(calls=calls, scripts=SCRIPTS, unwanted=("torch",)))
 
 
+def test_texts_and_tables_load_no_opencv(world: World, tmp_path: Path) -> None:
+    """It takes longer to load than many of them take to be written."""
+    calls = [[tool, *world.words(tool, tmp_path / f"{tool}{TOOLS[tool].suffix}")] for tool in ("kd-dump", "kd-eval")]
+    run_code(_RUN_ALL.format(calls=calls, scripts=SCRIPTS, unwanted=("torch", "cv2")))
+
+
 def seconds_of(command: list[str]) -> float:
     """Processor time of a command that says nothing: other work on the machine adds little to it."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
