@@ -144,6 +144,20 @@ def test_an_exported_model_answers_from_a_cold_start_without_torch(exported: Pat
     assert time.perf_counter() - began < 30  # 2 s on a machine that is not busy: benchmarks/predict_speed.py
 
 
+def test_onnx_runtime_tells_nobody(exported: Path, tmp_path: Path) -> None:
+    """From 1.29 on it reports what it runs to its makers, and keeps a name for the machine in the folder for temporary
+    files, unless that is switched off before it is loaded."""
+    code = f"from kdtools.engines import load_engine; load_engine({str(exported)!r}, threads=1)"
+    (tmp_path / "home").mkdir()
+    (tmp_path / "tmp").mkdir()
+    hushed = {"CI", "GITHUB_ACTIONS", "TF_BUILD", "ORT_RUNNING_UNIT_TESTS", "ORT_DISABLE_TELEMETRY"}
+    environment = {name: value for name, value in os.environ.items() if name not in hushed}
+    environment |= {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "tmp")}
+    environment.pop("XDG_CACHE_HOME")
+    assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
+    assert [path for name in ("home", "tmp") for path in (tmp_path / name).rglob("*")] == []
+
+
 def test_cards_are_read_from_both_forms(model: Path, exported: Path, tmp_path: Path) -> None:
     assert (form_of(model), form_of(exported)) == ("safetensors", "onnx")
     card, fields = read_card(exported)
