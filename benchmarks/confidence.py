@@ -21,6 +21,7 @@ def main() -> None:
     with open_faces(predicted) as file, open_faces(true) as truth:
         if file.ids != truth.ids:
             sys.exit(f"{predicted} and {true}: not the same faces")
+        file.require("confidence")
         points, confidence = file.landmarks_in_source(), file.h5["confidence"][:]
         expected = truth.landmarks_in_source()
         length = next(n for n in normalisers_of(truth.scheme) if n.name == "inter-ocular").lengths(expected)
@@ -30,7 +31,7 @@ def main() -> None:
 
 
 def report(what: str, error: np.ndarray, confidence: np.ndarray) -> None:
-    known = np.isfinite(error)
+    known = np.isfinite(error) & np.isfinite(confidence)
     error, confidence = error[known], confidence[known]
     tenths = np.array_split(np.argsort(-confidence, kind="stable"), 10)
     means = [error[rows].mean() for rows in tenths]
@@ -40,8 +41,11 @@ def report(what: str, error: np.ndarray, confidence: np.ndarray) -> None:
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Spearman's, without regard to ties."""
-    ranks = [np.argsort(np.argsort(one, kind="stable"), kind="stable") for one in (a, b)]
+    """Spearman's; equal values share the mean of their ranks, and there are many of confidence 1."""
+    ranks = []
+    for one in (a, b):
+        _, place, count = np.unique(one, return_inverse=True, return_counts=True)
+        ranks.append((np.cumsum(count) - (count - 1) / 2)[place])
     return float(np.corrcoef(*ranks)[0, 1])
 
 

@@ -98,8 +98,8 @@ def heatmap_confidence(heatmaps: Tensor) -> Tensor:
     """
     with _full_precision(heatmaps.device):
         weight = heatmaps.float().flatten(2).softmax(dim=2)  # (B, L, h * w)
-        cells = torch.tensor([heatmaps.shape[3], heatmaps.shape[2]], device=heatmaps.device)
-        places = cell_centres(heatmaps) * cells[:, None]  # (2, h * w), cells
+        x, y = cell_centres(heatmaps)
+        places = torch.stack([x * heatmaps.shape[3], y * heatmaps.shape[2]])  # (2, h * w), cells
         mean = weight @ places.T  # (B, L, 2)
         variance = weight @ places.square().sum(dim=0) - mean.square().sum(dim=2)
         return (2 * HEAT_WIDTH**2 / variance.clamp(min=HEAT_WIDTH**2)).clamp(max=1.0)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from kdtools.backbones import synchronise_norms
 from kdtools.cards import ModelCard, read_card
 from kdtools.errors import UsageError
 from kdtools.files import Provenance
 from kdtools.geometry import CropRule
-from kdtools.heads import HeatmapHead, LinearHead, decode_maps
+from kdtools.heads import HEAT_WIDTH, HeatmapHead, LinearHead, decode_maps, heatmap_confidence
 from kdtools.models import LandmarkNet, load_model, save_model
 from kdtools.schemes import IBUG68
 
@@ -40,6 +43,35 @@ def test_a_heatmap_answers_with_its_cell_plus_the_offset() -> None:
     torch.testing.assert_close(decode_maps(maps), torch.tensor([[[0.375 + 0.01, 0.25 - 0.02]]]))
     even = torch.zeros(1, 3, 2, 4)
     torch.testing.assert_close(decode_maps(even), torch.zeros(1, 1, 2))
+
+
+class _NoConstants(TorchDispatchMode):
+    """Fails where numbers of Python's become a tensor: that is a copy to the GPU, which no CUDA graph may record."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        assert "lift_fresh" not in func.name()
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("head", ["linear", "heatmap"])
+def test_a_network_that_answers_can_be_recorded(head: str) -> None:
+    network = LandmarkNet(card(head=head)).eval()
+    with torch.inference_mode(), _NoConstants():
+        network.points_and_confidence(torch.zeros(1, 3, 64, 64))
+
+
+def test_confidence_falls_as_a_heatmap_spreads() -> None:
+    """Gaussians of growing width over maps that are not square, one at the border; the first as narrow as trained."""
+    y, x = torch.meshgrid(torch.arange(9.0), torch.arange(17.0), indexing="ij")
+    for column in (8, 0):
+        distance = (x - column).square() + (y - 4).square()
+        widths = torch.tensor([HEAT_WIDTH, 1.0, 1.5, 2.0])
+        heatmaps = -distance / (2 * widths.square()[:, None, None])
+        found = heatmap_confidence(heatmaps[None])[0]
+        assert found[0] == pytest.approx(1, abs=0.01)
+        assert (found.diff() < -0.05).all()
+        if column == 8:
+            torch.testing.assert_close(found, (HEAT_WIDTH / widths).square(), rtol=0.1, atol=0.0)
 
 
 def test_a_heatmap_learns_places_outside_its_cells() -> None:

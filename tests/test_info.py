@@ -509,8 +509,15 @@ def test_faults_of_an_exported_model(tmp_path: Path, run: Run, network: Landmark
     values[1, 1] = np.nan
     model.graph.initializer[0].CopyFrom(numpy_helper.from_array(values, "w"))
     model.graph.input[0].type.tensor_type.shape.dim[3].dim_value = 64
+    output = model.graph.output[0].name
+    model.graph.node.append(onnx.helper.make_node("Identity", [output], ["confidence"]))
+    model.graph.output.append(onnx.helper.make_tensor_value_info("confidence", onnx.TensorProto.FLOAT, ["B", 68, 2]))
     path.write_bytes(model.SerializeToString())
-    assert faults_of(run, path) == ["no input has the shape (B, 3, 32, 32)", "w: 1 of 408 values are not finite"]
+    assert faults_of(run, path) == [
+        "no input has the shape (B, 3, 32, 32)",
+        "no confidence has the shape (B, 68)",
+        "w: 1 of 408 values are not finite",
+    ]
 
 
 def test_check_of_several(tmp_path: Path, run: Run) -> None:

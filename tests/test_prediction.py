@@ -240,6 +240,9 @@ def test_faces_of_several_photographs_share_a_batch_and_keep_their_places() -> N
     assert outcome.columns["id"] == ["a", "a#2", "a#3", "b", "b#2", "b#3", "c", "c#2", "c#3"]
     np.testing.assert_allclose(outcome.columns["landmarks"][:3], outcome.columns["landmarks"][3:6])
     assert outcome.columns["score"].tolist() == pytest.approx([1.0, 0.9, 0.8] * 3)
+    np.testing.assert_array_equal(outcome.columns["confidence"], np.tile(SURE, (9, 1)))
+    nobody = predict_group(FixedDetector([]), images, engine)
+    assert nobody.columns["confidence"].shape == (0, 68)
 
 
 @pytest.mark.parametrize(("faces", "n"), [("all", 3), ("largest", 1), ("2", 2), ("9", 3)])

@@ -138,6 +138,9 @@ def test_a_moving_face_is_one_track_and_needs_few_searches() -> None:
     np.testing.assert_allclose(found["time"], np.arange(N_FRAMES) / RATE)
     assert found["id"][7] == "v.avi#frame=000007"
     assert np.linalg.norm(found["landmarks"] - truth, axis=2).max() < 2
+    side = found["box"][:, 2:3] - found["box"][:, :1]
+    place = (found["landmarks"][..., 0] - found["box"][:, :1]) / side  # what BrightEngine calls confidence
+    np.testing.assert_allclose(found["confidence"], place, atol=0.1)
 
 
 def test_smoothing_lowers_jitter_and_its_lag_stays_bounded() -> None:

@@ -11,8 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from kdtools import __version__
-from kdtools.cards import read_card
-from kdtools.engines.onnx import CONFIDENCE, OUTPUT
+from kdtools.cards import CONFIDENCE, OUTPUT, read_card
 from kdtools.errors import FileError, reason_of
 from kdtools.files import written_aside
 from kdtools.files.provenance import sha256_of

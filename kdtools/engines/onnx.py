@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from kdtools.cards import read_card
+from kdtools.cards import CONFIDENCE, INPUT, OUTPUT, read_card
 from kdtools.errors import FileError
 
-INPUT, OUTPUT = "images", "landmarks"
-CONFIDENCE = "confidence"  # a second output, of networks with heatmaps
 # The network of a crop keeps a core busy by itself: beyond some crops a call is only larger, not faster, and the maps
 # of a large batch no longer fit into the caches.
 _BATCH = 16

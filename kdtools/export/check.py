@@ -7,16 +7,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from kdtools.batches import resize_images
+from kdtools.cards import CONFIDENCE, INPUT
 from kdtools.engines.onnx import open_session, run_session
 from kdtools.errors import DataError
 from kdtools.export.precision import FLOAT16, FLOAT32, INT8
 from kdtools.files import open_faces
 from kdtools.geometry import pixels_to_unit
+from kdtools.heads import HeatmapHead
 from kdtools.metrics import clean_points, nme_per_face, normalisers_of
 from kdtools.models import LandmarkNet
 from kdtools.schemes import Scheme
@@ -30,6 +33,7 @@ _N_TIMED = 5  # batches; the median counts
 # Rounding of float32 moves a point by some thousandths of a pixel; more means that the graph computes something else.
 # Half precision moves single points of an unclear face farther, so of it the mean is judged. int8 is judged by NME.
 _MOST_LARGEST_PX = {FLOAT32: 0.05, FLOAT16: np.inf, INT8: np.inf}
+_MOST_CONFIDENCE = 0.01
 _MOST_MEAN_PX = {FLOAT32: 0.05, FLOAT16: 0.25, INT8: np.inf}
 
 
@@ -88,8 +92,13 @@ def _network_inputs(images: np.ndarray, size: int) -> np.ndarray:
 
 
 def compare_with_original(network: LandmarkNet, path: Path, sample: Sample, precision: str = FLOAT32) -> Agreement:
-    """Run both on the same faces. Raises DataError where they differ by more than the precision accounts for."""
+    """Run both on the same faces. Raises DataError where they differ by more than the precision accounts for.
+
+    Of confidence only what float32 gives is judged, and else that it is a number: it is no place that an error moves.
+    """
     session, size = open_session(path, threads=0), network.card.input_size
+    if isinstance(network.head, HeatmapHead):
+        _compare_confidence(network, session, sample.images[:_BATCH], precision)
     found = _in_batches(lambda images: run_session(session, images), sample.images)
     original = _in_batches(lambda images: _run_network(network, images), sample.images)
     distance = np.linalg.norm(found - original, axis=2) * size
@@ -105,6 +114,19 @@ def compare_with_original(network: LandmarkNet, path: Path, sample: Sample, prec
     if sample.truth is not None:
         nme = _nme(sample.truth, original, network.card.scheme), _nme(sample.truth, found, network.card.scheme)
     return Agreement(len(distance), largest, mean, nme)
+
+
+def _compare_confidence(network: LandmarkNet, session: Any, images: np.ndarray, precision: str) -> None:
+    (found,) = session.run([CONFIDENCE], {INPUT: images})
+    with torch.inference_mode():
+        _, expected = network.points_and_confidence(torch.from_numpy(images))
+    assert expected is not None
+    difference = float(np.abs(found - expected.numpy()).max())
+    if not difference <= (_MOST_CONFIDENCE if precision == FLOAT32 else 1.0):  # NaN is refused too
+        raise DataError(
+            f"the exported model's confidence differs from the original's by up to {difference:.3g}",
+            "the network does something that ONNX does not; try another --arch",
+        )
 
 
 def _nme(truth: np.ndarray, points: np.ndarray, scheme: Scheme) -> float:

@@ -12,8 +12,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from kdtools.cards import METADATA
-from kdtools.engines.onnx import CONFIDENCE, INPUT, OUTPUT
+from kdtools.cards import CONFIDENCE, INPUT, METADATA, OUTPUT
 from kdtools.errors import DataError
 from kdtools.export.precision import FLOAT16, FLOAT32, INT8, to_float16, to_int8
 from kdtools.models import LandmarkNet

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from kdtools.cards import CONFIDENCE
 from kdtools.errors import KdError, some_of
 from kdtools.files import FacesFile
 from kdtools.files.schema import ROLES
@@ -221,9 +222,11 @@ def _onnx_faults(model: Any, n_points: int, input_size: int) -> Iterator[str]:
     except (onnx.checker.ValidationError, ValueError) as error:  # a name that is no text is a ValueError
         yield f"not a valid ONNX graph: {str(error).partition(chr(10))[0]}"
         return
+    confidence = [value for value in model.graph.output if value.name == CONFIDENCE]
     for what, values, wanted in (
         ("input", model.graph.input, [3, input_size, input_size]),
         ("output", model.graph.output, [n_points, 2]),
+        *([("confidence", confidence, [n_points])] if confidence else []),
     ):
         found = [[dim.dim_value for dim in value.type.tensor_type.shape.dim][1:] for value in values]
         if wanted not in found:

@@ -169,8 +169,8 @@ class Face:
     box: np.ndarray
     score: float
     points: np.ndarray = field(default_factory=lambda: np.empty((0, 2)))
-    confidence: np.ndarray = field(default_factory=lambda: np.empty(0))
     track: int = -1
+    confidence: np.ndarray = field(default_factory=lambda: np.empty(0))
 
 
 @dataclass

@@ -137,7 +137,7 @@ class VideoWork(PhotographWork):
 
     def _face_of(self, track: _Track, time: float | None) -> Face:
         points = track.filter.smooth(track.points, np.nan if time is None else time) if self._smooth else track.points
-        return Face(np.empty(0), np.empty(0), track.square, track.score, points, track.confidence, track.number)
+        return Face(np.empty(0), np.empty(0), track.square, track.score, points, track.number, track.confidence)
 
     def _move(self, image: np.ndarray, watch: Stopwatch) -> None:
         """Find the followed faces around where they were; those that cannot be found there are lost."""

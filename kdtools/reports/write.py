@@ -6,7 +6,6 @@ import contextlib
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from kdtools.errors import DataError, FileError
 from kdtools.evaluation.results import Evaluation
@@ -38,7 +37,7 @@ def write_files(
     with written_aside_together([path for _, path in (*plots, *reports)], force) as parts:
         for (kind, _), part in zip(plots, parts, strict=False):
             if kind == "worst":
-                part.write_bytes(_worst_picture(evaluation, skip, suffix=part.suffix))
+                part.write_bytes(_worst_picture(evaluation, skip, part.suffix))
             elif left_out := draw_plot(kind, evaluation, part, subset=_subset(evaluation)):
                 warn(left_out)
         for (form, _), part in zip(reports, parts[len(plots) :], strict=True):
@@ -66,8 +65,8 @@ def _subset(evaluation: Evaluation) -> str:
     return next(iter(evaluation.members))
 
 
-def _worst_picture(evaluation: Evaluation, skip: Skip, **form: Any) -> bytes:
-    """The sheet of the worst faces, `form` being as of `picture_bytes`.
+def _worst_picture(evaluation: Evaluation, skip: Skip, suffix: str = ".png", *, small: bool = False) -> bytes:
+    """The sheet of the worst faces, `suffix` and `small` being as of `picture_bytes`.
 
     Raises DataError where the truth has no pictures that could be read.
     """
@@ -92,4 +91,4 @@ def _worst_picture(evaluation: Evaluation, skip: Skip, **form: Any) -> bytes:
     if sheet is None:
         hint = "it takes a faces file with images, or with the paths of source images that are still there"
         raise DataError(f"{truth}: there are no pictures of the worst faces in it", hint)
-    return picture_bytes(sheet, **form)
+    return picture_bytes(sheet, suffix, small=small)
