@@ -86,7 +86,7 @@ import sys
 minutes, used, coarse, fine, n_train, n_sharp = map(float, sys.argv[1:])
 left = 60 * minutes - used - 90
 sharp = fine * (208 / 160) ** 2 * n_sharp / n_train
-print(max(3, int(0.35 * left / coarse)), max(2, int(0.4 * left / fine)), max(2, int(0.25 * left / sharp)))
+print(max(3, int(0.3 * left / coarse)), max(2, int(0.5 * left / fine)), max(2, int(0.2 * left / sharp)))
 PYTHON
     mv epochs.part epochs
 fi

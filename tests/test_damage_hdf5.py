@@ -218,6 +218,18 @@ def test_sound_files_of_many_texts_are_not_refused(tmp_path: Path) -> None:
             assert [faces.h5.attrs[f"text{k}"] for k in range(20)] == ["t" * k * 40 for k in range(20)]
 
 
+def test_what_an_unused_part_of_a_header_holds_is_not_refused(tmp_path: Path) -> None:
+    """Where attributes were moved away a header keeps their bytes, and what stands before them now may look like the
+    length of a text: of 80 drawn faces of 48 px, for one, it did."""
+    path, rng = tmp_path / "faces.h5", random.Random(0)
+    for n, size in [(80, 48), *((rng.randrange(1, 90), rng.choice((16, 32, 48))) for _ in range(12))]:
+        with create_faces(str(path), True, Provenance("kd-test", ["kd-test"])) as writer:
+            writer.create_images(n, size, size)[...] = 7
+            writer.put_ids([f"a/{k}" for k in range(n)])
+            writer.put_landmarks(np.zeros((n, 68, 2)), SCHEMES["ibug68"], "hard")
+        read_all(path)
+
+
 # ---- what is not where, or not what, it should be
 
 

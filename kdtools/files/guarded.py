@@ -122,14 +122,19 @@ class GuardedStream(io.FileIO):
         return len(data)  # may be the rest of a header
 
     def _check_lengths(self, data: bytes) -> None:
-        """No attribute may hold a text that is longer than the file: its length stands before its heap's address."""
+        """No attribute may hold a text that is longer than the file: its length stands before its heap's address.
+
+        The places are not known, so all are looked at, those too that are not used any more. There a length may be the
+        head of an unused message, whose size is in its upper half; so what is harmless passes.
+        """
         n = len(data) - _ELEMENT.itemsize + 1
         if n <= 0:
             return
         lengths = np.ndarray((n,), "<u4", data, 0, (1,))  # at every byte
         heaps = np.ndarray((n,), "<u8", data, 4, (1,))
         indices = np.ndarray((n,), "<u4", data, 12, (1,))
-        odd = (lengths > self.size) & (heaps > 0) & (heaps < self.size - self.base) & (indices <= _LARGEST_INDEX)
+        odd = (lengths > max(self.size, _HARMLESS)) & (indices <= _LARGEST_INDEX)
+        odd &= (heaps > 0) & (heaps < self.size - self.base)
         odd &= ~np.isin(lengths >> 16, _VIRTUAL)
         if any(self._holds_heap(int(heap)) for heap in heaps[odd]):
             self._refuse("an attribute's text claims to be longer than the file")
