@@ -19,7 +19,7 @@ from kdtools.dumping import Selection
 from kdtools.errors import DataError, FileError, KdError
 from kdtools.files import FacesFile, Provenance, create_faces, open_faces
 from kdtools.files.guarded import guarded_file
-from kdtools.formats.hdf5 import numbers_at, opened
+from kdtools.formats.hdf5 import attribute_of, numbers_at, opened
 from kdtools.inspection.check import check_file
 from kdtools.inspection.kinds import open_any
 from kdtools.inspection.report import describe_file
@@ -124,6 +124,26 @@ def test_a_packed_chunk_of_no_bytes(tmp_path: Path) -> None:
         path.write_bytes(raw.replace(entry, struct.pack("<II", length, 0)))
         with pytest.raises(KdError, match=f"/landmarks: a packed chunk of {length} bytes"):
             read_all(path)
+
+
+def test_an_attribute_of_a_kind_that_there_is_not(tmp_path: Path) -> None:
+    """Found by fuzzing: where the kind of a type of variable length is damaged, the library ends the process."""
+    path = write_old(tmp_path / "faces.h5")
+    raw, text = path.read_bytes(), bytes.fromhex("19010100 10000000")  # a UTF-8 text of variable length
+    n_refused, at = 0, -1
+    while (at := raw.find(text, at + 1)) >= 0:
+        for kind in (0xD3, 0x00, 0x02):
+            path.write_bytes(raw[: at + 1] + bytes([kind]) + raw[at + 2 :])
+            try:
+                read_all(path)
+            except KdError as error:
+                n_refused += "is no number and no text" in error.message
+    assert n_refused >= 10
+    with h5py.File(path, "w") as h5:
+        lists = h5py.h5t.vlen_create(h5py.h5t.NATIVE_UINT8)
+        h5py.h5a.create(h5.id, b"lists", lists, h5py.h5s.create(h5py.h5s.SCALAR))
+    with opened(path) as h5, pytest.raises(DataError, match="'lists' is no number and no text"):
+        attribute_of(h5, "lists")
 
 
 # ---- texts of variable length

@@ -11,7 +11,7 @@ import numpy as np
 
 from kdtools.errors import FileError
 from kdtools.files import schema
-from kdtools.files.guarded import check_claim, item_at
+from kdtools.files.guarded import check_attributes, check_claim, item_at
 
 
 def plain(value: Any) -> Any:
@@ -22,7 +22,9 @@ def plain(value: Any) -> Any:
 
 
 def check_kind(h5: h5py.File, name: str) -> int:
-    """The version of its format. Raises FileError for a file of another kind, or a newer one."""
+    """The version of its format. Raises FileError for a file of another kind, or a newer one; and as
+    `check_attributes`."""
+    check_attributes(h5)
     kind = plain(h5.attrs.get("kd_kind"))
     if not isinstance(kind, str) or kind != schema.KIND:
         what = "no kd_kind attribute" if kind is None else f"kd_kind is {str(kind)[:40]!r}"
@@ -47,6 +49,9 @@ def check_arrays(h5: h5py.File, path: Path, name: str) -> set[str]:
     """The files that virtual arrays refer to. Raises FileError or DataError where an array is not what it must be."""
     if not isinstance(item_at(h5, "id"), h5py.Dataset):
         raise FileError(f"{name}: holds no /id, so its faces have no names", "write the file again")
+    shape_model = item_at(h5, "shape_model")
+    if shape_model is not None:
+        check_attributes(shape_model)
     parts: set[str] = set()
     sizes: dict[str, int] = {}
     arrays = [array for array in schema.ARRAYS if item_at(h5, array) is not None]
@@ -73,6 +78,7 @@ def _check_array(data: Any, array: str, name: str, sizes: dict[str, int]) -> Non
                 f"{name}: /{array} has {length} along its axis {dim!r}, expected {expected}",
                 "the file contradicts itself; write it again",
             )
+    check_attributes(data)
     check_claim(data, whole=array != "image")
 
 

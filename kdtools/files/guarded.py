@@ -33,6 +33,7 @@ _VIRTUAL = (0x0304, 0x0305)  # stands before such an address too: layout of vers
 _LEAST_PACKED = 5  # bytes; the filter of checksums takes 4 off whatever there is, and the library dies of a chunk of 0
 _HEAP_HEAD, _OBJECT_HEAD = 16, 16  # bytes before a heap's first object, and before an object's content
 _OLD_HEADER, _MOST_OLD = 16, 1 << 16  # bytes; in layouts before 1.8 headers have no signature, but are short
+_PLAIN_TYPES = (h5py.h5t.TypeIntegerID, h5py.h5t.TypeFloatID, h5py.h5t.TypeStringID, h5py.h5t.TypeEnumID)
 _ELEMENT = np.dtype([("length", "<u4"), ("heap", "<u8"), ("index", "<u4")])  # of an array of texts, as it is stored
 _BLOCK = 1 << 22  # bytes of elements looked at a time
 # zlib packs at most 1032 to 1. Arrays beyond the first size must be packed less than by the ratio: real ones are.
@@ -243,6 +244,17 @@ def item_at(group: h5py.Group, name: str) -> Any:
             raise DataError(f"/{name}: is a link, which is not followed", "copy into the file what it leads to")
         item = item.get(part)
     return item
+
+
+def check_attributes(item: h5py.HLObject, *names: str) -> None:
+    """Raises DataError where an attribute, of those named or of all, is neither a number nor a text.
+
+    The library (2.0) ends the process over a list of variable length whose kind is damaged.
+    """
+    for name in names or item.attrs:
+        if name in item.attrs and not isinstance(item.attrs.get_id(name).get_type(), _PLAIN_TYPES):
+            where = f"/{item.name.strip('/')}"
+            raise DataError(f"{where}: its attribute {name!r} is no number and no text", "make it again")
 
 
 def check_claim(data: h5py.Dataset, *, whole: bool = True) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
 from kdtools.errors import DataError, FileError
-from kdtools.files.guarded import HDF5_ERRORS, check_claim, guarded_file
+from kdtools.files.guarded import HDF5_ERRORS, check_attributes, check_claim, guarded_file
 
 _LARGEST = 2**32  # bytes
 
@@ -39,6 +40,12 @@ def dataset_at(group: h5py.Group, name: str) -> h5py.Dataset:
     except DataError as error:
         raise DataError(f"{group.file.filename}:{error.message}", error.hint) from error
     return item
+
+
+def attribute_of(item: h5py.HLObject, name: str) -> Any:
+    """An attribute, None where there is none. Raises DataError for one that is neither a number nor a text."""
+    check_attributes(item, name)
+    return item.attrs.get(name)
 
 
 def numbers_at(group: h5py.Group, name: str) -> np.ndarray:

@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 
 from kdtools.errors import DataError
-from kdtools.formats.hdf5 import as_text, dataset_at, numbers_at, texts_at
+from kdtools.formats.hdf5 import as_text, attribute_of, dataset_at, numbers_at, texts_at
 
 _MOST_LEVELS = 8
 _STRINGS = {"UNICODE", "BINUNICODE", "SHORT_BINUNICODE"}
@@ -34,12 +34,12 @@ class Table:
 
 
 def is_table(item: object) -> bool:
-    return isinstance(item, h5py.Group) and as_text(item.attrs.get("pandas_type")) in ("frame", "frame_table")
+    return isinstance(item, h5py.Group) and as_text(attribute_of(item, "pandas_type")) in ("frame", "frame_table")
 
 
 def read_frame(group: h5py.Group) -> Table:
     """Raises DataError where the group holds no such table, or one whose names cannot be read without a pickle."""
-    fixed = as_text(group.attrs.get("pandas_type")) == "frame"
+    fixed = as_text(attribute_of(group, "pandas_type")) == "frame"
     index, blocks = (_index(group), list(_blocks(group))) if fixed else _read_table(group)
     columns = [name for names, _ in blocks for name in names]
     for names, values in blocks:
@@ -57,14 +57,14 @@ def _index(group: h5py.Group) -> list[str]:
 
 def _blocks(group: h5py.Group) -> Iterator[tuple[list[tuple[str, ...]], np.ndarray]]:
     """Names of the columns and values (rows, columns) of each block: pandas puts columns of one type together."""
-    for k in range(_small(group.attrs.get("nblocks"))):
+    for k in range(_small(attribute_of(group, "nblocks"))):
         yield _multi_names(group, f"block{k}_items"), numbers_at(group, f"block{k}_values")
 
 
 def _multi_names(group: h5py.Group, key: str) -> list[tuple[str, ...]]:
     """A name per level of each entry: `KEY_level0` holds the different names, `KEY_label0` which of them."""
     levels = []
-    for level in range(_small(group.attrs.get(f"{key}_nlevels"))):
+    for level in range(_small(attribute_of(group, f"{key}_nlevels"))):
         names = _names(group, f"{key}_level{level}")
         labels = numbers_at(group, f"{key}_label{level}").reshape(-1)
         if not np.isin(labels, np.arange(len(names))).all():
@@ -103,7 +103,7 @@ def _read_table(group: h5py.Group) -> tuple[list[str], list[tuple[list[tuple[str
         values = rows[field].reshape(len(rows), -1)
         if values.dtype.kind not in "fiu":
             raise DataError(f"{group.file.filename}: {field} holds no numbers")
-        names = _pickled_names(table.attrs.get(f"{field}_kind"), values.shape[1])
+        names = _pickled_names(attribute_of(table, f"{field}_kind"), values.shape[1])
         blocks.append((names, values.astype(np.float64)))
     return index, blocks
 

@@ -30,7 +30,7 @@ from kdtools.errors import DataError, FileError, reason_of
 from kdtools.formats.annotation import Annotation, Reading, as_points
 from kdtools.formats.form import Format
 from kdtools.formats.frames import find_frame, frame_name
-from kdtools.formats.hdf5 import as_text, dataset_at, numbers_at, opened, texts_at
+from kdtools.formats.hdf5 import as_text, attribute_of, dataset_at, numbers_at, opened, texts_at
 from kdtools.formats.parsing import check_size, files_like, only_file
 
 _AXES = ("track", "xy", "node", "frame")
@@ -105,7 +105,7 @@ def _read_analysis(path: Path, reading: Reading) -> Iterator[Annotation]:
 
 def _axes_of(file: h5py.File) -> tuple[str, ...]:
     """The axes of `tracks` as they are stored."""
-    text = as_text(dataset_at(file, "tracks").attrs.get("dims"))
+    text = as_text(attribute_of(dataset_at(file, "tracks"), "dims"))
     axes = tuple(map(str, json.loads(text))) if text else _AXES
     if sorted(axes) != sorted(_AXES):
         raise DataError(f"{file.filename}:/tracks: its dims are {text}, not {', '.join(_AXES)}")
