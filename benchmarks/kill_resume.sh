@@ -59,7 +59,7 @@ now() { echo "$((${EPOCHREALTIME/[.,]/} / 1000))"; } # ms
 pause() { sleep "$(($1 / 1000)).$(printf %03d $(($1 % 1000)))"; }
 
 # ---- what must hold
-own='^(\.?m\.(last|best)\.safetensors(\.part)?|\.?m\.log\.jsonl(\.part)?|m\.safetensors)$'
+own='^(\.?m\.(last|best)\.safetensors(\.part)?|\.?m\.log\.jsonl(\.part)?|m\.safetensors|\.m\.safetensors\.lock)$'
 there() { find "$1" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort; }
 strays() { there "$1" | grep -vE "$own" || true; }
 parts() { there "$1" | grep -cE '^[.].*[.]part$' || true; }
