@@ -244,10 +244,12 @@ def test_what_an_unused_part_of_a_header_holds_is_not_refused(tmp_path: Path) ->
     path, rng = tmp_path / "faces.h5", random.Random(0)
     for n, size in [(80, 48), *((rng.randrange(1, 90), rng.choice((16, 32, 48))) for _ in range(12))]:
         with create_faces(str(path), True, Provenance("kd-test", ["kd-test"])) as writer:
-            writer.create_images(n, size, size)[...] = 7
+            writer.create_images(n, size, size)[...] = np.full((n, size, size, 3), 7, np.uint8)
             writer.put_ids([f"a/{k}" for k in range(n)])
             writer.put_landmarks(np.zeros((n, 68, 2)), SCHEMES["ibug68"], "hard")
-        read_all(path)
+        with open_faces(path) as faces:
+            for item in (faces.h5, *faces.h5.values()):
+                assert dict(item.attrs)
 
 
 # ---- what is not where, or not what, it should be

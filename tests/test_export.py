@@ -81,14 +81,23 @@ def test_fewer_bits_are_smaller_and_nearly_the_same(
     with torch.no_grad():
         original.head.last.weight.mul_(30)  # so that points depend on what is seen
     sample = sample_faces(faces_file, original, 12)
+    with torch.inference_mode():
+        sure = original.points_and_confidence(torch.from_numpy(sample.images))[1]
+    crops = np.ascontiguousarray(np.uint8(np.rint(sample.images * 255)).transpose(0, 2, 3, 1))
+    save_model(tmp_path / "m.safetensors", original, Provenance("test"))
+    fields = read_card(tmp_path / "m.safetensors")[1]
     traced = graph._graph_of(original)  # once, which takes most of the time
     monkeypatch.setattr(graph, "_graph_of", lambda network: traced)
     sizes, agreements = {}, {}
     for precision in PRECISIONS:
         path = tmp_path / f"{precision}.onnx"
-        export_onnx(original, path, {}, precision, sample.images)
+        export_onnx(original, path, fields, precision, sample.images)
         sizes[precision] = path.stat().st_size
         agreements[precision] = compare_with_original(original, path, sample, precision)
+        engine = load_engine(path, threads=1)
+        _, confidence = engine.predict(crops)
+        assert engine.has_confidence
+        np.testing.assert_allclose(confidence, sure, atol=1e-3 if precision == "float32" else 0.1)
         found = onnx.load(path).graph
         heads = [weight for weight in found.initializer if weight.name.startswith("network.head.")]
         assert [value.type.tensor_type.elem_type for value in (*found.input, *found.output)] == [1, 1, 1]  # float32
