@@ -13,7 +13,7 @@ import sys
 import numpy as np
 
 from kdtools.files import open_faces
-from kdtools.metrics import normalisers_of
+from kdtools.metrics import normaliser_named
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
         file.require("confidence")
         points, confidence = file.landmarks_in_source(), file.h5["confidence"][:]
         expected = truth.landmarks_in_source()
-        length = next(n for n in normalisers_of(truth.scheme) if n.name == "inter-ocular").lengths(expected)
+        length = normaliser_named("inter-ocular", truth.scheme).lengths(expected)
     error = 100 * np.linalg.norm(points - expected, axis=2) / length[:, None]
     report("points", error.ravel(), confidence.ravel())
     report("faces", error.mean(axis=1), confidence.mean(axis=1))

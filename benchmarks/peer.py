@@ -10,16 +10,17 @@ edge or from the centre of the first pixel is said nowhere, so both figures are 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
+from kdtools.engines.onnx import open_session
 from kdtools.files import open_faces
-from kdtools.metrics import nme_per_face, normalisers_of
+from kdtools.metrics import nme_per_face, normaliser_named
 
 
 def main() -> None:
-    session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+    session = open_session(Path(sys.argv[1]), threads=0)
     (name,) = (one.name for one in session.get_inputs())
     for path in sys.argv[2:]:
         with open_faces(path) as faces:
@@ -28,7 +29,7 @@ def main() -> None:
             for row, image in enumerate(faces.images):
                 (points,) = session.run(None, {name: image.transpose(2, 0, 1)[None].astype(np.float32) / 255})
                 found[row] = points.reshape(-1, 2)[: truth.shape[1]] * size
-            length = next(n for n in normalisers_of(faces.scheme) if n.name == "inter-ocular").lengths(truth)
+            length = normaliser_named("inter-ocular", faces.scheme).lengths(truth)
         for first, word in ((0.0, "centre"), (0.5, "edge")):
             nme = 100 * nme_per_face(truth, found - first, length)
             figures = f"{nme.mean():.2f} %, median {np.median(nme):.2f}"

@@ -162,12 +162,11 @@ def resolve_settings(tool: str, preset: str, options: Mapping[str, Any], assignm
         raise UsageError(f"--preset is {preset!r}", f"give one of {', '.join(PRESET_NAMES)}")
     names = {field.name for field in fields(Settings)}
     given = {name: value for name, value in options.items() if name in names and value is not None}
-    words = _parse_assignments(assignments)
     of_preset = Settings(**PRESETS[tool][preset])
-    settings = replace(of_preset, **{**given, **words})
+    settings = replace(of_preset, **{**given, **_parse_assignments(assignments)})
     settings.check()
     for name in ("w_main", "w_tough", "w_tolerant"):
-        if settings.loss in MAIN_LOSSES and words.get(name, getattr(of_preset, name)) != getattr(of_preset, name):
+        if settings.loss in MAIN_LOSSES and getattr(settings, name) != getattr(of_preset, name):
             message = f"--loss {settings.loss} has one term, so --set {name} would do nothing"
             raise UsageError(message, "leave it out, or give a loss with teachers")
     return settings

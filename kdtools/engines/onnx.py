@@ -57,7 +57,7 @@ def open_session(path: Path, threads: int) -> Any:
         raise FileError(f"{path}: ONNX Runtime cannot run it: {reason}", "make it again with kd-export") from error
 
 
-def run_session(session: Any, images: np.ndarray) -> np.ndarray:
-    """Images (B, 3, S, S) float32 RGB in [0, 1] -> points (B, L, 2) float32."""
-    (points,) = session.run([OUTPUT], {INPUT: images})
-    return points
+def run_session(session: Any, images: np.ndarray, output: str = OUTPUT) -> np.ndarray:
+    """Images (B, 3, S, S) float32 RGB in [0, 1] -> points (B, L, 2) float32, or another output."""
+    (answer,) = session.run([output], {INPUT: images})
+    return answer

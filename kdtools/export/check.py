@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from kdtools.batches import resize_images
-from kdtools.cards import CONFIDENCE, INPUT
+from kdtools.cards import CONFIDENCE
 from kdtools.engines.onnx import open_session, run_session
 from kdtools.errors import DataError
 from kdtools.export.precision import FLOAT16, FLOAT32, INT8
@@ -117,7 +117,7 @@ def compare_with_original(network: LandmarkNet, path: Path, sample: Sample, prec
 
 
 def _compare_confidence(network: LandmarkNet, session: Any, images: np.ndarray, precision: str) -> None:
-    (found,) = session.run([CONFIDENCE], {INPUT: images})
+    found = run_session(session, images, CONFIDENCE)
     with torch.inference_mode():
         _, expected = network.points_and_confidence(torch.from_numpy(images))
     assert expected is not None
