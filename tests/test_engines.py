@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +16,14 @@ import pytest
 import torch
 
 from kdtools.cards import ModelCard, form_of, read_card
-from kdtools.engines import FEW_FACES, cache, load_engine
+from kdtools.engines import FEW_FACES, FlippedEngine, cache, load_engine
 from kdtools.engines.torch import choose_dtype
-from kdtools.errors import FileError, UsageError
+from kdtools.errors import DataError, FileError, UsageError
 from kdtools.export import export_onnx
 from kdtools.files import Provenance
 from kdtools.geometry import CropRule
 from kdtools.models import LandmarkNet, save_model
-from kdtools.schemes import IBUG68
+from kdtools.schemes import IBUG68, Scheme
 
 SIZE = 32
 
@@ -87,6 +87,52 @@ def test_pytorch_says_how_sure_a_network_with_heatmaps_is(network: LandmarkNet, 
     assert (confidence.shape, confidence.dtype) == ((len(crops), 68), np.float32)
     assert confidence[:, :3].mean() > 0.9
     assert confidence[:, 3:].max() < 0.8
+
+
+def test_a_flipped_engine_answers_alike_for_a_face_and_its_mirror_image(exported: Path) -> None:
+    """Left and right change places with the image, whatever the network says; its confidence goes along."""
+    engine = load_engine(exported, threads=1)
+    crops = np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE, 3), np.uint8)
+    flipped = FlippedEngine(engine)
+    points, _ = flipped.predict(crops)
+    mirror = list(IBUG68.mirror or ())
+    np.testing.assert_allclose(flipped.predict(crops[:, :, ::-1])[0], points[:, mirror] * [-1, 1], atol=1e-5)
+    assert np.abs(points - engine.predict(crops)[0]).max() > 1e-3
+    assert (points.dtype, flipped.card, flipped.batch) == (np.float32, engine.card, engine.batch)
+
+
+@dataclass
+class Brightest:
+    """An engine that says in which column a crop is the brightest, the first point lower than others and less sure."""
+
+    card: ModelCard
+    threads: int = 1
+    batch: int = 16
+    name: str = "test"
+    has_confidence: bool = True
+
+    def predict(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        points = np.zeros((len(crops), 68, 2), np.float32)
+        points[..., 0] = ((crops[:, 0, :, 0].argmax(axis=1) + 0.5) / SIZE - 0.5)[:, None]
+        points[:, 0, 1] = 0.25
+        confidence = np.ones((len(crops), 68), np.float32)
+        confidence[:, 0] = 0.5
+        return points, confidence
+
+
+def test_a_flipped_engine_takes_the_means_of_points_and_confidence(network: LandmarkNet) -> None:
+    crops = np.zeros((1, SIZE, SIZE, 3), np.uint8)
+    crops[:, :, 5] = 255
+    points, confidence = FlippedEngine(Brightest(network.card)).predict(crops)
+    np.testing.assert_allclose(points[0, :, 0], 5.5 / SIZE - 0.5, atol=1e-6)
+    assert confidence is not None
+    for i in range(68):  # 0 and 16, the ends of the jaw, are each other's mirror image
+        assert (points[0, i, 1], confidence[0, i]) == ((0.125, 0.75) if i in (0, 16) else (0, 1))
+
+
+def test_points_without_a_mirror_map_cannot_be_flipped(network: LandmarkNet) -> None:
+    with pytest.raises(DataError, match="own, have no mirror map, which --flip needs"):
+        FlippedEngine(Brightest(replace(network.card, scheme=Scheme("own", 68))))
 
 
 @pytest.fixture

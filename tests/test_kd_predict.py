@@ -22,6 +22,7 @@ from kdtools.cli import kd_predict
 from kdtools.cli._app import session
 from kdtools.files import Provenance, create_faces, open_faces
 from kdtools.images import write_image
+from kdtools.schemes import IBUG68
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
@@ -100,6 +101,20 @@ def test_boxes_say_where_faces_are(run: Run, photographs: Path, tmp_path: Path) 
         assert found.ids == ["0/00.png", "0/00.png#2"]
         np.testing.assert_allclose(found.h5["box"], [[0, 0, 30, 30], [7.5, 7.5, 22.5, 22.5]])  # with their margin
     assert run(photographs, "--boxes", "b.csv", "--detector", "whole", "-o", tmp_path / "p.h5")[0] == 2
+
+
+def test_the_mirror_image_counts_as_much(run: Run, photographs: Path, tmp_path: Path) -> None:
+    """The tiny model says the same of an image and its mirror image, since their mean colours are the same."""
+    plain, flipped = tmp_path / "plain.h5", tmp_path / "flipped.h5"
+    assert run(photographs, "--detector", "whole", "-o", plain)[0] == 4
+    status, said = run(photographs, "--detector", "whole", "--flip", "--bench", "-o", flipped)
+    assert (status, "flipped too; " in said) == (4, True)
+    with open_faces(plain) as one, open_faces(flipped) as two:
+        points = one.landmarks[:]
+        mirrored = points[:, list(IBUG68.mirror or ())]
+        mirrored[..., 0] = 39 - mirrored[..., 0]  # of 40 px
+        np.testing.assert_allclose(two.landmarks[:], (points + mirrored) / 2, atol=1e-4)
+    assert "exists already, of another run" in run(photographs, "--detector", "whole", "--resume", "-o", flipped)[1]
 
 
 def test_where_the_time_went(run: Run, photographs: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kdtools.cards import ONNX, form_of, read_card
 from kdtools.engines.engine import Engine
+from kdtools.engines.flipped import FlippedEngine
 from kdtools.errors import DataError, UsageError
 from kdtools.parallel import workers
 
@@ -83,4 +84,4 @@ def _wants_gpu(device: str) -> bool:
     return choose_device(device).type == "cuda"
 
 
-__all__ = ["BACKENDS", "FEW_FACES", "Engine", "load_engine"]
+__all__ = ["BACKENDS", "FEW_FACES", "Engine", "FlippedEngine", "load_engine"]
