@@ -67,26 +67,36 @@ fine=(train.h5 --val val.h5 --input-size 160 --init coarse.safetensors --lr 1.5e
 # Validated by what it is trained on, which takes the last epoch: nothing that is measured in the end chooses it.
 sharp=(sharp.h5 --val lfpw.h5 --input-size 208 --init fine.safetensors --lr 1.5e-3)
 
-# seconds_of OUTPUT OPTION...: of one epoch, the second of two
-seconds_of() {
+# speeds_of OUTPUT OPTION...: images a second, and seconds of a validation, by the second of two epochs of LFPW's faces
+speeds_of() {
     local output=$1
     shift
-    run "$output" train "${common[@]}" --epochs 2 "$@" -q -o "$output" >&2
-    python3 -c 'import json, sys; print(json.loads(open(sys.argv[1]).readlines()[1])["seconds"])' "${output%.*}.log.jsonl"
+    run "$output" train "${common[@]}" lfpw.h5 --val val.h5 --epochs 2 "$@" --init "$weights" -q -o "$output" >&2
+    python3 - "${output%.*}.log.jsonl" "$(kd-info lfpw.h5 --field faces)" <<'PYTHON'
+import json, sys
+
+epoch = json.loads(open(sys.argv[1]).readlines()[1])
+print(epoch["images_per_second"], epoch["seconds"] - float(sys.argv[2]) / epoch["images_per_second"])
+PYTHON
 }
 
 if [ ! -e epochs ]; then
-    coarse_s=$(seconds_of timed_coarse.safetensors "${coarse[@]}")
-    fine_s=$(seconds_of timed_fine.safetensors "${fine[@]}" --init "$weights")
-    # Shares of the time that is left, but for a start of each and the table. A sharp epoch takes what its pixels do.
-    python3 - "$minutes" "$SECONDS" "$coarse_s" "$fine_s" "$(kd-info train.h5 --field faces)" \
-        "$(kd-info sharp.h5 --field faces)" >epochs.part <<'PYTHON'
+    coarse_speeds=$(speeds_of timed_coarse.safetensors --input-size 96 --lr 3e-3)
+    fine_speeds=$(speeds_of timed_fine.safetensors --input-size 160 --lr 1.5e-3)
+    # Shares of the time that is left, but for a start of each and the tables. A sharp epoch takes what its pixels do.
+    # Cores that work for an hour get slower: by a tenth here.
+    python3 - "$minutes" "$SECONDS" $coarse_speeds $fine_speeds "$(kd-info train.h5 --field faces)" \
+        $(for file in sharp lfpw val; do kd-info $file.h5 --field faces; done) >epochs.part <<'PYTHON'
 import sys
 
-minutes, used, coarse, fine, n_train, n_sharp = map(float, sys.argv[1:])
-left = 60 * minutes - used - 90
-sharp = fine * (208 / 160) ** 2 * n_sharp / n_train
-print(max(3, int(0.3 * left / coarse)), max(2, int(0.5 * left / fine)), max(2, int(0.2 * left / sharp)))
+minutes, used, coarse_ips, coarse_val, fine_ips, fine_val, n_train, n_sharp, n_lfpw, n_val = map(float, sys.argv[1:])
+left = 60 * minutes - used - 120
+pixels = (208 / 160) ** 2
+coarse = 1.1 * (n_train / coarse_ips + coarse_val)
+fine = 1.1 * (n_train / fine_ips + fine_val)
+sharp = 1.1 * pixels * (n_sharp / fine_ips + fine_val * n_lfpw / n_val)
+n_coarse, n_fine = max(3, round(0.25 * left / coarse)), max(2, round(0.5 * left / fine))
+print(n_coarse, n_fine, max(2, int((left - n_coarse * coarse - n_fine * fine) / sharp)))
 PYTHON
     mv epochs.part epochs
 fi
@@ -99,6 +109,8 @@ measured=val
 [ "$apart" -eq 0 ] || measured="val apart"
 for part in $measured; do
     run "student.$part.h5" kd-predict student.safetensors "$part.h5" -o "student.$part.h5"
-    kd-eval "student=student.$part.h5" --truth "$part.h5" --mean-shape train.h5 --norm inter-ocular
+    run "flipped.$part.h5" kd-predict student.safetensors "$part.h5" --flip -o "flipped.$part.h5"
+    kd-eval "student=student.$part.h5" "student, --flip=flipped.$part.h5" --truth "$part.h5" \
+        --mean-shape train.h5 --norm inter-ocular
 done
 echo "# $SECONDS s in all"
