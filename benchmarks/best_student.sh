@@ -84,7 +84,6 @@ if [ ! -e epochs ]; then
     coarse_speeds=$(speeds_of timed_coarse.safetensors --input-size 96 --lr 3e-3)
     fine_speeds=$(speeds_of timed_fine.safetensors --input-size 160 --lr 1.5e-3)
     # Shares of the time that is left, but for a start of each and the tables. A sharp epoch takes what its pixels do.
-    # Cores that work for an hour get slower: by a tenth here.
     python3 - "$minutes" "$SECONDS" $coarse_speeds $fine_speeds "$(kd-info train.h5 --field faces)" \
         $(for file in sharp lfpw val; do kd-info $file.h5 --field faces; done) >epochs.part <<'PYTHON'
 import sys
@@ -92,11 +91,11 @@ import sys
 minutes, used, coarse_ips, coarse_val, fine_ips, fine_val, n_train, n_sharp, n_lfpw, n_val = map(float, sys.argv[1:])
 left = 60 * minutes - used - 120
 pixels = (208 / 160) ** 2
-coarse = 1.1 * (n_train / coarse_ips + coarse_val)
-fine = 1.1 * (n_train / fine_ips + fine_val)
-sharp = 1.1 * pixels * (n_sharp / fine_ips + fine_val * n_lfpw / n_val)
+coarse = n_train / coarse_ips + coarse_val
+fine = n_train / fine_ips + fine_val
+sharp = pixels * (n_sharp / fine_ips + fine_val * n_lfpw / n_val)
 n_coarse, n_fine = max(3, round(0.25 * left / coarse)), max(2, round(0.5 * left / fine))
-print(n_coarse, n_fine, max(2, int((left - n_coarse * coarse - n_fine * fine) / sharp)))
+print(n_coarse, n_fine, max(2, round((left - n_coarse * coarse - n_fine * fine) / sharp)))
 PYTHON
     mv epochs.part epochs
 fi
