@@ -10,8 +10,8 @@
 #
 # It learns coarse faces first (96 px, three times as many a second), then fine ones (160 px), and at last sharp ones
 # (208 px), most of them LFPW's: the two sets do not mean the same by some points (the nose's tip lies 7 % of the
-# inter-ocular distance apart), and there are few of LFPW's. How many epochs there are is found by timing one, so that
-# all is done in MINUTES=54 on this machine. APART=7 keeps every seventh LFPW face apart, of 810, and prints the table
+# inter-ocular distance apart), and there are few of LFPW's. How many epochs each part has follows from how long
+# those before it took, so that all is done in MINUTES=54. APART=7 keeps every seventh LFPW face apart, of 810, and prints the table
 # of those too.
 set -euo pipefail
 data=${1:?usage: best_student.sh DATA WORK} work=${2:?usage: best_student.sh DATA WORK}
@@ -67,43 +67,33 @@ fine=(train.h5 --val val.h5 --input-size 160 --init coarse.safetensors --lr 1.5e
 # Validated by what it is trained on, which takes the last epoch: nothing that is measured in the end chooses it.
 sharp=(sharp.h5 --val lfpw.h5 --input-size 208 --init fine.safetensors --lr 1.5e-3)
 
-# speeds_of OUTPUT OPTION...: images a second, and seconds of a validation, by the second of two epochs of LFPW's faces
-speeds_of() {
-    local output=$1
-    shift
-    run "$output" train "${common[@]}" lfpw.h5 --val val.h5 --epochs 2 "$@" --init "$weights" -q -o "$output" >&2
-    python3 - "${output%.*}.log.jsonl" "$(kd-info lfpw.h5 --field faces)" <<'PYTHON'
-import json, sys
-
-epoch = json.loads(open(sys.argv[1]).readlines()[1])
-print(epoch["images_per_second"], epoch["seconds"] - float(sys.argv[2]) / epoch["images_per_second"])
-PYTHON
+# mean RUN FIELD: over its epochs, by its log
+mean() {
+    python3 -c 'import json, sys; v = [json.loads(l)[sys.argv[2]] for l in open(sys.argv[1])]; print(sum(v) / len(v))' \
+        "$1.log.jsonl" "$2"
 }
 
-if [ ! -e epochs ]; then
-    coarse_speeds=$(speeds_of timed_coarse.safetensors --input-size 96 --lr 3e-3)
-    fine_speeds=$(speeds_of timed_fine.safetensors --input-size 160 --lr 1.5e-3)
-    # Shares of the time that is left, but for a start of each and the tables. A sharp epoch takes what its pixels do.
-    python3 - "$minutes" "$SECONDS" $coarse_speeds $fine_speeds "$(kd-info train.h5 --field faces)" \
-        $(for file in sharp lfpw val; do kd-info $file.h5 --field faces; done) >epochs.part <<'PYTHON'
-import sys
+# learn NAME SHARE SECONDS OPTION...: train with as many epochs of so many seconds as fit into a share of the time that
+# is left, but for the tables; how many is kept in NAME.epochs
+learn() {
+    local name=$1 share=$2 seconds=$3 epochs
+    shift 3
+    [ -e "$name.epochs" ] || awk -v left=$((60 * minutes - SECONDS - 100)) -v share="$share" -v one="$seconds" \
+        'BEGIN { n = int(share * left / one + 0.5); print (n < 2 ? 2 : n) }' >"$name.epochs"
+    read -r epochs <"$name.epochs"
+    echo "# $name: $epochs epochs"
+    run "$name.safetensors" train "${common[@]}" "$@" --epochs "$epochs" -o "$name.safetensors"
+}
 
-minutes, used, coarse_ips, coarse_val, fine_ips, fine_val, n_train, n_sharp, n_lfpw, n_val = map(float, sys.argv[1:])
-left = 60 * minutes - used - 120
-pixels = (208 / 160) ** 2
-coarse = n_train / coarse_ips + coarse_val
-fine = n_train / fine_ips + fine_val
-sharp = pixels * (n_sharp / fine_ips + fine_val * n_lfpw / n_val)
-n_coarse, n_fine = max(3, round(0.25 * left / coarse)), max(2, round(0.5 * left / fine))
-print(n_coarse, n_fine, max(2, round((left - n_coarse * coarse - n_fine * fine) / sharp)))
-PYTHON
-    mv epochs.part epochs
-fi
-read -r coarse_epochs fine_epochs sharp_epochs <epochs
-echo "# epochs: $coarse_epochs coarse, $fine_epochs fine, $sharp_epochs sharp"
-run coarse.safetensors train "${common[@]}" "${coarse[@]}" --epochs "$coarse_epochs" -o coarse.safetensors
-run fine.safetensors train "${common[@]}" "${fine[@]}" --epochs "$fine_epochs" -o fine.safetensors
-run student.safetensors train "${common[@]}" "${sharp[@]}" --epochs "$sharp_epochs" -o student.safetensors
+faces() { kd-info "$1.h5" --field faces; }
+number() { awk "BEGIN { print $* }"; }
+
+run timed.safetensors train "${common[@]}" lfpw.h5 --val val.h5 --input-size 96 --lr 3e-3 --init "$weights" --epochs 2 \
+    -q -o timed.safetensors
+learn coarse 0.25 "$(number "$(faces train) / $(mean timed images_per_second)")" "${coarse[@]}"
+# An epoch at 160 px takes 2.1 times as long here, and one at 208 px again 1.6 times.
+learn fine 0.68 "$(number "2.1 * $(mean coarse seconds)")" "${fine[@]}"
+learn student 1 "$(number "1.6 * $(mean fine seconds) * $(faces sharp) / $(faces train)")" "${sharp[@]}"
 measured=val
 [ "$apart" -eq 0 ] || measured="val apart"
 for part in $measured; do
