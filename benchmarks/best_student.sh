@@ -11,8 +11,8 @@
 # It learns coarse faces first (96 px, three times as many a second), then fine ones (160 px), and at last sharp ones
 # (208 px), most of them LFPW's: the two sets do not mean the same by some points (the nose's tip lies 7 % of the
 # inter-ocular distance apart), and there are few of LFPW's. How many epochs each part has follows from how long
-# those before it took, so that all is done in MINUTES=54. APART=7 keeps every seventh LFPW face apart, of 810, and prints the table
-# of those too.
+# those before it took, so that all is done in MINUTES=54. APART=7 keeps every seventh LFPW face apart, of 810, and
+# prints the table of those too.
 set -euo pipefail
 data=${1:?usage: best_student.sh DATA WORK} work=${2:?usage: best_student.sh DATA WORK}
 minutes=${MINUTES:-54} seed=${SEED:-0} processes=${PROCESSES:-$(nproc)} apart=${APART:-0}
@@ -20,6 +20,9 @@ benchmarks=$(dirname "$(realpath "$0")")
 data=$(realpath "$data")
 mkdir -p "$work"
 cd "$work"
+# A run that goes on counts the time of those before it.
+[ ! -e seconds ] || SECONDS=$(<seconds)
+trap 'echo "$SECONDS" >seconds' EXIT
 
 # One process of one thread on each core: a fifth faster here than one process of as many threads.
 export OMP_NUM_THREADS=1
@@ -67,33 +70,42 @@ fine=(train.h5 --val val.h5 --input-size 160 --init coarse.safetensors --lr 1.5e
 # Validated by what it is trained on, which takes the last epoch: nothing that is measured in the end chooses it.
 sharp=(sharp.h5 --val lfpw.h5 --input-size 208 --init fine.safetensors --lr 1.5e-3)
 
-# mean RUN FIELD: over its epochs, by its log
-mean() {
-    python3 -c 'import json, sys; v = [json.loads(l)[sys.argv[2]] for l in open(sys.argv[1])]; print(sum(v) / len(v))' \
-        "$1.log.jsonl" "$2"
+# seconds_of FACES RUN TIMES: of an epoch of a faces file, where a face takes so many times what it took in a run before
+seconds_of() {
+    local faces
+    faces=$(kd-info "$1.h5" --field faces)
+    python3 - "$faces" "$2.log.jsonl" "$3" <<'PYTHON'
+import json, sys
+
+speeds = [json.loads(line)["images_per_second"] for line in open(sys.argv[2])]
+print(float(sys.argv[1]) * len(speeds) / sum(speeds) * float(sys.argv[3]))
+PYTHON
 }
 
 # learn NAME SHARE SECONDS OPTION...: train with as many epochs of so many seconds as fit into a share of the time that
-# is left, but for the tables; how many is kept in NAME.epochs
+# is left, but for validations and the tables; how many is kept in NAME.epochs
 learn() {
     local name=$1 share=$2 seconds=$3 epochs
     shift 3
-    [ -e "$name.epochs" ] || awk -v left=$((60 * minutes - SECONDS - 100)) -v share="$share" -v one="$seconds" \
-        'BEGIN { n = int(share * left / one + 0.5); print (n < 2 ? 2 : n) }' >"$name.epochs"
+    if [ ! -e "$name.epochs" ]; then
+        awk -v left="$minutes" -v used="$SECONDS" -v share="$share" -v one="$seconds" 'BEGIN {
+            n = int(share * (60 * left - used - 130) / one + (share < 1 ? 0.5 : 0)); print (n < 2 ? 2 : n) }' >epochs.part
+        mv epochs.part "$name.epochs"
+    fi
     read -r epochs <"$name.epochs"
     echo "# $name: $epochs epochs"
     run "$name.safetensors" train "${common[@]}" "$@" --epochs "$epochs" -o "$name.safetensors"
 }
 
-faces() { kd-info "$1.h5" --field faces; }
-number() { awk "BEGIN { print $* }"; }
-
 run timed.safetensors train "${common[@]}" lfpw.h5 --val val.h5 --input-size 96 --lr 3e-3 --init "$weights" --epochs 2 \
     -q -o timed.safetensors
-learn coarse 0.25 "$(number "$(faces train) / $(mean timed images_per_second)")" "${coarse[@]}"
-# An epoch at 160 px takes 2.1 times as long here, and one at 208 px again 1.6 times.
-learn fine 0.68 "$(number "2.1 * $(mean coarse seconds)")" "${fine[@]}"
-learn student 1 "$(number "1.6 * $(mean fine seconds) * $(faces sharp) / $(faces train)")" "${sharp[@]}"
+# A face takes 2.1 times as long at 160 px as at 96 px here, and 1.6 times that at 208 px.
+one=$(seconds_of train timed 1)
+learn coarse 0.25 "$one" "${coarse[@]}"
+one=$(seconds_of train coarse 2.1)
+learn fine 0.68 "$one" "${fine[@]}"
+one=$(seconds_of sharp fine 1.6)
+learn student 1 "$one" "${sharp[@]}"
 measured=val
 [ "$apart" -eq 0 ] || measured="val apart"
 for part in $measured; do

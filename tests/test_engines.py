@@ -87,6 +87,12 @@ def test_pytorch_says_how_sure_a_network_with_heatmaps_is(network: LandmarkNet, 
     assert (confidence.shape, confidence.dtype) == ((len(crops), 68), np.float32)
     assert confidence[:, :3].mean() > 0.9
     assert confidence[:, 3:].max() < 0.8
+    flipped, surety = FlippedEngine(engine).predict(crops)
+    again, surety_again = FlippedEngine(engine).predict(crops[:, :, ::-1])
+    mirror = list(IBUG68.mirror or ())
+    np.testing.assert_allclose(again, flipped[:, mirror] * [-1, 1], atol=1e-4)
+    assert surety is not None
+    np.testing.assert_allclose(surety_again, surety[:, mirror], atol=1e-3)
 
 
 def test_a_flipped_engine_answers_alike_for_a_face_and_its_mirror_image(exported: Path) -> None:

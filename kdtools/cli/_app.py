@@ -120,7 +120,15 @@ class _Command(TyperCommand):
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         with _past_typer():
-            return super().make_context(*args, **kwargs)
+            context = super().make_context(*args, **kwargs)
+        for parameter in self.params:
+            value = context.params.get(parameter.name)
+            name = parameter.opts[-1] if parameter.param_type_name == "option" else parameter.metavar
+            # As a path it would be the folder one is in, which nobody means.
+            is_empty = value == "" or (isinstance(value, list | tuple) and "" in value)
+            hint = "give a value; a variable of the shell that is not set gives an empty one"
+            require(not is_empty, f"{name}: the word given is empty", hint)
+        return context
 
     def invoke(self, ctx: Any) -> Any:
         with _past_typer():

@@ -53,7 +53,7 @@ def kd_predict(
             help="In images: crop again N times around the points found; 1 if not said, 0 with whole.",
         ),
     ] = None,
-    flip: Annotated[bool, typer.Option("--flip", help="Look at mirror images too: nearer, in twice the time.")] = False,
+    flip: Annotated[bool, typer.Option("--flip", help="Look at mirror images, too: errs less, half as fast.")] = False,
     smooth: Annotated[
         bool, typer.Option("--smooth", help="In videos: keep the points of a face from trembling between frames.")
     ] = False,

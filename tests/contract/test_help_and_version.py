@@ -73,6 +73,11 @@ def test_version(tool: str) -> None:
 def test_a_wrong_command_line(tool: str) -> None:
     fail(run_tool(tool, "--no-such-option"), tool, 2)
     fail(run_tool(tool), tool, 2)
+    words = re.sub(r"{\w+}", "x", TOOLS[tool].words).split()
+    if "-o" in words:  # as of -o "$not_set"
+        fail(run_tool(tool, *words, "-o", ""), tool, 2, "--output: the word given is empty")
+    else:
+        fail(run_tool(tool, *words, ""), tool, 2, "the word given is empty")
 
 
 @pytest.mark.parametrize("tool", sorted(name for name, row in TOOLS.items() if row.two_streams))
