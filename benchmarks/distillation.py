@@ -35,7 +35,7 @@ from first_annotations import take_first_annotations
 
 from kdtools.files import open_faces
 from kdtools.groups import group_faces
-from kdtools.metrics import compare_paired, nme_per_face, normalisers_of
+from kdtools.metrics import compare_paired, nme_per_face, normaliser_named
 
 NETWORK = "--arch mobilenetv2_100 --input-size 64 --batch 16 --augment light --set freeze=8 --set ema=0.99"
 HEADS = {"linear": "--set head=linear", "heatmap": "--set head=heatmap --set w_heat=0.05"}
@@ -176,7 +176,7 @@ def errors_of(work: Path, prediction: str, part: str = "val") -> np.ndarray | No
     with open_faces(work / f"{part}.h5") as truth, open_faces(path) as pred:
         points = truth.landmarks_in_source()
         found = pred.landmarks_in_source()
-        lengths = next(n for n in normalisers_of(truth.scheme) if n.name == "inter-ocular").lengths(points)
+        lengths = normaliser_named("inter-ocular", truth.scheme).lengths(points)
     return 100 * nme_per_face(points, found, lengths)
 
 

@@ -5,7 +5,8 @@
 #   benchmarks/best_student.sh DATA HOUR && benchmarks/paper_student.sh HOUR WORK
 #
 # Its teachers cost it nothing here: Tough is the best student itself, and Tolerant the same after four epochs on
-# Soft-landmarks, both as predictions. EPOCHS=20 at SIZE=96 px, about as long as the coarse part of the best student's hour.
+# Soft-landmarks, both as predictions. EPOCHS=20 at SIZE=96 px, about as long as the coarse part of the best student's
+# hour.
 set -euo pipefail
 hour=$(realpath "${1:?usage: paper_student.sh HOUR WORK}") work=${2:?usage: paper_student.sh HOUR WORK}
 epochs=${EPOCHS:-20} size=${SIZE:-96} processes=${PROCESSES:-$(nproc)}
