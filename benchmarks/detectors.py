@@ -18,10 +18,10 @@ import numpy as np
 
 from kdtools.detect import CascadeDetector, YuNetDetector
 from kdtools.errors import KdError
-from kdtools.geometry import BoxRelation, CropRule, apply_affine, points_square
 from kdtools.images import crop_image, read_image
 from kdtools.importing import Sources, read_annotations
-from kdtools.tracking import overlaps
+from kdtools.landmarks.boxes import overlaps
+from kdtools.landmarks.geometry import BoxRelation, CropRule, apply_affine, points_square
 
 SAME_FACE = 0.25
 

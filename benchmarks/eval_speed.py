@@ -19,7 +19,7 @@ import numpy as np
 from processes import run_apart, run_measured
 
 from kdtools.files import Provenance, create_faces
-from kdtools.schemes import scheme_for_points
+from kdtools.landmarks import scheme_for_points
 
 MOST_TIMES, MOST_MB = 2.5, 500
 REFERENCE = """

@@ -25,10 +25,10 @@ from kdtools.cards import ModelCard, read_card
 from kdtools.engines.onnx import OnnxEngine
 from kdtools.export import FLOAT32, INT8, PRECISIONS, export_onnx
 from kdtools.files import Provenance
-from kdtools.geometry import CropRule
+from kdtools.landmarks import IBUG68
+from kdtools.landmarks.geometry import CropRule
 from kdtools.models import LandmarkNet, load_model, save_model
 from kdtools.parallel import workers
-from kdtools.schemes import IBUG68
 from kdtools.synth import draw_faces
 
 LEAST_INT8 = 1.3

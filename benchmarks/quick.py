@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kdtools.shape_model import fit_shape_model, soften
+from kdtools.landmarks.shape_model import fit_shape_model, soften
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -19,7 +19,7 @@ import numpy as np
 from processes import run_apart, run_measured
 
 from kdtools.files import Provenance, create_faces
-from kdtools.schemes import IBUG68
+from kdtools.landmarks import IBUG68
 from kdtools.synth import draw_faces
 
 N_DRAWN = 64

@@ -29,11 +29,11 @@ from torch import Tensor
 
 from kdtools.checkpoints import RunFiles
 from kdtools.files import Provenance, create_faces
-from kdtools.geometry import CropRule
+from kdtools.landmarks import IBUG68
+from kdtools.landmarks.geometry import CropRule
 from kdtools.models import LandmarkNet, ModelCard, choose_device, save_model, to_device
 from kdtools.parallel import workers
 from kdtools.precision import Execution, choose_execution
-from kdtools.schemes import IBUG68
 from kdtools.settings import Settings, resolve_settings
 from kdtools.synth import draw_faces
 from kdtools.tasks import load_task

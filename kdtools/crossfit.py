@@ -17,8 +17,8 @@ from kdtools.files import FacesFile, Provenance, create_faces
 from kdtools.groups import group_faces
 from kdtools.inference import predict_crops
 from kdtools.joining import draw_folds
+from kdtools.landmarks import Scheme
 from kdtools.models import load_model
-from kdtools.schemes import Scheme
 from kdtools.telling import Progress
 
 

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 
 from kdtools.errors import DataError, FileError
-from kdtools.geometry import IDENTITY, box_to_source, compose_affine, invert_affine
-from kdtools.schemes import Scheme
+from kdtools.landmarks import Scheme
+from kdtools.landmarks.geometry import IDENTITY, box_to_source, compose_affine, invert_affine
 
 _REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
 _MOST_BYTES = 2**30

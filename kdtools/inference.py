@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from kdtools.batches import release_pages, resize_images
-from kdtools.geometry import unit_to_pixels
+from kdtools.landmarks.geometry import unit_to_pixels
 from kdtools.models import LandmarkNet
 from kdtools.telling import Progress, silent
 

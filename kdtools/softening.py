@@ -6,7 +6,7 @@ import numpy as np
 
 from kdtools.errors import DataError
 from kdtools.files import FacesFile
-from kdtools.shape_model import ShapeModel, fit_shape_model, soften
+from kdtools.landmarks.shape_model import ShapeModel, fit_shape_model, soften
 
 
 def shapes_of(faces: FacesFile) -> np.ndarray:

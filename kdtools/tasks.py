@@ -13,11 +13,11 @@ from kdtools.batches import FaceSet
 from kdtools.cards import SAFETENSORS, form_of
 from kdtools.errors import DataError, FileError
 from kdtools.files import FacesFile, open_faces
-from kdtools.geometry import CropRule, pixels_to_unit
 from kdtools.groups import split_rows
+from kdtools.landmarks import Scheme
+from kdtools.landmarks.geometry import CropRule, pixels_to_unit
+from kdtools.landmarks.shape_model import DEFAULT_CLIP
 from kdtools.models import LandmarkNet, load_model
-from kdtools.schemes import Scheme
-from kdtools.shape_model import DEFAULT_CLIP
 from kdtools.softening import soften_faces
 from kdtools.telling import Tell
 

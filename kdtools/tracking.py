@@ -4,37 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-
-def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Shared area of each of boxes (T, 4) with each of others (N, 4), as a share of both together (IoU), (T, N).
-
-    >>> print(overlaps(np.array([[0.0, 0, 2, 2]]), np.array([[1.0, 0, 3, 2], [5, 5, 6, 6]])).round(3))
-    [[0.333 0.   ]]
-    """
-    shared, area, other_area = _areas(boxes, others)
-    return _ratio(shared, area + other_area - shared)
-
-
-def inside(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """As `overlaps`, but as a share of the smaller of the two: 1 where one lies within the other, (T, N).
-
-    >>> print(inside(np.array([[0.0, 0, 2, 2]]), np.array([[1.0, 0, 3, 2], [-1, -1, 9, 9]])))
-    [[0.5 1. ]]
-    """
-    shared, area, other_area = _areas(boxes, others)
-    return _ratio(shared, np.minimum(area, other_area))
-
-
-def _areas(boxes: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Shared area (T, N), that of boxes (T, 1) and of others (1, N)."""
-    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    area, other_area = (np.prod(some[:, 2:] - some[:, :2], axis=1) for some in (boxes, others))
-    return np.prod(np.maximum(high - low, 0), axis=2), area[:, None], other_area[None]
-
-
-def _ratio(shared: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
+from kdtools.landmarks.boxes import overlaps
 
 
 def associate(boxes: np.ndarray, others: np.ndarray, least: float) -> list[tuple[int, int]]:

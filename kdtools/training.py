@@ -33,12 +33,12 @@ from kdtools.distributed import (
 from kdtools.errors import DataError, TrainingError, UsageError
 from kdtools.files import Provenance
 from kdtools.inference import predict_units
+from kdtools.landmarks import Scheme
 from kdtools.loader import Loader, resized, seed_of
 from kdtools.losses import LossWeights, heat_term, loss_terms
 from kdtools.metrics import clean_points, nme_per_face, normalisers_of
 from kdtools.models import LandmarkNet, create_network, save_model, to_device
 from kdtools.precision import choose_execution
-from kdtools.schemes import Scheme
 from kdtools.settings import Settings
 from kdtools.tasks import Task
 

@@ -129,7 +129,7 @@ def _arrays(tool: str) -> str:
 
 
 def _schemes(tool: str) -> str:
-    from kdtools.schemes import SCHEMES
+    from kdtools.landmarks import SCHEMES
 
     return _table(["scheme", "points"], [[scheme.name, str(scheme.n_points)] for scheme in SCHEMES.values()])
 

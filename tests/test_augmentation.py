@@ -26,12 +26,12 @@ from kdtools.batches import (
 from kdtools.cards import ModelCard
 from kdtools.checkpoints import RunFiles
 from kdtools.files import Provenance, create_faces, open_faces
-from kdtools.geometry import CropRule, pixels_to_unit, unit_to_pixels
 from kdtools.images import write_image
 from kdtools.importing import Sources, import_faces, read_annotations
 from kdtools.inference import predict_units
+from kdtools.landmarks import IBUG68, Scheme
+from kdtools.landmarks.geometry import CropRule, pixels_to_unit, unit_to_pixels
 from kdtools.losses import loss_terms
-from kdtools.schemes import IBUG68, Scheme
 from kdtools.settings import Settings
 from kdtools.tasks import Task
 from kdtools.training import train

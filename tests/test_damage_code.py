@@ -26,8 +26,8 @@ from kdtools.formats import FORMATS
 from kdtools.images import read_image
 from kdtools.importing import Sources, read_annotations
 from kdtools.inspection.kinds import open_any
+from kdtools.landmarks.scheme_toml import read_scheme
 from kdtools.models import load_model
-from kdtools.schemes.custom import read_scheme
 
 PACKAGE = Path(__file__).resolve().parent.parent / "kdtools"
 MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "yaml", "xml.etree"}

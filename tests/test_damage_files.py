@@ -23,15 +23,15 @@ from kdtools.dumping.names import crop_name, point_file_name
 from kdtools.engines.onnx import OnnxEngine
 from kdtools.errors import DataError, FileError, KdError
 from kdtools.files import Provenance
-from kdtools.geometry import CropRule
 from kdtools.images import decode_image, read_image
 from kdtools.importing import Sources, read_annotations
 from kdtools.inspection.check import check_file
 from kdtools.inspection.kinds import open_any
 from kdtools.inspection.report import describe_file
-from kdtools.schemes import SCHEMES
-from kdtools.schemes.custom import read_scheme
-from kdtools.schemes.scheme import Scheme
+from kdtools.landmarks import SCHEMES
+from kdtools.landmarks.geometry import CropRule
+from kdtools.landmarks.scheme import Scheme
+from kdtools.landmarks.scheme_toml import read_scheme
 from kdtools.sources import Photographs
 from kdtools.sources.lists import photographs_listed
 from kdtools.sources.tar import photographs_in_tar

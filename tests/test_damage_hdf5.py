@@ -24,7 +24,7 @@ from kdtools.inspection.check import check_file
 from kdtools.inspection.kinds import open_any
 from kdtools.inspection.report import describe_file
 from kdtools.joining import write_virtual
-from kdtools.schemes import SCHEMES
+from kdtools.landmarks import SCHEMES
 
 N_FLIPS = 100  # of each layout; the fuzzing in benchmarks/fuzz goes on from there
 NAMES = ("id", "landmarks", "image", "box", "source", "visible", "subset/common")

@@ -14,7 +14,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from kdtools.files import Provenance, create_faces
-from kdtools.schemes import IBUG68
+from kdtools.landmarks import IBUG68
 from kdtools.synth import draw_faces
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--no-python", "--nproc-per-node"]

@@ -32,8 +32,8 @@ import typer
 from docs_shell import IN_FULL, STAND_IN_TIME, Shell, shell_of
 
 from kdtools.files import Provenance, create_faces, schema
-from kdtools.geometry import CropRule
-from kdtools.schemes import IBUG68, SCHEMES, convert_points
+from kdtools.landmarks import IBUG68, SCHEMES, convert_points
+from kdtools.landmarks.geometry import CropRule
 from kdtools.synth import draw_face
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -25,7 +25,7 @@ from kdtools.files import Provenance, create_faces, open_faces
 from kdtools.formats import coco, csv_points, dlib_xml, jsonl, pts, tsv_points, wflw
 from kdtools.formats.annotation import Annotation, FaceBlock, Reading
 from kdtools.formats.form import Format
-from kdtools.schemes import scheme_for_points
+from kdtools.landmarks import scheme_for_points
 
 SIZE = 40
 FORMATS = {module.FORMAT.name: module.FORMAT for module in (csv_points, tsv_points, jsonl, pts, coco, dlib_xml, wflw)}

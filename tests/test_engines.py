@@ -21,9 +21,9 @@ from kdtools.engines.torch import choose_dtype
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.export import export_onnx
 from kdtools.files import Provenance
-from kdtools.geometry import CropRule
+from kdtools.landmarks import IBUG68, Scheme
+from kdtools.landmarks.geometry import CropRule
 from kdtools.models import LandmarkNet, save_model
-from kdtools.schemes import IBUG68, Scheme
 
 SIZE = 32
 

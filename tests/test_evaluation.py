@@ -22,9 +22,9 @@ from kdtools.evaluation.request import Request, Told, parse_thresholds, split_no
 from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Row
 from kdtools.evaluation.units import find_frames, find_units
 from kdtools.files import Provenance, create_faces
-from kdtools.geometry import box_to_source
+from kdtools.landmarks import IBUG68, Scheme
+from kdtools.landmarks.geometry import box_to_source
 from kdtools.metrics import summarise
-from kdtools.schemes import IBUG68, Scheme
 
 
 def write_points(

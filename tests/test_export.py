@@ -26,9 +26,9 @@ from kdtools.export import (
     sample_faces,
 )
 from kdtools.files import Provenance, create_faces
-from kdtools.geometry import CropRule
+from kdtools.landmarks import IBUG68
+from kdtools.landmarks.geometry import CropRule
 from kdtools.models import LandmarkNet, save_model
-from kdtools.schemes import IBUG68
 from kdtools.synth import draw_faces
 
 SIZE = 32

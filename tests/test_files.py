@@ -14,8 +14,8 @@ from kdtools.errors import DataError, FileError
 from kdtools.files import FacesFile, Provenance, create_faces, match_ids, open_faces, store, written_aside
 from kdtools.files import writer as writer_module
 from kdtools.files.aside import written_aside_together
-from kdtools.geometry import CropRule, box_to_source
-from kdtools.schemes import IBUG68
+from kdtools.landmarks import IBUG68
+from kdtools.landmarks.geometry import CropRule, box_to_source
 
 PROVENANCE = Provenance("test", ["kd-test", "-o", "x.h5", "-f", "--seed", "1"])
 

@@ -20,7 +20,7 @@ from kdtools.errors import DataError, FileError, KdError
 from kdtools.formats import coco
 from kdtools.formats.annotation import Annotation, FaceBlock
 from kdtools.importing import Sources, names_of_points, read_annotations
-from kdtools.schemes import IBUG68, Scheme
+from kdtools.landmarks import IBUG68, Scheme
 
 POINTS = np.array([[10.5, 20.25], [30.0, 21.0], [20.0, 40.125]])
 

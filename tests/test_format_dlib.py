@@ -19,7 +19,7 @@ from kdtools.errors import FileError, KdError
 from kdtools.formats import dlib_xml
 from kdtools.formats.annotation import Annotation, FaceBlock
 from kdtools.formats.family300w import id_in_300w
-from kdtools.schemes import Scheme
+from kdtools.landmarks import Scheme
 
 HEAD = """<?xml version='1.0' encoding='ISO-8859-1'?>
 <?xml-stylesheet type='text/xsl' href='image_metadata_stylesheet.xsl'?>

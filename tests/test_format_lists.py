@@ -18,7 +18,7 @@ from kdtools.formats import adnet, family300w, hrnet, list300w, torchlm, wflw
 from kdtools.formats.annotation import FaceBlock, Reading
 from kdtools.formats.form import Format
 from kdtools.images import write_image
-from kdtools.schemes import IBUG68, WFLW98
+from kdtools.landmarks import IBUG68, WFLW98
 
 SIDE = 120  # pixels of a picture
 MODULES = (wflw, hrnet, list300w, adnet, torchlm)

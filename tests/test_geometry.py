@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kdtools.errors import DataError
-from kdtools.geometry import (
+from kdtools.landmarks.geometry import (
     CropRule,
     apply_affine,
     box_to_source,

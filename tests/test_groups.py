@@ -11,9 +11,9 @@ import pytest
 
 from kdtools.errors import DataError
 from kdtools.files import Provenance, create_faces, open_faces
-from kdtools.geometry import CropRule
 from kdtools.groups import find_groups, split_rows
-from kdtools.schemes import IBUG68
+from kdtools.landmarks import IBUG68
+from kdtools.landmarks.geometry import CropRule
 
 
 @pytest.mark.parametrize(

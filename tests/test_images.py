@@ -10,9 +10,9 @@ import pytest
 
 from kdtools.errors import FileError
 from kdtools.formats import Annotation
-from kdtools.geometry import CropRule
 from kdtools.images import read_image, read_reduced, write_image
 from kdtools.importing import crop_annotated
+from kdtools.landmarks.geometry import CropRule
 
 POINTS = np.array([[300.0, 400.0], [700.0, 430.0], [480.0, 800.0]])
 

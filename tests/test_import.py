@@ -15,11 +15,11 @@ from kdtools.formats import find_format
 from kdtools.formats.csv_points import read_rows
 from kdtools.formats.prefixes import id_prefixes
 from kdtools.formats.pts import parse_pts
-from kdtools.geometry import CropRule, apply_affine
 from kdtools.images import crop_image, draw_landmarks, read_image, write_image
 from kdtools.importing import Sources, import_faces, read_annotations, settle_scheme
 from kdtools.importing.collect import silent
-from kdtools.schemes import IBUG68
+from kdtools.landmarks import IBUG68
+from kdtools.landmarks.geometry import CropRule, apply_affine
 
 Skipped = list[tuple[str, str]]
 

@@ -14,7 +14,7 @@ import pytest
 from kdtools.cli import kd_eval
 from kdtools.cli._app import session
 from kdtools.files import Provenance, create_faces
-from kdtools.schemes import IBUG68
+from kdtools.landmarks import IBUG68
 
 
 @pytest.fixture

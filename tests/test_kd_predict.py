@@ -22,7 +22,7 @@ from kdtools.cli import kd_predict
 from kdtools.cli._app import session
 from kdtools.files import Provenance, create_faces, open_faces
 from kdtools.images import write_image
-from kdtools.schemes import IBUG68
+from kdtools.landmarks import IBUG68
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}

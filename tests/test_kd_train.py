@@ -17,7 +17,7 @@ from rich.console import Console
 
 from kdtools.cli._progress import training_progress
 from kdtools.files import Provenance, create_faces, open_faces
-from kdtools.schemes import IBUG68
+from kdtools.landmarks import IBUG68
 from kdtools.synth import draw_faces
 from kdtools.training import Epoch, Step
 

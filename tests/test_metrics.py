@@ -14,6 +14,7 @@ import pytest
 
 from kdtools import metrics
 from kdtools.errors import DataError
+from kdtools.landmarks import IBUG68
 from kdtools.metrics import (
     NORMALISERS,
     clean_points,
@@ -27,7 +28,6 @@ from kdtools.metrics import (
     signed_normal_errors,
     summarise,
 )
-from kdtools.schemes import IBUG68
 
 
 def test_every_metric_has_an_example() -> None:

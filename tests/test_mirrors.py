@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kdtools.mirrors import find_mirror, mirror_fits, mirror_from_names
-from kdtools.schemes import IBUG68, SCHEMES, Scheme, convert_points, scheme_for_points
+from kdtools.landmarks import IBUG68, SCHEMES, Scheme, convert_points, scheme_for_points
+from kdtools.landmarks.mirror_maps import find_mirror, mirror_fits, mirror_from_names
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from kdtools.errors import DataError, UsageError
+from kdtools.landmarks import SCHEMES, Scheme
 from kdtools.metrics import GIVEN_BOX, NORMALISERS, clean_points, normaliser_named, normalisers_of, point_bounds
-from kdtools.schemes import SCHEMES, Scheme
 
 EYES = Scheme("eyes", 6, outer_corners=(0, 5), left_eye=(0, 1), right_eye=(3, 4, 5))
 BARE = Scheme("bare", 6)

@@ -17,14 +17,14 @@ from kdtools.errors import DataError, FileError, UsageError
 from kdtools.evaluation.results import Errors, Evaluation, Row
 from kdtools.files import Provenance, create_faces, match_ids, open_faces
 from kdtools.images import write_image
+from kdtools.landmarks import IBUG68, Scheme
+from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.metrics import nme_per_face, normaliser_named, worst_rows
 from kdtools.metrics.uncertainty import ced_band
 from kdtools.plots import PLOTS, check_plots, draw_modes, draw_plot, plot_svg
 from kdtools.plots.ced import ced_drawing, curves_of
 from kdtools.plots.landmarks import landmark_errors
 from kdtools.plots.scatter import farthest, pairs_of
-from kdtools.schemes import IBUG68, Scheme
-from kdtools.shape_model import ShapeModel
 from kdtools.viewing.overlay import COLOURS as MARKS
 from kdtools.viewing.pictures import picture_bytes
 from kdtools.viewing.worst import worst_sheet

@@ -17,6 +17,7 @@ from scipy.integrate import simpson, trapezoid
 from kdtools.errors import DataError, UsageError
 from kdtools.evaluation import protocols
 from kdtools.evaluation.protocols import PROTOCOLS, protocol_named, resolve
+from kdtools.landmarks import SCHEMES, Scheme
 from kdtools.metrics import (
     GIVEN_BOX,
     NORMALISERS,
@@ -26,7 +27,6 @@ from kdtools.metrics import (
     normaliser_named,
     normalisers_of,
 )
-from kdtools.schemes import SCHEMES, Scheme
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "metrics.md"
 PAPERS = ("spiga", "star", "pipnet", "kdloss")

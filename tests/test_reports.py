@@ -17,6 +17,7 @@ from rich.console import Console
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.evaluation.results import MEAN_SHAPE, Errors, Evaluation, Figures, Row
 from kdtools.files import Provenance
+from kdtools.landmarks import IBUG68
 from kdtools.reports import (
     as_html,
     as_latex,
@@ -32,7 +33,6 @@ from kdtools.reports import (
 )
 from kdtools.reports.figures import best_values, is_best
 from kdtools.reports.write import write_files
-from kdtools.schemes import IBUG68
 
 
 def as_json(evaluation: Evaluation) -> str:

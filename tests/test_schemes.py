@@ -12,7 +12,7 @@ import pytest
 
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.files import Provenance, create_faces, open_faces
-from kdtools.schemes import (
+from kdtools.landmarks import (
     IBUG68,
     SCHEMES,
     WFLW98,

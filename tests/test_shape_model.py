@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kdtools.errors import DataError
-from kdtools.shape_model import ShapeModel, align_shapes, fit_shape_model, soften
+from kdtools.landmarks.shape_model import ShapeModel, align_shapes, fit_shape_model, soften
 
 pytestmark = pytest.mark.filterwarnings("error")
 

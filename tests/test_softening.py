@@ -9,7 +9,7 @@ import pytest
 
 from kdtools.errors import DataError
 from kdtools.files import FacesFile, Provenance, create_faces, open_faces
-from kdtools.schemes import Scheme
+from kdtools.landmarks import Scheme
 from kdtools.softening import fit_faces, soften_faces
 
 

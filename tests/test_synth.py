@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from kdtools.errors import UsageError
-from kdtools.schemes import IBUG68
+from kdtools.landmarks import IBUG68
 from kdtools.synth import Face, draw_face, draw_faces
 from kdtools.synth.head import make_view, place
 

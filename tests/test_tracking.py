@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kdtools.tracking import associate, inside, overlaps
+from kdtools.landmarks.boxes import inside, overlaps
+from kdtools.tracking import associate
 
 
 def test_overlap_is_the_shared_area_over_both() -> None:

@@ -19,11 +19,11 @@ from kdtools.cards import ModelCard, read_card
 from kdtools.checkpoints import RunFiles
 from kdtools.errors import DataError, FileError, TrainingError, UsageError
 from kdtools.files import Provenance, create_faces, open_faces
-from kdtools.geometry import CropRule, unit_to_pixels
 from kdtools.inference import predict_units
+from kdtools.landmarks import IBUG68, Scheme
+from kdtools.landmarks.geometry import CropRule, unit_to_pixels
 from kdtools.losses import KD_VARIANTS, kd_loss, loss_terms
 from kdtools.models import LandmarkNet, choose_device, create_network, load_model, load_training_state, save_model
-from kdtools.schemes import IBUG68, Scheme
 from kdtools.settings import Settings
 from kdtools.synth import draw_faces
 from kdtools.tasks import load_task

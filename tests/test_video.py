@@ -14,14 +14,14 @@ from kdtools.cards import ModelCard
 from kdtools.detect import Found
 from kdtools.errors import FileError, UsageError
 from kdtools.files import Provenance, open_faces
-from kdtools.geometry import BoxRelation, CropRule, points_square
+from kdtools.landmarks import IBUG68
+from kdtools.landmarks.geometry import BoxRelation, CropRule, points_square
 from kdtools.metrics import acceleration_per_face
 from kdtools.prediction import Run, Search, predict_photographs
 from kdtools.prediction.cuts import Cuts
 from kdtools.prediction.outcome import Outcome
 from kdtools.prediction.parts import Parts
 from kdtools.prediction.video import SEARCH_EVERY, VideoWork
-from kdtools.schemes import IBUG68
 from kdtools.smoothing import BETA
 from kdtools.sources import Photograph, Photographs
 from kdtools.synth import draw_faces

@@ -19,9 +19,9 @@ from kdtools.errors import DataError
 from kdtools.evaluation.evaluate import evaluate
 from kdtools.evaluation.request import Request, Told
 from kdtools.files import FacesFile, Provenance, create_faces, open_faces
-from kdtools.geometry import CropRule, box_to_source
 from kdtools.images import draw_points, draw_segments, read_image, write_image
-from kdtools.schemes import Scheme, scheme_for_points
+from kdtools.landmarks import Scheme, scheme_for_points
+from kdtools.landmarks.geometry import CropRule, box_to_source
 from kdtools.viewing.legend import short_names
 from kdtools.viewing.lettering import font_of, shorten, width_of
 from kdtools.viewing.overlay import COLOURS

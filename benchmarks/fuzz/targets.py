@@ -28,13 +28,13 @@ with atheris.instrument_imports(include=["kdtools"]):
     from kdtools.errors import KdError
     from kdtools.files import FacesFile, Provenance, create_faces
     from kdtools.formats import FORMATS
-    from kdtools.geometry import CropRule
     from kdtools.images import decode_image, read_reduced
     from kdtools.importing import Sources, read_annotations
     from kdtools.inspection.check import check_file
     from kdtools.inspection.kinds import open_any
-    from kdtools.schemes import IBUG68, SCHEMES
-    from kdtools.schemes.custom import read_scheme, scheme_to_toml
+    from kdtools.landmarks import IBUG68, SCHEMES
+    from kdtools.landmarks.geometry import CropRule
+    from kdtools.landmarks.scheme_toml import read_scheme, scheme_to_toml
     from kdtools.sources.lists import photographs_listed
     from kdtools.sources.tar import photographs_in_tar
 

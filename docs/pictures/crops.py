@@ -13,9 +13,9 @@ from matplotlib import pyplot as plt
 from matplotlib.patches import Rectangle
 
 from kdtools.detect import CascadeDetector, YuNetDetector
-from kdtools.geometry import CropRule, apply_affine, invert_affine, points_square
 from kdtools.images import crop_image
-from kdtools.schemes import IBUG68
+from kdtools.landmarks import IBUG68
+from kdtools.landmarks.geometry import CropRule, apply_affine, invert_affine, points_square
 from kdtools.synth import draw_face
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "0.35"

@@ -94,7 +94,7 @@ def _written_formats(known: str) -> list[str]:
 
 
 def _schemes(known: str) -> list[str]:
-    from kdtools.schemes import SCHEMES
+    from kdtools.landmarks import SCHEMES
 
     return [*SCHEMES, "*.toml"]
 

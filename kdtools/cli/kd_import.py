@@ -89,7 +89,7 @@ def kd_import(
         read_annotations,
         settle_scheme,
     )
-    from kdtools.schemes import scheme_named
+    from kdtools.landmarks import scheme_named
 
     require(role in ROLES, f"--role is {role!r}", f"give {', '.join(ROLES)}")
     check_output(output, force)

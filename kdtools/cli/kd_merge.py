@@ -79,7 +79,7 @@ def kd_merge(
     added = patterns_by_subset(parse_subsets("--add-subset", add_subset or []))
     target = None
     if scheme is not None:
-        from kdtools.schemes import scheme_named
+        from kdtools.landmarks import scheme_named
 
         target = scheme_named(scheme)
     recipe = scheme if scheme is not None and scheme.lower().endswith(".toml") else None

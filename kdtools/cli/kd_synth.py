@@ -29,9 +29,9 @@ def kd_synth(
     import numpy as np
 
     from kdtools.files import check_output, create_faces
-    from kdtools.geometry import CropRule
+    from kdtools.landmarks import IBUG68
+    from kdtools.landmarks.geometry import CropRule
     from kdtools.parallel import workers
-    from kdtools.schemes import IBUG68
     from kdtools.synth import draw_faces
 
     check_output(output, force)

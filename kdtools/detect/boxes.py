@@ -10,7 +10,7 @@ import numpy as np
 
 from kdtools.detect.found import Found
 from kdtools.errors import DataError, FileError
-from kdtools.geometry import BoxRelation, square_at
+from kdtools.landmarks.geometry import BoxRelation, square_at
 
 
 class BoxesFile:

@@ -10,8 +10,8 @@ import numpy as np
 
 from kdtools.detect.found import Found
 from kdtools.errors import FileError
-from kdtools.geometry import BoxRelation
 from kdtools.images import opencv_errors
+from kdtools.landmarks.geometry import BoxRelation
 
 _LARGEST_SIDE = 800  # px; larger photographs are shrunk before the search, which costs time by area
 _MIN_NEIGHBOURS = 4  # hits that must agree; fewer find more faces, and more that are none

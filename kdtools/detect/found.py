@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from kdtools.geometry import BoxRelation, CropRule
+from kdtools.landmarks.geometry import BoxRelation, CropRule
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import numpy as np
 
 from kdtools.detect.found import Found
 from kdtools.errors import FileError, KdError
-from kdtools.geometry import BoxRelation
 from kdtools.images import opencv_errors
+from kdtools.landmarks.geometry import BoxRelation
 
 _LARGEST_SIDE = 1024  # px; larger photographs are shrunk before the search
 _SMALLEST_SIDE = 32  # px; below, the network has no cells left

@@ -14,7 +14,7 @@ from kdtools.files import FacesFile
 from kdtools.files.subsets import member_of
 from kdtools.formats.annotation import FaceBlock
 from kdtools.formats.tables import picture_of
-from kdtools.geometry import apply_affine, invert_affine
+from kdtools.landmarks.geometry import apply_affine, invert_affine
 
 BLOCK = 4096  # faces in memory at a time
 

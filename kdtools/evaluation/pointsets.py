@@ -26,9 +26,9 @@ from kdtools.files import FacesFile, open_faces
 from kdtools.files.aside import name_of
 from kdtools.files.signatures import HDF5, N_START, SAFETENSORS, form_of_start
 from kdtools.formats import FORMATS
-from kdtools.geometry import IDENTITY, apply_affine
+from kdtools.landmarks import Scheme
+from kdtools.landmarks.geometry import IDENTITY, apply_affine
 from kdtools.metrics import clean_points
-from kdtools.schemes import Scheme
 from kdtools.telling import Skip, Tell, silent
 
 

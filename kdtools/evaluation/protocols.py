@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 
 from kdtools.errors import DataError, UsageError
 from kdtools.files.subsets import ALL_FACES
+from kdtools.landmarks import Scheme
 from kdtools.metrics import GIVEN_BOX, normalisers_of
-from kdtools.schemes import Scheme
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def resolve(protocol: Protocol, scheme: Scheme, *, has_boxes: bool) -> Measures:
     main one, those that the scheme does not allow are left out.
     Raises UsageError where the protocol does not fit the scheme, DataError where it needs boxes that are not there.
 
-    >>> from kdtools.schemes import SCHEMES
+    >>> from kdtools.landmarks import SCHEMES
     >>> star = PROTOCOLS["star"]
     >>> [resolve(star, SCHEMES[name], has_boxes=False).normalisers[0] for name in ("ibug68", "wflw98", "cofw29")]
     ['inter-ocular', 'inter-ocular', 'inter-pupil']

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from kdtools.schemes import Scheme
+from kdtools.landmarks import Scheme
 
 MEAN_SHAPE = "mean shape"
 

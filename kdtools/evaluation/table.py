@@ -14,8 +14,8 @@ from kdtools.evaluation.pointsets import PointSet
 from kdtools.evaluation.protocols import Measures
 from kdtools.evaluation.request import Request
 from kdtools.evaluation.results import Figures, Row
+from kdtools.landmarks import Scheme
 from kdtools.metrics import compare_paired, mean_interval, normalise, share_interval, summarise, threshold_label
-from kdtools.schemes import Scheme
 
 
 def figures_of(nme: np.ndarray, groups: np.ndarray | None, measures: Measures) -> Figures:

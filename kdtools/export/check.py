@@ -18,11 +18,11 @@ from kdtools.engines.onnx import open_session, run_session
 from kdtools.errors import DataError
 from kdtools.export.precision import FLOAT16, FLOAT32, INT8
 from kdtools.files import open_faces
-from kdtools.geometry import pixels_to_unit
 from kdtools.heads import HeatmapHead
+from kdtools.landmarks import Scheme
+from kdtools.landmarks.geometry import pixels_to_unit
 from kdtools.metrics import clean_points, nme_per_face, normalisers_of
 from kdtools.models import LandmarkNet
-from kdtools.schemes import Scheme
 from kdtools.synth import draw_faces
 
 N_CHECKED, N_CALIBRATION = 256, 128

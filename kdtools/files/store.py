@@ -23,9 +23,9 @@ from kdtools.files.digests import digest_of
 from kdtools.files.guarded import HDF5_ERRORS, GuardedStream, guarded_file, item_at
 from kdtools.files.limits import files_allowed
 from kdtools.files.signatures import HDF5, N_START, SAFETENSORS, form_of_start
-from kdtools.geometry import IDENTITY, CropRule, apply_affine, invert_affine
-from kdtools.schemes import INDEX_FIELDS, JSON_FIELDS, SCHEMES, Scheme, scheme_for_points
-from kdtools.shape_model import ShapeModel
+from kdtools.landmarks import INDEX_FIELDS, JSON_FIELDS, SCHEMES, Scheme, scheme_for_points
+from kdtools.landmarks.geometry import IDENTITY, CropRule, apply_affine, invert_affine
+from kdtools.landmarks.shape_model import ShapeModel
 
 # What turns a file of format k, opened, into one that reads like format k + 1.
 UPGRADES: dict[int, Callable[[FacesFile], None]] = {}

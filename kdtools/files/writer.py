@@ -18,10 +18,10 @@ from kdtools.files import schema
 from kdtools.files.aside import written_aside
 from kdtools.files.provenance import Provenance
 from kdtools.files.store import FacesFile, check_unique_ids
-from kdtools.geometry import CropRule
+from kdtools.landmarks import INDEX_FIELDS, JSON_FIELDS, Scheme
+from kdtools.landmarks.geometry import CropRule
+from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.parallel import batched
-from kdtools.schemes import INDEX_FIELDS, JSON_FIELDS, Scheme
-from kdtools.shape_model import ShapeModel
 
 _COPY_ROWS = 1024
 # The oldest library that may read the files; older layouts cannot hold a long command line in an attribute.

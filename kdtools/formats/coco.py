@@ -59,7 +59,7 @@ from kdtools.formats.family300w import id_in_300w, subsets_in_300w
 from kdtools.formats.form import Format
 from kdtools.formats.mmpose import files_of_predictions, read_predictions
 from kdtools.formats.parsing import numbers_of
-from kdtools.schemes import Scheme
+from kdtools.landmarks import Scheme
 
 _VISIBLE = 2
 

@@ -17,7 +17,7 @@ from kdtools.errors import DataError, some_of
 from kdtools.formats.annotation import as_points
 from kdtools.formats.parsing import is_number
 from kdtools.formats.tables import is_missing, numbers_of
-from kdtools.schemes import SCHEMES
+from kdtools.landmarks import SCHEMES
 
 ID_NAMES = {"id", "face_id"}
 IMAGE_NAMES = {

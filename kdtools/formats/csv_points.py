@@ -26,7 +26,7 @@ from kdtools.formats.annotation import Annotation, Blocks, FaceBlock, Reading
 from kdtools.formats.csv_columns import Columns, check_first_line, columns_by_place, columns_of_header, is_header
 from kdtools.formats.form import Format
 from kdtools.formats.tables import picture_of, read_table, table_at
-from kdtools.schemes import Scheme
+from kdtools.landmarks import Scheme
 from kdtools.telling import Skip
 
 _DIALECTS = (csv300w, hrnet, deeplabcut, muct)  # CSV too, but with other rules

@@ -30,7 +30,7 @@ from kdtools.formats.annotation import Annotation, Blocks, FaceBlock, Reading, b
 from kdtools.formats.family300w import id_in_300w, subsets_in_300w
 from kdtools.formats.form import Format
 from kdtools.formats.parsing import files_like, only_file, parse_numbers, peek_text
-from kdtools.schemes import Scheme
+from kdtools.landmarks import Scheme
 
 _CHUNK = 65536
 _MOST_PARTS = 10_000  # names in one file: every face has a point for each, so a wrong file could fill the memory

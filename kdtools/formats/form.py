@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kdtools.formats.annotation import Annotation, Blocks, FaceBlock, Reading
-from kdtools.schemes import Scheme
+from kdtools.landmarks import Scheme
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from kdtools.formats.annotation import Annotation, Blocks, FaceBlock, Reading, a
 from kdtools.formats.form import Format
 from kdtools.formats.parsing import check_size, files_like, only_file
 from kdtools.formats.tables import picture_of
-from kdtools.schemes import Scheme
+from kdtools.landmarks import Scheme
 
 _NUMPY = orjson.OPT_SERIALIZE_NUMPY
 _START = 1 << 16  # bytes of a line that are looked at

@@ -32,7 +32,7 @@ from kdtools.formats.annotation import Annotation, Blocks, FaceBlock, Reading, a
 from kdtools.formats.family300w import id_in_300w, subsets_in_300w
 from kdtools.formats.form import Format
 from kdtools.formats.parsing import NUMBER, Row, files_like, is_number, peek_lines, rows_of_one_length
-from kdtools.schemes import SCHEMES, Scheme
+from kdtools.landmarks import SCHEMES, Scheme
 
 ATTRIBUTES = ("largepose", "expression", "illumination", "makeup", "occlusion", "blur")  # in the order of the columns
 _PARTS = ("train", "test")

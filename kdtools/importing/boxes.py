@@ -10,11 +10,11 @@ from kdtools.detect import BoxesFile, Detector, Found, find_detector
 from kdtools.errors import DataError, KdError, UsageError, reason_of, some_of
 from kdtools.formats import Annotation
 from kdtools.formats.tables import picture_of
-from kdtools.geometry import BoxRelation, CropRule, measure_relation, points_square
 from kdtools.images import read_image
+from kdtools.landmarks.boxes import overlaps
+from kdtools.landmarks.geometry import BoxRelation, CropRule, measure_relation, points_square
 from kdtools.parallel import map_bounded
 from kdtools.telling import Progress, Skip, Tell, silent
-from kdtools.tracking import overlaps
 
 _SAME_FACE = 0.25  # overlap (intersection over union) from which a detected box is that of the annotated points
 

@@ -16,9 +16,9 @@ from kdtools.files.schema import check_subset_name
 from kdtools.formats import Annotation, Reading, find_format
 from kdtools.formats.family300w import subsets_in_300w
 from kdtools.formats.prefixes import id_prefixes
-from kdtools.mirrors import find_mirror, mirror_fits, mirror_from_names
-from kdtools.schemes import SCHEMES, Scheme, scheme_for_points
-from kdtools.schemes.conversions import convert_mask, convert_points, find_conversion
+from kdtools.landmarks import SCHEMES, Scheme, scheme_for_points
+from kdtools.landmarks.conversions import convert_mask, convert_points, find_conversion
+from kdtools.landmarks.mirror_maps import find_mirror, mirror_fits, mirror_from_names
 from kdtools.telling import Skip, Tell, silent
 
 _FEWEST_FOR_MIRROR = 5  # faces; a few may look symmetric by chance

@@ -12,10 +12,10 @@ from kdtools.detect import whole_square
 from kdtools.errors import DataError, KdError, reason_of, some_of
 from kdtools.files import FacesWriter
 from kdtools.formats import Annotation
-from kdtools.geometry import CropRule, box_to_source, points_in_box
 from kdtools.images import check_square, crop_image, read_reduced
+from kdtools.landmarks import Scheme
+from kdtools.landmarks.geometry import CropRule, box_to_source, points_in_box
 from kdtools.parallel import batched, map_bounded
-from kdtools.schemes import Scheme
 from kdtools.telling import Progress, Skip, Tell, silent
 
 _CHUNK = 32  # faces a task: one at a time, the threads would spend their time waiting for Python's lock

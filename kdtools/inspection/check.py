@@ -16,7 +16,7 @@ from kdtools.files.schema import ROLES
 from kdtools.inspection.history import provenance_of
 from kdtools.inspection.kinds import Opened, Weights
 from kdtools.inspection.report import BLOCK_FACES, blocks_of, describe_weights, shapes_of
-from kdtools.schemes import Scheme
+from kdtools.landmarks import Scheme
 
 # How far from its crop or box a point may lie, in sides of it. A network's guess may leave the crop; points in other
 # units, or of another image, lie farther off.

@@ -15,12 +15,12 @@ from kdtools.errors import DataError, FileError
 from kdtools.files import FacesFile
 from kdtools.files.checks import plain
 from kdtools.files.schema import TRAINING_PREFIX
-from kdtools.geometry import CropRule
 from kdtools.groups import group_faces
 from kdtools.inspection.history import follow_inputs, provenance_of
 from kdtools.inspection.kinds import Opened, Weights
+from kdtools.landmarks import Scheme
+from kdtools.landmarks.geometry import CropRule
 from kdtools.metrics import normalisers_of
-from kdtools.schemes import Scheme
 
 BLOCK_FACES = 8192
 _N_IDS = 3

@@ -12,10 +12,10 @@ import numpy as np
 from kdtools.errors import DataError, some_of
 from kdtools.files import FacesFile, FacesWriter
 from kdtools.files.schema import ARRAYS
-from kdtools.geometry import IDENTITY
 from kdtools.joining.choose import IdPatterns, Part
-from kdtools.schemes import Scheme, convert_mask, convert_points, find_conversion
-from kdtools.shape_model import ShapeModel
+from kdtools.landmarks import Scheme, convert_mask, convert_points, find_conversion
+from kdtools.landmarks.geometry import IDENTITY
+from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.telling import Tell
 
 _BLOCK_BYTES = 64 << 20  # of images that are copied at a time

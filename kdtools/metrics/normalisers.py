@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from kdtools.errors import DataError, UsageError
+from kdtools.landmarks import Scheme
 from kdtools.metrics.errors import Array
-from kdtools.schemes import Scheme
 
 NORMALISERS = ("inter-ocular", "inter-pupil", "box-diagonal", "box-size", "face-height")
 GIVEN_BOX = "given-box"
@@ -100,7 +100,7 @@ def normaliser_named(text: str, scheme: Scheme) -> Normaliser:
     Raises UsageError, which says what is possible, for another text, for what the scheme lacks (the eyes' points), and
     for points outside the scheme.
 
-    >>> from kdtools.schemes import Scheme
+    >>> from kdtools.landmarks import Scheme
     >>> triangle = Scheme("triangle", 3, outer_corners=(0, 1))
     >>> normaliser_named("points:0,2", triangle)
     Normaliser(name='points:0,2', ends=((0,), (2,)), pixels=None)
@@ -133,7 +133,7 @@ def normaliser_named(text: str, scheme: Scheme) -> Normaliser:
 def normalisers_of(scheme: Scheme) -> list[Normaliser]:
     """All of NORMALISERS that a scheme has the points for, in that order.
 
-    >>> from kdtools.schemes import Scheme
+    >>> from kdtools.landmarks import Scheme
     >>> [one.name for one in normalisers_of(Scheme("triangle", 3, left_eye=(0,), right_eye=(1, 2)))]
     ['inter-pupil', 'box-diagonal', 'box-size', 'face-height']
     """

@@ -13,7 +13,7 @@ import numpy as np
 from kdtools.errors import FileError
 from kdtools.files import check_output, written_aside
 from kdtools.images import draw_landmarks
-from kdtools.schemes import Scheme
+from kdtools.landmarks import Scheme
 
 _USUAL_RATE = 30.0  # frames per second, of a source that does not say
 

@@ -15,8 +15,8 @@ from kdtools.engines import Engine
 from kdtools.errors import FileError
 from kdtools.files import FacesFile, open_faces
 from kdtools.files.schema import COMPANIONS
-from kdtools.geometry import apply_affine, unit_to_pixels
 from kdtools.images import draw_landmarks, resize_image, write_image_at
+from kdtools.landmarks.geometry import apply_affine, unit_to_pixels
 from kdtools.prediction.groups import group_bounds, shard_range
 from kdtools.prediction.outcome import Outcome
 from kdtools.prediction.parts import Parts

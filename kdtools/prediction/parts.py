@@ -25,9 +25,9 @@ from kdtools.files import FacesFile, FacesWriter, Provenance, create_faces, open
 from kdtools.files.aside import STANDARD_STREAM, locked
 from kdtools.files.guarded import HDF5_ERRORS
 from kdtools.files.schema import spec_of
+from kdtools.landmarks import Scheme
 from kdtools.prediction.outcome import Outcome
 from kdtools.prediction.sameness import LISTING, Stamp, command_differs, digest_of_stamps, files_differ
-from kdtools.schemes import Scheme
 
 BLOCK_FACES = 20_000
 BLOCK_SECONDS = 60.0

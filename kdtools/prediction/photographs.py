@@ -14,8 +14,8 @@ import numpy as np
 from kdtools.detect import BoxesFile, Detector, Found, find_detector
 from kdtools.engines import Engine
 from kdtools.errors import DataError, FileError, KdError, UsageError, reason_of, some_of
-from kdtools.geometry import apply_affine, unit_to_pixels
 from kdtools.images import crop_image, decode_image, draw_landmarks, write_image_at
+from kdtools.landmarks.geometry import apply_affine, unit_to_pixels
 from kdtools.parallel import in_background
 from kdtools.prediction.groups import grouped, shard_range
 from kdtools.prediction.outcome import Outcome

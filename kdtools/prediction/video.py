@@ -16,8 +16,9 @@ import numpy as np
 
 from kdtools.engines import Engine
 from kdtools.errors import KdError, reason_of
-from kdtools.geometry import points_square
 from kdtools.images import crop_image
+from kdtools.landmarks.boxes import inside, overlaps
+from kdtools.landmarks.geometry import points_square
 from kdtools.prediction.annotated import AnnotatedVideos
 from kdtools.prediction.cuts import Cuts
 from kdtools.prediction.drawings import Drawings
@@ -27,7 +28,7 @@ from kdtools.prediction.sameness import stamp_of
 from kdtools.prediction.timing import Stopwatch
 from kdtools.smoothing import OneEuro
 from kdtools.sources import Photograph
-from kdtools.tracking import associate, inside, overlaps
+from kdtools.tracking import associate
 
 SEARCH_EVERY = 10  # frames between searches, as long as they find faces where they are followed
 SEARCH_SOON = 2  # frames to the next search after one that found something else

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from kdtools.evaluation.protocols import PROTOCOLS
 from kdtools.evaluation.results import Evaluation
+from kdtools.landmarks import Scheme
 from kdtools.metrics.normalisers import normaliser_named
 from kdtools.metrics.summary import threshold_label
 from kdtools.reports.figures import clean, compared, is_end
-from kdtools.schemes import Scheme
 
 _LENGTHS = {
     "inter-ocular": "distance between the outer eye corners",

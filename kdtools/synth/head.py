@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kdtools.schemes import IBUG68
+from kdtools.landmarks import IBUG68
 
 Array = NDArray[np.float64]
 

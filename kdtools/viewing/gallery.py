@@ -12,10 +12,10 @@ import numpy as np
 from kdtools.errors import DataError, KdError, reason_of
 from kdtools.files import FacesFile, match_ids
 from kdtools.files.subsets import member_of
-from kdtools.geometry import CropRule, apply_affine, invert_affine, square_at
 from kdtools.images import crop_image, read_image
+from kdtools.landmarks import Scheme
+from kdtools.landmarks.geometry import CropRule, apply_affine, invert_affine, square_at
 from kdtools.metrics import clean_points, nme_per_face, normaliser_named
-from kdtools.schemes import Scheme
 from kdtools.telling import Skip
 
 SORTINGS = ("error", "id", "score")

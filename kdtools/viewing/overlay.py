@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from kdtools.geometry import pixels_to_unit, unit_to_pixels
 from kdtools.images import draw_points, draw_segments, opencv_errors, outline_segments
-from kdtools.schemes import Scheme
+from kdtools.landmarks import Scheme
+from kdtools.landmarks.geometry import pixels_to_unit, unit_to_pixels
 from kdtools.viewing.gallery import ShownFace
 
 # Okabe and Ito's colours, which people with any kind of colour vision can tell apart; the truth's comes first.

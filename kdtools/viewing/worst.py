@@ -11,8 +11,8 @@ from PIL import Image
 
 from kdtools.errors import KdError, reason_of
 from kdtools.files import FacesFile
-from kdtools.geometry import CropRule, apply_affine, invert_affine
 from kdtools.images import crop_image, read_image
+from kdtools.landmarks.geometry import CropRule, apply_affine, invert_affine
 from kdtools.metrics import worst_rows
 from kdtools.telling import Skip, silent
 from kdtools.viewing.gallery import Gallery, ShownFace, ShownPoints

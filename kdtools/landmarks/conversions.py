@@ -12,9 +12,9 @@ from functools import cache
 import numpy as np
 
 from kdtools.errors import DataError, UsageError
-from kdtools.schemes.dense import INSIGHTFACE_OF_LAPA
-from kdtools.schemes.registry import SCHEMES
-from kdtools.schemes.scheme import Scheme
+from kdtools.landmarks.dense_schemes import INSIGHTFACE_OF_LAPA
+from kdtools.landmarks.registry import SCHEMES
+from kdtools.landmarks.scheme import Scheme
 
 # One target point: a source point, several whose mean it is, or the weight of each.
 _Rule = int | tuple[int, ...] | dict[int, float]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kdtools.schemes.scheme import Scheme, mirror_from_runs
+from kdtools.landmarks.scheme import Scheme, mirror_from_runs
 
 # 300W (ibug.doc.ic.ac.uk/resources/300-W), also that of dlib's 68-point model.
 IBUG68 = Scheme(

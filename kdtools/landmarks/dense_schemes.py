@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kdtools.schemes.scheme import Scheme, mirror_from_runs
+from kdtools.landmarks.scheme import Scheme, mirror_from_runs
 
 # LaPa and JD-landmark (Liu et al., AAAI 2020; "Grand challenge of 106-point facial landmark localization", ICME 2019),
 # mirror pairs as in mmpose's configs/_base_/datasets/lapa.py. 104 and 105 are the pupils, 74 and 83 lie beside them.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from kdtools.errors import UsageError
-from kdtools.schemes.custom import read_scheme
-from kdtools.schemes.dense import INSIGHTFACE106, LAPA106, MEDIAPIPE468
-from kdtools.schemes.known import AFLW19, COFW29, IBUG51, IBUG68, IMM73, MUCT76, POINTS5, WFLW98
-from kdtools.schemes.scheme import Scheme
+from kdtools.landmarks.dense_schemes import INSIGHTFACE106, LAPA106, MEDIAPIPE468
+from kdtools.landmarks.known_schemes import AFLW19, COFW29, IBUG51, IBUG68, IMM73, MUCT76, POINTS5, WFLW98
+from kdtools.landmarks.scheme import Scheme
+from kdtools.landmarks.scheme_toml import read_scheme
 
 # Of two with the same number of points, the first is the one that a number alone stands for.
 SCHEMES = {

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kdtools.geometry import apply_affine
-from kdtools.schemes import Scheme
-from kdtools.shape_model import MIN_POINTS, align_shapes
+from kdtools.landmarks import Scheme
+from kdtools.landmarks.geometry import apply_affine
+from kdtools.landmarks.shape_model import MIN_POINTS, align_shapes
 
 _MEAN_ROUNDS = 5  # after the third, the mean of a few hundred faces moves by less than 1e-4 of its size
 _N_ANGLES = 36

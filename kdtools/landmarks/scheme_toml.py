@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kdtools.errors import DataError, FileError, reason_of
-from kdtools.schemes.scheme import MAX_POINTS, Scheme
+from kdtools.landmarks.scheme import MAX_POINTS, Scheme
 
 _KEYS = ("name", "n_points", "names", "mirror", "outer_corners", "left_eye", "right_eye", "outlines", "regions")
 _LARGEST_FILE = 10_000_000  # bytes
