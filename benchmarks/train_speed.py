@@ -34,10 +34,10 @@ from kdtools.landmarks.geometry import CropRule
 from kdtools.models import LandmarkNet, ModelCard, choose_device, save_model, to_device
 from kdtools.parallel import workers
 from kdtools.precision import Execution, choose_execution
+from kdtools.reporting import silent
 from kdtools.settings import Settings, resolve_settings
 from kdtools.synth import draw_faces
 from kdtools.tasks import load_task
-from kdtools.telling import silent
 from kdtools.training import Epoch, train
 
 FACE_PX = 256

@@ -19,7 +19,7 @@ from kdtools.inference import predict_crops
 from kdtools.joining import draw_folds
 from kdtools.landmarks import Scheme
 from kdtools.models import load_model
-from kdtools.telling import Progress
+from kdtools.reporting import Progress
 
 
 def fold_rows(faces: FacesFile, n_folds: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

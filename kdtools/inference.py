@@ -10,7 +10,7 @@ import torch
 from kdtools.batches import release_pages, resize_images
 from kdtools.landmarks.geometry import unit_to_pixels
 from kdtools.models import LandmarkNet
-from kdtools.telling import Progress, silent
+from kdtools.reporting import Progress, silent
 
 
 def predict_units(

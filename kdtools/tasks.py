@@ -18,8 +18,8 @@ from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import CropRule, pixels_to_unit
 from kdtools.landmarks.shape_model import DEFAULT_CLIP
 from kdtools.models import LandmarkNet, load_model
+from kdtools.reporting import Tell
 from kdtools.softening import soften_faces
-from kdtools.telling import Tell
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,10 @@ from kdtools.landmarks import IBUG68, Scheme
 from kdtools.landmarks.geometry import CropRule, unit_to_pixels
 from kdtools.losses import KD_VARIANTS, kd_loss, loss_terms
 from kdtools.models import LandmarkNet, choose_device, create_network, load_model, load_training_state, save_model
+from kdtools.reporting import Tell, silent
 from kdtools.settings import Settings
 from kdtools.synth import draw_faces
 from kdtools.tasks import load_task
-from kdtools.telling import Tell, silent
 from kdtools.training import Step, Stopped, average_weights, floats_of, learning_rate, train, validate
 
 CPU = torch.device("cpu")

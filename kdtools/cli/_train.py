@@ -168,8 +168,8 @@ def _train_to(
     from kdtools.events import open_events
     from kdtools.files import check_output, move_into_place
     from kdtools.files.aside import claimed
+    from kdtools.reporting import silent
     from kdtools.tasks import load_task
-    from kdtools.telling import silent
     from kdtools.training import Stopped, count_steps, train
 
     files = RunFiles.beside(place)

@@ -28,7 +28,7 @@ from kdtools.evaluation.settle import choose_subsets, settle
 from kdtools.evaluation.table import Tables, region_points
 from kdtools.evaluation.units import Frames, find_frames, find_units
 from kdtools.metrics import normalise, normaliser_named, worst_rows
-from kdtools.telling import Tell
+from kdtools.reporting import Tell
 
 
 def evaluate(request: Request, told: Told) -> Evaluation:

@@ -11,7 +11,7 @@ import numpy as np
 from kdtools.errors import DataError, some_of
 from kdtools.evaluation.pointsets import PointSet, check_ids, describe_ids, photograph_of, text_of
 from kdtools.evaluation.request import Request
-from kdtools.telling import Tell
+from kdtools.reporting import Tell
 
 ABSENT = -1  # row of a face that was not predicted
 UNKNOWN = -2  # of one without any point, by place: whether it was predicted cannot be told

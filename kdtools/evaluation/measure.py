@@ -19,7 +19,7 @@ from kdtools.metrics import (
     signed_normal_errors,
 )
 from kdtools.parallel import map_bounded
-from kdtools.telling import Progress
+from kdtools.reporting import Progress
 
 _BLOCK = 1024  # faces; 68 points of so many in float64 are 1 MB, which stays in a core's cache
 

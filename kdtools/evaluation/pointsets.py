@@ -29,7 +29,7 @@ from kdtools.formats import FORMATS
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import IDENTITY, apply_affine
 from kdtools.metrics import clean_points
-from kdtools.telling import Skip, Tell, silent
+from kdtools.reporting import Skip, Tell, silent
 
 
 class _Column:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from kdtools.errors import UsageError
-from kdtools.telling import Progress, Skip, Tell
+from kdtools.reporting import Progress, Skip, Tell
 
 JOINS = ("id", "place")
 PARTS = ("subset", "region", "landmark", "face")

@@ -13,7 +13,7 @@ import numpy as np
 from kdtools.errors import DataError
 from kdtools.files.listing import files_below
 from kdtools.files.signatures import IMAGE_SUFFIXES
-from kdtools.telling import Skip
+from kdtools.reporting import Skip
 
 _FARTHEST = 1e7  # px; no photograph is that wide
 

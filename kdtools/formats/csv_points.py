@@ -27,7 +27,7 @@ from kdtools.formats.csv_columns import Columns, check_first_line, columns_by_pl
 from kdtools.formats.form import Format
 from kdtools.formats.tables import picture_of, read_table, table_at
 from kdtools.landmarks import Scheme
-from kdtools.telling import Skip
+from kdtools.reporting import Skip
 
 _DIALECTS = (csv300w, hrnet, deeplabcut, muct)  # CSV too, but with other rules
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from kdtools.errors import DataError, FileError, reason_of, some_of
 from kdtools.formats.annotation import as_points
-from kdtools.telling import Skip
+from kdtools.reporting import Skip
 
 # Written out because float() also takes 1_000, infinity and other scripts' digits, which no data set means.
 NUMBER = r"(?:[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?|[nN][aA][nN])"

@@ -14,7 +14,7 @@ from kdtools.images import read_image
 from kdtools.landmarks.boxes import overlaps
 from kdtools.landmarks.geometry import BoxRelation, CropRule, measure_relation, points_square
 from kdtools.parallel import map_bounded
-from kdtools.telling import Progress, Skip, Tell, silent
+from kdtools.reporting import Progress, Skip, Tell, silent
 
 _SAME_FACE = 0.25  # overlap (intersection over union) from which a detected box is that of the annotated points
 

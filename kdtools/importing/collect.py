@@ -19,7 +19,7 @@ from kdtools.formats.prefixes import id_prefixes
 from kdtools.landmarks import SCHEMES, Scheme, scheme_for_points
 from kdtools.landmarks.conversions import convert_mask, convert_points, find_conversion
 from kdtools.landmarks.mirror_maps import find_mirror, mirror_fits, mirror_from_names
-from kdtools.telling import Skip, Tell, silent
+from kdtools.reporting import Skip, Tell, silent
 
 _FEWEST_FOR_MIRROR = 5  # faces; a few may look symmetric by chance
 _N_COMPARED = 300  # faces that are compared with their mirror images; more would not tell more

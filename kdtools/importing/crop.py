@@ -16,7 +16,7 @@ from kdtools.images import check_square, crop_image, read_reduced
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import CropRule, box_to_source, points_in_box
 from kdtools.parallel import batched, map_bounded
-from kdtools.telling import Progress, Skip, Tell, silent
+from kdtools.reporting import Progress, Skip, Tell, silent
 
 _CHUNK = 32  # faces a task: one at a time, the threads would spend their time waiting for Python's lock
 

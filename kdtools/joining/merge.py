@@ -16,7 +16,7 @@ from kdtools.joining.choose import IdPatterns, Part
 from kdtools.landmarks import Scheme, convert_mask, convert_points, find_conversion
 from kdtools.landmarks.geometry import IDENTITY
 from kdtools.landmarks.shape_model import ShapeModel
-from kdtools.telling import Tell
+from kdtools.reporting import Tell
 
 _BLOCK_BYTES = 64 << 20  # of images that are copied at a time
 # What stands for an array in the rows of a file that lacks it. No value says "not known" in the others.

@@ -11,7 +11,7 @@ import numpy as np
 from kdtools.errors import DataError, UsageError, some_of
 from kdtools.files import FacesFile, Provenance, create_faces
 from kdtools.groups import Grouping
-from kdtools.telling import Tell
+from kdtools.reporting import Tell
 
 
 def draw_folds(groups: Sequence[str], n_folds: int, seed: int) -> np.ndarray:

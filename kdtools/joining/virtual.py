@@ -15,7 +15,7 @@ from kdtools.files import FacesFile, FacesWriter
 from kdtools.files.limits import room_for_files
 from kdtools.joining.choose import take_parts
 from kdtools.joining.merge import SMALL_ARRAYS, check_alike, check_joinable, put_common_crop, put_common_shape_model
-from kdtools.telling import Tell
+from kdtools.reporting import Tell
 
 
 @dataclass(frozen=True)

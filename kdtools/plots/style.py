@@ -20,7 +20,7 @@ import numpy as np
 from kdtools.errors import DataError, UsageError
 from kdtools.files import check_output
 from kdtools.files.subsets import ALL_FACES
-from kdtools.wording import printable, without_middle
+from kdtools.reporting import printable, without_middle
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

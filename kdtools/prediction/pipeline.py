@@ -23,7 +23,7 @@ from kdtools.prediction.outcome import Outcome
 from kdtools.prediction.parts import Parts, open_parts
 from kdtools.prediction.sameness import stamps_of_files
 from kdtools.prediction.timing import Stopwatch, Timing
-from kdtools.telling import Progress, Skip, Tell, silent
+from kdtools.reporting import Progress, Skip, Tell, silent
 
 _AHEAD = 2  # groups under way per worker: one at work, one to go on with
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from kdtools.errors import UsageError
 from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Figures, Row
-from kdtools.wording import printable
+from kdtools.reporting import printable
 
 Value = int | float | None
 Best = dict[tuple[str, str, str, str], str]  # what `best_values` finds

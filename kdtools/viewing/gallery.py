@@ -16,7 +16,7 @@ from kdtools.images import crop_image, read_image
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import CropRule, apply_affine, invert_affine, square_at
 from kdtools.metrics import clean_points, nme_per_face, normaliser_named
-from kdtools.telling import Skip
+from kdtools.reporting import Skip
 
 SORTINGS = ("error", "id", "score")
 

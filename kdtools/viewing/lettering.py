@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from PIL.ImageFont import FreeTypeFont
 
-from kdtools.wording import printable, without_middle
+from kdtools.reporting import printable, without_middle
 
 Colour = tuple[int, int, int]
 Span = tuple[str, Colour]

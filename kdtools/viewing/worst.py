@@ -14,7 +14,7 @@ from kdtools.files import FacesFile
 from kdtools.images import crop_image, read_image
 from kdtools.landmarks.geometry import CropRule, apply_affine, invert_affine
 from kdtools.metrics import worst_rows
-from kdtools.telling import Skip, silent
+from kdtools.reporting import Skip, silent
 from kdtools.viewing.gallery import Gallery, ShownFace, ShownPoints
 from kdtools.viewing.legend import Entry, Legend
 from kdtools.viewing.overlay import COLOURS, GREY, Style
