@@ -33,7 +33,7 @@ from pathlib import Path
 import numpy as np
 from first_annotations import take_first_annotations
 
-from kdtools.files import open_faces
+from kdtools.files.store import open_faces
 from kdtools.groups import group_faces
 from kdtools.metrics import compare_paired, nme_per_face, normaliser_named
 

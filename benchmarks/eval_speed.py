@@ -18,8 +18,9 @@ from pathlib import Path
 import numpy as np
 from processes import run_apart, run_measured
 
-from kdtools.files import Provenance, create_faces
+from kdtools.files.writer import create_faces
 from kdtools.landmarks import scheme_for_points
+from kdtools.storage.provenance import Provenance
 
 MOST_TIMES, MOST_MB = 2.5, 500
 REFERENCE = """

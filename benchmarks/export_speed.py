@@ -24,11 +24,11 @@ import torch
 from kdtools.cards import ModelCard, read_card
 from kdtools.engines.onnx import OnnxEngine
 from kdtools.export import FLOAT32, INT8, PRECISIONS, export_onnx
-from kdtools.files import Provenance
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import CropRule
 from kdtools.models import LandmarkNet, load_model, save_model
 from kdtools.parallel import workers
+from kdtools.storage.provenance import Provenance
 from kdtools.synth import draw_faces
 
 LEAST_INT8 = 1.3

@@ -37,11 +37,13 @@ import cv2
 import numpy as np
 
 from kdtools.engines import load_engine
-from kdtools.files import Provenance, create_faces, open_faces
+from kdtools.files.store import open_faces
+from kdtools.files.writer import create_faces
 from kdtools.images import write_image
 from kdtools.parallel import workers
 from kdtools.prediction import Run, Search, predict_faces_file, predict_photographs
 from kdtools.sources import Photographs
+from kdtools.storage.provenance import Provenance
 
 NAMES = ("faces", "folder", "eager", "latency", "cold", "memory", "damaged")
 _BATCH = 64

@@ -18,8 +18,9 @@ from pathlib import Path
 import numpy as np
 from processes import run_apart, run_measured
 
-from kdtools.files import Provenance, create_faces
+from kdtools.files.writer import create_faces
 from kdtools.landmarks import IBUG68
+from kdtools.storage.provenance import Provenance
 from kdtools.synth import draw_faces
 
 N_DRAWN = 64

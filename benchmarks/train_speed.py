@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from kdtools.checkpoints import RunFiles
-from kdtools.files import Provenance, create_faces
+from kdtools.files.writer import create_faces
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import CropRule
 from kdtools.models import LandmarkNet, ModelCard, choose_device, save_model, to_device
@@ -36,6 +36,7 @@ from kdtools.parallel import workers
 from kdtools.precision import Execution, choose_execution
 from kdtools.reporting import silent
 from kdtools.settings import Settings, resolve_settings
+from kdtools.storage.provenance import Provenance
 from kdtools.synth import draw_faces
 from kdtools.tasks import load_task
 from kdtools.training import Epoch, train

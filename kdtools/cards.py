@@ -15,10 +15,10 @@ from typing import Any, BinaryIO
 
 from kdtools.errors import DataError, FileError
 from kdtools.files.schema import MODEL_FORMAT, MODEL_KIND
-from kdtools.files.signatures import N_START, ONNX, SAFETENSORS, form_of_start
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import CropRule
 from kdtools.settings import HEADS
+from kdtools.storage.file_kinds import N_START, ONNX, SAFETENSORS, form_of_start
 
 __all__ = [
     "METADATA",

@@ -21,9 +21,9 @@ from torch import Tensor
 
 from kdtools.cards import read_card
 from kdtools.errors import FileError, KdError, UsageError
-from kdtools.files import Provenance
 from kdtools.models import LandmarkNet, load_training_state, save_model
 from kdtools.settings import CARRIED_OUT, Settings
+from kdtools.storage.provenance import Provenance
 from kdtools.tasks import Task
 
 _N_IMAGES = 16  # of each set of faces, by which others are told

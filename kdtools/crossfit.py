@@ -13,13 +13,15 @@ import numpy as np
 import torch
 
 from kdtools.distributed import own_part, sum_over_processes
-from kdtools.files import FacesFile, Provenance, create_faces
+from kdtools.files.store import FacesFile
+from kdtools.files.writer import create_faces
 from kdtools.groups import group_faces
 from kdtools.inference import predict_crops
 from kdtools.joining import draw_folds
 from kdtools.landmarks import Scheme
 from kdtools.models import load_model
 from kdtools.reporting import Progress
+from kdtools.storage.provenance import Provenance
 
 
 def fold_rows(faces: FacesFile, n_folds: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -12,7 +12,7 @@ import torch
 from kdtools.batches import FaceSet
 from kdtools.cards import SAFETENSORS, form_of
 from kdtools.errors import DataError, FileError
-from kdtools.files import FacesFile, open_faces
+from kdtools.files.store import FacesFile, open_faces
 from kdtools.groups import split_rows
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import CropRule, pixels_to_unit

@@ -31,7 +31,6 @@ from kdtools.distributed import (
     wait_for_all,
 )
 from kdtools.errors import DataError, TrainingError, UsageError
-from kdtools.files import Provenance
 from kdtools.inference import predict_units
 from kdtools.landmarks import Scheme
 from kdtools.loader import Loader, resized, seed_of
@@ -40,6 +39,7 @@ from kdtools.metrics import clean_points, nme_per_face, normalisers_of
 from kdtools.models import LandmarkNet, create_network, save_model, to_device
 from kdtools.precision import choose_execution
 from kdtools.settings import Settings
+from kdtools.storage.provenance import Provenance
 from kdtools.tasks import Task
 
 TIME_DECAY = 1e-4  # of the learning rate, per step, with --schedule time (arXiv 2111.07047, section 4)

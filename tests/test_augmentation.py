@@ -25,7 +25,8 @@ from kdtools.batches import (
 )
 from kdtools.cards import ModelCard
 from kdtools.checkpoints import RunFiles
-from kdtools.files import Provenance, create_faces, open_faces
+from kdtools.files.store import open_faces
+from kdtools.files.writer import create_faces
 from kdtools.images import write_image
 from kdtools.importing import Sources, import_faces, read_annotations
 from kdtools.inference import predict_units
@@ -33,6 +34,7 @@ from kdtools.landmarks import IBUG68, Scheme
 from kdtools.landmarks.geometry import CropRule, pixels_to_unit, unit_to_pixels
 from kdtools.losses import loss_terms
 from kdtools.settings import Settings
+from kdtools.storage.provenance import Provenance
 from kdtools.tasks import Task
 from kdtools.training import train
 

@@ -14,12 +14,14 @@ import torch
 from kdtools.cli._train import TrainingRun, cross_fit_teachers
 from kdtools.crossfit import fold_rows
 from kdtools.errors import DataError, UsageError
-from kdtools.files import Provenance, create_faces, open_faces
+from kdtools.files.store import open_faces
+from kdtools.files.writer import create_faces
 from kdtools.inference import predict_crops
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import box_to_source
 from kdtools.models import load_model
 from kdtools.settings import resolve_settings
+from kdtools.storage.provenance import Provenance
 from kdtools.synth import draw_faces
 from kdtools.training import train
 

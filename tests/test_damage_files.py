@@ -22,7 +22,6 @@ from kdtools.cards import ModelCard, read_card
 from kdtools.dumping.names import crop_name, point_file_name
 from kdtools.engines.onnx import OnnxEngine
 from kdtools.errors import DataError, FileError, KdError
-from kdtools.files import Provenance
 from kdtools.images import decode_image, read_image
 from kdtools.importing import Sources, read_annotations
 from kdtools.inspection.check import check_file
@@ -35,6 +34,7 @@ from kdtools.landmarks.scheme_toml import read_scheme
 from kdtools.sources import Photographs
 from kdtools.sources.lists import photographs_listed
 from kdtools.sources.tar import photographs_in_tar
+from kdtools.storage.provenance import Provenance
 from kdtools.viewing.pictures import plan_pictures
 
 N_FLIPS = 150

@@ -17,14 +17,16 @@ import pytest
 
 from kdtools.dumping import Selection
 from kdtools.errors import DataError, FileError, KdError
-from kdtools.files import FacesFile, Provenance, create_faces, open_faces
-from kdtools.files.guarded import guarded_file
+from kdtools.files.store import FacesFile, open_faces
+from kdtools.files.writer import create_faces
 from kdtools.formats.hdf5 import attribute_of, numbers_at, opened
 from kdtools.inspection.check import check_file
 from kdtools.inspection.kinds import open_any
 from kdtools.inspection.report import describe_file
 from kdtools.joining import write_virtual
 from kdtools.landmarks import SCHEMES
+from kdtools.storage.hdf5_guard import guarded_file
+from kdtools.storage.provenance import Provenance
 
 N_FLIPS = 100  # of each layout; the fuzzing in benchmarks/fuzz goes on from there
 NAMES = ("id", "landmarks", "image", "box", "source", "visible", "subset/common")

@@ -9,7 +9,8 @@ import pytest
 
 from kdtools.detect import BoxesFile, Found, WholeImage, YuNetDetector, find_detector
 from kdtools.errors import DataError, FileError, UsageError
-from kdtools.files import Provenance, create_faces, open_faces
+from kdtools.files.store import open_faces
+from kdtools.files.writer import create_faces
 from kdtools.formats import Annotation
 from kdtools.images import read_image, write_image
 from kdtools.importing import boxes as import_boxes
@@ -17,6 +18,7 @@ from kdtools.importing import choose_boxes, import_faces
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.boxes import overlaps
 from kdtools.landmarks.geometry import BoxRelation, CropRule, measure_relation, points_square
+from kdtools.storage.provenance import Provenance
 
 POINTS = np.array([[40.0, 30.0], [79.0, 34.0], [60.0, 62.0]])  # their square is 39.5 .. 79.5 wide, half-open + 0.5
 

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from kdtools.files import Provenance, create_faces
+from kdtools.files.writer import create_faces
 from kdtools.landmarks import IBUG68
+from kdtools.storage.provenance import Provenance
 from kdtools.synth import draw_faces
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--no-python", "--nproc-per-node"]

@@ -21,11 +21,13 @@ from kdtools.cli import kd_dump, kd_import
 from kdtools.cli._app import session
 from kdtools.dumping import Selection, write_dump
 from kdtools.dumping.names import crop_name, point_file_name
-from kdtools.files import Provenance, create_faces, open_faces
+from kdtools.files.store import open_faces
+from kdtools.files.writer import create_faces
 from kdtools.formats import coco, csv_points, dlib_xml, jsonl, pts, tsv_points, wflw
 from kdtools.formats.annotation import Annotation, FaceBlock, Reading
 from kdtools.formats.form import Format
 from kdtools.landmarks import scheme_for_points
+from kdtools.storage.provenance import Provenance
 
 SIZE = 40
 FORMATS = {module.FORMAT.name: module.FORMAT for module in (csv_points, tsv_points, jsonl, pts, coco, dlib_xml, wflw)}

@@ -20,10 +20,10 @@ from kdtools.engines import FEW_FACES, FlippedEngine, cache, load_engine
 from kdtools.engines.torch import choose_dtype
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.export import export_onnx
-from kdtools.files import Provenance
 from kdtools.landmarks import IBUG68, Scheme
 from kdtools.landmarks.geometry import CropRule
 from kdtools.models import LandmarkNet, save_model
+from kdtools.storage.provenance import Provenance
 
 SIZE = 32
 

@@ -25,10 +25,11 @@ from kdtools.export import (
     measure_speed,
     sample_faces,
 )
-from kdtools.files import Provenance, create_faces
+from kdtools.files.writer import create_faces
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import CropRule
 from kdtools.models import LandmarkNet, save_model
+from kdtools.storage.provenance import Provenance
 from kdtools.synth import draw_faces
 
 SIZE = 32

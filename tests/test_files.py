@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 
 from kdtools.errors import DataError, FileError
-from kdtools.files import FacesFile, Provenance, create_faces, match_ids, open_faces, store, written_aside
+from kdtools.files import store
 from kdtools.files import writer as writer_module
-from kdtools.files.aside import written_aside_together
+from kdtools.files.store import FacesFile, match_ids, open_faces
+from kdtools.files.writer import create_faces
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import CropRule, box_to_source
+from kdtools.storage.outputs import written_aside, written_aside_together
+from kdtools.storage.provenance import Provenance
 
 PROVENANCE = Provenance("test", ["kd-test", "-o", "x.h5", "-f", "--seed", "1"])
 

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from kdtools.errors import DataError
-from kdtools.files import Provenance, create_faces, open_faces
+from kdtools.files.store import open_faces
+from kdtools.files.writer import create_faces
 from kdtools.groups import find_groups, split_rows
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import CropRule
+from kdtools.storage.provenance import Provenance
 
 
 @pytest.mark.parametrize(

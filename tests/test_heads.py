@@ -13,11 +13,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from kdtools.backbones import synchronise_norms
 from kdtools.cards import ModelCard, read_card
 from kdtools.errors import UsageError
-from kdtools.files import Provenance
 from kdtools.heads import HEAT_WIDTH, HeatmapHead, LinearHead, decode_maps, heatmap_confidence
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import CropRule
 from kdtools.models import LandmarkNet, load_model, save_model
+from kdtools.storage.provenance import Provenance
 
 
 def card(arch: str = "test_resnet", head: str = "heatmap", size: int = 64) -> ModelCard:

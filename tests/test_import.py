@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from kdtools.errors import DataError, FileError, UsageError
-from kdtools.files import Provenance, create_faces, open_faces
+from kdtools.files.store import open_faces
 from kdtools.files.subsets import parse_subsets
+from kdtools.files.writer import create_faces
 from kdtools.formats import find_format
 from kdtools.formats.csv_points import read_rows
 from kdtools.formats.prefixes import id_prefixes
@@ -20,6 +21,7 @@ from kdtools.importing import Sources, import_faces, read_annotations, settle_sc
 from kdtools.importing.collect import silent
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import CropRule, apply_affine
+from kdtools.storage.provenance import Provenance
 
 Skipped = list[tuple[str, str]]
 

@@ -26,13 +26,14 @@ from safetensors.numpy import save_file
 from kdtools.cards import ModelCard
 from kdtools.cli import kd_info
 from kdtools.cli._app import session
-from kdtools.files import Provenance, create_faces
+from kdtools.files.writer import create_faces
 from kdtools.inspection import FIELDS, describe_file, flatten, open_any
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import CropRule, box_to_source
 from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.metrics import NORMALISERS
 from kdtools.models import LandmarkNet, save_model
+from kdtools.storage.provenance import Provenance
 
 Run = Callable[..., tuple[int, str, str]]
 N, SIDE = 12, 16

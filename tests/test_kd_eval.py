@@ -13,8 +13,9 @@ import pytest
 
 from kdtools.cli import kd_eval
 from kdtools.cli._app import session
-from kdtools.files import Provenance, create_faces
+from kdtools.files.writer import create_faces
 from kdtools.landmarks import IBUG68
+from kdtools.storage.provenance import Provenance
 
 
 @pytest.fixture

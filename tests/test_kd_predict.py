@@ -20,9 +20,11 @@ import pytest
 
 from kdtools.cli import kd_predict
 from kdtools.cli._app import session
-from kdtools.files import Provenance, create_faces, open_faces
+from kdtools.files.store import open_faces
+from kdtools.files.writer import create_faces
 from kdtools.images import write_image
 from kdtools.landmarks import IBUG68
+from kdtools.storage.provenance import Provenance
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}

@@ -16,8 +16,10 @@ import pytest
 from rich.console import Console
 
 from kdtools.cli._progress import training_progress
-from kdtools.files import Provenance, create_faces, open_faces
+from kdtools.files.store import open_faces
+from kdtools.files.writer import create_faces
 from kdtools.landmarks import IBUG68
+from kdtools.storage.provenance import Provenance
 from kdtools.synth import draw_faces
 from kdtools.training import Epoch, Step
 

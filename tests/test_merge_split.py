@@ -19,12 +19,14 @@ import pytest
 from kdtools.cli import kd_merge, kd_split
 from kdtools.cli._app import session
 from kdtools.errors import DataError, FileError, UsageError
-from kdtools.files import FacesFile, Provenance, create_faces, open_faces
+from kdtools.files.store import FacesFile, open_faces
+from kdtools.files.writer import create_faces
 from kdtools.groups import draw_share, group_faces
 from kdtools.joining import IdPatterns, OpenFaces, draw_folds
 from kdtools.landmarks import IBUG68, Scheme, convert_mask, convert_points, scheme_named
 from kdtools.landmarks.geometry import CropRule, box_to_source
 from kdtools.landmarks.shape_model import ShapeModel
+from kdtools.storage.provenance import Provenance
 
 Run = Callable[..., tuple[int, str]]
 SIDE = 4

@@ -15,13 +15,15 @@ import pytest
 from kdtools.cards import ModelCard
 from kdtools.detect import Found
 from kdtools.errors import FileError
-from kdtools.files import Provenance, create_faces, open_faces
+from kdtools.files.store import open_faces
+from kdtools.files.writer import create_faces
 from kdtools.images import write_image
 from kdtools.joining import check_joinable, take_parts, write_merged
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import BoxRelation, CropRule
 from kdtools.prediction import Run, Search, Timing, is_finished, parts, predict_faces_file, predict_photographs
 from kdtools.sources import Photographs
+from kdtools.storage.provenance import Provenance
 
 N = 60  # photographs and faces
 

@@ -15,7 +15,8 @@ from PIL import Image
 
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.evaluation.results import Errors, Evaluation, Row
-from kdtools.files import Provenance, create_faces, match_ids, open_faces
+from kdtools.files.store import match_ids, open_faces
+from kdtools.files.writer import create_faces
 from kdtools.images import write_image
 from kdtools.landmarks import IBUG68, Scheme
 from kdtools.landmarks.shape_model import ShapeModel
@@ -25,6 +26,7 @@ from kdtools.plots import PLOTS, check_plots, draw_modes, draw_plot, plot_svg
 from kdtools.plots.ced import ced_drawing, curves_of
 from kdtools.plots.landmarks import landmark_errors
 from kdtools.plots.scatter import farthest, pairs_of
+from kdtools.storage.provenance import Provenance
 from kdtools.viewing.overlay import COLOURS as MARKS
 from kdtools.viewing.pictures import picture_bytes
 from kdtools.viewing.worst import worst_sheet

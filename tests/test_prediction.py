@@ -15,7 +15,8 @@ import pytest
 from kdtools.cards import ModelCard
 from kdtools.detect import CascadeDetector, Detector, Found, find_detector
 from kdtools.errors import DataError, FileError, UsageError
-from kdtools.files import FacesFile, Provenance, create_faces, open_faces
+from kdtools.files.store import FacesFile, open_faces
+from kdtools.files.writer import create_faces
 from kdtools.formats.csv_points import read_rows
 from kdtools.images import read_image, write_image
 from kdtools.landmarks import IBUG68, Scheme
@@ -24,6 +25,7 @@ from kdtools.landmarks.geometry import BoxRelation, CropRule, box_to_source
 from kdtools.prediction import Run, Search, predict_faces_file, predict_photographs
 from kdtools.prediction.photographs import PhotographWork
 from kdtools.sources import Photograph, Photographs
+from kdtools.storage.provenance import Provenance
 
 FIXED = np.linspace(-0.4, 0.4, 136, dtype=np.float32).reshape(68, 2)
 SURE = np.linspace(0, 1, 68, dtype=np.float32)

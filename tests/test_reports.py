@@ -16,7 +16,6 @@ from rich.console import Console
 
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.evaluation.results import MEAN_SHAPE, Errors, Evaluation, Figures, Row
-from kdtools.files import Provenance
 from kdtools.landmarks import IBUG68
 from kdtools.reports import (
     as_html,
@@ -33,6 +32,7 @@ from kdtools.reports import (
 )
 from kdtools.reports.figures import best_values, is_best
 from kdtools.reports.write import write_files
+from kdtools.storage.provenance import Provenance
 
 
 def as_json(evaluation: Evaluation) -> str:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from kdtools.errors import DataError, FileError, UsageError
-from kdtools.files import Provenance, create_faces, open_faces
+from kdtools.files.store import open_faces
+from kdtools.files.writer import create_faces
 from kdtools.landmarks import (
     IBUG68,
     SCHEMES,
@@ -26,6 +27,7 @@ from kdtools.landmarks import (
     scheme_named,
     scheme_to_toml,
 )
+from kdtools.storage.provenance import Provenance
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "my_points.toml"
 ALL = pytest.mark.parametrize("scheme", SCHEMES.values(), ids=lambda scheme: scheme.name)

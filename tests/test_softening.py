@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from kdtools.errors import DataError
-from kdtools.files import FacesFile, Provenance, create_faces, open_faces
+from kdtools.files.store import FacesFile, open_faces
+from kdtools.files.writer import create_faces
 from kdtools.landmarks import Scheme
 from kdtools.softening import fit_faces, soften_faces
+from kdtools.storage.provenance import Provenance
 
 
 def write_turned_copies(path: Path, height: int, width: int, *, images: bool = True) -> None:

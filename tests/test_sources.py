@@ -14,12 +14,11 @@ import numpy as np
 import pytest
 
 from kdtools.errors import FileError, KdError, UsageError
-from kdtools.files import listing
-from kdtools.files.digests import SeenNames
-from kdtools.files.listing import NOT_STORABLE, escaped, files_below
 from kdtools.images import decode_image, write_image
 from kdtools.importing import Sources, read_annotations
 from kdtools.sources import Photograph, Photographs, kind_of
+from kdtools.storage import names as listing
+from kdtools.storage.names import NOT_STORABLE, SeenNames, escaped, files_below
 
 
 def ids(*inputs: Path | str, **options: Any) -> list[str]:
@@ -159,7 +158,7 @@ def test_an_image_that_stands_twice_can_be_read_once(tmp_path: Path) -> None:
 
 
 def test_names_are_seen_in_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kdtools.files.digests._RECENT", 8)
+    monkeypatch.setattr("kdtools.storage.names._RECENT", 8)
     seen = SeenNames()
     assert all(seen.add(f"name {k}") for k in range(500))
     assert not any(seen.add(f"name {k}") for k in range(500))

@@ -18,7 +18,8 @@ from kdtools.batches import FaceSet, resize_images
 from kdtools.cards import ModelCard, read_card
 from kdtools.checkpoints import RunFiles
 from kdtools.errors import DataError, FileError, TrainingError, UsageError
-from kdtools.files import Provenance, create_faces, open_faces
+from kdtools.files.store import open_faces
+from kdtools.files.writer import create_faces
 from kdtools.inference import predict_units
 from kdtools.landmarks import IBUG68, Scheme
 from kdtools.landmarks.geometry import CropRule, unit_to_pixels
@@ -26,6 +27,7 @@ from kdtools.losses import KD_VARIANTS, kd_loss, loss_terms
 from kdtools.models import LandmarkNet, choose_device, create_network, load_model, load_training_state, save_model
 from kdtools.reporting import Tell, silent
 from kdtools.settings import Settings
+from kdtools.storage.provenance import Provenance
 from kdtools.synth import draw_faces
 from kdtools.tasks import load_task
 from kdtools.training import Step, Stopped, average_weights, floats_of, learning_rate, train, validate

@@ -13,7 +13,7 @@ import pytest
 from kdtools.cards import ModelCard
 from kdtools.detect import Found
 from kdtools.errors import FileError, UsageError
-from kdtools.files import Provenance, open_faces
+from kdtools.files.store import open_faces
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import BoxRelation, CropRule, points_square
 from kdtools.metrics import acceleration_per_face
@@ -24,6 +24,7 @@ from kdtools.prediction.parts import Parts
 from kdtools.prediction.video import SEARCH_EVERY, VideoWork
 from kdtools.smoothing import BETA
 from kdtools.sources import Photograph, Photographs
+from kdtools.storage.provenance import Provenance
 from kdtools.synth import draw_faces
 
 RATE, N_FRAMES, HEIGHT, WIDTH, FACE = 25.0, 40, 120, 200, 48

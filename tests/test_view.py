@@ -18,10 +18,12 @@ from kdtools.cli.kd_view import main
 from kdtools.errors import DataError
 from kdtools.evaluation.evaluate import evaluate
 from kdtools.evaluation.request import Request, Told
-from kdtools.files import FacesFile, Provenance, create_faces, open_faces
+from kdtools.files.store import FacesFile, open_faces
+from kdtools.files.writer import create_faces
 from kdtools.images import draw_points, draw_segments, read_image, write_image
 from kdtools.landmarks import Scheme, scheme_for_points
 from kdtools.landmarks.geometry import CropRule, box_to_source
+from kdtools.storage.provenance import Provenance
 from kdtools.viewing.legend import short_names
 from kdtools.viewing.lettering import font_of, shorten, width_of
 from kdtools.viewing.overlay import COLOURS

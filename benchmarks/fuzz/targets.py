@@ -26,7 +26,8 @@ with atheris.instrument_imports(include=["kdtools"]):
     from kdtools.cards import ModelCard, read_card
     from kdtools.dumping import Selection
     from kdtools.errors import KdError
-    from kdtools.files import FacesFile, Provenance, create_faces
+    from kdtools.files.store import FacesFile
+    from kdtools.files.writer import create_faces
     from kdtools.formats import FORMATS
     from kdtools.images import decode_image, read_reduced
     from kdtools.importing import Sources, read_annotations
@@ -37,6 +38,7 @@ with atheris.instrument_imports(include=["kdtools"]):
     from kdtools.landmarks.scheme_toml import read_scheme, scheme_to_toml
     from kdtools.sources.lists import photographs_listed
     from kdtools.sources.tar import photographs_in_tar
+    from kdtools.storage.provenance import Provenance
 
 import cv2  # noqa: E402
 import h5py  # noqa: E402

@@ -25,7 +25,7 @@ from kdtools import __version__
 from kdtools.errors import KdError, missing_error, require
 
 if TYPE_CHECKING:
-    from kdtools.files import Provenance
+    from kdtools.storage.provenance import Provenance
 
 DONE, FAILED, USAGE, NEGATIVE, SKIPPED, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 4, 130, 143
 
@@ -77,7 +77,7 @@ class Session:
 
     def provenance(self, *inputs: str | Path | None) -> Provenance:
         """What will be recorded in an output made from `inputs` (files, folders; None is left out)."""
-        from kdtools.files import Provenance
+        from kdtools.storage.provenance import Provenance
 
         present = [path for path in inputs if path is not None and str(path) != "-"]
         return Provenance(self.tool, self.argv).with_inputs(present)
@@ -332,7 +332,7 @@ def set_verbose(verbose: bool) -> bool:
 
 def check_no_input(outputs: Iterable[str], inputs: Iterable[str]) -> None:
     """Raises UsageError where an output, even by force, would replace what was read."""
-    from kdtools.files.aside import STANDARD_STREAM, place_of
+    from kdtools.storage.outputs import STANDARD_STREAM, place_of
 
     read = {place_of(path) for path in inputs if path != STANDARD_STREAM}
     for output in outputs:

@@ -19,7 +19,7 @@ from kdtools.settings import CARRIED_OUT, Settings
 if TYPE_CHECKING:
     import numpy as np
 
-    from kdtools.files import Provenance
+    from kdtools.storage.provenance import Provenance
     from kdtools.training import Epoch
 
 
@@ -66,7 +66,7 @@ def train_model(run: TrainingRun) -> None:
         if run.resume and _is_finished(run.output, run, provenance):
             session.say(f"{run.output} is finished already")
             return
-        from kdtools.files import check_output
+        from kdtools.storage.outputs import check_output
 
         check_output(run.output, run.force)
         with _place_of(run.output) as place:
@@ -76,7 +76,8 @@ def train_model(run: TrainingRun) -> None:
 def cross_fit_teachers(run: TrainingRun, n_folds: int) -> None:
     """Train a teacher for each fold on all the others; write what each predicts for the faces it has not seen."""
     require("-" not in (run.output, *run.roles.values()), "--folds reads and writes files only", "name them")
-    from kdtools.files import check_output, open_faces
+    from kdtools.files.store import open_faces
+    from kdtools.storage.outputs import check_output
 
     with _started(run) as (device, provenance), open_faces(run.faces_path) as faces:
         from kdtools.crossfit import fold_output, fold_rows, predict_left_out, write_left_out
@@ -166,9 +167,8 @@ def _train_to(
     from kdtools.checkpoints import RunFiles, check_nothing_to_lose
     from kdtools.distributed import is_first, wait_for_all
     from kdtools.events import open_events
-    from kdtools.files import check_output, move_into_place
-    from kdtools.files.aside import claimed
     from kdtools.reporting import silent
+    from kdtools.storage.outputs import check_output, claimed, move_into_place
     from kdtools.tasks import load_task
     from kdtools.training import Stopped, count_steps, train
 

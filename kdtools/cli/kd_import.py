@@ -77,9 +77,9 @@ def kd_import(
     require(base in (None, 0, 0.5, 1), f"--base is {base}", "give 0, 0.5 or 1")
     check_no_input([output], filter(os.path.isfile, sources))
     require(not (no_images and box != "auto"), "--no-images makes no crops, so --box has nothing to do")
-    from kdtools.files import check_output, create_faces
     from kdtools.files.schema import ROLES
     from kdtools.files.subsets import parse_subsets
+    from kdtools.files.writer import create_faces
     from kdtools.importing import (
         Sources,
         choose_boxes,
@@ -90,6 +90,7 @@ def kd_import(
         settle_scheme,
     )
     from kdtools.landmarks import scheme_named
+    from kdtools.storage.outputs import check_output
 
     require(role in ROLES, f"--role is {role!r}", f"give {', '.join(ROLES)}")
     check_output(output, force)

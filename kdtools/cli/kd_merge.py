@@ -58,8 +58,8 @@ def kd_merge(
     parted = subset, ids, exclude, add_subset, prefix, strip_images, scheme
     require(not virtual or not any(parted), "--virtual refers to whole files", "leave the other options out")
     require(not virtual or "-" not in (*paths, output), "--virtual refers to files, not to streams", "name them")
-    from kdtools.files import check_output, create_faces
     from kdtools.files.subsets import parse_subsets
+    from kdtools.files.writer import create_faces
     from kdtools.joining import (
         IdPatterns,
         OpenFaces,
@@ -69,6 +69,7 @@ def kd_merge(
         take_parts,
         write_merged,
     )
+    from kdtools.storage.outputs import check_output
 
     check_output(output, force)
     if virtual:
@@ -98,7 +99,7 @@ def kd_merge(
 
 def _refer_to(paths: list[str], output: str, force: bool) -> int:
     """Write a file that refers to the others; returns how many faces are in it."""
-    from kdtools.files import create_faces
+    from kdtools.files.writer import create_faces
     from kdtools.joining import OpenFaces, check_referable, write_virtual
 
     with OpenFaces(paths) as files:

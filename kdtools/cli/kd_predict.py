@@ -109,8 +109,8 @@ def kd_predict(
         session.say(f"{output} is whole already")
         return
     from kdtools.engines import FlippedEngine, load_engine
-    from kdtools.files import check_output
     from kdtools.parallel import workers
+    from kdtools.storage.outputs import check_output
 
     check_no_input([output], [model_path, *([] if one_file else filter(os.path.isfile, inputs))])
     check_output(output, force)

@@ -28,10 +28,11 @@ def kd_synth(
     """
     import numpy as np
 
-    from kdtools.files import check_output, create_faces
+    from kdtools.files.writer import create_faces
     from kdtools.landmarks import IBUG68
     from kdtools.landmarks.geometry import CropRule
     from kdtools.parallel import workers
+    from kdtools.storage.outputs import check_output
     from kdtools.synth import draw_faces
 
     check_output(output, force)

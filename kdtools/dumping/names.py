@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from kdtools.errors import DataError
-from kdtools.files.signatures import IMAGE_SUFFIXES
 from kdtools.formats.tables import picture_of
+from kdtools.storage.file_kinds import IMAGE_SUFFIXES
 
 
 def crop_name(id: str) -> str:

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from kdtools.errors import DataError
-from kdtools.files import FacesFile
+from kdtools.files.store import FacesFile
 from kdtools.files.subsets import member_of
 from kdtools.formats.annotation import FaceBlock
 from kdtools.formats.tables import picture_of

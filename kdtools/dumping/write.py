@@ -14,8 +14,8 @@ from typing import Any
 from kdtools.dumping.names import crop_name, point_file_name, unique_names
 from kdtools.dumping.selection import Selection
 from kdtools.errors import FileError, UsageError, require
-from kdtools.files.aside import STANDARD_STREAM, standard_output, written_aside
 from kdtools.formats import FORMATS, Format, csv_points
+from kdtools.storage.outputs import STANDARD_STREAM, standard_output, written_aside
 
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 

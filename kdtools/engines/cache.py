@@ -13,8 +13,8 @@ from pathlib import Path
 from kdtools import __version__
 from kdtools.cards import CONFIDENCE, OUTPUT, read_card
 from kdtools.errors import FileError, reason_of
-from kdtools.files import written_aside
-from kdtools.files.provenance import sha256_of
+from kdtools.storage.outputs import written_aside
+from kdtools.storage.provenance import sha256_of
 
 _EXPORTERS = ("torch", "onnx", "onnxscript")  # their versions decide how an export comes out
 

@@ -22,14 +22,14 @@ import h5py
 import numpy as np
 
 from kdtools.errors import DataError, FileError, UsageError, some_of
-from kdtools.files import FacesFile, open_faces
-from kdtools.files.aside import name_of
-from kdtools.files.signatures import HDF5, N_START, SAFETENSORS, form_of_start
+from kdtools.files.store import FacesFile, open_faces
 from kdtools.formats import FORMATS
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import IDENTITY, apply_affine
 from kdtools.metrics import clean_points
 from kdtools.reporting import Skip, Tell, silent
+from kdtools.storage.file_kinds import HDF5, N_START, SAFETENSORS, form_of_start
+from kdtools.storage.outputs import name_of
 
 
 class _Column:

@@ -4,10 +4,10 @@
 outputs in place; `provenance` and `digests` tell what they were made from, `listing` what lies in a folder.
 """
 
-from kdtools.files.aside import check_output, move_into_place, written_aside
-from kdtools.files.provenance import Provenance
 from kdtools.files.store import FacesFile, check_unique_ids, match_ids, open_faces
 from kdtools.files.writer import FacesWriter, create_faces
+from kdtools.storage.outputs import check_output, move_into_place, written_aside
+from kdtools.storage.provenance import Provenance
 
 __all__ = [
     "FacesFile",

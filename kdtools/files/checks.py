@@ -11,7 +11,7 @@ import numpy as np
 
 from kdtools.errors import FileError
 from kdtools.files import schema
-from kdtools.files.guarded import check_attributes, check_claim, item_at
+from kdtools.storage.hdf5_guard import check_attributes, check_claim, item_at
 
 
 def plain(value: Any) -> Any:

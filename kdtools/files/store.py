@@ -17,15 +17,15 @@ import numpy as np
 
 from kdtools.errors import DataError, FileError, some_of
 from kdtools.files import schema
-from kdtools.files.aside import name_of, readable
 from kdtools.files.checks import check_arrays, check_kind, plain, subset_names
-from kdtools.files.digests import digest_of
-from kdtools.files.guarded import HDF5_ERRORS, GuardedStream, guarded_file, item_at
-from kdtools.files.limits import files_allowed
-from kdtools.files.signatures import HDF5, N_START, SAFETENSORS, form_of_start
 from kdtools.landmarks import INDEX_FIELDS, JSON_FIELDS, SCHEMES, Scheme, scheme_for_points
 from kdtools.landmarks.geometry import IDENTITY, CropRule, apply_affine, invert_affine
 from kdtools.landmarks.shape_model import ShapeModel
+from kdtools.storage.file_kinds import HDF5, N_START, SAFETENSORS, form_of_start
+from kdtools.storage.hdf5_guard import HDF5_ERRORS, GuardedStream, guarded_file, item_at
+from kdtools.storage.limits import files_allowed
+from kdtools.storage.names import digest_of
+from kdtools.storage.outputs import name_of, readable
 
 # What turns a file of format k, opened, into one that reads like format k + 1.
 UPGRADES: dict[int, Callable[[FacesFile], None]] = {}

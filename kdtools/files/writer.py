@@ -15,13 +15,13 @@ import numpy as np
 
 from kdtools.errors import DataError
 from kdtools.files import schema
-from kdtools.files.aside import written_aside
-from kdtools.files.provenance import Provenance
 from kdtools.files.store import FacesFile, check_unique_ids
 from kdtools.landmarks import INDEX_FIELDS, JSON_FIELDS, Scheme
 from kdtools.landmarks.geometry import CropRule
 from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.parallel import batched
+from kdtools.storage.outputs import written_aside
+from kdtools.storage.provenance import Provenance
 
 _COPY_ROWS = 1024
 # The oldest library that may read the files; older layouts cannot hold a long command line in an attribute.

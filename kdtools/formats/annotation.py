@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from kdtools.errors import DataError
-from kdtools.files.listing import files_below
-from kdtools.files.signatures import IMAGE_SUFFIXES
 from kdtools.reporting import Skip
+from kdtools.storage.file_kinds import IMAGE_SUFFIXES
+from kdtools.storage.names import files_below
 
 _FARTHEST = 1e7  # px; no photograph is that wide
 

@@ -10,9 +10,9 @@ import os
 from pathlib import Path
 
 from kdtools.errors import DataError
-from kdtools.files.signatures import IMAGE_SUFFIXES
 from kdtools.formats.annotation import Reading, clean_name
 from kdtools.formats.family300w import id_in_300w, subsets_in_300w
+from kdtools.storage.file_kinds import IMAGE_SUFFIXES
 
 _SUFFIXES = [variant for suffix in sorted(IMAGE_SUFFIXES) for variant in (suffix, suffix.upper())]
 _LARGEST_FILE = 1_000_000  # bytes, about 40,000 points

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from kdtools.files.signatures import IMAGE_SUFFIXES
 from kdtools.formats.annotation import Reading
+from kdtools.storage.file_kinds import IMAGE_SUFFIXES
 
 
 def frame_name(video: str, frame: int) -> str:

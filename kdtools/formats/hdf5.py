@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from kdtools.errors import DataError, FileError
-from kdtools.files.guarded import HDF5_ERRORS, check_attributes, check_claim, guarded_file
+from kdtools.storage.hdf5_guard import HDF5_ERRORS, check_attributes, check_claim, guarded_file
 
 _LARGEST = 2**32  # bytes
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from kdtools.files.signatures import IMAGE_SUFFIXES
 from kdtools.formats.annotation import Annotation, Reading, images_below
 from kdtools.formats.form import Format
+from kdtools.storage.file_kinds import IMAGE_SUFFIXES
 
 
 def accepts(source: Path) -> bool:

@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from kdtools.errors import DataError, KdError
-from kdtools.files.signatures import IMAGE_SUFFIXES
 from kdtools.formats import list300w
 from kdtools.formats.annotation import Annotation, Reading, as_points, size_of_picture
 from kdtools.formats.family300w import id_in_300w, subsets_in_300w
 from kdtools.formats.form import Format
 from kdtools.formats.parsing import files_like, only_file, peek_lines, rows_of_one_length, split_path_first
+from kdtools.storage.file_kinds import IMAGE_SUFFIXES
 
 _FEWEST = 10  # numbers in a line that is taken for such a list: five points
 _OUTSIDE = 0.5  # by how much of the picture a normalised point may lie outside

@@ -27,12 +27,12 @@ from typing import BinaryIO
 import numpy as np
 
 from kdtools.errors import DataError, FileError
-from kdtools.files.signatures import IMAGE_SUFFIXES
 from kdtools.formats.annotation import Annotation, Blocks, FaceBlock, Reading, as_points, box_from_corners
 from kdtools.formats.family300w import id_in_300w, subsets_in_300w
 from kdtools.formats.form import Format
 from kdtools.formats.parsing import NUMBER, Row, files_like, is_number, peek_lines, rows_of_one_length
 from kdtools.landmarks import SCHEMES, Scheme
+from kdtools.storage.file_kinds import IMAGE_SUFFIXES
 
 ATTRIBUTES = ("largepose", "expression", "illumination", "makeup", "occlusion", "blur")  # in the order of the columns
 _PARTS = ("train", "test")

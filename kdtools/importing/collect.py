@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from kdtools.errors import DataError, FileError, KdError, UsageError, some_of
-from kdtools.files import check_unique_ids
-from kdtools.files.listing import NOT_STORABLE, escaped, is_storable
 from kdtools.files.schema import check_subset_name
+from kdtools.files.store import check_unique_ids
 from kdtools.formats import Annotation, Reading, find_format
 from kdtools.formats.family300w import subsets_in_300w
 from kdtools.formats.prefixes import id_prefixes
@@ -20,6 +19,7 @@ from kdtools.landmarks import SCHEMES, Scheme, scheme_for_points
 from kdtools.landmarks.conversions import convert_mask, convert_points, find_conversion
 from kdtools.landmarks.mirror_maps import find_mirror, mirror_fits, mirror_from_names
 from kdtools.reporting import Skip, Tell, silent
+from kdtools.storage.names import NOT_STORABLE, escaped, is_storable
 
 _FEWEST_FOR_MIRROR = 5  # faces; a few may look symmetric by chance
 _N_COMPARED = 300  # faces that are compared with their mirror images; more would not tell more

@@ -9,8 +9,8 @@ from typing import Any
 
 from kdtools.errors import DataError, KdError
 from kdtools.files.checks import plain
-from kdtools.files.provenance import sha256_of
 from kdtools.inspection.kinds import open_any
+from kdtools.storage.provenance import sha256_of
 
 UNCHANGED, CHANGED, GONE, UNREADABLE = "unchanged", "changed", "gone", "unreadable"
 

@@ -12,9 +12,9 @@ from typing import Any, cast
 
 from kdtools.cards import METADATA, fields_of, open_safetensors
 from kdtools.errors import FileError
-from kdtools.files import FacesFile, open_faces
-from kdtools.files.aside import STANDARD_INPUT, STANDARD_STREAM, readable
-from kdtools.files.signatures import HDF5, HDF5_SIGNATURE, N_START, SAFETENSORS, form_of_start
+from kdtools.files.store import FacesFile, open_faces
+from kdtools.storage.file_kinds import HDF5, HDF5_SIGNATURE, N_START, SAFETENSORS, form_of_start
+from kdtools.storage.outputs import STANDARD_INPUT, STANDARD_STREAM, readable
 
 _HINT = "give a faces file (HDF5), a model file (safetensors) or what kd-export writes (ONNX)"
 

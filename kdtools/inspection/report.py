@@ -12,9 +12,9 @@ import h5py
 import numpy as np
 
 from kdtools.errors import DataError, FileError
-from kdtools.files import FacesFile
 from kdtools.files.checks import plain
 from kdtools.files.schema import TRAINING_PREFIX
+from kdtools.files.store import FacesFile
 from kdtools.groups import group_faces
 from kdtools.inspection.history import follow_inputs, provenance_of
 from kdtools.inspection.kinds import Opened, Weights

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from kdtools.errors import DataError, FileError, UsageError, reason_of
-from kdtools.files import FacesFile
-from kdtools.files.aside import STANDARD_INPUT, name_of, readable
 from kdtools.files.schema import ARRAYS
+from kdtools.files.store import FacesFile
 from kdtools.files.subsets import ALL_FACES
+from kdtools.storage.outputs import STANDARD_INPUT, name_of, readable
 
 
 class IdPatterns:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from kdtools.errors import DataError, some_of
-from kdtools.files import FacesFile, FacesWriter
 from kdtools.files.schema import ARRAYS
+from kdtools.files.store import FacesFile
+from kdtools.files.writer import FacesWriter
 from kdtools.joining.choose import IdPatterns, Part
 from kdtools.landmarks import Scheme, convert_mask, convert_points, find_conversion
 from kdtools.landmarks.geometry import IDENTITY

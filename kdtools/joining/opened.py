@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from kdtools.files import FacesFile, open_faces
-from kdtools.files.aside import STANDARD_STREAM
-from kdtools.files.limits import room_for_files
+from kdtools.files.store import FacesFile, open_faces
+from kdtools.storage.limits import room_for_files
+from kdtools.storage.outputs import STANDARD_STREAM
 
 _MOST = 1000  # more than this many are no faster
 

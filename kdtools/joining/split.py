@@ -9,9 +9,11 @@ from contextlib import ExitStack
 import numpy as np
 
 from kdtools.errors import DataError, UsageError, some_of
-from kdtools.files import FacesFile, Provenance, create_faces
+from kdtools.files.store import FacesFile
+from kdtools.files.writer import create_faces
 from kdtools.groups import Grouping
 from kdtools.reporting import Tell
+from kdtools.storage.provenance import Provenance
 
 
 def draw_folds(groups: Sequence[str], n_folds: int, seed: int) -> np.ndarray:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from kdtools.errors import UsageError
 from kdtools.evaluation.results import Evaluation
-from kdtools.files import check_output
 from kdtools.files.subsets import ALL_FACES
 from kdtools.plots.ced import ced_drawing
 from kdtools.plots.landmarks import landmarks_drawing
 from kdtools.plots.scatter import scatter_drawing
 from kdtools.plots.style import MOST_PANELS, PLOT_SUFFIXES, Drawing, error_label, house_style, save_figure, svg_text
+from kdtools.storage.outputs import check_output
 
 
 @dataclass(frozen=True)

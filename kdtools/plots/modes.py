@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from kdtools.files import written_aside
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.plots.style import COLOURS, PALE, SMALL_PT, house_style, new_figure, save_figure
+from kdtools.storage.outputs import written_aside
 
 _N_SHOWN = 6
 _PANEL_IN = 1.8

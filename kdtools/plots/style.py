@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kdtools.errors import DataError, UsageError
-from kdtools.files import check_output
 from kdtools.files.subsets import ALL_FACES
 from kdtools.reporting import printable, without_middle
+from kdtools.storage.outputs import check_output
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

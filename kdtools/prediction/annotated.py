@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 
 from kdtools.errors import FileError
-from kdtools.files import check_output, written_aside
 from kdtools.images import draw_landmarks
 from kdtools.landmarks import Scheme
+from kdtools.storage.outputs import check_output, written_aside
 
 _USUAL_RATE = 30.0  # frames per second, of a source that does not say
 

@@ -21,13 +21,15 @@ from typing import IO, Any
 import numpy as np
 
 from kdtools.errors import FileError
-from kdtools.files import FacesFile, FacesWriter, Provenance, create_faces, open_faces
-from kdtools.files.aside import STANDARD_STREAM, locked
-from kdtools.files.guarded import HDF5_ERRORS
 from kdtools.files.schema import spec_of
+from kdtools.files.store import FacesFile, open_faces
+from kdtools.files.writer import FacesWriter, create_faces
 from kdtools.landmarks import Scheme
 from kdtools.prediction.outcome import Outcome
 from kdtools.prediction.sameness import LISTING, Stamp, command_differs, digest_of_stamps, files_differ
+from kdtools.storage.hdf5_guard import HDF5_ERRORS
+from kdtools.storage.outputs import STANDARD_STREAM, locked
+from kdtools.storage.provenance import Provenance
 
 BLOCK_FACES = 20_000
 BLOCK_SECONDS = 60.0

@@ -15,15 +15,14 @@ from typing import Any
 from kdtools import __version__
 from kdtools.engines import Engine
 from kdtools.errors import reason_of
-from kdtools.files import Provenance
-from kdtools.files.aside import is_stream
-from kdtools.files.provenance import sha256_of
 from kdtools.parallel import in_background, map_bounded, workers
 from kdtools.prediction.outcome import Outcome
 from kdtools.prediction.parts import Parts, open_parts
 from kdtools.prediction.sameness import stamps_of_files
 from kdtools.prediction.timing import Stopwatch, Timing
 from kdtools.reporting import Progress, Skip, Tell, silent
+from kdtools.storage.outputs import is_stream
+from kdtools.storage.provenance import Provenance, sha256_of
 
 _AHEAD = 2  # groups under way per worker: one at work, one to go on with
 

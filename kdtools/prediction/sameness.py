@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from kdtools.errors import FileError
-from kdtools.files import Provenance, open_faces
-from kdtools.files.aside import STANDARD_STREAM
-from kdtools.files.guarded import HDF5_ERRORS
-from kdtools.files.provenance import sha256_of
+from kdtools.files.store import open_faces
 from kdtools.sources import Photograph, Photographs
+from kdtools.storage.hdf5_guard import HDF5_ERRORS
+from kdtools.storage.outputs import STANDARD_STREAM
+from kdtools.storage.provenance import Provenance, sha256_of
 
 LISTING = "listing"  # attribute of an output: `listing_digest` of its inputs
 

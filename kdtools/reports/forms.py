@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kdtools.errors import UsageError
-from kdtools.files.aside import STANDARD_STREAM, check_output
+from kdtools.storage.outputs import STANDARD_STREAM, check_output
 
 FORMS = {
     ".html": "html",

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from kdtools.errors import DataError, FileError
 from kdtools.evaluation.results import Evaluation
-from kdtools.files import Provenance, open_faces
-from kdtools.files.aside import STANDARD_INPUT, written_aside_together
+from kdtools.files.store import open_faces
 from kdtools.plots import PLOTS, draw_plot, measure_words, plot_svg
 from kdtools.reporting import Skip, Tell, silent
 from kdtools.reports.latex import as_latex
@@ -18,6 +17,8 @@ from kdtools.reports.markdown import as_markdown
 from kdtools.reports.page import as_html
 from kdtools.reports.terminal import as_text
 from kdtools.reports.text import as_tsv, json_lines
+from kdtools.storage.outputs import STANDARD_INPUT, written_aside_together
+from kdtools.storage.provenance import Provenance
 
 
 def write_files(

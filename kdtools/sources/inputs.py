@@ -10,16 +10,15 @@ from fnmatch import translate
 from pathlib import Path, PurePath
 
 from kdtools.errors import DataError, FileError, UsageError
-from kdtools.files.aside import STANDARD_INPUT, is_stream
-from kdtools.files.digests import SeenNames
-from kdtools.files.listing import NOT_STORABLE, escaped, is_storable
-from kdtools.files.signatures import HDF5_SIGNATURE, IMAGE_SUFFIXES
 from kdtools.formats.prefixes import id_prefixes
 from kdtools.sources.lists import photographs_listed
 from kdtools.sources.paths import photograph_at, photographs_below
 from kdtools.sources.photograph import Photograph, failing
 from kdtools.sources.tar import TAR_SUFFIXES, photographs_in_tar
 from kdtools.sources.video import VIDEO_SUFFIXES, frames_of
+from kdtools.storage.file_kinds import HDF5_SIGNATURE, IMAGE_SUFFIXES
+from kdtools.storage.names import NOT_STORABLE, SeenNames, escaped, is_storable
+from kdtools.storage.outputs import STANDARD_INPUT, is_stream
 
 _OF_FURTHER_FACE = re.compile(r"#([2-9]|[1-9]\d+|frame=\d{6,})$", re.ASCII)  # what predictions put behind ids
 _KINDS = ("list", "folder", "image", "tar", "video", "camera")

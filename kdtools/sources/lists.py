@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import cast
 
 from kdtools.errors import FileError
-from kdtools.files.listing import split_records
 from kdtools.formats.annotation import clean_path
 from kdtools.sources.paths import photograph_at
 from kdtools.sources.photograph import Photograph
+from kdtools.storage.names import split_records
 
 _LOOK_AT = 4096  # bytes in which a \0 would stand if names were separated by it: no path is longer
 

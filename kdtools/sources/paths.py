@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 
 from kdtools.errors import FileError
-from kdtools.files.listing import files_below
 from kdtools.images import read_bytes
 from kdtools.sources.photograph import Photograph, failing
+from kdtools.storage.names import files_below
 
 Wanted = Callable[[str], bool]
 

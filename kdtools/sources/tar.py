@@ -14,11 +14,11 @@ from functools import partial
 import numpy as np
 
 from kdtools.errors import FileError, reason_of
-from kdtools.files.aside import name_of
 from kdtools.formats.annotation import clean_path
 from kdtools.images import check_image_bytes
 from kdtools.sources.paths import Wanted
 from kdtools.sources.photograph import Photograph, failing
+from kdtools.storage.outputs import name_of
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from kdtools.errors import DataError, KdError, reason_of
-from kdtools.files import FacesFile, match_ids
+from kdtools.files.store import FacesFile, match_ids
 from kdtools.files.subsets import member_of
 from kdtools.images import crop_image, read_image
 from kdtools.landmarks import Scheme

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from kdtools.errors import DataError, FileError, UsageError
-from kdtools.files import check_output, written_aside
 from kdtools.reporting import Progress, Skip
+from kdtools.storage.outputs import check_output, written_aside
 from kdtools.viewing.gallery import Gallery, read_shown
 from kdtools.viewing.overlay import Style
 from kdtools.viewing.sheet import check_room, compose_sheet, make_cell

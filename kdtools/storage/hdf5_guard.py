@@ -22,7 +22,7 @@ import h5py
 import numpy as np
 
 from kdtools.errors import DataError, FileError, reason_of
-from kdtools.files.signatures import HDF5_SIGNATURE
+from kdtools.storage.file_kinds import HDF5_SIGNATURE
 
 # All that h5py raises for a damaged file.
 HDF5_ERRORS = (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, IndexError, OverflowError)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kdtools import __version__
-from kdtools.files.listing import files_below
+from kdtools.storage.names import files_below
 
 # Words of a command line that say how it ran, not what came out; the second kind has a value behind it.
 _FLAGS_LEFT_OUT = {"-f", "--force", "-q", "--quiet", "-v", "--verbose", "--resume", "--bench"}
