@@ -12,7 +12,7 @@ import sys
 
 import numpy as np
 
-from kdtools.files.store import open_faces
+from kdtools.faces.file import open_faces
 from kdtools.metrics import normaliser_named
 
 

@@ -33,8 +33,8 @@ from pathlib import Path
 import numpy as np
 from first_annotations import take_first_annotations
 
-from kdtools.files.store import open_faces
-from kdtools.groups import group_faces
+from kdtools.faces.file import open_faces
+from kdtools.faces.people import group_faces
 from kdtools.metrics import compare_paired, nme_per_face, normaliser_named
 
 NETWORK = "--arch mobilenetv2_100 --input-size 64 --batch 16 --augment light --set freeze=8 --set ema=0.99"

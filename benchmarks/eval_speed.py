@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from processes import run_apart, run_measured
 
-from kdtools.files.writer import create_faces
+from kdtools.faces.writer import create_faces
 from kdtools.landmarks import scheme_for_points
 from kdtools.storage.provenance import Provenance
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from kdtools.engines.onnx import open_session
-from kdtools.files.store import open_faces
+from kdtools.faces.file import open_faces
 from kdtools.metrics import nme_per_face, normaliser_named
 
 

@@ -37,8 +37,8 @@ import cv2
 import numpy as np
 
 from kdtools.engines import load_engine
-from kdtools.files.store import open_faces
-from kdtools.files.writer import create_faces
+from kdtools.faces.file import open_faces
+from kdtools.faces.writer import create_faces
 from kdtools.images import write_image
 from kdtools.parallel import workers
 from kdtools.prediction import Run, Search, predict_faces_file, predict_photographs

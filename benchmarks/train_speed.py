@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from kdtools.checkpoints import RunFiles
-from kdtools.files.writer import create_faces
+from kdtools.faces.writer import create_faces
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import CropRule
 from kdtools.models import LandmarkNet, ModelCard, choose_device, save_model, to_device

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from kdtools.errors import DataError, FileError
-from kdtools.files.schema import MODEL_FORMAT, MODEL_KIND
+from kdtools.faces.schema import MODEL_FORMAT, MODEL_KIND
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import CropRule
 from kdtools.settings import HEADS

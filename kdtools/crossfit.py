@@ -13,11 +13,11 @@ import numpy as np
 import torch
 
 from kdtools.distributed import own_part, sum_over_processes
-from kdtools.files.store import FacesFile
-from kdtools.files.writer import create_faces
-from kdtools.groups import group_faces
+from kdtools.faces.file import FacesFile
+from kdtools.faces.people import group_faces
+from kdtools.faces.split import draw_folds
+from kdtools.faces.writer import create_faces
 from kdtools.inference import predict_crops
-from kdtools.joining import draw_folds
 from kdtools.landmarks import Scheme
 from kdtools.models import load_model
 from kdtools.reporting import Progress

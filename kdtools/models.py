@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from kdtools.backbones import count_features, create_backbone, create_pyramid, layers_to_stride
 from kdtools.cards import METADATA, ModelCard, card_of, open_safetensors
 from kdtools.errors import FileError, UsageError
-from kdtools.files.schema import MODEL_FORMAT, MODEL_KIND, TRAINING_PREFIX
+from kdtools.faces.schema import MODEL_FORMAT, MODEL_KIND, TRAINING_PREFIX
 from kdtools.heads import HeatmapHead, LinearHead, heatmap_confidence
 from kdtools.storage.provenance import Provenance
 

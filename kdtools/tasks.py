@@ -12,14 +12,14 @@ import torch
 from kdtools.batches import FaceSet
 from kdtools.cards import SAFETENSORS, form_of
 from kdtools.errors import DataError, FileError
-from kdtools.files.store import FacesFile, open_faces
-from kdtools.groups import split_rows
+from kdtools.faces.file import FacesFile, open_faces
+from kdtools.faces.soft_landmarks import soften_faces
+from kdtools.faces.split import split_rows
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import CropRule, pixels_to_unit
 from kdtools.landmarks.shape_model import DEFAULT_CLIP
 from kdtools.models import LandmarkNet, load_model
 from kdtools.reporting import Tell
-from kdtools.softening import soften_faces
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ def _fields(tool: str) -> str:
 
 def _arrays(tool: str) -> str:
     """The datasets of a faces file: path, axes, type and unit."""
-    from kdtools.files.schema import ARRAYS, SUBSET
+    from kdtools.faces.schema import ARRAYS, SUBSET
 
     axes = {"face": "N", "landmark": "L", "row": "H", "column": "W", "mode": "K"}
     specs = {**{f"/{name}": spec for name, spec in ARRAYS.items()}, "/subset/NAME": SUBSET}

@@ -25,8 +25,8 @@ from kdtools.batches import (
 )
 from kdtools.cards import ModelCard
 from kdtools.checkpoints import RunFiles
-from kdtools.files.store import open_faces
-from kdtools.files.writer import create_faces
+from kdtools.faces.file import open_faces
+from kdtools.faces.writer import create_faces
 from kdtools.images import write_image
 from kdtools.importing import Sources, import_faces, read_annotations
 from kdtools.inference import predict_units

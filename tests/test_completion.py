@@ -102,7 +102,7 @@ def test_answers(line: str, expected: str) -> None:
 
 def test_words_are_those_of_the_code() -> None:
     from kdtools.evaluation.request import JOINS, PARTS
-    from kdtools.files.schema import ROLES
+    from kdtools.faces.schema import ROLES
 
     values = _complete.VALUES
     assert list(values["by"]("")) == list(PARTS)

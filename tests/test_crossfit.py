@@ -14,8 +14,8 @@ import torch
 from kdtools.cli._train import TrainingRun, cross_fit_teachers
 from kdtools.crossfit import fold_rows
 from kdtools.errors import DataError, UsageError
-from kdtools.files.store import open_faces
-from kdtools.files.writer import create_faces
+from kdtools.faces.file import open_faces
+from kdtools.faces.writer import create_faces
 from kdtools.inference import predict_crops
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import box_to_source

@@ -21,7 +21,7 @@ from test_fuzz_formats import SAMPLES
 
 from kdtools.cards import read_card
 from kdtools.errors import KdError
-from kdtools.files.store import open_faces
+from kdtools.faces.file import open_faces
 from kdtools.formats import FORMATS
 from kdtools.images import read_image
 from kdtools.importing import Sources, read_annotations

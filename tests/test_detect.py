@@ -9,8 +9,8 @@ import pytest
 
 from kdtools.detect import BoxesFile, Found, WholeImage, YuNetDetector, find_detector
 from kdtools.errors import DataError, FileError, UsageError
-from kdtools.files.store import open_faces
-from kdtools.files.writer import create_faces
+from kdtools.faces.file import open_faces
+from kdtools.faces.writer import create_faces
 from kdtools.formats import Annotation
 from kdtools.images import read_image, write_image
 from kdtools.importing import boxes as import_boxes

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from kdtools.files.writer import create_faces
+from kdtools.faces.writer import create_faces
 from kdtools.landmarks import IBUG68
 from kdtools.storage.provenance import Provenance
 from kdtools.synth import draw_faces

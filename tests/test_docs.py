@@ -31,8 +31,8 @@ import pytest
 import typer
 from docs_shell import IN_FULL, STAND_IN_TIME, Shell, shell_of
 
-from kdtools.files import schema
-from kdtools.files.writer import create_faces
+from kdtools.faces import schema
+from kdtools.faces.writer import create_faces
 from kdtools.landmarks import IBUG68, SCHEMES, convert_points
 from kdtools.landmarks.geometry import CropRule
 from kdtools.storage.provenance import Provenance

@@ -21,8 +21,8 @@ from kdtools.cli import kd_dump, kd_import
 from kdtools.cli._app import session
 from kdtools.dumping import Selection, write_dump
 from kdtools.dumping.names import crop_name, point_file_name
-from kdtools.files.store import open_faces
-from kdtools.files.writer import create_faces
+from kdtools.faces.file import open_faces
+from kdtools.faces.writer import create_faces
 from kdtools.formats import coco, csv_points, dlib_xml, jsonl, pts, tsv_points, wflw
 from kdtools.formats.annotation import Annotation, FaceBlock, Reading
 from kdtools.formats.form import Format

@@ -21,7 +21,7 @@ from kdtools.evaluation.pointsets import read_points
 from kdtools.evaluation.request import Request, Told, parse_thresholds, split_norms
 from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Row
 from kdtools.evaluation.units import find_frames, find_units
-from kdtools.files.writer import create_faces
+from kdtools.faces.writer import create_faces
 from kdtools.landmarks import IBUG68, Scheme
 from kdtools.landmarks.geometry import box_to_source
 from kdtools.metrics import summarise

@@ -25,7 +25,7 @@ from kdtools.export import (
     measure_speed,
     sample_faces,
 )
-from kdtools.files.writer import create_faces
+from kdtools.faces.writer import create_faces
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import CropRule
 from kdtools.models import LandmarkNet, save_model

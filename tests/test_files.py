@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from kdtools.errors import DataError, FileError
-from kdtools.files import store
-from kdtools.files import writer as writer_module
-from kdtools.files.store import FacesFile, match_ids, open_faces
-from kdtools.files.writer import create_faces
+from kdtools.faces import file as store
+from kdtools.faces import writer as writer_module
+from kdtools.faces.file import FacesFile, match_ids, open_faces
+from kdtools.faces.writer import create_faces
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import CropRule, box_to_source
 from kdtools.storage.outputs import written_aside, written_aside_together

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from kdtools.errors import DataError
-from kdtools.files.store import open_faces
-from kdtools.files.writer import create_faces
-from kdtools.groups import find_groups, split_rows
+from kdtools.faces.file import open_faces
+from kdtools.faces.people import find_groups
+from kdtools.faces.split import split_rows
+from kdtools.faces.writer import create_faces
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import CropRule
 from kdtools.storage.provenance import Provenance

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from kdtools.errors import DataError, FileError, UsageError
-from kdtools.files.store import open_faces
-from kdtools.files.subsets import parse_subsets
-from kdtools.files.writer import create_faces
+from kdtools.faces.file import open_faces
+from kdtools.faces.selection import parse_subsets
+from kdtools.faces.writer import create_faces
 from kdtools.formats import find_format
 from kdtools.formats.csv_points import read_rows
 from kdtools.formats.prefixes import id_prefixes

@@ -26,7 +26,7 @@ from safetensors.numpy import save_file
 from kdtools.cards import ModelCard
 from kdtools.cli import kd_info
 from kdtools.cli._app import session
-from kdtools.files.writer import create_faces
+from kdtools.faces.writer import create_faces
 from kdtools.inspection import FIELDS, describe_file, flatten, open_any
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import CropRule, box_to_source

@@ -13,7 +13,7 @@ import pytest
 
 from kdtools.cli import kd_eval
 from kdtools.cli._app import session
-from kdtools.files.writer import create_faces
+from kdtools.faces.writer import create_faces
 from kdtools.landmarks import IBUG68
 from kdtools.storage.provenance import Provenance
 

@@ -16,8 +16,8 @@ import pytest
 from rich.console import Console
 
 from kdtools.cli._progress import training_progress
-from kdtools.files.store import open_faces
-from kdtools.files.writer import create_faces
+from kdtools.faces.file import open_faces
+from kdtools.faces.writer import create_faces
 from kdtools.landmarks import IBUG68
 from kdtools.storage.provenance import Provenance
 from kdtools.synth import draw_faces

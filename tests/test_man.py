@@ -16,7 +16,7 @@ from update_pages import MAN, OF_EVERY_TOOL, TOOLS, command_of, update
 
 from kdtools.cards import read_card
 from kdtools.detect import CascadeDetector
-from kdtools.files.store import open_faces
+from kdtools.faces.file import open_faces
 from kdtools.images import read_image
 
 REPOSITORY = MAN.parent

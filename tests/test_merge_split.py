@@ -19,10 +19,12 @@ import pytest
 from kdtools.cli import kd_merge, kd_split
 from kdtools.cli._app import session
 from kdtools.errors import DataError, FileError, UsageError
-from kdtools.files.store import FacesFile, open_faces
-from kdtools.files.writer import create_faces
-from kdtools.groups import draw_share, group_faces
-from kdtools.joining import IdPatterns, OpenFaces, draw_folds
+from kdtools.faces.file import FacesFile, open_faces
+from kdtools.faces.file_pool import OpenFaces
+from kdtools.faces.people import group_faces
+from kdtools.faces.selection import IdPatterns
+from kdtools.faces.split import draw_folds, draw_share
+from kdtools.faces.writer import create_faces
 from kdtools.landmarks import IBUG68, Scheme, convert_mask, convert_points, scheme_named
 from kdtools.landmarks.geometry import CropRule, box_to_source
 from kdtools.landmarks.shape_model import ShapeModel
@@ -119,7 +121,7 @@ def check_rows(faces: FacesFile) -> list[int]:
 # ---- kd-merge
 def test_merged_rows_keep_every_array_in_step(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where a file's images take many blocks; what comes out is memory-mapped."""
-    monkeypatch.setattr("kdtools.joining.merge._BLOCK_BYTES", 3 * SIDE * SIDE * 5)
+    monkeypatch.setattr("kdtools.faces.merge._BLOCK_BYTES", 3 * SIDE * SIDE * 5)
     rng = np.random.default_rng(0)
     numbers = rng.permutation(600)[:57].tolist()
     parts = [numbers[:20], numbers[20:21], numbers[21:]]
@@ -513,7 +515,7 @@ def write_parts(folder: Path, n_parts: int) -> list[Path]:
 def test_more_parts_are_joined_than_may_be_open(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = write_parts(tmp_path, 9)
     assert run(kd_merge.main, *paths, "-o", tmp_path / "plain.h5")[0] == 0
-    monkeypatch.setattr("kdtools.joining.opened.room_for_files", lambda: 3)
+    monkeypatch.setattr("kdtools.faces.file_pool.room_for_files", lambda: 3)
     assert run(kd_merge.main, *paths, "-o", tmp_path / "few.h5")[0] == 0
     status, said = run(kd_merge.main, *paths, "-o", tmp_path / "virtual.h5", "--virtual")
     assert (status, "left out" in said) == (0, False)
@@ -541,7 +543,7 @@ def test_a_virtual_file_of_more_parts_than_may_be_open_is_refused(run: Run, tmp_
     assert run(kd_merge.main, *paths, "-o", tmp_path / "virtual.h5", "--virtual")[0] == 0
     code = f"""
 import resource
-from kdtools.files import open_faces
+from kdtools.faces import open_faces
 from kdtools.errors import FileError
 for hard in (80, 66):
     resource.setrlimit(resource.RLIMIT_NOFILE, (65, hard))

@@ -15,8 +15,8 @@ from PIL import Image
 
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.evaluation.results import Errors, Evaluation, Row
-from kdtools.files.store import match_ids, open_faces
-from kdtools.files.writer import create_faces
+from kdtools.faces.file import match_ids, open_faces
+from kdtools.faces.writer import create_faces
 from kdtools.images import write_image
 from kdtools.landmarks import IBUG68, Scheme
 from kdtools.landmarks.shape_model import ShapeModel

@@ -15,8 +15,8 @@ import pytest
 from kdtools.cards import ModelCard
 from kdtools.detect import CascadeDetector, Detector, Found, find_detector
 from kdtools.errors import DataError, FileError, UsageError
-from kdtools.files.store import FacesFile, open_faces
-from kdtools.files.writer import create_faces
+from kdtools.faces.file import FacesFile, open_faces
+from kdtools.faces.writer import create_faces
 from kdtools.formats.csv_points import read_rows
 from kdtools.images import read_image, write_image
 from kdtools.landmarks import IBUG68, Scheme

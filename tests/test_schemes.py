@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from kdtools.errors import DataError, FileError, UsageError
-from kdtools.files.store import open_faces
-from kdtools.files.writer import create_faces
+from kdtools.faces.file import open_faces
+from kdtools.faces.writer import create_faces
 from kdtools.landmarks import (
     IBUG68,
     SCHEMES,

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from kdtools.errors import DataError
-from kdtools.files.store import FacesFile, open_faces
-from kdtools.files.writer import create_faces
+from kdtools.faces.file import FacesFile, open_faces
+from kdtools.faces.soft_landmarks import fit_faces, soften_faces
+from kdtools.faces.writer import create_faces
 from kdtools.landmarks import Scheme
-from kdtools.softening import fit_faces, soften_faces
 from kdtools.storage.provenance import Provenance
 
 

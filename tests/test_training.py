@@ -18,8 +18,8 @@ from kdtools.batches import FaceSet, resize_images
 from kdtools.cards import ModelCard, read_card
 from kdtools.checkpoints import RunFiles
 from kdtools.errors import DataError, FileError, TrainingError, UsageError
-from kdtools.files.store import open_faces
-from kdtools.files.writer import create_faces
+from kdtools.faces.file import open_faces
+from kdtools.faces.writer import create_faces
 from kdtools.inference import predict_units
 from kdtools.landmarks import IBUG68, Scheme
 from kdtools.landmarks.geometry import CropRule, unit_to_pixels

@@ -18,8 +18,8 @@ from kdtools.cli.kd_view import main
 from kdtools.errors import DataError
 from kdtools.evaluation.evaluate import evaluate
 from kdtools.evaluation.request import Request, Told
-from kdtools.files.store import FacesFile, open_faces
-from kdtools.files.writer import create_faces
+from kdtools.faces.file import FacesFile, open_faces
+from kdtools.faces.writer import create_faces
 from kdtools.images import draw_points, draw_segments, read_image, write_image
 from kdtools.landmarks import Scheme, scheme_for_points
 from kdtools.landmarks.geometry import CropRule, box_to_source

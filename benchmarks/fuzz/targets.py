@@ -26,8 +26,8 @@ with atheris.instrument_imports(include=["kdtools"]):
     from kdtools.cards import ModelCard, read_card
     from kdtools.dumping import Selection
     from kdtools.errors import KdError
-    from kdtools.files.store import FacesFile
-    from kdtools.files.writer import create_faces
+    from kdtools.faces.file import FacesFile
+    from kdtools.faces.writer import create_faces
     from kdtools.formats import FORMATS
     from kdtools.images import decode_image, read_reduced
     from kdtools.importing import Sources, read_annotations

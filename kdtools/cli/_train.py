@@ -76,7 +76,7 @@ def train_model(run: TrainingRun) -> None:
 def cross_fit_teachers(run: TrainingRun, n_folds: int) -> None:
     """Train a teacher for each fold on all the others; write what each predicts for the faces it has not seen."""
     require("-" not in (run.output, *run.roles.values()), "--folds reads and writes files only", "name them")
-    from kdtools.files.store import open_faces
+    from kdtools.faces.file import open_faces
     from kdtools.storage.outputs import check_output
 
     with _started(run) as (device, provenance), open_faces(run.faces_path) as faces:

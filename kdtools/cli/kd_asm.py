@@ -42,10 +42,10 @@ def kd_asm(
     require(clip > 0, f"--clip is {clip}", "give a number above 0")
     require(align in ("procrustes", "none"), f"--align is {align!r}", "give procrustes or none")
     require(model_path is None or faces_path != "-" or model_path != "-", "only one input can be -")
-    from kdtools.files.store import open_faces
-    from kdtools.files.writer import create_faces
+    from kdtools.faces.file import open_faces
+    from kdtools.faces.soft_landmarks import fit_faces, soften_faces
+    from kdtools.faces.writer import create_faces
     from kdtools.plots import check_plot, draw_modes
-    from kdtools.softening import fit_faces, soften_faces
     from kdtools.storage.outputs import check_output
 
     check_output(output, force)

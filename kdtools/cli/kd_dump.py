@@ -53,7 +53,7 @@ def kd_dump(
     require(not (images and pixels == "source"), "--images writes crops, so the points are in pixels of these")
     check_no_input([output], [faces_path])
     from kdtools.dumping import Selection, choose_rows, form_named, write_dump
-    from kdtools.files.store import open_faces
+    from kdtools.faces.file import open_faces
 
     form = form_named(format_name, output)
     in_crops = pixels == "image" or images is not None

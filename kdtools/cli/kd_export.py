@@ -50,7 +50,7 @@ def kd_export(
     require(precision in EXPORT_PRECISIONS, f"--precision is {precision!r}", f"give {known}")
     require((calibrate is not None) == (precision == "int8"), "--calibrate FILE and --precision int8 go together")
     from kdtools.cards import ONNX, form_of, read_card
-    from kdtools.files.store import open_faces
+    from kdtools.faces.file import open_faces
     from kdtools.storage.outputs import check_output, written_aside
 
     check_no_input([output], [path for path in (model_path, calibrate, faces) if path])

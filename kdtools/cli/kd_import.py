@@ -77,9 +77,9 @@ def kd_import(
     require(base in (None, 0, 0.5, 1), f"--base is {base}", "give 0, 0.5 or 1")
     check_no_input([output], filter(os.path.isfile, sources))
     require(not (no_images and box != "auto"), "--no-images makes no crops, so --box has nothing to do")
-    from kdtools.files.schema import ROLES
-    from kdtools.files.subsets import parse_subsets
-    from kdtools.files.writer import create_faces
+    from kdtools.faces.schema import ROLES
+    from kdtools.faces.selection import parse_subsets
+    from kdtools.faces.writer import create_faces
     from kdtools.importing import (
         Sources,
         choose_boxes,

@@ -11,7 +11,7 @@ from kdtools.cli._options import Force, Output, Quiet, Verbose, Version
 from kdtools.errors import require
 
 if TYPE_CHECKING:
-    from kdtools.joining import IdPatterns
+    from kdtools.faces.selection import IdPatterns
 
 
 def kd_merge(
@@ -58,17 +58,10 @@ def kd_merge(
     parted = subset, ids, exclude, add_subset, prefix, strip_images, scheme
     require(not virtual or not any(parted), "--virtual refers to whole files", "leave the other options out")
     require(not virtual or "-" not in (*paths, output), "--virtual refers to files, not to streams", "name them")
-    from kdtools.files.subsets import parse_subsets
-    from kdtools.files.writer import create_faces
-    from kdtools.joining import (
-        IdPatterns,
-        OpenFaces,
-        check_joinable,
-        patterns_by_subset,
-        read_patterns,
-        take_parts,
-        write_merged,
-    )
+    from kdtools.faces.file_pool import OpenFaces
+    from kdtools.faces.merge import check_joinable, write_merged
+    from kdtools.faces.selection import IdPatterns, parse_subsets, patterns_by_subset, read_patterns, take_parts
+    from kdtools.faces.writer import create_faces
     from kdtools.storage.outputs import check_output
 
     check_output(output, force)
@@ -99,8 +92,9 @@ def kd_merge(
 
 def _refer_to(paths: list[str], output: str, force: bool) -> int:
     """Write a file that refers to the others; returns how many faces are in it."""
-    from kdtools.files.writer import create_faces
-    from kdtools.joining import OpenFaces, check_referable, write_virtual
+    from kdtools.faces.file_pool import OpenFaces
+    from kdtools.faces.virtual import check_referable, write_virtual
+    from kdtools.faces.writer import create_faces
 
     with OpenFaces(paths) as files:
         check_referable(files)

@@ -48,9 +48,9 @@ def kd_split(
     require(share is None or 0 < share < 1, f"--share is {share}", "give a share between 0 and 1")
     require([share, by_subset, folds].count(None) >= 2, "give one of --share, --by-subset and --folds")
     outputs = _outputs(output, rest, folds)
-    from kdtools.files.store import open_faces
-    from kdtools.groups import draw_share, group_faces
-    from kdtools.joining import choose_subset, draw_folds, write_parts
+    from kdtools.faces.file import open_faces
+    from kdtools.faces.people import group_faces
+    from kdtools.faces.split import choose_subset, draw_folds, draw_share, write_parts
     from kdtools.storage.outputs import check_output
 
     for path in outputs:

@@ -28,7 +28,7 @@ def kd_synth(
     """
     import numpy as np
 
-    from kdtools.files.writer import create_faces
+    from kdtools.faces.writer import create_faces
     from kdtools.landmarks import IBUG68
     from kdtools.landmarks.geometry import CropRule
     from kdtools.parallel import workers

@@ -89,7 +89,7 @@ def kd_view(
     one_by_one = each or output.endswith("/")
     require(not (one_by_one and output == "-"), "--each writes a folder, not standard output", "name it with -o")
     require(not (one_by_one and columns), "--columns is for a sheet, not for one picture per face")
-    from kdtools.files.store import open_faces
+    from kdtools.faces.file import open_faces
     from kdtools.viewing import (
         MOST_SETS,
         SORTINGS,

@@ -10,8 +10,8 @@ from functools import cached_property
 import numpy as np
 
 from kdtools.errors import DataError
-from kdtools.files.store import FacesFile
-from kdtools.files.subsets import member_of
+from kdtools.faces.file import FacesFile
+from kdtools.faces.selection import member_of
 from kdtools.formats.annotation import FaceBlock
 from kdtools.formats.tables import picture_of
 from kdtools.landmarks.geometry import apply_affine, invert_affine

@@ -9,7 +9,7 @@ import numpy as np
 from kdtools.errors import DataError
 from kdtools.evaluation.pointsets import PointSet
 from kdtools.evaluation.results import MEAN_SHAPE, Row
-from kdtools.files.store import open_faces
+from kdtools.faces.file import open_faces
 from kdtools.landmarks.geometry import apply_affine, pixels_to_unit, unit_to_pixels
 from kdtools.metrics import clean_points
 

@@ -22,7 +22,7 @@ import h5py
 import numpy as np
 
 from kdtools.errors import DataError, FileError, UsageError, some_of
-from kdtools.files.store import FacesFile, open_faces
+from kdtools.faces.file import FacesFile, open_faces
 from kdtools.formats import FORMATS
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import IDENTITY, apply_affine

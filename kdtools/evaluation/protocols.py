@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from kdtools.errors import DataError, UsageError
-from kdtools.files.subsets import ALL_FACES
+from kdtools.faces.selection import ALL_FACES
 from kdtools.landmarks import Scheme
 from kdtools.metrics import GIVEN_BOX, normalisers_of
 

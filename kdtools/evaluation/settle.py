@@ -10,7 +10,7 @@ from kdtools.errors import DataError, UsageError
 from kdtools.evaluation.pointsets import PointSet
 from kdtools.evaluation.protocols import Measures, Protocol, protocol_named, resolve
 from kdtools.evaluation.request import DEFAULT_THRESHOLDS, Request, Told, split_norms
-from kdtools.files.subsets import ALL_FACES
+from kdtools.faces.selection import ALL_FACES
 from kdtools.metrics import GIVEN_BOX, normaliser_named, normalisers_of
 
 

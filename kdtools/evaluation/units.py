@@ -9,7 +9,7 @@ import numpy as np
 
 from kdtools.errors import DataError
 from kdtools.evaluation.pointsets import photograph_of, text_of
-from kdtools.groups import compile_pattern, find_groups, group_faces
+from kdtools.faces.people import compile_pattern, find_groups, group_faces
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from kdtools.cards import CONFIDENCE
 from kdtools.engines.onnx import open_session, run_session
 from kdtools.errors import DataError
 from kdtools.export.precision import FLOAT16, FLOAT32, INT8
-from kdtools.files.store import open_faces
+from kdtools.faces.file import open_faces
 from kdtools.heads import HeatmapHead
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import pixels_to_unit

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from kdtools.errors import DataError, FileError, KdError, UsageError, some_of
-from kdtools.files.schema import check_subset_name
-from kdtools.files.store import check_unique_ids
+from kdtools.faces.file import check_unique_ids
+from kdtools.faces.schema import check_subset_name
 from kdtools.formats import Annotation, Reading, find_format
 from kdtools.formats.family300w import subsets_in_300w
 from kdtools.formats.prefixes import id_prefixes

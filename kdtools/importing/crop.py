@@ -10,7 +10,7 @@ import numpy as np
 
 from kdtools.detect import whole_square
 from kdtools.errors import DataError, KdError, reason_of, some_of
-from kdtools.files.writer import FacesWriter
+from kdtools.faces.writer import FacesWriter
 from kdtools.formats import Annotation
 from kdtools.images import check_square, crop_image, read_reduced
 from kdtools.landmarks import Scheme

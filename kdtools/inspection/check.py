@@ -11,8 +11,8 @@ import numpy as np
 
 from kdtools.cards import CONFIDENCE
 from kdtools.errors import KdError, some_of
-from kdtools.files.schema import ROLES
-from kdtools.files.store import FacesFile
+from kdtools.faces.file import FacesFile
+from kdtools.faces.schema import ROLES
 from kdtools.inspection.history import provenance_of
 from kdtools.inspection.kinds import Opened, Weights
 from kdtools.inspection.report import BLOCK_FACES, blocks_of, describe_weights, shapes_of

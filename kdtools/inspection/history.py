@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kdtools.errors import DataError, KdError
-from kdtools.files.checks import plain
+from kdtools.faces.validation import plain
 from kdtools.inspection.kinds import open_any
 from kdtools.storage.provenance import sha256_of
 

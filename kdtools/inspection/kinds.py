@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from kdtools.cards import METADATA, fields_of, open_safetensors
 from kdtools.errors import FileError
-from kdtools.files.store import FacesFile, open_faces
+from kdtools.faces.file import FacesFile, open_faces
 from kdtools.storage.file_kinds import HDF5, HDF5_SIGNATURE, N_START, SAFETENSORS, form_of_start
 from kdtools.storage.outputs import STANDARD_INPUT, STANDARD_STREAM, readable
 

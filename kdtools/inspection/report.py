@@ -12,10 +12,10 @@ import h5py
 import numpy as np
 
 from kdtools.errors import DataError, FileError
-from kdtools.files.checks import plain
-from kdtools.files.schema import TRAINING_PREFIX
-from kdtools.files.store import FacesFile
-from kdtools.groups import group_faces
+from kdtools.faces.file import FacesFile
+from kdtools.faces.people import group_faces
+from kdtools.faces.schema import TRAINING_PREFIX
+from kdtools.faces.validation import plain
 from kdtools.inspection.history import follow_inputs, provenance_of
 from kdtools.inspection.kinds import Opened, Weights
 from kdtools.landmarks import Scheme

@@ -10,7 +10,7 @@ import numpy as np
 
 from kdtools.errors import DataError
 from kdtools.evaluation.results import Evaluation
-from kdtools.files.subsets import ALL_FACES
+from kdtools.faces.selection import ALL_FACES
 from kdtools.metrics import area_under_ced, threshold_label
 from kdtools.metrics.uncertainty import ced_band
 from kdtools.plots.style import (

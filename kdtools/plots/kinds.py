@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kdtools.errors import UsageError
 from kdtools.evaluation.results import Evaluation
-from kdtools.files.subsets import ALL_FACES
+from kdtools.faces.selection import ALL_FACES
 from kdtools.plots.ced import ced_drawing
 from kdtools.plots.landmarks import landmarks_drawing
 from kdtools.plots.scatter import scatter_drawing

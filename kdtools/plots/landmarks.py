@@ -9,7 +9,7 @@ import numpy as np
 
 from kdtools.errors import DataError
 from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Row
-from kdtools.files.subsets import ALL_FACES
+from kdtools.faces.selection import ALL_FACES
 from kdtools.plots.style import (
     COLUMN_IN,
     GREY,

@@ -11,7 +11,7 @@ import numpy as np
 
 from kdtools.errors import DataError
 from kdtools.evaluation.results import MEAN_SHAPE, Evaluation
-from kdtools.files.subsets import ALL_FACES
+from kdtools.faces.selection import ALL_FACES
 from kdtools.plots.style import (
     COLOURS,
     COLUMN_IN,

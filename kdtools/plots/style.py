@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kdtools.errors import DataError, UsageError
-from kdtools.files.subsets import ALL_FACES
+from kdtools.faces.selection import ALL_FACES
 from kdtools.reporting import printable, without_middle
 from kdtools.storage.outputs import check_output
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from kdtools.engines import Engine
 from kdtools.errors import FileError
-from kdtools.files.schema import COMPANIONS
-from kdtools.files.store import FacesFile, open_faces
+from kdtools.faces.file import FacesFile, open_faces
+from kdtools.faces.schema import COMPANIONS
 from kdtools.images import draw_landmarks, resize_image, write_image_at
 from kdtools.landmarks.geometry import apply_affine, unit_to_pixels
 from kdtools.prediction.groups import group_bounds, shard_range

@@ -21,9 +21,9 @@ from typing import IO, Any
 import numpy as np
 
 from kdtools.errors import FileError
-from kdtools.files.schema import spec_of
-from kdtools.files.store import FacesFile, open_faces
-from kdtools.files.writer import FacesWriter, create_faces
+from kdtools.faces.file import FacesFile, open_faces
+from kdtools.faces.schema import spec_of
+from kdtools.faces.writer import FacesWriter, create_faces
 from kdtools.landmarks import Scheme
 from kdtools.prediction.outcome import Outcome
 from kdtools.prediction.sameness import LISTING, Stamp, command_differs, digest_of_stamps, files_differ

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from kdtools.errors import FileError
-from kdtools.files.store import open_faces
+from kdtools.faces.file import open_faces
 from kdtools.sources import Photograph, Photographs
 from kdtools.storage.hdf5_guard import HDF5_ERRORS
 from kdtools.storage.outputs import STANDARD_STREAM

@@ -10,7 +10,7 @@ from importlib.resources import files
 
 from kdtools import __version__
 from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Row
-from kdtools.files.subsets import ALL_FACES
+from kdtools.faces.selection import ALL_FACES
 from kdtools.reports.figures import (
     Best,
     best_values,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kdtools.errors import DataError, FileError
 from kdtools.evaluation.results import Evaluation
-from kdtools.files.store import open_faces
+from kdtools.faces.file import open_faces
 from kdtools.plots import PLOTS, draw_plot, measure_words, plot_svg
 from kdtools.reporting import Skip, Tell, silent
 from kdtools.reports.latex import as_latex

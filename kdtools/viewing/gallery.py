@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from kdtools.errors import DataError, KdError, reason_of
-from kdtools.files.store import FacesFile, match_ids
-from kdtools.files.subsets import member_of
+from kdtools.faces.file import FacesFile, match_ids
+from kdtools.faces.selection import member_of
 from kdtools.images import crop_image, read_image
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import CropRule, apply_affine, invert_affine, square_at

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from kdtools.errors import KdError, reason_of
-from kdtools.files.store import FacesFile
+from kdtools.faces.file import FacesFile
 from kdtools.images import crop_image, read_image
 from kdtools.landmarks.geometry import CropRule, apply_affine, invert_affine
 from kdtools.metrics import worst_rows

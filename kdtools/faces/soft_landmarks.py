@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kdtools.errors import DataError
-from kdtools.files.store import FacesFile
+from kdtools.faces.file import FacesFile
 from kdtools.landmarks.shape_model import ShapeModel, fit_shape_model, soften
 
 

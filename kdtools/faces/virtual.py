@@ -11,10 +11,10 @@ import h5py
 import numpy as np
 
 from kdtools.errors import DataError
-from kdtools.files.store import FacesFile
-from kdtools.files.writer import FacesWriter
-from kdtools.joining.choose import take_parts
-from kdtools.joining.merge import SMALL_ARRAYS, check_alike, check_joinable, put_common_crop, put_common_shape_model
+from kdtools.faces.file import FacesFile
+from kdtools.faces.merge import SMALL_ARRAYS, check_alike, check_joinable, put_common_crop, put_common_shape_model
+from kdtools.faces.selection import take_parts
+from kdtools.faces.writer import FacesWriter
 from kdtools.reporting import Tell
 from kdtools.storage.limits import room_for_files
 

@@ -16,8 +16,8 @@ import h5py
 import numpy as np
 
 from kdtools.errors import DataError, FileError, some_of
-from kdtools.files import schema
-from kdtools.files.checks import check_arrays, check_kind, plain, subset_names
+from kdtools.faces import schema
+from kdtools.faces.validation import check_arrays, check_kind, plain, subset_names
 from kdtools.landmarks import INDEX_FIELDS, JSON_FIELDS, SCHEMES, Scheme, scheme_for_points
 from kdtools.landmarks.geometry import IDENTITY, CropRule, apply_affine, invert_affine
 from kdtools.landmarks.shape_model import ShapeModel

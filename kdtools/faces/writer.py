@@ -14,8 +14,8 @@ import h5py
 import numpy as np
 
 from kdtools.errors import DataError
-from kdtools.files import schema
-from kdtools.files.store import FacesFile, check_unique_ids
+from kdtools.faces import schema
+from kdtools.faces.file import FacesFile, check_unique_ids
 from kdtools.landmarks import INDEX_FIELDS, JSON_FIELDS, Scheme
 from kdtools.landmarks.geometry import CropRule
 from kdtools.landmarks.shape_model import ShapeModel

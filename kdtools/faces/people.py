@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,7 +16,6 @@ _FOLDERS_OF_OWN = 3  # so many folders that one name fills each are people or vi
 _FOLDERS_OF_GENERIC = 10  # the same of names that say nothing: 300W has image_0001 in three folders
 _NO_PERSON = re.compile(r"(^|[/_])(image|img|photo|pic|picture|face|dsc|indoor|outdoor)$", re.IGNORECASE)
 _EVENT = re.compile(r"(^|/)\d+--[^/]+/\d+_[^/]+$")  # WIDER's and so WFLW's: 0--Parade/0_Parade_marchingband_1_346.jpg
-_OVERSHOOT = 1.5  # how far a split may go past the share asked for, to keep a group whole
 
 
 @dataclass(frozen=True)
@@ -174,49 +172,3 @@ def compile_pattern(option: str, pattern: str, n_groups: int, hint: str) -> re.P
     if expression.groups < n_groups:
         raise UsageError(f"{option} {pattern!r} has {('no group', 'no two groups')[n_groups - 1]}", hint)
     return expression
-
-
-def draw_share(groups: Sequence[str], share: float, seed: int) -> np.ndarray:
-    """Mask (N,) of about `share` of the faces, whole groups drawn at random.
-
-    Raises DataError where fewer than two faces would be kept.
-    """
-    sizes = Counter(groups)
-    names = sorted(sizes)
-    chosen: set[str] = set()
-    n_chosen = 0
-    for k in np.random.default_rng(seed).permutation(len(names)):
-        if n_chosen < share * len(groups) and n_chosen + sizes[names[k]] <= max(1, _OVERSHOOT * share * len(groups)):
-            chosen.add(names[k])
-            n_chosen += sizes[names[k]]
-    if not chosen:
-        chosen = {min(names, key=lambda name: sizes[name])}
-    mask = np.array([group in chosen for group in groups])
-    if (~mask).sum() < 2:
-        hint = "give faces of more people, or say with --group who is who"
-        raise DataError(f"{len(groups)} faces of {len(names)} people or photographs are too few to split", hint)
-    return mask
-
-
-@dataclass(frozen=True)
-class Split:
-    """Row numbers of both parts, in file order, and in words what was kept together."""
-
-    kept: np.ndarray
-    split_off: np.ndarray
-    told: str
-
-
-def split_rows(ids: Sequence[str], share: float, seed: int) -> Split:
-    """Split off about `share` of the faces to validate with, whole groups at a time, drawn at random.
-
-    Raises DataError where fewer than two faces would be kept.
-    """
-    grouping = group_faces(ids, None)
-    try:
-        chosen = draw_share(grouping.names, share, seed)
-    except DataError as error:  # kd-split has another way out
-        raise DataError(
-            error.message, "give faces of more people, a smaller --val-share, or others by --val"
-        ) from error
-    return Split(np.flatnonzero(~chosen), np.flatnonzero(chosen), grouping.told)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from kdtools.files.store import FacesFile, open_faces
+from kdtools.faces.file import FacesFile, open_faces
 from kdtools.storage.limits import room_for_files
 from kdtools.storage.outputs import STANDARD_STREAM
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 import numpy as np
 
 from kdtools.errors import DataError, UsageError, some_of
-from kdtools.files.store import FacesFile
-from kdtools.files.writer import create_faces
-from kdtools.groups import Grouping
+from kdtools.faces.file import FacesFile
+from kdtools.faces.people import Grouping, group_faces
+from kdtools.faces.writer import create_faces
 from kdtools.reporting import Tell
 from kdtools.storage.provenance import Provenance
 
@@ -70,3 +71,52 @@ def write_parts(
             if "shape_model/mean" in faces:
                 writer.put_shape_model(faces.shape_model)
     return [len(wanted) for wanted in rows]
+
+
+_OVERSHOOT = 1.5  # how far a split may go past the share asked for, to keep a group whole
+
+
+def draw_share(groups: Sequence[str], share: float, seed: int) -> np.ndarray:
+    """Mask (N,) of about `share` of the faces, whole groups drawn at random.
+
+    Raises DataError where fewer than two faces would be kept.
+    """
+    sizes = Counter(groups)
+    names = sorted(sizes)
+    chosen: set[str] = set()
+    n_chosen = 0
+    for k in np.random.default_rng(seed).permutation(len(names)):
+        if n_chosen < share * len(groups) and n_chosen + sizes[names[k]] <= max(1, _OVERSHOOT * share * len(groups)):
+            chosen.add(names[k])
+            n_chosen += sizes[names[k]]
+    if not chosen:
+        chosen = {min(names, key=lambda name: sizes[name])}
+    mask = np.array([group in chosen for group in groups])
+    if (~mask).sum() < 2:
+        hint = "give faces of more people, or say with --group who is who"
+        raise DataError(f"{len(groups)} faces of {len(names)} people or photographs are too few to split", hint)
+    return mask
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row numbers of both parts, in file order, and in words what was kept together."""
+
+    kept: np.ndarray
+    split_off: np.ndarray
+    told: str
+
+
+def split_rows(ids: Sequence[str], share: float, seed: int) -> Split:
+    """Split off about `share` of the faces to validate with, whole groups at a time, drawn at random.
+
+    Raises DataError where fewer than two faces would be kept.
+    """
+    grouping = group_faces(ids, None)
+    try:
+        chosen = draw_share(grouping.names, share, seed)
+    except DataError as error:  # kd-split has another way out
+        raise DataError(
+            error.message, "give faces of more people, a smaller --val-share, or others by --val"
+        ) from error
+    return Split(np.flatnonzero(~chosen), np.flatnonzero(chosen), grouping.told)

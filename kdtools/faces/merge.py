@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from kdtools.errors import DataError, some_of
-from kdtools.files.schema import ARRAYS
-from kdtools.files.store import FacesFile
-from kdtools.files.writer import FacesWriter
-from kdtools.joining.choose import IdPatterns, Part
+from kdtools.faces.file import FacesFile
+from kdtools.faces.schema import ARRAYS
+from kdtools.faces.selection import IdPatterns, Part
+from kdtools.faces.writer import FacesWriter
 from kdtools.landmarks import Scheme, convert_mask, convert_points, find_conversion
 from kdtools.landmarks.geometry import IDENTITY
 from kdtools.landmarks.shape_model import ShapeModel

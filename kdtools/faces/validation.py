@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from kdtools.errors import FileError
-from kdtools.files import schema
+from kdtools.faces import schema
 from kdtools.storage.hdf5_guard import check_attributes, check_claim, item_at
 
 

@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from kdtools.errors import DataError, FileError, UsageError, reason_of
-from kdtools.files.schema import ARRAYS
-from kdtools.files.store import FacesFile
-from kdtools.files.subsets import ALL_FACES
+from kdtools.faces.file import FacesFile
+from kdtools.faces.schema import ARRAYS, check_subset_name
 from kdtools.storage.outputs import STANDARD_INPUT, name_of, readable
 
 
@@ -125,3 +124,28 @@ def patterns_by_subset(pairs: Sequence[tuple[str, str]]) -> dict[str, IdPatterns
     for name, glob in pairs:
         globs.setdefault(name, []).append(glob)
     return {name: IdPatterns(patterns) for name, patterns in globs.items()}
+
+
+ALL_FACES = "full"
+
+
+def member_of(faces: FacesFile, name: str) -> np.ndarray:
+    """Mask (N,) of the faces in a subset; `full` is all of them. Raises DataError for one that is not there."""
+    if name == ALL_FACES:
+        return np.ones(len(faces), bool)
+    subsets = faces.subsets
+    if name not in subsets:
+        raise DataError(f"{faces.name}: has no subset {name!r}", f"it has {', '.join([ALL_FACES, *subsets])}")
+    return subsets[name]
+
+
+def parse_subsets(option: str, words: Sequence[str]) -> list[tuple[str, str]]:
+    """`NAME=GLOB` words of an option -> (name, glob). Raises UsageError for one that is none, or for the name full."""
+    pairs = []
+    for word in words:
+        name, equals, glob = word.partition("=")
+        if not (equals and glob):
+            raise UsageError(f"{option} is {word!r}", "give NAME=GLOB, such as challenging='ibug/*'")
+        check_subset_name(name)
+        pairs.append((name, glob))
+    return pairs
