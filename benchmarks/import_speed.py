@@ -28,7 +28,7 @@ import cv2
 import numpy as np
 
 from kdtools.formats.annotation import images_below
-from kdtools.images import write_image
+from kdtools.images.drawing import write_image
 from kdtools.parallel import workers
 from kdtools.synth import draw_faces
 

@@ -39,7 +39,7 @@ import numpy as np
 from kdtools.engines import load_engine
 from kdtools.faces.file import open_faces
 from kdtools.faces.writer import create_faces
-from kdtools.images import write_image
+from kdtools.images.drawing import write_image
 from kdtools.parallel import workers
 from kdtools.prediction import Run, Search, predict_faces_file, predict_photographs
 from kdtools.sources import Photographs

@@ -17,8 +17,8 @@ from itertools import islice
 
 import numpy as np
 
-from kdtools.detect import Found, find_detector
 from kdtools.engines import load_engine
+from kdtools.images.detection import Found, find_detector
 from kdtools.prediction import Search
 from kdtools.prediction.photographs import PhotographWork
 from kdtools.prediction.video import VideoWork

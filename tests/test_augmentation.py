@@ -27,7 +27,7 @@ from kdtools.cards import ModelCard
 from kdtools.checkpoints import RunFiles
 from kdtools.faces.file import open_faces
 from kdtools.faces.writer import create_faces
-from kdtools.images import write_image
+from kdtools.images.drawing import write_image
 from kdtools.importing import Sources, import_faces, read_annotations
 from kdtools.inference import predict_units
 from kdtools.landmarks import IBUG68, Scheme

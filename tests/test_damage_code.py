@@ -23,7 +23,7 @@ from kdtools.cards import read_card
 from kdtools.errors import KdError
 from kdtools.faces.file import open_faces
 from kdtools.formats import FORMATS
-from kdtools.images import read_image
+from kdtools.images.reading import read_image
 from kdtools.importing import Sources, read_annotations
 from kdtools.inspection.kinds import open_any
 from kdtools.landmarks.scheme_toml import read_scheme

@@ -22,7 +22,7 @@ from kdtools.cards import ModelCard, read_card
 from kdtools.dumping.names import crop_name, point_file_name
 from kdtools.engines.onnx import OnnxEngine
 from kdtools.errors import DataError, FileError, KdError
-from kdtools.images import decode_image, read_image
+from kdtools.images.reading import decode_image, read_image
 from kdtools.importing import Sources, read_annotations
 from kdtools.inspection.check import check_file
 from kdtools.inspection.kinds import open_any

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kdtools.detect import BoxesFile, Found, WholeImage, YuNetDetector, find_detector
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.faces.file import open_faces
 from kdtools.faces.writer import create_faces
 from kdtools.formats import Annotation
-from kdtools.images import read_image, write_image
+from kdtools.images.detection import BoxesFile, Found, WholeImage, YuNetDetector, find_detector
+from kdtools.images.drawing import write_image
+from kdtools.images.reading import read_image
 from kdtools.importing import boxes as import_boxes
 from kdtools.importing import choose_boxes, import_faces
 from kdtools.landmarks import Scheme

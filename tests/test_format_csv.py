@@ -18,7 +18,7 @@ from kdtools.errors import FileError, KdError
 from kdtools.formats import csv300w, csv_points, jsonl, tsv_points
 from kdtools.formats.annotation import Annotation
 from kdtools.formats.form import Format
-from kdtools.images import write_image
+from kdtools.images.drawing import write_image
 
 FORMATS = {module.FORMAT.name: module.FORMAT for module in (csv_points, tsv_points, jsonl, csv300w)}
 

@@ -17,7 +17,7 @@ from kdtools.errors import DataError, FileError, KdError
 from kdtools.formats import adnet, family300w, hrnet, list300w, torchlm, wflw
 from kdtools.formats.annotation import FaceBlock, Reading
 from kdtools.formats.form import Format
-from kdtools.images import write_image
+from kdtools.images.drawing import write_image
 from kdtools.landmarks import IBUG68, WFLW98
 
 SIDE = 120  # pixels of a picture

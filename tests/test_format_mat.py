@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from kdtools.errors import DataError, FileError, KdError
 from kdtools.formats import aflw2000, cofw, cofw68
 from kdtools.formats.matlab import as_array, read_mat, variable_names
-from kdtools.images import write_image
+from kdtools.images.drawing import write_image
 
 scipy_io = pytest.importorskip("scipy.io")
 

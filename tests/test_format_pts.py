@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from kdtools.errors import DataError, FileError, KdError
 from kdtools.formats import asf, muct, pts
 from kdtools.formats.annotation import FaceBlock
-from kdtools.images import write_image
+from kdtools.images.drawing import write_image
 
 
 def faces(n_points: int) -> list[np.ndarray]:

@@ -10,7 +10,8 @@ import pytest
 
 from kdtools.errors import FileError
 from kdtools.formats import Annotation
-from kdtools.images import read_image, read_reduced, write_image
+from kdtools.images.drawing import write_image
+from kdtools.images.reading import read_image, read_reduced
 from kdtools.importing import crop_annotated
 from kdtools.landmarks.geometry import CropRule
 

@@ -16,7 +16,9 @@ from kdtools.formats import find_format
 from kdtools.formats.csv_points import read_rows
 from kdtools.formats.prefixes import id_prefixes
 from kdtools.formats.pts import parse_pts
-from kdtools.images import crop_image, draw_landmarks, read_image, write_image
+from kdtools.images.cropping import crop_image
+from kdtools.images.drawing import draw_landmarks, write_image
+from kdtools.images.reading import read_image
 from kdtools.importing import Sources, import_faces, read_annotations, settle_scheme
 from kdtools.importing.collect import silent
 from kdtools.landmarks import IBUG68

@@ -22,7 +22,7 @@ from kdtools.cli import kd_predict
 from kdtools.cli._app import session
 from kdtools.faces.file import open_faces
 from kdtools.faces.writer import create_faces
-from kdtools.images import write_image
+from kdtools.images.drawing import write_image
 from kdtools.landmarks import IBUG68
 from kdtools.storage.provenance import Provenance
 

@@ -15,9 +15,9 @@ from docs_shell import IN_FULL, Shell, shell_of
 from update_pages import MAN, OF_EVERY_TOOL, TOOLS, command_of, update
 
 from kdtools.cards import read_card
-from kdtools.detect import CascadeDetector
 from kdtools.faces.file import open_faces
-from kdtools.images import read_image
+from kdtools.images.detection import CascadeDetector
+from kdtools.images.reading import read_image
 
 REPOSITORY = MAN.parent
 PAGES = sorted(path.name for path in MAN.glob("*.[1-9]"))

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from kdtools.cards import ModelCard
-from kdtools.detect import Found
 from kdtools.errors import FileError
 from kdtools.faces.file import open_faces
 from kdtools.faces.merge import check_joinable, write_merged
 from kdtools.faces.selection import take_parts
 from kdtools.faces.writer import create_faces
-from kdtools.images import write_image
+from kdtools.images.detection import Found
+from kdtools.images.drawing import write_image
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import BoxRelation, CropRule
 from kdtools.prediction import Run, Search, Timing, is_finished, parts, predict_faces_file, predict_photographs

@@ -17,7 +17,7 @@ from kdtools.errors import DataError, FileError, UsageError
 from kdtools.evaluation.results import Errors, Evaluation, Row
 from kdtools.faces.file import match_ids, open_faces
 from kdtools.faces.writer import create_faces
-from kdtools.images import write_image
+from kdtools.images.drawing import write_image
 from kdtools.landmarks import IBUG68, Scheme
 from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.metrics import nme_per_face, normaliser_named, worst_rows

@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 from kdtools.cards import ModelCard
-from kdtools.detect import CascadeDetector, Detector, Found, find_detector
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.writer import create_faces
 from kdtools.formats.csv_points import read_rows
-from kdtools.images import read_image, write_image
+from kdtools.images.detection import CascadeDetector, Detector, Found, find_detector
+from kdtools.images.drawing import write_image
+from kdtools.images.reading import read_image
 from kdtools.landmarks import IBUG68, Scheme
 from kdtools.landmarks.boxes import overlaps
 from kdtools.landmarks.geometry import BoxRelation, CropRule, box_to_source

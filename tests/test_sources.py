@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from kdtools.errors import FileError, KdError, UsageError
-from kdtools.images import decode_image, write_image
+from kdtools.images.drawing import write_image
+from kdtools.images.reading import decode_image
 from kdtools.importing import Sources, read_annotations
 from kdtools.sources import Photograph, Photographs, kind_of
 from kdtools.storage import names as listing

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from kdtools.cards import ModelCard
-from kdtools.detect import Found
 from kdtools.errors import FileError, UsageError
 from kdtools.faces.file import open_faces
+from kdtools.images.detection import Found
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import BoxRelation, CropRule, points_square
 from kdtools.metrics import acceleration_per_face

@@ -20,7 +20,8 @@ from kdtools.evaluation.evaluate import evaluate
 from kdtools.evaluation.request import Request, Told
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.writer import create_faces
-from kdtools.images import draw_points, draw_segments, read_image, write_image
+from kdtools.images.drawing import draw_points, draw_segments, write_image
+from kdtools.images.reading import read_image
 from kdtools.landmarks import Scheme, scheme_for_points
 from kdtools.landmarks.geometry import CropRule, box_to_source
 from kdtools.storage.provenance import Provenance

@@ -29,7 +29,7 @@ with atheris.instrument_imports(include=["kdtools"]):
     from kdtools.faces.file import FacesFile
     from kdtools.faces.writer import create_faces
     from kdtools.formats import FORMATS
-    from kdtools.images import decode_image, read_reduced
+    from kdtools.images.reading import decode_image, read_reduced
     from kdtools.importing import Sources, read_annotations
     from kdtools.inspection.check import check_file
     from kdtools.inspection.kinds import open_any

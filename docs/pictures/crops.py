@@ -12,8 +12,8 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.patches import Rectangle
 
-from kdtools.detect import CascadeDetector, YuNetDetector
-from kdtools.images import crop_image
+from kdtools.images.cropping import crop_image
+from kdtools.images.detection import CascadeDetector, YuNetDetector
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import CropRule, apply_affine, invert_affine, points_square
 from kdtools.synth import draw_face

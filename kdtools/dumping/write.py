@@ -87,7 +87,7 @@ def _crop_below(images: str, output: str) -> Callable[[str], str]:
 
 def write_crops(selection: Selection, folder: Path) -> None:
     """The crops as PNG files in `folder`, named by `crop_name`."""
-    from kdtools.images import write_image_at  # which loads OpenCV, and texts need none
+    from kdtools.images.drawing import write_image_at  # which loads OpenCV, and texts need none
 
     selection.faces.require("image")
     ids = list(selection.ids())

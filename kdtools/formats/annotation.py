@@ -188,7 +188,7 @@ def images_below(folder: Path) -> Iterator[Path]:
 
 def size_of_picture(path: Path) -> tuple[int, int]:
     """Height and width, which few formats ask for. Raises FileError for a picture that cannot be read."""
-    from kdtools.images import read_image  # which loads OpenCV
+    from kdtools.images.reading import read_image  # which loads OpenCV
 
     height, width = read_image(path).shape[:2]
     return height, width

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from kdtools.detect import BoxesFile, Detector, Found, find_detector
 from kdtools.errors import DataError, KdError, UsageError, reason_of, some_of
 from kdtools.formats import Annotation
 from kdtools.formats.tables import picture_of
-from kdtools.images import read_image
+from kdtools.images.detection import BoxesFile, Detector, Found, find_detector
+from kdtools.images.reading import read_image
 from kdtools.landmarks.boxes import overlaps
 from kdtools.landmarks.geometry import BoxRelation, CropRule, measure_relation, points_square
 from kdtools.parallel import map_bounded

@@ -8,11 +8,12 @@ from fnmatch import fnmatchcase
 
 import numpy as np
 
-from kdtools.detect import whole_square
 from kdtools.errors import DataError, KdError, reason_of, some_of
 from kdtools.faces.writer import FacesWriter
 from kdtools.formats import Annotation
-from kdtools.images import check_square, crop_image, read_reduced
+from kdtools.images.cropping import check_square, crop_image
+from kdtools.images.detection import whole_square
+from kdtools.images.reading import read_reduced
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import CropRule, box_to_source, points_in_box
 from kdtools.parallel import batched, map_bounded

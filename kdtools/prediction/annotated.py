@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from kdtools.errors import FileError
-from kdtools.images import draw_landmarks
+from kdtools.images.drawing import draw_landmarks
 from kdtools.landmarks import Scheme
 from kdtools.storage.outputs import check_output, written_aside
 

@@ -15,7 +15,8 @@ from kdtools.engines import Engine
 from kdtools.errors import FileError
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.schema import COMPANIONS
-from kdtools.images import draw_landmarks, resize_image, write_image_at
+from kdtools.images.cropping import resize_image
+from kdtools.images.drawing import draw_landmarks, write_image_at
 from kdtools.landmarks.geometry import apply_affine, unit_to_pixels
 from kdtools.prediction.groups import group_bounds, shard_range
 from kdtools.prediction.outcome import Outcome

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kdtools.detect import BoxesFile, Detector, Found, find_detector
 from kdtools.engines import Engine
 from kdtools.errors import DataError, FileError, KdError, UsageError, reason_of, some_of
-from kdtools.images import crop_image, decode_image, draw_landmarks, write_image_at
+from kdtools.images.cropping import crop_image
+from kdtools.images.detection import BoxesFile, Detector, Found, find_detector
+from kdtools.images.drawing import draw_landmarks, write_image_at
+from kdtools.images.reading import decode_image
 from kdtools.landmarks.geometry import apply_affine, unit_to_pixels
 from kdtools.parallel import in_background
 from kdtools.prediction.groups import grouped, shard_range

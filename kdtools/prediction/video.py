@@ -16,7 +16,7 @@ import numpy as np
 
 from kdtools.engines import Engine
 from kdtools.errors import KdError, reason_of
-from kdtools.images import crop_image
+from kdtools.images.cropping import crop_image
 from kdtools.landmarks.boxes import inside, overlaps
 from kdtools.landmarks.geometry import points_square
 from kdtools.prediction.annotated import AnnotatedVideos

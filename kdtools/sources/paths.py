@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from kdtools.errors import FileError
-from kdtools.images import read_bytes
+from kdtools.images.reading import read_bytes
 from kdtools.sources.photograph import Photograph, failing
 from kdtools.storage.names import files_below
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from kdtools.errors import FileError, reason_of
 from kdtools.formats.annotation import clean_path
-from kdtools.images import check_image_bytes
+from kdtools.images.reading import check_image_bytes
 from kdtools.sources.paths import Wanted
 from kdtools.sources.photograph import Photograph, failing
 from kdtools.storage.outputs import name_of

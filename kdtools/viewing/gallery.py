@@ -12,7 +12,8 @@ import numpy as np
 from kdtools.errors import DataError, KdError, reason_of
 from kdtools.faces.file import FacesFile, match_ids
 from kdtools.faces.selection import member_of
-from kdtools.images import crop_image, read_image
+from kdtools.images.cropping import crop_image
+from kdtools.images.reading import read_image
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import CropRule, apply_affine, invert_affine, square_at
 from kdtools.metrics import clean_points, nme_per_face, normaliser_named

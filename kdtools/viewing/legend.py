@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from kdtools.images import draw_points
+from kdtools.images.drawing import draw_points
 from kdtools.viewing.gallery import Gallery
 from kdtools.viewing.lettering import Colour, font_of, line_height, shorten, width_of
 from kdtools.viewing.overlay import COLOURS, EDGE, GREY, Style

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from kdtools.images import draw_points, draw_segments, opencv_errors, outline_segments
+from kdtools.images.drawing import draw_points, draw_segments, outline_segments
+from kdtools.images.opencv import opencv_errors
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import pixels_to_unit, unit_to_pixels
 from kdtools.viewing.gallery import ShownFace

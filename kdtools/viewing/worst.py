@@ -11,7 +11,8 @@ from PIL import Image
 
 from kdtools.errors import KdError, reason_of
 from kdtools.faces.file import FacesFile
-from kdtools.images import crop_image, read_image
+from kdtools.images.cropping import crop_image
+from kdtools.images.reading import read_image
 from kdtools.landmarks.geometry import CropRule, apply_affine, invert_affine
 from kdtools.metrics import worst_rows
 from kdtools.reporting import Skip, silent

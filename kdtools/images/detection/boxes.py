@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kdtools.detect.found import Found
 from kdtools.errors import DataError, FileError
+from kdtools.images.detection.detector import Found
 from kdtools.landmarks.geometry import BoxRelation, square_at
 
 

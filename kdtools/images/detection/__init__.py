@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from kdtools.detect.boxes import BoxesFile, WholeImage, whole_square
-from kdtools.detect.cascade import CascadeDetector
-from kdtools.detect.found import Detector, Found
-from kdtools.detect.yunet import YuNetDetector
 from kdtools.errors import UsageError
+from kdtools.images.detection.boxes import BoxesFile, WholeImage, whole_square
+from kdtools.images.detection.cascade import CascadeDetector
+from kdtools.images.detection.detector import Detector, Found
+from kdtools.images.detection.yunet import YuNetDetector
 
 
 def find_detector(name: str) -> Detector:

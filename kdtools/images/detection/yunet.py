@@ -11,9 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from kdtools.detect.found import Found
 from kdtools.errors import FileError, KdError
-from kdtools.images import opencv_errors
+from kdtools.images.detection.detector import Found
+from kdtools.images.opencv import opencv_errors
 from kdtools.landmarks.geometry import BoxRelation
 
 _LARGEST_SIDE = 1024  # px; larger photographs are shrunk before the search

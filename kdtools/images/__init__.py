@@ -1,0 +1,1 @@
+"""Images: read, cropped, drawn on, and searched for faces (detection/)."""

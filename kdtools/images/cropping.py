@@ -1,0 +1,93 @@
+"""Cutting square crops out of images, and resizing images."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+
+from kdtools.errors import DataError
+from kdtools.images.opencv import opencv_errors
+from kdtools.landmarks.geometry import IDENTITY, box_to_source, compose_affine, invert_affine
+
+_LARGEST_WARP = 32767  # px; OpenCV cannot warp images with a longer side
+_LARGEST_SQUARE = 20  # side of a crop, in longer sides of its image; only a mistaken point makes a larger one
+
+
+def crop_image(image: np.ndarray, box: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cut a square box (4,) out of an image (H, W, 3) -> crop (size, size, 3) and its map to the image (2, 3).
+
+    Where the box leaves the image, the nearest pixel is repeated. A box much larger than the crop is first shrunk by
+    averaging, because bilinear sampling alone would skip pixels. Raises DataError for a box beside the image, or so
+    large against it that it must be a mistake.
+    """
+    check_square(box, *image.shape[:2])
+    to_source = box_to_source(box, size, size)
+    shrink = int((box[2] - box[0]) // size)
+    with opencv_errors("cannot be cropped"):
+        part, crop_to_part = image, to_source
+        if shrink >= 2:
+            part, part_to_source = _shrunk_part_under(image, box, shrink)
+            crop_to_part = compose_affine(invert_affine(part_to_source), to_source)
+        elif max(image.shape) > _LARGEST_WARP:
+            part, part_to_source = _part_under(image, box)
+            crop_to_part = compose_affine(invert_affine(part_to_source), to_source)
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        crop = cv2.warpAffine(part, crop_to_part, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(crop), to_source
+
+
+def resize_image(image: np.ndarray, size: int) -> np.ndarray:
+    """An image (H, W, 3) -> (size, size, 3), sampled as `crop_image` does; one of that size is returned as it is."""
+    height, width = image.shape[:2]
+    if height == width == size:
+        return image
+    shrink = min(height, width) // size
+    whole, image_to_part = np.array([0, 0, width, height]), IDENTITY
+    with opencv_errors("cannot be resized"):
+        if shrink >= 2:
+            image, part_to_image = _shrunk_part_under(image, whole, shrink)
+            image_to_part = invert_affine(part_to_image)
+        to_part = compose_affine(image_to_part, box_to_source(whole, size, size))
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        resized = cv2.warpAffine(image, to_part, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(resized)
+
+
+def check_square(box: np.ndarray, height: int, width: int) -> None:
+    """Raises DataError for a box (4,) beside an image, or so large against it that it must be a mistake."""
+    x0, y0, x1, y1 = box.tolist()
+    side = x1 - x0
+    if not math.isfinite(x0 + y0 + x1 + y1) or side > _LARGEST_SQUARE * max(height, width):
+        raise DataError(
+            f"the crop would be {side:.3g} px wide, in an image of {width} x {height} px: is a point far off?"
+        )
+    if x0 >= width or y0 >= height or x1 <= 0 or y1 <= 0:
+        raise DataError(f"the crop would lie beside the image of {width} x {height} px")
+
+
+def _part_under(image: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The part of an image under a box (4,), with the neighbours that bilinear sampling needs, and its map (2, 3)."""
+    (x0, x1), (y0, y1) = (_pixels_under(box[k], box[k + 2], image.shape[1 - k], 2) for k in (0, 1))
+    return image[y0:y1, x0:x1], np.array([[1.0, 0, x0], [0, 1, y0]])
+
+
+def _shrunk_part_under(image: np.ndarray, box: np.ndarray, shrink: int) -> tuple[np.ndarray, np.ndarray]:
+    """The part of an image under a box (4,), shrunk by averaging blocks of `shrink` px a side, and its map (2, 3)."""
+    (x0, x1), (y0, y1) = (_pixels_under(box[k], box[k + 2], image.shape[1 - k], 0) for k in (0, 1))
+    # The part becomes a multiple of the block so that pixels map exactly; a part thinner than a block is one block.
+    block_x, block_y = min(shrink, x1 - x0), min(shrink, y1 - y0)
+    n_x, n_y = -(-(x1 - x0) // block_x), -(-(y1 - y0) // block_y)
+    part = image[y0:y1, x0:x1]
+    pad_y, pad_x = n_y * block_y - part.shape[0], n_x * block_x - part.shape[1]
+    if pad_y or pad_x:
+        part = cv2.copyMakeBorder(part, 0, pad_y, 0, pad_x, cv2.BORDER_REPLICATE)
+    small = cv2.resize(part, (n_x, n_y), interpolation=cv2.INTER_AREA)
+    return small, box_to_source(np.array([x0, y0, x0 + n_x * block_x, y0 + n_y * block_y]), n_y, n_x)
+
+
+def _pixels_under(low: float, high: float, length: int, border: int) -> tuple[int, int]:
+    """First and past-the-last of the `length` pixels of an axis from `low` to `high`, and `border` px on each side."""
+    first = int(np.clip(np.floor(low) - border, 0, length - 1))
+    return first, int(np.clip(np.ceil(high) + border, first + 1, length))

@@ -1,0 +1,89 @@
+"""Drawing landmarks on images, and writing images to files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+import kdtools.images.opencv  # sets it up
+from kdtools.errors import FileError
+from kdtools.landmarks import Scheme
+
+
+def draw_landmarks(
+    image: np.ndarray,
+    points: np.ndarray,
+    scheme: Scheme,
+    colour: tuple[int, int, int] = (60, 255, 60),
+) -> np.ndarray:
+    """Copy of an image (H, W, 3) with points (L, 2) and the scheme's outlines over it; NaN points are left out.
+
+    Thickness follows the spread of the points, so that a face of any size stays visible under them.
+    """
+    image = np.ascontiguousarray(image).copy()
+    known = points[np.isfinite(points).all(axis=-1)]
+    if len(known):
+        spread = float(np.ptp(known, axis=0).max())
+        darker = tuple(int(0.65 * c) for c in colour)
+        draw_segments(image, *outline_segments(points, scheme), darker, spread / 160)
+        draw_points(image, points, colour, max(0.6, spread / 130))
+    return image
+
+
+def outline_segments(points: np.ndarray, scheme: Scheme) -> tuple[np.ndarray, np.ndarray]:
+    """Starts and ends (K, 2) of the lines that join points (L, 2) to the scheme's outlines."""
+    pairs = np.array([pair for outline in scheme.outlines for pair in pairwise(outline)], int).reshape(-1, 2)
+    return points[pairs[:, 0]], points[pairs[:, 1]]
+
+
+def draw_segments(
+    canvas: np.ndarray, starts: np.ndarray, ends: np.ndarray, colour: Sequence[int], width: float
+) -> None:
+    """Draw lines from starts (K, 2) to ends (K, 2) into canvas (H, W, 3); those with an end that is NaN are left out.
+
+    They are first cut off outside the canvas: OpenCV's integers cannot hold points that are very far away.
+    """
+    thickness = max(1, round(width))
+    known = np.isfinite(starts).all(axis=-1) & np.isfinite(ends).all(axis=-1)
+    starts, ends = np.asarray(starts[known], np.float64), np.asarray(ends[known], np.float64)
+    low, high = -2.0 - thickness, np.array(canvas.shape[1::-1]) + 2.0 + thickness
+    with np.errstate(divide="ignore", invalid="ignore"):  # lines along an axis
+        shares = np.stack([low - starts, high - starts]) / (ends - starts)
+    # Where each line enters and leaves, as shares of its way (Liang and Barsky); 0 / 0 is NaN and says nothing.
+    enter = np.maximum(np.fmin(*shares).max(axis=-1, initial=0), 0)
+    leave = np.minimum(np.fmax(*shares).min(axis=-1, initial=1), 1)
+    for start, end, first, last in zip(starts, ends, enter, leave, strict=True):
+        if first <= last:
+            ends_px = (start + first * (end - start), start + last * (end - start))
+            a, b = (tuple(map(int, np.round(16 * point))) for point in ends_px)
+            cv2.line(canvas, a, b, colour, thickness, cv2.LINE_AA, shift=4)
+
+
+def draw_points(
+    canvas: np.ndarray, points: np.ndarray, colour: Sequence[int], radius: float, ring: float | None = None
+) -> None:
+    """Draw discs, or rings of that width, at points (L, 2) into canvas (H, W, 3); NaN points are left out."""
+    thickness = cv2.FILLED if ring is None else max(1, round(ring))
+    reach = radius + max(thickness, 0) + 1
+    inside = (points > -reach).all(axis=-1) & (points < np.array(canvas.shape[1::-1]) + reach).all(axis=-1)
+    for x, y in points[inside]:  # NaN is not inside
+        at = round(16 * float(x)), round(16 * float(y))
+        cv2.circle(canvas, at, round(16 * radius), colour, thickness, cv2.LINE_AA, shift=4)
+
+
+def write_image(path: Path, image: np.ndarray) -> None:
+    """Write (H, W, 3) uint8 RGB; the format follows the suffix. Raises FileError where that cannot be done."""
+    done, data = cv2.imencode(path.suffix or ".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    if not done:
+        raise FileError(f"{path}: cannot encode an image of this kind", "use .png or .jpg")
+    path.write_bytes(data.tobytes())
+
+
+def write_image_at(path: Path, image: np.ndarray) -> None:
+    """As `write_image`; makes the folders that lead there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_image(path, image)
