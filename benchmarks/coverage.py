@@ -22,7 +22,7 @@ from statistics import NormalDist
 import numpy as np
 from scipy.special import stdtrit
 
-from kdtools.metrics.uncertainty import ced_band, compare_paired, mean_interval, share_interval
+from kdtools.metrics.intervals import ced_band, compare_paired, mean_interval, share_interval
 
 MEAN = 0.03  # NME
 SPREAD = 0.35  # of its logarithm, between independent faces

@@ -71,8 +71,8 @@ def print_relation(pairs: list) -> None:
 def print_errors(model: str, relation: BoxRelation, pairs: list, images: dict | None) -> None:
     import torch
 
-    from kdtools.inference import predict_crops
-    from kdtools.models import load_model
+    from kdtools.model.file import load_model
+    from kdtools.model.inference import predict_crops
 
     network = load_model(model, torch.device("cpu"))
     size, rule, scheme = network.card.input_size, network.card.crop, network.card.scheme

@@ -21,12 +21,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from kdtools.cards import ModelCard, read_card
 from kdtools.engines.onnx import OnnxEngine
 from kdtools.export import FLOAT32, INT8, PRECISIONS, export_onnx
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import CropRule
-from kdtools.models import LandmarkNet, load_model, save_model
+from kdtools.model.card import ModelCard, read_card
+from kdtools.model.file import load_model, save_model
+from kdtools.model.network import LandmarkNet
 from kdtools.parallel import workers
 from kdtools.storage.provenance import Provenance
 from kdtools.synth import draw_faces

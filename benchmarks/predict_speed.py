@@ -179,7 +179,7 @@ class Bench:
             return say("eager", False, "not measured: give --model")
         import torch
 
-        from kdtools.models import load_model
+        from kdtools.model.file import load_model
 
         network = load_model(self.options.model, torch.device("cpu"))
         torch.set_num_threads(workers(0))

@@ -31,7 +31,8 @@ from kdtools.checkpoints import RunFiles
 from kdtools.faces.writer import create_faces
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import CropRule
-from kdtools.models import LandmarkNet, ModelCard, choose_device, save_model, to_device
+from kdtools.model.file import save_model
+from kdtools.model.network import LandmarkNet, ModelCard, choose_device, to_device
 from kdtools.parallel import workers
 from kdtools.precision import Execution, choose_execution
 from kdtools.reporting import silent

@@ -7,7 +7,6 @@ with their number.
 from __future__ import annotations
 
 import math
-import mmap
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kdtools.distributed import n_processes_here
+from kdtools.model.sampling import release_pages, warp_images
 
 
 @dataclass(frozen=True)
@@ -104,16 +104,6 @@ class FaceSet:
         return torch.from_numpy(pixels).to(device), points
 
 
-def release_pages(images: Any) -> None:
-    """Let go of the pages of a memory map that this process has read; the system may keep them, and does while it can.
-
-    Else a process that has seen all of a large file is charged for all of it; a read of one face can map 2 MB.
-    """
-    mapped = getattr(images, "_mmap", None)
-    if mapped is not None and hasattr(mapped, "madvise"):
-        mapped.madvise(mmap.MADV_DONTNEED)
-
-
 def _free_memory() -> int:
     """Bytes of memory that are free now; where the system does not tell, none."""
     try:
@@ -152,27 +142,6 @@ def random_warps(n: int, augmentation: Augmentation, generator: torch.Generator)
     shift = (torch.rand(n, 2, generator=generator) * 2 - 1) * augmentation.shift
     rows = torch.stack([cos * side, -sin, shift[:, 0], sin * side, cos, shift[:, 1]], dim=1)
     return rows.view(n, 2, 3), flip
-
-
-def warp_images(images: Tensor, warps: Tensor, size: int) -> Tensor:
-    """Images (B, H, W, 3) uint8 through maps from output to input (B, 2, 3) -> (B, 3, size, size) in [0, 1].
-
-    Images at least twice as large as the output are first shrunk by averaging, because bilinear sampling alone
-    would skip pixels. Outside the image its nearest pixel is repeated.
-    """
-    pixels = images.permute(0, 3, 1, 2).float()  # (B, 3, H, W)
-    height, width = pixels.shape[2:]
-    # grid_sample counts from -1 to 1 where unit coordinates count from -0.5 to 0.5
-    theta = torch.cat([warps[:, :, :2], 2 * warps[:, :, 2:]], dim=2)
-    grid = F.affine_grid(theta, [len(images), 3, size, size], align_corners=False)  # (B, size, size, 2)
-    shrink = min(height, width) // size
-    if shrink >= 2:
-        # Padded to whole blocks; the grid then counts over the padded size, so that nothing moves.
-        pad_y, pad_x = -height % shrink, -width % shrink
-        pixels = F.avg_pool2d(F.pad(pixels, (0, pad_x, 0, pad_y), mode="replicate"), shrink)
-        ratio = torch.tensor([width / (width + pad_x), height / (height + pad_y)], device=grid.device)
-        grid = (grid + 1) * ratio - 1
-    return F.grid_sample(pixels, grid, mode="bilinear", padding_mode="border", align_corners=False).div_(255)
 
 
 def warp_points(points: Tensor, warps: Tensor, flip: Tensor, mirror: Tensor | None) -> Tensor:
@@ -286,9 +255,3 @@ def augment(
     warped = warp_images(images, changes.warps, size)
     moved = {name: warp_points(p, changes.warps, changes.flip, mirror) for name, p in points.items()}
     return change_colours(warped, changes, noise), moved
-
-
-def resize_images(images: Tensor, size: int) -> Tensor:
-    """Images (B, H, W, 3) uint8 -> (B, 3, size, size) in [0, 1], sampled just as in training but unchanged."""
-    identity = torch.eye(2, 3, device=images.device).expand(len(images), 2, 3)
-    return warp_images(images, identity, size)

@@ -19,9 +19,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kdtools.cards import read_card
 from kdtools.errors import FileError, KdError, UsageError
-from kdtools.models import LandmarkNet, load_training_state, save_model
+from kdtools.model.card import read_card
+from kdtools.model.file import load_training_state, save_model
+from kdtools.model.network import LandmarkNet
 from kdtools.settings import CARRIED_OUT, Settings
 from kdtools.storage.provenance import Provenance
 from kdtools.tasks import Task

@@ -17,9 +17,9 @@ from kdtools.faces.file import FacesFile
 from kdtools.faces.people import group_faces
 from kdtools.faces.split import draw_folds
 from kdtools.faces.writer import create_faces
-from kdtools.inference import predict_crops
 from kdtools.landmarks import Scheme
-from kdtools.models import load_model
+from kdtools.model.file import load_model
+from kdtools.model.inference import predict_crops
 from kdtools.reporting import Progress
 from kdtools.storage.provenance import Provenance
 

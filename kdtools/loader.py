@@ -12,6 +12,7 @@ from torch import Tensor
 
 from kdtools.batches import AUGMENTATIONS, Changes, augment, draw_changes, draw_noise, shuffled_batches
 from kdtools.distributed import n_processes, process_number
+from kdtools.model.sampling import resized
 from kdtools.settings import Settings
 from kdtools.tasks import Task
 
@@ -71,13 +72,6 @@ class Loader:
         images, points, changes, n_faces = prepared
         images, points = augment(images, points, self._size, changes, self._mirror, noise)
         return Batch(images, points, n_faces)
-
-
-def resized(images: Tensor, size: int) -> Tensor:
-    """Augmented images (B, 3, S, S) at a network's own input size."""
-    if images.shape[-1] == size:
-        return images
-    return torch.nn.functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
 
 
 def seed_of(seed: int, *place: int) -> int:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from kdtools.distributed import n_processes, sum_over_processes
 from kdtools.errors import UsageError
-from kdtools.heads import HEAT_WIDTH, cell_centres
+from kdtools.model.heads import HEAT_WIDTH, cell_centres
 
 
 @dataclass(frozen=True)

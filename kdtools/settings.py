@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from kdtools.errors import UsageError
+from kdtools.model import HEADS
 
 # ---- the words that a setting may take
 MAIN_LOSSES = ("l2", "l1", "wing", "smooth")
@@ -17,7 +18,6 @@ LOSSES = (*MAIN_LOSSES, "kd", *(f"{main}+{form}" for main in MAIN_LOSSES for for
 VARIANTS = ("reference", "figure")
 SCHEDULES = ("cosine", "time", "constant")
 OPTIMISERS = ("adam", "adamw")
-HEADS = ("linear", "heatmap")
 PRECISIONS = ("auto", "off", "bf16")
 EXPORT_PRECISIONS = ("float32", "float16", "int8")
 COMPILING = ("auto", "on", "off")

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from kdtools.batches import FaceSet
-from kdtools.cards import SAFETENSORS, form_of
 from kdtools.errors import DataError, FileError
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.soft_landmarks import soften_faces
@@ -18,7 +17,9 @@ from kdtools.faces.split import split_rows
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import CropRule, pixels_to_unit
 from kdtools.landmarks.shape_model import DEFAULT_CLIP
-from kdtools.models import LandmarkNet, load_model
+from kdtools.model.card import SAFETENSORS, form_of
+from kdtools.model.file import load_model
+from kdtools.model.network import LandmarkNet
 from kdtools.reporting import Tell
 
 

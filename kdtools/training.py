@@ -17,9 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kdtools.backbones import colour_statistics, synchronise_norms
 from kdtools.batches import FaceSet, count_batches
-from kdtools.cards import ModelCard
 from kdtools.checkpoints import Course, RunFiles, Trained, digest_task, restore_checkpoint, save_checkpoint, write_log
 from kdtools.distributed import (
     any_process,
@@ -31,12 +29,16 @@ from kdtools.distributed import (
     wait_for_all,
 )
 from kdtools.errors import DataError, TrainingError, UsageError
-from kdtools.inference import predict_units
 from kdtools.landmarks import Scheme
-from kdtools.loader import Loader, resized, seed_of
+from kdtools.loader import Loader, seed_of
 from kdtools.losses import LossWeights, heat_term, loss_terms
 from kdtools.metrics import clean_points, nme_per_face, normalisers_of
-from kdtools.models import LandmarkNet, create_network, save_model, to_device
+from kdtools.model.backbones import colour_statistics, synchronise_norms
+from kdtools.model.card import ModelCard
+from kdtools.model.file import create_network, save_model
+from kdtools.model.inference import predict_units
+from kdtools.model.network import LandmarkNet, to_device
+from kdtools.model.sampling import resized
 from kdtools.precision import choose_execution
 from kdtools.settings import Settings
 from kdtools.storage.provenance import Provenance

@@ -19,20 +19,19 @@ from kdtools.batches import (
     draw_changes,
     draw_noise,
     random_warps,
-    resize_images,
     shuffled_batches,
-    warp_images,
 )
-from kdtools.cards import ModelCard
 from kdtools.checkpoints import RunFiles
 from kdtools.faces.file import open_faces
 from kdtools.faces.writer import create_faces
 from kdtools.images.drawing import write_image
 from kdtools.importing import Sources, import_faces, read_annotations
-from kdtools.inference import predict_units
 from kdtools.landmarks import IBUG68, Scheme
 from kdtools.landmarks.geometry import CropRule, pixels_to_unit, unit_to_pixels
 from kdtools.losses import loss_terms
+from kdtools.model.card import ModelCard
+from kdtools.model.inference import predict_units
+from kdtools.model.sampling import resize_images, warp_images
 from kdtools.settings import Settings
 from kdtools.storage.provenance import Provenance
 from kdtools.tasks import Task

@@ -16,10 +16,10 @@ from kdtools.crossfit import fold_rows
 from kdtools.errors import DataError, UsageError
 from kdtools.faces.file import open_faces
 from kdtools.faces.writer import create_faces
-from kdtools.inference import predict_crops
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import box_to_source
-from kdtools.models import load_model
+from kdtools.model.file import load_model
+from kdtools.model.inference import predict_crops
 from kdtools.settings import resolve_settings
 from kdtools.storage.provenance import Provenance
 from kdtools.synth import draw_faces

@@ -19,7 +19,6 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 from test_fuzz_formats import SAMPLES
 
-from kdtools.cards import read_card
 from kdtools.errors import KdError
 from kdtools.faces.file import open_faces
 from kdtools.formats import FORMATS
@@ -27,7 +26,8 @@ from kdtools.images.reading import read_image
 from kdtools.importing import Sources, read_annotations
 from kdtools.inspection.kinds import open_any
 from kdtools.landmarks.scheme_toml import read_scheme
-from kdtools.models import load_model
+from kdtools.model.card import read_card
+from kdtools.model.file import load_model
 
 PACKAGE = Path(__file__).resolve().parent.parent / "kdtools"
 MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "yaml", "xml.etree"}

@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from kdtools.cards import ModelCard, read_card
 from kdtools.dumping.names import crop_name, point_file_name
 from kdtools.engines.onnx import OnnxEngine
 from kdtools.errors import DataError, FileError, KdError
@@ -31,6 +30,7 @@ from kdtools.landmarks import SCHEMES
 from kdtools.landmarks.geometry import CropRule
 from kdtools.landmarks.scheme import Scheme
 from kdtools.landmarks.scheme_toml import read_scheme
+from kdtools.model.card import ModelCard, read_card
 from kdtools.sources import Photographs
 from kdtools.sources.lists import photographs_listed
 from kdtools.sources.tar import photographs_in_tar
@@ -115,7 +115,7 @@ def test_a_small_file_that_names_a_huge_network(tmp_path: Path) -> None:
     """A network of two billion weights: their shapes are compared before memory is taken for them."""
     import torch
 
-    from kdtools.models import load_model
+    from kdtools.model.file import load_model
 
     path, before = write_model(tmp_path / "m.safetensors", arch="vit_gigantic_patch14_224", input_size=224), peak_mb()
     with pytest.raises(FileError, match="its weights are not those of vit_gigantic_patch14_224"):

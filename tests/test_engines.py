@@ -15,14 +15,15 @@ import onnx
 import pytest
 import torch
 
-from kdtools.cards import ModelCard, form_of, read_card
 from kdtools.engines import FEW_FACES, FlippedEngine, cache, load_engine
 from kdtools.engines.torch import choose_dtype
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.export import export_onnx
 from kdtools.landmarks import IBUG68, Scheme
 from kdtools.landmarks.geometry import CropRule
-from kdtools.models import LandmarkNet, save_model
+from kdtools.model.card import ModelCard, form_of, read_card
+from kdtools.model.file import save_model
+from kdtools.model.network import LandmarkNet
 from kdtools.storage.provenance import Provenance
 
 SIZE = 32

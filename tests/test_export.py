@@ -13,7 +13,6 @@ import onnxruntime
 import pytest
 import torch
 
-from kdtools.cards import ModelCard, read_card
 from kdtools.engines import load_engine
 from kdtools.errors import DataError
 from kdtools.export import (
@@ -28,7 +27,9 @@ from kdtools.export import (
 from kdtools.faces.writer import create_faces
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import CropRule
-from kdtools.models import LandmarkNet, save_model
+from kdtools.model.card import ModelCard, read_card
+from kdtools.model.file import save_model
+from kdtools.model.network import LandmarkNet
 from kdtools.storage.provenance import Provenance
 from kdtools.synth import draw_faces
 

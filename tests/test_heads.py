@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from kdtools.backbones import synchronise_norms
-from kdtools.cards import ModelCard, read_card
 from kdtools.errors import UsageError
-from kdtools.heads import HEAT_WIDTH, HeatmapHead, LinearHead, decode_maps, heatmap_confidence
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import CropRule
-from kdtools.models import LandmarkNet, load_model, save_model
+from kdtools.model.backbones import synchronise_norms
+from kdtools.model.card import ModelCard, read_card
+from kdtools.model.file import load_model, save_model
+from kdtools.model.heads import HEAT_WIDTH, HeatmapHead, LinearHead, decode_maps, heatmap_confidence
+from kdtools.model.network import LandmarkNet
 from kdtools.storage.provenance import Provenance
 
 

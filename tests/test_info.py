@@ -23,7 +23,6 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from kdtools.cards import ModelCard
 from kdtools.cli import kd_info
 from kdtools.cli._app import session
 from kdtools.faces.writer import create_faces
@@ -32,7 +31,9 @@ from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import CropRule, box_to_source
 from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.metrics import NORMALISERS
-from kdtools.models import LandmarkNet, save_model
+from kdtools.model.card import ModelCard
+from kdtools.model.file import save_model
+from kdtools.model.network import LandmarkNet
 from kdtools.storage.provenance import Provenance
 
 Run = Callable[..., tuple[int, str, str]]

@@ -14,10 +14,10 @@ import pytest
 from docs_shell import IN_FULL, Shell, shell_of
 from update_pages import MAN, OF_EVERY_TOOL, TOOLS, command_of, update
 
-from kdtools.cards import read_card
 from kdtools.faces.file import open_faces
 from kdtools.images.detection import CascadeDetector
 from kdtools.images.reading import read_image
+from kdtools.model.card import read_card
 
 REPOSITORY = MAN.parent
 PAGES = sorted(path.name for path in MAN.glob("*.[1-9]"))

@@ -12,7 +12,6 @@ import h5py
 import numpy as np
 import pytest
 
-from kdtools.cards import ModelCard
 from kdtools.errors import FileError
 from kdtools.faces.file import open_faces
 from kdtools.faces.merge import check_joinable, write_merged
@@ -22,6 +21,7 @@ from kdtools.images.detection import Found
 from kdtools.images.drawing import write_image
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import BoxRelation, CropRule
+from kdtools.model.card import ModelCard
 from kdtools.prediction import Run, Search, Timing, is_finished, parts, predict_faces_file, predict_photographs
 from kdtools.sources import Photographs
 from kdtools.storage.provenance import Provenance

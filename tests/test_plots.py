@@ -21,7 +21,7 @@ from kdtools.images.drawing import write_image
 from kdtools.landmarks import IBUG68, Scheme
 from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.metrics import nme_per_face, normaliser_named, worst_rows
-from kdtools.metrics.uncertainty import ced_band
+from kdtools.metrics.intervals import ced_band
 from kdtools.plots import PLOTS, check_plots, draw_modes, draw_plot, plot_svg
 from kdtools.plots.ced import ced_drawing, curves_of
 from kdtools.plots.landmarks import landmark_errors

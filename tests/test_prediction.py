@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kdtools.cards import ModelCard
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.writer import create_faces
@@ -23,6 +22,7 @@ from kdtools.images.reading import read_image
 from kdtools.landmarks import IBUG68, Scheme
 from kdtools.landmarks.boxes import overlaps
 from kdtools.landmarks.geometry import BoxRelation, CropRule, box_to_source
+from kdtools.model.card import ModelCard
 from kdtools.prediction import Run, Search, predict_faces_file, predict_photographs
 from kdtools.prediction.photographs import PhotographWork
 from kdtools.sources import Photograph, Photographs

@@ -14,17 +14,19 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from kdtools.batches import FaceSet, resize_images
-from kdtools.cards import ModelCard, read_card
+from kdtools.batches import FaceSet
 from kdtools.checkpoints import RunFiles
 from kdtools.errors import DataError, FileError, TrainingError, UsageError
 from kdtools.faces.file import open_faces
 from kdtools.faces.writer import create_faces
-from kdtools.inference import predict_units
 from kdtools.landmarks import IBUG68, Scheme
 from kdtools.landmarks.geometry import CropRule, unit_to_pixels
 from kdtools.losses import KD_VARIANTS, kd_loss, loss_terms
-from kdtools.models import LandmarkNet, choose_device, create_network, load_model, load_training_state, save_model
+from kdtools.model.card import ModelCard, read_card
+from kdtools.model.file import create_network, load_model, load_training_state, save_model
+from kdtools.model.inference import predict_units
+from kdtools.model.network import LandmarkNet, choose_device
+from kdtools.model.sampling import resize_images
 from kdtools.reporting import Tell, silent
 from kdtools.settings import Settings
 from kdtools.storage.provenance import Provenance

@@ -11,8 +11,8 @@ import pytest
 from scipy import stats
 
 from kdtools.errors import DataError
-from kdtools.metrics import sampling
-from kdtools.metrics.uncertainty import ced_band, compare_paired, mean_interval, share_interval
+from kdtools.metrics import bootstrap as sampling
+from kdtools.metrics.intervals import ced_band, compare_paired, mean_interval, share_interval
 
 
 def skewed(n: int, seed: int = 0) -> np.ndarray:
@@ -300,7 +300,7 @@ def test_coverage() -> None:
 
 def test_scipy_is_not_loaded_for_intervals() -> None:
     code = (
-        "import sys; from kdtools.metrics.uncertainty import *; g = [1, 1, 2, 3]; v = [1.0, 2, 3, 4]; "
+        "import sys; from kdtools.metrics.intervals import *; g = [1, 1, 2, 3]; v = [1.0, 2, 3, 4]; "
         "mean_interval(v, g), share_interval([1, 0, 1, 1], g), ced_band(v, g, [2, 3]); sys.exit('scipy' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

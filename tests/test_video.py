@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 import pytest
 
-from kdtools.cards import ModelCard
 from kdtools.errors import FileError, UsageError
 from kdtools.faces.file import open_faces
 from kdtools.images.detection import Found
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import BoxRelation, CropRule, points_square
 from kdtools.metrics import acceleration_per_face
+from kdtools.model.card import ModelCard
 from kdtools.prediction import Run, Search, predict_photographs
 from kdtools.prediction.cuts import Cuts
 from kdtools.prediction.outcome import Outcome

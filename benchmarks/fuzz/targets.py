@@ -23,7 +23,6 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests")]
 
 with atheris.instrument_imports(include=["kdtools"]):
-    from kdtools.cards import ModelCard, read_card
     from kdtools.dumping import Selection
     from kdtools.errors import KdError
     from kdtools.faces.file import FacesFile
@@ -36,6 +35,7 @@ with atheris.instrument_imports(include=["kdtools"]):
     from kdtools.landmarks import IBUG68, SCHEMES
     from kdtools.landmarks.geometry import CropRule
     from kdtools.landmarks.scheme_toml import read_scheme, scheme_to_toml
+    from kdtools.model.card import ModelCard, read_card
     from kdtools.sources.lists import photographs_listed
     from kdtools.sources.tar import photographs_in_tar
     from kdtools.storage.provenance import Provenance

@@ -127,7 +127,7 @@ def _started(run: TrainingRun) -> Iterator[tuple[Any, Provenance]]:
         check_no_input(_written_by(run.output), files)
     provenance = replace(session.provenance(*files), roles=run.roles)
     from kdtools.distributed import is_first, joined_processes, started_by_torchrun
-    from kdtools.models import choose_device
+    from kdtools.model.network import choose_device
 
     alone = not started_by_torchrun()
     require(alone or len(files) == len(run.roles), "several processes cannot share standard input", "name a file")
@@ -234,7 +234,7 @@ def _is_finished(output: str, run: TrainingRun, provenance: Provenance) -> bool:
         return False
     from dataclasses import asdict
 
-    from kdtools.cards import read_card
+    from kdtools.model.card import read_card
 
     try:
         card, fields = read_card(output)

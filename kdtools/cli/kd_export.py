@@ -49,8 +49,8 @@ def kd_export(
     known = ", ".join(EXPORT_PRECISIONS)
     require(precision in EXPORT_PRECISIONS, f"--precision is {precision!r}", f"give {known}")
     require((calibrate is not None) == (precision == "int8"), "--calibrate FILE and --precision int8 go together")
-    from kdtools.cards import ONNX, form_of, read_card
     from kdtools.faces.file import open_faces
+    from kdtools.model.card import ONNX, form_of, read_card
     from kdtools.storage.outputs import check_output, written_aside
 
     check_no_input([output], [path for path in (model_path, calibrate, faces) if path])
@@ -75,7 +75,8 @@ def kd_export(
         measure_speed,
         sample_faces,
     )
-    from kdtools.models import choose_device, load_model
+    from kdtools.model.file import load_model
+    from kdtools.model.network import choose_device
 
     network = load_model(model_path, choose_device("cpu"))
     sample = sample_faces(faces or calibrate, network, N_CHECKED)

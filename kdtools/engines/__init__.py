@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from kdtools.cards import ONNX, form_of, read_card
 from kdtools.engines.engine import Engine
 from kdtools.engines.flipped import FlippedEngine
 from kdtools.errors import DataError, UsageError
+from kdtools.model.card import ONNX, form_of, read_card
 from kdtools.parallel import workers
 
 BACKENDS = ("auto", "torch", "onnx")
@@ -79,7 +79,7 @@ def _wants_gpu(device: str) -> bool:
     """Whether the device is, or for `auto` would be, a GPU. Torch is asked only where there may be one."""
     if device == "cpu" or (device == "auto" and not any(Path(node).exists() for node in _GPU_NODES)):
         return False
-    from kdtools.models import choose_device
+    from kdtools.model.network import choose_device
 
     return choose_device(device).type == "cuda"
 

@@ -11,8 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from kdtools import __version__
-from kdtools.cards import CONFIDENCE, OUTPUT, read_card
 from kdtools.errors import FileError, reason_of
+from kdtools.model.card import CONFIDENCE, OUTPUT, read_card
 from kdtools.storage.outputs import written_aside
 from kdtools.storage.provenance import sha256_of
 
@@ -69,7 +69,7 @@ def _export(model: Path, path: Path) -> None:
     import torch
 
     from kdtools.export import N_CHECKED, compare_with_original, export_onnx, sample_faces
-    from kdtools.models import load_model
+    from kdtools.model.file import load_model
 
     network = load_model(model, torch.device("cpu"))
     export_onnx(network, path, read_card(model)[1])

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from kdtools.cards import ModelCard
+from kdtools.model.card import ModelCard
 
 
 class Engine(Protocol):

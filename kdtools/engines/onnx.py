@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from kdtools.cards import CONFIDENCE, INPUT, OUTPUT, read_card
 from kdtools.errors import FileError
+from kdtools.model.card import CONFIDENCE, INPUT, OUTPUT, read_card
 
 # The network of a crop keeps a core busy by itself: beyond some crops a call is only larger, not faster, and the maps
 # of a large batch no longer fit into the caches.

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kdtools.heads import HeatmapHead
-from kdtools.models import LandmarkNet, choose_device, load_model
+from kdtools.model.file import load_model
+from kdtools.model.heads import HeatmapHead
+from kdtools.model.network import LandmarkNet, choose_device
 
 _CPU_BATCH = 16  # as in onnx.py
 _GPU_BATCHES = (1, 8, 64, 256)  # sizes of recorded graphs; a batch is filled up to the next of them

@@ -12,10 +12,10 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from kdtools.cards import CONFIDENCE, INPUT, METADATA, OUTPUT
 from kdtools.errors import DataError
 from kdtools.export.precision import FLOAT16, FLOAT32, INT8, to_float16, to_int8
-from kdtools.models import LandmarkNet
+from kdtools.model.card import CONFIDENCE, INPUT, METADATA, OUTPUT
+from kdtools.model.network import LandmarkNet
 
 
 def export_onnx(

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from kdtools.cards import INPUT
+from kdtools.model.card import INPUT
 from kdtools.settings import EXPORT_PRECISIONS
 
 FLOAT32, FLOAT16, INT8 = PRECISIONS = EXPORT_PRECISIONS

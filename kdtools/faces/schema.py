@@ -9,11 +9,6 @@ from kdtools.errors import UsageError
 KIND = "faces"
 FORMAT = 1
 
-# Of model files, which are safetensors; here because reading what they say of themselves needs no torch.
-MODEL_KIND = "model"
-MODEL_FORMAT = 1
-TRAINING_PREFIX = "training."  # tensors of a checkpoint that users of the model need not read
-
 
 @dataclass(frozen=True)
 class ArraySpec:

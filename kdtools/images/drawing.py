@@ -9,7 +9,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-import kdtools.images.opencv  # sets it up
 from kdtools.errors import FileError
 from kdtools.landmarks import Scheme
 

@@ -16,7 +16,6 @@ _REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2
 _MOST_BYTES = 2**30
 
 
-
 def read_image(path: Path) -> np.ndarray:
     """Decode an image file -> (H, W, 3) uint8 RGB, turned upright by its EXIF orientation.
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from kdtools.cards import CONFIDENCE
 from kdtools.errors import KdError, some_of
 from kdtools.faces.file import FacesFile
 from kdtools.faces.schema import ROLES
@@ -17,6 +16,7 @@ from kdtools.inspection.history import provenance_of
 from kdtools.inspection.kinds import Opened, Weights
 from kdtools.inspection.report import BLOCK_FACES, blocks_of, describe_weights, shapes_of
 from kdtools.landmarks import Scheme
+from kdtools.model.card import CONFIDENCE
 
 # How far from its crop or box a point may lie, in sides of it. A network's guess may leave the crop; points in other
 # units, or of another image, lie farther off.

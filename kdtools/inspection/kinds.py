@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from kdtools.cards import METADATA, fields_of, open_safetensors
 from kdtools.errors import FileError
 from kdtools.faces.file import FacesFile, open_faces
+from kdtools.model.card import METADATA, fields_of, open_safetensors
 from kdtools.storage.file_kinds import HDF5, HDF5_SIGNATURE, N_START, SAFETENSORS, form_of_start
 from kdtools.storage.outputs import STANDARD_INPUT, STANDARD_STREAM, readable
 

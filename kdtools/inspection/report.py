@@ -14,13 +14,13 @@ import numpy as np
 from kdtools.errors import DataError, FileError
 from kdtools.faces.file import FacesFile
 from kdtools.faces.people import group_faces
-from kdtools.faces.schema import TRAINING_PREFIX
 from kdtools.faces.validation import plain
 from kdtools.inspection.history import follow_inputs, provenance_of
 from kdtools.inspection.kinds import Opened, Weights
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import CropRule
 from kdtools.metrics import normalisers_of
+from kdtools.model.card import TRAINING_PREFIX
 
 BLOCK_FACES = 8192
 _N_IDS = 3

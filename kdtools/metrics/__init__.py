@@ -18,6 +18,7 @@ from kdtools.metrics.errors import (
     signed_normal_errors,
     worst_rows,
 )
+from kdtools.metrics.intervals import PairedComparison, ced_band, compare_paired, mean_interval, share_interval
 from kdtools.metrics.normalisers import (
     GIVEN_BOX,
     NORMALISERS,
@@ -33,7 +34,6 @@ from kdtools.metrics.summary import (
     summarise,
     threshold_label,
 )
-from kdtools.metrics.uncertainty import PairedComparison, ced_band, compare_paired, mean_interval, share_interval
 
 __all__ = [
     "GIVEN_BOX",

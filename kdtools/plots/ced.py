@@ -12,7 +12,7 @@ from kdtools.errors import DataError
 from kdtools.evaluation.results import Evaluation
 from kdtools.faces.selection import ALL_FACES
 from kdtools.metrics import area_under_ced, threshold_label
-from kdtools.metrics.uncertainty import ced_band
+from kdtools.metrics.intervals import ced_band
 from kdtools.plots.style import (
     COLUMN_IN,
     GREY,

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from kdtools.batches import release_pages, resize_images
 from kdtools.landmarks.geometry import unit_to_pixels
-from kdtools.models import LandmarkNet
+from kdtools.model.network import LandmarkNet
+from kdtools.model.sampling import release_pages, resize_images
 from kdtools.reporting import Progress, silent
 
 

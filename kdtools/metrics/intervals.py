@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kdtools.errors import DataError
+from kdtools.metrics.bootstrap import SampledMean, share_limits, units_of
 from kdtools.metrics.errors import Array
-from kdtools.metrics.sampling import SampledMean, share_limits, units_of
 
 LEAST_FOR_WILCOXON = 6  # differences; of five, no order is as rare as 5 %
 

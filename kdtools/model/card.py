@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from kdtools.errors import DataError, FileError
-from kdtools.faces.schema import MODEL_FORMAT, MODEL_KIND
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import CropRule
-from kdtools.settings import HEADS
+from kdtools.model import HEADS
 from kdtools.storage.file_kinds import N_START, ONNX, SAFETENSORS, form_of_start
 
 __all__ = [
@@ -45,7 +44,7 @@ _METADATA_PROPS, _KEY, _VALUE = 14, 1, 2
 class ModelCard:
     """All that is needed to use a network's weights. `input_size` in px; `mean`, `std` of RGB in [0, 1].
 
-    `head` is `linear` (on pooled features) or `heatmap` (kdtools/heads.py).
+    `head` is `linear` (on pooled features) or `heatmap` (kdtools/model/heads.py).
     """
 
     arch: str
@@ -224,3 +223,9 @@ def _protobuf_integer(stream: BinaryIO) -> int:
         if byte[0] < 128:
             return value
     raise ValueError("a number longer than 64 bits")
+
+
+# Of model files, which are safetensors; here because reading what they say of themselves needs no torch.
+MODEL_KIND = "model"
+MODEL_FORMAT = 1
+TRAINING_PREFIX = "training."  # tensors of a checkpoint that users of the model need not read

@@ -1,0 +1,95 @@
+"""Landmark networks: any timm backbone and a head that answers with points; and the model file that holds one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kdtools.errors import UsageError
+from kdtools.model.backbones import count_features, create_backbone, create_pyramid, layers_to_stride
+from kdtools.model.card import ModelCard
+from kdtools.model.heads import HeatmapHead, LinearHead, heatmap_confidence
+
+
+class LandmarkNet(nn.Module):
+    """RGB images (B, 3, S, S) in [0, 1] -> landmarks (B, L, 2) in unit coordinates.
+
+    The normalisation of the colours is inside, so a teacher keeps its own wherever it runs.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, card: ModelCard, *, pretrained: bool = False) -> None:
+        super().__init__()
+        self.card = card
+        n_points = card.scheme.n_points
+        self._frozen: list[nn.Module] = []
+        self.head: LinearHead | HeatmapHead
+        self.backbone: Any
+        if card.head == "heatmap":
+            self.backbone = create_pyramid(card.arch, card.input_size, pretrained=pretrained)
+            self.head = HeatmapHead(self.backbone.feature_info.channels(), n_points)
+        else:
+            self.backbone = create_backbone(card.arch, card.input_size, pretrained=pretrained)
+            self.head = LinearHead(count_features(self.backbone, card.input_size), n_points)
+        self.register_buffer("mean", torch.tensor(card.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(card.std).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.points_and_heatmaps(images)[0]
+
+    def points_and_heatmaps(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The points, and the heatmaps (B, L, h, w) they come from, before softmax; None from a head without any."""
+        features = self.backbone((images - self.mean) / self.std)
+        if isinstance(self.head, HeatmapHead):
+            return self.head.points_and_heatmaps(features)
+        return self.head(features), None
+
+    def points_and_confidence(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The points, and how sure the network is of each, (B, L) as of `heatmap_confidence`; None without heatmaps."""
+        points, heatmaps = self.points_and_heatmaps(images)
+        return points, None if heatmaps is None else heatmap_confidence(heatmaps)
+
+    @property
+    def device(self) -> torch.device:
+        return self.mean.device
+
+    def freeze(self, stride: int) -> None:
+        """Keep the first layers, all those before maps become coarser than `stride`, as they are, in training too.
+
+        That costs no gradient through the finest and so most expensive maps. Batch norm there keeps its statistics.
+        """
+        self._frozen = layers_to_stride(self.backbone, self.card.input_size, stride)
+        for layer in self._frozen:
+            layer.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> LandmarkNet:
+        super().train(mode)
+        for layer in self._frozen:
+            layer.eval()
+        return self
+
+
+def to_device(network: LandmarkNet, device: torch.device) -> LandmarkNet:
+    """Move a network, its filters in the order of memory that convolutions run fastest in."""
+    return network.to(device).to(memory_format=torch.channels_last)
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` is a GPU where there is one. Raises UsageError for a device that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    hint = "give auto, cpu, cuda or cuda:N"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"--device is {name!r}", hint) from error
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError(f"--device is {name!r}", hint)  # torch knows more kinds; none of them was tried
+    if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
+        raise UsageError(f"there is no device {name}", "give auto or cpu")
+    return device

@@ -1,0 +1,54 @@
+"""Resampling batches of images on a device."""
+
+from __future__ import annotations
+
+import mmap
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def release_pages(images: Any) -> None:
+    """Let go of the pages of a memory map that this process has read; the system may keep them, and does while it can.
+
+    Else a process that has seen all of a large file is charged for all of it; a read of one face can map 2 MB.
+    """
+    mapped = getattr(images, "_mmap", None)
+    if mapped is not None and hasattr(mapped, "madvise"):
+        mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def warp_images(images: Tensor, warps: Tensor, size: int) -> Tensor:
+    """Images (B, H, W, 3) uint8 through maps from output to input (B, 2, 3) -> (B, 3, size, size) in [0, 1].
+
+    Images at least twice as large as the output are first shrunk by averaging, because bilinear sampling alone
+    would skip pixels. Outside the image its nearest pixel is repeated.
+    """
+    pixels = images.permute(0, 3, 1, 2).float()  # (B, 3, H, W)
+    height, width = pixels.shape[2:]
+    # grid_sample counts from -1 to 1 where unit coordinates count from -0.5 to 0.5
+    theta = torch.cat([warps[:, :, :2], 2 * warps[:, :, 2:]], dim=2)
+    grid = F.affine_grid(theta, [len(images), 3, size, size], align_corners=False)  # (B, size, size, 2)
+    shrink = min(height, width) // size
+    if shrink >= 2:
+        # Padded to whole blocks; the grid then counts over the padded size, so that nothing moves.
+        pad_y, pad_x = -height % shrink, -width % shrink
+        pixels = F.avg_pool2d(F.pad(pixels, (0, pad_x, 0, pad_y), mode="replicate"), shrink)
+        ratio = torch.tensor([width / (width + pad_x), height / (height + pad_y)], device=grid.device)
+        grid = (grid + 1) * ratio - 1
+    return F.grid_sample(pixels, grid, mode="bilinear", padding_mode="border", align_corners=False).div_(255)
+
+
+def resize_images(images: Tensor, size: int) -> Tensor:
+    """Images (B, H, W, 3) uint8 -> (B, 3, size, size) in [0, 1], sampled just as in training but unchanged."""
+    identity = torch.eye(2, 3, device=images.device).expand(len(images), 2, 3)
+    return warp_images(images, identity, size)
+
+
+def resized(images: Tensor, size: int) -> Tensor:
+    """Augmented images (B, 3, S, S) at a network's own input size."""
+    if images.shape[-1] == size:
+        return images
+    return torch.nn.functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
