@@ -16,11 +16,11 @@ from collections import defaultdict
 
 import numpy as np
 
+from kdtools.datasets.annotations import Sources, read_annotations
 from kdtools.errors import KdError
 from kdtools.images.cropping import crop_image
 from kdtools.images.detection import CascadeDetector, YuNetDetector
 from kdtools.images.reading import read_image
-from kdtools.importing import Sources, read_annotations
 from kdtools.landmarks.boxes import overlaps
 from kdtools.landmarks.geometry import BoxRelation, CropRule, apply_affine, points_square
 

@@ -27,7 +27,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from kdtools.formats.annotation import images_below
+from kdtools.datasets.formats.shared.annotation import images_below
 from kdtools.images.drawing import write_image
 from kdtools.parallel import workers
 from kdtools.synth import draw_faces

@@ -98,7 +98,7 @@ def _settings(tool: str) -> str:
 
 
 def _formats(tool: str) -> str:
-    from kdtools.formats import FORMATS
+    from kdtools.datasets.formats import FORMATS
 
     return _items((form.name, form.what) for form in FORMATS.values())
 

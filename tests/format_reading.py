@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from kdtools.formats.annotation import Annotation, Reading
-from kdtools.formats.form import Format
+from kdtools.datasets.formats.shared.annotation import Annotation, Reading
+from kdtools.datasets.formats.shared.format import Format
 
 Skipped = list[tuple[str, str]]
 

@@ -22,10 +22,11 @@ from kdtools.batches import (
     shuffled_batches,
 )
 from kdtools.checkpoints import RunFiles
+from kdtools.datasets.annotations import Sources, read_annotations
+from kdtools.datasets.import_faces import import_faces
 from kdtools.faces.file import open_faces
 from kdtools.faces.writer import create_faces
 from kdtools.images.drawing import write_image
-from kdtools.importing import Sources, import_faces, read_annotations
 from kdtools.landmarks import IBUG68, Scheme
 from kdtools.landmarks.geometry import CropRule, pixels_to_unit, unit_to_pixels
 from kdtools.losses import loss_terms

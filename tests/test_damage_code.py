@@ -19,11 +19,11 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 from test_fuzz_formats import SAMPLES
 
+from kdtools.datasets.annotations import Sources, read_annotations
+from kdtools.datasets.formats import FORMATS
 from kdtools.errors import KdError
 from kdtools.faces.file import open_faces
-from kdtools.formats import FORMATS
 from kdtools.images.reading import read_image
-from kdtools.importing import Sources, read_annotations
 from kdtools.inspection.kinds import open_any
 from kdtools.landmarks.scheme_toml import read_scheme
 from kdtools.model.card import read_card

@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from kdtools.dumping.names import crop_name, point_file_name
+from kdtools.datasets.annotations import Sources, read_annotations
+from kdtools.datasets.dump import crop_name, point_file_name
 from kdtools.engines.onnx import OnnxEngine
 from kdtools.errors import DataError, FileError, KdError
 from kdtools.images.reading import decode_image, read_image
-from kdtools.importing import Sources, read_annotations
 from kdtools.inspection.check import check_file
 from kdtools.inspection.kinds import open_any
 from kdtools.inspection.report import describe_file

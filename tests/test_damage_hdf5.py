@@ -15,12 +15,12 @@ import h5py
 import numpy as np
 import pytest
 
-from kdtools.dumping import Selection
+from kdtools.datasets.dump_blocks import Selection
+from kdtools.datasets.formats.shared.hdf5 import attribute_of, numbers_at, opened
 from kdtools.errors import DataError, FileError, KdError
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.virtual import write_virtual
 from kdtools.faces.writer import create_faces
-from kdtools.formats.hdf5 import attribute_of, numbers_at, opened
 from kdtools.inspection.check import check_file
 from kdtools.inspection.kinds import open_any
 from kdtools.inspection.report import describe_file

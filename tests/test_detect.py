@@ -7,15 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kdtools.datasets import crop_boxes as import_boxes
+from kdtools.datasets.crop_boxes import choose_boxes
+from kdtools.datasets.formats import Annotation
+from kdtools.datasets.import_faces import import_faces
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.faces.file import open_faces
 from kdtools.faces.writer import create_faces
-from kdtools.formats import Annotation
 from kdtools.images.detection import BoxesFile, Found, WholeImage, YuNetDetector, find_detector
 from kdtools.images.drawing import write_image
 from kdtools.images.reading import read_image
-from kdtools.importing import boxes as import_boxes
-from kdtools.importing import choose_boxes, import_faces
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.boxes import overlaps
 from kdtools.landmarks.geometry import BoxRelation, CropRule, measure_relation, points_square
@@ -152,7 +153,7 @@ def test_bad_boxes_are_refused_with_their_line(tmp_path: Path, line: str) -> Non
 
 def test_yunet_finds_the_annotated_faces_of_real_scenes(shared_dir: Path) -> None:
     detector = YuNetDetector(str(shared_dir / "data" / "models" / "yunet_n_320_320.onnx"))
-    from kdtools.formats.pts import parse_pts
+    from kdtools.datasets.formats.pts import parse_pts
 
     best = []
     for path in sorted((shared_dir / "data" / "lfpw68" / "train").glob("*.jpg"))[:40]:

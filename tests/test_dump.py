@@ -16,16 +16,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import kdtools.formats
+import kdtools.datasets.formats
 from kdtools.cli import kd_dump, kd_import
 from kdtools.cli._app import session
-from kdtools.dumping import Selection, write_dump
-from kdtools.dumping.names import crop_name, point_file_name
+from kdtools.datasets.dump import crop_name, point_file_name, write_dump
+from kdtools.datasets.dump_blocks import Selection
+from kdtools.datasets.formats import coco, csv_points, dlib_xml, jsonl, pts, tsv_points, wflw
+from kdtools.datasets.formats.shared.annotation import Annotation, FaceBlock, Reading
+from kdtools.datasets.formats.shared.format import Format
 from kdtools.faces.file import open_faces
 from kdtools.faces.writer import create_faces
-from kdtools.formats import coco, csv_points, dlib_xml, jsonl, pts, tsv_points, wflw
-from kdtools.formats.annotation import Annotation, FaceBlock, Reading
-from kdtools.formats.form import Format
 from kdtools.landmarks import scheme_for_points
 from kdtools.storage.provenance import Provenance
 
@@ -39,7 +39,7 @@ ROUNDING = {"pts": 1e-6, "wflw": 1e-6, "dlib": 0.5}
 @pytest.fixture(autouse=True)
 def known_formats(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, form in FORMATS.items():
-        monkeypatch.setitem(kdtools.formats.FORMATS, name, form)
+        monkeypatch.setitem(kdtools.datasets.formats.FORMATS, name, form)
 
 
 def make_faces(path: Path, ids: list[str] = IDS, n_points: int = 68, **changes: Any) -> Path:
@@ -112,7 +112,7 @@ def source_points(path: Path) -> np.ndarray:
 @pytest.mark.parametrize("block", [1, 2, 4096])
 @pytest.mark.parametrize("name", FORMATS)
 def test_points_come_back(name: str, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kdtools.dumping.selection.BLOCK", block)
+    monkeypatch.setattr("kdtools.datasets.dump_blocks.BLOCK", block)
     faces = make_faces(tmp_path / "faces.h5", IDS, 98 if name == "wflw" else 68)
     form = FORMATS[name]
     output = tmp_path / ("dump" if form.write_face else f"dump{form.suffix}")
@@ -286,7 +286,7 @@ def test_outputs_are_whole_or_absent(
         assert dump(faces, *words) == 1
         assert b"exists already" in capsysbinary.readouterr().err
     assert output.read_text() == "keep me"
-    monkeypatch.setattr("kdtools.dumping.selection.BLOCK", 2)
+    monkeypatch.setattr("kdtools.datasets.dump_blocks.BLOCK", 2)
     with h5py.File(faces, "r+") as h5:
         h5["landmarks"][4, 0] = np.inf
     for words in (["-o", output], ["--format", "pts", "-o", folder], ["-o", tmp_path / "new.csv", "--images", folder]):

@@ -15,9 +15,9 @@ from format_reading import Skipped, read_all
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kdtools.datasets.formats import deeplabcut, sleap
+from kdtools.datasets.formats.shared.annotation import Annotation
 from kdtools.errors import DataError, FileError, KdError
-from kdtools.formats import deeplabcut, sleap
-from kdtools.formats.annotation import Annotation
 
 LABELS = """scorer,me,me,me,me
 bodyparts,nose,nose,tail,tail

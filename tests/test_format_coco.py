@@ -16,10 +16,10 @@ from format_reading import Skipped, read_all
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kdtools.datasets.annotations import Sources, names_of_points, read_annotations
+from kdtools.datasets.formats import coco
+from kdtools.datasets.formats.shared.annotation import Annotation, FaceBlock
 from kdtools.errors import DataError, FileError, KdError
-from kdtools.formats import coco
-from kdtools.formats.annotation import Annotation, FaceBlock
-from kdtools.importing import Sources, names_of_points, read_annotations
 from kdtools.landmarks import IBUG68, Scheme
 
 POINTS = np.array([[10.5, 20.25], [30.0, 21.0], [20.0, 40.125]])

@@ -14,10 +14,10 @@ from format_reading import Skipped, read_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kdtools.datasets.formats import csv300w, csv_points, jsonl, tsv_points
+from kdtools.datasets.formats.shared.annotation import Annotation
+from kdtools.datasets.formats.shared.format import Format
 from kdtools.errors import FileError, KdError
-from kdtools.formats import csv300w, csv_points, jsonl, tsv_points
-from kdtools.formats.annotation import Annotation
-from kdtools.formats.form import Format
 from kdtools.images.drawing import write_image
 
 FORMATS = {module.FORMAT.name: module.FORMAT for module in (csv_points, tsv_points, jsonl, csv300w)}

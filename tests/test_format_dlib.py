@@ -15,10 +15,10 @@ from format_reading import Skipped, read_all
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kdtools.datasets.formats import dlib_xml
+from kdtools.datasets.formats.shared.annotation import Annotation, FaceBlock
+from kdtools.datasets.formats.shared.naming_300w import id_in_300w
 from kdtools.errors import FileError, KdError
-from kdtools.formats import dlib_xml
-from kdtools.formats.annotation import Annotation, FaceBlock
-from kdtools.formats.family300w import id_in_300w
 from kdtools.landmarks import Scheme
 
 HEAD = """<?xml version='1.0' encoding='ISO-8859-1'?>

@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_format_lists import check_damaged, damage, draw, faces, read_all
 
+from kdtools.datasets.formats import coco, csv300w, dlib_xml, hrnet, list300w, ljson, spiga, wflw
+from kdtools.datasets.formats.shared.annotation import Annotation
+from kdtools.datasets.formats.shared.format import Format
 from kdtools.errors import FileError
-from kdtools.formats import coco, csv300w, dlib_xml, hrnet, list300w, ljson, spiga, wflw
-from kdtools.formats.annotation import Annotation
-from kdtools.formats.form import Format
 
 NAMES = ["images/test/3151235633_1.jpg", "images/test/image_0208.png", "images/test/image_018.jpg"]
 IDS = ["helen/testset/3151235633_1.jpg", "lfpw/testset/image_0208.png", "ibug/image_018.jpg"]

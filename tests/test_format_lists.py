@@ -13,10 +13,11 @@ from format_reading import read_all
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kdtools.datasets.formats import adnet, hrnet, list300w, torchlm, wflw
+from kdtools.datasets.formats.shared import naming_300w as family300w
+from kdtools.datasets.formats.shared.annotation import FaceBlock, Reading
+from kdtools.datasets.formats.shared.format import Format
 from kdtools.errors import DataError, FileError, KdError
-from kdtools.formats import adnet, family300w, hrnet, list300w, torchlm, wflw
-from kdtools.formats.annotation import FaceBlock, Reading
-from kdtools.formats.form import Format
 from kdtools.images.drawing import write_image
 from kdtools.landmarks import IBUG68, WFLW98
 

@@ -16,9 +16,9 @@ from format_reading import read_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kdtools.datasets.formats import aflw2000, cofw, cofw68
+from kdtools.datasets.formats.shared.matlab import as_array, read_mat, variable_names
 from kdtools.errors import DataError, FileError, KdError
-from kdtools.formats import aflw2000, cofw, cofw68
-from kdtools.formats.matlab import as_array, read_mat, variable_names
 from kdtools.images.drawing import write_image
 
 scipy_io = pytest.importorskip("scipy.io")

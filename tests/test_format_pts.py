@@ -12,9 +12,9 @@ from format_reading import read_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kdtools.datasets.formats import asf, muct, pts
+from kdtools.datasets.formats.shared.annotation import FaceBlock
 from kdtools.errors import DataError, FileError, KdError
-from kdtools.formats import asf, muct, pts
-from kdtools.formats.annotation import FaceBlock
 from kdtools.images.drawing import write_image
 
 

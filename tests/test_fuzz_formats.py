@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kdtools.datasets.annotations import Sources, read_annotations
+from kdtools.datasets.formats import FORMATS, Annotation
 from kdtools.errors import KdError
-from kdtools.formats import FORMATS, Annotation
-from kdtools.importing import Sources, read_annotations
 
 ROUNDS = 40
 sys.path.insert(0, str(Path(__file__).parent))

@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
+from kdtools.datasets.formats import Annotation
+from kdtools.datasets.import_faces import crop_annotated
 from kdtools.errors import FileError
-from kdtools.formats import Annotation
 from kdtools.images.drawing import write_image
 from kdtools.images.reading import read_image, read_reduced
-from kdtools.importing import crop_annotated
 from kdtools.landmarks.geometry import CropRule
 
 POINTS = np.array([[300.0, 400.0], [700.0, 430.0], [480.0, 800.0]])

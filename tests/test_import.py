@@ -8,19 +8,19 @@ import cv2
 import numpy as np
 import pytest
 
+from kdtools.datasets.annotations import Sources, read_annotations, settle_scheme, silent
+from kdtools.datasets.formats import find_format
+from kdtools.datasets.formats.csv_points import read_rows
+from kdtools.datasets.formats.pts import parse_pts
+from kdtools.datasets.formats.shared.id_prefixes import id_prefixes
+from kdtools.datasets.import_faces import import_faces
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.faces.file import open_faces
 from kdtools.faces.selection import parse_subsets
 from kdtools.faces.writer import create_faces
-from kdtools.formats import find_format
-from kdtools.formats.csv_points import read_rows
-from kdtools.formats.prefixes import id_prefixes
-from kdtools.formats.pts import parse_pts
 from kdtools.images.cropping import crop_image
 from kdtools.images.drawing import draw_landmarks, write_image
 from kdtools.images.reading import read_image
-from kdtools.importing import Sources, import_faces, read_annotations, settle_scheme
-from kdtools.importing.collect import silent
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import CropRule, apply_affine
 from kdtools.storage.provenance import Provenance

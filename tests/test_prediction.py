@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kdtools.datasets.formats.csv_points import read_rows
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.writer import create_faces
-from kdtools.formats.csv_points import read_rows
 from kdtools.images.detection import CascadeDetector, Detector, Found, find_detector
 from kdtools.images.drawing import write_image
 from kdtools.images.reading import read_image

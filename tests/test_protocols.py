@@ -85,8 +85,8 @@ def test_settings(
 
 
 def test_subsets_are_those_that_the_readers_name() -> None:
-    from kdtools.formats.family300w import subsets_in_300w
-    from kdtools.formats.wflw import ATTRIBUTES
+    from kdtools.datasets.formats.shared.naming_300w import subsets_in_300w
+    from kdtools.datasets.formats.wflw import ATTRIBUTES
 
     assert resolve(PROTOCOLS["wflw"], SCHEMES["wflw98"], has_boxes=False).subsets == ("full", *ATTRIBUTES)
     paths = ("helen/testset/1.jpg", "ibug/1.jpg", "300W/01_Indoor/indoor_001.png", "300W/02_Outdoor/outdoor_001.png")

@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 import pytest
 
+from kdtools.datasets.annotations import Sources, read_annotations
 from kdtools.errors import FileError, KdError, UsageError
 from kdtools.images.drawing import write_image
 from kdtools.images.reading import decode_image
-from kdtools.importing import Sources, read_annotations
 from kdtools.sources import Photograph, Photographs, kind_of
 from kdtools.storage import names as listing
 from kdtools.storage.names import NOT_STORABLE, SeenNames, escaped, files_below

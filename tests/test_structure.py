@@ -86,7 +86,7 @@ def test_tools_that_need_no_torch_do_not_load_it() -> None:
     """Loaded modules are looked at in a new process, since this one may have torch already."""
     code = (
         "import sys, kdtools.evaluation.evaluate, kdtools.reports.write, kdtools.landmarks.shape_model, kdtools.plots, "
-        "kdtools.importing, kdtools.synth; sys.exit('torch' in sys.modules)"
+        "kdtools.datasets, kdtools.synth; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
@@ -126,7 +126,7 @@ def test_every_tool_has_its_module_and_stands_in_the_readme() -> None:
 
 
 def test_every_format_stands_in_the_documentation() -> None:
-    from kdtools.formats import FORMATS
+    from kdtools.datasets.formats import FORMATS
 
     text = (PACKAGE.parent / "docs" / "formats.md").read_text()
     for name, form in FORMATS.items():

@@ -23,13 +23,13 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests")]
 
 with atheris.instrument_imports(include=["kdtools"]):
-    from kdtools.dumping import Selection
+    from kdtools.datasets.annotations import Sources, read_annotations
+    from kdtools.datasets.dump_blocks import Selection
+    from kdtools.datasets.formats import FORMATS
     from kdtools.errors import KdError
     from kdtools.faces.file import FacesFile
     from kdtools.faces.writer import create_faces
-    from kdtools.formats import FORMATS
     from kdtools.images.reading import decode_image, read_reduced
-    from kdtools.importing import Sources, read_annotations
     from kdtools.inspection.check import check_file
     from kdtools.inspection.kinds import open_any
     from kdtools.landmarks import IBUG68, SCHEMES

@@ -82,13 +82,13 @@ def _fixed(values: Sequence[str]) -> Callable[[str], Sequence[str]]:
 
 
 def _formats(known: str) -> list[str]:
-    from kdtools.formats import FORMATS
+    from kdtools.datasets.formats import FORMATS
 
     return ["auto", *FORMATS]
 
 
 def _written_formats(known: str) -> list[str]:
-    from kdtools.formats import FORMATS
+    from kdtools.datasets.formats import FORMATS
 
     return [form.name for form in FORMATS.values() if form.write or form.write_face]
 

@@ -52,7 +52,8 @@ def kd_dump(
     require(pixels in (None, "source", "image"), f"--pixels is {pixels!r}", "give source or image")
     require(not (images and pixels == "source"), "--images writes crops, so the points are in pixels of these")
     check_no_input([output], [faces_path])
-    from kdtools.dumping import Selection, choose_rows, form_named, write_dump
+    from kdtools.datasets.dump import form_named, write_dump
+    from kdtools.datasets.dump_blocks import Selection, choose_rows
     from kdtools.faces.file import open_faces
 
     form = form_named(format_name, output)

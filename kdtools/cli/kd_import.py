@@ -15,7 +15,7 @@ from kdtools.errors import require
 
 def show_formats(wanted: bool) -> None:
     if wanted:
-        from kdtools.formats import FORMATS
+        from kdtools.datasets.formats import FORMATS
 
         for form in FORMATS.values():
             print(f"{form.name:<12} first pixel {form.base:g}  {form.what}")
@@ -77,18 +77,12 @@ def kd_import(
     require(base in (None, 0, 0.5, 1), f"--base is {base}", "give 0, 0.5 or 1")
     check_no_input([output], filter(os.path.isfile, sources))
     require(not (no_images and box != "auto"), "--no-images makes no crops, so --box has nothing to do")
+    from kdtools.datasets.annotations import Sources, names_of_points, read_annotations, settle_scheme
+    from kdtools.datasets.crop_boxes import choose_boxes
+    from kdtools.datasets.import_faces import import_faces, import_points
     from kdtools.faces.schema import ROLES
     from kdtools.faces.selection import parse_subsets
     from kdtools.faces.writer import create_faces
-    from kdtools.importing import (
-        Sources,
-        choose_boxes,
-        import_faces,
-        import_points,
-        names_of_points,
-        read_annotations,
-        settle_scheme,
-    )
     from kdtools.landmarks import scheme_named
     from kdtools.storage.outputs import check_output
 

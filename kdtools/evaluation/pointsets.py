@@ -21,9 +21,9 @@ from typing import Any
 import h5py
 import numpy as np
 
+from kdtools.datasets.formats import FORMATS
 from kdtools.errors import DataError, FileError, UsageError, some_of
 from kdtools.faces.file import FacesFile, open_faces
-from kdtools.formats import FORMATS
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import IDENTITY, apply_affine
 from kdtools.metrics import clean_points
@@ -289,7 +289,7 @@ def check_ids(ids: np.ndarray, name: str) -> None:
 def _from_annotations(path: str, index: str | None, skip: Skip, warn: Tell) -> PointSet:
     """With `index` they are predictions, whose points need not look like faces."""
     # It loads OpenCV, which faces files of points need not.
-    from kdtools.importing import Sources, names_of_points, read_annotations, settle_scheme
+    from kdtools.datasets.annotations import Sources, names_of_points, read_annotations, settle_scheme
 
     sources = Sources([path], pictures=False, index=index)
     annotations = read_annotations(sources, skip, warn=warn)

@@ -9,8 +9,8 @@ from dataclasses import replace
 from fnmatch import translate
 from pathlib import Path, PurePath
 
+from kdtools.datasets.formats.shared.id_prefixes import id_prefixes
 from kdtools.errors import DataError, FileError, UsageError
-from kdtools.formats.prefixes import id_prefixes
 from kdtools.sources.lists import photographs_listed
 from kdtools.sources.paths import photograph_at, photographs_below
 from kdtools.sources.photograph import Photograph, failing

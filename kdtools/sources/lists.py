@@ -9,8 +9,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import cast
 
+from kdtools.datasets.formats.shared.annotation import clean_path
 from kdtools.errors import FileError
-from kdtools.formats.annotation import clean_path
 from kdtools.sources.paths import photograph_at
 from kdtools.sources.photograph import Photograph
 from kdtools.storage.names import split_records

@@ -13,8 +13,8 @@ from functools import partial
 
 import numpy as np
 
+from kdtools.datasets.formats.shared.annotation import clean_path
 from kdtools.errors import FileError, reason_of
-from kdtools.formats.annotation import clean_path
 from kdtools.images.reading import check_image_bytes
 from kdtools.sources.paths import Wanted
 from kdtools.sources.photograph import Photograph, failing

@@ -1,0 +1,161 @@
+"""Which box each face is cropped around: that of its points, one given with it, or a detector's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from kdtools.datasets.formats import Annotation
+from kdtools.datasets.formats.shared.tables import picture_of
+from kdtools.errors import DataError, KdError, UsageError, reason_of, some_of
+from kdtools.images.detection import BoxesFile, Detector, Found, find_detector
+from kdtools.images.reading import read_image
+from kdtools.landmarks.boxes import overlaps
+from kdtools.landmarks.geometry import BoxRelation, CropRule, measure_relation, points_square
+from kdtools.parallel import map_bounded
+from kdtools.reporting import Progress, Skip, Tell, silent
+
+_SAME_FACE = 0.25  # overlap (intersection over union) from which a detected box is that of the annotated points
+
+
+def choose_boxes(
+    annotations: list[Annotation],
+    box: str,
+    margin: float,
+    *,
+    jobs: int,
+    skip: Skip,
+    say: Tell,
+    warn: Tell = silent,
+    progress: Progress,
+) -> tuple[list[Annotation], CropRule | None]:
+    """Annotations with the boxes to crop around, and the rule; None stands for whole images.
+
+    `box` is auto, points, given, whole, or what `find_detector` knows. Images without points become as many faces as
+    the detector finds. Raises UsageError for a box that this input cannot have.
+    """
+    has_points = bool(annotations) and annotations[0].points is not None
+    if box == "auto":
+        box = "points" if has_points else "whole"
+    if box == "points":
+        if annotations and not has_points:
+            raise UsageError("--box points, but the input has no points", "give --box whole, cascade or a YuNet model")
+        return annotations, CropRule(margin)
+    if box == "whole":
+        return annotations, None
+    if box == "given":
+        return _given_boxes(annotations, margin, skip)
+    try:
+        detector = find_detector(box)
+    except UsageError as error:  # it knows the detectors, but not what else a box can be
+        raise UsageError(
+            f"--box {box!r} is not known", "give points, given, whole, cascade, a YuNet model (.onnx) or boxes (.csv)"
+        ) from error
+    found = _detected_boxes(annotations, detector, margin, jobs=jobs, skip=skip, say=say, progress=progress)
+    if isinstance(detector, BoxesFile) and detector.unused:
+        warn(f"{box}: holds boxes of {len(detector.unused)} names that no image has: {some_of(detector.unused)}")
+    return found
+
+
+def _given_boxes(annotations: list[Annotation], margin: float, skip: Skip) -> tuple[list[Annotation], CropRule]:
+    boxed = [one for one in annotations if one.box is not None]
+    if annotations and not boxed:
+        raise UsageError("--box given, but the input has no boxes", "give --box points, or a .csv file of boxes")
+    for one in annotations:
+        if one.box is None:
+            skip(one.id, "has no box")
+    return boxed, CropRule(margin, "given", _relation(boxed))
+
+
+def _relation(annotations: list[Annotation]) -> BoxRelation:
+    """How the points lie in the boxes; the identity where there are no points to tell."""
+    pairs = [(one.box, square) for one in annotations if (square := _square_of(one)) is not None]
+    return measure_relation(*map(np.array, zip(*pairs, strict=True))) if pairs else BoxRelation()
+
+
+def _square_of(annotation: Annotation) -> np.ndarray | None:
+    """Tight square around the points, None where they make none."""
+    if annotation.points is None:
+        return None
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):  # numbers like 1e308
+            square = points_square(annotation.points)
+    except DataError:
+        return None
+    return square if np.isfinite(square).all() else None
+
+
+def _detected_boxes(
+    annotations: list[Annotation],
+    detector: Detector,
+    margin: float,
+    *,
+    jobs: int,
+    skip: Skip,
+    say: Tell,
+    progress: Progress,
+) -> tuple[list[Annotation], CropRule]:
+    def detect(annotation: Annotation) -> list[Found] | str:
+        try:
+            image = annotation.load() if annotation.load else read_image(annotation.image)
+            return detector.find_faces(image, picture_of(annotation.id))
+        except (KdError, OSError, MemoryError) as error:
+            return reason_of(error)
+
+    boxed: list[Annotation] = []
+    missed: list[Annotation] = []
+    for done, (one, found) in enumerate(zip(annotations, map_bounded(detect, annotations, jobs), strict=True), start=1):
+        progress(done)
+        if isinstance(found, str):
+            skip(one.id, found)
+        elif one.points is None:
+            if not found:
+                skip(one.id, "no face found")
+            boxed += [
+                replace(one, id=one.id if k == 0 else f"{one.id}#{k + 1}", box=face.box, score=face.score)
+                for k, face in enumerate(found)
+            ]
+        else:
+            same = _same_face(one, found)
+            (missed if same is None else boxed).append(
+                one if same is None else replace(one, box=same.box, score=same.score)
+            )
+    kind = "given" if isinstance(detector, BoxesFile) else "detector"
+    rule = CropRule(margin, kind, _relation(boxed) if kind == "given" else BoxRelation())
+    if kind == "given" and missed and not boxed:
+        raise DataError(
+            "none of the boxes frames the annotated points of its image",
+            "boxes are x0, y0, x1, y1 in pixels of the image, at most twice as wide as the points",
+        )
+    if missed:
+        say(
+            f"{len(missed)} of {len(missed) + len(boxed)} annotated faces were not found by {detector.name} and are "
+            f"cropped around their points: {some_of([one.id for one in missed])}"
+        )
+    return _in_order(annotations, boxed, missed, rule), rule
+
+
+def _same_face(annotation: Annotation, found: list[Found]) -> Found | None:
+    """The found box that best overlaps the points' square."""
+    square = _square_of(annotation)
+    if square is None or not found:
+        return None
+    shares = overlaps(np.stack([face.box for face in found]), square[None])[:, 0]
+    best = int(np.argmax(shares))
+    return found[best] if shares[best] >= _SAME_FACE else None
+
+
+def _in_order(
+    annotations: list[Annotation], boxed: list[Annotation], missed: list[Annotation], rule: CropRule
+) -> list[Annotation]:
+    """Found and missed faces in the order of the input; a missed one gets the box that its points would have."""
+    missed_boxed = []
+    for one in missed:
+        square = _square_of(one)
+        missed_boxed.append(
+            replace(one, box=None if square is None else rule.relation.box_around(square), score=np.nan)
+        )
+    place = {one.id: k for k, one in enumerate(annotations)}
+    faces = [*boxed, *missed_boxed]
+    return sorted(faces, key=lambda one: place.get(one.id, place.get(picture_of(one.id), 0)))

@@ -1,0 +1,166 @@
+"""A selection of faces as a text or a folder of texts, and its crops as pictures; whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from kdtools.datasets.dump_blocks import Selection
+from kdtools.datasets.formats import FORMATS, Format, csv_points
+from kdtools.datasets.formats.shared.tables import picture_of
+from kdtools.errors import DataError, FileError, UsageError, require
+from kdtools.storage.file_kinds import IMAGE_SUFFIXES
+from kdtools.storage.outputs import STANDARD_STREAM, standard_output, written_aside
+
+_DELIMITERS = {"csv": ",", "tsv": "\t"}
+
+
+def form_named(name: str | None, output: str) -> Format:
+    """The format of that name; without one, that which the output's suffix tells, or csv. (.txt tells nothing.)
+
+    Raises UsageError for a format that is unknown or only read.
+    """
+    forms = {form.name: form for form in FORMATS.values() if form.write or form.write_face}
+    if name is None:
+        suffix = PurePosixPath(output).suffix.lower()
+        told = [form.name for form in forms.values() if form.suffix == suffix and suffix not in ("", ".txt")]
+        name = told[0] if told else "csv"
+    if name not in forms:
+        raise UsageError(f"there is no format {name!r} to write", f"give one of {', '.join(forms)}")
+    return forms[name]
+
+
+def write_dump(
+    selection: Selection, form: Format, output: str, force: bool, *, images: str | None = None, header: bool = True
+) -> None:
+    """Write the chosen faces to `output`, whole or not at all, and with `images` their crops to that folder.
+
+    A text goes to standard output for `-`, as it comes. Raises UsageError for a combination that makes no sense.
+    """
+    selection.faces.require("landmarks")
+    if form.write_face is not None:
+        _write_folder(selection, form, output, force, images)
+        return
+    if images is not None:
+        selection = replace(selection, picture=_crop_below(images, output))
+    if form.name in _DELIMITERS:
+        write: Any = partial(
+            csv_points.write, delimiter=_DELIMITERS[form.name], header=header, images=images is not None
+        )
+        require(header or images is None, "--no-header hides which column is the picture", "leave one of them out")
+    else:
+        write = form.write
+        require(header, f"--no-header: {form.name} has no header", "it is for csv and tsv")
+    with contextlib.ExitStack() as stack:
+        path = None if output == STANDARD_STREAM else stack.enter_context(written_aside(output, force, binary=False))
+        if images is not None:
+            write_crops(selection, stack.enter_context(folder_aside(images, force)))
+        with path.open("wb") if path else standard_output() as stream:
+            write(selection.blocks, selection.faces.scheme, stream)
+
+
+def _write_folder(selection: Selection, form: Format, output: str, force: bool, images: str | None) -> None:
+    require(output != STANDARD_STREAM, f"{form.name} is a file for each face", "name a folder for them with -o")
+    require(
+        images is None or Path(images).resolve() == Path(output).resolve(),
+        f"a {form.suffix} file lies beside its picture",
+        "give -o and --images the same folder",
+    )
+    with folder_aside(output, force) as folder:
+        if images is not None:
+            write_crops(selection, folder)
+        _write_point_files(selection, form, folder, beside_crops=images is not None)
+
+
+def _crop_below(images: str, output: str) -> Callable[[str], str]:
+    """Id -> path of the crop as the output should name it, from its own folder."""
+    base = Path.cwd() if output == STANDARD_STREAM else Path(output).resolve().parent
+    way = os.path.relpath(Path(images).resolve(), base)
+    prefix = "" if way == "." else f"{way}/"
+    return lambda id: prefix + crop_name(id)
+
+
+def write_crops(selection: Selection, folder: Path) -> None:
+    """The crops as PNG files in `folder`, named by `crop_name`."""
+    from kdtools.images.drawing import write_image_at  # which loads OpenCV, and texts need none
+
+    selection.faces.require("image")
+    ids = list(selection.ids())
+    unique_names(ids, [crop_name(id) for id in ids])
+    names, images = map(crop_name, ids), selection.faces.images
+    for run, wanted in selection.slices():
+        for image in images[run][wanted]:
+            write_image_at(folder / next(names), image)
+
+
+def _write_point_files(selection: Selection, form: Format, folder: Path, beside_crops: bool) -> None:
+    def name_of(id: str) -> str:
+        return crop_name(id).removesuffix(".png") + form.suffix if beside_crops else point_file_name(id, form.suffix)
+
+    ids = list(selection.ids())
+    unique_names(ids, list(map(name_of, ids)))
+    for block in selection.blocks():
+        for k, id in enumerate(block.ids):
+            path = folder / name_of(id)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(form.write_face(block, k) if form.write_face else b"")
+
+
+@contextlib.contextmanager
+def folder_aside(output: str, force: bool) -> Iterator[Path]:
+    """Yields a folder to fill, beside `output`; its files move there when the block ends well.
+
+    Raises FileError where `output` is no folder, or holds something and `force` is not given.
+    """
+    place = Path(output).resolve()
+    if place.exists() and not place.is_dir():
+        raise FileError(f"{output}: is not a folder", "name a folder for the files")
+    if not place.parent.is_dir():
+        raise FileError(f"{output}: there is no folder {place.parent}", "create it first")
+    if place.is_dir() and any(place.iterdir()) and not force:
+        raise FileError(f"{output}: exists already, and is not empty", "add -f to write into it")
+    part = place.with_name(f".{place.name[:100]}.{os.getpid()}.part")
+    part.mkdir()
+    try:
+        yield part
+        for path in sorted(path for path in part.rglob("*") if path.is_file()):
+            target = place / path.relative_to(part)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def crop_name(id: str) -> str:
+    """Name of the file for a face's crop: its id, with .png added where it does not end so.
+
+    Raises DataError for an id that cannot be the name of a file below a folder.
+    """
+    odd = any(letter == "\\" or unicodedata.category(letter) == "Cc" for letter in id)
+    if id != id.strip() or odd or any(part in ("", ".", "..") for part in id.split("/")):
+        raise DataError(f"{id!r} cannot be the name of a file", "leave it out with --ids, or write one file, as csv")
+    return id if id.endswith(".png") else f"{id}.png"
+
+
+def point_file_name(id: str, suffix: str) -> str:
+    """Name of a face's own file of points: its id with `suffix` for that of the picture, `a.jpg#2` -> `a#2.pts`."""
+    crop_name(id)
+    picture = picture_of(id)
+    ending = PurePosixPath(picture).suffix
+    stem = picture.removesuffix(ending) if ending.lower() in IMAGE_SUFFIXES else picture
+    return stem + id[len(picture) :] + suffix
+
+
+def unique_names(ids: Sequence[str], names: Sequence[str]) -> None:
+    """Raises DataError where two faces would be written to one file."""
+    first: dict[str, str] = {}
+    for id, name in zip(ids, names, strict=True):
+        if first.setdefault(name, id) != id:
+            raise DataError(f"{first[name]!r} and {id!r} would both be written to {name}", "choose with --ids")

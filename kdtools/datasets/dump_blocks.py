@@ -1,0 +1,124 @@
+"""Which faces of a faces file are written, and their blocks: what the formats' writers take, in constant memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+
+import numpy as np
+
+from kdtools.datasets.formats.shared.annotation import FaceBlock
+from kdtools.datasets.formats.shared.tables import picture_of
+from kdtools.errors import DataError
+from kdtools.faces.file import FacesFile
+from kdtools.faces.selection import member_of
+from kdtools.landmarks.geometry import apply_affine, invert_affine
+
+BLOCK = 4096  # faces in memory at a time
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The faces of a file that are written: `rows` (N,) bool, or None for all; in pixels of the crops or the sources.
+
+    `digits` decimals of points and boxes, or all there are. `picture(id)` is the name to write for a face's picture.
+    """
+
+    faces: FacesFile
+    rows: np.ndarray | None = None
+    in_crops: bool = False
+    digits: int | None = None
+    picture: Callable[[str], str] = picture_of
+
+    def __len__(self) -> int:
+        return len(self.faces) if self.rows is None else int(self.rows.sum())
+
+    @cached_property
+    def subsets(self) -> dict[str, np.ndarray]:
+        return self.faces.subsets
+
+    def slices(self) -> Iterator[tuple[slice, np.ndarray | slice]]:
+        """Runs of rows of the file, and which of each run are wanted; runs without any are left out."""
+        for first in range(0, len(self.faces), BLOCK):
+            run = slice(first, first + BLOCK)
+            if self.rows is None:
+                yield run, slice(None)
+            elif self.rows[run].any():
+                yield run, self.rows[run]
+
+    def ids(self) -> Iterator[str]:
+        for run, wanted in self.slices():
+            yield from self._read("id", run, wanted)
+
+    def blocks(self) -> Iterator[FaceBlock]:
+        """Raises DataError for a face whose id is blank or a point of which is infinite."""
+        for run, wanted in self.slices():
+            yield self._block(run, wanted)
+
+    def _read(self, name: str, run: slice, wanted: np.ndarray | slice) -> np.ndarray:
+        values = self.faces.read(name, run.start, run.stop)
+        return np.array(values, object if name == "id" else None)[wanted]
+
+    def _block(self, run: slice, wanted: np.ndarray | slice) -> FaceBlock:
+        def read(name: str) -> np.ndarray | None:
+            return self._read(name, run, wanted) if name in self.faces else None
+
+        ids, boxes, visible = list(self._read("id", run, wanted)), read("box"), read("visible")
+        points = self._read("landmarks", run, wanted)
+        self._refuse(ids, np.array([not id.strip() for id in ids]), "its id is blank, so no reader could name it")
+        self._refuse(ids, np.isinf(points).any(axis=(1, 2)), "a point is infinite")
+        sizes, to_source = None, read("to_source") if "image" in self.faces else None
+        if self.in_crops:
+            sizes = np.tile(self.faces.image_size[::-1], (len(ids), 1))
+            boxes = boxes if boxes is None or to_source is None else boxes_in_crops(boxes, to_source)
+        elif to_source is not None:
+            points = apply_affine(to_source, points)
+        points = self._rounded(points)
+        self._refuse(ids, np.isinf(points).any(axis=(1, 2)), "its points are too far away in the source image")
+        points[np.isnan(points).any(axis=-1)] = np.nan
+        return FaceBlock(
+            ids,
+            [self.picture(id) for id in ids],
+            points,
+            visible=None if visible is None else visible.astype(bool),
+            confidence=read("confidence"),
+            boxes=None if boxes is None else self._rounded(boxes),
+            scores=read("score"),
+            sizes=sizes,
+            subsets={name: member[run][wanted] for name, member in self.subsets.items()},
+        )
+
+    def _rounded(self, values: np.ndarray) -> np.ndarray:
+        if self.digits is not None:
+            values = np.round(values.astype(np.float64), self.digits)
+        with np.errstate(over="ignore"):  # infinite ones are refused
+            return values.astype(np.float32)
+
+    def _refuse(self, ids: Sequence[str], wrong: np.ndarray, why: str) -> None:
+        if wrong.any():
+            raise DataError(f"{self.faces.name}: face {ids[int(wrong.argmax())]!r}: {why}", "leave it out with --ids")
+
+
+def boxes_in_crops(boxes: np.ndarray, to_source: np.ndarray) -> np.ndarray:
+    """Boxes (N, 4) of the source images, half-open -> the upright boxes around them in the crops, half-open."""
+    corners = boxes.astype(np.float64)[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
+    in_crop = apply_affine(invert_affine(to_source), corners - 0.5) + 0.5
+    return np.concatenate([in_crop.min(axis=1), in_crop.max(axis=1)], axis=1)
+
+
+def choose_rows(faces: FacesFile, subset: str | None, glob: str | None) -> np.ndarray | None:
+    """Rows (N,) bool in a subset whose ids match a glob; None for all. Raises DataError where that leaves none."""
+    if subset is None and glob is None:
+        return None
+    rows = np.ones(len(faces), bool)
+    if subset is not None:
+        rows &= member_of(faces, subset)
+    if glob is not None:
+        ids = Selection(faces).ids()
+        rows &= np.fromiter((fnmatchcase(id, glob) for id in ids), bool, len(faces))
+    if not rows.any():
+        first = faces.read("id", 0, 1)[0] if len(faces) else ""
+        raise DataError(f"{faces.name}: no face is chosen", f"its ids are like {first!r}")
+    return rows

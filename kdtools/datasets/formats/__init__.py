@@ -1,0 +1,69 @@
+"""Data-set formats: one small module each, found by name or by a look at the input.
+
+What they share lies in shared/: `annotation` and `format` say what a reader yields and a format is; `text_lists`,
+`tables` and `csv_columns` read text and JSON, `matlab`, `hdf5` and `pandas_hdf5` binary files; `naming_300w` and
+`id_prefixes` name pictures, and `image_beside` finds that of an annotation file of its own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kdtools.datasets.formats import (
+    adnet,
+    aflw2000,
+    asf,
+    coco,
+    cofw,
+    cofw68,
+    csv300w,
+    csv_points,
+    deeplabcut,
+    dlib_xml,
+    hrnet,
+    image_folder,
+    jsonl,
+    list300w,
+    ljson,
+    muct,
+    pts,
+    sleap,
+    spiga,
+    torchlm,
+    tsv_points,
+    wflw,
+)
+from kdtools.datasets.formats.shared.annotation import Annotation, FaceBlock, Reading
+from kdtools.datasets.formats.shared.format import Format
+from kdtools.errors import FileError, UsageError
+
+# In the order in which `auto` asks them: the more a format demands of its input, the earlier it stands.
+_MODULES = (
+    *(muct, pts, asf, ljson),
+    *(cofw, cofw68, aflw2000, sleap, deeplabcut),
+    *(coco, spiga, dlib_xml, jsonl),
+    *(wflw, list300w, torchlm),
+    *(hrnet, csv300w, adnet, tsv_points, csv_points),
+    image_folder,
+)
+FORMATS = {module.FORMAT.name: module.FORMAT for module in _MODULES}
+
+
+def find_format(name: str, source: Path) -> Format:
+    """The format of that name, or with `auto` the first that accepts the source.
+
+    Raises UsageError for an unknown name, FileError for a source that is absent or that no format accepts.
+    """
+    if name != "auto" and name not in FORMATS:
+        raise UsageError(f"there is no format {name!r}", f"give auto or one of {', '.join(FORMATS)}")
+    if not source.exists():
+        raise FileError(f"{source}: no such file or directory")
+    candidates = FORMATS.values() if name == "auto" else [FORMATS[name]]
+    for form in candidates:
+        if form.accepts(source):
+            return form
+    wanted = "no format knows it" if name == "auto" else f"not what the format {name} reads"
+    raise FileError(f"{source}: {wanted}", "kd-import --formats lists what each format looks like")
+
+
+__all__ = ["FORMATS", "Annotation", "FaceBlock", "Format", "Reading", "find_format"]

@@ -1,0 +1,137 @@
+"""CSV: image name, x0, y0, x1, y1, ... from 0, with or without a header, as kd-dump and many programs write it.
+
+    image,x0,y0,x1,y1
+    a.jpg,10.5,20,30.25,22
+
+A header may name the columns in other ways and in another order (`csv_columns`). An empty cell, nan and NA are missing
+numbers. Comma, semicolon or tab stand between the cells. A name that stands in several lines is an image with several
+faces; the id of the k-th ends in #k from the second on. Under the header `id` stand ids that already end so.
+The first pixel is 0, as in numpy and OpenCV: by definition, since such files say nothing of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import orjson
+
+from kdtools.datasets.formats import csv300w, deeplabcut, hrnet, muct
+from kdtools.datasets.formats.shared.annotation import Annotation, Blocks, FaceBlock, Reading
+from kdtools.datasets.formats.shared.csv_columns import (
+    Columns,
+    check_first_line,
+    columns_by_place,
+    columns_of_header,
+    is_header,
+)
+from kdtools.datasets.formats.shared.format import Format
+from kdtools.datasets.formats.shared.tables import picture_of, read_table, table_at
+from kdtools.errors import DataError, FileError
+from kdtools.landmarks import Scheme
+from kdtools.reporting import Skip
+
+_DIALECTS = (csv300w, hrnet, deeplabcut, muct)  # CSV too, but with other rules
+
+
+def accepts(source: Path) -> bool:
+    """Raises FileError for a folder of several such files: which one is meant?"""
+    path = table_at(source, ".csv")
+    return path is not None and not any(dialect.accepts(path) for dialect in _DIALECTS)
+
+
+def read(source: Path, reading: Reading) -> Iterator[Annotation]:
+    """`source` is the file, or a folder with just one. Names are relative to it, or to a folder images/ beside it."""
+    path = table_at(source, ".csv")
+    if path is not None:
+        yield from read_faces(path, reading)
+
+
+def read_faces(path: Path, reading: Reading) -> Iterator[Annotation]:
+    """The faces of a table, whatever it is called."""
+    for row in read_rows(path, reading.skip, reading.base):
+        image = reading.find_image(row.image, path.parent, row.where)
+        if image is not None:
+            yield Annotation(reading.number(row.image) if row.id is None else row.id, image, row.points)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One face of a table: `where` it stands, its `image`'s name, its `id` where the table has one, `points` (L, 2)."""
+
+    where: str
+    image: str
+    id: str | None
+    points: np.ndarray
+
+
+def read_rows(path: Path, skip: Skip, base: float = 0.0) -> Iterator[Row]:
+    """Faces of a table. Raises FileError where its columns cannot be understood."""
+    rows = read_table(path)
+    columns = None
+    for n_before, (where, cells) in enumerate(rows):
+        try:
+            if n_before == 0 and is_header(cells):
+                columns = columns_of_header(cells)
+                continue
+            if n_before == 0:
+                check_first_line(cells)
+                columns_by_place(len(cells))
+        except DataError as error:
+            raise FileError(f"{path}: {error.message}", error.hint) from error
+        try:
+            yield _row_of(where, cells, columns or columns_by_place(len(cells)), base)
+        except DataError as error:
+            skip(where, error.message)
+
+
+def _row_of(where: str, cells: list[str], columns: Columns, base: float) -> Row:
+    if len(cells) != columns.n_cells:
+        raise DataError(f"{len(cells)} cells, but the header has {columns.n_cells}")
+    id = None if columns.id is None else cells[columns.id]
+    image = picture_of(id or "") if columns.image is None else cells[columns.image].strip()
+    if not image.strip() or (id is not None and not id.strip()):
+        raise DataError("no name")
+    if "\0" in image or "\0" in (id or ""):
+        raise DataError("a NUL character in its name")
+    return Row(where, image, id, columns.points_of(cells, base))
+
+
+def write(
+    blocks: Blocks, scheme: Scheme, stream: BinaryIO, *, delimiter: str = ",", header: bool = True, images: bool = False
+) -> None:
+    """Lines of id, x0, y0, ...; with `images` the picture's name stands after the id.
+
+    The numbers are the shortest that give the same float32 again.
+    """
+    comma, special = delimiter.encode(), re.compile(f'[{delimiter}"\n\r]|^\\s|\\s$')
+
+    def quoted(text: str) -> bytes:
+        return (f'"{text.replace(chr(34), 2 * chr(34))}"' if special.search(text) else text).encode()
+
+    for n_before, block in enumerate(blocks()):
+        if header and n_before == 0:
+            numbered = [f"{axis}{k}" for k in range(block.points.shape[1]) for axis in "xy"]
+            stream.write(delimiter.join(["id"] + ["image"] * images + numbered).encode() + b"\n")
+        names = list(map(quoted, block.ids))
+        if images:
+            names = [name + comma + quoted(image) for name, image in zip(names, block.images, strict=True)]
+        lines = [name + comma + row for name, row in zip(names, _rows_of_numbers(block, comma), strict=True)]
+        stream.write(b"\n".join(lines) + b"\n")
+
+
+def _rows_of_numbers(block: FaceBlock, comma: bytes) -> list[bytes]:
+    """The points of each face as text, NaN as nothing. orjson writes numbers faster than anything else in Python."""
+    numbers = np.ascontiguousarray(block.points, np.float32).reshape(len(block.ids), -1)
+    text = orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)[2:-2]
+    rows = text.replace(b"null", b"").split(b"],[")
+    return rows if comma == b"," else [row.replace(b",", comma) for row in rows]
+
+
+FORMAT = Format(
+    "csv", "image name, x0, y0, x1, y1, ... with or without a header", 0, accepts, read, write, suffix=".csv"
+)

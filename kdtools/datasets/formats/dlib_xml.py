@@ -1,0 +1,280 @@
+"""dlib's XML, which imglab writes: images with boxes and named parts, 0-based.
+
+<?xml version='1.0' encoding='ISO-8859-1'?>
+<dataset><images>
+  <image file='helen/trainset/146827737_1.jpg'>
+    <box top='224' left='70' width='295' height='295'>
+      <part name='00' x='145' y='355'/> ...
+
+Parts are points in the order of their names: as numbers where all names are numbers, else as text, which is how dlib
+sorts them. A part that other boxes have and this one has not is a missing point. Boxes marked ignore='1' are left
+out, as dlib's training leaves them out. occluded, truncated and difficult boxes form subsets of these names.
+
+Base: the file of dlib's own 68-point model says so (`we have adjusted the coordinates ... to 0 being the first index`),
+and its points are those of 300W's .pts files less 1, rounded to whole pixels, in all 93 faces of the 300W test set.
+"""
+
+from __future__ import annotations
+
+import xml.parsers.expat as expat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+
+from kdtools.datasets.formats.shared.annotation import (
+    Annotation,
+    Blocks,
+    FaceBlock,
+    Reading,
+    box_from_corners,
+    box_from_size,
+)
+from kdtools.datasets.formats.shared.format import Format
+from kdtools.datasets.formats.shared.naming_300w import id_in_300w, subsets_in_300w
+from kdtools.datasets.formats.shared.text_lists import files_like, only_file, parse_numbers, peek_text
+from kdtools.errors import DataError, FileError
+from kdtools.landmarks import Scheme
+
+_CHUNK = 65536
+_MOST_PARTS = 10_000  # names in one file: every face has a point for each, so a wrong file could fill the memory
+_FLAGS = {"occluded": "occlusion", "truncated": "truncated", "difficult": "difficult"}
+
+
+def accepts(source: Path) -> bool:
+    return bool(_files_in(source))
+
+
+def _files_in(source: Path) -> list[Path]:
+    return files_like(source, "*.xml", _looks_right)
+
+
+def _looks_right(path: Path) -> bool:
+    text = peek_text(path)
+    return text.startswith("<") and "<dataset" in text and "<images" in text
+
+
+def names_of(source: Path) -> list[str] | None:
+    """Names of the parts, in the order of the points; None where they are mere numbers, or there are none."""
+    names = _part_names(_file_of(source))
+    return None if all(name.isdecimal() for name in names) else names
+
+
+def read(source: Path, reading: Reading) -> Iterator[Annotation]:
+    """`source` is the file, or a folder with just one. File names are relative to it, or to a folder images/ there.
+
+    The file is read twice, first for the names of the parts. Boxes without parts are skipped where others have some.
+    """
+    path = _file_of(source)
+    names = _part_names(path)
+    order = {name: k for k, name in enumerate(names)}
+    for box in _boxes(path):
+        where = f"{path}:{box.line}"
+        try:
+            if box.wrong:
+                raise DataError(box.wrong)
+            if names and not box.parts:
+                raise DataError("a box without parts")
+            corners = _corners(box.attributes, reading.base)
+            points = np.full((len(names), 2), np.nan)
+            points[[order[name] for name in box.parts]] = _places(box.parts)
+            score = box.attributes.get("detection_score")
+            score_value = None if score is None else _number(score, "detection_score")
+        except DataError as error:
+            reading.skip(where, error.message)
+            continue
+        image = reading.find_image(box.file, path.parent, where)
+        if image is not None:
+            name = id_in_300w(box.file)
+            flags = {subset for flag, subset in _FLAGS.items() if _is_set(box.attributes, flag)}
+            yield Annotation(
+                reading.number(name),
+                image,
+                points - reading.base if names else None,
+                box=corners,
+                score=score_value,
+                subsets=subsets_in_300w(name) | flags,
+            )
+
+
+def _file_of(source: Path) -> Path:
+    return only_file(source, _files_in(source))
+
+
+def _part_names(path: Path) -> list[str]:
+    names: set[str] = set()
+    for box in _boxes(path):
+        names.update(box.parts)
+        if len(names) > _MOST_PARTS:
+            raise DataError(f"{path}: its parts have more than {_MOST_PARTS} names", "points need the same in each box")
+    return sorted(names, key=lambda name: (int(name), name)) if all(map(_is_whole, names)) else sorted(names)
+
+
+def _is_whole(name: str) -> bool:
+    return name.isascii() and name.isdecimal() and len(name) < 10
+
+
+def _is_set(attributes: dict[str, str], flag: str) -> bool:
+    return attributes.get(flag, "").strip().lower() in ("1", "true")
+
+
+def _corners(attributes: dict[str, str], base: float) -> np.ndarray | None:
+    """Box (4,). dlib's own rectangle ends on its last pixel, left + width - 1: half-open that is left + width."""
+    left, top, width, height = (_number(attributes.get(key), key) for key in ("left", "top", "width", "height"))
+    return box_from_size(left, top, width, height, base=base)
+
+
+def _places(parts: dict[str, tuple[str | None, str | None]]) -> np.ndarray:
+    """x and y of each part (n, 2)."""
+    texts = ["" if text is None else text.strip() for place in parts.values() for text in place]
+    if "" in texts:
+        raise DataError("a part has no x or no y")
+    numbers = parse_numbers(texts)
+    if np.isnan(numbers).any():
+        raise DataError("a part has an x or a y that is no number")
+    return numbers.reshape(-1, 2)
+
+
+def _number(text: str | None, what: str) -> float:
+    if text is None:
+        raise DataError(f"{what} is missing")
+    value = float(parse_numbers([text.strip()])[0])
+    if np.isnan(value):
+        raise DataError(f"{what} is {text!r}, which is no number")
+    return value
+
+
+@dataclass
+class _Box:
+    """A <box> element as it stands in the file; `wrong` says why it cannot be used."""
+
+    file: str
+    line: int
+    attributes: dict[str, str]
+    parts: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    wrong: str = ""
+
+
+class _Handler:
+    """Collects the boxes that have been closed since they were last taken away."""
+
+    def __init__(self, line: Callable[[], int]) -> None:
+        self.boxes: list[_Box] = []
+        self._line = line
+        self._open: list[str] = []
+        self._file = ""
+        self._box: _Box | None = None
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        if not self._open and tag != "dataset":
+            raise FileError(f"not dlib's XML: it starts with <{tag}>, not with <dataset>")
+        self._open.append(tag)
+        if tag == "image":
+            self._file = attributes.get("file", "")
+        elif tag == "box":
+            wrong = "" if self._file.strip() else "its image has no file name"
+            self._box = _Box(self._file, self._line(), attributes, wrong=wrong)
+        elif tag == "part" and self._box is not None:
+            name = attributes.get("name")
+            if name is None:
+                self._box.wrong = "a part has no name"
+            elif name in self._box.parts:
+                self._box.wrong = f"the part {name!r} stands twice"
+            elif len(self._box.parts) < _MOST_PARTS:
+                self._box.parts[name] = (attributes.get("x"), attributes.get("y"))
+            else:
+                self._box.wrong = f"has more than {_MOST_PARTS} parts"
+
+    def end(self, tag: str) -> None:
+        self._open.pop()
+        if tag == "box" and self._box is not None:
+            if not _is_set(self._box.attributes, "ignore"):
+                self.boxes.append(self._box)
+            self._box = None
+        elif tag == "image":
+            self._file = ""
+
+    def refuse_entity(self, name: str, *_: object) -> None:
+        """A few entities inside each other can make gigabytes of text; imglab writes none."""
+        raise FileError(f"declares the XML entity {name!r}, which dlib's files have no use for")
+
+
+def _boxes(path: Path) -> Iterator[_Box]:
+    """Boxes in the order of the file, in bounded memory. Raises FileError where it is not such XML, or cut off."""
+    parser = expat.ParserCreate()
+    handler = _Handler(lambda: parser.CurrentLineNumber)
+    parser.StartElementHandler = handler.start
+    parser.EndElementHandler = handler.end
+    parser.EntityDeclHandler = handler.refuse_entity
+    try:
+        with path.open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                parser.Parse(chunk, False)
+                yield from handler.boxes
+                handler.boxes.clear()
+            parser.Parse(b"", True)
+    except FileError as error:
+        raise FileError(f"{path}: {error.message}") from error
+    except (expat.ExpatError, LookupError, ValueError) as error:  # the last two: encodings that are not known
+        raise FileError(f"{path}: not whole XML: {error}") from error
+    except OSError as error:
+        raise FileError(f"{path}: {error.strerror or error}") from error
+    yield from handler.boxes
+
+
+def write(blocks: Blocks, scheme: Scheme, stream: BinaryIO) -> None:
+    """Faces of one image that follow one another share its element; dlib accepts an image that comes again.
+
+    Points and boxes are rounded to whole pixels, up to 0.5 px from where they were: dlib's reader, and with it imglab,
+    casts them to `long` and refuses a file with a fraction in it. Missing points are left out. Parts are named by
+    numbers of equal width, because dlib sorts names as text and its models know points by that order alone. File names
+    are escaped as XML demands; those with & or < in them dlib does not find, because it takes them as they stand.
+    """
+    width = max(2, len(str(scheme.n_points - 1)))
+    stream.write(b"<?xml version='1.0' encoding='UTF-8'?>\n")
+    stream.write(b"<dataset>\n<name>faces</name>\n<comment>written by kdtools</comment>\n<images>\n")
+    last: str | None = None
+    for block in blocks():
+        for k, name in enumerate(block.images):
+            if name != last:
+                stream.write(b"" if last is None else b"  </image>\n")
+                stream.write(_image_tag(block, k).encode(errors="replace"))
+                last = name
+            stream.write(_box_element(block, k, width).encode())
+    stream.write(b"" if last is None else b"  </image>\n")
+    stream.write(b"</images>\n</dataset>\n")
+
+
+def _image_tag(block: FaceBlock, k: int) -> str:
+    size = ""
+    if block.sizes is not None and (block.sizes[k] > 0).all():
+        size = f" width='{int(block.sizes[k, 0])}' height='{int(block.sizes[k, 1])}'"
+    return f"  <image file={quoteattr(block.images[k])}{size}>\n"
+
+
+def _box_element(block: FaceBlock, k: int, width: int) -> str:
+    """Empty for a face that has neither a box nor a point."""
+    points = block.points[k]
+    known = np.isfinite(points).all(axis=-1)
+    box = None if block.boxes is None else box_from_corners(*block.boxes[k])
+    if box is None:
+        if not known.any():
+            return ""
+        box = np.concatenate([points[known].min(axis=0), points[known].max(axis=0) + 1])
+    left, top, right, bottom = (int(number) for number in np.rint(box))
+    score = ""
+    if block.scores is not None and np.isfinite(block.scores[k]) and block.scores[k]:
+        score = f" detection_score='{block.scores[k]:.9g}'"
+    lines = [f"    <box top='{top}' left='{left}' width='{right - left}' height='{bottom - top}'{score}>\n"]
+    for index in np.flatnonzero(known):
+        x, y = (int(number) for number in np.rint(points[index]))
+        lines.append(f"      <part name='{index:0{width}d}' x='{x}' y='{y}'/>\n")
+    return "".join(lines) + "    </box>\n"
+
+
+FORMAT = Format(
+    "dlib", "dlib's XML with boxes and parts, as of imglab", 0, accepts, read, write, suffix=".xml", names_of=names_of
+)

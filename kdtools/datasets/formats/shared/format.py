@@ -1,0 +1,38 @@
+"""What a data-set format is to kd-import and kd-dump."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from kdtools.datasets.formats.shared.annotation import Annotation, Blocks, FaceBlock, Reading
+from kdtools.landmarks import Scheme
+
+
+@dataclass(frozen=True)
+class Format:
+    """`base` is the coordinate of the first pixel's centre in the format's own files; readers subtract it.
+
+    `accepts(source)` looks at a file or folder that exists and says whether it is of this format, as narrowly as it
+    can; `read(source, reading)` yields its annotations in a fixed order. `write(blocks, scheme, stream)` writes faces
+    as one file; `write_face(block, k)` gives the bytes of a file for face k of a block, for a format of one file a
+    face. Names end in `suffix`. Writers add `base` themselves. `find_base(source)` takes the place of `base` where one
+    layout carries data sets that count differently; `names_of(source)` gives the points' names, where files tell them.
+    """
+
+    name: str
+    what: str
+    base: float
+    accepts: Callable[[Path], bool]
+    read: Callable[[Path, Reading], Iterator[Annotation]]
+    write: Callable[[Blocks, Scheme, BinaryIO], None] | None = None
+    write_face: Callable[[FaceBlock, int], bytes] | None = None
+    suffix: str = ""
+    find_base: Callable[[Path], float] | None = None
+    names_of: Callable[[Path], list[str] | None] | None = None
+
+    def base_of(self, source: Path) -> float:
+        """Coordinate of the first pixel's centre in a source of this format."""
+        return self.base if self.find_base is None else self.find_base(source)

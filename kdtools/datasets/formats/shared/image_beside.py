@@ -1,0 +1,96 @@
+"""Formats of one annotation file a picture: reading that file, and finding the picture of its name.
+
+Faces of 300W get the ids they have in its lists, lfpw/testset/image_0208.png, from whatever folder above or inside
+300W they are read, and the subsets of `family300w`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from kdtools.datasets.formats.shared.annotation import Reading, clean_name
+from kdtools.datasets.formats.shared.naming_300w import id_in_300w, subsets_in_300w
+from kdtools.errors import DataError
+from kdtools.storage.file_kinds import IMAGE_SUFFIXES
+
+_SUFFIXES = [variant for suffix in sorted(IMAGE_SUFFIXES) for variant in (suffix, suffix.upper())]
+_LARGEST_FILE = 1_000_000  # bytes, about 40,000 points
+
+
+def first_line(path: Path) -> str:
+    """First line without the spaces around it; empty where the file cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(200).decode("utf-8-sig", "replace").partition("\n")[0].strip()
+    except OSError:
+        return ""
+
+
+def read_text(path: Path) -> str:
+    """Raises DataError for a file far too large to be one face's."""
+    with path.open("rb") as stream:
+        data = stream.read(_LARGEST_FILE + 1)
+    if len(data) > _LARGEST_FILE:
+        raise DataError(f"is larger than {_LARGEST_FILE:,} bytes, which no face's file is")
+    return data.decode("utf-8-sig", "replace")
+
+
+def find_partner(path: Path, root: Path, reading: Reading) -> tuple[str, Path] | None:
+    """The picture with the stem of an annotation file below `root`: its name below `root`, and its path.
+
+    Looked for below each of `reading.roots`, where leading folders of the name are left out one by one, and beside the
+    file; suffixes are tried in a fixed order, as written and in capitals. None, after a skip, where there is none.
+    Raises DataError where two files so lead to one picture.
+    """
+    stem = path.relative_to(root).with_suffix("")
+    tails = [(folder, Path(*stem.parts[k:])) for folder in reading.roots for k in range(len(stem.parts))]
+    for folder, tail in [*(tails if reading.pictures else []), (root, stem)]:
+        place = folder / tail
+        beside = reading.names_in(str(place.parent))
+        for suffix in _SUFFIXES:
+            if place.name + suffix in beside and os.path.isfile(f"{place}{suffix}"):
+                name = stem.as_posix() + suffix
+                return name, reading.claim(Path(f"{place}{suffix}"), name) if reading.pictures else Path(name)
+    if not reading.pictures:
+        name = f"{stem.as_posix()}{_usual_suffix(face_id(stem.as_posix(), root.resolve().as_posix()))}"
+        return name, Path(name)
+    reading.n_absent += 1
+    places = "".join(f" or below {folder}" for folder in reading.roots)
+    reading.skip(str(path), f"there is no image of the same name beside it{places}")
+    return None
+
+
+def _usual_suffix(identity: str) -> str:
+    """What 300W's pictures end in, for ids where none is at hand: LFPW and the private test set are PNG."""
+    return ".png" if identity.startswith(("lfpw/", "01_Indoor/", "02_Outdoor/")) else ".jpg"
+
+
+def face_id(name: str, home: str) -> str:
+    """Id of the picture `name` below the folder `home`; the path of that may be all that tells that it is 300W's."""
+    for path in (name, f"{home}/{name}"):
+        if subsets_of(id_in_300w(path)):
+            return id_in_300w(path)
+    return clean_name(name)
+
+
+def subsets_of(identity: str) -> frozenset[str]:
+    """Subsets of an id that has 300W's folders and no more: other sets too may have a folder called helen or afw."""
+    parts = identity.split("/")
+    n_folders = 2 if parts[0] in ("helen", "lfpw") else 1
+    return subsets_in_300w(identity) if len(parts) == n_folders + 1 else frozenset()
+
+
+def frame_name(video: str, frame: int) -> str:
+    return f"{video}/frame_{frame:06d}"
+
+
+def find_frame(reading: Reading, name: str, folder: Path, where: str) -> Path | None:
+    """Picture of the frame `name`, in the folder of its video or, below `reading.roots`, without that folder."""
+    if reading.pictures:
+        for root in (*reading.roots, folder, folder / "images"):
+            for tail in (name, name.rsplit("/", 1)[-1]) if root in reading.roots else (name,):
+                for suffix in sorted(IMAGE_SUFFIXES):
+                    if os.path.isfile(root / (tail + suffix)):
+                        return reading.find_image(name + suffix, folder, where)
+    return reading.find_image(f"{name}.png", folder, where)

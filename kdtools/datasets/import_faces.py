@@ -1,0 +1,190 @@
+"""Annotated images -> the arrays of a faces file: decode, crop and map the points, many at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import numpy as np
+
+from kdtools.datasets.formats import Annotation
+from kdtools.errors import DataError, KdError, reason_of, some_of
+from kdtools.faces.writer import FacesWriter
+from kdtools.images.cropping import check_square, crop_image
+from kdtools.images.detection import whole_square
+from kdtools.images.reading import read_reduced
+from kdtools.landmarks import Scheme
+from kdtools.landmarks.geometry import CropRule, box_to_source, points_in_box
+from kdtools.parallel import batched, map_bounded
+from kdtools.reporting import Progress, Skip, Tell, silent
+
+_CHUNK = 32  # faces a task: one at a time, the threads would spend their time waiting for Python's lock
+
+
+@dataclass(frozen=True)
+class CroppedFace:
+    """`points` (L, 2) in pixels of `image` (S, S, 3), or None; `box` (4,) and `to_source` (2, 3) as in the format.
+
+    `outside` says that a point lies outside its photograph.
+    """
+
+    annotation: Annotation
+    image: np.ndarray
+    points: np.ndarray | None
+    box: np.ndarray
+    to_source: np.ndarray
+    outside: bool
+
+
+def import_faces(
+    annotations: Sequence[Annotation],
+    writer: FacesWriter,
+    *,
+    crop: CropRule | None,
+    size: int,
+    jobs: int,
+    scheme: Scheme | None,
+    role: str = "hard",
+    subsets: Sequence[tuple[str, str]],
+    skip: Skip,
+    progress: Progress,
+    warn: Tell = silent,
+) -> int:
+    """Crop every face to `size` px and fill `writer`; faces that cannot be used are skipped. Returns how many are in.
+
+    `crop` None takes whole images. `subsets` are (name, glob over ids); `warn` is told of a glob that no id matches and
+    of points outside their photographs. Raises DataError where no face is left.
+    """
+    images = writer.create_images(len(annotations), size, size)
+    good: list[CroppedFace] = []
+    done = 0
+
+    def crop_one(annotation: Annotation) -> CroppedFace | str:
+        """The face, or why there is none: one bad image must not end a run over thousands."""
+        try:
+            return crop_annotated(annotation, crop, size)
+        except (KdError, OSError, MemoryError) as error:
+            return reason_of(error)
+
+    def crop_many(some: list[Annotation]) -> list[CroppedFace | str]:
+        return [crop_one(one) for one in some]
+
+    chunks = map_bounded(crop_many, batched(annotations, _CHUNK), jobs)
+    for batch in chunks:
+        faces = [face for face in batch if isinstance(face, CroppedFace)]
+        for annotation, face in zip(annotations[done : done + len(batch)], batch, strict=True):
+            if isinstance(face, str):
+                skip(annotation.id, face)
+        if faces:
+            images[len(good) : len(good) + len(faces)] = np.stack([face.image for face in faces])
+            empty = np.empty((0, 0, 3), np.uint8)  # the pixels are in the file now
+            good += [CroppedFace(f.annotation, empty, f.points, f.box, f.to_source, f.outside) for f in faces]
+        done += len(batch)
+        progress(done)
+    if not good:
+        raise DataError("no face could be imported")
+    writer.put("box", np.stack([face.box for face in good]))
+    writer.put("to_source", np.stack([face.to_source for face in good]))
+    _write_annotations(writer, [face.annotation for face in good], subsets, warn)
+    if scheme is not None:
+        points = np.stack([face.points for face in good if face.points is not None])
+        writer.put_landmarks(points, scheme, role)
+    if crop is not None:
+        writer.put_crop(crop)
+    if outside := [face.annotation.id for face in good if face.outside]:
+        warn(f"{len(outside)} faces have points outside their image: {some_of(outside)}")
+    writer.keep_first_images(len(good))
+    return len(good)
+
+
+def crop_annotated(annotation: Annotation, crop: CropRule | None, size: int) -> CroppedFace:
+    """Decode and crop one face. Raises FileError or DataError where its image or points cannot be used."""
+    points = annotation.points
+    square = None if crop is None else _square_of(annotation, crop)
+    reduction = 1
+    if annotation.load:
+        image = annotation.load()
+        height, width = image.shape[:2]
+    else:
+        most = 1 if square is None else int(np.clip((square[2] - square[0]) / size, 1, 8))
+        image, reduction, (height, width) = read_reduced(annotation.image, most)
+    if square is None:
+        square = whole_square(height, width)
+    check_square(square, height, width)
+    pixels, _ = crop_image(image, square / reduction, size)
+    to_source = box_to_source(square, size, size)
+    if points is None:
+        return CroppedFace(annotation, pixels, None, square, to_source, False)
+    beside = (points < -0.5).any() or (points > np.array([width, height]) - 0.5).any()
+    return CroppedFace(annotation, pixels, points_in_box(points, square, size), square, to_source, bool(beside))
+
+
+def _square_of(annotation: Annotation, crop: CropRule) -> np.ndarray:
+    """The crop square (4,) of a face. Raises DataError where it has neither points nor a box, or absurd ones."""
+    if annotation.box is not None and crop.box != "points":
+        square = crop.square_around_box(annotation.box)
+    elif annotation.points is None:
+        raise DataError("has neither points nor a box")
+    else:
+        with np.errstate(over="ignore", invalid="ignore"):  # numbers like 1e308
+            square = crop.square_around_points(annotation.points)
+    if not np.isfinite(square).all():
+        raise DataError("its points are no places in an image")
+    return square
+
+
+def import_points(
+    annotations: Sequence[Annotation],
+    writer: FacesWriter,
+    scheme: Scheme | None,
+    role: str,
+    subsets: Sequence[tuple[str, str]],
+    skip: Skip,
+    warn: Tell,
+) -> int:
+    """Fill `writer` with points alone, in pixels of images that need not be there; returns how many faces are in.
+
+    Their boxes are those of the annotation, where all have one. Raises DataError where no face is left.
+    """
+    good = []
+    for one in annotations:
+        if one.points is None or np.isfinite(one.points).any():
+            good.append(one)
+        else:
+            skip(one.id, "has no annotated point")
+    if not good or scheme is None:
+        raise DataError("no face could be imported" if scheme else "the input has no points, so nothing is left of it")
+    _write_annotations(writer, good, subsets, warn)
+    boxes = [one.box for one in good if one.box is not None]
+    if len(boxes) == len(good):
+        writer.put("box", np.stack(boxes))
+    writer.put_landmarks(np.stack([one.points for one in good if one.points is not None]), scheme, role)
+    return len(good)
+
+
+def _write_annotations(
+    writer: FacesWriter, annotations: Sequence[Annotation], subsets: Sequence[tuple[str, str]], warn: Tell
+) -> None:
+    """Everything about the faces but their points, boxes and pixels."""
+    ids = [one.id for one in annotations]
+    writer.put_ids(ids)
+    writer.put("source", [str(one.image) for one in annotations])
+    n_points = 0 if annotations[0].points is None else len(annotations[0].points)
+    for name, fill in (("visible", 1), ("confidence", np.nan)):
+        values = [getattr(one, name) for one in annotations]
+        if any(value is not None for value in values):
+            writer.put(name, np.stack([np.full(n_points, fill) if value is None else value for value in values]))
+    if any(one.score is not None for one in annotations):
+        writer.put("score", [np.nan if one.score is None else one.score for one in annotations])
+    members = {
+        name: np.array([name in one.subsets for one in annotations])
+        for name in sorted(frozenset().union(*(one.subsets for one in annotations)))
+    }
+    for name, glob in subsets:
+        matches = np.array([fnmatchcase(identity, glob) for identity in ids])
+        if not matches.any():
+            warn(f"--subset {name}={glob} matches no id; ids are like {ids[0]!r}")
+        members[name] = members.get(name, np.zeros(len(ids), bool)) | matches
+    for name, member in members.items():
+        writer.put(f"subset/{name}", member)
