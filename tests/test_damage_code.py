@@ -24,7 +24,7 @@ from kdtools.datasets.formats import FORMATS
 from kdtools.errors import KdError
 from kdtools.faces.file import open_faces
 from kdtools.images.reading import read_image
-from kdtools.inspection.kinds import open_any
+from kdtools.inspection.open import open_any
 from kdtools.landmarks.scheme_toml import read_scheme
 from kdtools.model.card import read_card
 from kdtools.model.file import load_model

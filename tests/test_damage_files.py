@@ -24,8 +24,8 @@ from kdtools.engines.onnx import OnnxEngine
 from kdtools.errors import DataError, FileError, KdError
 from kdtools.images.reading import decode_image, read_image
 from kdtools.inspection.check import check_file
-from kdtools.inspection.kinds import open_any
-from kdtools.inspection.report import describe_file
+from kdtools.inspection.describe import describe_file
+from kdtools.inspection.open import open_any
 from kdtools.landmarks import SCHEMES
 from kdtools.landmarks.geometry import CropRule
 from kdtools.landmarks.scheme import Scheme
@@ -35,7 +35,7 @@ from kdtools.sources import Photographs
 from kdtools.sources.lists import photographs_listed
 from kdtools.sources.tar import photographs_in_tar
 from kdtools.storage.provenance import Provenance
-from kdtools.viewing.pictures import plan_pictures
+from kdtools.viewing.output import plan_pictures
 
 N_FLIPS = 150
 

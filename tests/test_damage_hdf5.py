@@ -22,8 +22,8 @@ from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.virtual import write_virtual
 from kdtools.faces.writer import create_faces
 from kdtools.inspection.check import check_file
-from kdtools.inspection.kinds import open_any
-from kdtools.inspection.report import describe_file
+from kdtools.inspection.describe import describe_file
+from kdtools.inspection.open import open_any
 from kdtools.landmarks import SCHEMES
 from kdtools.storage.hdf5_guard import guarded_file
 from kdtools.storage.provenance import Provenance
@@ -465,7 +465,7 @@ def test_a_hostile_file_takes_no_memory(tmp_path: Path) -> None:
         replace("landmarks", lambda h5: h5.create_dataset("landmarks", (3, 10**9, 2), np.float32, chunks=(1, 64, 2))),
     )
     script = (
-        "import resource, sys; import kdtools.inspection.report, kdtools.cli.kd_info as tool, kdtools.faces;"
+        "import resource, sys; import kdtools.inspection.describe, kdtools.cli.kd_info as tool, kdtools.faces;"
         "now = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize();"
         "resource.setrlimit(resource.RLIMIT_AS, (now + 600 * 2**20,) * 2);"
         f"sys.argv = ['kd-info', {str(path)!r}]; tool.main()"

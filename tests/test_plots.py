@@ -27,8 +27,8 @@ from kdtools.plots.ced import ced_drawing, curves_of
 from kdtools.plots.landmarks import landmark_errors
 from kdtools.plots.scatter import farthest, pairs_of
 from kdtools.storage.provenance import Provenance
+from kdtools.viewing.output import picture_bytes
 from kdtools.viewing.overlay import COLOURS as MARKS
-from kdtools.viewing.pictures import picture_bytes
 from kdtools.viewing.worst import worst_sheet
 
 INF, NAN = np.inf, np.nan

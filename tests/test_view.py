@@ -25,10 +25,9 @@ from kdtools.images.reading import read_image
 from kdtools.landmarks import Scheme, scheme_for_points
 from kdtools.landmarks.geometry import CropRule, box_to_source
 from kdtools.storage.provenance import Provenance
-from kdtools.viewing.legend import short_names
-from kdtools.viewing.lettering import font_of, shorten, width_of
+from kdtools.viewing.lettering import font_of, short_names, shorten, width_of
+from kdtools.viewing.output import plan_pictures
 from kdtools.viewing.overlay import COLOURS
-from kdtools.viewing.pictures import plan_pictures
 
 TRUTH, FIRST = (np.array(colour) for colour in COLOURS[:2])
 GREY = 128

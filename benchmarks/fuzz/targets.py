@@ -31,7 +31,7 @@ with atheris.instrument_imports(include=["kdtools"]):
     from kdtools.faces.writer import create_faces
     from kdtools.images.reading import decode_image, read_reduced
     from kdtools.inspection.check import check_file
-    from kdtools.inspection.kinds import open_any
+    from kdtools.inspection.open import open_any
     from kdtools.landmarks import IBUG68, SCHEMES
     from kdtools.landmarks.geometry import CropRule
     from kdtools.landmarks.scheme_toml import read_scheme, scheme_to_toml

@@ -4,10 +4,10 @@ A report is a tree of plain values (see `FIELDS`), the same whether it is printe
 """
 
 from kdtools.inspection.check import check_file
+from kdtools.inspection.describe import describe_file
 from kdtools.inspection.fields import FIELDS, field_lines, flatten, to_lines
-from kdtools.inspection.kinds import Opened, open_any
-from kdtools.inspection.report import describe_file
-from kdtools.inspection.screen import print_report
+from kdtools.inspection.open import Opened, open_any
+from kdtools.inspection.terminal import print_report
 
 __all__ = [
     "FIELDS",

@@ -12,9 +12,9 @@ import numpy as np
 from kdtools.errors import KdError, some_of
 from kdtools.faces.file import FacesFile
 from kdtools.faces.schema import ROLES
+from kdtools.inspection.describe import BLOCK_FACES, blocks_of, describe_weights, shapes_of
 from kdtools.inspection.history import provenance_of
-from kdtools.inspection.kinds import Opened, Weights
-from kdtools.inspection.report import BLOCK_FACES, blocks_of, describe_weights, shapes_of
+from kdtools.inspection.open import Opened, Weights
 from kdtools.landmarks import Scheme
 from kdtools.model.card import CONFIDENCE
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from kdtools.errors import DataError, KdError
 from kdtools.faces.validation import plain
-from kdtools.inspection.kinds import open_any
+from kdtools.inspection.open import open_any
 from kdtools.storage.provenance import sha256_of
 
 UNCHANGED, CHANGED, GONE, UNREADABLE = "unchanged", "changed", "gone", "unreadable"

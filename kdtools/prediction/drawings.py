@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kdtools.errors import DataError, FileError
 from kdtools.sources import Photographs
-from kdtools.viewing.pictures import place_picture
+from kdtools.viewing.output import place_picture
 
 
 class Drawings:

@@ -118,7 +118,7 @@ class _Work:
 
 def _claim_drawings(faces: FacesFile, folder: str, force: bool) -> dict[str, Path]:
     """A picture's path in the folder for each face, by id. Raises as `claim_pictures` does."""
-    from kdtools.viewing.pictures import claim_pictures  # what it loads is for pictures alone
+    from kdtools.viewing.output import claim_pictures  # what it loads is for pictures alone
 
     sources = faces.texts("source") if "source" in faces else []
     return claim_pictures(faces.ids, Path(folder), map(Path, sources), force)

@@ -71,7 +71,7 @@ def _worst_picture(evaluation: Evaluation, skip: Skip, suffix: str = ".png", *, 
 
     Raises DataError where the truth has no pictures that could be read.
     """
-    from kdtools.viewing.pictures import picture_bytes  # which load OpenCV, and tables need none
+    from kdtools.viewing.output import picture_bytes  # which load OpenCV, and tables need none
     from kdtools.viewing.worst import worst_sheet
 
     worst, truth = evaluation.worst, evaluation.truth

@@ -5,8 +5,8 @@ faces together and into files, `worst` those with the largest errors of an evalu
 """
 
 from kdtools.viewing.gallery import SORTINGS, Gallery, choose_rows, gather
+from kdtools.viewing.output import check_folder, check_picture, write_each, write_sheet
 from kdtools.viewing.overlay import MOST_SETS, Style
-from kdtools.viewing.pictures import check_folder, check_picture, write_each, write_sheet
 
 __all__ = [
     "MOST_SETS",

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 
+import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from PIL.ImageFont import FreeTypeFont
 
+from kdtools.images.drawing import draw_points
 from kdtools.reporting import printable, without_middle
+from kdtools.viewing.gallery import Gallery
+from kdtools.viewing.overlay import COLOURS, EDGE, GREY, Style
 
 Colour = tuple[int, int, int]
 Span = tuple[str, Colour]
@@ -77,3 +82,90 @@ def _covered(box: np.ndarray, others: np.ndarray) -> float:
     """Area of a box (4,) that others (K, 4) cover, twice where two do."""
     sides = np.minimum(others[:, 2:], box[2:]) - np.maximum(others[:, :2], box[:2])
     return float(np.maximum(sides, 0).prod(axis=1).sum())
+
+
+_NORMALISER = {"inter-ocular": "inter-ocular distance", "box-diagonal": "diagonal of the points' box"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A text, as it fits, after a disc or a ring of a colour, or after nothing."""
+
+    text: str
+    width: int
+    colour: Colour | None = None
+    is_ring: bool = False
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """File names without their folders where that tells them apart.
+
+    >>> short_names(["a/test.h5", "b/pred.h5"]), short_names(["a/pred.h5", "b/pred.h5"])
+    (['test.h5', 'pred.h5'], ['a/pred.h5', 'b/pred.h5'])
+    """
+    bare = [PurePath(name).name for name in names]
+    return bare if len(set(bare)) == len(bare) else list(names)
+
+
+class Legend:
+    """Entries in as many lines as they need in a width."""
+
+    def __init__(self, gallery: Gallery, width: int, style: Style) -> None:
+        self.font = font_of(style.legend_px)
+        self.mark_px = round(1.2 * self.font.size)
+        self.line_px = line_height(self.font)
+        self.below_px = style.gutter
+        self.lines = self._break_lines(self._entries(gallery, width), width)
+
+    @property
+    def height(self) -> int:
+        """In pixels, with the room below it."""
+        return len(self.lines) * self.line_px + self.below_px
+
+    def draw(self, sheet: Image.Image, left: int, top: int) -> None:
+        """Write it into a sheet from its top left on."""
+        draw = ImageDraw.Draw(sheet)
+        for n, line in enumerate(self.lines):
+            x, y = left, top + n * self.line_px
+            for entry in line:
+                if entry.colour is not None:
+                    sheet.paste(Image.fromarray(self._mark(entry)), (x, y))
+                draw.text((x + entry.width, y), entry.text, fill=GREY, font=self.font, anchor="ra")
+                x += entry.width + self.mark_px
+
+    def _entries(self, gallery: Gallery, width: int) -> list[Entry]:
+        truth, *others = zip(short_names([one.name for one in gallery.sets]), COLOURS, strict=False)
+        entries = [self._entry(width, f"{truth[0]} (truth)", truth[0], colour=truth[1])]
+        entries += [self._entry(width, name, colour=colour) for name, colour in others]
+        if not all(one.visible.all() for one in gallery.sets):
+            entries.append(self._entry(width, "occluded", colour=GREY, is_ring=True))
+        measure = _NORMALISER[gallery.normaliser]
+        return [*entries, self._entry(width, f"NME in % of the {measure}", f"NME: {measure}", "NME")]
+
+    def _entry(self, width: int, *texts: str, colour: Colour | None = None, is_ring: bool = False) -> Entry:
+        """An entry with the first of the texts that fits, or else the last one shortened."""
+        room = width - (self.mark_px if colour else 0)
+        text = next((text for text in texts if width_of(text, self.font) <= room), texts[-1])
+        text = shorten(text, room, self.font)
+        return Entry(text, width_of(text, self.font) + (self.mark_px if colour else 0), colour, is_ring)
+
+    def _break_lines(self, entries: list[Entry], width: int) -> list[list[Entry]]:
+        lines: list[list[Entry]] = [[]]
+        for entry in entries:
+            if lines[-1] and sum(one.width + self.mark_px for one in lines[-1]) + entry.width > width:
+                lines.append([])
+            lines[-1].append(entry)
+        return lines
+
+    def _mark(self, entry: Entry) -> np.ndarray:
+        """Picture (line_px, mark_px, 3) of a disc or ring, in the middle of the line's small letters."""
+        times = 4
+        canvas = np.full((times * self.line_px, times * self.mark_px, 3), 255, np.uint8)
+        unit = times * self.font.size / 12
+        centre = np.array([[0.4 * canvas.shape[1], 0.62 * times * self.font.size]])
+        if entry.is_ring:
+            draw_points(canvas, centre, GREY, 3.2 * unit, 1.3 * unit)
+        else:
+            draw_points(canvas, centre, EDGE, 4.0 * unit)
+            draw_points(canvas, centre, entry.colour or GREY, 3.5 * unit)
+        return np.asarray(cv2.resize(canvas, None, fx=1 / times, fy=1 / times, interpolation=cv2.INTER_AREA))

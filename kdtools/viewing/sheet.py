@@ -11,8 +11,7 @@ from PIL import Image, ImageDraw
 from kdtools.errors import DataError
 from kdtools.landmarks.geometry import pixels_to_unit, unit_to_pixels
 from kdtools.viewing.gallery import Gallery, ShownFace
-from kdtools.viewing.legend import Legend
-from kdtools.viewing.lettering import Span, font_of, line_height, number_points, shorten, width_of, write_spans
+from kdtools.viewing.lettering import Legend, Span, font_of, line_height, number_points, shorten, width_of, write_spans
 from kdtools.viewing.overlay import COLOURS, GREY, Style, darker, draw_cell
 
 _MOST_COLUMNS = 8

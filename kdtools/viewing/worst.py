@@ -17,7 +17,7 @@ from kdtools.landmarks.geometry import CropRule, apply_affine, invert_affine
 from kdtools.metrics import worst_rows
 from kdtools.reporting import Skip, silent
 from kdtools.viewing.gallery import Gallery, ShownFace, ShownPoints
-from kdtools.viewing.legend import Entry, Legend
+from kdtools.viewing.lettering import Entry, Legend
 from kdtools.viewing.overlay import COLOURS, GREY, Style
 from kdtools.viewing.sheet import check_room, compose_sheet, make_cell
 

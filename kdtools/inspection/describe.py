@@ -16,7 +16,7 @@ from kdtools.faces.file import FacesFile
 from kdtools.faces.people import group_faces
 from kdtools.faces.validation import plain
 from kdtools.inspection.history import follow_inputs, provenance_of
-from kdtools.inspection.kinds import Opened, Weights
+from kdtools.inspection.open import Opened, Weights
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import CropRule
 from kdtools.metrics import normalisers_of
