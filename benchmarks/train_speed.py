@@ -27,20 +27,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kdtools.checkpoints import RunFiles
 from kdtools.faces.writer import create_faces
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import CropRule
 from kdtools.model.file import save_model
 from kdtools.model.network import LandmarkNet, ModelCard, choose_device, to_device
 from kdtools.parallel import workers
-from kdtools.precision import Execution, choose_execution
 from kdtools.reporting import silent
-from kdtools.settings import Settings, resolve_settings
 from kdtools.storage.provenance import Provenance
 from kdtools.synth import draw_faces
-from kdtools.tasks import load_task
-from kdtools.training import Epoch, train
+from kdtools.training.checkpoints import RunFiles
+from kdtools.training.execution import Execution, choose_execution
+from kdtools.training.settings import Settings, resolve_settings
+from kdtools.training.task import load_task
+from kdtools.training.trainer import Epoch, train
 
 FACE_PX = 256
 N_DRAWN = 64  # further faces of a file are these again: drawing takes longer than training

@@ -90,7 +90,7 @@ def _options(tool: str) -> str:
 
 def _settings(tool: str) -> str:
     """What --show-settings prints, of each preset."""
-    from kdtools.settings import PRESET_NAMES, resolve_settings
+    from kdtools.training.settings import PRESET_NAMES, resolve_settings
 
     presets = [asdict(resolve_settings(tool, name, {})) for name in PRESET_NAMES]
     rows = [[name, *(_cell(preset[name]) for preset in presets)] for name in presets[0]]

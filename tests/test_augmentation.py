@@ -10,18 +10,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from kdtools.batches import (
-    AUGMENTATIONS,
-    Augmentation,
-    Changes,
-    FaceSet,
-    augment,
-    draw_changes,
-    draw_noise,
-    random_warps,
-    shuffled_batches,
-)
-from kdtools.checkpoints import RunFiles
 from kdtools.datasets.annotations import Sources, read_annotations
 from kdtools.datasets.import_faces import import_faces
 from kdtools.faces.file import open_faces
@@ -29,14 +17,25 @@ from kdtools.faces.writer import create_faces
 from kdtools.images.drawing import write_image
 from kdtools.landmarks import IBUG68, Scheme
 from kdtools.landmarks.geometry import CropRule, pixels_to_unit, unit_to_pixels
-from kdtools.losses import loss_terms
 from kdtools.model.card import ModelCard
 from kdtools.model.inference import predict_units
 from kdtools.model.sampling import resize_images, warp_images
-from kdtools.settings import Settings
 from kdtools.storage.provenance import Provenance
-from kdtools.tasks import Task
-from kdtools.training import train
+from kdtools.training.augmentation import (
+    AUGMENTATIONS,
+    Augmentation,
+    Changes,
+    augment,
+    draw_changes,
+    draw_noise,
+    random_warps,
+)
+from kdtools.training.checkpoints import RunFiles
+from kdtools.training.face_set import FaceSet, shuffled_batches
+from kdtools.training.losses import loss_terms
+from kdtools.training.settings import Settings
+from kdtools.training.task import Task
+from kdtools.training.trainer import train
 
 CPU = torch.device("cpu")
 
@@ -240,7 +239,7 @@ def test_teachers_see_the_images_that_the_student_sees(
         seen.append((truth, dict(teachers)))
         return loss_terms(loss, pred, truth, teachers, *variant)
 
-    monkeypatch.setattr("kdtools.training.loss_terms", spy)
+    monkeypatch.setattr("kdtools.training.trainer.loss_terms", spy)
     monkeypatch.setitem(AUGMENTATIONS, "mild", geometry_of("mild", flip=True))
     train(
         task,

@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from kdtools.cli._train import TrainingRun, cross_fit_teachers
-from kdtools.crossfit import fold_rows
 from kdtools.errors import DataError, UsageError
 from kdtools.faces.file import open_faces
 from kdtools.faces.writer import create_faces
@@ -20,10 +19,11 @@ from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import box_to_source
 from kdtools.model.file import load_model
 from kdtools.model.inference import predict_crops
-from kdtools.settings import resolve_settings
 from kdtools.storage.provenance import Provenance
 from kdtools.synth import draw_faces
-from kdtools.training import train
+from kdtools.training.cross_fitting import fold_rows
+from kdtools.training.settings import resolve_settings
+from kdtools.training.trainer import train
 
 N, SIZE, PEOPLE = 24, 40, 6
 
@@ -69,7 +69,7 @@ def test_a_fold_is_trained_on_its_own_rows_alone(
         seen.append({*task.train.rows.tolist(), *task.val.rows.tolist()})
         return train(task, *given, **options)
 
-    monkeypatch.setattr("kdtools.training.train", spy)
+    monkeypatch.setattr("kdtools.training.trainer.train", spy)
     settings = resolve_settings(
         "kd-teacher", "default", {"arch": "test_resnet", "input_size": 32, "epochs": 1, "batch": 4}
     )

@@ -67,7 +67,7 @@ def test_a_run_goes_on_with_another_number_of_processes(faces_path: Path, tmp_pa
     whole, part = tmp_path / "whole.safetensors", tmp_path / "part.safetensors"
     call = ["kd-student", faces_path, *CALL.split(), "--set", "ema=0.9"]
     run([*call, "-o", whole], 1)
-    stop_after_first_epoch = "import kdtools.training as t; from kdtools.cli import kd_student; import sys\n"
+    stop_after_first_epoch = "import kdtools.training.trainer as t; from kdtools.cli import kd_student; import sys\n"
     stop_after_first_epoch += (
         "save = t.save_checkpoint\n"
         "def stop(path, trained, course, *rest):\n"
@@ -87,7 +87,7 @@ def test_a_run_goes_on_with_another_number_of_processes(faces_path: Path, tmp_pa
 
 STOPPED = """
 import sys
-import kdtools.training as training
+import kdtools.training.trainer as training
 from kdtools.cli import kd_student
 
 class Ask:

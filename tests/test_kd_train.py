@@ -21,7 +21,7 @@ from kdtools.faces.writer import create_faces
 from kdtools.landmarks import IBUG68
 from kdtools.storage.provenance import Provenance
 from kdtools.synth import draw_faces
-from kdtools.training import Epoch, Step
+from kdtools.training.trainer import Epoch, Step
 
 SCRIPTS = Path(sys.executable).parent
 TINY = ["--arch", "test_resnet", "--input-size", "32", "--batch", "8", "--device", "cpu", "--loss", "l1"]

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from kdtools import losses
 from kdtools.errors import UsageError
-from kdtools.losses import (
+from kdtools.training import losses
+from kdtools.training.losses import (
     KD_VARIANTS,
     PLAIN_LOSSES,
     LossWeights,
@@ -25,7 +25,7 @@ from kdtools.losses import (
     smooth_loss,
     wing_loss,
 )
-from kdtools.settings import MAIN_LOSSES
+from kdtools.training.settings import MAIN_LOSSES
 
 NAMES = ("pred", "truth", "tough", "tolerant")
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from kdtools.precision import Execution, choose_execution, faster_of
+from kdtools.training.execution import Execution, choose_execution, faster_of
 
 PLAIN, HALF = Execution(), Execution(torch.bfloat16)
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from kdtools.batches import AUGMENTATIONS
 from kdtools.errors import UsageError
-from kdtools.losses import KD_VARIANTS, PLAIN_LOSSES
-from kdtools.settings import (
+from kdtools.training.augmentation import AUGMENTATIONS
+from kdtools.training.losses import KD_VARIANTS, PLAIN_LOSSES
+from kdtools.training.settings import (
     AUGMENTATION_NAMES,
     MAIN_LOSSES,
     PRESET_NAMES,

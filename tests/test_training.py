@@ -14,25 +14,25 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from kdtools.batches import FaceSet
-from kdtools.checkpoints import RunFiles
 from kdtools.errors import DataError, FileError, TrainingError, UsageError
 from kdtools.faces.file import open_faces
 from kdtools.faces.writer import create_faces
 from kdtools.landmarks import IBUG68, Scheme
 from kdtools.landmarks.geometry import CropRule, unit_to_pixels
-from kdtools.losses import KD_VARIANTS, kd_loss, loss_terms
 from kdtools.model.card import ModelCard, read_card
 from kdtools.model.file import create_network, load_model, load_training_state, save_model
 from kdtools.model.inference import predict_units
 from kdtools.model.network import LandmarkNet, choose_device
 from kdtools.model.sampling import resize_images
 from kdtools.reporting import Tell, silent
-from kdtools.settings import Settings
 from kdtools.storage.provenance import Provenance
 from kdtools.synth import draw_faces
-from kdtools.tasks import load_task
-from kdtools.training import Step, Stopped, average_weights, floats_of, learning_rate, train, validate
+from kdtools.training.checkpoints import RunFiles
+from kdtools.training.face_set import FaceSet
+from kdtools.training.losses import KD_VARIANTS, kd_loss, loss_terms
+from kdtools.training.settings import Settings
+from kdtools.training.task import load_task
+from kdtools.training.trainer import Step, Stopped, average_weights, floats_of, learning_rate, train, validate
 
 CPU = torch.device("cpu")
 ARCH = "test_resnet"
@@ -233,7 +233,7 @@ def test_an_epoch_takes_each_training_face_once_by_the_loss_asked_for(
         seen.append(truth)
         return loss_terms(loss, pred, truth, teachers, variant)
 
-    monkeypatch.setattr("kdtools.training.loss_terms", spy)
+    monkeypatch.setattr("kdtools.training.trainer.loss_terms", spy)
     settings = Settings(**{**vars(TINY), "loss": "kd", "variant": "figure", "epochs": 1, "augmentation": "none"})
     run_training(faces_path, tmp_path / "m.safetensors", settings, teachers=dict.fromkeys(TERMS, teacher))
     with load(faces_path) as task:

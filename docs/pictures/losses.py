@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from matplotlib import pyplot as plt
 
-from kdtools.losses import KD_VARIANTS, kd_loss
+from kdtools.training.losses import KD_VARIANTS, kd_loss
 
 TOUGH, TOLERANT = 0.02, 0.05  # errors of the two teachers, as shares of the input's side
 WIDEST, N_ERRORS = 0.08, 640  # an even number of them meets neither 0 nor a teacher, where slopes jump

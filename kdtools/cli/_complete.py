@@ -14,7 +14,7 @@ from typing import Any
 
 import typer
 
-from kdtools import settings
+from kdtools.training import settings
 
 # Words and globs; a glob has a star, and ends with a slash where a folder is meant.
 FACES, WEIGHTS, MODELS = ["*.h5"], ["*.safetensors"], ["*.safetensors", "*.onnx"]

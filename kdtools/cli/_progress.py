@@ -12,7 +12,7 @@ from kdtools.cli._app import session
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from kdtools.training import Epoch, Step
+    from kdtools.training.trainer import Epoch, Step
 
 
 @contextlib.contextmanager

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from kdtools.cli._app import Interrupted, Terminated, check_no_input, session
 from kdtools.cli._progress import training_progress
 from kdtools.errors import KdError, require
-from kdtools.settings import CARRIED_OUT, Settings
+from kdtools.training.settings import CARRIED_OUT, Settings
 
 if TYPE_CHECKING:
     import numpy as np
 
     from kdtools.storage.provenance import Provenance
-    from kdtools.training import Epoch
+    from kdtools.training.trainer import Epoch
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ def cross_fit_teachers(run: TrainingRun, n_folds: int) -> None:
     from kdtools.storage.outputs import check_output
 
     with _started(run) as (device, provenance), open_faces(run.faces_path) as faces:
-        from kdtools.crossfit import fold_output, fold_rows, predict_left_out, write_left_out
-        from kdtools.distributed import is_first, wait_for_all
+        from kdtools.training.cross_fitting import fold_output, fold_rows, predict_left_out, write_left_out
+        from kdtools.training.distributed import is_first, wait_for_all
 
         faces.require("image", "landmarks")
         folds = list(fold_rows(faces, n_folds, run.settings.seed))
@@ -126,8 +126,8 @@ def _started(run: TrainingRun) -> Iterator[tuple[Any, Provenance]]:
     if run.output != "-":
         check_no_input(_written_by(run.output), files)
     provenance = replace(session.provenance(*files), roles=run.roles)
-    from kdtools.distributed import is_first, joined_processes, started_by_torchrun
     from kdtools.model.network import choose_device
+    from kdtools.training.distributed import is_first, joined_processes, started_by_torchrun
 
     alone = not started_by_torchrun()
     require(alone or len(files) == len(run.roles), "several processes cannot share standard input", "name a file")
@@ -139,7 +139,7 @@ def _started(run: TrainingRun) -> Iterator[tuple[Any, Provenance]]:
 
 def _written_by(output: str) -> list[str]:
     """Files that a training to `output` puts in place of others."""
-    from kdtools.checkpoints import RunFiles
+    from kdtools.training.checkpoints import RunFiles
 
     beside = RunFiles.beside(Path(output))
     return [output, str(beside.last), str(beside.best)]
@@ -164,13 +164,13 @@ def _train_to(
     rows: np.ndarray | None = None,
 ) -> None:
     """Train on `rows` of the faces (None: all), with its files beside `place`; then put the best network in place."""
-    from kdtools.checkpoints import RunFiles, check_nothing_to_lose
-    from kdtools.distributed import is_first, wait_for_all
-    from kdtools.events import open_events
     from kdtools.reporting import silent
     from kdtools.storage.outputs import check_output, claimed, move_into_place
-    from kdtools.tasks import load_task
-    from kdtools.training import Stopped, count_steps, train
+    from kdtools.training.checkpoints import RunFiles, check_nothing_to_lose
+    from kdtools.training.distributed import is_first, wait_for_all
+    from kdtools.training.log import open_events
+    from kdtools.training.task import load_task
+    from kdtools.training.trainer import Stopped, count_steps, train
 
     files = RunFiles.beside(place)
     with contextlib.ExitStack() as stack:

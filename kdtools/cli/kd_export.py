@@ -44,7 +44,7 @@ def kd_export(
     """
     require(model_path != "-", "the model cannot be read from standard input", "name its file")
     require(calibrate != "-", "--calibrate is read more than once, so not from standard input", "name a file")
-    from kdtools.settings import EXPORT_PRECISIONS
+    from kdtools.training.settings import EXPORT_PRECISIONS
 
     known = ", ".join(EXPORT_PRECISIONS)
     require(precision in EXPORT_PRECISIONS, f"--precision is {precision!r}", f"give {known}")

@@ -9,7 +9,7 @@ import typer
 from kdtools.cli import _options as opt
 from kdtools.cli._app import run
 from kdtools.errors import require
-from kdtools.settings import MAIN_LOSSES, resolve_settings, settings_table
+from kdtools.training.settings import MAIN_LOSSES, resolve_settings, settings_table
 
 
 def kd_student(

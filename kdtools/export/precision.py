@@ -19,7 +19,7 @@ import numpy as np
 import onnx
 
 from kdtools.model.card import INPUT
-from kdtools.settings import EXPORT_PRECISIONS
+from kdtools.training.settings import EXPORT_PRECISIONS
 
 FLOAT32, FLOAT16, INT8 = PRECISIONS = EXPORT_PRECISIONS
 

@@ -17,9 +17,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kdtools.batches import FaceSet, count_batches
-from kdtools.checkpoints import Course, RunFiles, Trained, digest_task, restore_checkpoint, save_checkpoint, write_log
-from kdtools.distributed import (
+from kdtools.errors import DataError, TrainingError, UsageError
+from kdtools.landmarks import Scheme
+from kdtools.metrics import clean_points, nme_per_face, normalisers_of
+from kdtools.model.backbones import colour_statistics, synchronise_norms
+from kdtools.model.card import ModelCard
+from kdtools.model.file import create_network, save_model
+from kdtools.model.inference import predict_units
+from kdtools.model.network import LandmarkNet, to_device
+from kdtools.model.sampling import resized
+from kdtools.storage.provenance import Provenance
+from kdtools.training.checkpoints import Course, RunFiles, Trained, digest_task, restore_checkpoint, save_checkpoint
+from kdtools.training.distributed import (
     any_process,
     copy_from_first,
     is_first,
@@ -28,21 +37,13 @@ from kdtools.distributed import (
     sum_over_processes,
     wait_for_all,
 )
-from kdtools.errors import DataError, TrainingError, UsageError
-from kdtools.landmarks import Scheme
-from kdtools.loader import Loader, seed_of
-from kdtools.losses import LossWeights, heat_term, loss_terms
-from kdtools.metrics import clean_points, nme_per_face, normalisers_of
-from kdtools.model.backbones import colour_statistics, synchronise_norms
-from kdtools.model.card import ModelCard
-from kdtools.model.file import create_network, save_model
-from kdtools.model.inference import predict_units
-from kdtools.model.network import LandmarkNet, to_device
-from kdtools.model.sampling import resized
-from kdtools.precision import choose_execution
-from kdtools.settings import Settings
-from kdtools.storage.provenance import Provenance
-from kdtools.tasks import Task
+from kdtools.training.execution import choose_execution
+from kdtools.training.face_set import FaceSet, count_batches
+from kdtools.training.loader import Loader, seed_of
+from kdtools.training.log import write_log
+from kdtools.training.losses import LossWeights, heat_term, loss_terms
+from kdtools.training.settings import Settings
+from kdtools.training.task import Task
 
 TIME_DECAY = 1e-4  # of the learning rate, per step, with --schedule time (arXiv 2111.07047, section 4)
 WARMUP_SHARE = 0.05  # of all steps, with --schedule cosine

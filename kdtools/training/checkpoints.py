@@ -8,8 +8,6 @@ per epoch).
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -23,9 +21,9 @@ from kdtools.errors import FileError, KdError, UsageError
 from kdtools.model.card import read_card
 from kdtools.model.file import load_training_state, save_model
 from kdtools.model.network import LandmarkNet
-from kdtools.settings import CARRIED_OUT, Settings
 from kdtools.storage.provenance import Provenance
-from kdtools.tasks import Task
+from kdtools.training.settings import CARRIED_OUT, Settings
+from kdtools.training.task import Task
 
 _N_IMAGES = 16  # of each set of faces, by which others are told
 _OPTIMISER, _RAW, _BEST, _SUMS = "optimiser.", "raw.", "best.", "sums."
@@ -160,13 +158,3 @@ def digest_task(task: Task) -> str:
         for weights in teacher.state_dict().values():
             digest.update(weights.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def write_log(path: Path, history: list[dict[str, Any]]) -> None:
-    part = path.with_name(f".{path.name}.part")
-    try:
-        # Sorted, because a history that was restored has its fields in another order than one that was made.
-        part.write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in history), encoding="utf-8")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 
@@ -26,3 +29,13 @@ def open_events(folder: str | None) -> Iterator[Callable[[Any], None]]:
             writer.flush()  # so that it can be watched while it grows
 
         yield write
+
+
+def write_log(path: Path, history: list[dict[str, Any]]) -> None:
+    part = path.with_name(f".{path.name}.part")
+    try:
+        # Sorted, because a history that was restored has its fields in another order than one that was made.
+        part.write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in history), encoding="utf-8")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

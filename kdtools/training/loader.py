@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kdtools.batches import AUGMENTATIONS, Changes, augment, draw_changes, draw_noise, shuffled_batches
-from kdtools.distributed import n_processes, process_number
 from kdtools.model.sampling import resized
-from kdtools.settings import Settings
-from kdtools.tasks import Task
+from kdtools.training.augmentation import AUGMENTATIONS, Changes, augment, draw_changes, draw_noise
+from kdtools.training.distributed import n_processes, process_number
+from kdtools.training.face_set import shuffled_batches
+from kdtools.training.settings import Settings
+from kdtools.training.task import Task
 
 
 @dataclass(frozen=True)

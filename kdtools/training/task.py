@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from kdtools.batches import FaceSet
 from kdtools.errors import DataError, FileError
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.soft_landmarks import soften_faces
@@ -21,6 +20,7 @@ from kdtools.model.card import SAFETENSORS, form_of
 from kdtools.model.file import load_model
 from kdtools.model.network import LandmarkNet
 from kdtools.reporting import Tell
+from kdtools.training.face_set import FaceSet
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from kdtools.distributed import n_processes, sum_over_processes
 from kdtools.errors import UsageError
 from kdtools.model.heads import HEAT_WIDTH, cell_centres
+from kdtools.training.distributed import n_processes, sum_over_processes
 
 
 @dataclass(frozen=True)

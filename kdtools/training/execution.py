@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from kdtools.distributed import n_processes, sum_over_processes
 from kdtools.model.network import LandmarkNet
+from kdtools.training.distributed import n_processes, sum_over_processes
 
 _N_TIMED = 8  # steps
 _WORTHWHILE = 0.95  # of the time of the plainer way, below which another one is taken

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from kdtools.distributed import own_part, sum_over_processes
 from kdtools.faces.file import FacesFile
 from kdtools.faces.people import group_faces
 from kdtools.faces.split import draw_folds
@@ -22,6 +21,7 @@ from kdtools.model.file import load_model
 from kdtools.model.inference import predict_crops
 from kdtools.reporting import Progress
 from kdtools.storage.provenance import Provenance
+from kdtools.training.distributed import own_part, sum_over_processes
 
 
 def fold_rows(faces: FacesFile, n_folds: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

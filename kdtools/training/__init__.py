@@ -1,0 +1,1 @@
+"""Training: its settings, data, losses and loop, for teachers and students alike."""
