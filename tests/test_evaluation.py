@@ -17,7 +17,7 @@ import pytest
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.evaluation import measure
 from kdtools.evaluation.evaluate import evaluate
-from kdtools.evaluation.pointsets import read_points
+from kdtools.evaluation.point_sets import read_points
 from kdtools.evaluation.request import Request, Told, parse_thresholds, split_norms
 from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Row
 from kdtools.evaluation.units import find_frames, find_units

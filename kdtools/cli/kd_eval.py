@@ -118,8 +118,8 @@ def _form(json_form: bool, tsv_form: bool) -> str:
 
 
 def _print_jitter(predictions: list[str], norm: str | None, video: str, form: str, value: str | None) -> int:
+    from kdtools.evaluation.jitter import measure_steadiness
     from kdtools.evaluation.request import Told
-    from kdtools.evaluation.steadiness import measure_steadiness
     from kdtools.reports.show import show_steadiness
     from kdtools.reports.steadiness import steadiness_value
 

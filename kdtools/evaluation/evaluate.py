@@ -12,7 +12,8 @@ from kdtools.errors import DataError, UsageError, some_of
 from kdtools.evaluation.join import check_join, join_rows
 from kdtools.evaluation.mean_shape import MeanShape, put_share_of_mean_shape
 from kdtools.evaluation.measure import Measurements, Plan, Readable, measure
-from kdtools.evaluation.pointsets import (
+from kdtools.evaluation.measures import choose_subsets, settle
+from kdtools.evaluation.point_sets import (
     PointSet,
     check_ids,
     check_inputs,
@@ -24,7 +25,6 @@ from kdtools.evaluation.pointsets import (
 from kdtools.evaluation.protocols import Measures
 from kdtools.evaluation.request import Request, Told
 from kdtools.evaluation.results import MEAN_SHAPE, Errors, Evaluation, Row, Worst
-from kdtools.evaluation.settle import choose_subsets, settle
 from kdtools.evaluation.table import Tables, region_points
 from kdtools.evaluation.units import Frames, find_frames, find_units
 from kdtools.metrics import normalise, normaliser_named, worst_rows

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from kdtools.errors import DataError, some_of
-from kdtools.evaluation.pointsets import PointSet, check_ids, describe_ids, photograph_of, text_of
+from kdtools.evaluation.point_sets import PointSet, check_ids, describe_ids, photograph_of, text_of
 from kdtools.evaluation.request import Request
 from kdtools.reporting import Tell
 

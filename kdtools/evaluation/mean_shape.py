@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kdtools.errors import DataError
-from kdtools.evaluation.pointsets import PointSet
+from kdtools.evaluation.point_sets import PointSet
 from kdtools.evaluation.results import MEAN_SHAPE, Row
 from kdtools.faces.file import open_faces
 from kdtools.landmarks.geometry import apply_affine, pixels_to_unit, unit_to_pixels

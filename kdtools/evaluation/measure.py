@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from kdtools.evaluation.pointsets import PointSet
+from kdtools.evaluation.point_sets import PointSet
 from kdtools.metrics import (
     Normaliser,
     jitter_per_face,

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from kdtools.errors import DataError
-from kdtools.evaluation.pointsets import photograph_of, text_of
+from kdtools.evaluation.point_sets import photograph_of, text_of
 from kdtools.faces.people import compile_pattern, find_groups, group_faces
 
 

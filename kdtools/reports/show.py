@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 
+from kdtools.evaluation.jitter import Steadiness
 from kdtools.evaluation.results import Evaluation
-from kdtools.evaluation.steadiness import Steadiness
 from kdtools.reports.steadiness import print_steadiness, steadiness_json, steadiness_tsv
 from kdtools.reports.terminal import print_table
 from kdtools.reports.text import as_tsv, json_lines

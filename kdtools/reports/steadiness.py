@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kdtools.errors import UsageError
-from kdtools.evaluation.steadiness import Steadiness
+from kdtools.evaluation.jitter import Steadiness
 
 COLUMNS = [column.name for column in fields(Steadiness)]
 

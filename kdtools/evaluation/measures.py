@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kdtools.errors import DataError, UsageError
-from kdtools.evaluation.pointsets import PointSet
+from kdtools.evaluation.point_sets import PointSet
 from kdtools.evaluation.protocols import Measures, Protocol, protocol_named, resolve
 from kdtools.evaluation.request import DEFAULT_THRESHOLDS, Request, Told, split_norms
 from kdtools.faces.selection import ALL_FACES

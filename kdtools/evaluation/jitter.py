@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kdtools.errors import UsageError
-from kdtools.evaluation.pointsets import PointSet, check_ids, check_inputs, read_prediction
+from kdtools.evaluation.point_sets import PointSet, check_ids, check_inputs, read_prediction
 from kdtools.evaluation.request import Told, split_norms
 from kdtools.evaluation.units import find_frames
 from kdtools.metrics import Normaliser, acceleration_per_face, normaliser_named, normalisers_of
