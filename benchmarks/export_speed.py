@@ -22,7 +22,8 @@ import numpy as np
 import torch
 
 from kdtools.engines.onnx import OnnxEngine
-from kdtools.export import FLOAT32, INT8, PRECISIONS, export_onnx
+from kdtools.export import FLOAT32, INT8, PRECISIONS
+from kdtools.export.graph import export_onnx
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import CropRule
 from kdtools.model.card import ModelCard, read_card

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kdtools.engines.onnx import open_session
 from kdtools.faces.file import open_faces
 from kdtools.metrics import nme_per_face, normaliser_named
+from kdtools.onnx_session import open_session
 
 
 def main() -> None:

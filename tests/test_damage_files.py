@@ -171,7 +171,7 @@ def test_an_exported_model_reads_no_other_file(tmp_path: Path, tiny_onnx: Path) 
 def test_a_damaged_copy_in_the_cache_is_made_again(
     tmp_path: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from kdtools.engines import cache
+    from kdtools.export import cache
 
     exports: list[Path] = []
 

@@ -15,10 +15,11 @@ import onnx
 import pytest
 import torch
 
-from kdtools.engines import FEW_FACES, FlippedEngine, cache, load_engine
+from kdtools.engines import FEW_FACES, FlippedEngine, load_engine
 from kdtools.engines.torch import choose_dtype
 from kdtools.errors import DataError, FileError, UsageError
-from kdtools.export import export_onnx
+from kdtools.export import cache
+from kdtools.export.graph import export_onnx
 from kdtools.landmarks import IBUG68, Scheme
 from kdtools.landmarks.geometry import CropRule
 from kdtools.model.card import ModelCard, form_of, read_card

@@ -15,15 +15,9 @@ import torch
 
 from kdtools.engines import load_engine
 from kdtools.errors import DataError
-from kdtools.export import (
-    PRECISIONS,
-    Agreement,
-    compare_with_original,
-    export_onnx,
-    graph,
-    measure_speed,
-    sample_faces,
-)
+from kdtools.export import PRECISIONS, graph
+from kdtools.export.check import Agreement, compare_with_original, measure_speed, sample_faces
+from kdtools.export.graph import export_onnx
 from kdtools.faces.writer import create_faces
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import CropRule

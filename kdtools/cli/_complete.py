@@ -14,6 +14,7 @@ from typing import Any
 
 import typer
 
+from kdtools.export import PRECISIONS
 from kdtools.training import settings
 
 # Words and globs; a glob has a star, and ends with a slash where a folder is meant.
@@ -165,7 +166,7 @@ VALUES: dict[str, Callable[[str], Sequence[str]]] = {
     "output": _fixed(FACES),
     "pixels": _fixed(["source", "image"]),
     "plot": _fixed(FIGURES),
-    "precision": _fixed(settings.EXPORT_PRECISIONS),
+    "precision": _fixed(PRECISIONS),
     "preset": _fixed(settings.PRESET_NAMES),
     "protocol": _protocols,
     "role": _fixed(["hard", "soft", "predicted"]),

@@ -44,10 +44,10 @@ def kd_export(
     """
     require(model_path != "-", "the model cannot be read from standard input", "name its file")
     require(calibrate != "-", "--calibrate is read more than once, so not from standard input", "name a file")
-    from kdtools.training.settings import EXPORT_PRECISIONS
+    from kdtools.export import PRECISIONS
 
-    known = ", ".join(EXPORT_PRECISIONS)
-    require(precision in EXPORT_PRECISIONS, f"--precision is {precision!r}", f"give {known}")
+    known = ", ".join(PRECISIONS)
+    require(precision in PRECISIONS, f"--precision is {precision!r}", f"give {known}")
     require((calibrate is not None) == (precision == "int8"), "--calibrate FILE and --precision int8 go together")
     from kdtools.faces.file import open_faces
     from kdtools.model.card import ONNX, form_of, read_card
@@ -65,16 +65,16 @@ def kd_export(
             file.require("image")
             if "landmarks" in file:
                 file.require_points(card.scheme.n_points, "the model")
-    from kdtools.export import (
-        INT8,
+    from kdtools.export import INT8
+    from kdtools.export.check import (
         MOST_WORSE,
         N_CALIBRATION,
         N_CHECKED,
         compare_with_original,
-        export_onnx,
         measure_speed,
         sample_faces,
     )
+    from kdtools.export.graph import export_onnx
     from kdtools.model.file import load_model
     from kdtools.model.network import choose_device
 

@@ -51,7 +51,7 @@ def load_engine(
         return _torch_engine(path, "cpu", threads)
     if exported:
         return _onnx_engine(path, threads)
-    from kdtools.engines.cache import exported_copy
+    from kdtools.export.cache import exported_copy
 
     try:
         with exported_copy(path, note) as copy:

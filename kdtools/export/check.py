@@ -12,17 +12,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from kdtools.engines.onnx import open_session, run_session
 from kdtools.errors import DataError
-from kdtools.export.precision import FLOAT16, FLOAT32, INT8
+from kdtools.export import FLOAT16, FLOAT32, INT8
 from kdtools.faces.file import open_faces
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import pixels_to_unit
 from kdtools.metrics import clean_points, nme_per_face, normalisers_of
-from kdtools.model.card import CONFIDENCE
 from kdtools.model.heads import HeatmapHead
 from kdtools.model.network import LandmarkNet
 from kdtools.model.sampling import resize_images
+from kdtools.onnx_session import CONFIDENCE, open_session, run_session
 from kdtools.synth import draw_faces
 
 N_CHECKED, N_CALIBRATION = 256, 128

@@ -13,9 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from kdtools.errors import DataError
-from kdtools.export.precision import FLOAT16, FLOAT32, INT8, to_float16, to_int8
-from kdtools.model.card import CONFIDENCE, INPUT, METADATA, OUTPUT
+from kdtools.export import FLOAT16, FLOAT32, INT8
+from kdtools.export.quantisation import to_float16, to_int8
+from kdtools.model.card import METADATA
 from kdtools.model.network import LandmarkNet
+from kdtools.onnx_session import CONFIDENCE, INPUT, OUTPUT
 
 
 def export_onnx(

@@ -16,7 +16,7 @@ from kdtools.inspection.describe import BLOCK_FACES, blocks_of, describe_weights
 from kdtools.inspection.history import provenance_of
 from kdtools.inspection.open import Opened, Weights
 from kdtools.landmarks import Scheme
-from kdtools.model.card import CONFIDENCE
+from kdtools.onnx_session import CONFIDENCE
 
 # How far from its crop or box a point may lie, in sides of it. A network's guess may leave the crop; points in other
 # units, or of another image, lie farther off.

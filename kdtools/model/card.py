@@ -31,8 +31,6 @@ __all__ = [
     "read_card",
 ]
 
-INPUT, OUTPUT = "images", "landmarks"  # of an exported model
-CONFIDENCE = "confidence"  # a second output, of networks with heatmaps
 METADATA = "kdtools"  # the entry of a file's metadata that holds all of it, as JSON
 _LARGEST_INPUT = 4096  # px
 

@@ -19,7 +19,6 @@ VARIANTS = ("reference", "figure")
 SCHEDULES = ("cosine", "time", "constant")
 OPTIMISERS = ("adam", "adamw")
 PRECISIONS = ("auto", "off", "bf16")
-EXPORT_PRECISIONS = ("float32", "float16", "int8")
 COMPILING = ("auto", "on", "off")
 AUGMENTATION_NAMES = ("none", "light", "mild", "strong", "paper")
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from kdtools import __version__
 from kdtools.errors import FileError, reason_of
-from kdtools.model.card import CONFIDENCE, OUTPUT, read_card
+from kdtools.model.card import read_card
+from kdtools.onnx_session import CONFIDENCE, OUTPUT
 from kdtools.storage.outputs import written_aside
 from kdtools.storage.provenance import sha256_of
 
@@ -68,7 +69,8 @@ def _name_of(model: Path) -> str:
 def _export(model: Path, path: Path) -> None:
     import torch
 
-    from kdtools.export import N_CHECKED, compare_with_original, export_onnx, sample_faces
+    from kdtools.export.check import N_CHECKED, compare_with_original, sample_faces
+    from kdtools.export.graph import export_onnx
     from kdtools.model.file import load_model
 
     network = load_model(model, torch.device("cpu"))

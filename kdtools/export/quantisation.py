@@ -18,10 +18,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from kdtools.model.card import INPUT
-from kdtools.training.settings import EXPORT_PRECISIONS
-
-FLOAT32, FLOAT16, INT8 = PRECISIONS = EXPORT_PRECISIONS
+from kdtools.onnx_session import INPUT
 
 _HEAD = "network.head."  # what the names of the head's weights begin with (LandmarkNet.head, in graph.py's wrapper)
 # The layers that hold nearly all of the work. Between two of them a number stays in 8 bits only if what lies between
