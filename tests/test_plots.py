@@ -22,10 +22,10 @@ from kdtools.landmarks import IBUG68, Scheme
 from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.metrics import nme_per_face, normaliser_named, worst_rows
 from kdtools.metrics.intervals import ced_band
-from kdtools.plots import PLOTS, check_plots, draw_modes, draw_plot, plot_svg
-from kdtools.plots.ced import ced_drawing, curves_of
-from kdtools.plots.landmarks import landmark_errors
-from kdtools.plots.scatter import farthest, pairs_of
+from kdtools.reports.plots import PLOTS, check_plots, draw_modes, draw_plot, plot_svg
+from kdtools.reports.plots.ced import ced_drawing, curves_of
+from kdtools.reports.plots.landmarks import landmark_errors
+from kdtools.reports.plots.scatter import farthest, pairs_of
 from kdtools.storage.provenance import Provenance
 from kdtools.viewing.output import picture_bytes
 from kdtools.viewing.overlay import COLOURS as MARKS

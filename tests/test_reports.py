@@ -17,21 +17,14 @@ from rich.console import Console
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.evaluation.results import MEAN_SHAPE, Errors, Evaluation, Figures, Row
 from kdtools.landmarks import IBUG68
-from kdtools.reports import (
-    as_html,
-    as_latex,
-    as_markdown,
-    as_text,
-    as_tsv,
-    check_reports,
-    find_value,
-    json_lines,
-    parse_requirements,
-    print_table,
-    unmet,
-)
-from kdtools.reports.figures import best_values, is_best
-from kdtools.reports.write import write_files
+from kdtools.reports.columns import best_values, is_best
+from kdtools.reports.html import as_html
+from kdtools.reports.latex import as_latex
+from kdtools.reports.markdown import as_markdown
+from kdtools.reports.output import check_reports, write_files
+from kdtools.reports.requirements import parse_requirements, unmet
+from kdtools.reports.terminal import as_text, print_table
+from kdtools.reports.text import as_tsv, find_value, json_lines
 from kdtools.storage.provenance import Provenance
 
 
@@ -742,7 +735,7 @@ def test_a_report_that_cannot_be_written_leaves_no_plot_and_the_old_report(
     def fill_the_disk(evaluation: Evaluation) -> str:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("kdtools.reports.write.as_markdown", fill_the_disk)
+    monkeypatch.setattr("kdtools.reports.output.as_markdown", fill_the_disk)
     (tmp_path / "r.md").write_text("old")
     with pytest.raises(FileError, match="No space left"):
         write(with_curves(), tmp_path, ["ced.svg"], ["r.md"], force=True)

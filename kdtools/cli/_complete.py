@@ -119,7 +119,7 @@ def _fields(known: str) -> list[str]:
 
 
 def _reports(known: str) -> list[str]:
-    from kdtools.reports.forms import FORMS
+    from kdtools.reports.output import FORMS
 
     return [f"*{suffix}" for suffix in FORMS]
 

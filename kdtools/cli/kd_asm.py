@@ -45,7 +45,7 @@ def kd_asm(
     from kdtools.faces.file import open_faces
     from kdtools.faces.soft_landmarks import fit_faces, soften_faces
     from kdtools.faces.writer import create_faces
-    from kdtools.plots import check_plot, draw_modes
+    from kdtools.reports.plots import check_plot, draw_modes
     from kdtools.storage.outputs import check_output
 
     check_output(output, force)

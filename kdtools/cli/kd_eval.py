@@ -60,8 +60,9 @@ def kd_eval(
     from kdtools.evaluation.evaluate import evaluate
     from kdtools.evaluation.request import Request, Told, parse_thresholds, thresholds_in
     from kdtools.evaluation.results import judged
-    from kdtools.reports import check_reports, find_value, parse_requirements, unmet
-    from kdtools.reports.show import show_evaluation
+    from kdtools.reports.output import check_reports, show_evaluation
+    from kdtools.reports.requirements import parse_requirements, unmet
+    from kdtools.reports.text import find_value
 
     wanted = parse_requirements(requirements or [])
     if max_nme is not None:
@@ -69,7 +70,7 @@ def kd_eval(
     reports = check_reports(output or [], force)
     plots = []
     if plot:
-        from kdtools.plots import check_plots
+        from kdtools.reports.plots import check_plots
 
         plots = check_plots(plot, force, len(predictions))
     forms = {form for form, _ in reports}
@@ -97,7 +98,7 @@ def kd_eval(
     failed = unmet(judged(found, every_normaliser=bool(norm or protocol)), wanted) if wanted else []
     number = find_value(found, value) if value is not None else ""
     if plots or reports:
-        from kdtools.reports.write import write_files
+        from kdtools.reports.output import write_files
 
         provenance = session.provenance(*(found.files if "html" in forms else []))
         write_files(found, plots, reports, force, provenance, session.skip, session.warn)
@@ -120,8 +121,8 @@ def _form(json_form: bool, tsv_form: bool) -> str:
 def _print_jitter(predictions: list[str], norm: str | None, video: str, form: str, value: str | None) -> int:
     from kdtools.evaluation.jitter import measure_steadiness
     from kdtools.evaluation.request import Told
-    from kdtools.reports.show import show_steadiness
-    from kdtools.reports.steadiness import steadiness_value
+    from kdtools.reports.jitter import steadiness_value
+    from kdtools.reports.output import show_steadiness
 
     rows = measure_steadiness(predictions, norm, video, Told(session.skip, session.warn))
     if value is not None:

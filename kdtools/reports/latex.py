@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from kdtools.evaluation.results import Evaluation, Row
-from kdtools.reports.figures import (
+from kdtools.reports.columns import (
     UNMEASURED,
     Best,
     best_values,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from kdtools.errors import UsageError
 from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Row
-from kdtools.reports.figures import BASES, check_threshold, find_key, has, keys_of, parts_of, short_name, value_of
+from kdtools.reports.columns import BASES, check_threshold, find_key, has, keys_of, parts_of, short_name, value_of
 
 _OPERATORS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9_@.]+)\s*(<=|>=|<|>)\s*(\S+)\s*")

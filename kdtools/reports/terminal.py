@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Row
-from kdtools.reports.figures import (
+from kdtools.reports.columns import (
     best_values,
     clean,
     compared,

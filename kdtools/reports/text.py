@@ -9,7 +9,7 @@ from typing import Any
 
 from kdtools.errors import DataError
 from kdtools.evaluation.results import Evaluation, Row
-from kdtools.reports.figures import COMPARISON, clean, find_key, has, is_end, keys_of, plain_number, value_of
+from kdtools.reports.columns import COMPARISON, clean, find_key, has, is_end, keys_of, plain_number, value_of
 
 LABELS = ("prediction", "subset", "normaliser")
 

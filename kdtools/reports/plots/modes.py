@@ -8,7 +8,7 @@ import numpy as np
 
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.shape_model import ShapeModel
-from kdtools.plots.style import COLOURS, PALE, SMALL_PT, house_style, new_figure, save_figure
+from kdtools.reports.plots.style import COLOURS, PALE, SMALL_PT, house_style, new_figure, save_figure
 from kdtools.storage.outputs import written_aside
 
 _N_SHOWN = 6

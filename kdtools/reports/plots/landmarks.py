@@ -10,7 +10,7 @@ import numpy as np
 from kdtools.errors import DataError
 from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Row
 from kdtools.faces.selection import ALL_FACES
-from kdtools.plots.style import (
+from kdtools.reports.plots.style import (
     COLUMN_IN,
     GREY,
     MOST_PANELS,

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from kdtools.errors import DataError, FileError
+from kdtools.errors import DataError, FileError, UsageError
+from kdtools.evaluation.jitter import Steadiness
 from kdtools.evaluation.results import Evaluation
 from kdtools.faces.file import open_faces
-from kdtools.plots import PLOTS, draw_plot, measure_words, plot_svg
 from kdtools.reporting import Skip, Tell, silent
+from kdtools.reports.html import as_html
+from kdtools.reports.jitter import print_steadiness, steadiness_json, steadiness_tsv
 from kdtools.reports.latex import as_latex
 from kdtools.reports.markdown import as_markdown
-from kdtools.reports.page import as_html
-from kdtools.reports.terminal import as_text
+from kdtools.reports.plots import PLOTS, draw_plot, measure_words, plot_svg
+from kdtools.reports.terminal import as_text, print_table
 from kdtools.reports.text import as_tsv, json_lines
-from kdtools.storage.outputs import STANDARD_INPUT, written_aside_together
+from kdtools.storage.outputs import STANDARD_INPUT, STANDARD_STREAM, check_output, written_aside_together
 from kdtools.storage.provenance import Provenance
 
 
@@ -93,3 +96,62 @@ def _worst_picture(evaluation: Evaluation, skip: Skip, suffix: str = ".png", *, 
         hint = "it takes a faces file with images, or with the paths of source images that are still there"
         raise DataError(f"{truth}: there are no pictures of the worst faces in it", hint)
     return picture_bytes(sheet, suffix, small=small)
+
+
+FORMS = {
+    ".html": "html",
+    ".htm": "html",
+    ".md": "markdown",
+    ".tex": "latex",
+    ".json": "json",
+    ".tsv": "tsv",
+    ".txt": "text",
+}
+
+
+def check_reports(paths: Sequence[str], force: bool) -> list[tuple[str, str]]:
+    """(form, path) of every report that was asked for, before any work is done.
+
+    Raises UsageError for a suffix that tells no form, for standard output and for a file that is named twice, FileError
+    for one that cannot be written or exists already, unless by `force`.
+    """
+    reports: list[tuple[str, str]] = []
+    places: set[Path] = set()
+    for path in paths:
+        if path == STANDARD_STREAM:
+            raise UsageError("-o is -", "standard output has the table: --json and --tsv set its form, -o names files")
+        form = FORMS.get(Path(path).suffix.lower())
+        if form is None:
+            raise UsageError(f"{path}: which form of report?", f"end its name in one of {' '.join(FORMS)}")
+        place = Path(path).resolve()
+        if place in places:
+            raise UsageError(f"{path}: is named twice", "give every report a file of its own")
+        places.add(place)
+        check_output(path, force, binary=False)
+        reports.append((form, path))
+    return reports
+
+
+def show_evaluation(evaluation: Evaluation, form: str) -> None:
+    """`form` is json, tsv or table."""
+    if form == "table":
+        from rich.console import Console
+
+        print_table(evaluation, Console())
+    else:
+        _print_lines((json_lines if form == "json" else as_tsv)(evaluation))
+
+
+def show_steadiness(rows: Sequence[Steadiness], form: str) -> None:
+    """`form` is json, tsv or table."""
+    if form == "table":
+        from rich.console import Console
+
+        print_steadiness(rows, Console())
+    else:
+        _print_lines((steadiness_json if form == "json" else steadiness_tsv)(rows))
+
+
+def _print_lines(lines: Iterable[str]) -> None:
+    """One at a time: by face there may be millions."""
+    sys.stdout.writelines(line + "\n" for line in lines)

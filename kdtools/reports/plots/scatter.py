@@ -12,7 +12,7 @@ import numpy as np
 from kdtools.errors import DataError
 from kdtools.evaluation.results import MEAN_SHAPE, Evaluation
 from kdtools.faces.selection import ALL_FACES
-from kdtools.plots.style import (
+from kdtools.reports.plots.style import (
     COLOURS,
     COLUMN_IN,
     GREY,

@@ -9,10 +9,18 @@ from pathlib import Path
 from kdtools.errors import UsageError
 from kdtools.evaluation.results import Evaluation
 from kdtools.faces.selection import ALL_FACES
-from kdtools.plots.ced import ced_drawing
-from kdtools.plots.landmarks import landmarks_drawing
-from kdtools.plots.scatter import scatter_drawing
-from kdtools.plots.style import MOST_PANELS, PLOT_SUFFIXES, Drawing, error_label, house_style, save_figure, svg_text
+from kdtools.reports.plots.ced import ced_drawing
+from kdtools.reports.plots.landmarks import landmarks_drawing
+from kdtools.reports.plots.scatter import scatter_drawing
+from kdtools.reports.plots.style import (
+    MOST_PANELS,
+    PLOT_SUFFIXES,
+    Drawing,
+    error_label,
+    house_style,
+    save_figure,
+    svg_text,
+)
 from kdtools.storage.outputs import check_output
 
 

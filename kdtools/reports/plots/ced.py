@@ -13,7 +13,7 @@ from kdtools.evaluation.results import Evaluation
 from kdtools.faces.selection import ALL_FACES
 from kdtools.metrics import area_under_ced, threshold_label
 from kdtools.metrics.intervals import ced_band
-from kdtools.plots.style import (
+from kdtools.reports.plots.style import (
     COLUMN_IN,
     GREY,
     PALE,

@@ -1,8 +1,8 @@
 """Figures, drawn with matplotlib and no screen: a module for each kind, and the style that they share."""
 
-from kdtools.plots.kinds import PLOTS, check_plots, draw_plot, plot_svg
-from kdtools.plots.modes import draw_modes
-from kdtools.plots.style import check_plot, measure_words
+from kdtools.reports.plots.kinds import PLOTS, check_plots, draw_plot, plot_svg
+from kdtools.reports.plots.modes import draw_modes
+from kdtools.reports.plots.style import check_plot, measure_words
 
 __all__ = [
     "PLOTS",

@@ -11,7 +11,7 @@ from importlib.resources import files
 from kdtools import __version__
 from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Row
 from kdtools.faces.selection import ALL_FACES
-from kdtools.reports.figures import (
+from kdtools.reports.columns import (
     Best,
     best_values,
     clean,
@@ -29,7 +29,7 @@ from kdtools.reports.figures import (
     written_interval,
 )
 from kdtools.reports.method import facts_of, normaliser_meaning, unit_of
-from kdtools.reports.page_tables import (
+from kdtools.reports.table import (
     Cell,
     cell_of,
     comparison_table,

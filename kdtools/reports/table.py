@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kdtools.evaluation.results import Evaluation, Row
-from kdtools.reports.figures import (
+from kdtools.reports.columns import (
     Best,
     best_values,
     clean,
