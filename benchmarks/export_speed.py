@@ -21,7 +21,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from kdtools.engines.onnx import OnnxEngine
 from kdtools.export import FLOAT32, INT8, PRECISIONS
 from kdtools.export.graph import export_onnx
 from kdtools.landmarks import IBUG68
@@ -30,6 +29,7 @@ from kdtools.model.card import ModelCard, read_card
 from kdtools.model.file import load_model, save_model
 from kdtools.model.network import LandmarkNet
 from kdtools.parallel import workers
+from kdtools.prediction.engines.onnx import OnnxEngine
 from kdtools.storage.provenance import Provenance
 from kdtools.synth import draw_faces
 

@@ -36,13 +36,16 @@ from typing import Any
 import cv2
 import numpy as np
 
-from kdtools.engines import load_engine
 from kdtools.faces.file import open_faces
 from kdtools.faces.writer import create_faces
 from kdtools.images.drawing import write_image
 from kdtools.parallel import workers
-from kdtools.prediction import Run, Search, predict_faces_file, predict_photographs
-from kdtools.sources import Photographs
+from kdtools.prediction.engines import load_engine
+from kdtools.prediction.inputs import Photographs
+from kdtools.prediction.photograph_work import Search
+from kdtools.prediction.pipeline import Run
+from kdtools.prediction.predict_faces import predict_faces_file
+from kdtools.prediction.predict_photographs import predict_photographs
 from kdtools.storage.provenance import Provenance
 
 NAMES = ("faces", "folder", "eager", "latency", "cold", "memory", "damaged")

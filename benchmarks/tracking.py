@@ -17,12 +17,11 @@ from itertools import islice
 
 import numpy as np
 
-from kdtools.engines import load_engine
 from kdtools.images.detection import Found, find_detector
-from kdtools.prediction import Search
-from kdtools.prediction.photographs import PhotographWork
-from kdtools.prediction.video import VideoWork
-from kdtools.sources import Photographs
+from kdtools.prediction.engines import load_engine
+from kdtools.prediction.inputs import Photographs
+from kdtools.prediction.photograph_work import PhotographWork, Search
+from kdtools.prediction.video_work import VideoWork
 
 
 class CountedDetector:

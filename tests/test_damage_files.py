@@ -20,7 +20,6 @@ from safetensors.numpy import save_file
 
 from kdtools.datasets.annotations import Sources, read_annotations
 from kdtools.datasets.dump import crop_name, point_file_name
-from kdtools.engines.onnx import OnnxEngine
 from kdtools.errors import DataError, FileError, KdError
 from kdtools.images.reading import decode_image, read_image
 from kdtools.inspection.check import check_file
@@ -31,9 +30,10 @@ from kdtools.landmarks.geometry import CropRule
 from kdtools.landmarks.scheme import Scheme
 from kdtools.landmarks.scheme_toml import read_scheme
 from kdtools.model.card import ModelCard, read_card
-from kdtools.sources import Photographs
-from kdtools.sources.lists import photographs_listed
-from kdtools.sources.tar import photographs_in_tar
+from kdtools.prediction.engines.onnx import OnnxEngine
+from kdtools.prediction.inputs import Photographs
+from kdtools.prediction.inputs.photograph import photographs_listed
+from kdtools.prediction.inputs.tar import photographs_in_tar
 from kdtools.storage.provenance import Provenance
 from kdtools.viewing.output import plan_pictures
 

@@ -15,8 +15,6 @@ import onnx
 import pytest
 import torch
 
-from kdtools.engines import FEW_FACES, FlippedEngine, load_engine
-from kdtools.engines.torch import choose_dtype
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.export import cache
 from kdtools.export.graph import export_onnx
@@ -25,6 +23,8 @@ from kdtools.landmarks.geometry import CropRule
 from kdtools.model.card import ModelCard, form_of, read_card
 from kdtools.model.file import save_model
 from kdtools.model.network import LandmarkNet
+from kdtools.prediction.engines import FEW_FACES, FlippedEngine, load_engine
+from kdtools.prediction.engines.torch import choose_dtype
 from kdtools.storage.provenance import Provenance
 
 SIZE = 32
@@ -184,7 +184,7 @@ def test_a_cache_that_cannot_be_written_costs_a_note(
 def test_an_exported_model_answers_from_a_cold_start_without_torch(exported: Path) -> None:
     code = (
         "import sys, numpy\n"
-        "from kdtools.engines import load_engine\n"
+        "from kdtools.prediction.engines import load_engine\n"
         f"engine = load_engine({str(exported)!r}, threads=1)\n"
         f"assert engine.predict(numpy.zeros((1, {SIZE}, {SIZE}, 3), numpy.uint8))[0].shape == (1, 68, 2)\n"
         "sys.exit(any(name in sys.modules for name in ('torch', 'onnx', 'timm')))\n"
@@ -197,7 +197,7 @@ def test_an_exported_model_answers_from_a_cold_start_without_torch(exported: Pat
 def test_onnx_runtime_tells_nobody(exported: Path, tmp_path: Path) -> None:
     """From 1.29 on it reports what it runs to its makers, and keeps a name for the machine in the folder for temporary
     files, unless that is switched off before it is loaded."""
-    code = f"from kdtools.engines import load_engine; load_engine({str(exported)!r}, threads=1)"
+    code = f"from kdtools.prediction.engines import load_engine; load_engine({str(exported)!r}, threads=1)"
     (tmp_path / "home").mkdir()
     (tmp_path / "tmp").mkdir()
     hushed = {"CI", "GITHUB_ACTIONS", "TF_BUILD", "ORT_RUNNING_UNIT_TESTS", "ORT_DISABLE_TELEMETRY"}

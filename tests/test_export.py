@@ -13,7 +13,6 @@ import onnxruntime
 import pytest
 import torch
 
-from kdtools.engines import load_engine
 from kdtools.errors import DataError
 from kdtools.export import PRECISIONS, graph
 from kdtools.export.check import Agreement, compare_with_original, measure_speed, sample_faces
@@ -24,6 +23,7 @@ from kdtools.landmarks.geometry import CropRule
 from kdtools.model.card import ModelCard, read_card
 from kdtools.model.file import save_model
 from kdtools.model.network import LandmarkNet
+from kdtools.prediction.engines import load_engine
 from kdtools.storage.provenance import Provenance
 from kdtools.synth import draw_faces
 

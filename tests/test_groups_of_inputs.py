@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from kdtools.errors import UsageError
-from kdtools.prediction.groups import group_at, group_bounds, group_start, grouped, parse_shard, shard_range
+from kdtools.prediction.batching import group_at, group_bounds, group_start, grouped, parse_shard, shard_range
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 16, 256])

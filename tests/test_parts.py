@@ -22,8 +22,14 @@ from kdtools.images.drawing import write_image
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import BoxRelation, CropRule
 from kdtools.model.card import ModelCard
-from kdtools.prediction import Run, Search, Timing, is_finished, parts, predict_faces_file, predict_photographs
-from kdtools.sources import Photographs
+from kdtools.prediction import partial_output as parts
+from kdtools.prediction.inputs import Photographs
+from kdtools.prediction.outcome import Timing
+from kdtools.prediction.photograph_work import Search
+from kdtools.prediction.pipeline import Run
+from kdtools.prediction.predict_faces import predict_faces_file
+from kdtools.prediction.predict_photographs import predict_photographs
+from kdtools.prediction.unchanged import is_finished
 from kdtools.storage.provenance import Provenance
 
 N = 60  # photographs and faces

@@ -23,9 +23,11 @@ from kdtools.landmarks import IBUG68, Scheme
 from kdtools.landmarks.boxes import overlaps
 from kdtools.landmarks.geometry import BoxRelation, CropRule, box_to_source
 from kdtools.model.card import ModelCard
-from kdtools.prediction import Run, Search, predict_faces_file, predict_photographs
-from kdtools.prediction.photographs import PhotographWork
-from kdtools.sources import Photograph, Photographs
+from kdtools.prediction.inputs import Photograph, Photographs
+from kdtools.prediction.photograph_work import PhotographWork, Search
+from kdtools.prediction.pipeline import Run
+from kdtools.prediction.predict_faces import predict_faces_file
+from kdtools.prediction.predict_photographs import predict_photographs
 from kdtools.storage.provenance import Provenance
 
 FIXED = np.linspace(-0.4, 0.4, 136, dtype=np.float32).reshape(68, 2)
@@ -269,7 +271,7 @@ def test_whole_images_are_not_cropped_again() -> None:
 
 def test_a_worker_holds_few_large_photographs(monkeypatch: pytest.MonkeyPatch) -> None:
     """The network runs before the group is over where its photographs take much room."""
-    monkeypatch.setattr("kdtools.prediction.photographs._HELD_BYTES", 60_000)
+    monkeypatch.setattr("kdtools.prediction.photograph_work._HELD_BYTES", 60_000)
     images = {name: np.full((100, 100, 3), 80, np.uint8) for name in "abcdefg"}  # 30,000 bytes each
     engine = FixedEngine()
     outcome = predict_group(FixedDetector([Found(np.array([10.0, 10, 90, 90]), 1.0)]), images, engine, refine=0)

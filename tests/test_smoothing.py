@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kdtools.smoothing import BETA, OneEuro
+from kdtools.prediction.smoothing import BETA, OneEuro
 
 RATE = 30.0
 FACE = np.random.default_rng(1).random((68, 2)) * 100

@@ -17,7 +17,7 @@ from kdtools.datasets.annotations import Sources, read_annotations
 from kdtools.errors import FileError, KdError, UsageError
 from kdtools.images.drawing import write_image
 from kdtools.images.reading import decode_image
-from kdtools.sources import Photograph, Photographs, kind_of
+from kdtools.prediction.inputs import Photograph, Photographs, kind_of
 from kdtools.storage import names as listing
 from kdtools.storage.names import NOT_STORABLE, SeenNames, escaped, files_below
 

@@ -86,13 +86,14 @@ def test_tools_that_need_no_torch_do_not_load_it() -> None:
     """Loaded modules are looked at in a new process, since this one may have torch already."""
     code = (
         "import sys, kdtools.evaluation.evaluate, kdtools.reports.output, kdtools.landmarks.shape_model, "
-        "kdtools.reports.plots, kdtools.datasets.import_faces, kdtools.datasets.dump, kdtools.synth; sys.exit('torch' in sys.modules)"
+        "kdtools.reports.plots, kdtools.datasets.import_faces, kdtools.datasets.dump, kdtools.synth; "
+        "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_an_exported_model_runs_without_torch() -> None:
-    code = "import sys, kdtools.engines.onnx; sys.exit('torch' in sys.modules or 'onnx' in sys.modules)"
+    code = "import sys, kdtools.prediction.engines.onnx; sys.exit('torch' in sys.modules or 'onnx' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

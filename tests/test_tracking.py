@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kdtools.landmarks.boxes import inside, overlaps
-from kdtools.tracking import associate
+from kdtools.prediction.video_work import associate
 
 
 def test_overlap_is_the_shared_area_over_both() -> None:

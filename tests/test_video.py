@@ -17,13 +17,14 @@ from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import BoxRelation, CropRule, points_square
 from kdtools.metrics import acceleration_per_face
 from kdtools.model.card import ModelCard
-from kdtools.prediction import Run, Search, predict_photographs
-from kdtools.prediction.cuts import Cuts
+from kdtools.prediction.inputs import Photograph, Photographs
 from kdtools.prediction.outcome import Outcome
-from kdtools.prediction.parts import Parts
-from kdtools.prediction.video import SEARCH_EVERY, VideoWork
-from kdtools.smoothing import BETA
-from kdtools.sources import Photograph, Photographs
+from kdtools.prediction.partial_output import Parts
+from kdtools.prediction.photograph_work import Search
+from kdtools.prediction.pipeline import Run
+from kdtools.prediction.predict_photographs import predict_photographs
+from kdtools.prediction.smoothing import BETA, Cuts
+from kdtools.prediction.video_work import SEARCH_EVERY, VideoWork
 from kdtools.storage.provenance import Provenance
 from kdtools.synth import draw_faces
 
@@ -325,7 +326,7 @@ def test_a_video_in_parts_is_followed_as_if_it_were_one(smooth: bool, tmp_path: 
                 raise KeyboardInterrupt
 
         patch.setattr(Parts, "add", add_and_stop)
-        patch.setattr("kdtools.prediction.parts.WORTH_KEEPING", 0.0)
+        patch.setattr("kdtools.prediction.partial_output.WORTH_KEEPING", 0.0)
         with pytest.raises(KeyboardInterrupt):
             predict(tmp_path / "v.avi", tmp_path / "resumed.h5", smooth=smooth)
     predict(tmp_path / "v.avi", tmp_path / "resumed.h5", smooth=smooth, resume=True)

@@ -36,8 +36,8 @@ with atheris.instrument_imports(include=["kdtools"]):
     from kdtools.landmarks.geometry import CropRule
     from kdtools.landmarks.scheme_toml import read_scheme, scheme_to_toml
     from kdtools.model.card import ModelCard, read_card
-    from kdtools.sources.lists import photographs_listed
-    from kdtools.sources.tar import photographs_in_tar
+    from kdtools.prediction.inputs.photograph import photographs_listed
+    from kdtools.prediction.inputs.tar import photographs_in_tar
     from kdtools.storage.provenance import Provenance
 
 import cv2  # noqa: E402

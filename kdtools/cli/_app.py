@@ -12,7 +12,6 @@ import re
 import shutil
 import signal
 import sys
-import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -22,37 +21,16 @@ import typer
 from typer.core import TyperCommand
 
 from kdtools import __version__
+from kdtools.cli._exit import DONE, FAILED, NEGATIVE, SKIPPED, USAGE, Interrupted, ReaderLeft, Stopped, _Signals
 from kdtools.errors import KdError, missing_error, require
 
 if TYPE_CHECKING:
     from kdtools.storage.provenance import Provenance
 
-DONE, FAILED, USAGE, NEGATIVE, SKIPPED, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 4, 130, 143
-
 COMPLETE = "_KDTOOLS_COMPLETE"  # set by a shell that wants to know what could stand where the cursor is
 
 # The base of typer's own usage errors: typer brings its own copy of click in some versions and not in others.
 _TYPER_ERROR: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
-
-
-class Stopped(BaseException):
-    """A signal asked the tool to stop. Not an Exception, so that nothing mistakes it for an error."""
-
-    exit_status, word = TERMINATED, "terminated"
-
-
-class Terminated(Stopped):
-    """SIGTERM arrived."""
-
-
-class Interrupted(Stopped):
-    """Ctrl-C."""
-
-    exit_status, word = INTERRUPTED, "interrupted"
-
-
-class ReaderLeft(BaseException):
-    """Nobody reads standard output any more."""
 
 
 class Session:
@@ -208,39 +186,6 @@ def _open_standard_streams() -> None:
             os.open(os.devnull, way)  # takes the lowest number that is free, which is this one
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
-
-
-class _Signals:
-    """Lets SIGTERM and Ctrl-C raise Terminated and Interrupted, once, so that what tidies up then is left in peace."""
-
-    def __init__(self) -> None:
-        self.stopped: type[Stopped] | None = None  # no instance: it would keep alive what is to be tidied up
-        causes: dict[int, type[Stopped]] = {signal.SIGTERM: Terminated, signal.SIGINT: Interrupted}
-        # Signals that are ignored stay so: nohup and a script's background jobs want it.
-        self._causes = {n: cause for n, cause in causes.items() if signal.getsignal(n) != signal.SIG_IGN}
-        for number in self._causes:
-            signal.signal(number, self._receive)
-        self._usual_hook, sys.unraisablehook = sys.unraisablehook, self._send_again
-
-    def _receive(self, number: int, frame: object) -> None:
-        if self.stopped is None:
-            self.stopped = self._causes[number]
-            raise self.stopped
-
-    def _send_again(self, lost: Any) -> None:
-        """Python drops an exception that arises in a destructor or a callback; a signal's must not be lost."""
-        if not issubclass(lost.exc_type, Stopped):
-            self._usual_hook(lost)
-            return
-        number = next(number for number, cause in self._causes.items() if cause is lost.exc_type)
-        self.stopped = None
-        threading.Timer(0.01, os.kill, (os.getpid(), number)).start()  # in here it would be dropped once more
-
-    def leave_to_system(self) -> None:
-        """All is done: from now on a signal ends the process at once, and Python has nothing to say to it."""
-        for number in self._causes:
-            signal.signal(number, signal.SIG_DFL)
-        sys.unraisablehook = self._usual_hook
 
 
 _BROKEN_PIPE = 128 + signal.SIGPIPE  # what the shell reports of cat when its reader leaves

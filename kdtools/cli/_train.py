@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdtools.cli._app import Interrupted, Terminated, check_no_input, session
+from kdtools.cli._app import check_no_input, session
+from kdtools.cli._exit import Interrupted, Terminated
 from kdtools.cli._progress import training_progress
 from kdtools.errors import KdError, require
 from kdtools.training.settings import CARRIED_OUT, Settings

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 
 from kdtools.cli import _eval_options as opt
-from kdtools.cli._app import DONE, NEGATIVE, SKIPPED, check_no_input, run, session
+from kdtools.cli._app import check_no_input, run, session
+from kdtools.cli._exit import DONE, NEGATIVE, SKIPPED
 from kdtools.cli._options import Force, Quiet, Verbose, Version
 from kdtools.errors import require
 

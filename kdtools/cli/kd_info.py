@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kdtools.cli._app import DONE, NEGATIVE, run, session
+from kdtools.cli._app import run, session
+from kdtools.cli._exit import DONE, NEGATIVE
 from kdtools.cli._options import Quiet, Verbose, Version
 from kdtools.errors import DataError, FileError, require
 

@@ -92,8 +92,13 @@ def kd_predict(
     require(inputs.count("-") <= 1, "only one input can be standard input")
     require(detector_name is None or boxes is None, "--detector and --boxes say both where faces are", "give one")
     require(output != "-" or not resume, "standard output cannot be resumed", "name a file with -o")
-    from kdtools.prediction import Run, Search, is_finished, open_crops, parse_shard, predict_faces, predict_photographs
-    from kdtools.sources import Photographs, kind_of
+    from kdtools.prediction.batching import parse_shard
+    from kdtools.prediction.inputs import Photographs, kind_of
+    from kdtools.prediction.photograph_work import Search
+    from kdtools.prediction.pipeline import Run
+    from kdtools.prediction.predict_faces import open_crops, predict_faces
+    from kdtools.prediction.predict_photographs import predict_photographs
+    from kdtools.prediction.unchanged import is_finished
 
     part = None if shard is None else parse_shard(shard)
     one_file = not listed and [kind_of(name) for name in inputs] == ["faces"]
@@ -108,8 +113,8 @@ def kd_predict(
     if resume and not force and is_finished(output, provenance, photographs or inputs[0], is_shard=part is not None):
         session.say(f"{output} is whole already")
         return
-    from kdtools.engines import FlippedEngine, load_engine
     from kdtools.parallel import workers
+    from kdtools.prediction.engines import FlippedEngine, load_engine
     from kdtools.storage.outputs import check_output
 
     check_no_input([output], [model_path, *([] if one_file else filter(os.path.isfile, inputs))])

@@ -13,13 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kdtools import __version__
-from kdtools.engines import Engine
 from kdtools.errors import reason_of
 from kdtools.parallel import in_background, map_bounded, workers
-from kdtools.prediction.outcome import Outcome
-from kdtools.prediction.parts import Parts, open_parts
-from kdtools.prediction.sameness import stamps_of_files
-from kdtools.prediction.timing import Stopwatch, Timing
+from kdtools.prediction.engines import Engine
+from kdtools.prediction.outcome import Outcome, Stopwatch, Timing
+from kdtools.prediction.partial_output import Parts, open_parts
+from kdtools.prediction.unchanged import stamps_of_files
 from kdtools.reporting import Progress, Skip, Tell, silent
 from kdtools.storage.outputs import is_stream
 from kdtools.storage.provenance import Provenance, sha256_of

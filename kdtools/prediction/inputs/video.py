@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from kdtools.errors import FileError
-from kdtools.sources.photograph import Photograph, failing
+from kdtools.prediction.inputs.photograph import Photograph, failing
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".flv")
 _STATES_COUNT = (".mp4", ".m4v", ".mov", ".avi")  # other files state a duration, which frames of any length may fill

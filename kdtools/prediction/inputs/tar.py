@@ -16,8 +16,7 @@ import numpy as np
 from kdtools.datasets.formats.shared.annotation import clean_path
 from kdtools.errors import FileError, reason_of
 from kdtools.images.reading import check_image_bytes
-from kdtools.sources.paths import Wanted
-from kdtools.sources.photograph import Photograph, failing
+from kdtools.prediction.inputs.photograph import Photograph, Wanted, failing
 from kdtools.storage.outputs import name_of
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")

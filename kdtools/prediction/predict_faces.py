@@ -11,18 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from kdtools.engines import Engine
 from kdtools.errors import FileError
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.schema import COMPANIONS
 from kdtools.images.cropping import resize_image
 from kdtools.images.drawing import draw_landmarks, write_image_at
 from kdtools.landmarks.geometry import apply_affine, unit_to_pixels
-from kdtools.prediction.groups import group_bounds, shard_range
-from kdtools.prediction.outcome import Outcome
-from kdtools.prediction.parts import Parts
+from kdtools.prediction.batching import group_bounds, shard_range
+from kdtools.prediction.engines import Engine
+from kdtools.prediction.outcome import Outcome, Stopwatch
+from kdtools.prediction.partial_output import Parts
 from kdtools.prediction.pipeline import Run, collect, digest_inputs, open_parts_of
-from kdtools.prediction.timing import Stopwatch
 
 _ROWS = 1 << 14  # ids that are read at a time
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from kdtools.engines.engine import Engine
-from kdtools.engines.flipped import FlippedEngine
 from kdtools.errors import DataError, UsageError
 from kdtools.model.card import ONNX, form_of, read_card
 from kdtools.parallel import workers
+from kdtools.prediction.engines.engine import Engine
+from kdtools.prediction.engines.flipped import FlippedEngine
 
 BACKENDS = ("auto", "torch", "onnx")
 # An export takes some ten seconds, in which PyTorch sees about so many faces. Whether there is a copy does not count:
@@ -64,13 +64,13 @@ def load_engine(
 
 
 def _onnx_engine(path: Path, threads: int) -> Engine:
-    from kdtools.engines.onnx import OnnxEngine
+    from kdtools.prediction.engines.onnx import OnnxEngine
 
     return OnnxEngine(path, threads)
 
 
 def _torch_engine(path: Path, device: str, threads: int) -> Engine:
-    from kdtools.engines.torch import TorchEngine
+    from kdtools.prediction.engines.torch import TorchEngine
 
     return TorchEngine(path, device, threads)
 

@@ -11,11 +11,15 @@ from pathlib import Path, PurePath
 
 from kdtools.datasets.formats.shared.id_prefixes import id_prefixes
 from kdtools.errors import DataError, FileError, UsageError
-from kdtools.sources.lists import photographs_listed
-from kdtools.sources.paths import photograph_at, photographs_below
-from kdtools.sources.photograph import Photograph, failing
-from kdtools.sources.tar import TAR_SUFFIXES, photographs_in_tar
-from kdtools.sources.video import VIDEO_SUFFIXES, frames_of
+from kdtools.prediction.inputs.photograph import (
+    Photograph,
+    failing,
+    photograph_at,
+    photographs_below,
+    photographs_listed,
+)
+from kdtools.prediction.inputs.tar import TAR_SUFFIXES, photographs_in_tar
+from kdtools.prediction.inputs.video import VIDEO_SUFFIXES, frames_of
 from kdtools.storage.file_kinds import HDF5_SIGNATURE, IMAGE_SUFFIXES
 from kdtools.storage.names import NOT_STORABLE, SeenNames, escaped, is_storable
 from kdtools.storage.outputs import STANDARD_INPUT, is_stream

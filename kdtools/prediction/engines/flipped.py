@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from kdtools.engines.engine import Engine
 from kdtools.errors import DataError
+from kdtools.prediction.engines.engine import Engine
 
 _TURNED = np.array([-1, 1], np.float32)
 

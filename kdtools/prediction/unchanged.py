@@ -17,7 +17,7 @@ from typing import Any
 
 from kdtools.errors import FileError
 from kdtools.faces.file import open_faces
-from kdtools.sources import Photograph, Photographs
+from kdtools.prediction.inputs import Photograph, Photographs
 from kdtools.storage.hdf5_guard import HDF5_ERRORS
 from kdtools.storage.outputs import STANDARD_STREAM
 from kdtools.storage.provenance import Provenance, sha256_of

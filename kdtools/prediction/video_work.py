@@ -14,21 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from kdtools.engines import Engine
 from kdtools.errors import KdError, reason_of
 from kdtools.images.cropping import crop_image
 from kdtools.landmarks.boxes import inside, overlaps
 from kdtools.landmarks.geometry import points_square
-from kdtools.prediction.annotated import AnnotatedVideos
-from kdtools.prediction.cuts import Cuts
-from kdtools.prediction.drawings import Drawings
-from kdtools.prediction.outcome import Outcome
-from kdtools.prediction.photographs import Face, PhotographWork, Search, Seen, undrawn
-from kdtools.prediction.sameness import stamp_of
-from kdtools.prediction.timing import Stopwatch
-from kdtools.smoothing import OneEuro
-from kdtools.sources import Photograph
-from kdtools.tracking import associate
+from kdtools.prediction.drawings import AnnotatedVideos, Drawings
+from kdtools.prediction.engines import Engine
+from kdtools.prediction.inputs import Photograph
+from kdtools.prediction.outcome import Outcome, Stopwatch
+from kdtools.prediction.photograph_work import Face, PhotographWork, Search, Seen, undrawn
+from kdtools.prediction.smoothing import Cuts, OneEuro
+from kdtools.prediction.unchanged import stamp_of
 
 SEARCH_EVERY = 10  # frames between searches, as long as they find faces where they are followed
 SEARCH_SOON = 2  # frames to the next search after one that found something else
@@ -243,3 +239,21 @@ class VideoWork(PhotographWork):
         columns["time"] = np.array([np.nan if p.time is None else p.time for p, _ in frames], np.float64)
         columns["track"] = np.array([face.track for _, face in frames], np.int32)
         return columns
+
+
+def associate(boxes: np.ndarray, others: np.ndarray, least: float) -> list[tuple[int, int]]:
+    """Pairs (index in boxes, index in others) that overlap by `least` or more, each at most once, the best first.
+
+    Equal overlaps go in the order of the boxes, so that the same frames give the same pairs.
+    """
+    if not (len(boxes) and len(others)):
+        return []
+    shares = overlaps(boxes, others)
+    pairs: list[tuple[int, int]] = []
+    for flat in np.argsort(-shares, axis=None, kind="stable"):
+        box, other = divmod(int(flat), len(others))
+        if shares[box, other] < least:
+            break
+        if all(box != a and other != b for a, b in pairs):
+            pairs.append((box, other))
+    return pairs

@@ -26,7 +26,7 @@ from kdtools.faces.schema import spec_of
 from kdtools.faces.writer import FacesWriter, create_faces
 from kdtools.landmarks import Scheme
 from kdtools.prediction.outcome import Outcome
-from kdtools.prediction.sameness import LISTING, Stamp, command_differs, digest_of_stamps, files_differ
+from kdtools.prediction.unchanged import LISTING, Stamp, command_differs, digest_of_stamps, files_differ
 from kdtools.storage.hdf5_guard import HDF5_ERRORS
 from kdtools.storage.outputs import STANDARD_STREAM, locked
 from kdtools.storage.provenance import Provenance

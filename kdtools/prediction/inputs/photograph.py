@@ -1,0 +1,90 @@
+"""What all sources give: photographs, named and not yet read."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from io import BufferedReader
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from kdtools.datasets.formats.shared.annotation import clean_path
+from kdtools.errors import FileError, KdError
+from kdtools.images.reading import read_bytes
+from kdtools.storage.names import files_below, split_records
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """One image to look at. `fetch` gives its file's bytes, or its pixels (H, W, 3) RGB where they come decoded.
+
+    `id` is what its faces are called by, `source` its path. In videos `frame` counts from 0 and `time` is in seconds.
+    `fetch` may be called from any thread; it raises KdError or OSError where the photograph cannot be read.
+    """
+
+    id: str
+    source: str
+    fetch: Callable[[], bytes | np.ndarray]
+    frame: int | None = None
+    time: float | None = None
+
+
+def failing(error: KdError) -> Callable[[], bytes | np.ndarray]:
+    """A `fetch` for what is known to be unreadable, so that it is told, counted and skipped in its turn."""
+
+    def fetch() -> bytes | np.ndarray:
+        raise error
+
+    return fetch
+
+
+Wanted = Callable[[str], bool]
+
+
+def photograph_at(path: Path, identity: str) -> Photograph:
+    """The image file at a path."""
+    return Photograph(identity, str(path), partial(read_bytes, path))
+
+
+def photographs_below(folder: str, prefix: str, wanted: Wanted) -> Iterator[Photograph]:
+    """The images in a folder that are `wanted` by their path in it, sorted; their ids are `prefix` and that path."""
+    for name in files_below(Path(folder)):
+        path = Path(folder, name)
+        if name.endswith("/"):
+            error = FileError(f"{path}: is a folder that cannot be listed")
+            yield Photograph(prefix + name, str(path), failing(error))
+        elif wanted(name):
+            yield photograph_at(path, prefix + name)
+
+
+_LOOK_AT = 4096  # bytes in which a \0 would stand if names were separated by it: no path is longer
+
+
+def photographs_listed(source: str) -> Iterator[Photograph]:
+    """The images that a list names, one a line, or separated by \\0 as `find -print0` does; ids are the names.
+
+    Raises FileError for a list that cannot be read.
+    """
+    if source == "-":
+        yield from _named_in(cast(BufferedReader, sys.stdin.buffer))
+        return
+    try:
+        with open(source, "rb") as stream:
+            yield from _named_in(stream)
+    except OSError as error:
+        raise FileError(f"{source}: {error.strerror}", "give a file with the name of an image on each line") from error
+
+
+def _named_in(stream: BufferedReader) -> Iterator[Photograph]:
+    separator = b"\0" if b"\0" in stream.peek(_LOOK_AT)[:_LOOK_AT] else b"\n"
+    for record in split_records(stream, separator):
+        if len(record) > _LOOK_AT:
+            raise FileError("a list of images: a name of over 4096 bytes, which no file has", "is it a list?")
+        name = os.fsdecode(record.removesuffix(b"\r") if separator == b"\n" else record)
+        if name:
+            yield photograph_at(Path(name), clean_path(name) or name)

@@ -1,0 +1,125 @@
+"""Predictions about the faces that a detector finds in photographs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from kdtools.errors import DataError, FileError, UsageError, some_of
+from kdtools.images.detection import BoxesFile
+from kdtools.parallel import in_background
+from kdtools.prediction.batching import grouped, shard_range
+from kdtools.prediction.inputs import Photograph, Photographs, kind_of
+from kdtools.prediction.partial_output import Parts
+from kdtools.prediction.photograph_work import PhotographWork, Search
+from kdtools.prediction.pipeline import Run, collect, digest_inputs, open_parts_of
+from kdtools.prediction.unchanged import Stamp, listing_digest, stamp_of
+
+if TYPE_CHECKING:
+    from kdtools.prediction.drawings import Drawings
+
+_FRAMES = 4  # most frames in a group: those under way are all in memory
+
+
+def predict_photographs(
+    run: Run, photographs: Photographs, search: Search, *, draw: str | None = None, smooth: bool = False
+) -> int:
+    """Find and predict the faces in photographs; returns how many. In videos they are followed, and may be smoothed.
+
+    Raises DataError where no face was found at all, FileError where an interrupted run had other inputs, UsageError
+    for a drawing of a part of a video, and for smoothing without one.
+    """
+    size = run.group_size
+    if photographs.have_frames:
+        if draw is not None and (run.shard is not None or run.resume):
+            raise UsageError("a video is drawn from its first frame to its last", "leave out --draw, or start anew: -f")
+        if run.resume:
+            photographs.check_rereadable()
+        size, run = min(size, _FRAMES), replace(run, jobs=1)
+    elif smooth:
+        raise UsageError("--smooth is for videos and cameras")
+    first, stop, n_known = 0, None, 0
+    listing = in_background(lambda: listing_digest(photographs))  # of millions of names it takes its time
+    if run.shard is not None:
+        n_known = photographs.count()
+        first, stop = shard_range(run.shard, n_known, size)
+    digests = digest_inputs(run, photographs.paths)
+    with (
+        _work_for(run, photographs, search, draw, smooth) as work,
+        open_parts_of(run, first, photographs.paths) as parts,
+    ):
+        begin = _go_to(parts, photographs, work)
+        for identity, why in parts.skipped:
+            run.skip(identity, why)
+        rest = islice(begin, None if stop is None else stop - parts.n_items)
+        collect(run, parts, work, grouped(rest, parts.n_items, size))
+        detector = search.detector
+        if isinstance(detector, BoxesFile) and detector.unused and not (first or stop or parts.skipped):
+            run.warn(f"there are boxes of {len(detector.unused)} names that no image has: {some_of(detector.unused)}")
+        if not (parts.n_items or n_known):
+            raise FileError(f"{', '.join(photographs.inputs)}: no images in there")
+        if not parts.n_faces and run.shard is None:
+            raise DataError(f"no face found in {parts.n_items} images")
+        parts.finish(run.output, digests(), listing=listing(), may_be_empty=run.shard is not None)
+        return parts.n_faces
+
+
+@contextlib.contextmanager
+def _work_for(
+    run: Run, photographs: Photographs, search: Search, draw: str | None, smooth: bool
+) -> Iterator[PhotographWork]:
+    """Yields what does a group; the videos that it draws are in their places when the block ends well."""
+    drawings = _drawings(draw, run, photographs)
+    if not photographs.have_frames:
+        yield PhotographWork(run.engine, search, drawings)
+        return
+    from kdtools.prediction.drawings import AnnotatedVideos
+    from kdtools.prediction.video_work import VideoWork
+
+    if draw is None:
+        yield VideoWork(run.engine, search, None, None, smooth=smooth)
+        return
+    sources = [name for name in photographs.inputs if kind_of(name) in ("video", "camera")]
+    with AnnotatedVideos(draw, run.force, sources) as videos:
+        yield VideoWork(run.engine, search, drawings, videos, smooth=smooth)
+
+
+def _drawings(draw: str | None, run: Run, photographs: Photographs) -> Drawings | None:
+    if draw is None:
+        return None
+    from kdtools.prediction.drawings import Drawings  # what it loads is for pictures alone
+
+    drawings = Drawings(draw, run.force or run.resume)
+    if not run.resume:
+        drawings.check_room(photographs)
+    return drawings
+
+
+def _go_to(parts: Parts, photographs: Iterable[Photograph], work: PhotographWork) -> Iterator[Photograph]:
+    """The photographs that are still to be done. Raises FileError where those before them have changed.
+
+    In the midst of a video `work` first follows the faces up to there again, from the video's first frame on.
+    """
+    items = iter(photographs)
+    last: Photograph | None = None
+
+    def pass_over() -> Iterator[Stamp]:
+        nonlocal last
+        for number, last in enumerate(islice(items, parts.n_items)):
+            if number >= parts.first:
+                yield stamp_of(last)
+
+    passed = pass_over()
+    if not parts.check_inputs(passed):
+        return _go_to(parts, photographs, work)
+    deque(passed, maxlen=0)
+    if last is None or last.frame is None:
+        return items
+    items = islice(photographs, parts.n_items - 1 - last.frame, None)
+    for frame in islice(items, last.frame + 1):
+        work([frame])
+    return items
