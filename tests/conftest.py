@@ -28,11 +28,11 @@ _SLOW = (
     "test_slurm_training",
     "test_distributed",
     "test_kd_train",
-    "test_slurm_example",
+    "test_slurm_evaluation",
     "test_man",
     "test_docs",
     "test_kd_predict",
-    "test_crossfit",
+    "test_cross_fitting",
     "test_export",
 )
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import atheris
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests")]
+sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests" / "datasets" / "formats")]
 
 with atheris.instrument_imports(include=["kdtools"]):
     from kdtools.datasets.annotations import Sources, read_annotations

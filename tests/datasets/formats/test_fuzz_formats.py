@@ -1,6 +1,6 @@
 """Damaged inputs of every format end in a clean import or in a clear error, never in wrong points.
 
-Each format's own tests make a small valid set; here its files are damaged. `python tests/test_fuzz_formats.py 1000`
+Each format's own tests make a small valid set; here its files are damaged. `python tests/datasets/formats/test_fuzz_formats.py 1000`
 runs as many rounds for each format as it is told.
 """
 

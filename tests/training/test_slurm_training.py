@@ -17,7 +17,7 @@ import pytest
 import slurm_scripts
 from slurm_scripts import EXAMPLE, Scripts
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 TINY = "--arch test_resnet --input-size 32 --batch 8 --set head=linear --device cpu"
 ENVIRONMENT = slurm_scripts.ENVIRONMENT | {
     "SLURM_CPUS_PER_TASK": "1",

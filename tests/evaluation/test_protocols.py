@@ -28,7 +28,7 @@ from kdtools.metrics import (
     normalisers_of,
 )
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "metrics.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 PAPERS = ("spiga", "star", "pipnet", "kdloss")
 
 

@@ -18,7 +18,7 @@ from update_pages import TOOLS, command_of
 from kdtools.cli import _complete
 from kdtools.cli._app import COMPLETE
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+REPOSITORY = Path(__file__).resolve().parents[2]
 SCRIPTS = REPOSITORY / "completions"
 TIMEOUT = 120  # on a busy machine
 every_tool = pytest.mark.parametrize("tool", TOOLS)

@@ -26,7 +26,7 @@ from kdtools.images.drawing import write_image
 from kdtools.landmarks import IBUG68
 from kdtools.storage.provenance import Provenance
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
 Run = Callable[..., tuple[int, str]]

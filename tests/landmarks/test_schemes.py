@@ -29,7 +29,7 @@ from kdtools.landmarks import (
 )
 from kdtools.storage.provenance import Provenance
 
-EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "my_points.toml"
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "my_points.toml"
 ALL = pytest.mark.parametrize("scheme", SCHEMES.values(), ids=lambda scheme: scheme.name)
 # Pairs of points read from pictures with the numbers drawn in, apart from the tables in the code.
 PAIRS = {

@@ -6,7 +6,6 @@ import ast
 import contextlib
 import io
 import pickle
-import sys
 import time
 import zipfile
 from pathlib import Path
@@ -15,8 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parent))
 from test_fuzz_formats import SAMPLES
 
 from kdtools.datasets.annotations import Sources, read_annotations
@@ -29,7 +26,7 @@ from kdtools.landmarks.scheme_toml import read_scheme
 from kdtools.model.card import read_card
 from kdtools.model.file import load_model
 
-PACKAGE = Path(__file__).resolve().parent.parent / "kdtools"
+PACKAGE = Path(__file__).resolve().parents[2] / "kdtools"
 MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "yaml", "xml.etree"}
 CALLS = {"eval", "exec", "compile", "__import__"}
 LOADERS = {"torch.load", "torch.hub.load", "np.load", "numpy.load", "np.fromfile", "os.system", "os.popen"}
