@@ -1,7 +1,7 @@
 """Damaged inputs of every format end in a clean import or in a clear error, never in wrong points.
 
-Each format's own tests make a small valid set; here its files are damaged. `python tests/datasets/formats/test_fuzz_formats.py 1000`
-runs as many rounds for each format as it is told.
+Each format's own tests make a small valid set; here its files are damaged. For 1,000 rounds of each format:
+`python tests/datasets/formats/test_fuzz_formats.py 1000`.
 """
 
 from __future__ import annotations
