@@ -31,7 +31,7 @@ LAYER_OF = {name: level for level, names in enumerate(LAYERS) for name in names.
 TORCH = ("model", "training", "export", "prediction.engines.torch")
 TIMM = ("model.backbones",)
 MOST_LINES = 350  # of a module
-MOST_LINES_OF_COMMAND = 150
+MOST_LINES_OF_COMMAND = 160  # most of them options; a package without re-exports costs a line an import
 
 
 def modules() -> list[Path]:
