@@ -1,8 +1,8 @@
 """kdtools: small facial-landmark networks by knowledge distillation from two teachers.
 
-A command (cli/) calls one or two parts of the library, each of which says in its first lines what is where in it: for
-instance importing/, training, prediction/, evaluation/ with reports/. They share the faces file (files/), points
-(schemes/, geometry, metrics/) and images (images, detect/). docs/design.md, section 5, has the layers.
+A command in cli/ calls one part of the library: datasets/, training/, prediction/, evaluation/ with reports/, export/,
+viewing/ or inspection/. They share the faces file (faces/), landmarks/, images/ and model/. docs/design.md, section 5,
+says what is where.
 """
 
 import os

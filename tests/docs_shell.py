@@ -103,11 +103,17 @@ def shell_of(tools: Sequence[str], folder: Path) -> Iterator[Shell]:
 
 
 # ---- the process that forks
+_LIBRARY = (
+    *("datasets.import_faces", "datasets.dump", "evaluation.evaluate", "reports.output", "reports.plots"),
+    *("training.trainer", "export.check", "export.graph", "prediction.engines.torch", "prediction.predict_photographs"),
+)
+
+
 def _serve(address: str) -> None:
     sys.modules.update(dict.fromkeys(_ABSENT))
     for name in _IMPORTED_ONCE:
         importlib.import_module(name)
-    for name in ("training", "export", "engines", "prediction", "importing", "evaluation", "plots", "reports"):
+    for name in _LIBRARY:
         importlib.import_module(f"kdtools.{name}")
     for path in (REPOSITORY / "kdtools" / "cli").glob("kd_*.py"):
         importlib.import_module(f"kdtools.cli.{path.stem}")

@@ -34,7 +34,7 @@ from docs_shell import IN_FULL, STAND_IN_TIME, Shell, shell_of
 from kdtools.faces import schema
 from kdtools.faces.writer import create_faces
 from kdtools.landmarks import IBUG68, SCHEMES, convert_points
-from kdtools.landmarks.geometry import CropRule
+from kdtools.landmarks.crops import CropRule
 from kdtools.storage.provenance import Provenance
 from kdtools.synth import draw_face
 

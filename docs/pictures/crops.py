@@ -15,7 +15,8 @@ from matplotlib.patches import Rectangle
 from kdtools.images.cropping import crop_image
 from kdtools.images.detection import CascadeDetector, YuNetDetector
 from kdtools.landmarks import IBUG68
-from kdtools.landmarks.geometry import CropRule, apply_affine, invert_affine, points_square
+from kdtools.landmarks.crops import CropRule, points_square
+from kdtools.landmarks.geometry import apply_affine, invert_affine
 from kdtools.synth import draw_face
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "0.35"

@@ -19,7 +19,8 @@ from kdtools.errors import DataError, FileError, some_of
 from kdtools.faces import schema
 from kdtools.faces.validation import check_arrays, check_kind, plain, subset_names
 from kdtools.landmarks import INDEX_FIELDS, JSON_FIELDS, SCHEMES, Scheme, scheme_for_points
-from kdtools.landmarks.geometry import IDENTITY, CropRule, apply_affine, invert_affine
+from kdtools.landmarks.crops import CropRule
+from kdtools.landmarks.geometry import IDENTITY, apply_affine, invert_affine
 from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.storage.file_kinds import HDF5, N_START, SAFETENSORS, form_of_start
 from kdtools.storage.hdf5_guard import HDF5_ERRORS, GuardedStream, guarded_file, item_at

@@ -17,7 +17,7 @@ from kdtools.errors import DataError
 from kdtools.faces import schema
 from kdtools.faces.file import FacesFile, check_unique_ids
 from kdtools.landmarks import INDEX_FIELDS, JSON_FIELDS, Scheme
-from kdtools.landmarks.geometry import CropRule
+from kdtools.landmarks.crops import CropRule
 from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.parallel import batched
 from kdtools.storage.outputs import written_aside

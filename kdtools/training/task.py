@@ -14,7 +14,8 @@ from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.soft_landmarks import soften_faces
 from kdtools.faces.split import split_rows
 from kdtools.landmarks import Scheme
-from kdtools.landmarks.geometry import CropRule, pixels_to_unit
+from kdtools.landmarks.crops import CropRule
+from kdtools.landmarks.geometry import pixels_to_unit
 from kdtools.landmarks.shape_model import DEFAULT_CLIP
 from kdtools.model.card import SAFETENSORS, form_of
 from kdtools.model.file import load_model

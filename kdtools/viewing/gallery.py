@@ -15,7 +15,8 @@ from kdtools.faces.selection import member_of
 from kdtools.images.cropping import crop_image
 from kdtools.images.reading import read_image
 from kdtools.landmarks import Scheme
-from kdtools.landmarks.geometry import CropRule, apply_affine, invert_affine, square_at
+from kdtools.landmarks.crops import CropRule, square_at
+from kdtools.landmarks.geometry import apply_affine, invert_affine
 from kdtools.metrics import clean_points, nme_per_face, normaliser_named
 from kdtools.reporting import Skip
 

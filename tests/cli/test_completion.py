@@ -110,7 +110,7 @@ def test_words_are_those_of_the_code() -> None:
     assert list(values["role"]("")) == list(ROLES)
     # Loading these would take longer than all else here.
     for module, words in (
-        ("plots/kinds", [plot.rstrip("=") for plot in _complete.PLOTS]),
+        ("reports/plots/kinds", [plot.rstrip("=") for plot in _complete.PLOTS]),
         ("viewing/gallery", _complete.SORTINGS),
     ):
         text = (REPOSITORY / "kdtools" / f"{module}.py").read_text()

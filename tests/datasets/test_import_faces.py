@@ -22,7 +22,8 @@ from kdtools.images.cropping import crop_image
 from kdtools.images.drawing import draw_landmarks, write_image
 from kdtools.images.reading import read_image
 from kdtools.landmarks import IBUG68
-from kdtools.landmarks.geometry import CropRule, apply_affine
+from kdtools.landmarks.crops import CropRule
+from kdtools.landmarks.geometry import apply_affine
 from kdtools.storage.provenance import Provenance
 
 Skipped = list[tuple[str, str]]

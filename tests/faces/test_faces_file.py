@@ -16,7 +16,8 @@ from kdtools.faces import writer as writer_module
 from kdtools.faces.file import FacesFile, match_ids, open_faces
 from kdtools.faces.writer import create_faces
 from kdtools.landmarks import IBUG68
-from kdtools.landmarks.geometry import CropRule, box_to_source
+from kdtools.landmarks.crops import CropRule
+from kdtools.landmarks.geometry import box_to_source
 from kdtools.storage.outputs import written_aside, written_aside_together
 from kdtools.storage.provenance import Provenance
 

@@ -26,7 +26,8 @@ from kdtools.faces.selection import IdPatterns
 from kdtools.faces.split import draw_folds, draw_share
 from kdtools.faces.writer import create_faces
 from kdtools.landmarks import IBUG68, Scheme, convert_mask, convert_points, scheme_named
-from kdtools.landmarks.geometry import CropRule, box_to_source
+from kdtools.landmarks.crops import CropRule
+from kdtools.landmarks.geometry import box_to_source
 from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.storage.provenance import Provenance
 

@@ -28,7 +28,8 @@ from kdtools.cli._app import session
 from kdtools.faces.writer import create_faces
 from kdtools.inspection import FIELDS, describe_file, flatten, open_any
 from kdtools.landmarks import IBUG68
-from kdtools.landmarks.geometry import CropRule, box_to_source
+from kdtools.landmarks.crops import CropRule
+from kdtools.landmarks.geometry import box_to_source
 from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.metrics import NORMALISERS
 from kdtools.model.card import ModelCard

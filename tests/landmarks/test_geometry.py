@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from kdtools.errors import DataError
+from kdtools.landmarks.crops import CropRule
 from kdtools.landmarks.geometry import (
-    CropRule,
     apply_affine,
     box_to_source,
     compose_affine,

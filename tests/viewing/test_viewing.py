@@ -23,7 +23,8 @@ from kdtools.faces.writer import create_faces
 from kdtools.images.drawing import draw_points, draw_segments, write_image
 from kdtools.images.reading import read_image
 from kdtools.landmarks import Scheme, scheme_for_points
-from kdtools.landmarks.geometry import CropRule, box_to_source
+from kdtools.landmarks.crops import CropRule
+from kdtools.landmarks.geometry import box_to_source
 from kdtools.storage.provenance import Provenance
 from kdtools.viewing.lettering import font_of, short_names, shorten, width_of
 from kdtools.viewing.output import plan_pictures

@@ -11,7 +11,7 @@ import numpy as np
 from kdtools.errors import FileError
 from kdtools.images.detection.detector import Found
 from kdtools.images.opencv import opencv_errors
-from kdtools.landmarks.geometry import BoxRelation
+from kdtools.landmarks.crops import BoxRelation
 
 _LARGEST_SIDE = 800  # px; larger photographs are shrunk before the search, which costs time by area
 _MIN_NEIGHBOURS = 4  # hits that must agree; fewer find more faces, and more that are none

@@ -1,0 +1,116 @@
+"""The crop rule: which square of an image around a face becomes its crop (docs/crops.md)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, astuple, dataclass
+
+import numpy as np
+
+from kdtools.errors import DataError
+
+
+@dataclass(frozen=True)
+class BoxRelation:
+    """Where the square around a face's points lies in a box of another kind, such as a detector's.
+
+    `shift_x`, `shift_y` lead from the centre of the box to that of the square and `side` is the side of the square, all
+    as shares of the longer side of the box. The identity says that the box is that of the points.
+    """
+
+    shift_x: float = 0.0
+    shift_y: float = 0.0
+    side: float = 1.0
+
+    def points_square(self, box: np.ndarray) -> np.ndarray:
+        """Box (4,) of the other kind -> square (4,) around the points."""
+        longer = (box[2:] - box[:2]).max()
+        return square_at((box[:2] + box[2:]) / 2 + longer * np.array([self.shift_x, self.shift_y]), longer * self.side)
+
+    def box_around(self, square: np.ndarray) -> np.ndarray:
+        """Square (4,) around the points -> square box (4,) of the other kind."""
+        longer = (square[2] - square[0]) / self.side
+        return square_at((square[:2] + square[2:]) / 2 - longer * np.array([self.shift_x, self.shift_y]), longer)
+
+
+def measure_relation(boxes: np.ndarray, squares: np.ndarray) -> BoxRelation:
+    """Medians over faces of how squares (N, 4) around the points lie in boxes (N, 4) of another kind."""
+    longer = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
+    shift = (squares[:, :2] + squares[:, 2:] - boxes[:, :2] - boxes[:, 2:]) / 2 / longer[:, None]
+    side = (squares[:, 2] - squares[:, 0]) / longer
+    return BoxRelation(*(round(float(np.median(values)), 4) for values in (shift[:, 0], shift[:, 1], side)))
+
+
+BOX_KINDS = ("points", "given", "detector")
+
+
+@dataclass(frozen=True)
+class CropRule:
+    """How a face is cut out of its photograph: a square around a box, and its margin (docs/crops.md).
+
+    `margin` is added on each side, as a share of the longer side of the box; 0.2 makes the square 1.4 times as large.
+    `box` says which box: that of the points, one `given` with the annotation, or a `detector`'s, brought to the points.
+    For given boxes `relation` holds how the points lie in them, so that a detector's faces can be cropped alike.
+    The same rule is stored in faces files and models, and kd-predict follows it.
+    """
+
+    margin: float = 0.2
+    box: str = "points"
+    relation: BoxRelation = BoxRelation()
+
+    def to_json(self) -> str:
+        fields = asdict(self)
+        if self.box != "given":
+            del fields["relation"]
+        return json.dumps(fields, sort_keys=True)
+
+    @staticmethod
+    def from_json(text: str) -> CropRule:
+        """Inverse of `to_json`. Raises DataError when the text is no crop rule."""
+        try:
+            fields = json.loads(text)
+            relation = BoxRelation(**{key: float(value) for key, value in fields.get("relation", {}).items()})
+            rule = CropRule(float(fields["margin"]), str(fields.get("box", "points")), relation)
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+            raise DataError(f"not a crop rule: {error}") from error
+        numbers = [rule.margin, *astuple(rule.relation)]
+        sound = np.isfinite(numbers).all() and rule.margin > -0.5 and rule.relation.side > 0
+        if rule.box not in BOX_KINDS or not sound:
+            raise DataError(f"not a crop rule that this kdtools knows: {text[:80]}", "upgrade kdtools")
+        return rule
+
+    def square_around_box(self, box: np.ndarray) -> np.ndarray:
+        """Crop square (4,) of a box (4,) of the rule's own kind."""
+        return square_at((box[:2] + box[2:]) / 2, (box[2:] - box[:2]).max() * (1 + 2 * self.margin))
+
+    def square_around_points(self, points: np.ndarray) -> np.ndarray:
+        """Crop square (4,) of points (L, 2), NaN where not annotated. Raises DataError as `points_square` does."""
+        return self.square_around_face(points_square(points))
+
+    def square_around_face(self, square: np.ndarray) -> np.ndarray:
+        """Crop square (4,) that belongs to the tight square (4,) around the points."""
+        return self.square_around_box(self.relation.box_around(square))
+
+
+def square_at(centre: np.ndarray, side: float) -> np.ndarray:
+    """Square box (4,) of that side around a centre (2,)."""
+    return np.concatenate([centre - side / 2, centre + side / 2])
+
+
+def points_square(points: np.ndarray) -> np.ndarray:
+    """Tight square (4,), half-open, around points (L, 2), NaN where not annotated; its side is their box's longer one.
+
+    Raises DataError where fewer than two points are annotated or all of them coincide.
+    """
+    known = points[np.isfinite(points).all(axis=-1)]
+    if len(known) < 2:
+        raise DataError("fewer than two annotated points, so no crop can be made around them")
+    low, high = known.min(axis=0) + 0.5, known.max(axis=0) + 0.5
+    if not (high - low).max() > 0:
+        raise DataError("all points coincide, so no crop can be made around them")
+    return square_at((low + high) / 2, (high - low).max())
+
+
+def points_in_box(points: np.ndarray, box: np.ndarray, size: int) -> np.ndarray:
+    """Points (L, 2) of the source in pixels of an image, `size` px wide, of a square `box` (4,)."""
+    return (points - box[:2] + 0.5) * (size / (box[2] - box[0])) - 0.5
