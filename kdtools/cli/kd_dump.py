@@ -53,15 +53,19 @@ def kd_dump(
     require(not (images and pixels == "source"), "--images writes crops, so the points are in pixels of these")
     check_no_input([output], [faces_path])
     from kdtools.datasets.dump import form_named, write_dump
-    from kdtools.datasets.dump_blocks import Selection, choose_rows
+    from kdtools.datasets.dump_blocks import Selection
     from kdtools.faces.file import open_faces
+    from kdtools.faces.selection import IdPatterns, choose_faces
 
     form = form_named(format_name, output)
     in_crops = pixels == "image" or images is not None
     with open_faces(faces_path) as faces:
         if in_crops:
             faces.require("image")
-        selection = Selection(faces, choose_rows(faces, subset, ids), in_crops, digits)
+        rows = None
+        if subset or ids:
+            rows = choose_faces(faces, subsets=[subset] if subset else [], ids=IdPatterns([ids]) if ids else None)
+        selection = Selection(faces, rows, in_crops, digits)
         write_dump(selection, form, output, force, images=images, header=not no_header)
         if output != "-":
             session.say(f"{len(selection)} faces to {output}")

@@ -78,7 +78,7 @@ def kd_merge(
         target = scheme_named(scheme)
     recipe = scheme if scheme is not None and scheme.lower().endswith(".toml") else None
     with OpenFaces(paths) as files:
-        parts = take_parts(files, subsets=subset or [], wanted=wanted, unwanted=unwanted, prefix=prefix)
+        parts = take_parts(files, subsets=subset or [], ids=wanted, exclude=unwanted, prefix=prefix)
         chosen = {part.file for part in parts}
         left_out = [files[k].name for k in range(len(files)) if k not in chosen]
         check_joinable(parts, with_images=not strip_images, any_scheme=target is not None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cached_property
 
 import numpy as np
@@ -13,7 +12,6 @@ from kdtools.datasets.formats.shared.annotation import FaceBlock
 from kdtools.datasets.formats.shared.tables import picture_of
 from kdtools.errors import DataError
 from kdtools.faces.file import FacesFile
-from kdtools.faces.selection import member_of
 from kdtools.landmarks.geometry import apply_affine, invert_affine
 
 BLOCK = 4096  # faces in memory at a time
@@ -106,19 +104,3 @@ def boxes_in_crops(boxes: np.ndarray, to_source: np.ndarray) -> np.ndarray:
     corners = boxes.astype(np.float64)[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
     in_crop = apply_affine(invert_affine(to_source), corners - 0.5) + 0.5
     return np.concatenate([in_crop.min(axis=1), in_crop.max(axis=1)], axis=1)
-
-
-def choose_rows(faces: FacesFile, subset: str | None, glob: str | None) -> np.ndarray | None:
-    """Rows (N,) bool in a subset whose ids match a glob; None for all. Raises DataError where that leaves none."""
-    if subset is None and glob is None:
-        return None
-    rows = np.ones(len(faces), bool)
-    if subset is not None:
-        rows &= member_of(faces, subset)
-    if glob is not None:
-        ids = Selection(faces).ids()
-        rows &= np.fromiter((fnmatchcase(id, glob) for id in ids), bool, len(faces))
-    if not rows.any():
-        first = faces.read("id", 0, 1)[0] if len(faces) else ""
-        raise DataError(f"{faces.name}: no face is chosen", f"its ids are like {first!r}")
-    return rows

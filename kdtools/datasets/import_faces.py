@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 import numpy as np
 
 from kdtools.datasets.formats import Annotation
 from kdtools.errors import DataError, KdError, reason_of, some_of
+from kdtools.faces.selection import IdPatterns
 from kdtools.faces.writer import FacesWriter
 from kdtools.images.cropping import check_square, crop_image
 from kdtools.images.detection import whole_square
@@ -183,7 +183,7 @@ def _write_annotations(
         for name in sorted(frozenset().union(*(one.subsets for one in annotations)))
     }
     for name, glob in subsets:
-        matches = np.array([fnmatchcase(identity, glob) for identity in ids])
+        matches = IdPatterns([glob]).match(ids)
         if not matches.any():
             warn(f"--subset {name}={glob} matches no id; ids are like {ids[0]!r}")
         members[name] = members.get(name, np.zeros(len(ids), bool)) | matches

@@ -10,7 +10,7 @@ from kdtools.errors import DataError, UsageError
 from kdtools.evaluation.point_sets import PointSet
 from kdtools.evaluation.protocols import Measures, Protocol, protocol_named, resolve
 from kdtools.evaluation.request import DEFAULT_THRESHOLDS, Request, Told, split_norms
-from kdtools.faces.selection import ALL_FACES
+from kdtools.faces.selection import ALL_FACES, check_subsets, subset_members
 from kdtools.metrics import GIVEN_BOX, normaliser_named, normalisers_of
 
 
@@ -65,10 +65,7 @@ def choose_subsets(
     """Name -> member (N,) bool; `full` is every face and comes first unless others are asked for."""
     if ALL_FACES in truth.subsets and not truth.subsets[ALL_FACES].all():
         told.warn(f"{truth.name}: its own subset {ALL_FACES!r} is left out; here that name means every face")
-    members = {ALL_FACES: np.ones(len(truth), bool)}
-    members.update({name: member for name, member in truth.subsets.items() if name != ALL_FACES})
-    for name in wanted:
-        if name not in members:
-            raise DataError(f"{truth.name}: has no subset {name!r}", f"it has {', '.join(members)}")
+    members = subset_members(truth.subsets, len(truth))
+    check_subsets(wanted, members, truth.name)
     chosen = wanted or [name for name in of_protocol if name in members] or members
     return {name: members[name] for name in dict.fromkeys(chosen)}

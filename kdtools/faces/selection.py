@@ -1,10 +1,10 @@
-"""Which faces of which files: by subset, by id, by glob."""
+"""Choosing faces by subset, id and glob, of one file or of several."""
 
 from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,30 +15,99 @@ from kdtools.faces.file import FacesFile
 from kdtools.faces.schema import ARRAYS, check_subset_name
 from kdtools.storage.outputs import STANDARD_INPUT, name_of, readable
 
+ALL_FACES = "full"  # the subset that every file has
+
+_SOME_IDS = 1 << 16  # matched at a time
+
 
 class IdPatterns:
-    """Ids and globs, of which those that never matched can be asked for. In a glob `*` stands for `/` too."""
+    """Ids and globs; remembers which of them have matched. Case counts, and in a glob `*` matches `/` too.
+
+    An id with brackets, such as `b[1]`, matches itself as well as what it means as a glob.
+    """
 
     def __init__(self, patterns: Sequence[str]) -> None:
         self.patterns = list(dict.fromkeys(patterns))
         self.matched: set[str] = set()
+        self._exact = frozenset(patterns)
         self._globs = {p: re.compile(fnmatch.translate(p)) for p in self.patterns if re.search(r"[*?\[]", p)}
+
+    def matches(self, identity: str) -> bool:
+        """Whether an id is among the patterns or fits one."""
+        fitting = [pattern for pattern, glob in self._globs.items() if glob.match(identity)]
+        if identity in self._exact:
+            fitting.append(identity)
+        self.matched.update(fitting)
+        return bool(fitting)
 
     def match(self, ids: Sequence[str]) -> np.ndarray:
         """Mask (N,) of the ids that are among the patterns or fit one."""
-        exact = set(self.patterns)
-        self.matched |= exact & set(ids)
-        mask = np.array([identity in exact for identity in ids], bool)
-        for pattern, glob in self._globs.items():
-            fits = np.array([glob.match(identity) is not None for identity in ids], bool)
-            if fits.any():
-                self.matched.add(pattern)
-            mask |= fits
-        return mask
+        return np.fromiter(map(self.matches, ids), bool, len(ids))
 
     @property
     def unmatched(self) -> list[str]:
         return [pattern for pattern in self.patterns if pattern not in self.matched]
+
+
+def choose_faces(
+    faces: FacesFile,
+    *,
+    subsets: Sequence[str] = (),
+    ids: IdPatterns | None = None,
+    exclude: IdPatterns | None = None,
+) -> np.ndarray:
+    """Mask (N,) of the faces that are in one of `subsets`, match `ids` and do not match `exclude`.
+
+    What is not given does not restrict. Raises DataError for an unknown subset, and where no face is left.
+    """
+    check_subsets(subsets, faces.subsets, faces.name)
+    mask = _mask_of(faces, subsets, ids, exclude)
+    if not mask.any():
+        raise _no_face_left(faces.name, faces)
+    return mask
+
+
+def check_subsets(wanted: Iterable[str], known: Iterable[str], where: str) -> None:
+    """Raises DataError for a subset that is not among the `known`, and lists them; `full` always is."""
+    names = dict.fromkeys([ALL_FACES, *known])
+    for name in wanted:
+        if name not in names:
+            raise DataError(f"{where}: no subset {name!r}", f"there are {', '.join(names)}")
+
+
+def subset_members(subsets: Mapping[str, np.ndarray], n_faces: int) -> dict[str, np.ndarray]:
+    """Masks (N,) by name, with `full`, which is all faces whatever a file says, as the first."""
+    return {ALL_FACES: np.ones(n_faces, bool)} | {k: mask for k, mask in subsets.items() if k != ALL_FACES}
+
+
+def _mask_of(
+    faces: FacesFile,
+    subsets: Sequence[str],
+    ids: IdPatterns | None,
+    exclude: IdPatterns | None,
+    prefix: str = "",
+) -> np.ndarray:
+    """As `choose_faces`, of ids with `prefix` before them; a subset that this file lacks adds no face."""
+    mask = np.ones(len(faces), bool)
+    if subsets:
+        members = subset_members(faces.subsets, len(faces))
+        mask = np.any([members[name] for name in subsets if name in members] or [~mask], axis=0)
+    if ids is None and exclude is None:
+        return mask
+    for first in range(0, len(faces), _SOME_IDS):
+        some = slice(first, first + _SOME_IDS)
+        names = [prefix + identity for identity in faces.texts("id", some)]
+        if ids is not None:
+            mask[some] &= ids.match(names)
+        if exclude is not None:
+            mask[some] &= ~exclude.match(names)
+    return mask
+
+
+def _no_face_left(where: str, faces: FacesFile) -> DataError:
+    first = next(iter(faces.texts("id", slice(1))), None)
+    hint = "it holds none at all" if first is None else f"ids are like {first!r}; choose by other subsets or ids"
+    return DataError(f"{where}: no face is left", hint)
 
 
 @dataclass(frozen=True)
@@ -65,39 +134,30 @@ def take_parts(
     files: Sequence[FacesFile],
     *,
     subsets: Sequence[str] = (),
-    wanted: IdPatterns | None = None,
-    unwanted: IdPatterns | None = None,
+    ids: IdPatterns | None = None,
+    exclude: IdPatterns | None = None,
     prefix: bool = False,
 ) -> list[Part]:
-    """The faces of each file that are in one of `subsets`, fit `wanted` and not `unwanted`; files without any fall out.
+    """The faces of each file that `choose_faces` would choose; files without any are left out.
 
     Patterns see ids as they will be written: with `prefix` the file's name, without its suffix, stands before them.
-    Raises UsageError for a subset that no file has, DataError where no face is left.
+    Raises DataError for a subset that no file has, and where no face is left in any.
     """
-    known = {ALL_FACES, *(name for faces in (files if subsets else ()) for name in faces.subsets)}
-    for name in subsets:
-        if name not in known:
-            raise UsageError(f"--subset {name}: no file has it", f"they have {', '.join(sorted(known))}")
+    where = files[0].name if len(files) == 1 else f"{len(files)} files"
+    if subsets:
+        check_subsets(subsets, sorted({name for faces in files for name in faces.subsets}), where)
     parts = []
     for file, faces in enumerate(files):
-        ids = faces.ids
+        before = ""
         if prefix:
-            stem = "stdin" if faces.name == STANDARD_INPUT else Path(faces.name).stem
-            ids = [f"{stem}/{identity}" for identity in ids]
-        mask = np.ones(len(ids), bool)
-        if subsets:
-            members = {**faces.subsets, ALL_FACES: mask}
-            mask = np.any([members[name] for name in subsets if name in members] or [~mask], axis=0)
-        if wanted is not None:
-            mask &= wanted.match(ids)
-        if unwanted is not None:
-            mask &= ~unwanted.match(ids)
-        rows = np.flatnonzero(mask)
+            before = "stdin/" if faces.name == STANDARD_INPUT else f"{Path(faces.name).stem}/"
+        rows = np.flatnonzero(_mask_of(faces, subsets, ids, exclude, before))
         if len(rows):
             arrays = frozenset(name for name in ARRAYS if name in faces)
-            parts.append(Part(files, file, faces.name, arrays, rows, [ids[row] for row in rows]))
+            names = faces.ids
+            parts.append(Part(files, file, faces.name, arrays, rows, [before + names[row] for row in rows]))
     if not parts:
-        raise DataError("no face is left", "loosen --subset, --ids and --exclude")
+        raise _no_face_left(where, files[0])
     return parts
 
 
@@ -124,19 +184,6 @@ def patterns_by_subset(pairs: Sequence[tuple[str, str]]) -> dict[str, IdPatterns
     for name, glob in pairs:
         globs.setdefault(name, []).append(glob)
     return {name: IdPatterns(patterns) for name, patterns in globs.items()}
-
-
-ALL_FACES = "full"
-
-
-def member_of(faces: FacesFile, name: str) -> np.ndarray:
-    """Mask (N,) of the faces in a subset; `full` is all of them. Raises DataError for one that is not there."""
-    if name == ALL_FACES:
-        return np.ones(len(faces), bool)
-    subsets = faces.subsets
-    if name not in subsets:
-        raise DataError(f"{faces.name}: has no subset {name!r}", f"it has {', '.join([ALL_FACES, *subsets])}")
-    return subsets[name]
 
 
 def parse_subsets(option: str, words: Sequence[str]) -> list[tuple[str, str]]:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kdtools.errors import DataError, UsageError, some_of
+from kdtools.errors import DataError, some_of
 from kdtools.faces.file import FacesFile
 from kdtools.faces.people import Grouping, group_faces
+from kdtools.faces.selection import check_subsets, subset_members
 from kdtools.faces.writer import create_faces
 from kdtools.reporting import Tell
 from kdtools.storage.provenance import Provenance
@@ -39,12 +40,10 @@ def draw_folds(groups: Sequence[str], n_folds: int, seed: int) -> np.ndarray:
 def choose_subset(faces: FacesFile, name: str, grouping: Grouping, warn: Tell) -> np.ndarray:
     """Mask (N,) of a subset. People on both sides are an error where they are certain, else `warn` hears of them.
 
-    Raises UsageError for a subset that is not there, DataError for one that has no face or all.
+    Raises DataError for a subset that is not there, or has no face or all.
     """
-    member = faces.subsets.get(name)
-    if member is None:
-        have = ", ".join(faces.subsets) or "none"
-        raise UsageError(f"--by-subset {name}: {faces.name} has no such subset", f"it has {have}")
+    check_subsets([name], faces.subsets, faces.name)
+    member = subset_members(faces.subsets, len(faces))[name]
     if not 0 < member.sum() < len(member):
         raise DataError(f"{faces.name}: {int(member.sum())} of {len(member)} faces are in {name}", "a part is empty")
     shared = grouping.in_both(member)

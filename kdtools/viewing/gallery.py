@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
 
 from kdtools.errors import DataError, KdError, reason_of
 from kdtools.faces.file import FacesFile, match_ids
-from kdtools.faces.selection import member_of
+from kdtools.faces.selection import IdPatterns, choose_faces
 from kdtools.images.cropping import crop_image
 from kdtools.images.reading import read_image
 from kdtools.landmarks import Scheme
@@ -124,7 +123,8 @@ def choose_rows(
     highest first; by id; by score, the lowest first. What cannot be measured stands last. Without it, file order.
     Raises DataError for a subset or a glob that no face belongs to, and where the file holds no /score to sort by.
     """
-    rows = np.flatnonzero(_chosen_by_name(gallery.faces, subset, globs))
+    wanted = IdPatterns(globs) if globs else None
+    rows = np.flatnonzero(choose_faces(gallery.faces, subsets=[subset] if subset else [], ids=wanted))
     n_found = len(rows)
     if seed is not None:
         rows = np.sort(np.random.default_rng(seed).permutation(rows)[:n_max])
@@ -139,19 +139,6 @@ def choose_rows(
 def _scores_of(gallery: Gallery) -> np.ndarray:
     gallery.faces.require("score")
     return np.asarray(gallery.faces.h5["score"][...], np.float64)
-
-
-def _chosen_by_name(faces: FacesFile, subset: str | None, globs: Sequence[str]) -> np.ndarray:
-    """Which faces are in the subset and match any of the globs, (N,) bool."""
-    chosen = np.ones(len(faces), bool)
-    if subset is not None:
-        chosen &= member_of(faces, subset)
-    if globs:
-        ids = faces.ids
-        chosen &= np.array([any(one == glob or fnmatchcase(one, glob) for glob in globs) for one in ids])
-    if not chosen.any():
-        raise DataError(f"{faces.name}: no face is left to show", f"its ids are like {faces.ids[0]!r}")
-    return chosen
 
 
 def read_shown(gallery: Gallery, rows: Sequence[int] | np.ndarray, size: int, skip: Skip) -> Iterator[ShownFace]:

@@ -253,8 +253,8 @@ def test_subsets_and_globs_choose(faces: Path, capsysbinary: pytest.CaptureFixtu
         out = capsysbinary.readouterr().out.splitlines()[1:]
         assert [line.split(b",")[0].decode() for line in out] == [IDS[row] for row in rows]
     for status, words, said in (
-        (1, ["--subset", "nose"], "no subset 'nose'\n  it has full, common, largepose"),
-        (1, ["--ids", "A/*"], "no face is chosen\n  its ids are like 'a/b.jpg'"),
+        (1, ["--subset", "nose"], "no subset 'nose'\n  there are full, common, largepose"),
+        (1, ["--ids", "A/*"], "no face is left\n  ids are like 'a/b.jpg'"),
         (2, ["--format", "yaml"], "no format 'yaml' to write"),
         (2, ["--format", "images"], "no format 'images' to write"),
         (2, ["--format", "jsonl", "--no-header"], "--no-header: jsonl has no header"),

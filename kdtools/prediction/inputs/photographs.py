@@ -6,11 +6,11 @@ import re
 import sys
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import replace
-from fnmatch import translate
 from pathlib import Path, PurePath
 
 from kdtools.datasets.formats.shared.id_prefixes import id_prefixes
 from kdtools.errors import DataError, FileError, UsageError
+from kdtools.faces.selection import IdPatterns
 from kdtools.prediction.inputs.photograph import (
     Photograph,
     failing,
@@ -60,7 +60,7 @@ class Photographs:
     def __init__(self, inputs: Sequence[str], *, listed: bool = False, include: Sequence[str] = ()) -> None:
         self.inputs = list(inputs)
         self._kinds = ["list" if listed else kind_of(name) for name in inputs]
-        self._globs = [re.compile(translate(glob)) for glob in include]
+        self._include = IdPatterns(include) if include else None
         for name, kind in zip(self.inputs, self._kinds, strict=True):
             if kind == "faces":
                 raise UsageError(f"{name}: no image, folder, tar file or video", "give one faces file alone")
@@ -114,9 +114,9 @@ class Photographs:
         return [next(prefixes, "") if name in self.paths else "" for name in self.inputs]
 
     def _wanted(self, name: str) -> bool:
-        if not self._globs:
+        if self._include is None:
             return PurePath(name).suffix.lower() in IMAGE_SUFFIXES
-        return any(glob.match(name) for glob in self._globs)
+        return self._include.matches(name)
 
     def check_rereadable(self) -> None:
         """Raises UsageError for a camera, standard input or a pipe, which cannot be read from the beginning again."""

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kdtools.errors import DataError, UsageError
-from kdtools.faces.selection import ALL_FACES
+from kdtools.errors import UsageError
+from kdtools.faces.selection import check_subsets, subset_members
 from kdtools.reporting import printable, without_middle
 from kdtools.storage.outputs import check_output
 
@@ -178,11 +178,8 @@ def short_names(names: Sequence[str], most: int) -> list[str]:
 
 def member_of(members: Mapping[str, np.ndarray], subset: str, n_faces: int) -> np.ndarray:
     """Rows of the faces of a subset, out of the evaluation's members. Raises DataError for an unknown one."""
-    if subset in members:
-        return np.flatnonzero(members[subset])
-    if subset != ALL_FACES:
-        raise DataError(f"there is no subset {subset!r} to draw", f"there are {', '.join([ALL_FACES, *members])}")
-    return np.arange(n_faces)
+    check_subsets([subset], members, "the evaluation")
+    return np.flatnonzero(subset_members(members, n_faces)[subset])
 
 
 def measure_words(normaliser: str) -> str:
