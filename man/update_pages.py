@@ -84,7 +84,7 @@ def _options(tool: str) -> str:
         names, text = parameter.get_help_record(context)
         if parameter.param_type_name == "argument":  # typer may put a type behind its name
             names = names.split()[0] + ("..." if parameter.nargs == -1 else "")
-        items.append(_option_item(names, text))
+        items.append(_option_item(names, text, is_choice=parameter.name in command.choices))
     return f".Bl -tag -width Ds\n{''.join(items)}.El\n"
 
 
@@ -169,12 +169,17 @@ def _usage_macro(piece: str) -> str:
     return f".Op {macros}\n" if piece.startswith("[") else f".{macros}\n"
 
 
-def _option_item(names: str, text: str) -> str:
-    """An argument, or an option with its names and what its value is called, and what --help says of it."""
+def _option_item(names: str, text: str, is_choice: bool) -> str:
+    """An argument, or an option with its names and what its value is called, and what --help says of it.
+
+    Where the value `is_choice`, its words between bars are to be typed as they are.
+    """
     macros = []
     for word in re.sub(r"(?<=\w)\.\.\.", " ...", names).split():
         if word in ("/", "..."):
             macros.append("," if word == "/" else word)
+        elif is_choice and "|" in word:
+            macros.append(f"Cm {escape(word).replace('|', ' | ')}")
         else:
             macros.append(_word_macro(word.rstrip(",")) + (" ," if word.endswith(",") else ""))
     remarks = []

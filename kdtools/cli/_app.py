@@ -21,6 +21,7 @@ import typer
 from typer.core import TyperCommand
 
 from kdtools import __version__
+from kdtools.cli._choices import choices_of
 from kdtools.cli._exit import DONE, FAILED, NEGATIVE, SKIPPED, USAGE, Interrupted, ReaderLeft, Stopped, _Signals
 from kdtools.errors import KdError, missing_error, require
 
@@ -83,8 +84,25 @@ def one_line(text: str) -> str:
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
+_LONGEST_OPTION = 25  # and its choices, so that there is room for the text beside it on a narrow terminal
+
+
 class _Command(TyperCommand):
-    """Usage in the words of a Unix manual: `kd-asm [OPTIONS] FACES -o FILE`."""
+    """Usage in the words of a Unix manual: `kd-asm [OPTIONS] FACES -o FILE`; help that lists the choices of options."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.choices = choices_of(self.callback) if self.callback is not None else {}
+        options: list[Any] = [parameter for parameter in self.params if parameter.param_type_name == "option"]
+        for option in options:
+            words = self.choices.get(option.name)
+            if words is not None:
+                option.metavar = "|".join(words)
+                if len(f"{option.opts[-1]} {option.metavar}") > _LONGEST_OPTION:
+                    option.metavar = "NAME"
+                    option.help = _with_sentence(option.help, f"One of {', '.join(words)}.")
+            if option.multiple:
+                option.help = _with_sentence(option.help, "Can be repeated.")
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         pieces = [re.sub("[{}]", "", piece) for piece in super().collect_usage_pieces(ctx)]
@@ -111,6 +129,12 @@ class _Command(TyperCommand):
     def invoke(self, ctx: Any) -> Any:
         with _past_typer():
             return super().invoke(ctx)
+
+
+def _with_sentence(text: str, sentence: str) -> str:
+    """A help text with a sentence at its end, but before a default in brackets."""
+    before, bracket, default = text.partition("  [default: ")
+    return f"{before} {sentence}{bracket}{default}"
 
 
 def plain_record(name: str, text: str) -> tuple[str, str]:
@@ -217,7 +241,9 @@ def _status_of_error(error: BaseException, stopped: type[Stopped] | None) -> int
     if isinstance(error, KdError):
         return _fail(error, error.message, error.hint, error.exit_status)
     if isinstance(error, _TYPER_ERROR):
-        return _fail(error, error.format_message().rstrip("."), f"see {session.tool} --help", USAGE)
+        # "Value error, " is what pydantic puts before the message of an exception of Python.
+        message = error.format_message().rstrip(".").replace(": Value error, ", ": ")
+        return _fail(error, message, f"see {session.tool} --help", USAGE)
     if isinstance(error, MemoryError):
         return _fail(error, "out of memory", "use a smaller batch or fewer jobs", FAILED)
     if isinstance(error, OSError):

@@ -14,7 +14,6 @@ from typing import Any
 
 import typer
 
-from kdtools.export import PRECISIONS
 from kdtools.training import settings
 
 # Words and globs; a glob has a star, and ends with a slash where a folder is meant.
@@ -25,7 +24,6 @@ TEACHERS = [*FACES, *WEIGHTS]
 ARCHS = sorted({preset["arch"] for of_tool in settings.PRESETS.values() for preset in of_tool.values()})
 PLOTS = ["ced=", "landmarks=", "scatter=", "worst="]
 FIGURES_OF_EVAL = ["nme", "p50", "p90", "p95", "p99", "fr@0.08", "auc@0.08"]
-SORTINGS = ["error", "score", "id"]
 
 
 def completions(command: Any, context: typer.Context, tool: str, words: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -60,7 +58,7 @@ def completions(command: Any, context: typer.Context, tool: str, words: Sequence
                 yield name, _beginning(option.get_help_record(context)[1])
         return
     known, equals, piece = current.rpartition("=")
-    for value in _values_of(tool, waiting.name)(known + equals):
+    for value in values_of(command, tool, waiting)(known + equals):
         if "*" in value or value.startswith(piece):
             yield value, ""
 
@@ -129,56 +127,33 @@ def _settings(known: str) -> Sequence[str]:
     return choices.get(known.rstrip("="), FREE) if known else [f"{name}=" for name in choices]
 
 
-# By the name of a parameter, with that of its tool before it where tools differ.
+# By the name of a parameter, with that of its tool before it where tools differ. What a type or a metavar says is not
+# here: the words of a Literal, folders for DIR, nothing for numbers and patterns.
 VALUES: dict[str, Callable[[str], Sequence[str]]] = {
     **dict.fromkeys(("faces_path", "paths", "calibrate", "landmarks", "val", "rest", "mean_shape"), _fixed(FACES)),
     **dict.fromkeys(("tough", "tolerant"), _fixed(TEACHERS)),
     **dict.fromkeys(("predictions", "truth_path"), _fixed(FACES)),
     **dict.fromkeys(("inputs", "sources", "kd-eval.predictions", "truth"), _fixed(ANY_FILE)),
-    **dict.fromkeys(("images", "draw", "log_dir"), _fixed(FOLDERS)),
     **dict.fromkeys(("scheme", "scheme_name", "convert"), _schemes),
-    **dict.fromkeys(
-        ("add_subset", "batch", "by_subset", "clip", "columns", "digits", "epochs", "exclude"), _fixed(FREE)
-    ),
-    **dict.fromkeys(
-        ("folds", "group", "ids", "include", "input_size", "jobs", "lr", "margin", "max_nme"), _fixed(FREE)
-    ),
-    **dict.fromkeys(("n_faces", "n_max", "refine", "requirements", "seed", "shard", "share", "size"), _fixed(FREE)),
-    **dict.fromkeys(("subset", "thresholds", "val_share", "variance", "worst"), _fixed(FREE)),
-    "align": _fixed(["procrustes", "none"]),
-    "amp": _fixed(settings.PRECISIONS),
+    **dict.fromkeys(("subset", "by_subset"), _fixed(FREE)),
     "arch": _fixed(ARCHS),
     "assignments": _settings,
-    "augmentation": _fixed(settings.AUGMENTATION_NAMES),
-    "backend": _fixed(["auto", "torch", "onnx"]),
-    "base": _fixed(["0", "1", "0.5"]),
     "box": _fixed(["auto", "points", "given", "cascade", "whole", "*.onnx", "*.csv"]),
     "boxes": _fixed(["*.csv"]),
-    "by": _fixed(["subset", "region", "landmark", "face"]),
     "detector_name": _fixed(["cascade", "whole", "*.onnx"]),
     "device": _fixed(["auto", "cpu", "cuda"]),
     "field": _fields,
+    "group": _fixed(["none"]),
     "init": _fixed(["none", "imagenet", *WEIGHTS]),
-    "join": _fixed(["id", "place"]),
-    "loss": _fixed(settings.LOSSES),
     "model_path": _fixed(MODELS),
     "norm": _normalisers,
     "output": _fixed(FACES),
-    "pixels": _fixed(["source", "image"]),
     "plot": _fixed(FIGURES),
-    "precision": _fixed(PRECISIONS),
-    "preset": _fixed(settings.PRESET_NAMES),
-    "protocol": _protocols,
-    "role": _fixed(["hard", "soft", "predicted"]),
-    "schedule": _fixed(settings.SCHEDULES),
-    "sort": _fixed(SORTINGS),
     "value": _fixed(FIGURES_OF_EVAL),
-    "variant": _fixed(settings.VARIANTS),
     "video": _fixed(["auto"]),
     "kd-asm.model_path": _fixed(FACES),
     "kd-dump.format_name": _written_formats,
     "kd-dump.output": _fixed(ANY_FILE),
-    "kd-eval.group": _fixed(["none"]),
     "kd-eval.output": _reports,
     "kd-eval.plot": lambda known: [*FIGURES, "*.jpg"] if known else PLOTS,
     "kd-export.faces": _fixed(FACES),
@@ -189,12 +164,22 @@ VALUES: dict[str, Callable[[str], Sequence[str]]] = {
     "kd-merge.ids": _fixed(ANY_FILE),
     "kd-predict.faces": _fixed(["all", "largest"]),
     "kd-student.output": _fixed(WEIGHTS),
-    "kd-teacher.loss": _fixed(settings.MAIN_LOSSES),
     "kd-teacher.output": _fixed([*WEIGHTS, *FACES]),
     "kd-view.output": _fixed([*IMAGES, *FOLDERS]),
 }
+# Numbers, patterns and words of one's own.
+FREE_METAVARS = ("N", "K", "K/N", "PX", "SHARE", "RATE", "PERCENT", "T,...", "GLOB", "NAME=GLOB", "'FIGURE>=N'")
 
 
-def _values_of(tool: str, parameter: str) -> Callable[[str], Sequence[str]]:
-    """What a parameter may be given. Raises KeyError for one that this table forgets, which a test sees."""
-    return VALUES[f"{tool}.{parameter}"] if f"{tool}.{parameter}" in VALUES else VALUES[parameter]
+def values_of(command: Any, tool: str, parameter: Any) -> Callable[[str], Sequence[str]]:
+    """What a parameter may be given. Raises KeyError for one that is forgotten above, which a test sees."""
+    if parameter.name in command.choices:
+        return _fixed(command.choices[parameter.name])
+    for key in (f"{tool}.{parameter.name}", parameter.name):
+        if key in VALUES:
+            return VALUES[key]
+    if parameter.metavar == "DIR":
+        return _fixed(FOLDERS)
+    if parameter.metavar in FREE_METAVARS:
+        return _fixed(FREE)
+    raise KeyError(parameter.name)

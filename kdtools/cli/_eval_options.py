@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+
+from kdtools.evaluation.request import Join, Part
 
 Predictions = Annotated[
     list[str],
@@ -27,20 +29,16 @@ Norm = Annotated[
     ),
 ]
 ProtocolName = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME", help="Measure as 300w, wflw, cofw, aflw19, spiga, star, pipnet or kdloss: see man kd-eval."
-    ),
+    Literal["300w", "wflw", "cofw", "aflw19", "spiga", "star", "pipnet", "kdloss"] | None,
+    typer.Option(case_sensitive=False, help="Measure as a data set or a paper does: see man kd-eval."),
 ]
 Thresholds = Annotated[
     str | None,
     typer.Option(metavar="T,...", help="Of failure rate and AUC, as shares of the normaliser.  [default: 0.08,0.10]"),
 ]
-Subset = Annotated[
-    list[str] | None, typer.Option(metavar="NAME", help="Only this subset; full is all faces. Can be repeated.")
-]
+Subset = Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this subset; full is all faces.")]
 VisibleOnly = Annotated[bool, typer.Option("--visible-only", help="Count only points that the truth marks as seen.")]
-By = Annotated[str, typer.Option(metavar="PART", help="A row for each subset, region, landmark or face.")]
+By = Annotated[Part, typer.Option(help="What has a row of the table.")]
 Compare = Annotated[bool, typer.Option("--compare", help="Compare the other predictions with the first, face by face.")]
 Group = Annotated[
     str | None,
@@ -50,7 +48,10 @@ Group = Annotated[
         "intervals.  [default: told by the ids]",
     ),
 ]
-Join = Annotated[str, typer.Option(metavar="HOW", help="id, or place: the faces of one photograph by where they lie.")]
+JoinBy = Annotated[
+    Join,
+    typer.Option(help="How faces find their truth: by id, or those of one photograph by their place in it."),
+]
 AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Count faces without a prediction as failures.")]
 AllowExtra = Annotated[bool, typer.Option("--allow-extra", help="Leave out predictions that the truth does not know.")]
 MeanShape = Annotated[
@@ -71,7 +72,7 @@ Plot = Annotated[
     list[str] | None,
     typer.Option(
         metavar="KIND=FILE",
-        help="Draw ced, landmarks, scatter (.svg, .pdf, .png) or the worst faces (.png, .jpg). Can be repeated.",
+        help="Draw ced, landmarks, scatter (.svg, .pdf, .png) or the worst faces (.png, .jpg).",
     ),
 ]
 Output = Annotated[
@@ -80,7 +81,7 @@ Output = Annotated[
         "-o",
         "--output",
         metavar="FILE",
-        help="Write the report there: .html with plots, .md, .tex, .json, .tsv or .txt. Can be repeated.",
+        help="Write the report there: .html with plots, .md, .tex, .json, .tsv or .txt.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,8 +19,8 @@ def kd_asm(
     ] = None,
     clip: Annotated[float, typer.Option(metavar="K", help="Coefficients are clipped to K standard deviations.")] = 3.0,
     align: Annotated[
-        str | None,
-        typer.Option(metavar="WAY", help="procrustes, or none as in the published code.  [default: procrustes]"),
+        Literal["procrustes", "none"] | None,
+        typer.Option(help="How shapes are aligned; the published code does not.  [default: procrustes]"),
     ] = None,
     model_path: Annotated[
         str | None, typer.Option("--model", metavar="FILE", help="Apply the shape model in FILE; fit none.")
@@ -40,7 +40,6 @@ def kd_asm(
     variance, align = 0.9 if variance is None else variance, align or "procrustes"
     require(0 < variance <= 1, f"--variance is {variance}", "give a share above 0 and up to 1")
     require(clip > 0, f"--clip is {clip}", "give a number above 0")
-    require(align in ("procrustes", "none"), f"--align is {align!r}", "give procrustes or none")
     require(model_path is None or faces_path != "-" or model_path != "-", "only one input can be -")
     from kdtools.faces.file import open_faces
     from kdtools.faces.soft_landmarks import fit_faces, soften_faces

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -26,8 +26,8 @@ def kd_dump(
         str | None, typer.Option(metavar="GLOB", help="Only faces whose id matches, such as 'ibug/*'.")
     ] = None,
     pixels: Annotated[
-        str | None,
-        typer.Option(metavar="source|image", help="Points in the source images (the default), or in the file's crops."),
+        Literal["source", "image"] | None,
+        typer.Option(help="Points in the source images, or in the file's crops.  [default: source]"),
     ] = None,
     digits: Annotated[
         int | None,
@@ -49,7 +49,6 @@ def kd_dump(
     boxes and scores. pts, coco, dlib and wflw: as these data sets come. Pixels are counted as each format does, from 0
     in csv, tsv and jsonl. With --images, FILE and DIR are a data set that kd-import reads.
     """
-    require(pixels in (None, "source", "image"), f"--pixels is {pixels!r}", "give source or image")
     require(not (images and pixels == "source"), "--images writes crops, so the points are in pixels of these")
     check_no_input([output], [faces_path])
     from kdtools.datasets.dump import form_named, write_dump

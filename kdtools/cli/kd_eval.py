@@ -22,7 +22,7 @@ def kd_eval(
     by: opt.By = "subset",
     compare: opt.Compare = False,
     group: opt.Group = None,
-    join: opt.Join = "id",
+    join: opt.JoinBy = "id",
     allow_missing: opt.AllowMissing = False,
     allow_extra: opt.AllowExtra = False,
     mean_shape: opt.MeanShape = None,

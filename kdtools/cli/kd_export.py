@@ -9,16 +9,15 @@ import typer
 from kdtools.cli._app import check_no_input, run, session
 from kdtools.cli._options import Force, Output, Quiet, Verbose, Version
 from kdtools.errors import require
+from kdtools.export import INT8, Precision
 
 
 def kd_export(
     model_path: Annotated[str, typer.Argument(metavar="MODEL", help="Model file of kd-teacher or kd-student.")],
     output: Output,
     precision: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME", help="float32, float16 (half the size; for phones) or int8 (for CPUs; needs --calibrate)."
-        ),
+        Precision,
+        typer.Option(help="float16 is half the size, for phones; int8 is for CPUs and needs --calibrate."),
     ] = "float32",
     calibrate: Annotated[
         str | None, typer.Option(metavar="FILE", help="With int8: faces file whose images show which values occur.")
@@ -44,10 +43,6 @@ def kd_export(
     """
     require(model_path != "-", "the model cannot be read from standard input", "name its file")
     require(calibrate != "-", "--calibrate is read more than once, so not from standard input", "name a file")
-    from kdtools.export import PRECISIONS
-
-    known = ", ".join(PRECISIONS)
-    require(precision in PRECISIONS, f"--precision is {precision!r}", f"give {known}")
     require((calibrate is not None) == (precision == "int8"), "--calibrate FILE and --precision int8 go together")
     from kdtools.faces.file import open_faces
     from kdtools.model.card import ONNX, form_of, read_card
@@ -65,7 +60,6 @@ def kd_export(
             file.require("image")
             if "landmarks" in file:
                 file.require_points(card.scheme.n_points, "the model")
-    from kdtools.export import INT8
     from kdtools.export.check import (
         MOST_WORSE,
         N_CALIBRATION,

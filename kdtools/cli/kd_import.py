@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -30,12 +30,12 @@ def kd_import(
         bool, typer.Option("--formats", callback=show_formats, is_eager=True, help="List the formats and stop.")
     ] = False,
     base: Annotated[
-        float | None,
-        typer.Option(metavar="0|1|0.5", help="Coordinate of the first pixel's centre; else the format's own."),
+        Literal["0", "0.5", "1"] | None,
+        typer.Option(help="Coordinate of the first pixel's centre; else the format's own."),
     ] = None,
     images: Annotated[
         list[str] | None,
-        typer.Option("--images", metavar="DIR", help="Where the images lie, if not beside. Can be repeated."),
+        typer.Option("--images", metavar="DIR", help="Where the images lie, if not beside."),
     ] = None,
     no_images: Annotated[
         bool, typer.Option("--no-images", help="Points alone, in pixels of images that need not be there.")
@@ -57,10 +57,13 @@ def kd_import(
     convert: Annotated[
         str | None, typer.Option(metavar="NAME|FILE", help="Convert the points to this scheme, as 98 to 68.")
     ] = None,
-    role: Annotated[str, typer.Option(metavar="ROLE", help="hard, soft, or predicted by another program.")] = "hard",
+    role: Annotated[
+        Literal["hard", "soft", "predicted"],
+        typer.Option(help="What the points are used as; predicted: by another program."),
+    ] = "hard",
     subset: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=GLOB", help="Put faces whose id matches GLOB in a subset. Can be repeated."),
+        typer.Option(metavar="NAME=GLOB", help="Put faces whose id matches GLOB in a subset."),
     ] = None,
     jobs: Jobs = 0,
     force: Force = False,
@@ -74,23 +77,20 @@ def kd_import(
     the exit status is then 4.
     """
     require("-" not in sources, "images cannot be read from standard input", "name a folder or a file")
-    require(base in (None, 0, 0.5, 1), f"--base is {base}", "give 0, 0.5 or 1")
     check_no_input([output], filter(os.path.isfile, sources))
     require(not (no_images and box != "auto"), "--no-images makes no crops, so --box has nothing to do")
     from kdtools.datasets.annotations import Sources, names_of_points, read_annotations, settle_scheme
     from kdtools.datasets.crop_boxes import choose_boxes
     from kdtools.datasets.import_faces import import_faces, import_points
-    from kdtools.faces.schema import ROLES
     from kdtools.faces.selection import parse_subsets
     from kdtools.faces.writer import create_faces
     from kdtools.landmarks import scheme_named
     from kdtools.storage.outputs import check_output
 
-    require(role in ROLES, f"--role is {role!r}", f"give {', '.join(ROLES)}")
     check_output(output, force)
     subsets = parse_subsets("--subset", subset or [])
     declared, target = (scheme_named(name) if name else None for name in (scheme_name, convert))
-    wanted = Sources(sources, format_name, base, images or [], not no_images)
+    wanted = Sources(sources, format_name, None if base is None else float(base), images or [], not no_images)
     annotations = read_annotations(wanted, session.skip, session.say, session.warn)
     annotations, scheme = settle_scheme(
         annotations, declared, target, session.say, session.warn, names_of_points(wanted)

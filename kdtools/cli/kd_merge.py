@@ -18,18 +18,16 @@ def kd_merge(
     paths: Annotated[list[str], typer.Argument(metavar="FACES", help="Faces files; - is standard input.")],
     output: Output,
     subset: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only this subset; full is all faces. Can be repeated.")
+        list[str] | None, typer.Option(metavar="NAME", help="Only this subset; full is all faces.")
     ] = None,
     ids: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Take only faces of these ids or globs, one a line; - is standard input."),
     ] = None,
-    exclude: Annotated[
-        list[str] | None, typer.Option(metavar="GLOB", help="Leave out faces whose id fits. Can be repeated.")
-    ] = None,
+    exclude: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Leave out faces whose id fits.")] = None,
     add_subset: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=GLOB", help="Put faces whose id fits into a subset. Can be repeated."),
+        typer.Option(metavar="NAME=GLOB", help="Put faces whose id fits into a subset."),
     ] = None,
     prefix: Annotated[
         bool, typer.Option("--prefix", help="Put each file's name, without its suffix, and / before its ids.")

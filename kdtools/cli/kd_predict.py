@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -30,7 +30,7 @@ def kd_predict(
     ] = False,
     include: Annotated[
         list[str] | None,
-        typer.Option(metavar="GLOB", help="In folders and tar files take what fits, not all images. Can be repeated."),
+        typer.Option(metavar="GLOB", help="In folders and tar files take what fits, not all images."),
     ] = None,
     detector_name: Annotated[
         str | None,
@@ -68,7 +68,8 @@ def kd_predict(
     ] = False,
     bench: Annotated[bool, typer.Option("--bench", help="Say where the time went.")] = False,
     backend: Annotated[
-        str, typer.Option(metavar="NAME", help="auto, torch or onnx. auto takes ONNX Runtime on a CPU.")
+        Literal["auto", "torch", "onnx"],
+        typer.Option(help="What runs the network; auto takes ONNX Runtime on a CPU."),
     ] = "auto",
     device: Device = "auto",
     batch: Annotated[

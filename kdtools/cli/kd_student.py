@@ -6,15 +6,16 @@ from typing import Annotated
 
 import typer
 
-from kdtools.cli import _options as opt
+from kdtools.cli import _training_options as opt
 from kdtools.cli._app import run
+from kdtools.cli._options import Device, Force, Output, Quiet, Verbose, Version
 from kdtools.errors import require
-from kdtools.training.settings import MAIN_LOSSES, resolve_settings, settings_table
+from kdtools.training.settings import MAIN_LOSSES, Loss, Variant, resolve_settings, settings_table
 
 
 def kd_student(
     faces_path: opt.TrainFaces,
-    output: opt.Output,
+    output: Output,
     tough: Annotated[
         str | None, typer.Option(metavar="FILE", help="Tough teacher: its predictions for FACES, or its model.")
     ] = None,
@@ -25,16 +26,12 @@ def kd_student(
     show_settings: opt.ShowSettings = False,
     assignments: opt.Set = None,
     loss: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="kd (the paper's, with both teachers); l2, l1, wing or smooth (no teacher); or one of these with a "
-            "teacher or two: l1+assist (the paper's assistive terms) or l1+mimic (the same loss to their points).",
-        ),
+        Loss | None,
+        typer.Option(help="Loss of the points."),
     ] = None,
     variant: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Constants of kd and +assist: reference (published code) or figure."),
+        Variant | None,
+        typer.Option(help="Constants of kd and +assist: reference is the published code, figure the paper's drawings."),
     ] = None,
     arch: opt.Arch = None,
     input_size: opt.InputSize = None,
@@ -49,22 +46,40 @@ def kd_student(
     amp: opt.Amp = None,
     log_dir: opt.LogDir = None,
     seed: opt.TrainSeed = None,
-    device: opt.Device = "auto",
+    device: Device = "auto",
     resume: opt.Resume = False,
-    force: opt.Force = False,
-    quiet: opt.Quiet = False,
-    verbose: opt.Verbose = False,
-    version: opt.Version = False,
+    force: Force = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    version: Version = False,
 ) -> None:
     """Train a student on the hard landmarks of FACES with the help of two teachers (KD-Loss, arXiv 2111.07047).
 
     A teacher given as predictions (written once by kd-predict) costs nothing in training: its points move with the
     augmented faces. One given as a model is run on every augmented batch, as in the paper.
+
+    --loss kd is the paper's, with both teachers; l2, l1, wing and smooth need none. With one or two teachers, +assist
+    adds the paper's assistive terms to one of these, and +mimic the same loss to the teachers' points.
+
     FILE is the network of the epoch with the lowest validation NME. Beside it stay NAME.last.safetensors (for
     --resume) and NAME.log.jsonl (one line per epoch).
     """
-    # Options that are settings have their names.
-    settings = resolve_settings("kd-student", preset, locals(), assignments or ())
+    options = {
+        "arch": arch,
+        "input_size": input_size,
+        "loss": loss,
+        "variant": variant,
+        "epochs": epochs,
+        "batch": batch,
+        "lr": lr,
+        "schedule": schedule,
+        "augmentation": augmentation,
+        "init": init,
+        "val_share": val_share,
+        "amp": amp,
+        "seed": seed,
+    }
+    settings = resolve_settings("kd-student", preset, options, assignments or ())
     if show_settings:
         print(settings_table(settings), end="")
         return

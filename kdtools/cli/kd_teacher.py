@@ -6,15 +6,16 @@ from typing import Annotated
 
 import typer
 
-from kdtools.cli import _options as opt
+from kdtools.cli import _training_options as opt
 from kdtools.cli._app import run
+from kdtools.cli._options import Device, Force, Output, Quiet, Verbose, Version
 from kdtools.errors import require
-from kdtools.training.settings import MAIN_LOSSES, resolve_settings, settings_table
+from kdtools.training.settings import MAIN_LOSSES, MainLoss, resolve_settings, settings_table
 
 
 def kd_teacher(
     faces_path: opt.TrainFaces,
-    output: opt.Output,
+    output: Output,
     landmarks: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Learn the landmarks in FILE, joined by id, such as those of kd-asm."),
@@ -32,7 +33,7 @@ def kd_teacher(
     assignments: opt.Set = None,
     arch: opt.Arch = None,
     input_size: opt.InputSize = None,
-    loss: Annotated[str | None, typer.Option(metavar="NAME", help="l2, l1, wing or smooth.")] = None,
+    loss: Annotated[MainLoss | None, typer.Option(help="Loss of the points.")] = None,
     epochs: opt.Epochs = None,
     batch: opt.TrainBatch = None,
     lr: opt.LearningRate = None,
@@ -44,12 +45,12 @@ def kd_teacher(
     amp: opt.Amp = None,
     log_dir: opt.LogDir = None,
     seed: opt.TrainSeed = None,
-    device: opt.Device = "auto",
+    device: Device = "auto",
     resume: opt.Resume = False,
-    force: opt.Force = False,
-    quiet: opt.Quiet = False,
-    verbose: opt.Verbose = False,
-    version: opt.Version = False,
+    force: Force = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    version: Version = False,
 ) -> None:
     """Train a teacher: Tough on the hard landmarks of FACES, Tolerant on the Soft-landmarks that --landmarks names.
 
@@ -59,8 +60,21 @@ def kd_teacher(
     A teacher is nearly exact on faces it was trained on, and then tells a student nothing new. With --folds FILE is
     a faces file for kd-student: of each face the prediction of a teacher that never saw this person.
     """
-    # Options that are settings have their names.
-    settings = resolve_settings("kd-teacher", preset, locals(), assignments or ())
+    options = {
+        "arch": arch,
+        "input_size": input_size,
+        "loss": loss,
+        "epochs": epochs,
+        "batch": batch,
+        "lr": lr,
+        "schedule": schedule,
+        "augmentation": augmentation,
+        "init": init,
+        "val_share": val_share,
+        "amp": amp,
+        "seed": seed,
+    }
+    settings = resolve_settings("kd-teacher", preset, options, assignments or ())
     plain = settings.loss in MAIN_LOSSES
     require(plain, f"--loss is {settings.loss!r}", f"give one of {', '.join(MAIN_LOSSES)}")
     if show_settings:

@@ -7,12 +7,13 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Literal
 
 from kdtools.errors import UsageError
 from kdtools.reporting import Progress, Skip, Tell
 
-JOINS = ("id", "place")
-PARTS = ("subset", "region", "landmark", "face")
+Join = Literal["id", "place"]
+Part = Literal["subset", "region", "landmark", "face"]
 DEFAULT_THRESHOLDS = (0.08, 0.10)
 _LEAST_THRESHOLD = 1e-4
 
@@ -35,10 +36,10 @@ class Request:
     more_thresholds: Sequence[float] = ()
     subsets: Sequence[str] = ()
     visible_only: bool = False
-    by: str = "subset"
+    by: Part = "subset"
     compare: bool = False
     group: str | None = None
-    join: str = "id"
+    join: Join = "id"
     allow_missing: bool = False
     allow_extra: bool = False
     mean_shape: str | None = None
@@ -46,9 +47,6 @@ class Request:
     details: bool = False
 
     def __post_init__(self) -> None:
-        for option, value, choices in (("--by", self.by, PARTS), ("--join", self.join, JOINS)):
-            if value not in choices:
-                raise UsageError(f"{option} is {value!r}", f"give one of {', '.join(choices)}")
         if self.compare and len(self.predictions) + (self.mean_shape is not None) < 2:
             raise UsageError("--compare needs two predictions", "the first is what the others are compared with")
         if self.compare and self.by == "landmark":

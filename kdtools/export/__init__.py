@@ -1,3 +1,8 @@
 """Networks for other programs and for speed: ONNX (graph), in several precisions, checked against the original."""
 
-FLOAT32, FLOAT16, INT8 = PRECISIONS = ("float32", "float16", "int8")
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Precision = Literal["float32", "float16", "int8"]
+FLOAT32, FLOAT16, INT8 = PRECISIONS = get_args(Precision)

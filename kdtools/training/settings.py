@@ -6,30 +6,42 @@ import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 from kdtools.errors import UsageError
 from kdtools.model import HEADS
 
 # ---- the words that a setting may take
-MAIN_LOSSES = ("l2", "l1", "wing", "smooth")
-TEACHER_FORMS = ("assist", "mimic")
-LOSSES = (*MAIN_LOSSES, "kd", *(f"{main}+{form}" for main in MAIN_LOSSES for form in TEACHER_FORMS))
-VARIANTS = ("reference", "figure")
-SCHEDULES = ("cosine", "time", "constant")
-OPTIMISERS = ("adam", "adamw")
-PRECISIONS = ("auto", "off", "bf16")
-COMPILING = ("auto", "on", "off")
-AUGMENTATION_NAMES = ("none", "light", "mild", "strong", "paper")
+MainLoss = Literal["l2", "l1", "wing", "smooth"]
+Loss = Literal[
+    MainLoss,
+    "kd",
+    "l2+assist",
+    "l2+mimic",
+    "l1+assist",
+    "l1+mimic",
+    "wing+assist",
+    "wing+mimic",
+    "smooth+assist",
+    "smooth+mimic",
+]
+Variant = Literal["reference", "figure"]
+Schedule = Literal["cosine", "time", "constant"]
+Amp = Literal["auto", "off", "bf16"]
+Augmentation = Literal["none", "light", "mild", "strong", "paper"]
+PresetName = Literal["default", "paper", "best"]
 
-_CHOICES = {
-    "loss": LOSSES,
-    "variant": VARIANTS,
-    "schedule": SCHEDULES,
-    "optimiser": OPTIMISERS,
+MAIN_LOSSES: tuple[str, ...] = get_args(MainLoss)
+PRESET_NAMES: tuple[str, ...] = get_args(PresetName)
+AUGMENTATION_NAMES: tuple[str, ...] = get_args(Augmentation)
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "loss": get_args(Loss),
+    "variant": get_args(Variant),
+    "schedule": get_args(Schedule),
+    "optimiser": ("adam", "adamw"),
     "head": HEADS,
-    "amp": PRECISIONS,
-    "compile": COMPILING,
+    "amp": get_args(Amp),
+    "compile": ("auto", "on", "off"),
     "augmentation": AUGMENTATION_NAMES,
 }
 # How a run is carried out, not what it is: a run may be resumed with others.
@@ -144,25 +156,21 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "best": {**_BEST, **_STUDENT, "loss": "l1+mimic", "w_main": 1.0, "w_tough": 3.0},
     },
 }
-PRESET_NAMES = ("default", "paper", "best")
 
 
 def resolve_settings(tool: str, preset: str, options: Mapping[str, Any], assignments: Sequence[str] = ()) -> Settings:
-    """Settings of a preset, changed by options and then by `NAME=VALUE` words.
+    """Settings of a preset, changed by `options` (values by the names of settings) and then by `NAME=VALUE` words.
 
-    Options that are None were not given; those that have no setting's name are left out.
-
-    Raises UsageError for a preset, a name or a value that is not known.
+    Options that are None were not given. Raises UsageError for a preset, a name or a value that is not known.
 
     >>> resolve_settings("kd-student", "paper", {"lr": None}, ["batch=8"]).batch
     8
     """
     if preset not in PRESET_NAMES:
         raise UsageError(f"--preset is {preset!r}", f"give one of {', '.join(PRESET_NAMES)}")
-    names = {field.name for field in fields(Settings)}
-    given = {name: value for name, value in options.items() if name in names and value is not None}
     of_preset = Settings(**PRESETS[tool][preset])
-    settings = replace(of_preset, **{**given, **_parse_assignments(assignments)})
+    chosen = {name: value for name, value in options.items() if value is not None}
+    settings = replace(of_preset, **{**chosen, **_parse_assignments(assignments)})
     settings.check()
     for name in ("w_main", "w_tough", "w_tolerant"):
         if settings.loss in MAIN_LOSSES and getattr(settings, name) != getattr(of_preset, name):

@@ -19,8 +19,6 @@ from kdtools.landmarks.geometry import apply_affine, invert_affine
 from kdtools.metrics import clean_points, nme_per_face, normaliser_named
 from kdtools.reporting import Skip
 
-SORTINGS = ("error", "id", "score")
-
 _LONGEST = 8  # longer side of a picture in shorter ones; crops are square
 
 

@@ -129,7 +129,7 @@ def test_what_cannot_be_exported_is_told_before_torch_is_loaded(
         ([str(tiny_onnx)], 2, "is an exported model already (ONNX)\n  give the model file (.safetensors)"),
         ([absent], 1, f"{absent}: no such file"),
         ([faces_file], 1, "not a model file"),
-        ([absent, "--precision", "int4"], 2, "give float32, float16, int8"),
+        ([absent, "--precision", "int4"], 2, "not one of 'float32', 'float16', 'int8'"),
         ([absent, "--precision", "int8"], 2, "--calibrate FILE"),
         ([absent, "--precision", "int8", "--calibrate", "-"], 2, "not from standard input"),
     ]

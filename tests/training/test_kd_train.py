@@ -68,8 +68,8 @@ def test_without_show_settings_faces_and_output_are_needed() -> None:
         (["--loss", "l1+mimic"], "--loss l1+mimic needs a teacher"),
         (["--loss", "l1+mimic", "--tough", "t.h5", "--variant", "figure"], "has no use for --variant"),
         (["--loss", "l1", "--val", "v.h5", "--val-share", "0.2"], "--val-share has no use beside --val"),
-        (["--loss", "l1+admire"], "--loss is 'l1+admire'"),
-        (["--preset", "worst"], "--preset is 'worst'"),
+        (["--loss", "l1+admire"], "'--loss': 'l1+admire' is not one of 'l2', "),
+        (["--preset", "worst"], "'--preset': 'worst' is not one of 'default', "),
         (["--set", "ema"], "has no value"),
     ],
 )
@@ -97,8 +97,9 @@ def test_a_finished_run_with_exchanged_teachers_is_another_run(faces_path: Path,
 
 
 def test_a_teacher_takes_no_loss_with_teachers() -> None:
-    result = call("kd-teacher", "none.h5", "-o", "none.safetensors", "--loss", "kd")
-    assert (result.returncode, "--loss is 'kd'" in result.stderr) == (2, True)
+    for words, message in ((["--loss", "kd"], "'--loss': 'kd' is not one of"), (["--set", "loss=kd"], "--loss is 'kd'")):
+        result = call("kd-teacher", "none.h5", "-o", "none.safetensors", *words)
+        assert (result.returncode, message in result.stderr) == (2, True)
 
 
 def test_events_are_those_of_the_log(faces_path: Path, tmp_path: Path) -> None:

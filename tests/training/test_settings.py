@@ -15,7 +15,7 @@ from kdtools.training.settings import (
     MAIN_LOSSES,
     PRESET_NAMES,
     PRESETS,
-    VARIANTS,
+    choices,
     resolve_settings,
     settings_table,
 )
@@ -25,7 +25,7 @@ def test_names_are_those_of_what_they_stand_for() -> None:
     """The command line knows the names before torch is loaded."""
     assert set(AUGMENTATION_NAMES) == set(AUGMENTATIONS)
     assert set(MAIN_LOSSES) == set(PLAIN_LOSSES)
-    assert set(VARIANTS) == set(KD_VARIANTS)
+    assert set(choices()["variant"]) == set(KD_VARIANTS)
 
 
 @pytest.mark.parametrize("tool", PRESETS)

@@ -479,7 +479,7 @@ def test_source_images_are_never_drawn_over(tmp_path: Path, capsys: pytest.Captu
         ("{gt} -o {gt} --each", 1, "is not a folder"),
         ("{gt} --sort error -o {out}", 2, "--sort error needs points to compare"),
         ("{gt} --error-bars -o {out}", 2, "--error-bars needs points to compare"),
-        ("{gt} {pred} --sort size -o {out}", 2, "--sort is 'size'"),
+        ("{gt} {pred} --sort size -o {out}", 2, "'size' is not one of 'error', "),
         ("{gt} {pred} --sort score -o {out}", 1, "holds no /score"),
         ("{gt} {pred} --worst 3 --max 4 -o {out}", 2, "--worst brings its own"),
         ("{gt} {pred} --worst 3 --random -o {out}", 2, "--worst or --random"),

@@ -1,0 +1,80 @@
+"""The options of the two training tools, beside those that all tools share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kdtools.training import settings
+
+
+def _let_rest_be_absent(ctx: typer.Context, wanted: bool) -> bool:
+    """With --show-settings nothing else is needed. Eager options are read first, before absent ones are missed."""
+    if wanted:
+        for parameter in ctx.command.params:
+            parameter.required = False
+    return wanted
+
+
+TrainFaces = Annotated[str, typer.Argument(metavar="FACES", help="Faces file with images and hard landmarks.")]
+Preset = Annotated[
+    settings.PresetName, typer.Option("--preset", help="Settings to start from. The options below override it.")
+]
+ShowSettings = Annotated[
+    bool,
+    typer.Option(
+        "--show-settings",
+        callback=_let_rest_be_absent,
+        is_eager=True,
+        help="Print all settings, one per line, and stop.",
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Any line of --show-settings."),
+]
+Arch = Annotated[str | None, typer.Option("--arch", metavar="NAME", help="Any timm network by its name.")]
+InputSize = Annotated[
+    int | None, typer.Option("--input-size", metavar="PX", min=16, max=1024, help="Side of its input.")
+]
+Epochs = Annotated[int | None, typer.Option("--epochs", metavar="N", min=1, help="Passes over the faces.")]
+TrainBatch = Annotated[
+    int | None, typer.Option("--batch", metavar="N", min=2, help="Faces per step, of all processes together.")
+]
+LearningRate = Annotated[float | None, typer.Option("--lr", metavar="RATE", help="Learning rate.")]
+Schedule = Annotated[
+    settings.Schedule | None,
+    typer.Option("--schedule", help="Of the learning rate; time is the paper's slow decay."),
+]
+Augment = Annotated[
+    settings.Augmentation | None,
+    typer.Option(
+        "--augment",
+        help="Augmentation. mild turns, scales, shifts, flips, changes colours; strong also blurs, occludes.",
+    ),
+]
+Init = Annotated[
+    str | None,
+    typer.Option("--init", metavar="none|imagenet|FILE", help="Start weights: random, timm's, or a .safetensors file."),
+]
+Val = Annotated[str | None, typer.Option("--val", metavar="FILE", help="Faces file to validate with.")]
+ValShare = Annotated[
+    float | None,
+    typer.Option(
+        "--val-share",
+        metavar="SHARE",
+        help="Without --val, share of FACES that is kept apart; ids such as ann_01, ann_02 stay together.",
+    ),
+]
+Amp = Annotated[
+    settings.Amp | None,
+    typer.Option("--amp", help="bf16 is mixed precision; auto, on a GPU, the faster one, measured."),
+]
+LogDir = Annotated[
+    str | None, typer.Option("--log-dir", metavar="DIR", help="Write TensorBoard events into this folder as well.")
+]
+TrainSeed = Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="The same seed gives the same file.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on from the last checkpoint beside FILE; start if there is none.")
+]
