@@ -97,7 +97,10 @@ def test_a_finished_run_with_exchanged_teachers_is_another_run(faces_path: Path,
 
 
 def test_a_teacher_takes_no_loss_with_teachers() -> None:
-    for words, message in ((["--loss", "kd"], "'--loss': 'kd' is not one of"), (["--set", "loss=kd"], "--loss is 'kd'")):
+    for words, message in (
+        (["--loss", "kd"], "'--loss': 'kd' is not one of"),
+        (["--set", "loss=kd"], "--loss is 'kd'"),
+    ):
         result = call("kd-teacher", "none.h5", "-o", "none.safetensors", *words)
         assert (result.returncode, message in result.stderr) == (2, True)
 
