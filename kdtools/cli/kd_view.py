@@ -75,9 +75,9 @@ def kd_view(
     """Draw faces with their points, and with those of PREDICTIONS, on a contact sheet or one by one.
 
     FACES holds images, or names source images that are still there. All files are joined by id. The first with points
-    is the truth; NME is the mean distance to it over the distance of the outer eye corners, or where the scheme has
-    none, over the diagonal of the box of the points. Occluded points are rings, missing ones are left out. Faces whose
-    image cannot be read are named and skipped; the exit status is then 4.
+    is the truth; NME is the mean distance to it over the distance of the outer eye corners; where the scheme has none,
+    over that of the eyes' centres, or the diagonal of the box of the points. Occluded points are rings, missing ones
+    are left out. Faces whose image cannot be read are named and skipped; the exit status is then 4.
     """
     others = predictions or []
     if truth_path is not None and truth_path not in (faces_path, *others):

@@ -12,7 +12,7 @@ from kdtools.errors import UsageError
 from kdtools.evaluation.point_sets import PointSet, check_ids, check_inputs, read_prediction
 from kdtools.evaluation.request import Told, split_norms
 from kdtools.evaluation.units import find_frames
-from kdtools.metrics import Normaliser, acceleration_per_face, normaliser_named, normalisers_of
+from kdtools.metrics import Normaliser, acceleration_per_face, default_normaliser, normaliser_named
 
 _BLOCK = 1024  # faces
 
@@ -64,7 +64,7 @@ def _measure(pred: PointSet, norm: str | None, video: str) -> Steadiness:
 
 def _choose(pred: PointSet, norm: str | None) -> Normaliser:
     if norm is None:
-        return normalisers_of(pred.scheme)[0]
+        return default_normaliser(pred.scheme)
     names = split_norms(norm)
     if len(names) != 1 or names[0] in ("all", "given-box"):
         raise UsageError(f"--norm is {norm!r}", "give one length that the points tell, such as inter-ocular")

@@ -17,7 +17,7 @@ from kdtools.export import FLOAT16, FLOAT32, INT8
 from kdtools.faces.file import open_faces
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import pixels_to_unit
-from kdtools.metrics import clean_points, nme_per_face, normalisers_of
+from kdtools.metrics import clean_points, default_normaliser, nme_per_face
 from kdtools.model.heads import HeatmapHead
 from kdtools.model.network import LandmarkNet
 from kdtools.model.sampling import resize_images
@@ -52,7 +52,7 @@ class Sample:
 class Agreement:
     """Distance of the exported model's points from the original's, in pixels of the input, over `n_faces` inputs.
 
-    `nme` are the original's and the export's mean errors as shares of the scheme's first normaliser, where the truth is
+    `nme` are the original's and the export's mean errors as shares of the default normaliser, where the truth is
     known; faces that cannot be measured are left out.
     """
 
@@ -130,7 +130,8 @@ def _compare_confidence(network: LandmarkNet, session: Any, images: np.ndarray, 
 
 def _nme(truth: np.ndarray, points: np.ndarray, scheme: Scheme) -> float:
     """Mean over the faces; lengths in unit coordinates do, since crops are square."""
-    lengths = normalisers_of(scheme)[0].lengths(clean_points(truth))
+    known = clean_points(truth)
+    lengths = default_normaliser(scheme, known).lengths(known)
     return float(np.nanmean(nme_per_face(truth, points, lengths)))
 
 

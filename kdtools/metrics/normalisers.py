@@ -147,6 +147,38 @@ def normalisers_of(scheme: Scheme) -> list[Normaliser]:
     return [Normaliser(name, ends.get(name)) for name in NORMALISERS if name in ends or name not in of_the_eyes]
 
 
+def default_normaliser(scheme: Scheme, gt: Array | None = None) -> Normaliser:
+    """The first of NORMALISERS that a scheme has the points for, which is the first row of kd-eval.
+
+    With the truth gt (n, L, 2), NaN where not annotated, the first that gives some face a length; without faces that
+    have one, the first of all.
+
+    >>> from kdtools.landmarks import Scheme
+    >>> eyes = Scheme("eyes", 3, outer_corners=(0, 1))
+    >>> default_normaliser(eyes).name, default_normaliser(Scheme("triangle", 3)).name
+    ('inter-ocular', 'box-diagonal')
+    >>> default_normaliser(eyes, np.array([[[np.nan, np.nan], [3.0, 0.0], [3.0, 4.0]]])).name
+    'box-diagonal'
+    """
+    possible = normalisers_of(scheme)
+    if gt is None:
+        return possible[0]
+    return next((one for one in possible if (one.lengths(gt) > 0).any()), possible[0])
+
+
+def measure_words(normaliser: str) -> str:
+    """What errors are shares of, in words.
+
+    >>> measure_words("inter-ocular"), measure_words("box-diagonal"), measure_words("points:8,27"), measure_words("100")
+    ('inter-ocular distance', 'box diagonal', 'distance of points 8 and 27', '100 px')
+    """
+    if normaliser.startswith("points:"):
+        return f"distance of points {normaliser[7:].replace(',', ' and ')}"
+    if normaliser.startswith("inter-"):
+        return f"{normaliser} distance"
+    return normaliser.replace("-", " ") if normaliser[:1].isalpha() else f"{normaliser} px"
+
+
 def _box_sizes(boxes: Array | None, n_faces: int) -> Array:
     """sqrt(width * height) of boxes (n, 4); NaN where a number is missing, 0 where the box frames nothing."""
     if boxes is None:

@@ -12,12 +12,13 @@ from kdtools.errors import DataError, FileError, UsageError
 from kdtools.evaluation.jitter import Steadiness
 from kdtools.evaluation.results import Evaluation
 from kdtools.faces.file import open_faces
+from kdtools.metrics import measure_words
 from kdtools.reporting import Skip, Tell, silent
 from kdtools.reports.html import as_html
 from kdtools.reports.jitter import print_steadiness, steadiness_json, steadiness_tsv
 from kdtools.reports.latex import as_latex
 from kdtools.reports.markdown import as_markdown
-from kdtools.reports.plots import PLOTS, draw_plot, measure_words, plot_svg
+from kdtools.reports.plots import PLOTS, draw_plot, plot_svg
 from kdtools.reports.terminal import as_text, print_table
 from kdtools.reports.text import as_tsv, json_lines
 from kdtools.storage.outputs import STANDARD_INPUT, STANDARD_STREAM, check_output, written_aside_together

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from kdtools.errors import DataError, TrainingError, UsageError
 from kdtools.landmarks import Scheme
-from kdtools.metrics import clean_points, nme_per_face, normalisers_of
+from kdtools.metrics import clean_points, default_normaliser, nme_per_face
 from kdtools.model.backbones import colour_statistics, synchronise_norms
 from kdtools.model.card import ModelCard
 from kdtools.model.file import create_network, save_model
@@ -253,11 +253,11 @@ def _validation_truth(val: FaceSet, scheme: Scheme) -> tuple[np.ndarray, np.ndar
     size = np.array(val.images.shape[2:0:-1])  # unit coordinates times this are pixels, in which lengths mean something
     truth = val.points["truth"][torch.from_numpy(val.rows)].numpy() * size
     known = clean_points(truth)
-    possible = {normaliser.name: normaliser for normaliser in normalisers_of(scheme)}
-    for kind in ("inter-ocular", "box-size"):
-        if kind in possible and ((length := possible[kind].lengths(known)) > 0).any():
-            return truth, size, length, kind
-    raise DataError("no validation face can be measured", "their points are missing or coincide")
+    normaliser = default_normaliser(scheme, known)
+    length = normaliser.lengths(known)
+    if not (length > 0).any():
+        raise DataError("no validation face can be measured", "their points are missing or coincide")
+    return truth, size, length, normaliser.name
 
 
 # ---- what is trained

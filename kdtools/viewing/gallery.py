@@ -16,7 +16,7 @@ from kdtools.images.reading import read_image
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.crops import CropRule, square_at
 from kdtools.landmarks.geometry import apply_affine, invert_affine
-from kdtools.metrics import clean_points, nme_per_face, normaliser_named
+from kdtools.metrics import clean_points, default_normaliser, nme_per_face
 from kdtools.reporting import Skip
 
 _LONGEST = 8  # longer side of a picture in shorter ones; crops are square
@@ -99,10 +99,11 @@ def _measure(faces: FacesFile, sets: Sequence[ShownPoints]) -> tuple[np.ndarray,
     """NME (n_sets - 1, N) of the sets after the first against it, in the source images, and its normaliser."""
     if len(sets) < 2:
         return np.empty((0, len(faces))), ""
-    scheme, gt = sets[0].scheme, faces.points_to_source(sets[0].points)
-    kind = "inter-ocular" if scheme.outer_corners else "box-diagonal"
-    norm = normaliser_named(kind, scheme).lengths(clean_points(gt))
-    return np.stack([nme_per_face(gt, faces.points_to_source(one.points), norm) for one in sets[1:]]), kind
+    gt = faces.points_to_source(sets[0].points)
+    known = clean_points(gt)
+    normaliser = default_normaliser(sets[0].scheme, known)
+    norm = normaliser.lengths(known)
+    return np.stack([nme_per_face(gt, faces.points_to_source(one.points), norm) for one in sets[1:]]), normaliser.name
 
 
 def choose_rows(

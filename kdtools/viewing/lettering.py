@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.ImageFont import FreeTypeFont
 
 from kdtools.images.drawing import draw_points
+from kdtools.metrics import measure_words
 from kdtools.reporting import printable, without_middle
 from kdtools.viewing.gallery import Gallery
 from kdtools.viewing.overlay import COLOURS, EDGE, GREY, Style
@@ -84,9 +85,6 @@ def _covered(box: np.ndarray, others: np.ndarray) -> float:
     return float(np.maximum(sides, 0).prod(axis=1).sum())
 
 
-_NORMALISER = {"inter-ocular": "inter-ocular distance", "box-diagonal": "diagonal of the points' box"}
-
-
 @dataclass(frozen=True)
 class Entry:
     """A text, as it fits, after a disc or a ring of a colour, or after nothing."""
@@ -139,7 +137,7 @@ class Legend:
         entries += [self._entry(width, name, colour=colour) for name, colour in others]
         if not all(one.visible.all() for one in gallery.sets):
             entries.append(self._entry(width, "occluded", colour=GREY, is_ring=True))
-        measure = _NORMALISER[gallery.normaliser]
+        measure = measure_words(gallery.normaliser)
         return [*entries, self._entry(width, f"NME in % of the {measure}", f"NME: {measure}", "NME")]
 
     def _entry(self, width: int, *texts: str, colour: Colour | None = None, is_ring: bool = False) -> Entry:

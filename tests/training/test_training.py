@@ -259,7 +259,7 @@ class KnownAnswer(nn.Module):
 
 @pytest.mark.parametrize(
     ("corners", "kind", "normaliser"),
-    [((0, 1), "inter-ocular", 32.0), (None, "box-size", (32 * 8) ** 0.5)],
+    [((0, 1), "inter-ocular", 32.0), (None, "box-diagonal", (32**2 + 8**2) ** 0.5)],
 )
 def test_validation_measures_in_pixels_of_oblong_images(
     corners: tuple[int, int] | None, kind: str, normaliser: float

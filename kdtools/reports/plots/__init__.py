@@ -2,7 +2,7 @@
 
 from kdtools.reports.plots.kinds import PLOTS, check_plots, draw_plot, plot_svg
 from kdtools.reports.plots.modes import draw_modes
-from kdtools.reports.plots.style import check_plot, measure_words
+from kdtools.reports.plots.style import check_plot
 
 __all__ = [
     "PLOTS",
@@ -10,6 +10,5 @@ __all__ = [
     "check_plots",
     "draw_modes",
     "draw_plot",
-    "measure_words",
     "plot_svg",
 ]

@@ -19,6 +19,7 @@ import numpy as np
 
 from kdtools.errors import UsageError
 from kdtools.faces.selection import check_subsets, subset_members
+from kdtools.metrics.normalisers import measure_words
 from kdtools.reporting import printable, without_middle
 from kdtools.storage.outputs import check_output
 
@@ -180,19 +181,6 @@ def member_of(members: Mapping[str, np.ndarray], subset: str, n_faces: int) -> n
     """Rows of the faces of a subset, out of the evaluation's members. Raises DataError for an unknown one."""
     check_subsets([subset], members, "the evaluation")
     return np.flatnonzero(subset_members(members, n_faces)[subset])
-
-
-def measure_words(normaliser: str) -> str:
-    """What errors are shares of, in words.
-
-    >>> measure_words("inter-ocular"), measure_words("box-diagonal"), measure_words("points:8,27"), measure_words("100")
-    ('inter-ocular distance', 'box diagonal', 'distance of points 8 and 27', '100 px')
-    """
-    if normaliser.startswith("points:"):
-        return f"distance of points {normaliser[7:].replace(',', ' and ')}"
-    if normaliser.startswith("inter-"):
-        return f"{normaliser} distance"
-    return normaliser.replace("-", " ") if normaliser[:1].isalpha() else f"{normaliser} px"
 
 
 def error_label(normaliser: str, what: str = "NME") -> str:
