@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import heapq
 import math
 import re
 from collections.abc import Iterable, Sequence
 
 from kdtools.errors import UsageError
-from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Figures, Row
+from kdtools.evaluation.results import Figures, Row
 from kdtools.reporting import printable
 
 Value = int | float | None
-Best = dict[tuple[str, str, str, str], str]  # what `best_values` finds
-
-_MOST_FACES = 50  # that a page for people lists one by one
+VERDICT = "verdict"  # better, worse or unclear: no number, the last column of a comparison
 UNMEASURED = "\N{EN DASH}"  # stands, for people, for what could not be measured
 
 # What each figure is, in the words of a report's legend. Those with a threshold are named without it.
@@ -53,6 +50,7 @@ MEANINGS = {
     "p_wilcoxon": "the same by Wilcoxon's signed-rank test, which asks for the sign of most differences",
     "improved_percent": "share of all faces measured in both whose error is smaller than the baseline's, "
     "a missing prediction being the worst",
+    VERDICT: "by the interval; on the line, left of the middle is better than the baseline",
 }
 COMPARISON = (
     "n_compared",
@@ -82,13 +80,9 @@ _HEADINGS = {
     "p_wilcoxon": "p Wilcoxon",
 }
 _COUNTS = ("n", "n_groups", "missing", "unmeasured", "n_compared")
-BASES = frozenset(key.removesuffix("_percent") for key in MEANINGS)  # names without a threshold
+BASES = frozenset(key.removesuffix("_percent") for key in MEANINGS) - {VERDICT}  # names without a threshold
 _WITH_THRESHOLD = frozenset(name for name in BASES if name.split("_")[0] in ("fr", "auc"))
 _ABSENT = {"missing": 0, "unmeasured": 0}  # these stand in a row only where there are any
-# nme_found is of other faces for each prediction, and so never the best.
-_LOWER_IS_BETTER = ("nme", "p50", "p90", "p95", "p99", "fr", "jitter", "spread")
-_HIGHER_IS_BETTER = ("auc", "auc_binned")
-_OF_FOUND_ONLY = ("spread", "jitter")  # a missing prediction is not a failure there
 _KEY = re.compile(r"(?P<base>[a-z_0-9]+?)(?:@(?P<threshold>[^_]+))?(?P<percent>_percent)?")
 
 
@@ -218,108 +212,6 @@ def written_interval(figures: Figures, key: str) -> str:
 def is_end(key: str) -> bool:
     """Whether a figure is an end of another's interval, which is shown with that one."""
     return parts_of(key)[0].endswith(("_low", "_high"))
-
-
-def best_values(rows: Sequence[Row]) -> Best:
-    """(subset, normaliser, part, key) -> the best figure as written, so that figures that look the same are all best.
-
-    Only where at least two predictions compete and differ; the mean shape, which predicts nothing, does not. Figures
-    without the faces that are missing compete only where as many are missing of each.
-    """
-    values: dict[tuple[str, str, str, str], list[float]] = {}
-    counts: dict[tuple[str, str, str, str], set[tuple[Value, Value]]] = {}
-    for row in rows:
-        if row.prediction == MEAN_SHAPE:
-            continue
-        n, missing = row.figures.get("n"), row.figures.get("missing")
-        for key, value in row.figures.items():
-            if value is not None and direction_of(key):
-                place = (row.subset, row.normaliser, row.part, key)
-                values.setdefault(place, []).append(value)
-                drops_missing = (key == "nme_percent" and math.isfinite(value)) or parts_of(key)[0] in _OF_FOUND_ONLY
-                counts.setdefault(place, set()).add((n, missing if drops_missing else None))
-    return {
-        place: written(place[3], max(found) if direction_of(place[3]) > 0 else min(found))
-        for place, found in values.items()
-        if len({written(place[3], value) for value in found}) > 1 and len(counts[place]) == 1
-    }
-
-
-def direction_of(key: str) -> int:
-    """1 where a higher figure is better, -1 where a lower one is, 0 where neither is."""
-    base = parts_of(key)[0]
-    return 1 if base in _HIGHER_IS_BETTER else -1 if base in _LOWER_IS_BETTER else 0
-
-
-def is_best(row: Row, key: str, best: Best) -> bool:
-    if row.prediction == MEAN_SHAPE:
-        return False
-    return best.get((row.subset, row.normaliser, row.part, key)) == written(key, row.figures.get(key))
-
-
-def in_order(rows: Sequence[Row]) -> list[Row]:
-    """By normaliser, subset and part, so that predictions that can be compared stand together."""
-    ranks = [
-        {name: rank for rank, name in enumerate(dict.fromkeys(getattr(row, label) for row in rows))}
-        for label in ("normaliser", "subset", "part", "prediction")
-    ]
-    normaliser, subset, part, prediction = ranks
-    return sorted(
-        rows,
-        key=lambda row: (normaliser[row.normaliser], subset[row.subset], part[row.part], prediction[row.prediction]),
-    )
-
-
-def rows_for_people(evaluation: Evaluation) -> tuple[list[Row], str]:
-    """The rows that fit on a page, and a note where some are left out: of faces the worst, the worst first."""
-    rows = evaluation.rows
-    if evaluation.by != "face" or not rows:
-        return in_order(rows), ""
-    # A face has a row for each prediction and subset; the worst of them tells. No list of all rows is ever made.
-    n_rows_per_face = max(1, math.ceil(len(rows) / max(evaluation.n_faces, 1)))
-    main = (row for row in rows if row.normaliser == rows[0].normaliser and row.prediction != MEAN_SHAPE)
-    worst = heapq.nlargest(_MOST_FACES * n_rows_per_face, main, key=_error_of)
-    chosen = list(dict.fromkeys(row.part for row in worst))[:_MOST_FACES]
-    rank = {part: place for place, part in enumerate(chosen)}
-    shown = sorted((row for row in rows if row.part in rank), key=lambda row: rank[row.part])
-    left_out = evaluation.n_faces > len(chosen)
-    return in_order(shown), f"the {len(chosen)} worst faces; --tsv and --json have all" if left_out else ""
-
-
-def _error_of(row: Row) -> float:
-    nme = row.figures.get("nme_percent")
-    return -math.inf if nme is None else nme
-
-
-def main_keys(rows: Sequence[Row]) -> list[str]:
-    """The figures of the main table for people: not those of the comparison where it has a table of its own."""
-    apart = COMPARISON if compared(rows) else ()
-    return [key for key in keys_of(rows) if key not in apart and not is_end(key)]
-
-
-def compared(rows: Iterable[Row]) -> list[Row]:
-    """The rows that were compared with a baseline, with all that this tells; of single faces it is one number."""
-    return [row for row in rows if "difference_percent" in row.figures and "improved_percent" in row.figures]
-
-
-def comparison_keys(rows: Sequence[Row]) -> list[str]:
-    """The figures of a comparison for people, of those that the rows have, the interval's ends left out.
-
-    The number of faces compared is among them where it is not that of all faces counted.
-    """
-    order = ["difference_percent", "relative_percent", "improved_percent", "p_bootstrap", "p_wilcoxon"]
-    if any(row.figures.get("n_compared", row.figures.get("n")) != row.figures.get("n") for row in rows):
-        order.append("n_compared")
-    present = keys_of(rows)
-    return [key for key in order if key in present]
-
-
-def verdict_of(row: Row) -> str:
-    """better or worse than the baseline, unclear where the interval holds zero, or nothing without an interval."""
-    ends = interval_of(row.figures, "difference_percent")
-    if ends is None:
-        return ""
-    return "better" if ends[1] < 0 else "worse" if ends[0] > 0 else "unclear"
 
 
 def clean(text: str) -> str:

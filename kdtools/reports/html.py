@@ -5,40 +5,37 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 
 from kdtools import __version__
 from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Row
 from kdtools.faces.selection import ALL_FACES
 from kdtools.reports.columns import (
-    Best,
-    best_values,
+    VERDICT,
+    Value,
     clean,
-    compared,
     heading_of,
-    in_order,
     interval_of,
     is_end,
     keys_of,
     meaning_of,
     parts_of,
-    rows_for_people,
-    verdict_of,
     written,
     written_interval,
 )
 from kdtools.reports.method import facts_of, normaliser_meaning, unit_of
 from kdtools.reports.table import (
     Cell,
-    cell_of,
+    Table,
+    by_normaliser,
+    compared,
     comparison_table,
-    normaliser_table,
-    part_tables,
-    region_comparison,
+    in_order,
     results_table,
-    rows_of,
-    typeset,
+    rows_for_people,
+    table_side_by_side,
+    verdict_of,
 )
 
 _PLOTS = {
@@ -54,6 +51,8 @@ _PLOTS = {
 }
 _WIDE_PX = 500  # of a figure that would not be read in half the page
 _MOST_CARDS = 6
+_NBSP = "\N{NO-BREAK SPACE}"
+_PART_KEYS = ("missing", "nme", "nme_found", "bias_x", "bias_y", "normal", "spread")
 
 
 @dataclass(frozen=True)
@@ -64,6 +63,22 @@ class Figure:
     text: str
     svg: str
     is_wide: bool
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table as it stands on the page.
+
+    `headings` are texts and what they mean, `over` headings over several columns; `groups` have a name and lines, each
+    its label and its cells.
+    """
+
+    caption: str
+    label: str
+    headings: list[tuple[str, str]]
+    groups: list[tuple[str, list[tuple[str, list[Cell]]]]]
+    over: list[tuple[str, int]]
+    has_bars: bool = False
 
 
 def as_html(
@@ -83,50 +98,120 @@ def as_html(
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    asked, left_out = rows_for_people(evaluation)
+    asked, notes = rows_for_people(evaluation)
     rows = in_order(evaluation.overall) or asked
     faces = asked if evaluation.by == "face" and evaluation.overall else []
-    best = best_values(rows)
-    normalisers = list(dict.fromkeys(row.normaliser for row in rows))
     template = (files("kdtools.reports") / "report.html.jinja").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
     # Long names are paths: they may be broken behind what parts their words.
     environment.filters["breakable"] = lambda name: Markup("<wbr>").join(re.split(r"(?<=[/_])", name))
-    subset = clean(next(iter(evaluation.members), ALL_FACES))
+    environment.filters["typeset"] = _typeset
+    of_normaliser = by_normaliser(rows)
     return environment.from_string(template).render(
         truth=clean(evaluation.truth).rstrip("/").rpartition("/")[2],
         lead=_lead(evaluation),
-        cards_of=_place(rows[0]) if rows else "",
-        cards=_cards(rows, best),
+        cards_of=clean(f"{rows[0].subset} set, errors in % of {rows[0].normaliser}") if rows else "",
+        cards=_cards(rows),
         sentences=_sentences(evaluation, rows),
-        comparisons=[
-            comparison_table(evaluation, rows_of(rows, name), "")
-            for name in normalisers
-            if compared(rows_of(rows, name))
-        ],
-        where=region_comparison(evaluation),
+        comparisons=[(name, _comparison(evaluation, own)) for name, own in of_normaliser.items() if compared(own)],
+        where=_region_comparison(evaluation),
         results=[
-            (name, normaliser_meaning(name, evaluation.scheme), results_table(rows_of(rows, name), "", best))
-            for name in normalisers
+            (name, normaliser_meaning(name, evaluation.scheme), _results(own, evaluation.by))
+            for name, own in of_normaliser.items()
         ],
-        matrix=normaliser_table(rows, best) if len(normalisers) > 1 else None,
-        regions=part_tables(evaluation.regions, "region"),
-        landmarks=part_tables(evaluation.landmarks, "landmark"),
-        faces=[
-            results_table(rows_of(faces, name), "face", best_values(faces))
-            for name in normalisers
-            if rows_of(faces, name)
-        ],
+        matrix=_normalisers(rows) if len(of_normaliser) > 1 else None,
+        regions=_parts(evaluation.regions, "region"),
+        landmarks=_parts(evaluation.landmarks, "landmark"),
+        faces=[_results(own, "face") for own in by_normaliser(faces).values()],
         plots=[Figure(*_PLOTS[kind], svg, _width(svg) > _WIDE_PX) for kind, svg in (plots or {}).items()],
-        subset=subset,
+        subset=clean(next(iter(evaluation.members), ALL_FACES)),
         worst=base64.b64encode(worst).decode() if worst else "",
         facts=facts_of(evaluation),
-        notes=[clean(note) for note in [left_out, *evaluation.notes] if note],
+        notes=list(map(clean, notes)),
         legend=_legend(rows),
         command=clean(command),
         inputs={clean(name): digest for name, digest in (inputs or {}).items()},
         version=version,
     )
+
+
+def _results(rows: Sequence[Row], by: str) -> Grid:
+    caption = f"All figures, errors in % of {clean(rows[0].normaliser)}"
+    if any(interval_of(row.figures, "nme_percent") for row in rows):
+        caption += "; 95 % intervals in brackets"
+    return _grid(caption, results_table(rows, by, every_interval=True))
+
+
+def _comparison(evaluation: Evaluation, rows: Sequence[Row], by: str = "") -> Grid:
+    """The verdict, with the interval drawn as a line, stands beside the difference."""
+    rows = compared(rows)
+    caption = f"NME minus that of {clean(evaluation.baseline)}, points of % of {clean(rows[0].normaliser)}"
+    caption = f"By {by}, {clean(rows[0].subset)} set: {caption}" if by else caption
+    table = comparison_table(rows, by)
+    first = ("difference_percent", VERDICT)
+    columns = sorted(table.columns, key=lambda column: first.index(column.key) if column.key in first else len(first))
+    return _grid(f"{caption}; below 0 is better", replace(table, columns=columns))
+
+
+def _region_comparison(evaluation: Evaluation) -> Grid | None:
+    """The comparison by region, on the first subset."""
+    rows = [row for row in in_order(evaluation.regions) if row.subset == evaluation.regions[0].subset]
+    return _comparison(evaluation, rows, "region") if compared(rows) else None
+
+
+def _normalisers(rows: Sequence[Row]) -> Grid:
+    """NME by every normaliser side by side."""
+    table = table_side_by_side(rows, "normaliser", ["nme_percent"], "")
+    grid = _grid("NME in % of each normaliser", table)
+    return replace(grid, headings=[(clean(column.over), "") for column in table.columns], over=[])
+
+
+def _parts(rows: Sequence[Row], by: str) -> list[tuple[str, Grid]]:
+    """A table for each subset: a line per region or landmark, the values of the predictions side by side."""
+    keys = [key for base in _PART_KEYS for key in keys_of(rows) if parts_of(key)[0] == base]
+    grids = []
+    for subset in dict.fromkeys(row.subset for row in rows):
+        own = [row for row in rows if row.subset == subset]
+        table = table_side_by_side(own, "prediction", keys, by, intervals=by == "region")
+        caption = f"By {by}, {clean(subset)} set, errors in % of {clean(own[0].normaliser)}"
+        grids.append((clean(subset), replace(_grid(caption, table), has_bars=True)))
+    return grids
+
+
+def _grid(caption: str, table: Table) -> Grid:
+    """Lines in groups: the innermost label that tells lines apart is the line's own, the others are the group's."""
+    labels = [(name, list(map(clean, texts))) for name, texts in table.labels_shown().items()]
+    *outer, (label, own) = labels
+    columns = table.columns
+    places: dict[tuple[str, ...], list[int]] = {}
+    for place in range(len(own)):
+        places.setdefault(tuple(texts[place] for _, texts in outer), []).append(place)
+    names = [" · ".join(group) for group in places]
+    # The numbers of faces and groups stand over a group where they are the group's, as where nothing went wrong.
+    for key, words in (("n", " · {} faces"), ("n_groups", " in {} groups")):
+        for column in [column for column in columns if column.key == key and len(places) > 1]:
+            counts = [{column.cells[place].text for place in group} for group in places.values()]
+            if all(len(count) == 1 for count in counts):
+                columns = [other for other in columns if other is not column]
+                names = [name + words.format(*count) for name, count in zip(names, counts, strict=True)]
+    over: dict[str, int] = {}
+    for column in columns:
+        over[column.over] = over.get(column.over, 0) + 1
+    return Grid(
+        caption,
+        label,
+        [(heading_of(column.key), meaning_of(column.key)) for column in columns],
+        [
+            (name, [(own[place], [column.cells[place] for column in columns]) for place in group])
+            for name, group in zip(names, places.values(), strict=True)
+        ],
+        [(clean(name), n) for name, n in over.items()] if len(over) > 1 else [],
+    )
+
+
+def _typeset(text: str) -> str:
+    """A minus that is one, infinity, and no line end before %."""
+    return text.replace("-", "\N{MINUS SIGN}").replace("inf", "∞").replace(" %", f"{_NBSP}%")
 
 
 def _width(svg: str) -> int:
@@ -135,80 +220,76 @@ def _width(svg: str) -> int:
     return int(start[1]) if start else 0
 
 
-def _place(row: Row) -> str:
-    return clean(f"{row.subset} set, errors in % of {row.normaliser}")
-
-
 def _lead(evaluation: Evaluation) -> str:
     scheme = evaluation.scheme
     texts = [f"{evaluation.n_faces} faces", f"{scheme.n_points} points ({scheme.name})"]
     return clean(" · ".join([*texts, *([f"protocol {evaluation.protocol}"] if evaluation.protocol else [])]))
 
 
-def _cards(of_subsets: Sequence[Row], best: Best) -> list[tuple[str, list[tuple[str, Cell]]]]:
+def _cards(of_subsets: Sequence[Row]) -> list[tuple[str, list[tuple[str, Cell]]]]:
     """For each prediction, its main figures; none where there are too many to take in."""
-    first = of_subsets[0] if of_subsets else None
-    if first is None or first.part:
+    rows = [row for row in _first_rows(of_subsets) if row.prediction != MEAN_SHAPE]
+    if not rows or len(rows) > _MOST_CARDS:
         return []
-    rows = [
-        row
-        for row in of_subsets
-        if (row.subset, row.normaliser) == (first.subset, first.normaliser) and row.prediction != MEAN_SHAPE
-    ]
-    if len(rows) > _MOST_CARDS:
-        return []
+    columns = results_table(rows, "", every_interval=True).columns
     cards = []
-    for row in rows:
+    for place, row in enumerate(rows):
         keys = ["nme_percent", *(key for key in row.figures if parts_of(key)[0] in ("fr", "auc"))][:3]
         keys += [key for key in ("missing", "unmeasured", "nme_found_percent") if key in row.figures]
-        cards.append((clean(row.prediction), [(heading_of(key), cell_of(row, key, best)) for key in keys]))
+        cells = {column.key: column.cells[place] for column in columns}
+        cards.append((clean(row.prediction), [(heading_of(key), cells[key]) for key in keys]))
     return cards
 
 
-def _sentences(evaluation: Evaluation, of_subsets: Sequence[Row]) -> list[tuple[str, str, str, str]]:
-    """Mood, prediction, what is said of it and the evidence, for the first subset with the main normaliser."""
+def _first_rows(of_subsets: Sequence[Row]) -> list[Row]:
+    """Those of the first subset with the main normaliser; none where rows are of parts."""
     first = of_subsets[0] if of_subsets else None
     if first is None or first.part:
         return []
+    return [row for row in of_subsets if (row.subset, row.normaliser) == (first.subset, first.normaliser)]
+
+
+def _sentences(evaluation: Evaluation, of_subsets: Sequence[Row]) -> list[tuple[str, str, str, str]]:
+    """Verdict, prediction, claim and evidence of each comparison on the first subset with the main normaliser."""
     baseline = clean(evaluation.baseline)
-    said = []
-    for row in compared(of_subsets):
-        if (row.subset, row.normaliser) != (first.subset, first.normaliser):
-            continue
-        difference, mood = row.figures["difference_percent"], verdict_of(row)
+    sentences = []
+    for row in compared(_first_rows(of_subsets)):
+        difference, verdict = row.figures["difference_percent"], verdict_of(row)
         who = clean(row.prediction)
         if difference is None:
-            said.append(("", who, f"could not be compared with {baseline}", ""))
+            sentences.append(("", who, f"could not be compared with {baseline}", ""))
             continue
         amount = f"{abs(difference):.2f} points of NME"
         ends = interval_of(row.figures, "difference_percent")
-        if ends and mood != "unclear":
+        if ends and verdict != "unclear":
             low, high = sorted((abs(ends[0]), abs(ends[1])))
-            claim = f"is {mood} than {baseline} by {amount} [{low:.2f}, {high:.2f}]"
-        elif mood == "unclear":
-            interval = typeset(written_interval(row.figures, "difference_percent"))
-            claim = f"and {baseline} do not differ clearly: {typeset(f'{difference:+.2f}')} points of NME {interval}"
+            claim = f"is {verdict} than {baseline} by {amount} [{low:.2f}, {high:.2f}]"
+        elif ends:
+            interval = _typeset(written_interval(row.figures, "difference_percent"))
+            claim = f"and {baseline} do not differ clearly: {_typeset(f'{difference:+.2f}')} points of NME {interval}"
         else:
             claim = f"has {amount} {'more' if difference > 0 else 'less'} than {baseline}"
-        evidence = []
-        if row.figures.get("relative_percent") is not None:
-            share = typeset(written("relative_percent", row.figures["relative_percent"]))
-            evidence.append(f"{share} relative to {baseline}")
-        if row.figures.get("improved_percent") is not None:
-            share = typeset(written("improved_percent", row.figures["improved_percent"]))
-            evidence.append(f"smaller error on {share} of faces")
-        if row.figures.get("p_bootstrap") is not None:
-            evidence.append(f"paired bootstrap by {unit_of(evaluation)}: p\N{NO-BREAK SPACE}{_p(row, 'p_bootstrap')}")
-        if row.figures.get("p_wilcoxon") is not None:
-            evidence.append(f"Wilcoxon: p\N{NO-BREAK SPACE}{_p(row, 'p_wilcoxon')}")
-        said.append((mood, who, claim, "; ".join(evidence)))
-    return said
+        words = (
+            ("relative_percent", "", f" relative to {baseline}"),
+            ("improved_percent", "smaller error on ", " of faces"),
+            ("p_bootstrap", f"paired bootstrap by {unit_of(evaluation)}: ", ""),
+            ("p_wilcoxon", "Wilcoxon: ", ""),
+        )
+        evidence = [
+            before + _evidence(key, row.figures[key]) + after
+            for key, before, after in words
+            if row.figures.get(key) is not None
+        ]
+        sentences.append((verdict, who, claim, "; ".join(evidence)))
+    return sentences
 
 
-def _p(row: Row, key: str) -> str:
-    text = written(key, row.figures[key])
-    sign, number = ("<", text[1:]) if text.startswith("<") else ("=", text)
-    return f"{sign}\N{NO-BREAK SPACE}{number}"
+def _evidence(key: str, value: Value) -> str:
+    """71.0 % or p < 0.001."""
+    text = _typeset(written(key, value))
+    if not key.startswith("p_"):
+        return text
+    return f"p < {text[1:]}".replace(" ", _NBSP) if text.startswith("<") else f"p = {text}".replace(" ", _NBSP)
 
 
 def _legend(rows: Sequence[Row]) -> list[tuple[str, str]]:

@@ -6,22 +6,16 @@ import re
 from collections.abc import Sequence
 
 from kdtools.evaluation.results import Evaluation, Row
-from kdtools.reports.columns import (
-    UNMEASURED,
-    Best,
-    best_values,
-    clean,
-    compared,
-    comparison_keys,
-    interval_of,
-    is_best,
-    keys_of,
-    parts_of,
-    rows_for_people,
-    written,
-    written_interval,
-)
+from kdtools.reports.columns import UNMEASURED, clean, keys_of, parts_of
 from kdtools.reports.method import facts_of
+from kdtools.reports.table import (
+    Cell,
+    by_normaliser,
+    compared,
+    comparison_table,
+    rows_for_people,
+    table_side_by_side,
+)
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -47,21 +41,18 @@ def as_latex(evaluation: Evaluation) -> str:
 
     Surprising: no table environment, as caption, label and place are the paper's. The comments say how it was measured.
     """
-    rows, left_out = rows_for_people(evaluation)
-    best = best_values(rows)
+    rows, notes = rows_for_people(evaluation)
     tables: list[str] = []
-    for normaliser in dict.fromkeys(row.normaliser for row in rows):
-        own = [row for row in rows if row.normaliser == normaliser]
-        table = _by_part(evaluation, own, best) if any(row.part for row in own) else _by_subset(own, best)
+    for normaliser, own in by_normaliser(rows).items():
+        table = _by_part(own, evaluation.by) if any(row.part for row in own) else _by_subset(own)
         tables.append(_comment(f"NME in % of {normaliser}") + table)
         differences = compared(own)
         if differences:
-            said = f"NME minus that of {evaluation.baseline}, in points of % of {normaliser}; below 0 is better"
-            tables.append(_comment(said) + _comparison(differences))
-    head = [_comment("kd-eval: \\usepackage{booktabs} in the preamble, then \\input this file in a table environment.")]
-    head += [_comment(f"{name}: {text}") for name, text in facts_of(evaluation)]
-    head += [_comment(note) for note in [left_out, *evaluation.notes] if note]
-    return "".join(head) + "\n" + "\n".join(tables)
+            unit = f"NME minus that of {evaluation.baseline}, in points of % of {normaliser}; below 0 is better"
+            tables.append(_comment(unit) + _comparison(differences, evaluation.by))
+    head = ["kd-eval: \\usepackage{booktabs} in the preamble, then \\input this file in a table environment."]
+    head += [f"{name}: {text}" for name, text in facts_of(evaluation)]
+    return "".join(map(_comment, [*head, *notes])) + "\n" + "\n".join(tables)
 
 
 def escape(text: str) -> str:
@@ -76,81 +67,64 @@ def _comment(text: str) -> str:
     return f"% {clean(text)}\n"
 
 
-def _by_subset(rows: Sequence[Row], best: Best) -> str:
-    predictions = list(dict.fromkeys(row.prediction for row in rows))
-    subsets = list(dict.fromkeys(row.subset for row in rows))
-    place = {(row.prediction, row.subset): row for row in rows}
-    keys = [key for key in keys_of(rows) if parts_of(key)[0] in ("fr", "auc", "auc_binned")]
-    keys.sort(key=lambda key: ("fr", "auc", "auc_binned").index(parts_of(key)[0]))
-    first = subsets[0]
-    with_interval = any(row.subset == first and interval_of(row.figures, "nme_percent") for row in rows)
-    with_missing = [s for s in subsets if any(row.subset == s and "nme_found_percent" in row.figures for row in rows)]
-    lines = []
-    for prediction in predictions:
-        of_subset = {subset: place.get((prediction, subset)) for subset in subsets}
-        cells = [_cell(of_subset[subset], "nme_percent", best) for subset in subsets]
-        if with_interval:
-            row = of_subset[first]
-            cells.insert(1, (escape(written_interval(row.figures, "nme_percent")) if row else "") or "--")
-        cells += [_cell(of_subset[subset], "nme_found_percent", best) for subset in with_missing]
-        cells += [_cell(of_subset[first], key, best) for key in keys]
-        lines.append([escape(prediction), *cells])
-    groups = [("NME", len(subsets) + with_interval)]
-    groups += [("NME found", len(with_missing))] if with_missing else []
-    groups += [
-        (f"{name} ({escape(first)})" if len(subsets) > 1 else name, len(own))
-        for name, base in (("FR", "fr"), ("AUC", "auc"), ("AUC binned", "auc_binned"))
-        if (own := [key for key in keys if parts_of(key)[0] == base])
-    ]
-    headings = [
-        "",
-        *map(escape, subsets),
-        *map(escape, with_missing),
-        *(f"@{escape(parts_of(key)[1])}" for key in keys),
-    ]
-    if with_interval:
-        headings.insert(2, r"95\,\% interval")
-    return _tabular(headings, lines, groups)
-
-
-def _by_part(evaluation: Evaluation, rows: Sequence[Row], best: Best) -> str:
-    """A row per region, landmark or face of each subset, a column of NME per prediction, and of those found."""
-    predictions = list(dict.fromkeys(row.prediction for row in rows))
-    with_missing = {row.prediction for row in rows if "nme_found_percent" in row.figures}
-    keys = {name: ["nme_percent", *(["nme_found_percent"] if name in with_missing else [])] for name in predictions}
-    place = {(row.subset, row.part, row.prediction): row for row in rows}
-    several = len({row.subset for row in rows}) > 1
-    lines = [
-        [
-            *([escape(subset)] if several else []),
-            escape(part),
-            *(_cell(place.get((subset, part, name)), key, best) for name in predictions for key in keys[name]),
+def _by_subset(rows: Sequence[Row]) -> str:
+    names = {"nme": "NME", "nme_found": "NME found", "fr": "FR", "auc": "AUC", "auc_binned": "AUC binned"}
+    keys = [key for base in names for key in keys_of(rows) if parts_of(key)[0] == base]
+    table = table_side_by_side(rows, "subset", keys, "", intervals=True)
+    first, several = rows[0].subset, any(row.subset != rows[0].subset for row in rows)
+    headings, groups = [""], []
+    texts = [list(map(escape, table.labels["prediction"]))]
+    for base, name in names.items():
+        of_subsets = base.startswith("nme")
+        columns = [
+            column
+            for column in table.columns
+            if parts_of(column.key)[0] == base and (of_subsets or column.over == first) and column.is_filled
         ]
-        for subset, part in dict.fromkeys((row.subset, row.part) for row in rows)
-    ]
-    headings = [*(["subset"] if several else []), evaluation.by]
-    headings += [escape(name) if key == "nme_percent" else "found" for name in predictions for key in keys[name]]
-    return _tabular(headings, lines, [], n_labels=1 + several)
+        n_before = len(headings)
+        for column in columns:
+            headings.append(escape(column.over) if of_subsets else f"@{escape(parts_of(column.key)[1])}")
+            texts.append(list(map(_text, column.cells)))
+            if len(headings) == 2 and any(cell.interval for cell in column.cells):
+                headings.append(r"95\,\% interval")
+                texts.append([escape(cell.interval) or "--" for cell in column.cells])
+        if columns:
+            groups.append(
+                (name if of_subsets or not several else f"{name} ({escape(first)})", len(headings) - n_before)
+            )
+    return _tabular(headings, texts, groups)
 
 
-def _comparison(rows: Sequence[Row]) -> str:
-    with_counts = "n_compared" in comparison_keys(rows)
-    lines = [
-        [
-            escape(row.subset) + (f" {escape(row.part)}" if row.part else ""),
-            escape(row.prediction),
-            _signed(written("difference_percent", row.figures["difference_percent"])),
-            _signed(written_interval(row.figures, "difference_percent")),
-            _signed(written("improved_percent", row.figures.get("improved_percent"))).removesuffix(r" \%"),
-            _signed(written("p_bootstrap", row.figures.get("p_bootstrap"))),
-            _signed(written("p_wilcoxon", row.figures.get("p_wilcoxon"))),
-            *([written("n_compared", row.figures["n_compared"])] if with_counts else []),
-        ]
-        for row in rows
-    ]
-    headings = ["subset", "", "difference", r"95\,\% interval", r"better on \%", "$p$ bootstrap", "$p$ Wilcoxon"]
-    headings += ["faces"] if with_counts else []
-    return _tabular(headings, lines, [], n_labels=2)
+def _by_part(rows: Sequence[Row], by: str) -> str:
+    """A line per region, landmark or face of each subset, a column of NME per prediction, and of those found."""
+    table = table_side_by_side(rows, "prediction", ["nme_percent", "nme_found_percent"], by)
+    columns = [column for column in table.columns if column.is_filled]
+    labels = table.labels_shown(always=[by])
+    headings = [*labels, *(escape(column.over) if column.key == "nme_percent" else "found" for column in columns)]
+    texts = [list(map(escape, own)) for own in labels.values()]
+    texts += [list(map(_text, column.cells)) for column in columns]
+    return _tabular(headings, texts, [], len(labels))
+
+
+def _comparison(rows: Sequence[Row], by: str) -> str:
+    """The relative difference and the verdict, which the others tell, are left out, or no column would have room."""
+    table = comparison_table(rows, by)
+    labels = table.labels_shown(always=table.labels.keys() - {"normaliser"})
+    columns = {column.key: column.cells for column in table.columns}
+    names = {
+        "difference_percent": "difference",
+        "improved_percent": r"better on \%",
+        "p_bootstrap": "$p$ bootstrap",
+        "p_wilcoxon": "$p$ Wilcoxon",
+        "n_compared": "faces",
+    }
+    names = {key: name for key, name in names.items() if key in columns}
+    texts = [list(map(escape, own)) for own in labels.values()]
+    texts += [[_signed(cell.text).removesuffix(r" \%") for cell in columns[key]] for key in names]
+    texts.insert(len(labels) + 1, [_signed(cell.interval) for cell in columns["difference_percent"]])
+    headings = [*("" if label == "prediction" else label for label in labels), *names.values()]
+    headings.insert(len(labels) + 1, r"95\,\% interval")
+    return _tabular(headings, texts, [], len(labels))
 
 
 def _signed(text: str) -> str:
@@ -159,21 +133,19 @@ def _signed(text: str) -> str:
     return text.replace("-", "$-$").replace("$-$$-$", "--").replace("+", "$+$")
 
 
-def _cell(row: Row | None, key: str, best: Best) -> str:
-    if row is None:
-        return "--"
-    if key not in row.figures:
-        return ""
-    text = written(key, row.figures[key]).replace(UNMEASURED, "--").replace("inf", r"$\infty$")
-    return rf"\textbf{{{text}}}" if is_best(row, key, best) else text
+def _text(cell: Cell) -> str:
+    text = cell.text.replace(UNMEASURED, "--").replace("inf", r"$\infty$")
+    return rf"\textbf{{{text}}}" if cell.is_best else text
 
 
 def _tabular(
-    headings: Sequence[str], lines: Sequence[Sequence[str]], groups: Sequence[tuple[str, int]], n_labels: int = 1
+    headings: Sequence[str], columns: Sequence[Sequence[str]], groups: Sequence[tuple[str, int]], n_labels: int = 1
 ) -> str:
     """`groups` are headings over several columns each, from the first figure on."""
-    letters = [[len(_MARKUP.sub("", cell)) for cell in line] for line in [headings, *lines]]
-    n_letters = sum(max(column) + 2 for column in zip(*letters, strict=True))
+    n_letters = sum(
+        max(len(_MARKUP.sub("", text)) for text in (heading, *texts)) + 2
+        for heading, texts in zip(headings, columns, strict=True)
+    )
     wide = n_letters > _ONE_COLUMN
     text = [_comment("wide: in a paper of two columns this is for table*")] if wide else []
     text += [rf"\begin{{tabular}}{{@{{}}{'l' * n_labels}{'r' * (len(headings) - n_labels)}@{{}}}}" + "\n\\toprule\n"]
@@ -187,5 +159,5 @@ def _tabular(
         rules = [rf"\cmidrule(lr){{{start}-{stop}}}" for start, stop in ends]
         text += [" & " * n_labels + " & ".join(over) + r" \\" + "\n", " ".join(rules) + "\n"]
     text += [" & ".join(headings) + r" \\" + "\n\\midrule\n"]
-    text += [" & ".join(line) + r" \\" + "\n" for line in lines]
+    text += [" & ".join(line) + r" \\" + "\n" for line in zip(*columns, strict=True)]
     return "".join(text) + "\\bottomrule\n\\end{tabular}\n"

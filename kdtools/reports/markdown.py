@@ -3,26 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
-from kdtools.evaluation.results import Evaluation, Row
-from kdtools.reports.columns import (
-    Best,
-    best_values,
-    clean,
-    compared,
-    comparison_keys,
-    has,
-    heading_of,
-    is_best,
-    main_keys,
-    rows_for_people,
-    value_of,
-    verdict_of,
-    written,
-    written_interval,
-)
+from kdtools.evaluation.results import Evaluation
+from kdtools.reports.columns import clean, heading_of
 from kdtools.reports.method import facts_of, normaliser_meaning
+from kdtools.reports.table import Cell, Table, by_normaliser, compared, comparison_table, results_table, rows_for_people
 
 # Signs that Markdown takes for its own, and those of HTML, which it lets through.
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
@@ -30,22 +15,18 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 
 def as_markdown(evaluation: Evaluation) -> str:
     """One table per normaliser, one of the comparison, and how it was measured. The best prediction is bold."""
-    rows, left_out = rows_for_people(evaluation)
-    best = best_values(rows)
+    rows, notes = rows_for_people(evaluation)
     blocks: list[str] = []
-    for normaliser in dict.fromkeys(row.normaliser for row in rows):
-        own = [row for row in rows if row.normaliser == normaliser]
+    for normaliser, own in by_normaliser(rows).items():
         meaning = normaliser_meaning(normaliser, evaluation.scheme)
         blocks.append(f"**Errors in % of {escape(normaliser)}**" + (f" ({escape(meaning)})" if meaning else ""))
-        keys = main_keys(own)
-        blocks.append(_table(evaluation, own, keys, best))
+        blocks.append(_lines(results_table(own, evaluation.by)))
     differences = compared(rows)
     if differences:
         blocks.append(f"**Compared with {escape(evaluation.baseline)}** (points of NME; below 0 is better)")
-        blocks.append(_comparison(evaluation, differences))
-    facts = [f"- {escape(name)}: {escape(text)}" for name, text in facts_of(evaluation)]
-    notes = [f"- {escape(note)}" for note in [left_out, *evaluation.notes] if note]
-    blocks.append("\n".join([*facts, *notes]))
+        blocks.append(_lines(comparison_table(differences, evaluation.by)))
+    facts = [f"{name}: {text}" for name, text in facts_of(evaluation)]
+    blocks.append("\n".join(f"- {escape(line)}" for line in [*facts, *notes]))
     return "\n\n".join(filter(None, blocks)) + "\n"
 
 
@@ -53,43 +34,15 @@ def escape(text: str) -> str:
     return _SPECIAL.sub(r"\\\1", clean(text))
 
 
-def _table(evaluation: Evaluation, rows: Sequence[Row], keys: Sequence[str], best: Best) -> str:
-    names, labels = _labels(evaluation, rows)
-    lines = []
-    for row, own in zip(rows, labels, strict=True):
-        cells = []
-        for key in keys:
-            text = written(key, value_of(row.figures, key)) if has(row.figures, key) else ""
-            text = f"**{text}**" if is_best(row, key, best) else text
-            interval = written_interval(row.figures, key) if key == "nme_percent" else ""
-            cells.append(f"{text} {interval}".strip())
-        lines.append([*own, *cells])
-    return _lines([*names, *map(heading_of, keys)], len(names), lines)
+def _lines(table: Table) -> str:
+    labels = table.labels_shown(always=table.labels.keys() - {"normaliser"})
+    texts = [list(map(escape, own)) for own in labels.values()]
+    texts += [list(map(_text, column.cells)) for column in table.columns]
+    headings = [*labels, *(heading_of(column.key) for column in table.columns)]
+    rule = ["---"] * len(labels) + ["---:"] * len(table.columns)
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [headings, rule, *zip(*texts, strict=True)])
 
 
-def _comparison(evaluation: Evaluation, rows: Sequence[Row]) -> str:
-    names, labels = _labels(evaluation, rows)
-    several = len({row.normaliser for row in rows}) > 1
-    keys = comparison_keys(rows)
-    lines = []
-    for row, own in zip(rows, labels, strict=True):
-        cells = []
-        for key in keys:
-            text = written(key, row.figures.get(key)) if key in row.figures else ""
-            interval = written_interval(row.figures, key) if key == "difference_percent" else ""
-            cells.append(f"{text} {interval}".strip().replace("<", "&lt;"))
-        lines.append([*([escape(row.normaliser)] if several else []), *own, *cells, verdict_of(row)])
-    headings = [*(["normaliser"] if several else []), *names, *map(heading_of, keys), "verdict"]
-    return _lines(headings, len(names) + several, lines)
-
-
-def _labels(evaluation: Evaluation, rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
-    """Headings of the labels, and the labels of each row."""
-    names = ["subset", *([evaluation.by] if any(row.part for row in rows) else []), "prediction"]
-    fields = ["subset", *(["part"] if len(names) > 2 else []), "prediction"]
-    return names, [[escape(getattr(row, name)) for name in fields] for row in rows]
-
-
-def _lines(headings: Sequence[str], n_labels: int, lines: Sequence[Sequence[str]]) -> str:
-    rule = ["---"] * n_labels + ["---:"] * (len(headings) - n_labels)
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [headings, rule, *lines])
+def _text(cell: Cell) -> str:
+    text = f"**{cell.text}**" if cell.is_best else cell.text.replace("<", "&lt;")
+    return f"{text} {cell.interval}".strip()

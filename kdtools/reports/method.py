@@ -7,7 +7,8 @@ from kdtools.evaluation.results import Evaluation
 from kdtools.landmarks import Scheme
 from kdtools.metrics.normalisers import normaliser_named
 from kdtools.metrics.summary import threshold_label
-from kdtools.reports.columns import clean, compared, is_end
+from kdtools.reports.columns import clean, is_end
+from kdtools.reports.table import compared
 
 _LENGTHS = {
     "inter-ocular": "distance between the outer eye corners",

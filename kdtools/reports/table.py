@@ -1,221 +1,235 @@
-"""The tables of the page: what stands in each cell, and how it is drawn."""
+"""The tables of a report, built once for every form that people read: their rows, labels, columns and cells."""
 
 from __future__ import annotations
 
+import heapq
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from kdtools.evaluation.results import Evaluation, Row
+from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Row
 from kdtools.reports.columns import (
-    Best,
-    best_values,
-    clean,
-    compared,
-    comparison_keys,
+    COMPARISON,
+    VERDICT,
+    Value,
     has,
-    heading_of,
-    in_order,
     interval_of,
-    is_best,
-    main_keys,
-    meaning_of,
+    is_end,
+    keys_of,
+    parts_of,
     value_of,
-    verdict_of,
     written,
     written_interval,
 )
 
-_PART_KEYS = (
-    "missing",
-    "nme_percent",
-    "nme_found_percent",
-    "bias_x_percent",
-    "bias_y_percent",
-    "normal_percent",
-    "spread_percent",
-)
+LABELS = ("normaliser", "subset", "part", "prediction")
+_MOST_FACES = 50  # that a report for people lists one by one
+# nme_found is of other faces for each prediction, and so never the best.
+_LOWER_IS_BETTER = ("nme", "p50", "p90", "p95", "p99", "fr", "jitter", "spread")
+_BETTER = {**dict.fromkeys(_LOWER_IS_BETTER, min), **dict.fromkeys(("auc", "auc_binned"), max)}
+_OF_FOUND_ONLY = ("spread", "jitter")  # a missing prediction is not a failure there
+
+Best = dict[tuple[str, str, str, str], str]  # what `best_values` finds
 
 
 @dataclass(frozen=True)
 class Cell:
-    """`bar` is a share of the cell's bar, None without one; `span` has the start, the middle and the end of an interval
-    on a line from 0 to 100, of which 50 is no difference.
+    """One value as it is written for people, with its interval; empty where the row has no such value.
+
+    For forms that draw: `bar` is the NME in percent of the largest in the table; `span` has the start, the middle and
+    the end of an interval on a line from 0 to 100, where 50 is no difference. `verdict` colours a cell of a comparison.
     """
 
-    text: str
+    text: str = ""
     interval: str = ""
-    best: bool = False
+    is_best: bool = False
     bar: float | None = None
     span: tuple[float, float, float] | None = None
-    mood: str = ""
+    verdict: str = ""
 
 
 @dataclass(frozen=True)
-class Group:
-    """Lines of a table that belong together, each its label and its cells."""
+class Column:
+    """The cells of one value, one for each line; `over` is a heading that several columns share."""
 
-    name: str
-    lines: list[tuple[str, list[Cell]]]
+    key: str
+    cells: list[Cell]
+    over: str = ""
+
+    @property
+    def is_filled(self) -> bool:
+        return any(cell.text for cell in self.cells)
 
 
 @dataclass(frozen=True)
 class Table:
-    """`headings` are texts and what they mean; `over` are headings over several columns."""
+    """Lines of labels, as they are in the rows, and of cells. `labels` maps headings to a label for each line."""
 
-    caption: str
-    label: str
-    headings: list[tuple[str, str]]
-    groups: list[Group]
-    over: list[tuple[str, int]] | None = None
+    labels: dict[str, list[str]]
+    columns: list[Column]
 
-
-def typeset(text: str) -> str:
-    """A minus that is one, infinity, and no line end before %."""
-    return text.replace("-", "\N{MINUS SIGN}").replace("inf", "∞").replace(" %", "\N{NO-BREAK SPACE}%")
+    def labels_shown(self, always: Collection[str] = ()) -> dict[str, list[str]]:
+        """The labels that tell lines apart and those that are `always` shown; at least the last one."""
+        shown = {name: texts for name, texts in self.labels.items() if name in always or len(set(texts)) > 1}
+        return shown or dict([list(self.labels.items())[-1]])
 
 
-def rows_of(rows: Sequence[Row], normaliser: str) -> list[Row]:
-    return [row for row in rows if row.normaliser == normaliser]
+def results_table(rows: Sequence[Row], by: str, *, every_interval: bool = False) -> Table:
+    """A line for each row, with all values but those of the comparison, which has a table of its own.
 
-
-def cell_of(row: Row | None, key: str, best: Best, *, interval: bool = True) -> Cell:
-    if row is None or not has(row.figures, key):
-        return Cell("")
-    text = typeset(written(key, value_of(row.figures, key)))
-    ends = typeset(written_interval(row.figures, key)) if interval else ""
-    return Cell(text, ends, is_best(row, key, best))
-
-
-def results_table(rows: Sequence[Row], by: str, best: Best) -> Table:
-    label, groups = _groups(rows, by)
-    keys = main_keys(rows)
-    # The numbers of faces and groups stand over a group where they are the group's, as where nothing went wrong.
-    names = [name for name, _ in groups]
-    for key, words in (("n", " · {} faces"), ("n_groups", " in {} groups")):
-        counts = [{row.figures.get(key) for _, row in lines} for _, lines in groups]
-        if key in keys and len(groups) > 1 and all(len(count) == 1 for count in counts):
-            keys.remove(key)
-            names = [name + words.format(*count) for name, count in zip(names, counts, strict=True)]
-    return Table(
-        f"All figures, errors in % of {clean(rows[0].normaliser)}"
-        + ("; 95 % intervals in brackets" if any(interval_of(row.figures, "nme_percent") for row in rows) else ""),
-        label,
-        [(heading_of(key), meaning_of(key)) for key in keys],
-        [
-            Group(name, [(own, [cell_of(row, key, best) for key in keys]) for own, row in lines])
-            for name, (_, lines) in zip(names, groups, strict=True)
-        ],
-    )
-
-
-def region_comparison(evaluation: Evaluation) -> Table | None:
-    """The comparison by region, on the first subset."""
-    rows = [row for row in in_order(evaluation.regions) if row.subset == evaluation.regions[0].subset]
-    return comparison_table(evaluation, rows, "region")[1] if compared(rows) else None
-
-
-def comparison_table(evaluation: Evaluation, rows: Sequence[Row], by: str) -> tuple[str, Table]:
-    rows, normaliser = compared(rows), rows[0].normaliser
-    label, groups = _groups(rows, by)
-    ends = [abs(end) for row in rows for end in interval_of(row.figures, "difference_percent") or ()]
-    scale = max(ends, default=0) * 1.05 or 1.0
-    keys = comparison_keys(rows)
-    lines = [
-        Group(name, [(own, _compared_cells(row, keys, scale)) for own, row in of_group]) for name, of_group in groups
-    ]
-    headings = [("", "on the line, left of the middle is better than the baseline"), ("verdict", "by the interval")]
-    headings = [(heading_of(keys[0]), meaning_of(keys[0])), *headings]
-    headings += [(heading_of(key), meaning_of(key)) for key in keys[1:]]
-    caption = f"NME minus that of {clean(evaluation.baseline)}, points of % of {clean(normaliser)}; below 0 is better"
-    if by:
-        caption = f"By {by}, {clean(rows[0].subset)} set: {caption}"
-    return normaliser, Table(caption, label, headings, lines)
-
-
-def normaliser_table(rows: Sequence[Row], best: Best) -> Table:
-    """NME by every normaliser side by side."""
-    normalisers = list(dict.fromkeys(row.normaliser for row in rows))
-    place = {(row.subset, row.prediction, row.normaliser): row for row in rows}
-    label, groups = _groups(rows_of(rows, normalisers[0]), "")
-    return Table(
-        "NME in % of each normaliser",
-        label,
-        [(clean(name), "") for name in normalisers],
-        [
-            Group(
-                name,
-                [
-                    (
-                        own,
-                        [
-                            cell_of(place.get((row.subset, row.prediction, n)), "nme_percent", best, interval=False)
-                            for n in normalisers
-                        ],
-                    )
-                    for own, row in lines
-                ],
-            )
-            for name, lines in groups
-        ],
-    )
-
-
-def part_tables(rows: Sequence[Row], by: str) -> list[tuple[str, Table]]:
-    """A table for each subset: a line per region or landmark, the figures of the predictions side by side."""
+    `by` is the heading of the rows' parts. Only the NME has its interval, unless `every_interval` is asked for.
+    """
     best = best_values(rows)
-    predictions = list(dict.fromkeys(row.prediction for row in rows))
-    keys = [key for key in _PART_KEYS if any(key in row.figures for row in rows)]
-    tables = []
-    for subset in dict.fromkeys(row.subset for row in rows):
-        own = [row for row in rows if row.subset == subset]
-        place = {(row.part, row.prediction): row for row in own}
-        values = [row.figures.get("nme_percent") or 0 for row in own]
-        longest = max([value for value in values if math.isfinite(value)], default=0) or 1.0
-        lines = [
-            (
-                clean(part),
-                [
-                    _with_bar(place.get((part, name)), key, best, longest, interval=by == "region")
-                    for name in predictions
-                    for key in keys
-                ],
-            )
-            for part in dict.fromkeys(row.part for row in own)
-        ]
-        headings = [(heading_of(key), meaning_of(key)) for _ in predictions for key in keys]
-        over = [(clean(name), len(keys)) for name in predictions] if len(predictions) > 1 else None
-        caption = f"By {by}, {clean(subset)} set, errors in % of {clean(own[0].normaliser)}"
-        tables.append((clean(subset), Table(caption, by, headings, [Group("", lines)], over)))
-    return tables
+    apart = COMPARISON if compared(rows) else ()
+    keys = [key for key in keys_of(rows) if key not in apart and not is_end(key)]
+    columns = [
+        Column(key, [_cell(row, key, best, every_interval or key == "nme_percent") for row in rows]) for key in keys
+    ]
+    return Table(_labels(rows, by, LABELS), columns)
 
 
-def _groups(rows: Sequence[Row], by: str) -> tuple[str, list[tuple[str, list[tuple[str, Row]]]]]:
-    """Heading of the lines' labels, and lines in groups: the innermost label that differs is the line's own."""
-    labels = {"subset": "subset", "part": by, "prediction": "prediction"}
-    differing = [name for name in labels if len({getattr(row, name) for row in rows}) > 1] or ["prediction"]
-    groups: dict[tuple[str, ...], list[tuple[str, Row]]] = {}
+def comparison_table(rows: Sequence[Row], by: str) -> Table:
+    """A line for each row of `compared`: the difference and what supports it, the verdict last.
+
+    The number of faces compared is shown where it is not that of all faces counted, the verdict where there is one.
+    """
+    order = ["difference_percent", "relative_percent", "improved_percent", "p_bootstrap", "p_wilcoxon"]
+    if any(row.figures.get("n_compared", row.figures.get("n")) != row.figures.get("n") for row in rows):
+        order.append("n_compared")
+    present = keys_of(rows)
+    columns = [
+        Column(key, [_cell(row, key, {}, key == "difference_percent") for row in rows])
+        for key in order
+        if key in present
+    ]
+    ends = [abs(end) for row in rows for end in interval_of(row.figures, "difference_percent") or ()]
+    if ends:
+        scale = 1.05 * max(ends) or 1.0
+        verdicts = [(verdict_of(row), row) for row in rows]
+        columns.append(Column(VERDICT, [Cell(text, verdict=text, span=_span(row, scale)) for text, row in verdicts]))
+    return Table(_labels(rows, by, LABELS), columns)
+
+
+def table_side_by_side(
+    rows: Sequence[Row], across: str, keys: Sequence[str], by: str, *, intervals: bool = False
+) -> Table:
+    """A line for all rows that differ in the label `across` alone, whose values stand side by side under that label."""
+    best = best_values(rows)
+    names = dict.fromkeys(getattr(row, across) for row in rows)
+    labels = [label for label in LABELS if label != across]
+    lines: dict[tuple[str, ...], dict[str, Row]] = {}
     for row in rows:
-        outer = tuple(clean(getattr(row, name)) for name in differing[:-1])
-        groups.setdefault(outer, []).append((clean(getattr(row, differing[-1])), row))
-    return labels[differing[-1]], [(" · ".join(outer), lines) for outer, lines in groups.items()]
+        lines.setdefault(tuple(getattr(row, label) for label in labels), {})[getattr(row, across)] = row
+    largest = max((nme for row in rows if math.isfinite(nme := _nme_of(row))), default=0) or 1.0
+    columns = [
+        Column(key, [_cell(line.get(name), key, best, intervals, largest) for line in lines.values()], name)
+        for name in names
+        for key in keys
+    ]
+    return Table(_labels([next(iter(line.values())) for line in lines.values()], by, labels), columns)
 
 
-def _compared_cells(row: Row, keys: Sequence[str], scale: float) -> list[Cell]:
-    mood = verdict_of(row)
-    ends, middle = interval_of(row.figures, keys[0]), row.figures[keys[0]]
-    span = None
-    if ends and middle is not None:
-        low, centre, high = (round(50 + 50 * value / scale, 2) for value in (ends[0], middle, ends[1]))
-        span = (low, centre, high)
-    first = Cell(typeset(written(keys[0], middle)), typeset(written_interval(row.figures, keys[0])))
-    others = [Cell(typeset(written(key, row.figures.get(key)))) for key in keys[1:]]
-    return [first, Cell("", span=span, mood=mood), Cell(mood, mood=mood), *others]
+def _labels(rows: Sequence[Row], by: str, labels: Iterable[str]) -> dict[str, list[str]]:
+    own = {label: [getattr(row, label) for row in rows] for label in labels}
+    return {by if label == "part" else label: texts for label, texts in own.items() if label != "part" or any(texts)}
 
 
-def _with_bar(row: Row | None, key: str, best: Best, longest: float, *, interval: bool) -> Cell:
-    cell = cell_of(row, key, best, interval=interval)
-    value = row.figures.get(key) if row is not None and key == "nme_percent" else None
-    if value is None or not math.isfinite(value):
-        return cell
-    return Cell(cell.text, cell.interval, cell.best, round(100 * value / longest, 1))
+def _cell(row: Row | None, key: str, best: Best, with_interval: bool, largest_nme: float = 1.0) -> Cell:
+    if row is None or not has(row.figures, key):
+        return Cell()
+    value = value_of(row.figures, key)
+    return Cell(
+        written(key, value),
+        written_interval(row.figures, key) if with_interval else "",
+        is_best(row, key, best),
+        bar=None if key != "nme_percent" or value is None or math.isinf(value) else round(100 * value / largest_nme, 1),
+    )
+
+
+def _span(row: Row, scale: float) -> tuple[float, float, float] | None:
+    ends, middle = interval_of(row.figures, "difference_percent"), row.figures["difference_percent"]
+    if ends is None or middle is None:
+        return None
+    low, centre, high = (round(50 + 50 * value / scale, 2) for value in (ends[0], middle, ends[1]))
+    return low, centre, high
+
+
+def best_values(rows: Sequence[Row]) -> Best:
+    """(subset, normaliser, part, key) -> the best figure as written, so that figures that look the same are all best.
+
+    Only where at least two predictions compete and differ; the mean shape, which predicts nothing, does not. Figures
+    without the faces that are missing compete only where as many are missing of each.
+    """
+    values: dict[tuple[str, str, str, str], list[float]] = {}
+    counts: dict[tuple[str, str, str, str], set[tuple[Value, Value]]] = {}
+    for row in rows:
+        n, missing = row.figures.get("n"), row.figures.get("missing")
+        for key, value in row.figures.items():
+            base = parts_of(key)[0]
+            if value is not None and base in _BETTER and row.prediction != MEAN_SHAPE:
+                place = (row.subset, row.normaliser, row.part, key)
+                values.setdefault(place, []).append(value)
+                drops_missing = (key == "nme_percent" and math.isfinite(value)) or base in _OF_FOUND_ONLY
+                counts.setdefault(place, set()).add((n, missing if drops_missing else None))
+    return {
+        place: written(place[3], _BETTER[parts_of(place[3])[0]](found))
+        for place, found in values.items()
+        if len({written(place[3], value) for value in found}) > 1 and len(counts[place]) == 1
+    }
+
+
+def is_best(row: Row, key: str, best: Best) -> bool:
+    if row.prediction == MEAN_SHAPE:
+        return False
+    return best.get((row.subset, row.normaliser, row.part, key)) == written(key, row.figures.get(key))
+
+
+def in_order(rows: Sequence[Row]) -> list[Row]:
+    """By normaliser, subset and part, so that predictions that can be compared stand together."""
+    ranks = {
+        label: {name: rank for rank, name in enumerate(dict.fromkeys(getattr(row, label) for row in rows))}
+        for label in LABELS
+    }
+    return sorted(rows, key=lambda row: [ranks[label][getattr(row, label)] for label in LABELS])
+
+
+def by_normaliser(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """The rows of each normaliser, in their order."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.normaliser, []).append(row)
+    return found
+
+
+def rows_for_people(evaluation: Evaluation) -> tuple[list[Row], list[str]]:
+    """The rows that fit on a page, of faces the worst, the worst first; and the notes, one of what is left out."""
+    rows = evaluation.rows
+    if evaluation.by != "face" or not rows:
+        return in_order(rows), evaluation.notes
+    # A face has a row for each prediction and subset; the worst of them tells. No list of all rows is ever made.
+    n_rows_per_face = max(1, math.ceil(len(rows) / max(evaluation.n_faces, 1)))
+    main = (row for row in rows if row.normaliser == rows[0].normaliser and row.prediction != MEAN_SHAPE)
+    worst = heapq.nlargest(_MOST_FACES * n_rows_per_face, main, key=_nme_of)
+    chosen = list(dict.fromkeys(row.part for row in worst))[:_MOST_FACES]
+    rank = {part: place for place, part in enumerate(chosen)}
+    shown = sorted((row for row in rows if row.part in rank), key=lambda row: rank[row.part])
+    left_out = [f"the {len(chosen)} worst faces; --tsv and --json have all"] if evaluation.n_faces > len(chosen) else []
+    return in_order(shown), left_out + evaluation.notes
+
+
+def _nme_of(row: Row) -> float:
+    nme = row.figures.get("nme_percent")
+    return -math.inf if nme is None else nme
+
+
+def compared(rows: Iterable[Row]) -> list[Row]:
+    """The rows that were compared with a baseline, with all that this tells; of single faces it is one number."""
+    return [row for row in rows if "difference_percent" in row.figures and "improved_percent" in row.figures]
+
+
+def verdict_of(row: Row) -> str:
+    """better or worse than the baseline, unclear where the interval holds zero, or nothing without an interval."""
+    ends = interval_of(row.figures, "difference_percent")
+    if ends is None:
+        return ""
+    return "better" if ends[1] < 0 else "worse" if ends[0] > 0 else "unclear"

@@ -4,63 +4,63 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Row
-from kdtools.reports.columns import (
-    best_values,
-    clean,
-    compared,
-    comparison_keys,
-    has,
-    heading_of,
-    interval_of,
-    is_best,
-    main_keys,
-    parts_of,
-    rows_for_people,
-    verdict_of,
-    written,
-    written_interval,
-)
+from kdtools.reports.columns import VERDICT, clean, heading_of, interval_of, parts_of
 from kdtools.reports.method import has_one_group
+from kdtools.reports.table import (
+    LABELS,
+    Table,
+    compared,
+    comparison_table,
+    results_table,
+    rows_for_people,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _GAP = 2
 _WIDTH_OF_FILE = 120  # letters
-_NEVER_SHOWN = ("n_groups",)  # the line below the title tells
-# What goes first where there is no room: the higher, the sooner. The NME itself always stays.
+# What goes first where there is no room: the higher, the sooner. What has 0 always stays.
 _EASE = {
     "p99": 95,
     "p95": 90,
     "p50": 70,
     "p90": 60,
+    "relative": 60,
+    "n_compared": 55,
+    "p_wilcoxon": 50,
     "n": 45,
     "unmeasured": 44,
     "spread": 42,
+    "improved": 40,
+    "p_bootstrap": 30,
+    VERDICT: 20,
     "nme_found": 15,
     "missing": 14,
+    "nme": 0,
+    "difference": 0,
 }
 _EASE_OF_INTERVAL = 40
-_LABELS = ("normaliser", "subset", "part", "prediction")
 _VERDICT_STYLES = {"better": "green", "worse": "red", "unclear": "dim"}
 
 
 @dataclass(frozen=True)
 class _Column:
-    """A figure's column: its cells are lines of text, `ease` is how readily it goes where there is no room."""
+    """A column of lines of text and their styles; `ease` is how readily it goes where there is no room."""
 
-    name: str
-    cells: list[str]
-    ease: float
     key: str
+    heading: str
+    ease: float
+    texts: list[str]
+    styles: list[str]
 
     @property
     def width(self) -> int:
-        return _width([*self.cells, *self.name.split("\n")])
+        return _width([*self.texts, *self.heading.split("\n")])
 
 
 def as_text(evaluation: Evaluation) -> str:
@@ -87,21 +87,27 @@ def print_table(evaluation: Evaluation, console: Console) -> None:
     """
     from rich.text import Text
 
-    rows, left_out = rows_for_people(evaluation)
-    notes = [left_out, *evaluation.notes]
+    rows, notes = rows_for_people(evaluation)
     if not rows:
         console.print(Text("no rows: there is nothing to measure"))
         return
     names, folder = _display_names(rows, console.width)
     console.print(Text(_title(evaluation, rows, folder)))
     console.print(Text(_unit(evaluation, rows)))
-    gone = _print_rows(evaluation, rows, names, console)
+    gone = _print_table(results_table(rows, evaluation.by), names, console)
     if gone:
-        notes.insert(0, f"no room for {', '.join(gone)}: a wider terminal, --tsv or --json has them")
+        notes = [f"no room for {', '.join(gone)}: a wider terminal, --tsv or --json has them", *notes]
     differences = compared(rows)
     if differences:
-        notes += _print_comparison(evaluation, differences, names, console)
-    for note in filter(None, notes):
+        baseline = clean(names.get(evaluation.baseline, evaluation.baseline))
+        others = {row.prediction for row in differences}
+        who = names[others.pop()] if len(others) == 1 else "the others"
+        console.print()
+        console.print(Text(f"{who} compared with {baseline}, in points of NME, below 0 is better than {baseline}"))
+        gone = _print_table(comparison_table(differences, evaluation.by), names, console)
+        if gone:
+            notes = [*notes, f"no room for {', '.join(gone)} of the comparison: --tsv or --json has them"]
+    for note in notes:
         console.print(Text(clean(note), "dim"))
 
 
@@ -111,7 +117,7 @@ def _title(evaluation: Evaluation, rows: Sequence[Row], folder: str) -> str:
     if len(counts) == 1 and evaluation.by != "face":
         count = counts.pop()
         parts.append(f"{count} face{'' if count == 1 else 's'}")
-    for label in _LABELS:
+    for label in LABELS:
         values = {getattr(row, label) for row in rows}
         if len(values) == 1 and "" not in values:
             parts.append(f"{evaluation.by if label == 'part' else label} {clean(values.pop())}")
@@ -153,83 +159,34 @@ def _display_names(rows: Sequence[Row], width: int) -> tuple[dict[str, str], str
     return {key: name.removeprefix(start) for key, name in names.items()}, start
 
 
-def _print_rows(evaluation: Evaluation, rows: Sequence[Row], names: dict[str, str], console: Console) -> list[str]:
-    """Print the main table; returns the headings that there was no room for."""
-    labels = _labels_of(evaluation, rows, names)
-    best = best_values(rows)
-    columns = _columns_of(rows, main_keys(rows))
-    columns, gone = _that_fit(columns, labels, console.width)
-    bold = [[is_best(row, column.key, best) for column in columns] for row in rows]
-    styles = [["bold" if is_bold else "" for is_bold in line] for line in bold]
-    _print_grid(labels, columns, styles, console)
+def _print_table(table: Table, names: dict[str, str], console: Console) -> list[str]:
+    """Print as many columns as there is room for; returns the headings of the others."""
+    labels = {
+        label: [names[text] if label == "prediction" else clean(text) for text in texts]
+        for label, texts in table.labels_shown().items()
+    }
+    columns, gone = _that_fit(_columns_of(table), labels, console.width)
+    _print_grid(labels, columns, console)
     return gone
 
 
-def _print_comparison(
-    evaluation: Evaluation, rows: Sequence[Row], names: dict[str, str], console: Console
-) -> list[str]:
-    from rich.text import Text
-
-    baseline = clean(names.get(evaluation.baseline, evaluation.baseline))
-    console.print()
-    others = {row.prediction for row in rows}
-    who = names[others.pop()] if len(others) == 1 else "the others"
-    console.print(Text(f"{who} compared with {baseline}, in points of NME, below 0 is better than {baseline}"))
-    labels = _labels_of(evaluation, rows, names)
-    verdicts = [verdict_of(row) for row in rows]
-    keys = comparison_keys(rows)
-    eases = {"relative_percent": 60, "p_wilcoxon": 50, "p_bootstrap": 30, "improved_percent": 40, "n_compared": 55}
-    columns = []
-    for key in keys:
-        cells = [_cell(row, key, interval=key == "difference_percent") for row in rows]
-        heading = {"relative_percent": "relative", "p_bootstrap": "p\nbootstrap", "p_wilcoxon": "p\nWilcoxon"}.get(key)
-        columns.append(_Column(heading or heading_of(key).replace("NME ", ""), cells, eases.get(key, 0), key))
-    if any(verdicts):
-        columns.append(_Column("verdict", verdicts, 20, "verdict"))
-    columns, gone = _that_fit(columns, labels, console.width)
-    styles = [
-        [_VERDICT_STYLES.get(verdict, "") if column.key == "verdict" else "" for column in columns]
-        for verdict in verdicts
-    ]
-    _print_grid(labels, columns, styles, console)
-    return [f"no room for {', '.join(gone)} of the comparison: --tsv or --json has them"] if gone else []
-
-
-def _labels_of(evaluation: Evaluation, rows: Sequence[Row], names: dict[str, str]) -> dict[str, list[str]]:
-    """Columns of labels that differ between rows, each heading with its cells."""
-    labels = {}
-    for label in _LABELS:
-        values = [getattr(row, label) for row in rows]
-        if len(set(values)) > 1:
-            shown = [names[value] if label == "prediction" else clean(value) for value in values]
-            labels[evaluation.by if label == "part" else label] = shown
-    return labels or {"prediction": [names[row.prediction] for row in rows]}
-
-
-def _columns_of(rows: Sequence[Row], keys: Sequence[str]) -> list[_Column]:
+def _columns_of(table: Table) -> list[_Column]:
     columns: list[_Column] = []
     n_thresholds: dict[str, int] = {}
-    for key in keys:
-        base, threshold = parts_of(key)
-        if key in _NEVER_SHOWN:
-            continue
-        if key == "n" and len({row.figures.get("n") for row in rows}) == 1:
-            continue  # it stands in the title
-        ease: float = _EASE.get(base, 10)
+    for column in table.columns:
+        base, threshold = parts_of(column.key)
+        if base == "n_groups" or (base == "n" and len(set(column.cells)) == 1):
+            continue  # these stand in the lines above the table
+        ease = _EASE.get(base, 10)
         if threshold:
             place = n_thresholds[base] = n_thresholds.get(base, -1) + 1
             ease = 50 + place if place else 20
-            ease += 15 if rows[0].part else 0
-        cells = [_cell(row, key, interval=key == "nme_percent") for row in rows]
-        columns.append(_Column(heading_of(key).replace("@", "\n@").replace(" ", "\n"), cells, ease, key))
+            ease += 0 if table.labels.keys() <= set(LABELS) else 15
+        texts = [f"{cell.text} {cell.interval}".strip() for cell in column.cells]
+        styles = ["bold" if cell.is_best else _VERDICT_STYLES.get(cell.verdict, "") for cell in column.cells]
+        heading = heading_of(column.key).replace("@", "\n@").replace(" ", "\n")
+        columns.append(_Column(column.key, heading, ease, texts, styles))
     return columns
-
-
-def _cell(row: Row, key: str, *, interval: bool) -> str:
-    if not has(row.figures, key):
-        return ""
-    value = row.figures.get(key, 0)
-    return " ".join(filter(None, (written(key, value), written_interval(row.figures, key) if interval else "")))
 
 
 def _that_fit(columns: list[_Column], labels: dict[str, list[str]], width: int) -> tuple[list[_Column], list[str]]:
@@ -243,47 +200,43 @@ def _that_fit(columns: list[_Column], labels: dict[str, list[str]], width: int) 
 
     while needed() > width:
         column = max(columns, key=lambda column: column.ease)
-        with_interval = next((c for c in columns if c.key == "nme_percent" and any("[" in t for t in c.cells)), None)
-        if with_interval and column.ease < _EASE_OF_INTERVAL:
-            plain = [cell.partition(" [")[0] for cell in with_interval.cells]
-            columns[columns.index(with_interval)] = _Column("NME", plain, 0, "nme_percent")
+        nme = next((c for c in columns if c.key == "nme_percent" and any("[" in text for text in c.texts)), None)
+        if nme and column.ease < _EASE_OF_INTERVAL:
+            plain = [text.partition(" [")[0] for text in nme.texts]
+            columns[columns.index(nme)] = replace(nme, texts=plain)
             gone.append("intervals")
-        elif len(columns) > 1 and column.ease > 0:
+        elif column.ease > 0:
             columns.remove(column)
-            gone.append(column.name.replace("\n@", "@").replace("\n", " "))
+            gone.append(column.heading.replace("\n@", "@").replace("\n", " "))
         else:
             break
     return columns, gone
 
 
-def _print_grid(
-    labels: dict[str, list[str]], columns: list[_Column], styles: list[list[str]], console: Console
-) -> None:
+def _print_grid(labels: dict[str, list[str]], columns: list[_Column], console: Console) -> None:
     from rich import box
-    from rich.table import Table
+    from rich.table import Table as Grid
     from rich.text import Text
 
     # The line between columns is a space in this box: with one of padding it is the gap.
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0), header_style="")
+    grid = Grid(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0), header_style="")
     room = console.width - sum(column.width + _GAP for column in columns)
     labels = _folded(labels, room)
     for label in labels:
-        table.add_column(label, overflow="fold")
+        grid.add_column(label, overflow="fold")
     for column in columns:
-        table.add_column(column.name, justify="right", no_wrap=True, min_width=column.width)
-    before: list[str] = []
+        grid.add_column(column.heading, justify="right", no_wrap=True, min_width=column.width)
+    before: tuple[str, ...] = ()
     grouped = len(labels) > 1
-    spaced = grouped and next(iter(labels)) in _LABELS  # not between faces, of which each would be a group
-    for place in range(len(styles)):
-        own = [cells[place] for cells in labels.values()]
+    spaced = grouped and next(iter(labels)) in LABELS  # not between faces, of which each would be a group
+    for place, own in enumerate(zip(*labels.values(), strict=True)):
         new = next((k for k, (a, b) in enumerate(zip(own, before, strict=False)) if a != b), 0)
         if spaced and before and new == 0:
-            table.add_row()
+            grid.add_row()
         shown = ["" if k < new and before and grouped else text for k, text in enumerate(own)]
-        values = [Text(column.cells[place], style) for column, style in zip(columns, styles[place], strict=True)]
-        table.add_row(*map(Text, shown), *values)
+        grid.add_row(*map(Text, shown), *(Text(column.texts[place], column.styles[place]) for column in columns))
         before = own
-    console.print(table)
+    console.print(grid)
 
 
 def _width(texts: Iterable[str]) -> int:
