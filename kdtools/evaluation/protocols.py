@@ -150,7 +150,7 @@ def protocol_named(text: str) -> Protocol:
 def resolve(protocol: Protocol, scheme: Scheme, *, has_boxes: bool) -> Measures:
     """What the protocol measures on faces of this scheme; `has_boxes` tells whether the truth comes with boxes.
 
-    Surprising: a data set's protocol takes any scheme whose points its main normaliser can do with, as WFLW is
+    A data set's protocol takes any scheme whose points its main normaliser can do with, as WFLW is
     measured with 68 points too; a paper's takes only the schemes that the paper used. Of the normalisers after the
     main one, those that the scheme does not allow are left out.
     Raises UsageError where the protocol does not fit the scheme, DataError where it needs boxes that are not there.

@@ -48,7 +48,7 @@ def fit_shape_model(shapes: npt.ArrayLike, *, variance: float = 0.9, align: str 
     whose share of the variance reaches `variance`, in (0, 1]; 1 keeps every mode that is not zero; there is
     at least one.
 
-    Surprising: generalised Procrustes runs no loop and has no tolerance. Its usual iteration (align all to
+    Generalised Procrustes runs no loop and has no tolerance. Its usual iteration (align all to
     the mean, take the mean anew) is a power iteration on the scatter of the shapes, so the mean is that
     matrix's first eigenvector; the order of the faces and a bad start cannot matter. Only if the plain mean
     of all faces vanishes (as many upright as upside down) does the first face decide which way is up, which
@@ -94,7 +94,7 @@ def fit_shape_model(shapes: npt.ArrayLike, *, variance: float = 0.9, align: str 
 def align_shapes(shapes: npt.ArrayLike, mean: npt.ArrayLike) -> tuple[Array, Array]:
     """Carry each face onto the mean by a similarity; return aligned (N, L, 2), affine maps to_mean (N, 2, 3).
 
-    Surprising: the similarity is the inverse of the one that fits the *mean to the face* with least squares,
+    The similarity is the inverse of the one that fits the *mean to the face* with least squares,
     so errors count in the face's own frame. What is left, aligned - mean, is then orthogonal to the mean and
     to its rotation (the tangent space of Cootes et al.), and a shape unlike the mean is not shrunk by the
     fit.

@@ -48,7 +48,7 @@ def clean_points(points: npt.ArrayLike | Rows) -> Array:
 def point_distances(gt: Array, pred: Array) -> Array:
     """Distances (n, L), in pixels, of pred (n, L, 2) from gt (n, L, 2).
 
-    Surprising: inf where a point is annotated and its prediction missing; NaN where it is not annotated.
+    `inf` where a point is annotated and its prediction missing; NaN where it is not annotated.
     Raises DataError where the numbers of faces or points differ.
 
     >>> truth = np.array([[[0.0, 0.0], [9.0, 9.0], [np.nan, np.nan]]])
@@ -71,7 +71,7 @@ def point_distances(gt: Array, pred: Array) -> Array:
 def mean_distance(distances: Array, points: Sequence[int] | None = None) -> Array:
     """Mean (n,) of distances (n, L) over the points annotated, or over those of them that `points` lists.
 
-    Surprising: inf where the prediction of one of them is missing, NaN where none is annotated.
+    `inf` where the prediction of one of them is missing, NaN where none is annotated.
 
     >>> mean_distance(np.array([[3.0, 0.0, 6.0], [3.0, np.nan, 5.0], [np.inf, 1.0, 2.0]])).tolist()
     [3.0, 4.0, inf]
@@ -88,7 +88,7 @@ def mean_distance(distances: Array, points: Sequence[int] | None = None) -> Arra
 def normalise(pixels: Array, lengths: npt.ArrayLike) -> Array:
     """Lengths in pixels, (n,) or (n, L), as shares of those of a normaliser (n,).
 
-    Surprising: NaN, not inf, where the normaliser's length is 0, NaN or infinite: such a face cannot be measured.
+    NaN, not inf, where the normaliser's length is 0, NaN or infinite: such a face cannot be measured.
 
     >>> normalise(np.array([3.0, 3.0, np.inf]), [10.0, 0.0, 10.0]).tolist()
     [0.3, nan, inf]
@@ -103,7 +103,7 @@ def nme_per_face(gt: Rows, pred: Rows, norm: npt.ArrayLike) -> Array:
 
     Cleans the points itself, block by block, so what is on disk may stay there.
 
-    Surprising: the mean is over the points annotated (finite) in gt. One of these missing in pred makes the
+    The mean is over the points annotated (finite) in gt. One of these missing in pred makes the
     face inf: a missing prediction is a failure. A face with no annotated point, or whose normaliser is 0, NaN
     or infinite, is NaN. Raises DataError where the three differ in their numbers of faces or points.
 
@@ -142,7 +142,7 @@ def signed_normal_errors(gt: Array, pred: Array, outlines: Sequence[Sequence[int
     The tangent is the direction from a point's neighbour before to that after it on the outline, at the ends of an open
     one that from or to its only neighbour; a run that ends where it began is closed.
 
-    Surprising: a point on several outlines takes the first. NaN for a point on none, and where the point, its
+    A point on several outlines takes the first. NaN for a point on none, and where the point, its
     prediction or a neighbour is missing, or the neighbours coincide. The sign is not yet that of outward: see
     `NormalErrors`. Raises DataError as `point_distances` does.
     Source: ADNet (Huang et al., ICCV 2021), which studies the bias of errors along the normal and the tangent.
@@ -190,7 +190,7 @@ def jitter_per_face(gt: Rows, pred: Rows, gt_before: Rows, pred_before: Rows, no
     The mean over points of |(pred - pred_before) - (gt - gt_before)|; row k of all four is one face, its points cleaned
     here. An offset that stays the same does not count, so a model may be steady and wrong.
 
-    Surprising: over the points annotated in both frames; inf where the prediction of one of them is missing in either,
+    Over the points annotated in both frames; inf where the prediction of one of them is missing in either,
     NaN where there are none or the normaliser cannot be used. Raises DataError as `point_distances` does.
     Source: LDEQ's normalised mean jitter (Micaelli et al., CVPR 2023), there as a root mean square (docs/metrics.md).
 
@@ -258,7 +258,7 @@ def _blocks(n_faces: int) -> Iterator[slice]:
 def worst_rows(nme: np.ndarray, n: int = 24, member: np.ndarray | None = None) -> np.ndarray:
     """Rows of the n faces with the largest errors out of nme (N,), the largest first; equal ones in file order.
 
-    Surprising: faces without a prediction (inf) and those that could not be measured (NaN) are not among them, because
+    Faces without a prediction (inf) and those that could not be measured (NaN) are not among them, because
     there would be nothing to see. With `member` (N,) bool, only faces of that subset are.
 
     >>> print(worst_rows(np.array([0.02, np.inf, 0.09, 0.05]), 2))

@@ -1,4 +1,4 @@
-"""How sure the figures are: 95 % intervals and paired tests in which the frames of one person count as one unit.
+"""Uncertainty of the statistics: 95 % intervals and paired tests in which the frames of one person count as one unit.
 
 A unit is a group of faces (a person, a video), or one face where there are no groups. Units are taken as drawn by
 chance, each with its number of faces; nothing is assumed of the faces within one. `groups` (n,) are whole numbers, one
@@ -57,7 +57,7 @@ def mean_interval(
     and the half-width is the quantile of |mean - mean of the draw| / standard error of the draw, times the standard
     error: the symmetric bootstrap-t. Two and three units have Student's t.
 
-    Surprising: equal values have an interval of no width. None is more than 1.5 times as wide as Student's, which costs
+    Equal values have an interval of no width. None is more than 1.5 times as wide as Student's, which costs
     no coverage, and without which one gross error among few faces gives an interval many times its own size.
     Raises DataError where `groups` are not whole numbers or not one per value, for a level outside 0 to 1 and for
     draws below 1.
@@ -92,7 +92,7 @@ def share_interval(
     Groups divide the number of faces by the design effect, which is the variance between them over that of independent
     faces, at least 1; z becomes Student's t of the groups less one. None without faces, and with a single group.
 
-    Surprising: the design effect counts two half groups more, one of hits and one of none. Few hits are often of one
+    The design effect counts two half groups more, one of hits and one of none. Few hits are often of one
     or two people and tell nothing of the spread between people; without the half groups the interval of a rare failure
     is too narrow by half. So without any hit the faces are worth about two per group.
     Raises DataError as `mean_interval` does.
@@ -155,7 +155,7 @@ def compare_paired(
     out 0; with d draws it is never below 1 / (d + 1). p_wilcoxon is that of Wilcoxon's signed ranks of the units' mean
     differences, and None where fewer than six of them differ from 0.
 
-    Surprising: the two p values ask different things. A mean follows a few faces that are much worse; Wilcoxon's test
+    The two p values ask different things. A mean follows a few faces that are much worse; Wilcoxon's test
     asks whether most units are better, each group counting once, and calls a skewed difference of mean 0 one.
     Equal predictions have a difference of 0, p_bootstrap 1 and p_wilcoxon None.
     Raises DataError as `mean_interval` does, and for errors and baseline of different lengths.

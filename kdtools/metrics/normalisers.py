@@ -44,7 +44,7 @@ class Normaliser:
         given-box: sqrt(width * height) of the annotation's own boxes (n, 4), x0 y0 x1 y1 half-open. A number: itself.
         `bounds` are the `point_bounds` of gt, where the caller has them already.
 
-        Surprising: NaN where a point that the length needs is missing, rather than a length from the remaining points,
+        NaN where a point that the length needs is missing, rather than a length from the remaining points,
         as another length would make the face's error incomparable. A length may be 0, which `normalise` understands.
         Raises DataError where boxes are needed and not given, and where the points are too few.
         Source: docs/metrics.md says which data set and which code takes which; SPIGA's benchmark has them all

@@ -1,6 +1,6 @@
-"""Figures of many faces: mean, quantiles, failure rate, area under the curve of cumulative errors (CED).
+"""Statistics over many faces: mean, quantiles, failure rate, area under the curve of cumulative errors (CED).
 
-Of one error for each face, as a share of the normaliser; what inf and NaN mean is said in the package's own words.
+Of one error for each face, as a share of the normaliser; `kdtools.metrics` says what inf and NaN mean.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def failure_rate(nme: npt.ArrayLike, threshold: float) -> float:
 def area_under_ced(nme: npt.ArrayLike, threshold: float) -> float:
     """Area under the cumulative distribution of nme (N,) up to the threshold, over it: 1 is perfect.
 
-    Surprising: exact. The curve is a staircase, so its area is the mean of max(0, 1 - nme / threshold); codes
+    Exact. The curve is a staircase, so its area is the mean of max(0, 1 - nme / threshold); codes
     that integrate it at sampled errors come close to it (`area_under_binned_ced`).
     inf adds nothing, NaN is not counted. Raises DataError as `failure_rate` does.
 
@@ -46,11 +46,11 @@ def area_under_binned_ced(nme: npt.ArrayLike, threshold: float, step: float = 0.
 
     Simpson's rule over the share of faces with an error up to x, for x = 0, step, 2 step and so on, over the threshold.
 
-    Surprising: the errors sampled are np.arange(0, threshold + step, step), which owing to rounding ends at some
+    The errors sampled are np.arange(0, threshold + step, step), which owing to rounding ends at some
     thresholds one step beyond: for the usual step at 0.05 and 0.07, but not at 0.08 or 0.10. There the area contains
     that step too, and a perfect result is not 1 but 1.002 (0.05) or 1.0014 (0.07). For an even number of samples, which
     these two have, Simpson's rule leaves one interval over; the mean of leaving the first or the last one to the
-    trapezium is taken, as scipy before 1.11 did, with which the figures were published (later ones differ by less than
+    trapezium is taken, as scipy before 1.11 did, with which results were published (later ones differ by less than
     0.0001). inf adds nothing, NaN is not counted. Raises DataError as `failure_rate` does, and for a threshold of less
     than two steps or more than ten million.
     Source: `fr_and_auc` of PIPNet, ADNet and STAR (lib/metric/fr_and_auc.py). SPIGA's benchmark integrates otherwise.
@@ -76,19 +76,19 @@ def threshold_label(threshold: float) -> str:
 def summarise(
     nme: npt.ArrayLike, thresholds: Sequence[float], binned_step: float | None = None
 ) -> dict[str, int | float | None]:
-    """All figures of nme (N,): n, nme_percent, p50, p90, p95, p99; fr@T_percent, auc@T_percent per threshold T.
+    """All statistics of nme (N,): n, nme_percent, p50, p90, p95, p99; fr@T_percent, auc@T_percent per threshold T.
 
     n counts the faces that could be measured; "unmeasured", behind it, counts the others (NaN) and is there only if
     there are any. The quantiles are in percent as well, with linear interpolation between faces. With `binned_step`,
     auc_binned@T_percent follows the exact area.
 
-    Surprising: faces without a full prediction (inf) count, so the mean is inf as soon as there is one, and a
+    Faces without a full prediction (inf) count, so the mean is inf as soon as there is one, and a
     quantile is inf where it falls on one, or between one and its neighbour; failure rate and AUC remain
-    finite. Nothing is NaN: where no face could be measured, n is 0 and every figure None.
+    finite. Nothing is NaN: where no face could be measured, n is 0 and every statistic None.
     Raises DataError for a threshold that is not above 0, and as `area_under_binned_ced` does.
 
-    >>> figures = summarise([0.02, 0.04, 0.09], [0.08])
-    >>> {key: round(value, 4) for key, value in figures.items()}  # doctest: +NORMALIZE_WHITESPACE
+    >>> statistics = summarise([0.02, 0.04, 0.09], [0.08])
+    >>> {key: round(value, 4) for key, value in statistics.items()}  # doctest: +NORMALIZE_WHITESPACE
     {'n': 3, 'nme_percent': 5.0, 'p50': 4.0, 'p90': 8.0, 'p95': 8.5, 'p99': 8.9,
      'fr@0.08_percent': 33.3333, 'auc@0.08_percent': 41.6667}
     """

@@ -124,7 +124,7 @@ def keys_of(rows: Iterable[Row]) -> list[str]:
 def find_key(keys: Sequence[str], name: str, *, grouped: bool = True) -> str:
     """The figure that a user's short name means: `nme`, `fr@.08`, `p99`. Raises UsageError where it is not there.
 
-    Surprising: where faces are not `grouped` each is a group of its own, so that n_groups is n.
+    Where faces are not `grouped` each is a group of its own, so that n_groups is n.
 
     >>> find_key(["n", "nme_percent", "fr@0.08_percent"], "fr@.08")
     'fr@0.08_percent'

@@ -39,7 +39,7 @@ def as_latex(evaluation: Evaluation) -> str:
     The NME of the first subset has its 95 % interval. Where faces are missing, so that the NME is infinite, that of the
     faces found is in columns of its own.
 
-    Surprising: no table environment, as caption, label and place are the paper's. The comments say how it was measured.
+    No table environment, as caption, label and place are the paper's. The comments say how it was measured.
     """
     rows, notes = rows_for_people(evaluation)
     tables: list[str] = []

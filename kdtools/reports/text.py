@@ -54,7 +54,7 @@ def as_tsv(evaluation: Evaluation) -> Iterator[str]:
 def find_value(evaluation: Evaluation, name: str) -> str:
     """One figure of the first row, with six decimals; `nme` and `fr@.08` stand for `nme_percent` and `fr@0.08_percent`.
 
-    Surprising: figures of a comparison are those of the first row that is compared, as the baseline has none.
+    Figures of a comparison are those of the first row that is compared, as the baseline has none.
     Raises UsageError for a figure that is not there, DataError for one that could not be measured.
     """
     if not evaluation.rows:

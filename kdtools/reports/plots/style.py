@@ -126,7 +126,7 @@ def save_figure(figure: Figure, path: Path, title: str) -> None:
 def svg_text(figure: Figure, name: str, title: str) -> str:
     """The figure as an <svg> element for an HTML page, its ids and its styles made its own by `name`.
 
-    Surprising: it is 1.5 times as large as in print. A style sheet's width and height take precedence.
+    It is 1.5 times as large as in print. A style sheet's width and height take precedence.
     """
     import io
 
