@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--yunet")
     parser.add_argument("--model")
     args = parser.parse_args()
-    found = read_annotations(Sources(args.sources, roots=args.images), skip=lambda *_: None)
+    found = read_annotations(Sources(args.sources, roots=args.images))
     by_image = defaultdict(list)
     for one in found:
         if np.isfinite(one.points).all():

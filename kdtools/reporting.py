@@ -1,21 +1,75 @@
-"""What the library calls on while it works: kinds of functions that a tool gives it, and one that says nothing."""
+"""Callbacks for messages, skipped inputs and progress, and text made fit for one line."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-Tell = Callable[[str], None]  # a message, or a warning
-Skip = Callable[[str, str], None]  # the name of an input that could not be used, and why
-Progress = Callable[[int], None]  # how many things are done
+import contextlib
+import re
+from collections.abc import Callable, Iterator
 
 
-def silent(*words: object) -> None:
-    """For callers that want to be told nothing."""
+class Reporter:
+    """Callbacks for messages, skipped inputs and progress; this one ignores them all, subclasses show or keep them.
+
+    The library tells a reporter what happens while it works and never prints. Texts are one sentence without a final
+    dot, and may hold whatever stands in the input.
+
+    >>> class Printing(Reporter):
+    ...     def skip(self, name: str, reason: str) -> None:
+    ...         print(f"{name}: {reason}")
+    >>> Printing().skip("a.png", "no face found")
+    a.png: no face found
+    """
+
+    def say(self, text: str) -> None:
+        """A message that a user may want to read."""
+
+    def warn(self, text: str) -> None:
+        """Something that may be a mistake; the work goes on."""
+
+    def skip(self, name: str, reason: str) -> None:
+        """An input that could not be used, and why; the work goes on without it."""
+
+    @contextlib.contextmanager
+    def progress(self, task: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        """Yields a function to call with the number of things done, out of `total` (None: not known)."""
+        yield lambda done: None
+
+
+SILENT = Reporter()  # has no state, so one serves all
+
+_LONGEST_QUOTED, _LONGEST_WORD, _LONGEST_MESSAGE = 120, 255, 2000  # characters; 255 is the longest name of a file
+_QUOTED = re.compile(r"""(?<!\w)(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
+_NAME = re.compile(r"[\d/\\]|\w\.\w")  # what tells names and numbers in a message from its words
+
+
+def one_line(text: str, longest: int = _LONGEST_MESSAGE) -> str:
+    """Text from outside as one short line: control characters escaped; quoted names, words and the whole cut.
+
+    >>> one_line("two\\nlines")
+    'two\\\\nlines'
+    """
+    text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    text = _QUOTED.sub(lambda quoted: _cut(quoted[0], _LONGEST_QUOTED + 2), text)
+    return _cut(re.sub(r"\S{256,}", lambda word: _cut(word[0], _LONGEST_WORD), text), longest)
+
+
+def kind_of(text: str) -> str:
+    """A message without the names and numbers in it, which is alike for messages that say the same of several inputs.
+
+    >>> kind_of("5 points, but 'my b' has 3") == kind_of("7 points, but a.png has 3")
+    True
+    """
+    words = ["…" if _NAME.search(word) else word for word in _QUOTED.sub("…", text).split()]
+    return re.sub(r"…( …)+", "…", " ".join(words))
 
 
 def printable(text: str) -> str:
     """A text in one line, without letters that a terminal would obey or a picture, and XML, cannot hold."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else without_middle(text, longest - 1)
 
 
 def without_middle(text: str, kept: int) -> str:
@@ -26,3 +80,13 @@ def without_middle(text: str, kept: int) -> str:
     """
     start = kept // 2
     return f"{text[:start]}…{text[len(text) - kept + start :]}"
+
+
+# Kinds of single callbacks, for what does not take a Reporter yet.
+Tell = Callable[[str], None]
+Skip = Callable[[str, str], None]
+Progress = Callable[[int], None]
+
+
+def silent(*words: object) -> None:
+    """Ignores what it is called with."""

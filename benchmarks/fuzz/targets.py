@@ -114,7 +114,7 @@ def annotation_reader(name: str) -> Target:
         victim = files[data[0] % len(files)] if data else files[0]
         victim.write_bytes(data[1:])
         try:
-            read_annotations(Sources([str(source)], name, pictures=False), skip=lambda what, why: None)
+            read_annotations(Sources([str(source)], name, pictures=False))
         finally:
             victim.write_bytes(originals[victim])
 

@@ -13,7 +13,7 @@ import shutil
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -23,7 +23,9 @@ from typer.core import TyperCommand
 from kdtools import __version__
 from kdtools.cli._choices import choices_of
 from kdtools.cli._exit import DONE, FAILED, NEGATIVE, SKIPPED, USAGE, Interrupted, ReaderLeft, Stopped, _Signals
+from kdtools.cli._reporter import StderrReporter
 from kdtools.errors import KdError, missing_error, require
+from kdtools.reporting import one_line
 
 if TYPE_CHECKING:
     from kdtools.storage.provenance import Provenance
@@ -34,54 +36,20 @@ COMPLETE = "_KDTOOLS_COMPLETE"  # set by a shell that wants to know what could s
 _TYPER_ERROR: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
 
-class Session:
-    """The running tool: its name, its command line and how much it says."""
+class Session(StderrReporter):
+    """The running tool: its name, its command line (`argv`, without the name) and how much it says."""
 
-    def __init__(self, tool: str, argv: list[str]) -> None:
-        self.tool, self.argv, self.verbosity = tool, argv, 0
-        self.n_skipped = 0
-
-    def say(self, text: str) -> None:
-        """A message on standard error; none with -q."""
-        if self.verbosity >= 0:
-            print(f"{self.tool}: {one_line(text)}", file=sys.stderr)
-
-    def warn(self, text: str) -> None:
-        print(f"{self.tool}: warning: {one_line(text)}", file=sys.stderr)
-
-    def skip(self, what: str, why: str) -> None:
-        """Name an input that could not be used; the tool will end with exit status 4."""
-        self.n_skipped += 1
-        print(f"{self.tool}: skipped {one_line(what)}: {one_line(why)}", file=sys.stderr)
+    argv: Sequence[str] = ()
 
     def provenance(self, *inputs: str | Path | None) -> Provenance:
         """What will be recorded in an output made from `inputs` (files, folders; None is left out)."""
         from kdtools.storage.provenance import Provenance
 
         present = [path for path in inputs if path is not None and str(path) != "-"]
-        return Provenance(self.tool, self.argv).with_inputs(present)
-
-    @contextlib.contextmanager
-    def progress(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-        """Yields a function to call with the number of things done; draws a bar only on a terminal."""
-        if self.verbosity < 0 or not sys.stderr.isatty():
-            yield lambda done: None
-            return
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(what, total=total)
-            yield lambda done: bar.update(task, completed=done)
+        return Provenance(self.tool, list(self.argv)).with_inputs(present)
 
 
-session = Session("kdtools", [])
-
-
-def one_line(text: str) -> str:
-    """Text for a message: names of files may hold line breaks, and codes that a terminal would obey."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+session = Session("kdtools")
 
 
 _LONGEST_OPTION = 25  # and its choices, so that there is room for the text beside it on a narrow terminal
@@ -173,14 +141,15 @@ def app_of(command: Callable[..., Any]) -> typer.Typer:
 
 def run(tool: str, command: Callable[..., Any]) -> NoReturn:
     """Entry point of a tool: runs `command` as a typer command and exits with the documented status."""
-    session.tool, session.argv = tool, sys.argv[1:]
+    session.begin(tool)
+    session.argv = sys.argv[1:]
     _open_standard_streams()
     signals = _Signals()
     app = app_of(command)
     if COMPLETE in os.environ:
         from kdtools.cli._complete import print_completions
 
-        print_completions(app, tool, session.argv)
+        print_completions(app, tool, sys.argv[1:])
         sys.exit(DONE)
     status = _status_of(app, signals)
     try:
@@ -218,10 +187,12 @@ _BROKEN_PIPE = 128 + signal.SIGPIPE  # what the shell reports of cat when its re
 def _status_of(app: typer.Typer, signals: _Signals) -> int:
     try:
         result = app(prog_name=session.tool, standalone_mode=False)
+        session.finish()
         if isinstance(result, int) and result:
             return result
         return SKIPPED if session.n_skipped else DONE
     except BaseException as error:
+        session.finish()
         return _status_of_error(error, signals.stopped)
 
 

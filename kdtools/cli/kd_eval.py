@@ -59,7 +59,7 @@ def kd_eval(
         require(not any(judged_by), "--jitter goes with --norm, --video, --value, --json and --tsv only")
         return _print_jitter(predictions, norm, video or "auto", _form(json_form, tsv_form), value)
     from kdtools.evaluation.evaluate import evaluate
-    from kdtools.evaluation.request import Request, Told, parse_thresholds, thresholds_in
+    from kdtools.evaluation.request import Request, parse_thresholds, thresholds_in
     from kdtools.evaluation.results import judged
     from kdtools.reports.output import check_reports, show_evaluation
     from kdtools.reports.requirements import parse_requirements, unmet
@@ -94,7 +94,7 @@ def kd_eval(
         video=video,
         details=bool(plots) or "html" in forms,
     )
-    found = evaluate(request, Told(session.skip, session.warn, session.progress))
+    found = evaluate(request, session)
     check_no_input([path for _, path in (*plots, *reports)], found.files)
     failed = unmet(judged(found, every_normaliser=bool(norm or protocol)), wanted) if wanted else []
     number = find_value(found, value) if value is not None else ""
@@ -102,7 +102,7 @@ def kd_eval(
         from kdtools.reports.output import write_files
 
         provenance = session.provenance(*(found.files if "html" in forms else []))
-        write_files(found, plots, reports, force, provenance, session.skip, session.warn)
+        write_files(found, plots, reports, force, provenance, session)
     if value is not None:
         print(number)
     elif json_form or tsv_form or not reports:
@@ -121,11 +121,10 @@ def _form(json_form: bool, tsv_form: bool) -> str:
 
 def _print_jitter(predictions: list[str], norm: str | None, video: str, form: str, value: str | None) -> int:
     from kdtools.evaluation.jitter import measure_steadiness
-    from kdtools.evaluation.request import Told
     from kdtools.reports.jitter import steadiness_value
     from kdtools.reports.output import show_steadiness
 
-    rows = measure_steadiness(predictions, norm, video, Told(session.skip, session.warn))
+    rows = measure_steadiness(predictions, norm, video, session)
     if value is not None:
         print(steadiness_value(rows, value))
     else:

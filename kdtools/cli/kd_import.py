@@ -91,31 +91,16 @@ def kd_import(
     subsets = parse_subsets("--subset", subset or [])
     declared, target = (scheme_named(name) if name else None for name in (scheme_name, convert))
     wanted = Sources(sources, format_name, None if base is None else float(base), images or [], not no_images)
-    annotations = read_annotations(wanted, session.skip, session.say, session.warn)
-    annotations, scheme = settle_scheme(
-        annotations, declared, target, session.say, session.warn, names_of_points(wanted)
-    )
+    annotations = read_annotations(wanted, session)
+    annotations, scheme = settle_scheme(annotations, declared, target, names_of_points(wanted), session)
     files = [name for name in (box, scheme_name, convert) if name and Path(name).is_file()]
     provenance = session.provenance(*sources, *files)
     if no_images:
         with create_faces(output, force, provenance) as writer:
-            n_faces = import_points(annotations, writer, scheme, role, subsets, session.skip, session.warn)
+            n_faces = import_points(annotations, writer, scheme, role, subsets, session)
     else:
-        with session.progress("finding faces", len(annotations)) as progress:
-            annotations, crop = choose_boxes(
-                annotations,
-                box,
-                margin,
-                jobs=jobs,
-                skip=session.skip,
-                say=session.say,
-                warn=session.warn,
-                progress=progress,
-            )
-        with (
-            create_faces(output, force, provenance) as writer,
-            session.progress("importing", len(annotations)) as progress,
-        ):
+        annotations, crop = choose_boxes(annotations, box, margin, jobs=jobs, reporter=session)
+        with create_faces(output, force, provenance) as writer:
             n_faces = import_faces(
                 annotations,
                 writer,
@@ -125,9 +110,7 @@ def kd_import(
                 scheme=scheme,
                 role=role,
                 subsets=subsets,
-                skip=session.skip,
-                progress=progress,
-                warn=session.warn,
+                reporter=session,
             )
     session.say(f"{n_faces} faces, {session.n_skipped} skipped")
 

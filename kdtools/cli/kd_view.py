@@ -124,9 +124,8 @@ def kd_view(
             seed=seed if random else None,
             n_max=n_max,
         )
-        with session.progress("drawing", len(rows)) as progress:
-            write = write_each if one_by_one else write_sheet
-            n_drawn = write(gallery, rows, style, output, force, skip=session.skip, progress=progress)
+        write = write_each if one_by_one else write_sheet
+        n_drawn = write(gallery, rows, style, output, force, session)
     session.say(f"{n_drawn} of {n_found} faces" + (", --max shows more" if n_found > len(rows) else ""))
 
 

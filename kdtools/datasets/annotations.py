@@ -18,7 +18,7 @@ from kdtools.faces.schema import check_subset_name
 from kdtools.landmarks import SCHEMES, Scheme, scheme_for_points
 from kdtools.landmarks.conversions import convert_mask, convert_points, find_conversion
 from kdtools.landmarks.mirror_maps import find_mirror, mirror_fits, mirror_from_names
-from kdtools.reporting import Skip, Tell, silent
+from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.names import NOT_STORABLE, escaped, is_storable
 
 _FEWEST_FOR_MIRROR = 5  # faces; a few may look symmetric by chance
@@ -41,8 +41,8 @@ class Sources:
     index: str | None = None
 
 
-def read_annotations(sources: Sources, skip: Skip, say: Tell = silent, warn: Tell = silent) -> list[Annotation]:
-    """Annotations of all sources; `say` is told what each was read as.
+def read_annotations(sources: Sources, reporter: Reporter = SILENT) -> list[Annotation]:
+    """Annotations of all sources; the reporter gets a message on what each was read as.
 
     Ids start with the source's name where there are several sources, so that equal file names stay apart. A face that
     stands twice, with the same points in the same image, is taken once. Raises DataError for ids that are equal all
@@ -54,7 +54,7 @@ def read_annotations(sources: Sources, skip: Skip, say: Tell = silent, warn: Tel
     for path, prefix in zip(sources.paths, id_prefixes(sources.paths), strict=True):
         form = find_format(sources.format_name, Path(path))
         base = form.base_of(Path(path)) if sources.base is None else sources.base
-        reading = Reading(base, skip, roots, sources.pictures, index)
+        reading = Reading(base, reporter.skip, roots, sources.pictures, index)
         # Faces of 300W have one id in every list and folder of it, so that these can be joined.
         found = [
             one if subsets_in_300w(one.id) else replace(one, id=prefix + one.id)
@@ -65,18 +65,18 @@ def read_annotations(sources: Sources, skip: Skip, say: Tell = silent, warn: Tel
                 f"{path}: none of its {reading.n_absent} images was found",
                 "name their folder with --images, or import the points alone with --no-images",
             )
-        say(f"{path}: read as {form.name} ({form.what}); first pixel is {base:g}; {len(found)} faces")
+        reporter.say(f"{path}: read as {form.name} ({form.what}); first pixel is {base:g}; {len(found)} faces")
         if reading.n_absent:
-            warn(f"{path}: {reading.n_absent} images are absent")
+            reporter.warn(f"{path}: {reading.n_absent} images are absent")
         if reading.repeated:
-            say(f"{path}: {len(reading.repeated)} images come with several faces: {some_of(reading.repeated)}")
+            reporter.say(f"{path}: {len(reading.repeated)} images come with several faces: {some_of(reading.repeated)}")
         annotations += found
-    annotations = _each_once(list(_storable(annotations, skip)), warn)
+    annotations = _each_once(list(_storable(annotations, reporter)), reporter)
     check_unique_ids([one.id for one in annotations])
-    return _with_equal_points(annotations, skip)
+    return _with_equal_points(annotations, reporter)
 
 
-def _storable(annotations: Iterable[Annotation], skip: Skip) -> Iterator[Annotation]:
+def _storable(annotations: Iterable[Annotation], reporter: Reporter) -> Iterator[Annotation]:
     """Leave out faces whose names a faces file cannot hold."""
     for one in annotations:
         try:
@@ -85,7 +85,7 @@ def _storable(annotations: Iterable[Annotation], skip: Skip) -> Iterator[Annotat
             for name in one.subsets:
                 check_subset_name(name)
         except KdError as error:
-            skip(escaped(one.id), error.message)
+            reporter.skip(escaped(one.id), error.message)
         else:
             yield one
 
@@ -99,7 +99,7 @@ def names_of_points(sources: Sources) -> tuple[str, ...]:
     return found.pop() if len(found) == 1 else ()
 
 
-def _each_once(annotations: list[Annotation], warn: Tell) -> list[Annotation]:
+def _each_once(annotations: list[Annotation], reporter: Reporter) -> list[Annotation]:
     """Leave out faces that stand again, with the same points in the same image; their subsets are united."""
     first: dict[tuple[str, bytes], int] = {}
     kept: list[Annotation] = []
@@ -115,18 +115,20 @@ def _each_once(annotations: list[Annotation], warn: Tell) -> list[Annotation]:
             twice.append(one.id)
             kept[row] = replace(kept[row], subsets=kept[row].subsets | one.subsets)
     if twice:
-        warn(f"{len(twice)} faces stand twice, with the same points in the same image: {some_of(twice)}; taken once")
+        reporter.warn(
+            f"{len(twice)} faces stand twice, with the same points in the same image: {some_of(twice)}; taken once"
+        )
     return kept
 
 
-def _with_equal_points(annotations: list[Annotation], skip: Skip) -> list[Annotation]:
+def _with_equal_points(annotations: list[Annotation], reporter: Reporter) -> list[Annotation]:
     """Leave out faces whose number of points is not that of most, or in a tie of the first: a file has one scheme."""
     sizes = [None if one.points is None else len(one.points) for one in annotations]
     usual = Counter(sizes).most_common(1)[0][0] if sizes else None
     kept = [one for one, size in zip(annotations, sizes, strict=True) if size == usual]
     for one, size in zip(annotations, sizes, strict=True):
         if size != usual:
-            skip(one.id, f"{size or 'no'} points, but {kept[0].id} has {usual or 'none'}")
+            reporter.skip(one.id, f"{size or 'no'} points, but {kept[0].id} has {usual or 'none'}")
     return kept
 
 
@@ -134,9 +136,8 @@ def settle_scheme(
     annotations: list[Annotation],
     declared: Scheme | None,
     target: Scheme | None,
-    say: Tell,
-    warn: Tell,
     names: tuple[str, ...] = (),
+    reporter: Reporter = SILENT,
 ) -> tuple[list[Annotation], Scheme | None]:
     """What the points mean, and the annotations converted to `target` where that is given.
 
@@ -152,15 +153,15 @@ def settle_scheme(
     n_points = points.shape[1]
     if declared is not None and declared.n_points != n_points:
         raise UsageError(f"--scheme {declared.name} has {declared.n_points} points, but the input has {n_points}")
-    scheme = declared or _scheme_by_count(points, say, warn)
+    scheme = declared or _scheme_by_count(points, reporter)
     if len(names) == n_points == len(set(names)) and scheme.name not in SCHEMES and not scheme.names:
         scheme = replace(scheme, names=names)
     if scheme.mirror is None:
-        scheme = _with_found_mirror(scheme, points, say, warn)
+        scheme = _with_found_mirror(scheme, points, reporter)
     if target is None or target == scheme:
         return annotations, scheme
     conversion = find_conversion(scheme.name, target.name)
-    say(
+    reporter.say(
         f"{scheme.name} converted to {target.name}"
         + (f", approximately: {conversion.note}" if conversion.approximate else "")
     )
@@ -176,33 +177,33 @@ def settle_scheme(
     ], target
 
 
-def _scheme_by_count(points: np.ndarray, say: Tell, warn: Tell) -> Scheme:
+def _scheme_by_count(points: np.ndarray, reporter: Reporter) -> Scheme:
     scheme = scheme_for_points(points.shape[1])
     if scheme.mirror is None:
         return scheme
     some = points[:: max(1, len(points) // _N_COMPARED)]
     if mirror_fits(scheme, some):
-        say(f"{scheme.n_points} points, taken for {scheme.name} (--scheme names another)")
+        reporter.say(f"{scheme.n_points} points, taken for {scheme.name} (--scheme names another)")
         return scheme
-    warn(
+    reporter.warn(
         f"{scheme.n_points} points could be {scheme.name}, but do not mirror like those; they are taken for points of "
         f"their own (give --scheme {scheme.name} if they are)"
     )
     return Scheme(f"points{scheme.n_points}", scheme.n_points)
 
 
-def _with_found_mirror(scheme: Scheme, points: np.ndarray, say: Tell, warn: Tell) -> Scheme:
+def _with_found_mirror(scheme: Scheme, points: np.ndarray, reporter: Reporter) -> Scheme:
     mirror = mirror_from_names(scheme.names)
     if mirror is not None:
-        say(f"mirror map of {scheme.name} by the left and right in its points' names: {_pairs(mirror)}")
+        reporter.say(f"mirror map of {scheme.name} by the left and right in its points' names: {_pairs(mirror)}")
         return replace(scheme, mirror=mirror)
     found = find_mirror(points) if len(points) >= _FEWEST_FOR_MIRROR else None
     if found is None:
-        warn(
+        reporter.warn(
             f"no mirror map is known for {scheme.name}, and the points show no symmetry: training will not flip images"
         )
         return scheme
-    say(
+    reporter.say(
         f"mirror map of {scheme.name} found from the mean shape of {len(points)} faces, "
         f"to {100 * found.residual:.1f} % of its size: {_pairs(found.mirror)}"
     )

@@ -14,7 +14,7 @@ from kdtools.images.reading import read_image
 from kdtools.landmarks.boxes import overlaps
 from kdtools.landmarks.crops import BoxRelation, CropRule, measure_relation, points_square
 from kdtools.parallel import map_bounded
-from kdtools.reporting import Progress, Skip, Tell, silent
+from kdtools.reporting import SILENT, Reporter
 
 _SAME_FACE = 0.25  # overlap (intersection over union) from which a detected box is that of the annotated points
 
@@ -25,10 +25,7 @@ def choose_boxes(
     margin: float,
     *,
     jobs: int,
-    skip: Skip,
-    say: Tell,
-    warn: Tell = silent,
-    progress: Progress,
+    reporter: Reporter = SILENT,
 ) -> tuple[list[Annotation], CropRule | None]:
     """Annotations with the boxes to crop around, and the rule; None stands for whole images.
 
@@ -45,26 +42,28 @@ def choose_boxes(
     if box == "whole":
         return annotations, None
     if box == "given":
-        return _given_boxes(annotations, margin, skip)
+        return _given_boxes(annotations, margin, reporter)
     try:
         detector = find_detector(box)
     except UsageError as error:  # it knows the detectors, but not what else a box can be
         raise UsageError(
             f"--box {box!r} is not known", "give points, given, whole, cascade, a YuNet model (.onnx) or boxes (.csv)"
         ) from error
-    found = _detected_boxes(annotations, detector, margin, jobs=jobs, skip=skip, say=say, progress=progress)
+    found = _detected_boxes(annotations, detector, margin, jobs=jobs, reporter=reporter)
     if isinstance(detector, BoxesFile) and detector.unused:
-        warn(f"{box}: holds boxes of {len(detector.unused)} names that no image has: {some_of(detector.unused)}")
+        reporter.warn(
+            f"{box}: holds boxes of {len(detector.unused)} names that no image has: {some_of(detector.unused)}"
+        )
     return found
 
 
-def _given_boxes(annotations: list[Annotation], margin: float, skip: Skip) -> tuple[list[Annotation], CropRule]:
+def _given_boxes(annotations: list[Annotation], margin: float, reporter: Reporter) -> tuple[list[Annotation], CropRule]:
     boxed = [one for one in annotations if one.box is not None]
     if annotations and not boxed:
         raise UsageError("--box given, but the input has no boxes", "give --box points, or a .csv file of boxes")
     for one in annotations:
         if one.box is None:
-            skip(one.id, "has no box")
+            reporter.skip(one.id, "has no box")
     return boxed, CropRule(margin, "given", _relation(boxed))
 
 
@@ -92,9 +91,7 @@ def _detected_boxes(
     margin: float,
     *,
     jobs: int,
-    skip: Skip,
-    say: Tell,
-    progress: Progress,
+    reporter: Reporter,
 ) -> tuple[list[Annotation], CropRule]:
     def detect(annotation: Annotation) -> list[Found] | str:
         try:
@@ -105,22 +102,24 @@ def _detected_boxes(
 
     boxed: list[Annotation] = []
     missed: list[Annotation] = []
-    for done, (one, found) in enumerate(zip(annotations, map_bounded(detect, annotations, jobs), strict=True), start=1):
-        progress(done)
-        if isinstance(found, str):
-            skip(one.id, found)
-        elif one.points is None:
-            if not found:
-                skip(one.id, "no face found")
-            boxed += [
-                replace(one, id=one.id if k == 0 else f"{one.id}#{k + 1}", box=face.box, score=face.score)
-                for k, face in enumerate(found)
-            ]
-        else:
-            same = _same_face(one, found)
-            (missed if same is None else boxed).append(
-                one if same is None else replace(one, box=same.box, score=same.score)
-            )
+    results = zip(annotations, map_bounded(detect, annotations, jobs), strict=True)
+    with reporter.progress("finding faces", len(annotations)) as progress:
+        for done, (one, found) in enumerate(results, start=1):
+            progress(done)
+            if isinstance(found, str):
+                reporter.skip(one.id, found)
+            elif one.points is None:
+                if not found:
+                    reporter.skip(one.id, "no face found")
+                boxed += [
+                    replace(one, id=one.id if k == 0 else f"{one.id}#{k + 1}", box=face.box, score=face.score)
+                    for k, face in enumerate(found)
+                ]
+            else:
+                same = _same_face(one, found)
+                (missed if same is None else boxed).append(
+                    one if same is None else replace(one, box=same.box, score=same.score)
+                )
     kind = "given" if isinstance(detector, BoxesFile) else "detector"
     rule = CropRule(margin, kind, _relation(boxed) if kind == "given" else BoxRelation())
     if kind == "given" and missed and not boxed:
@@ -129,7 +128,7 @@ def _detected_boxes(
             "boxes are x0, y0, x1, y1 in pixels of the image, at most twice as wide as the points",
         )
     if missed:
-        say(
+        reporter.say(
             f"{len(missed)} of {len(missed) + len(boxed)} annotated faces were not found by {detector.name} and are "
             f"cropped around their points: {some_of([one.id for one in missed])}"
         )

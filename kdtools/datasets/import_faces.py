@@ -18,7 +18,7 @@ from kdtools.landmarks import Scheme
 from kdtools.landmarks.crops import CropRule, points_in_box
 from kdtools.landmarks.geometry import box_to_source
 from kdtools.parallel import batched, map_bounded
-from kdtools.reporting import Progress, Skip, Tell, silent
+from kdtools.reporting import SILENT, Reporter
 
 _CHUNK = 32  # faces a task: one at a time, the threads would spend their time waiting for Python's lock
 
@@ -48,14 +48,12 @@ def import_faces(
     scheme: Scheme | None,
     role: str = "hard",
     subsets: Sequence[tuple[str, str]],
-    skip: Skip,
-    progress: Progress,
-    warn: Tell = silent,
+    reporter: Reporter = SILENT,
 ) -> int:
     """Crop every face to `size` px and fill `writer`; faces that cannot be used are skipped. Returns how many are in.
 
-    `crop` None takes whole images. `subsets` are (name, glob over ids); `warn` is told of a glob that no id matches and
-    of points outside their photographs. Raises DataError where no face is left.
+    `crop` None takes whole images. `subsets` are (name, glob over ids). The reporter is warned of a glob that no id
+    matches and of points outside their photographs. Raises DataError where no face is left.
     """
     images = writer.create_images(len(annotations), size, size)
     good: list[CroppedFace] = []
@@ -72,29 +70,30 @@ def import_faces(
         return [crop_one(one) for one in some]
 
     chunks = map_bounded(crop_many, batched(annotations, _CHUNK), jobs)
-    for batch in chunks:
-        faces = [face for face in batch if isinstance(face, CroppedFace)]
-        for annotation, face in zip(annotations[done : done + len(batch)], batch, strict=True):
-            if isinstance(face, str):
-                skip(annotation.id, face)
-        if faces:
-            images[len(good) : len(good) + len(faces)] = np.stack([face.image for face in faces])
-            empty = np.empty((0, 0, 3), np.uint8)  # the pixels are in the file now
-            good += [CroppedFace(f.annotation, empty, f.points, f.box, f.to_source, f.outside) for f in faces]
-        done += len(batch)
-        progress(done)
+    with reporter.progress("importing", len(annotations)) as progress:
+        for batch in chunks:
+            faces = [face for face in batch if isinstance(face, CroppedFace)]
+            for annotation, face in zip(annotations[done : done + len(batch)], batch, strict=True):
+                if isinstance(face, str):
+                    reporter.skip(annotation.id, face)
+            if faces:
+                images[len(good) : len(good) + len(faces)] = np.stack([face.image for face in faces])
+                empty = np.empty((0, 0, 3), np.uint8)  # the pixels are in the file now
+                good += [CroppedFace(f.annotation, empty, f.points, f.box, f.to_source, f.outside) for f in faces]
+            done += len(batch)
+            progress(done)
     if not good:
         raise DataError("no face could be imported")
     writer.put("box", np.stack([face.box for face in good]))
     writer.put("to_source", np.stack([face.to_source for face in good]))
-    _write_annotations(writer, [face.annotation for face in good], subsets, warn)
+    _write_annotations(writer, [face.annotation for face in good], subsets, reporter)
     if scheme is not None:
         points = np.stack([face.points for face in good if face.points is not None])
         writer.put_landmarks(points, scheme, role)
     if crop is not None:
         writer.put_crop(crop)
     if outside := [face.annotation.id for face in good if face.outside]:
-        warn(f"{len(outside)} faces have points outside their image: {some_of(outside)}")
+        reporter.warn(f"{len(outside)} faces have points outside their image: {some_of(outside)}")
     writer.keep_first_images(len(good))
     return len(good)
 
@@ -141,8 +140,7 @@ def import_points(
     scheme: Scheme | None,
     role: str,
     subsets: Sequence[tuple[str, str]],
-    skip: Skip,
-    warn: Tell,
+    reporter: Reporter = SILENT,
 ) -> int:
     """Fill `writer` with points alone, in pixels of images that need not be there; returns how many faces are in.
 
@@ -153,10 +151,10 @@ def import_points(
         if one.points is None or np.isfinite(one.points).any():
             good.append(one)
         else:
-            skip(one.id, "has no annotated point")
+            reporter.skip(one.id, "has no annotated point")
     if not good or scheme is None:
         raise DataError("no face could be imported" if scheme else "the input has no points, so nothing is left of it")
-    _write_annotations(writer, good, subsets, warn)
+    _write_annotations(writer, good, subsets, reporter)
     boxes = [one.box for one in good if one.box is not None]
     if len(boxes) == len(good):
         writer.put("box", np.stack(boxes))
@@ -165,7 +163,7 @@ def import_points(
 
 
 def _write_annotations(
-    writer: FacesWriter, annotations: Sequence[Annotation], subsets: Sequence[tuple[str, str]], warn: Tell
+    writer: FacesWriter, annotations: Sequence[Annotation], subsets: Sequence[tuple[str, str]], reporter: Reporter
 ) -> None:
     """Everything about the faces but their points, boxes and pixels."""
     ids = [one.id for one in annotations]
@@ -185,7 +183,7 @@ def _write_annotations(
     for name, glob in subsets:
         matches = IdPatterns([glob]).match(ids)
         if not matches.any():
-            warn(f"--subset {name}={glob} matches no id; ids are like {ids[0]!r}")
+            reporter.warn(f"--subset {name}={glob} matches no id; ids are like {ids[0]!r}")
         members[name] = members.get(name, np.zeros(len(ids), bool)) | matches
     for name, member in members.items():
         writer.put(f"subset/{name}", member)

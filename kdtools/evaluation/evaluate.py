@@ -23,15 +23,15 @@ from kdtools.evaluation.point_sets import (
     text_of,
 )
 from kdtools.evaluation.protocols import Measures
-from kdtools.evaluation.request import Request, Told
+from kdtools.evaluation.request import Request
 from kdtools.evaluation.results import MEAN_SHAPE, Errors, Evaluation, Row, Worst
 from kdtools.evaluation.table import Tables, region_points
 from kdtools.evaluation.units import Frames, find_frames, find_units
 from kdtools.metrics import normalise, normaliser_named, worst_rows
-from kdtools.reporting import Tell
+from kdtools.reporting import SILENT, Reporter
 
 
-def evaluate(request: Request, told: Told) -> Evaluation:
+def evaluate(request: Request, reporter: Reporter = SILENT) -> Evaluation:
     """Rows for every prediction, subset and normaliser, in that order; the mean shape's come last.
 
     Raises DataError where faces are missing or not in the truth, numbers of points differ or a subset is not in the
@@ -39,29 +39,28 @@ def evaluate(request: Request, told: Told) -> Evaluation:
     """
     check_inputs([*request.predictions, request.truth, request.mean_shape or ""])
     with contextlib.ExitStack() as stack:
-        truth = read_points(request.truth, stack, told.skip, told.warn)
+        truth = read_points(request.truth, stack, reporter)
         if not len(truth):
             raise DataError(f"{truth.name}: holds no faces", "give the file of the true landmarks")
         check_ids(truth.ids, truth.name)
         measures, protocol = settle(request, truth)
-        members = choose_subsets(truth, measures.subsets, request.subsets, told)
-        joined, notes = _join_predictions(request, truth, stack, told)
+        members = choose_subsets(truth, measures.subsets, request.subsets, reporter)
+        joined, notes = _join_predictions(request, truth, stack, reporter)
         frames = None if request.video is None else find_frames(truth.ids, request.video)
         units = frames.units if frames and request.group is None else find_units(truth.ids, request.group)
         plan = _plan(request, truth, measures, members, joined, frames)
-        with told.progress("measuring", len(truth)) as progress:
-            found = measure(plan, progress)
+        found = measure(plan, reporter)
         errors = [Errors(one.name, normalise(one.distance, found.lengths[0])) for one in found.predictions]
         worst = _find_worst(joined[0], errors[0], next(iter(members.values()))) if request.details else None
-    notes += _check_complete(request, truth, joined, found, told)
-    _tell_of_wrong_places(truth, found, told)
+    notes += _check_complete(request, truth, joined, found, reporter)
+    _tell_of_wrong_places(truth, found, reporter)
     tables = Tables(request, truth, measures, members, units.codes, found)
     overall, regions, landmarks = tables.rows(), tables.region_rows(), tables.landmark_rows()
     if request.mean_shape is not None:
         put_share_of_mean_shape([*overall, *regions])
     unmeasured = max((int(row.figures.get("unmeasured") or 0) for row in overall), default=0)
     if unmeasured:
-        told.warn(f"faces that could not be measured: {unmeasured}; no points, or a normaliser missing or zero")
+        reporter.warn(f"faces that could not be measured: {unmeasured}; no points, or a normaliser missing or zero")
     if request.visible_only:
         notes.append("only points that are marked as seen are counted")
     shown: dict[str, Callable[[], Sequence[Row]]] = {
@@ -96,22 +95,22 @@ def evaluate(request: Request, told: Told) -> Evaluation:
 
 
 def _join_predictions(
-    request: Request, truth: PointSet, stack: contextlib.ExitStack, told: Told
+    request: Request, truth: PointSet, stack: contextlib.ExitStack, reporter: Reporter
 ) -> tuple[list[tuple[Readable, np.ndarray]], list[str]]:
     """Predictions, with the row of each face of the truth in them, the mean shape last; and what to say of them."""
     joined: list[tuple[Readable, np.ndarray]] = []
     notes = []
     for word in request.predictions:
-        pred = read_prediction(word, request.truth, stack, told.skip, told.warn)
-        _check_points(truth, pred, told.warn)
-        rows = join_rows(truth, pred, request.join, told.warn)
+        pred = read_prediction(word, request.truth, stack, reporter)
+        _check_points(truth, pred, reporter)
+        rows = join_rows(truth, pred, request.join, reporter)
         notes += check_join(truth, pred, rows, request)
         if len(pred) == len(truth) and np.array_equal(rows, np.arange(len(rows))):
             pred = replace(pred, ids=truth.ids)  # a million ids need not be kept once more for each prediction
         joined.append((pred, rows))
     _check_names([pred.name for pred, _ in joined])
     for note in notes:
-        told.warn(note)
+        reporter.warn(note)
     if request.mean_shape is not None:
         joined.append((MeanShape(request.mean_shape, truth), np.arange(len(truth))))
         notes.append(f"the mean shape is that of {request.mean_shape}")
@@ -149,14 +148,14 @@ def _find_worst(joined: tuple[Readable, np.ndarray], errors: Errors, member: np.
     return Worst(pred.name, dict(zip(rows.tolist(), pred.points(row_of[rows]), strict=True)))
 
 
-def _check_points(truth: PointSet, pred: PointSet, warn: Tell) -> None:
+def _check_points(truth: PointSet, pred: PointSet, reporter: Reporter) -> None:
     if truth.n_points != pred.n_points:
         raise DataError(
             f"{truth.name}: {truth.n_points} points per face, but {pred.name} has {pred.n_points}",
             "use files of the same scheme; kd-merge --scheme and kd-import --convert change one into another",
         )
     if truth.scheme.name != pred.scheme.name and not (truth.foreign or pred.foreign):
-        warn(f"{pred.name}: its points are {pred.scheme.name}, those of {truth.name} {truth.scheme.name}")
+        reporter.warn(f"{pred.name}: its points are {pred.scheme.name}, those of {truth.name} {truth.scheme.name}")
 
 
 def _check_names(names: Sequence[str]) -> None:
@@ -168,7 +167,11 @@ def _check_names(names: Sequence[str]) -> None:
 
 
 def _check_complete(
-    request: Request, truth: PointSet, joined: list[tuple[Readable, np.ndarray]], found: Measurements, told: Told
+    request: Request,
+    truth: PointSet,
+    joined: list[tuple[Readable, np.ndarray]],
+    found: Measurements,
+    reporter: Reporter,
 ) -> list[str]:
     """What must be said of predictions that lack points. Raises DataError where that is not allowed."""
     notes = []
@@ -184,11 +187,11 @@ def _check_complete(
         if lost:
             notes.append(f"{pred.name}: jitter leaves out {lost} frames, as a prediction is missing there or before")
     for note in notes:
-        told.warn(note)
+        reporter.warn(note)
     return notes
 
 
-def _tell_of_wrong_places(truth: PointSet, found: Measurements, told: Told) -> None:
+def _tell_of_wrong_places(truth: PointSet, found: Measurements, reporter: Reporter) -> None:
     """Predictions so far from their face that they must be of something else."""
     shared: set[bytes] | None = None
     for one in found.predictions:
@@ -206,4 +209,4 @@ def _tell_of_wrong_places(truth: PointSet, found: Measurements, told: Told) -> N
         if n_shared:
             text += f"; {n_shared} of them in photographs of several faces, which may be numbered in another order: "
             text += "--join place joins these by where they lie"
-        told.warn(text)
+        reporter.warn(text)

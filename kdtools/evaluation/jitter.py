@@ -10,9 +10,10 @@ import numpy as np
 
 from kdtools.errors import UsageError
 from kdtools.evaluation.point_sets import PointSet, check_ids, check_inputs, read_prediction
-from kdtools.evaluation.request import Told, split_norms
+from kdtools.evaluation.request import split_norms
 from kdtools.evaluation.units import find_frames
 from kdtools.metrics import Normaliser, acceleration_per_face, default_normaliser, normaliser_named
+from kdtools.reporting import SILENT, Reporter
 
 _BLOCK = 1024  # faces
 
@@ -31,14 +32,16 @@ class Steadiness:
     jitter_percent: float | None
 
 
-def measure_steadiness(words: Sequence[str], norm: str | None, video: str, told: Told) -> list[Steadiness]:
+def measure_steadiness(
+    words: Sequence[str], norm: str | None, video: str, reporter: Reporter = SILENT
+) -> list[Steadiness]:
     """A row for each prediction. `video` is as of `find_frames`; `norm` names one length, taken from the prediction.
 
     Raises UsageError for a normaliser that the scheme does not allow, DataError where no face follows another.
     """
     check_inputs(words)
     with contextlib.ExitStack() as stack:
-        return [_measure(read_prediction(word, "", stack, told.skip, told.warn), norm, video) for word in words]
+        return [_measure(read_prediction(word, "", stack, reporter), norm, video) for word in words]
 
 
 def _measure(pred: PointSet, norm: str | None, video: str) -> Steadiness:

@@ -11,7 +11,7 @@ import numpy as np
 from kdtools.errors import DataError, some_of
 from kdtools.evaluation.point_sets import PointSet, check_ids, describe_ids, photograph_of, text_of
 from kdtools.evaluation.request import Request
-from kdtools.reporting import Tell
+from kdtools.reporting import Reporter
 
 ABSENT = -1  # row of a face that was not predicted
 UNKNOWN = -2  # of one without any point, by place: whether it was predicted cannot be told
@@ -21,19 +21,19 @@ _BLOCK = 4096
 Key = Callable[[bytes], bytes]
 
 
-def join_rows(truth: PointSet, pred: PointSet, how: str, warn: Tell) -> np.ndarray:
+def join_rows(truth: PointSet, pred: PointSet, how: str, reporter: Reporter) -> np.ndarray:
     """Row of `pred` for each face of `truth`, (N,) int64; ABSENT where there is none."""
     if how == "place":
         check_ids(pred.ids, pred.name)
-        return _join_by_place(truth, pred, warn)
+        return _join_by_place(truth, pred, reporter)
     if len(truth) == len(pred) and np.array_equal(truth.ids, pred.ids):
         rows = np.arange(len(truth))
     else:
         check_ids(pred.ids, pred.name)
         rows = _look_up(truth.ids, pred.ids)
     if truth.foreign or pred.foreign:
-        rows = _join_by_stem(truth, pred, rows, warn)
-        _tell_of_other_order(truth, pred, rows, warn)
+        rows = _join_by_stem(truth, pred, rows, reporter)
+        _tell_of_other_order(truth, pred, rows, reporter)
     return rows
 
 
@@ -60,7 +60,7 @@ _SHORTENED: tuple[tuple[str, Key], ...] = (
 )
 
 
-def _join_by_stem(truth: PointSet, pred: PointSet, rows: np.ndarray, warn: Tell) -> np.ndarray:
+def _join_by_stem(truth: PointSet, pred: PointSet, rows: np.ndarray, reporter: Reporter) -> np.ndarray:
     """Another program's list may name a picture by other folders or with another suffix, or with none.
 
     The first way of shortening all ids that finds more faces than the ids as they are, and keeps them apart, is taken.
@@ -72,7 +72,7 @@ def _join_by_stem(truth: PointSet, pred: PointSet, rows: np.ndarray, warn: Tell)
         if len(set(wanted)) == len(wanted) and len(set(given)) == len(given):
             found = _look_up(wanted, given)
             if (found != ABSENT).sum() > (rows != ABSENT).sum():
-                warn(f"{pred.name}: not all ids are the same as in {truth.name}; joined {what}")
+                reporter.warn(f"{pred.name}: not all ids are the same as in {truth.name}; joined {what}")
                 return found
     return rows
 
@@ -118,7 +118,7 @@ def _rows_by_photograph(ids: np.ndarray, key: Key) -> dict[bytes, list[int]]:
     return photographs
 
 
-def _join_by_place(truth: PointSet, pred: PointSet, warn: Tell) -> np.ndarray:
+def _join_by_place(truth: PointSet, pred: PointSet, reporter: Reporter) -> np.ndarray:
     """In each photograph, the assignment of predictions to faces that lie least apart in all.
 
     A prediction farther from a face than the larger of both is large belongs to none, so the face is missing.
@@ -129,7 +129,7 @@ def _join_by_place(truth: PointSet, pred: PointSet, warn: Tell) -> np.ndarray:
         for what, shorten in _SHORTENED:
             faces_of, given_of = (_rows_by_photograph(one.ids, shorten) for one in (truth, pred))
             if faces_of.keys() & given_of.keys():
-                warn(f"{pred.name}: no photograph is called as in {truth.name}; joined {what}")
+                reporter.warn(f"{pred.name}: no photograph is called as in {truth.name}; joined {what}")
                 break
     rows = np.full(len(truth), ABSENT, np.int64)
     alone = [(faces[0], given_of[name][0]) for name, faces in faces_of.items() if _is_pair(faces, given_of.get(name))]
@@ -175,7 +175,7 @@ def _apart(gt: np.ndarray, pred: np.ndarray) -> np.ndarray:
     return apart
 
 
-def _tell_of_other_order(truth: PointSet, pred: PointSet, rows: np.ndarray, warn: Tell) -> None:
+def _tell_of_other_order(truth: PointSet, pred: PointSet, rows: np.ndarray, reporter: Reporter) -> None:
     """Numbers of several faces in a photograph are those of a list's order, which another list need not share."""
     several = [faces for faces in _rows_by_photograph(truth.ids, bytes).values() if len(faces) > 1]
     n_other = 0
@@ -185,7 +185,7 @@ def _tell_of_other_order(truth: PointSet, pred: PointSet, rows: np.ndarray, warn
             pairs = _assign(truth.points(there), pred.points(rows[there]))
             n_other += any(face != row for face, row in pairs)
     if n_other:
-        warn(
+        reporter.warn(
             f"{pred.name}: in {n_other} of {len(several)} photographs with several faces these fit better in another "
             "order than that of the list: --join place joins them by where they lie"
         )

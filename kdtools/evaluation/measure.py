@@ -19,7 +19,7 @@ from kdtools.metrics import (
     signed_normal_errors,
 )
 from kdtools.parallel import map_bounded
-from kdtools.reporting import Progress
+from kdtools.reporting import Reporter
 
 _BLOCK = 1024  # faces; 68 points of so many in float64 are 1 MB, which stays in a core's cache
 
@@ -109,7 +109,7 @@ class Measurements:
     mean_face: np.ndarray
 
 
-def measure(plan: Plan, progress: Progress) -> Measurements:
+def measure(plan: Plan, reporter: Reporter) -> Measurements:
     """One pass over truth and predictions. Memory grows by some ten numbers a face and prediction, not with points."""
     n_faces, n_points = len(plan.truth), plan.truth.n_points
     n_subsets = 0 if plan.members is None else len(plan.members)
@@ -130,18 +130,19 @@ def measure(plan: Plan, progress: Progress) -> Measurements:
     )
     blocks = [slice(a, min(a + _BLOCK, n_faces)) for a in range(0, n_faces, _BLOCK)]
     count = np.zeros((n_points, 2))
-    for rows, found in zip(blocks, map_bounded(lambda rows: _measure_block(plan, rows), blocks, 0), strict=True):
-        result.lengths[:, rows], result.size[rows] = found.lengths, found.size
-        for mine, more in zip(result.predictions, found.predictions, strict=True):
-            mine.distance[rows], mine.regions[rows] = more.distance, more.regions
-            if mine.landmarks is not None and more.landmarks is not None:
-                mine.landmarks.add(more.landmarks)
-            if mine.jitter is not None:
-                mine.jitter[rows] = more.jitter
-        if found.shapes is not None:
-            count += np.isfinite(found.shapes).sum(axis=0)
-            result.mean_face[:] += np.nansum(found.shapes, axis=0)
-        progress(rows.stop)
+    with reporter.progress("measuring", n_faces) as progress:
+        for rows, found in zip(blocks, map_bounded(lambda rows: _measure_block(plan, rows), blocks, 0), strict=True):
+            result.lengths[:, rows], result.size[rows] = found.lengths, found.size
+            for mine, more in zip(result.predictions, found.predictions, strict=True):
+                mine.distance[rows], mine.regions[rows] = more.distance, more.regions
+                if mine.landmarks is not None and more.landmarks is not None:
+                    mine.landmarks.add(more.landmarks)
+                if mine.jitter is not None:
+                    mine.jitter[rows] = more.jitter
+            if found.shapes is not None:
+                count += np.isfinite(found.shapes).sum(axis=0)
+                result.mean_face[:] += np.nansum(found.shapes, axis=0)
+            progress(rows.stop)
     for mine in result.predictions:
         if mine.landmarks is not None:
             mine.landmarks.settle()

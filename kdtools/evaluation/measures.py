@@ -9,9 +9,10 @@ import numpy as np
 from kdtools.errors import DataError, UsageError
 from kdtools.evaluation.point_sets import PointSet
 from kdtools.evaluation.protocols import Measures, Protocol, protocol_named, resolve
-from kdtools.evaluation.request import DEFAULT_THRESHOLDS, Request, Told, split_norms
+from kdtools.evaluation.request import DEFAULT_THRESHOLDS, Request, split_norms
 from kdtools.faces.selection import ALL_FACES, check_subsets, subset_members
 from kdtools.metrics import GIVEN_BOX, normaliser_named, normalisers_of
+from kdtools.reporting import Reporter
 
 
 def settle(request: Request, truth: PointSet) -> tuple[Measures, Protocol | None]:
@@ -60,11 +61,11 @@ def _has_own_boxes(truth: PointSet) -> bool:
 
 
 def choose_subsets(
-    truth: PointSet, of_protocol: Sequence[str], wanted: Sequence[str], told: Told
+    truth: PointSet, of_protocol: Sequence[str], wanted: Sequence[str], reporter: Reporter
 ) -> dict[str, np.ndarray]:
     """Name -> member (N,) bool; `full` is every face and comes first unless others are asked for."""
     if ALL_FACES in truth.subsets and not truth.subsets[ALL_FACES].all():
-        told.warn(f"{truth.name}: its own subset {ALL_FACES!r} is left out; here that name means every face")
+        reporter.warn(f"{truth.name}: its own subset {ALL_FACES!r} is left out; here that name means every face")
     members = subset_members(truth.subsets, len(truth))
     check_subsets(wanted, members, truth.name)
     chosen = wanted or [name for name in of_protocol if name in members] or members

@@ -27,7 +27,7 @@ from kdtools.faces.file import FacesFile, open_faces
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import IDENTITY, apply_affine
 from kdtools.metrics import clean_points
-from kdtools.reporting import Skip, Tell, silent
+from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.file_kinds import HDF5, N_START, SAFETENSORS, form_of_start
 from kdtools.storage.outputs import name_of
 
@@ -172,7 +172,7 @@ def photograph_of(identity: bytes) -> bytes:
 _NAMED = re.compile(r"([^=/\\]+)=(.+)", re.DOTALL)
 
 
-def read_prediction(word: str, index: str, stack: contextlib.ExitStack, skip: Skip, warn: Tell) -> PointSet:
+def read_prediction(word: str, index: str, stack: contextlib.ExitStack, reporter: Reporter) -> PointSet:
     """One prediction of the command line: FILE, a glob of shards, or NAME= before either; - is standard input.
 
     `index` is the truth's file, which may name the pictures that another program's results number. A file whose name
@@ -187,7 +187,7 @@ def read_prediction(word: str, index: str, stack: contextlib.ExitStack, skip: Sk
         paths = sorted(glob.glob(place, recursive=True))
         if not paths:
             raise FileError(f"{place}: no file fits", "is the pattern right, and have the jobs written anything?")
-    sets = [read_points(path, stack, skip, warn, index=index) for path in paths]
+    sets = [read_points(path, stack, reporter, index=index) for path in paths]
     named = name_of(name)
     return _join_parts(named, sets)
 
@@ -218,9 +218,7 @@ def _join_parts(name: str, sets: Sequence[PointSet]) -> PointSet:
     return PointSet(name, ids, first.n_points, first.scheme, parts, starts, foreign, files=files)
 
 
-def read_points(
-    path: str, stack: contextlib.ExitStack, skip: Skip, warn: Tell, *, index: str | None = None
-) -> PointSet:
+def read_points(path: str, stack: contextlib.ExitStack, reporter: Reporter, *, index: str | None = None) -> PointSet:
     """A faces file, or annotations or predictions of another program in any format that kd-import reads.
 
     What is no file to seek in (standard input, a pipe) is spooled and must be a faces file. With `index` they are
@@ -235,7 +233,7 @@ def read_points(
         found = _from_faces(stack.enter_context(open_faces(place)))
         return replace(found, name=name_of(path), files=())
     if _is_foreign(path):
-        return _from_annotations(path, index, skip, warn)
+        return _from_annotations(path, index, reporter)
     if glob.has_magic(path) and not os.path.exists(path):
         raise FileError(f"{path}: no such file", "the truth is one file: kd-merge joins several")
     with open_faces(path) as faces:
@@ -286,17 +284,25 @@ def check_ids(ids: np.ndarray, name: str) -> None:
         raise DataError(f"{name}: faces have the same id: {some_of(twice)}", "ids must be unique to join files by them")
 
 
-def _from_annotations(path: str, index: str | None, skip: Skip, warn: Tell) -> PointSet:
+class _WithoutMessages(Reporter):
+    """Passes warnings and skipped inputs on: how a file was read belongs to an import, not to each evaluation."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self.warn, self.skip = reporter.warn, reporter.skip  # type: ignore[method-assign]
+
+
+def _from_annotations(path: str, index: str | None, reporter: Reporter) -> PointSet:
     """With `index` they are predictions, whose points need not look like faces."""
     # It loads OpenCV, which faces files of points need not.
     from kdtools.datasets.annotations import Sources, names_of_points, read_annotations, settle_scheme
 
     sources = Sources([path], pictures=False, index=index)
-    annotations = read_annotations(sources, skip, warn=warn)
+    annotations = read_annotations(sources, _WithoutMessages(reporter))
     with_points = [one for one in annotations if one.points is not None]
     if not with_points:
         raise DataError(f"{path}: holds no landmarks", "name the file of the points, not the pictures")
-    _, scheme = settle_scheme(with_points, None, None, silent, silent if index else warn, names_of_points(sources))
+    about_scheme = SILENT if index else _WithoutMessages(reporter)
+    _, scheme = settle_scheme(with_points, None, None, names_of_points(sources), about_scheme)
     points = np.stack([one.points for one in with_points if one.points is not None])
     if scheme is None:
         scheme = Scheme(f"points{points.shape[1]}", points.shape[1])

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from kdtools.errors import UsageError
-from kdtools.reporting import Progress, Skip, Tell
 
 Join = Literal["id", "place"]
 Part = Literal["subset", "region", "landmark", "face"]
@@ -53,17 +51,6 @@ class Request:
             raise UsageError("--compare tells nothing of single landmarks", "give --by region, or leave --by out")
         if self.video is not None and self.by != "subset":
             raise UsageError("--video measures whole faces", "leave --by out")
-
-
-@dataclass(frozen=True)
-class Told:
-    """What the evaluation calls on: inputs skipped, things warned of, and a bar of so many faces to be advanced."""
-
-    skip: Skip
-    warn: Tell
-    progress: Callable[[str, int], AbstractContextManager[Progress]] = lambda what, total: nullcontext(
-        lambda done: None
-    )
 
 
 def parse_thresholds(text: str) -> list[float]:

@@ -13,7 +13,7 @@ from kdtools.evaluation.jitter import Steadiness
 from kdtools.evaluation.results import Evaluation
 from kdtools.faces.file import open_faces
 from kdtools.metrics import measure_words
-from kdtools.reporting import Skip, Tell, silent
+from kdtools.reporting import SILENT, Reporter
 from kdtools.reports.html import as_html
 from kdtools.reports.jitter import print_steadiness, steadiness_json, steadiness_tsv
 from kdtools.reports.latex import as_latex
@@ -31,20 +31,19 @@ def write_files(
     reports: Sequence[tuple[str, str]],
     force: bool,
     provenance: Provenance,
-    skip: Skip,
-    warn: Tell,
+    reporter: Reporter,
 ) -> None:
     """Write each (kind, path) of the plots, of the first subset, and each (form, path) of the reports: all, or none.
 
-    The page gets all plots that there is something to draw of; `skip` is told of faces without a picture (id, reason).
+    The page gets all plots that there is something to draw of; faces without a picture are skipped.
     Raises DataError for a plot that there is nothing to draw of, FileError as `written_aside_together` does.
     """
     with written_aside_together([path for _, path in (*plots, *reports)], force) as parts:
         for (kind, _), part in zip(plots, parts, strict=False):
             if kind == "worst":
-                part.write_bytes(_worst_picture(evaluation, skip, part.suffix))
+                part.write_bytes(_worst_picture(evaluation, reporter, part.suffix))
             elif left_out := draw_plot(kind, evaluation, part, subset=_subset(evaluation)):
-                warn(left_out)
+                reporter.warn(left_out)
         for (form, _), part in zip(reports, parts[len(plots) :], strict=True):
             with part.open("w", encoding="utf-8", newline="\n") as stream:
                 stream.writelines(_texts(evaluation, form, provenance))
@@ -59,7 +58,7 @@ def _texts(evaluation: Evaluation, form: str, provenance: Provenance) -> Iterabl
             with contextlib.suppress(DataError):  # of which there is nothing to draw
                 plots[kind] = plot_svg(kind, evaluation, subset=_subset(evaluation))
         with contextlib.suppress(DataError):
-            worst = _worst_picture(evaluation, silent, small=True)
+            worst = _worst_picture(evaluation, SILENT, small=True)
         command = shlex.join([provenance.tool, *provenance.command])
         return [as_html(evaluation, plots=plots, worst=worst, command=command, inputs=provenance.inputs)]
     text = {"markdown": as_markdown, "latex": as_latex, "text": as_text}[form](evaluation)
@@ -70,7 +69,7 @@ def _subset(evaluation: Evaluation) -> str:
     return next(iter(evaluation.members))
 
 
-def _worst_picture(evaluation: Evaluation, skip: Skip, suffix: str = ".png", *, small: bool = False) -> bytes:
+def _worst_picture(evaluation: Evaluation, reporter: Reporter, suffix: str = ".png", *, small: bool = False) -> bytes:
     """The sheet of the worst faces, `suffix` and `small` being as of `picture_bytes`.
 
     Raises DataError where the truth has no pictures that could be read.
@@ -91,7 +90,7 @@ def _worst_picture(evaluation: Evaluation, skip: Skip, suffix: str = ".png", *, 
                 prediction=worst.prediction,
                 measure=measure_words(evaluation.normalisers[0]),
                 member=evaluation.members[_subset(evaluation)],
-                skip=skip,
+                reporter=reporter,
             )
     if sheet is None:
         hint = "it takes a faces file with images, or with the paths of source images that are still there"

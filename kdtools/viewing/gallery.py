@@ -17,7 +17,7 @@ from kdtools.landmarks import Scheme
 from kdtools.landmarks.crops import CropRule, square_at
 from kdtools.landmarks.geometry import apply_affine, invert_affine
 from kdtools.metrics import clean_points, default_normaliser, nme_per_face
-from kdtools.reporting import Skip
+from kdtools.reporting import Reporter
 
 _LONGEST = 8  # longer side of a picture in shorter ones; crops are square
 
@@ -140,7 +140,9 @@ def _scores_of(gallery: Gallery) -> np.ndarray:
     return np.asarray(gallery.faces.h5["score"][...], np.float64)
 
 
-def read_shown(gallery: Gallery, rows: Sequence[int] | np.ndarray, size: int, skip: Skip) -> Iterator[ShownFace]:
+def read_shown(
+    gallery: Gallery, rows: Sequence[int] | np.ndarray, size: int, reporter: Reporter
+) -> Iterator[ShownFace]:
     """Read the faces of these rows, one at a time; without /image they are cropped to `size` px from their sources.
 
     Faces whose source cannot be read or cropped are skipped.
@@ -155,7 +157,7 @@ def read_shown(gallery: Gallery, rows: Sequence[int] | np.ndarray, size: int, sk
             try:
                 image, to_source = _crop_face(faces, row, points, size)
             except (KdError, OSError, MemoryError) as error:
-                skip(ids[row], reason_of(error))
+                reporter.skip(ids[row], reason_of(error))
                 continue
             points = None if points is None else apply_affine(invert_affine(to_source), points)
         yield ShownFace(

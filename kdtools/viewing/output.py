@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from kdtools.errors import DataError, FileError, UsageError
-from kdtools.reporting import Progress, Skip
+from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.outputs import check_output, written_aside
 from kdtools.viewing.gallery import Gallery, read_shown
 from kdtools.viewing.overlay import Style
@@ -38,7 +38,7 @@ def check_folder(output: str) -> None:
 
 
 def write_sheet(
-    gallery: Gallery, rows: np.ndarray, style: Style, output: str, force: bool, *, skip: Skip, progress: Progress
+    gallery: Gallery, rows: np.ndarray, style: Style, output: str, force: bool, reporter: Reporter = SILENT
 ) -> int:
     """Write the faces of these rows as one picture; returns how many they are.
 
@@ -46,9 +46,10 @@ def write_sheet(
     """
     check_room(len(rows), style)
     cells = []
-    for face in read_shown(gallery, rows, style.size, skip):
-        cells.append(make_cell(face, gallery, style))
-        progress(len(cells))
+    with reporter.progress("drawing", len(rows)) as progress:
+        for face in read_shown(gallery, rows, style.size, reporter):
+            cells.append(make_cell(face, gallery, style))
+            progress(len(cells))
     if not cells:
         raise DataError(f"{gallery.faces.name}: no face could be drawn")
     _write(compose_sheet(cells, gallery, style), output, force)
@@ -56,7 +57,7 @@ def write_sheet(
 
 
 def write_each(
-    gallery: Gallery, rows: np.ndarray, style: Style, output: str, force: bool, *, skip: Skip, progress: Progress
+    gallery: Gallery, rows: np.ndarray, style: Style, output: str, force: bool, reporter: Reporter = SILENT
 ) -> int:
     """Write each face of these rows as a picture of its own into a folder; returns how many.
 
@@ -66,13 +67,14 @@ def write_each(
     sources = gallery.faces.texts("source") if "source" in gallery.faces else []
     paths = claim_pictures([ids[row] for row in rows], Path(output), map(Path, sources), force)
     n_done = 0
-    for face in read_shown(gallery, rows, style.size, skip):
-        path = paths[face.id]
-        picture = compose_sheet([make_cell(face, gallery, style)], gallery, style)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write(picture, str(path), force)
-        n_done += 1
-        progress(n_done)
+    with reporter.progress("drawing", len(rows)) as progress:
+        for face in read_shown(gallery, rows, style.size, reporter):
+            path = paths[face.id]
+            picture = compose_sheet([make_cell(face, gallery, style)], gallery, style)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write(picture, str(path), force)
+            n_done += 1
+            progress(n_done)
     if not n_done:
         raise DataError(f"{gallery.faces.name}: no face could be drawn")
     return n_done

@@ -16,7 +16,7 @@ from kdtools.images.reading import read_image
 from kdtools.landmarks.crops import CropRule
 from kdtools.landmarks.geometry import apply_affine, invert_affine
 from kdtools.metrics import worst_rows
-from kdtools.reporting import Skip, silent
+from kdtools.reporting import SILENT, Reporter
 from kdtools.viewing.gallery import Gallery, ShownFace, ShownPoints
 from kdtools.viewing.lettering import Entry, Legend
 from kdtools.viewing.overlay import COLOURS, GREY, Style
@@ -41,13 +41,13 @@ def worst_sheet(
     n: int = 24,
     member: np.ndarray | None = None,
     size: int = 200,
-    skip: Skip = silent,
+    reporter: Reporter = SILENT,
 ) -> np.ndarray | None:
     """Sheet (H, W, 3) of the n faces of the truth `faces` with the largest errors; None where it has no pictures.
 
     `points` are the prediction's, in the rows of `faces` and pixels of the source images; nme (N,) their errors as
     shares of `measure`, which is said in the legend, such as "inter-ocular distance". Pictures are the crops in the
-    file, or else cut from its source images; a face whose source cannot be read is told to `skip` (id, reason).
+    file, or else cut from its source images; a face whose source cannot be read is skipped.
     Only the rows shown are read. Raises DataError where the sheet would be too large.
     """
     if "landmarks" not in faces or ("image" not in faces and "source" not in faces):
@@ -55,7 +55,7 @@ def worst_sheet(
     rows = worst_rows(nme, n, member)
     style = Style(size, min(_COLUMNS, max(len(rows), 1)), error_bars=True, legend=False)
     check_room(max(len(rows), 1), style)
-    shown = [face for row in rows if (face := _read_face(faces, points, nme, int(row), size, skip)) is not None]
+    shown = [face for row in rows if (face := _read_face(faces, points, nme, int(row), size, reporter)) is not None]
     if not shown:
         return None
     scheme, n_points = faces.scheme, faces.n_points
@@ -69,7 +69,7 @@ def worst_sheet(
 
 
 def _read_face(
-    faces: FacesFile, points: RowsOfPoints, nme: np.ndarray, row: int, size: int, skip: Skip
+    faces: FacesFile, points: RowsOfPoints, nme: np.ndarray, row: int, size: int, reporter: Reporter
 ) -> ShownFace | None:
     """Picture of one face and, in its pixels, the truth and the prediction (2, L, 2)."""
     identity = faces.read("id", row, row + 1)[0]
@@ -84,7 +84,7 @@ def _read_face(
             source = read_image(Path(faces.read("source", row, row + 1)[0]))
             image, to_source = crop_image(source, (faces.crop or CropRule()).square_around_points(truth), size)
         except (KdError, OSError, MemoryError) as error:
-            skip(identity, reason_of(error))
+            reporter.skip(identity, reason_of(error))
             return None
         truth, guess = (apply_affine(invert_affine(to_source), one) for one in (truth, guess))
     seen = np.ones((2, len(truth)), bool)

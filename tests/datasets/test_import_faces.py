@@ -7,8 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from reporters import Recorder, Strict
 
-from kdtools.datasets.annotations import Sources, read_annotations, settle_scheme, silent
+from kdtools.datasets.annotations import Sources, read_annotations, settle_scheme
 from kdtools.datasets.formats import find_format
 from kdtools.datasets.formats.csv_points import read_rows
 from kdtools.datasets.formats.pts import parse_pts
@@ -52,13 +53,9 @@ def write_pts(path: Path, points: np.ndarray) -> None:
 def run_import(
     sources: list[Path], output: Path, *, form: str = "auto", base: int | None = None, size: int = 64
 ) -> tuple[int, Skipped]:
-    skipped: Skipped = []
-
-    def skip(what: str, why: str) -> None:
-        skipped.append((what, why))
-
-    annotations = read_annotations(Sources([str(s) for s in sources], form, base), skip)
-    annotations, scheme = settle_scheme(annotations, None, None, silent, silent)
+    recorder = Recorder()
+    annotations = read_annotations(Sources([str(s) for s in sources], form, base), recorder)
+    annotations, scheme = settle_scheme(annotations, None, None)
     with create_faces(str(output), False, Provenance("test")) as writer:
         n = import_faces(
             annotations,
@@ -68,10 +65,9 @@ def run_import(
             jobs=2,
             scheme=scheme,
             subsets=[("first", "*0*")],
-            skip=skip,
-            progress=lambda _: None,
+            reporter=recorder,
         )
-    return n, skipped
+    return n, recorder.skipped
 
 
 @pytest.mark.parametrize("size", [48, 64, 24])
@@ -362,7 +358,7 @@ def test_ids_of_one_folder_of_the_current_one_and_of_single_images(
         write_image(tmp_path / name, np.zeros((8, 8, 3), np.uint8))
 
     def ids(*sources: str) -> list[str]:
-        return [one.id for one in read_annotations(Sources(sources, "images"), pytest.fail)]
+        return [one.id for one in read_annotations(Sources(sources, "images"), Strict())]
 
     monkeypatch.chdir(tmp_path / "x")
     assert ids(".") == ids("a.png") == ids(str(tmp_path / "x")) == ["a.png"]
@@ -374,7 +370,7 @@ def test_equal_ids_are_found_before_anything_is_decoded(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "a.png").write_bytes(b"is never opened")
     with pytest.raises(DataError, match=r"'x/a\.png'"):
-        read_annotations(Sources([str(tmp_path / "x"), str(tmp_path / "x" / "a.png")], "images"), pytest.fail)
+        read_annotations(Sources([str(tmp_path / "x"), str(tmp_path / "x" / "a.png")], "images"), Strict())
 
 
 @pytest.mark.parametrize(
@@ -437,8 +433,8 @@ def test_a_glob_that_matches_no_id_is_said(tmp_path: Path) -> None:
     folder = tmp_path / "set"
     folder.mkdir()
     write_image(folder / "a.png", np.zeros((8, 8, 3), np.uint8))
-    annotations = read_annotations(Sources([str(folder)]), pytest.fail)
-    warnings: list[str] = []
+    annotations = read_annotations(Sources([str(folder)]), Strict())
+    recorder = Recorder()
     with create_faces(str(tmp_path / "out.h5"), False, Provenance("test")) as writer:
         import_faces(
             annotations,
@@ -448,13 +444,11 @@ def test_a_glob_that_matches_no_id_is_said(tmp_path: Path) -> None:
             jobs=1,
             scheme=None,
             subsets=[("one", "a*"), ("one", "ibug/*"), ("two", "*")],
-            skip=lambda *_: None,
-            progress=lambda _: None,
-            warn=warnings.append,
+            reporter=recorder,
         )
-    assert len(warnings) == 1
-    assert "one=ibug/*" in warnings[0]
-    assert "'a.png'" in warnings[0]
+    assert len(recorder.warned) == 1
+    assert "one=ibug/*" in recorder.warned[0]
+    assert "'a.png'" in recorder.warned[0]
 
 
 def test_drawing_marks_the_points_and_leaves_out_missing_ones() -> None:

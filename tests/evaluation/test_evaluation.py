@@ -13,12 +13,13 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from reporters import Recorder
 
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.evaluation import measure
 from kdtools.evaluation.evaluate import evaluate
 from kdtools.evaluation.point_sets import read_points
-from kdtools.evaluation.request import Request, Told, parse_thresholds, split_norms
+from kdtools.evaluation.request import Request, parse_thresholds, split_norms
 from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Row
 from kdtools.evaluation.units import find_frames, find_units
 from kdtools.faces.writer import create_faces
@@ -47,23 +48,11 @@ def shapes(n: int, seed: int = 0) -> np.ndarray:
     return points
 
 
-class Listener:
-    """What an evaluation says and skips."""
-
-    def __init__(self) -> None:
-        self.warned: list[str] = []
-        self.skipped: list[str] = []
-
-    @property
-    def told(self) -> Told:
-        return Told(lambda what, why: self.skipped.append(f"{what}: {why}"), self.warned.append)
-
-
 def run(
-    predictions: list[Path | str], truth: Path | str, listener: Listener | None = None, **options: Any
+    predictions: list[Path | str], truth: Path | str, recorder: Recorder | None = None, **options: Any
 ) -> Evaluation:
-    told = (listener or Listener()).told
-    return evaluate(Request([str(p) for p in predictions], str(truth), **{"norm": "inter-ocular", **options}), told)
+    request = Request([str(p) for p in predictions], str(truth), **{"norm": "inter-ocular", **options})
+    return evaluate(request, recorder or Recorder())
 
 
 def only(evaluation: Evaluation) -> dict[str, Any]:
@@ -353,7 +342,7 @@ def test_faces_and_subsets_that_are_not_there_are_named(tmp_path: Path) -> None:
         run([truth], truth, subsets=["last"])
     with pytest.raises(DataError, match=r"1 faces are not in .* 'face3'"):
         run([truth], fewer)
-    heard = Listener()
+    heard = Recorder()
     assert only(run([truth], fewer, heard, allow_extra=True))["n"] == 3
     assert "1 faces are not in" in heard.warned[0]
 
@@ -362,7 +351,7 @@ def test_missing_faces_count_as_failures_where_that_is_allowed(tmp_path: Path) -
     points = shapes(4)
     truth = write_points(tmp_path / "truth.h5", points)
     fewer = write_points(tmp_path / "fewer.h5", points[:3] + [0, 4])
-    heard = Listener()
+    heard = Recorder()
     found = run([fewer], truth, heard, allow_missing=True, thresholds=[0.08])
     figures = only(found)
     assert (figures["n"], figures["missing"], figures["nme_percent"]) == (4, 1, np.inf)
@@ -453,11 +442,11 @@ def test_faces_of_a_photograph_can_be_joined_by_place(tmp_path: Path) -> None:
     order = [1, 2, 0, 3, 4, 5, 8, 7, 6]  # numbered otherwise in the first and the last photograph
     far = np.full((1, 68, 2), 5000.0) + shapes(1)
     pred = write_points(tmp_path / "pred.h5", np.concatenate([points[order] + [0, 2], far]), [*ids, "p1.jpg#9"])
-    heard = Listener()
+    heard = Recorder()
     by_id = run([pred], truth, heard, allow_extra=True)
     assert only(by_id)["nme_percent"] > 100
     assert any("5 of 9 predictions lie farther" in text and "--join place" in text for text in heard.warned)
-    heard = Listener()
+    heard = Recorder()
     figures = only(run([pred], truth, heard, join="place"))
     assert (figures["n"], figures["nme_percent"]) == (9, pytest.approx(2, abs=1e-3))
     assert heard.warned == [f"{pred}: 1 faces are not in {truth} and are left out"]
@@ -486,7 +475,7 @@ def test_pictures_with_other_suffixes_are_joined_by_place_too(tmp_path: Path) ->
     points, ids = photograph(3)
     truth = write_points(tmp_path / "truth.h5", points, ids)
     pred = write_points(tmp_path / "pred.h5", points[[1, 0, 2]], [identity.replace(".jpg", ".png") for identity in ids])
-    heard = Listener()
+    heard = Recorder()
     assert only(run([pred], truth, heard, join="place"))["nme_percent"] == 0
     assert "without their suffixes" in heard.warned[0]
 
@@ -503,7 +492,7 @@ def test_lists_that_number_faces_in_another_order_are_told_of(tmp_path: Path) ->
     truth, same, other = write("t.csv", [*range(6)]), write("s.csv", [*range(6)]), write("o.csv", [0, 1, 2, 5, 4, 3])
 
     def told(pred: Path, **options: Any) -> tuple[float, list[str]]:
-        heard = Listener()
+        heard = Recorder()
         figures = only(run([pred], truth, heard, norm="box-size", **options))
         return figures["nme_percent"], [text for text in heard.warned if "photographs" in text]
 
@@ -532,7 +521,7 @@ def test_other_programs_may_leave_out_folders_and_suffixes(tmp_path: Path) -> No
     for k, shape in enumerate(points + [0, 5]):
         lines = "".join(f"{x + 1:.4f} {y + 1:.4f}\n" for x, y in shape)
         (tmp_path / "pts" / f"im{k}.pts").write_text(f"version: 1\nn_points: 68\n{{\n{lines}}}\n")
-    heard = Listener()
+    heard = Recorder()
     assert only(run([tmp_path / "pts"], truth, heard))["nme_percent"] == pytest.approx(5, abs=1e-3)
     assert "by file names alone" in heard.warned[0]
     table = tmp_path / "pred.csv"
@@ -544,7 +533,7 @@ def test_other_programs_may_leave_out_folders_and_suffixes(tmp_path: Path) -> No
             ]
         )
     )
-    heard = Listener()
+    heard = Recorder()
     assert only(run([table], truth, heard))["nme_percent"] == pytest.approx(0, abs=1e-3)
     assert "without their suffixes" in heard.warned[0]
 
@@ -643,7 +632,7 @@ def test_jitter_is_of_frames_that_follow_each_other(tmp_path: Path) -> None:
     )
     assert figures["n_groups"] == 2  # the videos
     partly = write_points(tmp_path / "partly.h5", np.where(np.arange(8)[:, None, None] == 2, np.nan, moved), ids)
-    heard = Listener()
+    heard = Recorder()
     figures = only(run([partly], truth, heard, video="auto", allow_missing=True))
     assert figures["jitter_percent"] == pytest.approx((3 + 1 + 1 + 1) / 4, abs=1e-4)
     assert any("jitter leaves out 1 frames" in text for text in heard.warned)
@@ -674,7 +663,7 @@ def test_faces_that_cannot_be_measured_are_told_of_and_nothing_is_nan(tmp_path: 
     )
     guess = shapes(5)
     guess[4, 0] = np.nan  # a point that was not predicted
-    heard = Listener()
+    heard = Recorder()
     pred = write_points(tmp_path / "pred.h5", guess)
     with pytest.raises(DataError, match="1 of 5 faces lack predicted points: 'face4'"):
         run([pred], truth)
@@ -716,7 +705,7 @@ def test_a_foreign_subset_called_full_does_not_stand_for_all(tmp_path: Path) -> 
     truth = write_points(tmp_path / "truth.h5", shapes(3))
     with h5py.File(truth, "r+") as h5:
         h5["subset/full"] = np.array([True, False, False])
-    heard = Listener()
+    heard = Recorder()
     assert only(run([write_points(tmp_path / "pred.h5", shapes(3))], truth, heard))["n"] == 3
     assert "'full' is left out" in heard.warned[0]
 

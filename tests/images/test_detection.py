@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from reporters import NoSkips, Recorder
 
 from kdtools.datasets import crop_boxes as import_boxes
 from kdtools.datasets.crop_boxes import choose_boxes
@@ -42,19 +43,9 @@ class FixedDetector:
 
 
 def choose(annotations: list[Annotation], box: str, margin: float = 0.25) -> tuple:
-    told: list[str] = []
-    skipped: list[str] = []
-    chosen, rule = choose_boxes(
-        annotations,
-        box,
-        margin,
-        jobs=2,
-        skip=lambda what, why: skipped.append(what),
-        say=told.append,
-        warn=told.append,
-        progress=lambda done: None,
-    )
-    return chosen, rule, told, skipped
+    recorder = Recorder()
+    chosen, rule = choose_boxes(annotations, box, margin, jobs=2, reporter=recorder)
+    return chosen, rule, recorder.said + recorder.warned, [name for name, _ in recorder.skipped]
 
 
 # ---- the rule
@@ -200,8 +191,7 @@ def test_boxes_given_with_the_annotation(tmp_path: Path) -> None:
             jobs=1,
             scheme=Scheme("three", 3),
             subsets=[],
-            skip=pytest.fail,
-            progress=lambda done: None,
+            reporter=NoSkips(),
         )
     with open_faces(tmp_path / "out.h5") as out:
         np.testing.assert_allclose(out.h5["box"][...], [[14, -6, 110, 90]] * 2)

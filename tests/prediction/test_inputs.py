@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from reporters import NoSkips, Recorder
 
 from kdtools.datasets.annotations import Sources, read_annotations
 from kdtools.errors import FileError, KdError, UsageError
@@ -78,9 +79,9 @@ def test_a_name_that_is_not_utf_8_is_told_and_skipped_wherever_it_stands(
             bad.fetch()
     assert ids(name) == [r"caf\xe9.png"]  # a folder
     assert ids(f"x/{name}") == [r"x/caf\xe9.png"]
-    told: list[tuple[str, str]] = []
-    (kept,) = read_annotations(Sources(["x"], "images"), lambda what, why: told.append((what, why)))
-    assert (kept.id, told) == ("ü.png", [(r"caf\xe9.png", NOT_STORABLE)])
+    recorder = Recorder()
+    (kept,) = read_annotations(Sources(["x"], "images"), recorder)
+    assert (kept.id, recorder.skipped) == ("ü.png", [(r"caf\xe9.png", NOT_STORABLE)])
 
 
 def test_an_id_that_could_be_of_a_second_face_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +143,7 @@ def test_ids_are_those_of_the_import(tmp_path: Path, monkeypatch: pytest.MonkeyP
     touch(tmp_path, "one/train/a.png", "two/train/a.png", "two/train/b.png")
     monkeypatch.chdir(tmp_path / "one" / "train")
     for sources in (["."], ["a.png"], [".", "../../two/train"], ["../../two/train/b.png", "a.png"]):
-        annotations = read_annotations(Sources(sources, "images"), pytest.fail)
+        annotations = read_annotations(Sources(sources, "images"), NoSkips())
         listed = ids(*sources)
         assert listed == [one.id for one in annotations]
         assert not any(identity.startswith("/") for identity in listed)

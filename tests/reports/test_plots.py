@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from PIL import Image
+from reporters import Recorder
 
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.evaluation.results import Errors, Evaluation, Row
@@ -428,14 +429,12 @@ def test_the_sheet_reads_sources_and_tells_those_it_cannot(tmp_path: Path) -> No
     write_image(tmp_path / "0.png", np.full((SIZE, SIZE, 3), 128, np.uint8))
     gt = grid_of_points(2)
     sources = [str(tmp_path / "0.png"), str(tmp_path / "gone.png")]
-    skipped: list[str] = []
+    recorder = Recorder()
     with open_faces(truth_file(tmp_path / "t.h5", gt, source=sources)) as faces:
         nme = np.array([0.1, 0.2])
-        sheet = worst_sheet(
-            faces, gt, nme, prediction="net", measure="height", skip=lambda name, _: skipped.append(name)
-        )
+        sheet = worst_sheet(faces, gt, nme, prediction="net", measure="height", reporter=recorder)
         assert sheet is not None
-        assert skipped == ["face1.png"]
+        assert [name for name, _ in recorder.skipped] == ["face1.png"]
         alone = worst_sheet(faces, gt, np.array([NAN, 0.2]), prediction="net", measure="height")
         assert alone is None
 

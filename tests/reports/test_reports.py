@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from reporters import Recorder
 from rich.console import Console
 
 from kdtools.errors import DataError, FileError, UsageError
@@ -706,17 +707,16 @@ def write(
     evaluation: Evaluation, folder: Path, plots: list[str], reports: list[str], *, force: bool = False
 ) -> list[str]:
     """Write plots, named by their kinds, and reports; returns what was warned of."""
-    told: list[str] = []
+    recorder = Recorder()
     write_files(
         evaluation,
         [(Path(name).stem, str(folder / name)) for name in plots],
         check_reports([str(folder / name) for name in reports], force),
         force,
         Provenance("kd-eval", ["a.h5"]),
-        lambda identity, why: None,
-        told.append,
+        recorder,
     )
-    return told
+    return recorder.warned
 
 
 def with_curves(**fields: object) -> Evaluation:

@@ -16,6 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from reporters import Recorder
 from safetensors.numpy import save_file
 
 from kdtools.datasets.annotations import Sources, read_annotations
@@ -392,11 +393,11 @@ def test_names_that_no_faces_file_can_hold_are_skipped(tmp_path: Path) -> None:
     }
     source = tmp_path / "faces.json"
     source.write_text(json.dumps(document))
-    skipped: list[str] = []
+    recorder = Recorder()
     sources = Sources([str(source)], "coco", pictures=False)
-    found = read_annotations(sources, lambda what, why: skipped.append(what))
+    found = read_annotations(sources, recorder)
     assert [one.id for one in found] == ["good.jpg", "e.jpg"]
-    assert skipped == ["a\0b.jpg", "c.jpg", "d.jpg"]
+    assert [name for name, _ in recorder.skipped] == ["a\0b.jpg", "c.jpg", "d.jpg"]
     picture = cv2.imencode(".png", np.zeros((2, 2, 3), np.uint8))[1].tobytes()
     folder = tmp_path / "photographs"
     folder.mkdir()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from reporters import NoSkips
 from torch import Tensor, nn
 
 from kdtools.datasets.annotations import Sources, read_annotations
@@ -129,7 +130,7 @@ def test_perfect_model_from_photograph_to_source_pixels(tmp_path: Path) -> None:
         body = "\n".join(f"{x + 1:.9f} {y + 1:.9f}" for x, y in points)  # 300W counts from 1
         (folder / f"p{k}.pts").write_text(f"version: 1\nn_points: 3\n{{\n{body}\n}}\n")
         source[f"p{k}.png"] = points
-    annotations = read_annotations(Sources([str(folder)], "pts"), pytest.fail)
+    annotations = read_annotations(Sources([str(folder)], "pts"), NoSkips())
     with create_faces(str(tmp_path / "faces.h5"), False, Provenance("test")) as writer:
         import_faces(
             annotations,
@@ -139,8 +140,7 @@ def test_perfect_model_from_photograph_to_source_pixels(tmp_path: Path) -> None:
             jobs=1,
             scheme=IBUG68,
             subsets=[],
-            skip=pytest.fail,
-            progress=lambda _: None,
+            reporter=NoSkips(),
         )
     with open_faces(tmp_path / "faces.h5") as faces:
         images = torch.from_numpy(np.array(faces.images))

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from reporters import Strict
 
 from kdtools.cli import kd_import
 from kdtools.cli._app import session
 from kdtools.cli.kd_view import main
 from kdtools.errors import DataError
 from kdtools.evaluation.evaluate import evaluate
-from kdtools.evaluation.request import Request, Told
+from kdtools.evaluation.request import Request
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.writer import create_faces
 from kdtools.images.drawing import draw_points, draw_segments, write_image
@@ -283,7 +284,7 @@ def test_errors_below_the_pictures_are_those_of_kd_eval(tmp_path: Path, monkeypa
     gt, pred = shifted(tmp_path, [5.0])
     view(gt, pred, "-o", tmp_path / "a.png")
     request = Request([str(pred)], str(gt), norm="box-diagonal")
-    row = evaluate(request, Told(pytest.fail, pytest.fail)).rows[0]
+    row = evaluate(request, Strict()).rows[0]
     assert written == ["face0.png", f"NME {row.figures['nme_percent']:.2f} %"]
 
 

@@ -12,7 +12,7 @@ The first pixel is 0, as in numpy and OpenCV: by definition, since such files sa
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -33,7 +33,6 @@ from kdtools.datasets.formats.shared.format import Format
 from kdtools.datasets.formats.shared.tables import picture_of, read_table, table_at
 from kdtools.errors import DataError, FileError
 from kdtools.landmarks import Scheme
-from kdtools.reporting import Skip
 
 _DIALECTS = (csv300w, hrnet, deeplabcut, muct)  # CSV too, but with other rules
 
@@ -69,7 +68,7 @@ class Row:
     points: np.ndarray
 
 
-def read_rows(path: Path, skip: Skip, base: float = 0.0) -> Iterator[Row]:
+def read_rows(path: Path, skip: Callable[[str, str], None], base: float = 0.0) -> Iterator[Row]:
     """Faces of a table. Raises FileError where its columns cannot be understood."""
     rows = read_table(path)
     columns = None

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from reporters import Recorder
 
 from kdtools.datasets.annotations import Sources, read_annotations
 from kdtools.datasets.formats import FORMATS, Annotation
@@ -32,7 +33,7 @@ IMAGES = {".jpg", ".png", ".ppm"}
 
 
 def read(name: str, source: Path, pictures: bool = True) -> list[Annotation]:
-    return read_annotations(Sources([str(source)], name, pictures=pictures), skip=lambda what, why: None)
+    return read_annotations(Sources([str(source)], name, pictures=pictures))
 
 
 def damage(data: bytes, rng: random.Random) -> bytes:
@@ -109,10 +110,11 @@ def test_every_format_has_a_sample() -> None:
 @pytest.mark.parametrize("name", sorted(SAMPLES))
 def test_samples_are_told_apart(name: str, tmp_path: Path) -> None:
     source = SAMPLES[name](tmp_path / "set")
-    told: list[str] = []
-    found = read_annotations(Sources([str(source)]), skip=pytest.fail, say=told.append)
+    recorder = Recorder()
+    found = read_annotations(Sources([str(source)]), recorder)
     assert found
-    assert f"read as {name} " in told[0]
+    assert f"read as {name} " in recorder.said[0]
+    assert recorder.skipped == []
     for other, form in FORMATS.items():
         if other not in ("csv", "tsv", "images"):  # these take what nobody else knows, and stand last
             assert form.accepts(source) == (other == name), other

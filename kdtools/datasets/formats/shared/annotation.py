@@ -11,7 +11,6 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from kdtools.errors import DataError
-from kdtools.reporting import Skip
 from kdtools.storage.file_kinds import IMAGE_SUFFIXES
 from kdtools.storage.names import files_below
 
@@ -41,17 +40,17 @@ class Annotation:
 
 @dataclass
 class Reading:
-    """What a reader is told, and what it calls on: index base, where pictures lie, what to do with bad entries.
+    """What a reader needs besides the path: index base, where pictures lie, and a callback for bad entries.
 
-    `base` is the coordinate of the first pixel's centre in the format's files; readers subtract it. `skip(what, why)`
-    names an entry that cannot be used. `roots` are folders to look for pictures in, before those the format suggests.
-    Without `pictures` nothing is looked for: the annotations come with the names of their pictures alone. `index` is
-    the annotation file that predictions were made for, where they name their pictures by its numbers; it may be any
-    file.
+    `base` is the coordinate of the first pixel's centre in the format's files; readers subtract it. `skip(where,
+    reason)` names an entry that cannot be used. `roots` are folders to look for pictures in, before those the format
+    suggests. Without `pictures` nothing is looked for: the annotations come with the names of their pictures alone.
+    `index` is the annotation file that predictions were made for, where they name their pictures by its numbers; it
+    may be any file.
     """
 
     base: float
-    skip: Skip
+    skip: Callable[[str, str], None]
     roots: tuple[Path, ...] = ()
     pictures: bool = True
     index: Path | None = None

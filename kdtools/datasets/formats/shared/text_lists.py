@@ -15,7 +15,6 @@ import numpy as np
 
 from kdtools.datasets.formats.shared.annotation import as_points
 from kdtools.errors import DataError, FileError, reason_of, some_of
-from kdtools.reporting import Skip
 from kdtools.storage.names import files_below
 
 # Written out because float() also takes 1_000, infinity and other scripts' digits, which no data set means.
@@ -118,7 +117,9 @@ def only_file(source: Path, files: Sequence[Path]) -> Path:
     return files[0]
 
 
-def rows_of_one_length(path: Path, split: Callable[[str], tuple[str, list[str]]], skip: Skip) -> list[Row]:
+def rows_of_one_length(
+    path: Path, split: Callable[[str], tuple[str, list[str]]], skip: Callable[[str, str], None]
+) -> list[Row]:
     """Lines of a list in which all have equally many numbers; `split` cuts a line into its name and its numbers.
 
     A line with a number more or less is skipped, because its points would be shifted by a coordinate. Raises FileError.
