@@ -13,7 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from reporters import Recorder
+from reporters import Recorder, Strict
 
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.evaluation import measure
@@ -558,7 +558,7 @@ def test_files_of_no_use_are_refused_in_one_line(tmp_path: Path) -> None:
 def test_a_file_that_changes_while_it_is_read_is_an_error(tmp_path: Path) -> None:
     path = write_points(tmp_path / "pred.h5", shapes(3))
     with contextlib.ExitStack() as stack:
-        points = read_points(str(path), stack, pytest.fail, pytest.fail)
+        points = read_points(str(path), stack, Strict())
     np.testing.assert_array_equal(points.points(np.array([2, -1, 0]))[[0, 2]], points.points(slice(0, 3))[[2, 0]])
     assert np.isnan(points.points(np.array([2, -1, 0]))[1]).all()
     path.unlink()
