@@ -41,6 +41,7 @@ from kdtools.datasets.formats import (
     tsv_points,
     w300lp,
     wflw,
+    yolo,
 )
 from kdtools.datasets.formats.shared.annotation import Annotation, FaceBlock, Reading
 from kdtools.datasets.formats.shared.format import Format
@@ -51,7 +52,7 @@ _MODULES = (
     *(muct, pts, asf, ljson),
     *(cofw, cofw68, aflw2000, w300lp, sleap, deeplabcut),
     *(coco, spiga, ffhq, catflw, dlib_xml, jsonl),
-    *(lapa, helen, retinaface, celeba, mtfl, pfld),
+    *(lapa, helen, retinaface, celeba, mtfl, pfld, yolo),
     *(wflw, list300w, torchlm),
     *(hrnet, csv300w, adnet, tsv_points, csv_points),
     image_folder,
