@@ -45,7 +45,7 @@ def kd_asm(
     from kdtools.faces.soft_landmarks import fit_faces, soften_faces
     from kdtools.faces.writer import create_faces
     from kdtools.reports.plots import check_plot, draw_modes
-    from kdtools.storage.outputs import check_output
+    from kdtools.storage.outputs import Outputs, check_output
 
     check_output(output, force)
     if plot:
@@ -58,13 +58,14 @@ def kd_asm(
                 model = fitted.shape_model
         soft = faces.points_to_source(soften_faces(faces, model, clip=clip))
         provenance = session.provenance(faces_path, model_path)
-        with create_faces(output, force, provenance) as writer:
-            writer.put_ids(faces.ids)
-            writer.put_landmarks(soft, faces.scheme, "soft")
-            writer.put_shape_model(model)
-            writer.copy_companions(faces)
+        with Outputs(force) as together:
+            with create_faces(output, force, provenance, within=together) as writer:
+                writer.put_ids(faces.ids)
+                writer.put_landmarks(soft, faces.scheme, "soft")
+                writer.put_shape_model(model)
+                writer.copy_companions(faces)
             if plot:
-                draw_modes(model, faces.scheme, plot, force)
+                draw_modes(model, faces.scheme, together.file(plot))
     session.say(f"{len(soft)} faces, {len(model.modes)} modes")
 
 

@@ -89,10 +89,10 @@ def kd_view(
     require(not (one_by_one and output == "-"), "--each writes a folder, not standard output", "name it with -o")
     require(not (one_by_one and columns), "--columns is for a sheet, not for one picture per face")
     from kdtools.faces.file import open_faces
+    from kdtools.storage.outputs import check_folder
     from kdtools.viewing import (
         MOST_SETS,
         Style,
-        check_folder,
         check_picture,
         choose_rows,
         gather,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -15,9 +13,9 @@ from typing import Any
 from kdtools.datasets.dump_blocks import Selection
 from kdtools.datasets.formats import FORMATS, Format, csv_points
 from kdtools.datasets.formats.shared.tables import picture_of
-from kdtools.errors import DataError, FileError, UsageError, require
+from kdtools.errors import DataError, UsageError, require
 from kdtools.storage.file_kinds import IMAGE_SUFFIXES
-from kdtools.storage.outputs import STANDARD_STREAM, standard_output, written_aside
+from kdtools.storage.outputs import STANDARD_STREAM, Outputs, standard_output
 
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 
@@ -58,10 +56,10 @@ def write_dump(
     else:
         write = form.write
         require(header, f"--no-header: {form.name} has no header", "it is for csv and tsv")
-    with contextlib.ExitStack() as stack:
-        path = None if output == STANDARD_STREAM else stack.enter_context(written_aside(output, force, binary=False))
+    with Outputs(force) as together:
+        path = None if output == STANDARD_STREAM else together.file(output, binary=False)
         if images is not None:
-            write_crops(selection, stack.enter_context(folder_aside(images, force)))
+            write_crops(selection, together.folder(images))
         with path.open("wb") if path else standard_output() as stream:
             write(selection.blocks, selection.faces.scheme, stream)
 
@@ -73,7 +71,8 @@ def _write_folder(selection: Selection, form: Format, output: str, force: bool, 
         f"a {form.suffix} file lies beside its picture",
         "give -o and --images the same folder",
     )
-    with folder_aside(output, force) as folder:
+    with Outputs(force) as together:
+        folder = together.folder(output)
         if images is not None:
             write_crops(selection, folder)
         _write_point_files(selection, form, folder, beside_crops=images is not None)
@@ -111,31 +110,6 @@ def _write_point_files(selection: Selection, form: Format, folder: Path, beside_
             path = folder / name_of(id)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(form.write_face(block, k) if form.write_face else b"")
-
-
-@contextlib.contextmanager
-def folder_aside(output: str, force: bool) -> Iterator[Path]:
-    """Yields a folder to fill, beside `output`; its files move there when the block ends well.
-
-    Raises FileError where `output` is no folder, or holds something and `force` is not given.
-    """
-    place = Path(output).resolve()
-    if place.exists() and not place.is_dir():
-        raise FileError(f"{output}: is not a folder", "name a folder for the files")
-    if not place.parent.is_dir():
-        raise FileError(f"{output}: there is no folder {place.parent}", "create it first")
-    if place.is_dir() and any(place.iterdir()) and not force:
-        raise FileError(f"{output}: exists already, and is not empty", "add -f to write into it")
-    part = place.with_name(f".{place.name[:100]}.{os.getpid()}.part")
-    part.mkdir()
-    try:
-        yield part
-        for path in sorted(path for path in part.rglob("*") if path.is_file()):
-            target = place / path.relative_to(part)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(path, target)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def crop_name(id: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ from kdtools.faces.people import Grouping, group_faces
 from kdtools.faces.selection import check_subsets, subset_members
 from kdtools.faces.writer import create_faces
 from kdtools.reporting import Tell
+from kdtools.storage.outputs import Outputs
 from kdtools.storage.provenance import Provenance
 
 
@@ -58,17 +58,17 @@ def choose_subset(faces: FacesFile, name: str, grouping: Grouping, warn: Tell) -
 def write_parts(
     faces: FacesFile, part_of: np.ndarray, outputs: Sequence[str], force: bool, provenance: Provenance
 ) -> list[int]:
-    """Write the faces of part k, (N,) from 0, to the k-th output; none is put in place before all are written.
+    """Write the faces of part k, (N,) from 0, to the k-th output; all are put in place, or none.
 
     Each gets the rows of everything that `faces` holds, and its shape model. Returns their numbers of faces.
     """
     rows = [np.flatnonzero(part_of == part) for part in range(len(outputs))]
-    with ExitStack() as stack:
+    with Outputs(force) as together:
         for path, wanted in zip(outputs, rows, strict=True):
-            writer = stack.enter_context(create_faces(path, force, provenance))
-            writer.copy_rows(faces, wanted)
-            if "shape_model/mean" in faces:
-                writer.put_shape_model(faces.shape_model)
+            with create_faces(path, force, provenance, within=together) as writer:
+                writer.copy_rows(faces, wanted)
+                if "shape_model/mean" in faces:
+                    writer.put_shape_model(faces.shape_model)
     return [len(wanted) for wanted in rows]
 
 

@@ -20,7 +20,7 @@ from kdtools.landmarks import INDEX_FIELDS, JSON_FIELDS, Scheme
 from kdtools.landmarks.crops import CropRule
 from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.parallel import batched
-from kdtools.storage.outputs import written_aside
+from kdtools.storage.outputs import Outputs, written_aside
 from kdtools.storage.provenance import Provenance
 
 _COPY_ROWS = 1024
@@ -168,13 +168,14 @@ def _new_hdf5(path: Path) -> Iterator[h5py.File]:
 
 @contextlib.contextmanager
 def create_faces(
-    output: str, force: bool, provenance: Provenance, *, may_be_empty: bool = False
+    output: str, force: bool, provenance: Provenance, *, within: Outputs | None = None, may_be_empty: bool = False
 ) -> Iterator[FacesWriter]:
     """Write a faces file aside and put it in place when the block ends well (see `written_aside`).
 
-    Raises DataError for one without faces, unless it `may_be_empty` because it is a part of something.
+    `within` several outputs it is put in place together with the others. Raises DataError for a file without faces,
+    unless it `may_be_empty` because it is a part of something.
     """
-    with written_aside(output, force) as path:
+    with written_aside(output, force) if within is None else contextlib.nullcontext(within.file(output)) as path:
         with _new_hdf5(path) as h5:
             h5.attrs["kd_kind"] = schema.KIND
             h5.attrs["kd_format"] = schema.FORMAT

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from torch import Tensor
 from kdtools.errors import FileError
 from kdtools.model.card import METADATA, MODEL_FORMAT, MODEL_KIND, TRAINING_PREFIX, ModelCard, card_of, open_safetensors
 from kdtools.model.network import LandmarkNet, to_device
+from kdtools.storage.outputs import written_aside
 from kdtools.storage.provenance import Provenance
 
 
@@ -64,29 +64,20 @@ def save_model(
     training_state: dict[str, Tensor] | None = None,
     training_fields: dict[str, Any] | None = None,
 ) -> None:
-    """Write a model file in one step: aside, then renamed over `path`. A checkpoint also holds the training's state."""
+    """Write a model file in one step (see `written_aside`). A checkpoint also holds the training's state."""
     fields = {"kd_kind": MODEL_KIND, "kd_format": MODEL_FORMAT, **provenance.attributes(), **network.card.to_fields()}
     if training_fields is not None:
         fields["training"] = training_fields
     tensors = {name: _to_store(tensor) for name, tensor in network.state_dict().items()}
     for name, tensor in (training_state or {}).items():
         tensors[TRAINING_PREFIX + name] = _to_store(tensor)
-    # In a folder: safetensors writes under a random name first, which a killed process would leave beside for good.
-    room = path.with_name(f".{path.name}.part")
-    part = room / path.name
     try:
-        shutil.rmtree(room, ignore_errors=True)
-        room.mkdir()
-        # One entry, because safetensors writes several in no fixed order, and the same run should give the same bytes.
-        save_file(tensors, part, metadata={METADATA: json.dumps(fields, sort_keys=True)})
-        with part.open("rb+") as stream:
-            os.fsync(stream.fileno())  # a rename may outlive the bytes when the machine is lost
-        part.chmod(0o666 & ~_umask())  # safetensors lets the owner alone read it
-        os.replace(part, path)
+        with written_aside(str(path), force=True) as part:
+            # One entry: safetensors writes several in no fixed order, and the same run should give the same bytes.
+            save_file(tensors, part, metadata={METADATA: json.dumps(fields, sort_keys=True)})
+            part.chmod(0o666 & ~_umask())  # safetensors lets the owner alone read it
     except SafetensorError as error:
         raise FileError(f"{path}: cannot be written: {error}", "is the device full?") from error
-    finally:
-        shutil.rmtree(room, ignore_errors=True)
 
 
 def _to_store(tensor: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -27,6 +28,7 @@ from kdtools.faces.writer import FacesWriter, create_faces
 from kdtools.landmarks import Scheme
 from kdtools.prediction.outcome import Outcome
 from kdtools.prediction.unchanged import LISTING, Stamp, command_differs, digest_of_stamps, files_differ
+from kdtools.storage.commit import is_room
 from kdtools.storage.hdf5_guard import HDF5_ERRORS
 from kdtools.storage.outputs import STANDARD_STREAM, locked
 from kdtools.storage.provenance import Provenance
@@ -228,8 +230,10 @@ class Parts:
         if not self._folder.is_dir():
             return
         self._lock()
-        for path in [*self._folder.glob("block-*.h5"), *self._folder.glob(".block-*.part.h5")]:
+        for path in self._folder.glob("block-*.h5"):
             path.unlink(missing_ok=True)
+        for path in filter(is_room, list(self._folder.iterdir())):
+            shutil.rmtree(path, ignore_errors=True)
         self.unlock()
         try:
             self._folder.rmdir()

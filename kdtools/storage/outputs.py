@@ -10,14 +10,15 @@ import errno
 import fcntl
 import os
 import shutil
-import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import IO, BinaryIO
 
 from kdtools.errors import FileError, UsageError
+from kdtools.storage.commit import Move, Room, commit, is_room
 
 STANDARD_STREAM, STANDARD_INPUT = "-", "standard input"  # how users write it, and what messages call it
 
@@ -57,59 +58,107 @@ def place_of(output: str) -> Path:
     return place
 
 
+class Outputs:
+    """Several outputs of one command, written aside; all are put in place together as its context ends, or none.
+
+    Names that are refused raise FileError as `check_output` does; a full device raises it, too.
+    """
+
+    def __init__(self, force: bool) -> None:
+        self._force = force
+        self._stack = contextlib.ExitStack()
+        self._moves: list[Move] = []
+        self._spools: list[Path] = []
+
+    def file(self, output: str, *, binary: bool = True) -> Path:
+        """The path to write a file to; of `-`, a temporary file that is copied to standard output.
+
+        A symbolic link is followed: its target is replaced and the link stays.
+        """
+        check_output(output, self._force, binary=binary)
+        if output == STANDARD_STREAM:
+            self._spools.append(
+                Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="kdtools-")), "stdout")
+            )
+            return self._spools[-1]
+        place = place_of(output)
+        # The suffix stays, for writers that go by it.
+        return self._aside(output, place, f"new{place.suffix}")
+
+    def folder(self, output: str, *, may_hold_others: bool = False) -> Path:
+        """A new folder to fill. Where `output` exists already, its files are put into it, and what else is there stays.
+
+        Raises FileError where it holds something, unless by `force` or because it `may_hold_others`; then only a file
+        of the same name is refused.
+        """
+        check_folder(output)
+        place = place_of(output)
+        if place.is_dir() and not (self._force or may_hold_others) and not all(map(is_room, place.iterdir())):
+            raise FileError(f"{output}: exists already, and is not empty", "add -f to write into it")
+        part = self._aside(output, place, "new")
+        part.mkdir()
+        return part
+
+    def _aside(self, output: str, place: Path, name: str) -> Path:
+        with _device_errors(output):
+            # A folder may be another file system than the one that it lies in.
+            room = self._stack.enter_context(Room(place / place.name if place.is_dir() else place))
+        self._moves.append(Move(room.path / name, place, output, room))
+        return self._moves[-1].part
+
+    @property
+    def _names(self) -> str:
+        return ", ".join(["standard output"] * len(self._spools) + [move.output for move in self._moves])
+
+    def __enter__(self) -> Outputs:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._stack, _device_errors(self._names):
+            if error is not None:
+                raise error
+            for spool in self._spools:
+                _copy_to_stdout(spool)
+            commit(self._moves, self._force)
+
+
 @contextlib.contextmanager
 def written_aside(output: str, force: bool, *, binary: bool = True) -> Iterator[Path]:
-    """Yields the path to write to; renames it to `output` when the block ends well, removes it when not.
-
-    A symbolic link is followed: its target is replaced and the link stays. Raises FileError as `check_output` does,
-    and when the device is full.
-    """
-    check_output(output, force, binary=binary)
-    if output == STANDARD_STREAM:
-        with tempfile.TemporaryDirectory(prefix="kdtools-") as folder:
-            spool = Path(folder) / "stdout"
-            with _device_errors("standard output"):
-                yield spool
-            _copy_to_stdout(spool)
-        return
-    with written_aside_together([output], force, binary=binary) as (part,):
-        yield part
+    """Yields the path to write to; puts it in place when the block ends well, removes it when not (see `Outputs`)."""
+    with Outputs(force) as outputs:
+        yield outputs.file(output, binary=binary)
 
 
 @contextlib.contextmanager
 def written_aside_together(outputs: Sequence[str], force: bool, *, binary: bool = True) -> Iterator[list[Path]]:
-    """Yields a path to write to for each output; all get their names when the block ends well, and none when not.
-
-    Outputs are files, not standard output. Raises as `written_aside` does.
-    """
-    for output in outputs:
-        check_output(output, force, binary=binary)
-    places = [place_of(output) for output in outputs]
-    parts = [_part_of(place, k) for k, place in enumerate(places)]
-    try:
-        with _device_errors(", ".join(outputs)):
-            yield parts
-            for part in parts:
-                _put_on_device(part)
-            _rename_all(parts, places, outputs, force)
-    finally:
-        for part in parts:
-            part.unlink(missing_ok=True)
+    """Yields a path to write to for each output; all get their names when the block ends well, and none when not."""
+    with Outputs(force) as together:
+        yield [together.file(output, binary=binary) for output in outputs]
 
 
-def _part_of(place: Path, number: int) -> Path:
-    """A hidden name beside a place. Processes of two machines on one file system may have the same number."""
-    # The suffix stays, for writers that go by it.
-    return place.with_name(f".{place.stem[:30]}.{socket.gethostname()[:40]}.{os.getpid()}.{number}.part{place.suffix}")
+def check_folder(output: str) -> None:
+    """Raises FileError for a folder that neither exists nor can be made, or that cannot be written to."""
+    place = place_of(output)
+    if place.exists() and not place.is_dir():
+        raise FileError(f"{output}: is not a folder", "name a folder for the files")
+    if not place.parent.is_dir():
+        raise FileError(f"{output}: there is no folder {place.parent}", "create it first")
+    folder = place if place.exists() else place.parent
+    if not os.access(folder, os.W_OK):
+        raise FileError(f"{output}: no permission to write in {folder}")
 
 
 def move_into_place(finished: Path, output: str, force: bool) -> None:
     """Give a file that a long run wrote beside its output that output's name, or copy it to standard output for `-`."""
     if output == STANDARD_STREAM:
         _copy_to_stdout(finished)
-    else:
-        _put_on_device(finished)
-        _rename(finished, place_of(output), output, force)
+        return
+    place = place_of(output)
+    with _device_errors(output), Room(place) as room:
+        commit([Move(finished, place, output, room)], force)
+        finished.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -169,38 +218,6 @@ def standard_output() -> Iterator[BinaryIO]:
         if isinstance(error, BrokenPipeError) or error.filename or not error.strerror:
             raise  # nothing to complain of, or of something else
         raise FileError(f"standard output: {error.strerror}") from error
-
-
-def _put_on_device(part: Path) -> None:
-    with part.open("rb+") as stream:
-        os.fsync(stream.fileno())
-
-
-def _rename_all(parts: Sequence[Path], places: Sequence[Path], outputs: Sequence[str], force: bool) -> None:
-    """Rename each part; where one cannot be, those before it go again, unless they have replaced older ones."""
-    done: list[Path] = []
-    try:
-        for part, place, output in zip(parts, places, outputs, strict=True):
-            _rename(part, place, output, force)
-            done.append(place)
-    except BaseException:
-        for place in [] if force else done:
-            place.unlink(missing_ok=True)
-        raise
-
-
-def _rename(part: Path, place: Path, output: str, force: bool) -> None:
-    """Rename `part` to `place`; without `force` never over an existing file."""
-    if force:
-        os.replace(part, place)
-        return
-    try:
-        os.link(part, place)  # unlike a rename, fails where another process was quicker
-        part.unlink()
-    except FileExistsError as error:
-        raise FileError(f"{output}: exists already", "add -f to replace it") from error
-    except OSError:  # a file system without hard links
-        os.replace(part, place)
 
 
 @contextlib.contextmanager

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from kdtools.storage.outputs import written_aside
 
 
 @contextlib.contextmanager
@@ -32,10 +33,6 @@ def open_events(folder: str | None) -> Iterator[Callable[[Any], None]]:
 
 
 def write_log(path: Path, history: list[dict[str, Any]]) -> None:
-    part = path.with_name(f".{path.name}.part")
-    try:
+    with written_aside(str(path), force=True, binary=False) as part:
         # Sorted, because a history that was restored has its fields in another order than one that was made.
         part.write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in history), encoding="utf-8")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -5,14 +5,13 @@ faces together and into files, `worst` those with the largest errors of an evalu
 """
 
 from kdtools.viewing.gallery import Gallery, choose_rows, gather
-from kdtools.viewing.output import check_folder, check_picture, write_each, write_sheet
+from kdtools.viewing.output import check_picture, write_each, write_sheet
 from kdtools.viewing.overlay import MOST_SETS, Style
 
 __all__ = [
     "MOST_SETS",
     "Gallery",
     "Style",
-    "check_folder",
     "check_picture",
     "choose_rows",
     "gather",

@@ -12,7 +12,7 @@ from PIL import Image
 
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.reporting import SILENT, Reporter
-from kdtools.storage.outputs import check_output, written_aside
+from kdtools.storage.outputs import Outputs, check_output, written_aside
 from kdtools.viewing.gallery import Gallery, read_shown
 from kdtools.viewing.overlay import Style
 from kdtools.viewing.sheet import check_room, compose_sheet, make_cell
@@ -26,15 +26,6 @@ def check_picture(output: str, force: bool) -> None:
     if output != "-" and Path(output).suffix.lower() not in FORMATS:
         hint = "give a name that ends in .png or .jpg; or one that ends in /, for one picture per face in that folder"
         raise UsageError(f"{output}: not a kind of picture", hint)
-
-
-def check_folder(output: str) -> None:
-    """Raises FileError for a folder that neither exists nor can be made."""
-    folder = Path(output)
-    if folder.exists() and not folder.is_dir():
-        raise FileError(f"{folder}: is not a folder", "give -o another name")
-    if not folder.resolve().parent.is_dir():
-        raise FileError(f"{folder}: there is no folder {folder.resolve().parent}", "create it first")
 
 
 def write_sheet(
@@ -52,31 +43,33 @@ def write_sheet(
             progress(len(cells))
     if not cells:
         raise DataError(f"{gallery.faces.name}: no face could be drawn")
-    _write(compose_sheet(cells, gallery, style), output, force)
+    with written_aside(output, force) as path:
+        path.write_bytes(picture_bytes(compose_sheet(cells, gallery, style), Path(output).suffix))
     return len(cells)
 
 
 def write_each(
     gallery: Gallery, rows: np.ndarray, style: Style, output: str, force: bool, reporter: Reporter = SILENT
 ) -> int:
-    """Write each face of these rows as a picture of its own into a folder; returns how many.
+    """Write each face of these rows as a picture of its own into a folder, all or none; returns how many.
 
     Raises, before anything is written, as `claim_pictures` does, and DataError where no face can be drawn.
     """
     ids = gallery.faces.ids
     sources = gallery.faces.texts("source") if "source" in gallery.faces else []
-    paths = claim_pictures([ids[row] for row in rows], Path(output), map(Path, sources), force)
+    claim_pictures([ids[row] for row in rows], Path(output), map(Path, sources), force)
     n_done = 0
-    with reporter.progress("drawing", len(rows)) as progress:
+    with Outputs(force) as outputs, reporter.progress("drawing", len(rows)) as progress:
+        folder = outputs.folder(output, may_hold_others=True)
         for face in read_shown(gallery, rows, style.size, reporter):
-            path = paths[face.id]
-            picture = compose_sheet([make_cell(face, gallery, style)], gallery, style)
+            path = place_picture(face.id, folder)
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write(picture, str(path), force)
+            picture = compose_sheet([make_cell(face, gallery, style)], gallery, style)
+            path.write_bytes(picture_bytes(picture, path.suffix))
             n_done += 1
             progress(n_done)
-    if not n_done:
-        raise DataError(f"{gallery.faces.name}: no face could be drawn")
+        if not n_done:
+            raise DataError(f"{gallery.faces.name}: no face could be drawn")
     return n_done
 
 
@@ -118,12 +111,6 @@ def plan_pictures(ids: Sequence[str], folder: Path) -> dict[str, Path]:
             hint = "show them with --ids one after the other, or as a sheet"
             raise DataError(f"the pictures of {other!r} and {identity!r} would have one name: {path}", hint)
     return planned
-
-
-def _write(picture: np.ndarray, output: str, force: bool) -> None:
-    """Write (H, W, 3) uint8 RGB as the suffix says, PNG to standard output."""
-    with written_aside(output, force) as path:
-        path.write_bytes(picture_bytes(picture, Path(output).suffix))
 
 
 def picture_bytes(picture: np.ndarray, suffix: str = ".png", *, small: bool = False) -> bytes:

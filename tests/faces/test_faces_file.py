@@ -284,7 +284,7 @@ def test_outputs_of_two_machines_are_written_apart(tmp_path: Path, monkeypatch: 
         monkeypatch.setattr("socket.gethostname", lambda host=host: host)
         with written_aside(str(tmp_path / "a.txt"), force=True) as part:
             part.write_text(host)
-        parts.append(part.name)
+        parts.append(part.parent.name)
     assert "node1" in parts[0]
     assert "node2" in parts[1]
 

@@ -208,7 +208,7 @@ def test_force_starts_anew(folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.h5"
     with pytest.raises(KeyboardInterrupt):
         predict(folder, output, MeanEngine(9))
-    (tmp_path / "out.h5.partial" / ".block-000007.host.12.0.part.h5").touch()  # as kill -9 leaves one
+    (tmp_path / "out.h5.partial" / ".block-000007.h5.host.x8yz.part").mkdir()  # as kill -9 leaves one
     engine = MeanEngine()
     predict(folder, output, engine, force=True)
     assert engine.n_calls > 30

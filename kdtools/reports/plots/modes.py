@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,14 +10,13 @@ import numpy as np
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.reports.plots.style import COLOURS, PALE, SMALL_PT, house_style, new_figure, save_figure
-from kdtools.storage.outputs import written_aside
 
 _N_SHOWN = 6
 _PANEL_IN = 1.8
 
 
-def draw_modes(model: ShapeModel, scheme: Scheme, path: str, force: bool) -> None:
-    """The mean shape moved along each of the first modes by 3 standard deviations either way."""
+def draw_modes(model: ShapeModel, scheme: Scheme, path: Path) -> None:
+    """Write a picture of the mean shape moved along each of the first modes by 3 standard deviations either way."""
     n_shown = min(_N_SHOWN, len(model.modes))
     share = model.variance / model.variance.sum()
     lines = scheme.outlines if scheme.n_points == len(model.mean) else ()
@@ -38,5 +38,4 @@ def draw_modes(model: ShapeModel, scheme: Scheme, path: str, force: bool) -> Non
         handles, labels = grid[0, 0].get_legend_handles_labels()
         close: dict[str, Any] = {"markerscale": 3, "handletextpad": 0, "columnspacing": 0.8, "frameon": False}
         figure.legend(handles, labels, fontsize=SMALL_PT, loc="outside lower center", ncols=3, **close)
-        with written_aside(path, force) as part:
-            save_figure(figure, part, "Modes of the shape model")
+        save_figure(figure, path, "Modes of the shape model")
