@@ -22,8 +22,8 @@ def main() -> None:
         if file.ids != truth.ids:
             sys.exit(f"{predicted} and {true}: not the same faces")
         file.require("confidence")
-        points, confidence = file.landmarks_in_source(), file.h5["confidence"][:]
-        expected = truth.landmarks_in_source()
+        points, confidence = file.points(), file.h5["confidence"][:]
+        expected = truth.points()
         length = normaliser_named("inter-ocular", truth.scheme).lengths(expected)
     error = 100 * np.linalg.norm(points - expected, axis=2) / length[:, None]
     report("points", error.ravel(), confidence.ravel())

@@ -174,8 +174,8 @@ def errors_of(work: Path, prediction: str, part: str = "val") -> np.ndarray | No
     if not path.exists():
         return None
     with open_faces(work / f"{part}.h5") as truth, open_faces(path) as pred:
-        points = truth.landmarks_in_source()
-        found = pred.landmarks_in_source()
+        points = truth.points()
+        found = pred.points()
         lengths = normaliser_named("inter-ocular", truth.scheme).lengths(points)
     return 100 * nme_per_face(points, found, lengths)
 

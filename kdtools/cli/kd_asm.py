@@ -56,7 +56,7 @@ def kd_asm(
         else:
             with open_faces(model_path) as fitted:
                 model = fitted.shape_model
-        soft = faces.points_to_source(soften_faces(faces, model, clip=clip))
+        soft = faces.to_frame(soften_faces(faces, model, clip=clip), "source")
         provenance = session.provenance(faces_path, model_path)
         with Outputs(force) as together:
             with create_faces(output, force, provenance, within=together) as writer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
@@ -12,7 +13,6 @@ from kdtools.datasets.formats.shared.annotation import FaceBlock
 from kdtools.datasets.formats.shared.tables import picture_of
 from kdtools.errors import DataError
 from kdtools.faces.file import FacesFile
-from kdtools.landmarks.geometry import apply_affine, invert_affine
 
 BLOCK = 4096  # faces in memory at a time
 
@@ -63,16 +63,15 @@ class Selection:
         def read(name: str) -> np.ndarray | None:
             return self._read(name, run, wanted) if name in self.faces else None
 
-        ids, boxes, visible = list(self._read("id", run, wanted)), read("box"), read("visible")
-        points = self._read("landmarks", run, wanted)
+        frame: Literal["source", "image"] = "image" if self.in_crops else "source"
+        ids, visible = list(self._read("id", run, wanted)), read("visible")
+        stored = self.faces.read("landmarks", run.start, run.stop)
         self._refuse(ids, np.array([not id.strip() for id in ids]), "its id is blank, so no reader could name it")
-        self._refuse(ids, np.isinf(points).any(axis=(1, 2)), "a point is infinite")
-        sizes, to_source = None, read("to_source") if "image" in self.faces else None
-        if self.in_crops:
-            sizes = np.tile(self.faces.image_size[::-1], (len(ids), 1))
-            boxes = boxes if boxes is None or to_source is None else boxes_in_crops(boxes, to_source)
-        elif to_source is not None:
-            points = apply_affine(to_source, points)
+        self._refuse(ids, np.isinf(stored[wanted]).any(axis=(1, 2)), "a point is infinite")
+        with np.errstate(invalid="ignore"):  # infinite points of faces that are not wanted
+            points = self.faces.to_frame(stored, frame, run)[wanted]
+        boxes = self.faces.boxes(frame, run)[wanted] if "box" in self.faces else None
+        sizes = np.tile(self.faces.image_size[::-1], (len(ids), 1)) if self.in_crops else None
         points = self._rounded(points)
         self._refuse(ids, np.isinf(points).any(axis=(1, 2)), "its points are too far away in the source image")
         points[np.isnan(points).any(axis=-1)] = np.nan
@@ -97,10 +96,3 @@ class Selection:
     def _refuse(self, ids: Sequence[str], wrong: np.ndarray, why: str) -> None:
         if wrong.any():
             raise DataError(f"{self.faces.name}: face {ids[int(wrong.argmax())]!r}: {why}", "leave it out with --ids")
-
-
-def boxes_in_crops(boxes: np.ndarray, to_source: np.ndarray) -> np.ndarray:
-    """Boxes (N, 4) of the source images, half-open -> the upright boxes around them in the crops, half-open."""
-    corners = boxes.astype(np.float64)[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
-    in_crop = apply_affine(invert_affine(to_source), corners - 0.5) + 0.5
-    return np.concatenate([in_crop.min(axis=1), in_crop.max(axis=1)], axis=1)

@@ -10,7 +10,7 @@ from kdtools.errors import DataError
 from kdtools.evaluation.point_sets import PointSet
 from kdtools.evaluation.results import MEAN_SHAPE, Row
 from kdtools.faces.file import open_faces
-from kdtools.landmarks.geometry import apply_affine, pixels_to_unit, unit_to_pixels
+from kdtools.landmarks.geometry import apply_affine, unit_to_pixels
 from kdtools.metrics import clean_points
 
 _BLOCK = 8192
@@ -28,14 +28,14 @@ class MeanShape:
             raise DataError(f"{truth.name}: --mean-shape needs a truth with images", hint)
         with open_faces(path) as faces:
             faces.require("landmarks")
-            if "image" not in faces:
+            if not faces.has_images:
                 raise DataError(f"{faces.name}: --mean-shape needs a file with images", hint)
             faces.require_points(truth.n_points, truth.name)
             total = np.zeros((truth.n_points, 2))
             count = np.zeros((truth.n_points, 2))
             for start in range(0, len(faces), _BLOCK):
-                block = clean_points(faces.h5["landmarks"][start : start + _BLOCK])
-                points = pixels_to_unit(block, *faces.image_size)
+                block = clean_points(faces.points("image", slice(start, start + _BLOCK)))
+                points = faces.to_frame(block, "unit")
                 total += np.nansum(points, axis=0)
                 count += np.isfinite(points).sum(axis=0)
         if not count.all():

@@ -268,12 +268,11 @@ def _from_faces(faces: FacesFile) -> PointSet:
     points = column("landmarks")
     if points is None:
         raise DataError(f"{faces.name}: holds no /landmarks")
-    has_images = "image" in faces
-    part = _Part(points, column("to_source") if has_images else None, column("visible"), column("box"))
+    part = _Part(points, column("to_source") if faces.has_images else None, column("visible"), column("box"))
     raw = faces.h5["id"][...]
     ids = np.array(raw if raw.dtype == object else list(raw), object)
     subsets, start = faces.subsets, np.zeros(1, np.int64)
-    size = faces.image_size if has_images else None
+    size = faces.image_size if faces.has_images else None
     return PointSet(faces.name, ids, faces.n_points, faces.scheme, [part], start, False, subsets, [faces.name], size)
 
 

@@ -16,7 +16,6 @@ from kdtools.errors import DataError
 from kdtools.export import FLOAT16, FLOAT32, INT8
 from kdtools.faces.file import open_faces
 from kdtools.landmarks import Scheme
-from kdtools.landmarks.geometry import pixels_to_unit
 from kdtools.metrics import clean_points, default_normaliser, nme_per_face
 from kdtools.model.heads import HeatmapHead
 from kdtools.model.network import LandmarkNet
@@ -82,7 +81,7 @@ def sample_faces(path: str | None, network: LandmarkNet, most: int) -> Sample:
         truth = None
         if "landmarks" in faces:
             faces.require_points(card.scheme.n_points, "the model")
-            truth = pixels_to_unit(faces.landmarks[rows], *faces.image_size)
+            truth = faces.to_frame(faces.landmarks[rows], "unit")
         return Sample(_network_inputs(faces.images[rows], card.input_size), truth, f"faces of {faces.name}")
 
 

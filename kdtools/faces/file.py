@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import h5py
 import numpy as np
@@ -20,7 +20,7 @@ from kdtools.faces import schema
 from kdtools.faces.validation import check_arrays, check_kind, plain, subset_names
 from kdtools.landmarks import INDEX_FIELDS, JSON_FIELDS, SCHEMES, Scheme, scheme_for_points
 from kdtools.landmarks.crops import CropRule
-from kdtools.landmarks.geometry import IDENTITY, apply_affine, invert_affine
+from kdtools.landmarks.geometry import IDENTITY, apply_affine, invert_affine, pixels_to_unit, upright_boxes
 from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.storage.file_kinds import HDF5, N_START, SAFETENSORS, form_of_start
 from kdtools.storage.hdf5_guard import HDF5_ERRORS, GuardedStream, guarded_file, item_at
@@ -30,6 +30,8 @@ from kdtools.storage.outputs import name_of, readable
 
 # What turns a file of format k, opened, into one that reads like format k + 1.
 UPGRADES: dict[int, Callable[[FacesFile], None]] = {}
+
+Frame = Literal["source", "image", "unit"]
 
 _SOME_ROWS = 1 << 16  # of small arrays, read at a time
 
@@ -120,6 +122,11 @@ class FacesFile:
         return int(self.h5["landmarks"].shape[1])
 
     @property
+    def has_images(self) -> bool:
+        """Whether there is /image, in whose pixels the points then are; else in those of the source images."""
+        return "image" in self
+
+    @property
     def image_size(self) -> tuple[int, int]:
         """Height and width of /image in pixels."""
         self.require("image")
@@ -147,20 +154,44 @@ class FacesFile:
         self.require("landmarks")
         return np.asarray(self._whole("landmarks"), np.float32)
 
-    @property
-    def to_source(self) -> np.ndarray:
-        """(N, 2, 3) float64; the identity where the file states none."""
-        if "to_source" in self:
-            return np.asarray(self._whole("to_source"), np.float64)
-        return np.broadcast_to(IDENTITY, (len(self), 2, 3))
+    def points(self, frame: Frame = "source", rows: slice = slice(None)) -> np.ndarray:
+        """Landmarks (n, L, 2) of some rows, in the frame asked for; any two files can be compared in `source`.
 
-    def landmarks_in_source(self) -> np.ndarray:
-        """(N, L, 2) in pixels of the source images, the frame in which any two files can be compared."""
-        return self.points_to_source(self.landmarks)
+        They are float32, as stored, where they already are in that frame, else float64. Raises as `to_frame`.
+        """
+        self.require("landmarks")
+        stored = np.asarray(self.read("landmarks", *rows.indices(len(self))[:2]), np.float32)
+        return self.to_frame(stored, frame, rows)
 
-    def points_to_source(self, points: np.ndarray) -> np.ndarray:
-        """Points (N, L, 2) in pixels of /image -> pixels of the source images; as they are where there is no /image."""
-        return apply_affine(self.to_source, points) if "image" in self else points
+    def to_frame(self, points: np.ndarray, frame: Frame, rows: slice = slice(None)) -> np.ndarray:
+        """Points (n, L, 2) of some rows, in the pixels in which this file stores its own -> those of another frame.
+
+        `source`: pixels of the source images. `image`: pixels of /image. `unit`: unit coordinates of /image, -0.5 to
+        0.5. Raises DataError for the last two where the file holds no /image.
+        """
+        if frame == "source":
+            maps = self._image_maps(rows)
+            return points if maps is None else apply_affine(maps, points)
+        size = self.image_size
+        return pixels_to_unit(points, *size) if frame == "unit" else points
+
+    def from_source(self, points: np.ndarray, rows: slice = slice(None)) -> np.ndarray:
+        """Points (n, L, 2) of some rows in pixels of the source images -> the pixels in which this file has its own."""
+        maps = self._image_maps(rows)
+        return points if maps is None else apply_affine(invert_affine(maps), points)
+
+    def boxes(self, frame: Literal["source", "image"] = "source", rows: slice = slice(None)) -> np.ndarray:
+        """Boxes (n, 4) of some rows, half-open; in a turned /image, the upright boxes around them."""
+        self.require("box", *(["image"] if frame == "image" else []))
+        boxes = np.asarray(self.read("box", *rows.indices(len(self))[:2]))
+        maps = None if frame == "source" else self._image_maps(rows)
+        return boxes if maps is None else upright_boxes(invert_affine(maps), boxes)
+
+    def _image_maps(self, rows: slice) -> np.ndarray | None:
+        """Maps (n, 2, 3) from /image to the source images; None where points are in pixels of these anyway."""
+        if not (self.has_images and "to_source" in self):
+            return None
+        return np.asarray(self.read("to_source", *rows.indices(len(self))[:2]), np.float64)
 
     def landmarks_from(self, other: FacesFile) -> np.ndarray:
         """Points of `other` for the faces of this file, joined by id, (N, L, 2) in pixels of this file's /image.
@@ -169,10 +200,7 @@ class FacesFile:
         """
         self.check_same_points(other)
         rows = match_ids(self.ids, other.ids, self.name, other.name)
-        points = other.landmarks_in_source()[rows]
-        if "image" in self and "to_source" in self:
-            points = apply_affine(invert_affine(self.to_source), points)
-        return np.asarray(points, np.float32)
+        return np.asarray(self.from_source(other.points("source")[rows]), np.float32)
 
     def check_same_points(self, other: FacesFile) -> None:
         """Raises DataError where two files have different numbers of points; one without any fits all."""

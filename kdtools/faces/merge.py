@@ -61,7 +61,7 @@ def check_alike(files: Sequence[FacesFile], *, with_images: bool, any_scheme: bo
             if (array in first) != (array in other) and (with_images or array != "image"):
                 one, lacks = (first, other) if array in first else (other, first)
                 raise DataError(f"{one.name}: holds /{array}, but {lacks.name} holds none", _LACKING[array])
-        if with_images and "image" in first and first.image_size != other.image_size:
+        if with_images and first.has_images and first.image_size != other.image_size:
             (h, w), (oh, ow) = first.image_size, other.image_size
             hint = "import both with the same --size, or leave the images out with --strip-images"
             raise DataError(f"{names}: images of {w} x {h} and of {ow} x {oh} px", hint)
@@ -165,7 +165,7 @@ def _copy_images(writer: FacesWriter, parts: Sequence[Part]) -> None:
 def _points_of(part: Part, in_images: bool, target: Scheme | None) -> np.ndarray:
     """Landmarks (n, L, 2) of a part's rows."""
     faces = part.faces
-    points = (faces.landmarks if in_images else faces.landmarks_in_source())[part.rows]
+    points = faces.points("image" if in_images else "source")[part.rows]
     if target is not None and _differs(faces.scheme, target):
         points = convert_points(points, faces.scheme, target)
     return np.asarray(points, np.float32)

@@ -14,7 +14,7 @@ def shapes_of(faces: FacesFile) -> np.ndarray:
 
     Both axes have one scale, the longer side, also where crops are not square: else turned faces would be sheared.
     """
-    if "image" not in faces:
+    if not faces.has_images:
         return faces.landmarks
     return (faces.landmarks + 0.5) / max(faces.image_size) - 0.5
 
@@ -31,7 +31,7 @@ def soften_faces(faces: FacesFile, model: ShapeModel, *, clip: float) -> np.ndar
     alignment, knows the places of points in a crop.
     """
     faces.require_points(len(model.mean), "the shape model")
-    if model.align == "none" and "image" not in faces:
+    if model.align == "none" and not faces.has_images:
         raise DataError(f"{faces.name}: holds no /image", "a shape model fitted with --align none needs crops")
     soft = soften(model, shapes_of(faces), clip=clip)
-    return (soft + 0.5) * max(faces.image_size) - 0.5 if "image" in faces else soft
+    return (soft + 0.5) * max(faces.image_size) - 0.5 if faces.has_images else soft

@@ -107,7 +107,7 @@ class FacesWriter:
         for key in ("scheme", "crop"):
             if key in faces.h5.attrs:
                 self.h5.attrs[key] = faces.h5.attrs[key]
-        if "image" in faces:
+        if faces.has_images:
             images = self.create_images(len(rows), *faces.image_size)
             for first in range(0, len(rows), _COPY_ROWS):
                 block = rows[first : first + _COPY_ROWS]

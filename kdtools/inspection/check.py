@@ -75,7 +75,7 @@ def _faces_faults(faces: FacesFile) -> Iterator[str]:
             yield from _array_faults(faces.h5[name], name, test, what, ids)
     for name in faces.subsets:
         yield from _array_faults(faces.h5[f"subset/{name}"], f"subset/{name}", _not_flags, "are neither 0 nor 1", ids)
-    if "image" in faces:
+    if faces.has_images:
         yield from _image_faults(faces)
     if "landmarks" in faces:
         if faces.role not in ROLES:
@@ -153,7 +153,7 @@ def _place_faults(faces: FacesFile, ids: list[str]) -> Iterator[str]:
         outside = (off & np.isfinite(points)).any(axis=(1, 2))  # infinite ones are told above
         far += [ids[first + int(row)] for row in np.flatnonzero(outside)]
     if far:
-        place = "crop" if "image" in faces else "box" if "box" in faces else "image"
+        place = "crop" if faces.has_images else "box" if "box" in faces else "image"
         yield f"/landmarks: {len(far)} of {len(ids)} faces have points far from their {place}: {some_of(far)}"
     if not n_known:
         yield "/landmarks: no face has an annotated point"
@@ -161,7 +161,7 @@ def _place_faults(faces: FacesFile, ids: list[str]) -> Iterator[str]:
 
 def _bounds(faces: FacesFile, first: int, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Least and greatest plausible x, y of each face's points, (B, 2) each."""
-    if "image" in faces:
+    if faces.has_images:
         height, width = faces.image_size
         boxes = np.broadcast_to(np.array([0.0, 0.0, width, height]), (n, 4))
     elif "box" in faces:

@@ -82,7 +82,7 @@ def _describe_faces(faces: FacesFile) -> dict[str, Any]:
         },
         "ids": ids[:_N_IDS],
     }
-    if "image" in faces:
+    if faces.has_images:
         height, width = faces.image_size
         stored = faces.h5["image"].compression or ("contiguous" if faces.h5["image"].chunks is None else "chunked")
         about["image"] = {"height": height, "width": width, "stored": stored}
@@ -116,7 +116,7 @@ def _describe_landmarks(faces: FacesFile) -> dict[str, Any]:
         "points": faces.n_points,
         "role": faces.role,
         **_describe_scheme(faces.scheme),
-        "frame": "image" if "image" in faces else "source",
+        "frame": "image" if faces.has_images else "source",
         "missing_share": _share(n_missing, len(faces) * faces.n_points),
         "faces_without": n_without,
     }

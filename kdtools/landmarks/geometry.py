@@ -51,6 +51,13 @@ def compose_affine(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
     return np.concatenate([linear, shift], axis=-1)
 
 
+def upright_boxes(matrix: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Boxes (N, 4), half-open, through maps (N, 2, 3) of pixels -> the upright boxes around them, half-open."""
+    corners = np.asarray(boxes, np.float64)[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
+    mapped = apply_affine(matrix, corners - 0.5) + 0.5
+    return np.concatenate([mapped.min(axis=1), mapped.max(axis=1)], axis=1)
+
+
 def pixels_to_unit(points_px: np.ndarray, height: int, width: int) -> np.ndarray:
     """Pixels of a height x width image -> unit coordinates in [-0.5, 0.5]; points (..., 2)."""
     return (np.asarray(points_px) + 0.5) / np.array([width, height]) - 0.5

@@ -16,7 +16,7 @@ from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.schema import COMPANIONS
 from kdtools.images.cropping import resize_image
 from kdtools.images.drawing import draw_landmarks, write_image_at
-from kdtools.landmarks.geometry import apply_affine, unit_to_pixels
+from kdtools.landmarks.geometry import unit_to_pixels
 from kdtools.prediction.batching import group_bounds, shard_range
 from kdtools.prediction.engines import Engine
 from kdtools.prediction.outcome import Outcome, Stopwatch
@@ -100,7 +100,7 @@ class _Work:
         units, confidence = self._engine.predict(crops)
         points = unit_to_pixels(units, *images.shape[1:3])
         ended = watch.lap("infer")
-        columns["landmarks"] = np.float32(apply_affine(faces.read("to_source", first, stop), points))
+        columns["landmarks"] = np.float32(faces.to_frame(points, "source", slice(first, stop)))
         if confidence is not None:
             columns["confidence"] = confidence
         if self._drawings:

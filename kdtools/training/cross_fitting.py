@@ -58,7 +58,7 @@ def predict_left_out(
         progress(done)
     # As float32, which all devices can sum; each row is another process's, so nothing is rounded.
     total = sum_over_processes(torch.from_numpy(points.astype(np.float32)).to(device))
-    return faces.points_to_source(total.cpu().numpy())
+    return faces.to_frame(total.cpu().numpy(), "source")
 
 
 def write_left_out(

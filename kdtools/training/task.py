@@ -15,7 +15,6 @@ from kdtools.faces.soft_landmarks import soften_faces
 from kdtools.faces.split import split_rows
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.crops import CropRule
-from kdtools.landmarks.geometry import pixels_to_unit
 from kdtools.landmarks.shape_model import DEFAULT_CLIP
 from kdtools.model.card import SAFETENSORS, form_of
 from kdtools.model.file import load_model
@@ -109,7 +108,7 @@ def _validation_target(others: FacesFile, learnt: FacesFile | None) -> tuple[np.
 
 def _face_set(faces: FacesFile, points: dict[str, np.ndarray], rows: np.ndarray) -> FaceSet:
     """`points` are (N, L, 2) in pixels of the file's images, the truth and each cached teacher."""
-    units = {name: pixels_to_unit(p, *faces.image_size).astype(np.float32) for name, p in points.items()}
+    units = {name: faces.to_frame(p, "unit").astype(np.float32) for name, p in points.items()}
     return FaceSet(faces.images, {name: torch.from_numpy(p) for name, p in units.items()}, rows)
 
 

@@ -65,10 +65,10 @@ def gather(faces: FacesFile, predictions: Sequence[FacesFile], truth: FacesFile 
     Raises DataError where the faces have neither images nor sources, where one of the others holds no points, and as
     `FacesFile.landmarks_from` does.
     """
-    if "image" not in faces and "source" not in faces:
+    if not faces.has_images and "source" not in faces:
         hint = "give the faces file with the pictures first, then those with further points"
         raise DataError(f"{faces.name}: holds neither /image nor /source, so there is nothing to draw on", hint)
-    if "image" in faces and (not min(faces.image_size) or max(faces.image_size) > _LONGEST * min(faces.image_size)):
+    if faces.has_images and (not min(faces.image_size) or max(faces.image_size) > _LONGEST * min(faces.image_size)):
         height, width = faces.image_size
         raise DataError(f"{faces.name}:/image: pictures of {width} x {height} px cannot be shown", "crop the faces")
     files = [faces] if "landmarks" in faces else []
@@ -99,11 +99,11 @@ def _measure(faces: FacesFile, sets: Sequence[ShownPoints]) -> tuple[np.ndarray,
     """NME (n_sets - 1, N) of the sets after the first against it, in the source images, and its normaliser."""
     if len(sets) < 2:
         return np.empty((0, len(faces))), ""
-    gt = faces.points_to_source(sets[0].points)
+    gt = faces.to_frame(sets[0].points, "source")
     known = clean_points(gt)
     normaliser = default_normaliser(sets[0].scheme, known)
     norm = normaliser.lengths(known)
-    return np.stack([nme_per_face(gt, faces.points_to_source(one.points), norm) for one in sets[1:]]), normaliser.name
+    return np.stack([nme_per_face(gt, faces.to_frame(one.points, "source"), norm) for one in sets[1:]]), normaliser.name
 
 
 def choose_rows(
@@ -148,7 +148,7 @@ def read_shown(
     Faces whose source cannot be read or cropped are skipped.
     """
     faces, ids = gallery.faces, gallery.faces.ids
-    images = faces.images if "image" in faces else None
+    images = faces.images if faces.has_images else None
     for row in map(int, rows):
         points = np.stack([one.points[row] for one in gallery.sets]).astype(np.float64) if gallery.sets else None
         if images is not None:

@@ -50,7 +50,7 @@ def worst_sheet(
     file, or else cut from its source images; a face whose source cannot be read is skipped.
     Only the rows shown are read. Raises DataError where the sheet would be too large.
     """
-    if "landmarks" not in faces or ("image" not in faces and "source" not in faces):
+    if "landmarks" not in faces or (not faces.has_images and "source" not in faces):
         return None
     rows = worst_rows(nme, n, member)
     style = Style(size, min(_COLUMNS, max(len(rows), 1)), error_bars=True, legend=False)
@@ -75,10 +75,9 @@ def _read_face(
     identity = faces.read("id", row, row + 1)[0]
     truth = np.asarray(faces.h5["landmarks"][row], np.float64)
     guess = np.asarray(points[row], np.float64)
-    if "image" in faces:
+    if faces.has_images:
         image = np.asarray(faces.images[row])
-        if "to_source" in faces:
-            guess = apply_affine(invert_affine(np.asarray(faces.h5["to_source"][row], np.float64)), guess)
+        guess = faces.from_source(guess[None], slice(row, row + 1))[0]
     else:
         try:
             source = read_image(Path(faces.read("source", row, row + 1)[0]))

@@ -262,7 +262,7 @@ def test_subsets_and_globs_choose(faces: Path, capsysbinary: pytest.CaptureFixtu
         (2, ["--format", "pts"], "name a folder"),
         (2, ["--format", "pts", "-o", "x", "--images", "y"], "the same folder"),
         (2, ["--images", "x", "--pixels", "source"], "--images"),
-        (2, ["--pixels", "px"], "source or image"),
+        (2, ["--pixels", "px"], "not one of 'source', 'image'"),
     ):
         assert dump(faces, *words) == status
         assert said in capsysbinary.readouterr().err.decode()

@@ -83,7 +83,7 @@ def test_points_stay_on_what_they_mark(tmp_path: Path, size: int) -> None:
         image, in_crop = np.array(faces.images[0]), faces.landmarks[0]
         for k, point in enumerate(in_crop):
             assert np.abs(centroid(image, point, size // 8) - point).max() < 0.1, k
-        np.testing.assert_allclose(faces.landmarks_in_source()[0], points, atol=1e-4)
+        np.testing.assert_allclose(faces.points()[0], points, atol=1e-4)
 
 
 def test_large_photograph_is_averaged_and_keeps_its_places() -> None:
@@ -157,7 +157,7 @@ def test_csv_with_and_without_header_and_with_missing_numbers(tmp_path: Path) ->
         assert (n, skipped) == (3, [])  # the last line is a second face in a.png
         with open_faces(tmp_path / f"{len(header)}.h5") as faces:
             assert faces.ids == ["a.png", "b.png", "a.png#2"]
-            np.testing.assert_allclose(faces.landmarks_in_source()[0], points, atol=1e-4)
+            np.testing.assert_allclose(faces.points()[0], points, atol=1e-4)
             assert np.isnan(faces.landmarks[1, 1]).all()
             assert np.isfinite(faces.landmarks[1, [0, 2]]).all()
 
@@ -168,7 +168,7 @@ def test_base_overrides_that_of_the_format(tmp_path: Path) -> None:
     write_pts(tmp_path / "a.pts", points)
     run_import([tmp_path], tmp_path / "out.h5", base=0)
     with open_faces(tmp_path / "out.h5") as faces:
-        np.testing.assert_allclose(faces.landmarks_in_source()[0], points, atol=1e-4)
+        np.testing.assert_allclose(faces.points()[0], points, atol=1e-4)
 
 
 def test_bad_files_among_good_ones_are_named_and_left_out(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_bad_files_among_good_ones_are_named_and_left_out(tmp_path: Path) -> Non
         assert faces.images.shape[0] == 7
         assert faces.subsets["first"].tolist() == ["0" in identity for identity in faces.ids]
         for identity, points, image, in_crop in zip(
-            faces.ids, faces.landmarks_in_source(), faces.images, faces.landmarks, strict=True
+            faces.ids, faces.points(), faces.images, faces.landmarks, strict=True
         ):
             np.testing.assert_allclose(points, expected[identity], atol=1e-4)
             brightness = [image[tuple(np.round(p[::-1]).astype(int))].mean() for p in in_crop]
@@ -313,7 +313,7 @@ def test_folder_of_images_is_padded_to_squares(tmp_path: Path) -> None:
     with open_faces(tmp_path / "out.h5") as faces:
         assert "landmarks" not in faces
         assert faces.h5["box"][0].tolist() == [0, -20, 80, 60]
-        corners = apply_affine(faces.to_source, np.array([[[-0.5, -0.5], [31.5, 31.5]]]))
+        corners = apply_affine(faces.read("to_source", 0, len(faces)), np.array([[[-0.5, -0.5], [31.5, 31.5]]]))
         np.testing.assert_allclose(corners[0], [[-0.5, -20.5], [79.5, 59.5]])
 
 
@@ -467,5 +467,5 @@ def test_real_faces_are_imported_whole(shared_dir: Path, tmp_path: Path) -> None
     n, skipped = run_import([shared_dir / "data" / "youtube68" / "val"], tmp_path / "val.h5")
     assert (n, skipped) == (385, [])
     with open_faces(tmp_path / "val.h5") as faces:
-        points = faces.landmarks_in_source()
+        points = faces.points()
         assert np.abs(points - np.round(points)).max() < 1e-3  # annotated in whole pixels, counted from 0

@@ -17,7 +17,7 @@ from kdtools.faces.file import FacesFile, match_ids, open_faces
 from kdtools.faces.writer import create_faces
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.crops import CropRule
-from kdtools.landmarks.geometry import box_to_source
+from kdtools.landmarks.geometry import apply_affine, box_to_source, invert_affine
 from kdtools.storage.outputs import written_aside, written_aside_together
 from kdtools.storage.provenance import Provenance
 
@@ -51,7 +51,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
         assert faces.crop == CropRule(0.1)
         assert faces.role == "hard"
         assert faces.subsets["even"].tolist() == [True, False] * 3
-        np.testing.assert_allclose(faces.landmarks_in_source(), source_points, atol=1e-4)
+        np.testing.assert_allclose(faces.points(), source_points, atol=1e-4)
         attrs = dict(faces.h5.attrs)
         assert attrs["kd_kind"] == "faces"
         assert attrs["kd_format"] == 1
@@ -88,6 +88,39 @@ def test_files_are_joined_by_id_and_moved_into_each_others_crops(tmp_path: Path)
         writer.put_landmarks(source_points[order], IBUG68, "predicted")
     with open_faces(tmp_path / "a.h5") as faces, open_faces(tmp_path / "pred.h5") as pred:
         np.testing.assert_allclose(faces.landmarks_from(pred), faces.landmarks, atol=1e-3)
+
+
+def test_points_and_boxes_in_the_frame_asked_for(tmp_path: Path) -> None:
+    """Of all rows or some; a file without /image has its points in pixels of the sources, and no other frame."""
+    source_points = write_faces(tmp_path / "a.h5", size=8)
+    some = slice(2, 5)
+    with open_faces(tmp_path / "a.h5") as faces:
+        stored = faces.landmarks
+        np.testing.assert_allclose(faces.points(), source_points, atol=1e-4)
+        np.testing.assert_allclose(faces.points("source", some), source_points[some], atol=1e-4)
+        np.testing.assert_array_equal(faces.points("image", some), stored[some])
+        np.testing.assert_allclose(faces.points("unit", some), (stored[some] + 0.5) / 8 - 0.5, atol=1e-6)
+        np.testing.assert_allclose(faces.from_source(source_points[some], some), stored[some], atol=1e-4)
+    with h5py.File(tmp_path / "a.h5", "r+") as h5:
+        maps = h5["to_source"][...]
+        maps[:, 0, 1] = 0.25  # sheared
+        h5["to_source"][...] = maps
+        h5["box"] = np.tile(np.float32([10, 10, 20, 30]), (6, 1))
+    with open_faces(tmp_path / "a.h5") as faces:
+        np.testing.assert_array_equal(faces.boxes("source", some), np.tile([10, 10, 20, 30], (3, 1)))
+        corners = np.array([[9.5, 9.5], [19.5, 9.5], [19.5, 29.5], [9.5, 29.5]])
+        inside = apply_affine(invert_affine(maps), np.broadcast_to(corners, (6, 4, 2))) + 0.5
+        expected = np.concatenate([inside.min(axis=1), inside.max(axis=1)], axis=1)
+        np.testing.assert_allclose(faces.boxes("image"), expected)
+    with h5py.File(tmp_path / "a.h5", "r+") as h5:
+        del h5["image"]  # /to_source is then no map of the points
+    with open_faces(tmp_path / "a.h5") as faces:
+        assert not faces.has_images
+        np.testing.assert_array_equal(faces.points("source", some), stored[some])
+        np.testing.assert_array_equal(faces.from_source(stored), stored)
+        for call in (faces.points, faces.boxes):
+            with pytest.raises(DataError, match="holds no /image"):
+                call("image")
 
 
 def test_ids_that_do_not_match_are_named() -> None:

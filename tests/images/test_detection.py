@@ -195,7 +195,7 @@ def test_boxes_given_with_the_annotation(tmp_path: Path) -> None:
         )
     with open_faces(tmp_path / "out.h5") as out:
         np.testing.assert_allclose(out.h5["box"][...], [[14, -6, 110, 90]] * 2)
-        np.testing.assert_allclose(out.landmarks_in_source()[0], POINTS, atol=1e-4)
+        np.testing.assert_allclose(out.points()[0], POINTS, atol=1e-4)
         assert out.crop == rule
     with pytest.raises(UsageError, match="no boxes"):
         choose([faces[1]], "given")

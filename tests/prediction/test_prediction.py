@@ -101,7 +101,7 @@ def test_points_of_a_faces_file_come_back_in_source_pixels(size: int, tmp_path: 
         side = boxes[:, 2:] - boxes[:, :2]
         # boxes count from edges, points from pixel centres
         expected = boxes[:, None, :2] + (FIXED + 0.5) * side[:, None] - 0.5
-        np.testing.assert_allclose(out.landmarks_in_source(), expected, atol=1e-3)
+        np.testing.assert_allclose(out.points(), expected, atol=1e-3)
         np.testing.assert_array_equal(out.h5["confidence"], np.tile(SURE, (7, 1)))
         np.testing.assert_allclose(out.h5["box"], boxes)
         assert out.subsets["some"].sum() == 3

@@ -149,7 +149,7 @@ def test_perfect_model_from_photograph_to_source_pixels(tmp_path: Path) -> None:
         assert 0 < flip.sum() < 8
         found = PerfectNet(256)(warp_images(images, warps, 256))
         back = found @ warps[:, :, :2].double().transpose(1, 2) + warps[:, None, :, 2]
-        in_source = faces.points_to_source(unit_to_pixels(back.numpy(), 256, 256))
+        in_source = faces.to_frame(unit_to_pixels(back.numpy(), 256, 256), "source")
         for identity, points in zip(faces.ids, in_source, strict=True):
             np.testing.assert_allclose(points, source[identity], atol=0.01)
 

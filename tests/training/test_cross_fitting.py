@@ -90,7 +90,7 @@ def test_each_face_is_predicted_by_who_has_not_seen_it(faces_path: Path, tmp_pat
             network = load_model(tmp_path / f"tough.fold{number}of2.safetensors", torch.device("cpu"))
             points = np.zeros((N, 68, 2))
             points[rest] = predict_crops(network, faces.images, rows=rest, device=torch.device("cpu"), batch=4)
-            expected = faces.points_to_source(points)[rest]
+            expected = faces.to_frame(points, "source")[rest]
             np.testing.assert_allclose(found.landmarks[rest], expected, atol=1e-2)
 
 

@@ -542,7 +542,7 @@ def test_real_faces(shared_dir: Path, tmp_path: Path, monkeypatch: pytest.Monkey
         kd_import.main()
     with open_faces(tmp_path / "a.h5") as faces, create_faces(str(tmp_path / "b.h5"), False, Provenance("t")) as writer:
         writer.put_ids(faces.ids)
-        writer.put_landmarks(faces.landmarks_in_source(), faces.scheme, "soft")
+        writer.put_landmarks(faces.points(), faces.scheme, "soft")
         writer.copy_companions(faces)
     for name in "ab":
         view(tmp_path / f"{name}.h5", *BARE, "-o", tmp_path / f"{name}.png")
