@@ -109,6 +109,10 @@ def crop_annotated(annotation: Annotation, crop: CropRule | None, size: int) -> 
     else:
         most = 1 if square is None else int(np.clip((square[2] - square[0]) / size, 1, 8))
         image, reduction, (height, width) = read_reduced(annotation.image, most)
+    if annotation.size and annotation.size != (width, height):
+        stated = f"{annotation.size[0]} x {annotation.size[1]} px"
+        turned = ", turned" if annotation.size == (height, width) else ""
+        raise DataError(f"annotated on a picture of {stated}, but the picture has {width} x {height}{turned}")
     if square is None:
         square = whole_square(height, width)
     check_square(square, height, width)

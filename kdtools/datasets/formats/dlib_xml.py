@@ -16,8 +16,7 @@ and its points are those of 300W's .pts files less 1, rounded to whole pixels, i
 
 from __future__ import annotations
 
-import xml.parsers.expat as expat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -36,10 +35,10 @@ from kdtools.datasets.formats.shared.annotation import (
 from kdtools.datasets.formats.shared.format import Format
 from kdtools.datasets.formats.shared.naming_300w import id_in_300w, subsets_in_300w
 from kdtools.datasets.formats.shared.text_lists import files_like, only_file, parse_numbers, peek_text
-from kdtools.errors import DataError, FileError
+from kdtools.datasets.formats.shared.xml_elements import parse_xml
+from kdtools.errors import DataError
 from kdtools.landmarks import Scheme
 
-_CHUNK = 65536
 _MOST_PARTS = 10_000  # names in one file: every face has a point for each, so a wrong file could fill the memory
 _FLAGS = {"occluded": "occlusion", "truncated": "truncated", "difficult": "difficult"}
 
@@ -161,22 +160,17 @@ class _Box:
 class _Handler:
     """Collects the boxes that have been closed since they were last taken away."""
 
-    def __init__(self, line: Callable[[], int]) -> None:
+    def __init__(self) -> None:
         self.boxes: list[_Box] = []
-        self._line = line
-        self._open: list[str] = []
         self._file = ""
         self._box: _Box | None = None
 
-    def start(self, tag: str, attributes: dict[str, str]) -> None:
-        if not self._open and tag != "dataset":
-            raise FileError(f"not dlib's XML: it starts with <{tag}>, not with <dataset>")
-        self._open.append(tag)
+    def start(self, tag: str, attributes: dict[str, str], line: int) -> None:
         if tag == "image":
             self._file = attributes.get("file", "")
         elif tag == "box":
             wrong = "" if self._file.strip() else "its image has no file name"
-            self._box = _Box(self._file, self._line(), attributes, wrong=wrong)
+            self._box = _Box(self._file, line, attributes, wrong=wrong)
         elif tag == "part" and self._box is not None:
             name = attributes.get("name")
             if name is None:
@@ -189,7 +183,6 @@ class _Handler:
                 self._box.wrong = f"has more than {_MOST_PARTS} parts"
 
     def end(self, tag: str) -> None:
-        self._open.pop()
         if tag == "box" and self._box is not None:
             if not _is_set(self._box.attributes, "ignore"):
                 self.boxes.append(self._box)
@@ -197,32 +190,16 @@ class _Handler:
         elif tag == "image":
             self._file = ""
 
-    def refuse_entity(self, name: str, *_: object) -> None:
-        """A few entities inside each other can make gigabytes of text; imglab writes none."""
-        raise FileError(f"declares the XML entity {name!r}, which dlib's files have no use for")
+    def text(self, text: str) -> None:
+        """Text between elements tells nothing."""
 
 
 def _boxes(path: Path) -> Iterator[_Box]:
     """Boxes in the order of the file, in bounded memory. Raises FileError where it is not such XML, or cut off."""
-    parser = expat.ParserCreate()
-    handler = _Handler(lambda: parser.CurrentLineNumber)
-    parser.StartElementHandler = handler.start
-    parser.EndElementHandler = handler.end
-    parser.EntityDeclHandler = handler.refuse_entity
-    try:
-        with path.open("rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                parser.Parse(chunk, False)
-                yield from handler.boxes
-                handler.boxes.clear()
-            parser.Parse(b"", True)
-    except FileError as error:
-        raise FileError(f"{path}: {error.message}") from error
-    except (expat.ExpatError, LookupError, ValueError) as error:  # the last two: encodings that are not known
-        raise FileError(f"{path}: not whole XML: {error}") from error
-    except OSError as error:
-        raise FileError(f"{path}: {error.strerror or error}") from error
-    yield from handler.boxes
+    handler = _Handler()
+    for _ in parse_xml(path, handler, "dataset", "dlib's"):
+        yield from handler.boxes
+        handler.boxes.clear()
 
 
 def write(blocks: Blocks, scheme: Scheme, stream: BinaryIO) -> None:

@@ -24,7 +24,8 @@ class Annotation:
 
     `points` (L, 2) float64, NaN where missing; `visible` (L,) bool; `confidence` (L,); `box` (4,) x0, y0, x1, y1
     half-open; `subsets` the names of those it belongs to. `load` gives the pixels (H, W, 3) RGB where the format holds
-    the pictures itself; otherwise `image` is read.
+    the pictures itself; otherwise `image` is read. `size` is the width and height that the format states for it: a
+    picture of another size is another one, or was turned.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Annotation:
     score: float | None = None
     subsets: frozenset[str] = frozenset()
     load: Callable[[], np.ndarray] | None = None
+    size: tuple[int, int] | None = None
 
 
 @dataclass
@@ -90,21 +92,41 @@ class Reading:
         author's machine, so below `roots` (and for an absolute name everywhere) leading folders of the name are left
         out one by one. Raises DataError where two names so lead to one picture, for then one of them is wrong.
         """
+        path = self._locate(name, folder)
+        if path is None:
+            self._skip_absent(name, folder, where)
+        return path
+
+    def find_first(self, names: Sequence[str], folder: Path, where: str = "") -> Path | None:
+        """As `find_image`, for a picture that may have several names, the likeliest first."""
+        if not self.pictures:
+            return Path(names[-1])
+        for name in names:
+            path = self._locate(name, folder, names[0])
+            if path is not None:
+                return path
+        self._skip_absent(names[0], folder, where)
+        return None
+
+    def _locate(self, name: str, folder: Path, whose: str = "") -> Path | None:
+        """Path of the picture `name`, claimed for `whose`; None where there is none."""
         plain = name.replace("\\", "/")
         parts = [part for part in PurePosixPath(plain).parts if part != "/"]
         absolute = plain.startswith("/") or (parts and parts[0].endswith(":"))
         tails = ["/".join(parts[k:]) for k in range(len(parts))]
         if absolute and os.path.isfile(name):
-            return self.claim(Path(name), name)
+            return self.claim(Path(name), whose or name)
         for root in (*self.roots, folder, folder / "images"):
             for tail in tails if absolute or root in self.roots else [plain]:
                 path = root / tail
                 if tail and os.path.isfile(path):  # unlike Path.is_file, says no to a name too long for the system
-                    return self.claim(path, name)
+                    return self.claim(path, whose or name)
+        return None
+
+    def _skip_absent(self, name: str, folder: Path, where: str) -> None:
         self.n_absent += 1
         places = " or ".join(str(root) for root in self.roots) or f"{folder} or its folder images"
         self.skip(where or name, f"there is no image {name!r} in {places}")
-        return None
 
     def claim(self, path: Path, name: str) -> Path:
         """The path itself. Raises DataError where another name has led to it before."""
