@@ -15,7 +15,7 @@ def kd_dump(
     faces_path: Faces,
     format_name: Annotated[
         str | None,
-        typer.Option("--format", metavar="NAME", help="csv, tsv, jsonl, pts, coco, dlib, wflw; else by FILE, or csv."),
+        typer.Option("--format", metavar="NAME", help="csv, tsv, jsonl, pts, coco, dlib, wflw, cvat; else by FILE."),
     ] = None,
     output: Annotated[
         str,
