@@ -1,12 +1,16 @@
-"""Reports and plots as files, each whole or not at all."""
+"""Where an evaluation goes: to standard output as JSON, TSV or a table, or to files of reports and plots.
+
+`check_reports` refuses names before any work is done. `write_files` writes all files or none.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.evaluation.jitter import Steadiness
@@ -23,6 +27,70 @@ from kdtools.reports.terminal import as_text, print_table
 from kdtools.reports.text import as_tsv, json_lines
 from kdtools.storage.outputs import STANDARD_INPUT, STANDARD_STREAM, check_output, written_aside_together
 from kdtools.storage.provenance import Provenance
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+T = TypeVar("T")
+
+# Suffix of a file's name -> form of report.
+FORMS = {
+    ".html": "html",
+    ".htm": "html",
+    ".md": "markdown",
+    ".tex": "latex",
+    ".json": "json",
+    ".tsv": "tsv",
+    ".txt": "text",
+}
+
+
+def check_reports(paths: Sequence[str], force: bool) -> list[tuple[str, str]]:
+    """(form, path) of every report, checked before any work is done.
+
+    Raises UsageError for an unknown suffix, for standard output and for a file named twice; FileError for a file that
+    cannot be written, or that exists already unless `force` is set.
+    """
+    reports: list[tuple[str, str]] = []
+    places: set[Path] = set()
+    for path in paths:
+        if path == STANDARD_STREAM:
+            raise UsageError("-o is -", "standard output has the table: --json and --tsv set its form, -o names files")
+        form = FORMS.get(Path(path).suffix.lower())
+        if form is None:
+            raise UsageError(f"{path}: which form of report?", f"end its name in one of {' '.join(FORMS)}")
+        place = Path(path).resolve()
+        if place in places:
+            raise UsageError(f"{path}: is named twice", "give every report a file of its own")
+        places.add(place)
+        check_output(path, force, binary=False)
+        reports.append((form, path))
+    return reports
+
+
+def show_evaluation(evaluation: Evaluation, form: str) -> None:
+    """Print it; `form` is json, tsv or table."""
+    _show(evaluation, form, json_lines, as_tsv, print_table)
+
+
+def show_steadiness(rows: Sequence[Steadiness], form: str) -> None:
+    """Print them; `form` is json, tsv or table."""
+    _show(rows, form, steadiness_json, steadiness_tsv, print_steadiness)
+
+
+def _show(
+    results: T,
+    form: str,
+    to_json: Callable[[T], Iterable[str]],
+    to_tsv: Callable[[T], Iterable[str]],
+    to_table: Callable[[T, Console], None],
+) -> None:
+    if form == "table":
+        from rich.console import Console
+
+        to_table(results, Console())
+    else:  # one line at a time: by face there may be millions
+        sys.stdout.writelines(line + "\n" for line in (to_json if form == "json" else to_tsv)(results))
 
 
 def write_files(
@@ -96,62 +164,3 @@ def _worst_picture(evaluation: Evaluation, reporter: Reporter, suffix: str = ".p
         hint = "it takes a faces file with images, or with the paths of source images that are still there"
         raise DataError(f"{truth}: there are no pictures of the worst faces in it", hint)
     return picture_bytes(sheet, suffix, small=small)
-
-
-FORMS = {
-    ".html": "html",
-    ".htm": "html",
-    ".md": "markdown",
-    ".tex": "latex",
-    ".json": "json",
-    ".tsv": "tsv",
-    ".txt": "text",
-}
-
-
-def check_reports(paths: Sequence[str], force: bool) -> list[tuple[str, str]]:
-    """(form, path) of every report that was asked for, before any work is done.
-
-    Raises UsageError for a suffix that tells no form, for standard output and for a file that is named twice, FileError
-    for one that cannot be written or exists already, unless by `force`.
-    """
-    reports: list[tuple[str, str]] = []
-    places: set[Path] = set()
-    for path in paths:
-        if path == STANDARD_STREAM:
-            raise UsageError("-o is -", "standard output has the table: --json and --tsv set its form, -o names files")
-        form = FORMS.get(Path(path).suffix.lower())
-        if form is None:
-            raise UsageError(f"{path}: which form of report?", f"end its name in one of {' '.join(FORMS)}")
-        place = Path(path).resolve()
-        if place in places:
-            raise UsageError(f"{path}: is named twice", "give every report a file of its own")
-        places.add(place)
-        check_output(path, force, binary=False)
-        reports.append((form, path))
-    return reports
-
-
-def show_evaluation(evaluation: Evaluation, form: str) -> None:
-    """`form` is json, tsv or table."""
-    if form == "table":
-        from rich.console import Console
-
-        print_table(evaluation, Console())
-    else:
-        _print_lines((json_lines if form == "json" else as_tsv)(evaluation))
-
-
-def show_steadiness(rows: Sequence[Steadiness], form: str) -> None:
-    """`form` is json, tsv or table."""
-    if form == "table":
-        from rich.console import Console
-
-        print_steadiness(rows, Console())
-    else:
-        _print_lines((steadiness_json if form == "json" else steadiness_tsv)(rows))
-
-
-def _print_lines(lines: Iterable[str]) -> None:
-    """One at a time: by face there may be millions."""
-    sys.stdout.writelines(line + "\n" for line in lines)
