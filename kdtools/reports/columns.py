@@ -1,4 +1,4 @@
-"""Names of figures, how a figure is written, which of several is the best: what all forms of a report share."""
+"""The values of a report by key, such as `fr@0.08_percent`: their headings, meanings, short names and formats."""
 
 from __future__ import annotations
 
@@ -11,78 +11,59 @@ from kdtools.evaluation.results import Figures, Row
 from kdtools.reporting import printable
 
 Value = int | float | None
-VERDICT = "verdict"  # better, worse or unclear: no number, the last column of a comparison
-UNMEASURED = "\N{EN DASH}"  # stands, for people, for what could not be measured
+VERDICT = "verdict"  # better, worse or unclear: the last column of a comparison
+UNMEASURED = "\N{EN DASH}"  # for people, in place of a value that could not be measured
 
-# What each figure is, in the words of a report's legend. Those with a threshold are named without it.
-MEANINGS = {
-    "n": "faces counted",
-    "n_groups": "groups of faces, such as people, that count as one when chance is estimated",
-    "missing": "faces without a complete prediction, counted as failures",
-    "unmeasured": "faces that cannot be measured and are not counted",
-    "nme_percent": "normalised mean error: mean distance of the points over the normaliser, mean over the faces",
-    "nme_low_percent": "lower end of the 95 % interval of the NME",
-    "nme_high_percent": "upper end of the 95 % interval of the NME",
-    "nme_found_percent": "NME of the faces that have a complete prediction",
-    "p50": "median of the faces' errors",
-    "p90": "90 % of the faces have at most this error",
-    "p95": "95 % of the faces have at most this error",
-    "p99": "99 % of the faces have at most this error",
-    "fr": "failure rate: share of faces with an error above the threshold",
-    "fr_low": "lower end of the 95 % interval of the failure rate",
-    "fr_high": "upper end of the 95 % interval of the failure rate",
-    "auc": "exact area under the cumulative error curve up to the threshold, over the threshold",
-    "auc_low": "lower end of the 95 % interval of the AUC",
-    "auc_high": "upper end of the 95 % interval of the AUC",
-    "auc_binned": "the same area by Simpson's rule over sampled errors, as some papers compute it",
-    "jitter_percent": "movement of the error from frame to frame of a video",
-    "bias_x_percent": "mean error to the right in the image",
-    "bias_y_percent": "mean error downwards in the image",
-    "normal_percent": "mean error along the outline's normal, outward positive",
-    "spread_percent": "standard deviation of the distance",
-    "nme_of_mean_shape_percent": "NME as a share of that of the mean shape, the guess without looking",
-    "n_compared": "faces that the difference is of: measured, and predicted by both",
-    "difference_percent": "NME minus the baseline's, in points of percent, of the faces that both predict",
-    "difference_low_percent": "lower end of the 95 % interval of the difference",
-    "difference_high_percent": "upper end of the 95 % interval of the difference",
-    "relative_percent": "the difference over the baseline's NME",
-    "p_bootstrap": "paired bootstrap: probability of so large a difference by chance alone",
-    "p_wilcoxon": "the same by Wilcoxon's signed-rank test, which asks for the sign of most differences",
-    "improved_percent": "share of all faces measured in both whose error is smaller than the baseline's, "
-    "a missing prediction being the worst",
-    VERDICT: "by the interval; on the line, left of the middle is better than the baseline",
+# Name without threshold and unit -> heading, and meaning as a legend gives it.
+_NAMES = {
+    "n": ("faces", "faces counted"),
+    "n_groups": ("groups", "groups of faces, such as those of one person, that count as one in intervals and tests"),
+    "missing": ("missing", "faces without a complete prediction, counted as failures"),
+    "unmeasured": ("unmeasured", "faces that cannot be measured and are not counted"),
+    "nme": ("NME", "normalised mean error: mean distance of the points over the normaliser, mean over the faces"),
+    "nme_found": ("NME found", "NME of the faces that have a complete prediction"),
+    "p50": ("p50", "median of the faces' errors"),
+    "p90": ("p90", "90 % of the faces have at most this error"),
+    "p95": ("p95", "95 % of the faces have at most this error"),
+    "p99": ("p99", "99 % of the faces have at most this error"),
+    "fr": ("FR", "failure rate: share of faces with an error above the threshold"),
+    "auc": ("AUC", "exact area under the cumulative error curve up to the threshold, over the threshold"),
+    "auc_binned": ("AUC binned", "the same area by Simpson's rule over sampled errors, as some papers compute it"),
+    "jitter": ("jitter", "movement of the error from frame to frame of a video"),
+    "bias_x": ("bias x", "mean error to the right in the image"),
+    "bias_y": ("bias y", "mean error downwards in the image"),
+    "normal": ("normal", "mean error along the outline's normal, outward positive"),
+    "spread": ("spread", "standard deviation of the distance"),
+    "nme_of_mean_shape": ("of mean shape", "NME as a share of the NME of always predicting the mean shape"),
+    "n_compared": ("faces compared", "faces compared: measured, and predicted by both"),
+    "difference": (
+        "NME difference",
+        "NME minus the baseline's, in percentage points, of the faces that both predict",
+    ),
+    "relative": ("relative", "the difference divided by the baseline's NME"),
+    "p_bootstrap": ("p bootstrap", "paired bootstrap: probability of a difference this large by chance alone"),
+    "p_wilcoxon": ("p Wilcoxon", "the same by Wilcoxon's signed-rank test, on the signs and ranks of the differences"),
+    "improved": (
+        "better on",
+        "share of all faces measured in both with a smaller error than the baseline's",
+    ),
+    VERDICT: ("verdict", "by the interval; on the line, left of the middle is better than the baseline"),
 }
 COMPARISON = (
-    "n_compared",
     "difference_percent",
     "difference_low_percent",
     "difference_high_percent",
     "relative_percent",
+    "improved_percent",
     "p_bootstrap",
     "p_wilcoxon",
-    "improved_percent",
+    "n_compared",
 )
-_HEADINGS = {
-    "n": "faces",
-    "n_groups": "groups",
-    "nme": "NME",
-    "nme_found": "NME found",
-    "fr": "FR",
-    "auc": "AUC",
-    "auc_binned": "AUC binned",
-    "bias_x": "bias x",
-    "bias_y": "bias y",
-    "nme_of_mean_shape": "of mean shape",
-    "n_compared": "faces compared",
-    "difference": "NME difference",
-    "improved": "better on",
-    "p_bootstrap": "p bootstrap",
-    "p_wilcoxon": "p Wilcoxon",
-}
 _COUNTS = ("n", "n_groups", "missing", "unmeasured", "n_compared")
-BASES = frozenset(key.removesuffix("_percent") for key in MEANINGS) - {VERDICT}  # names without a threshold
-_WITH_THRESHOLD = frozenset(name for name in BASES if name.split("_")[0] in ("fr", "auc"))
-_ABSENT = {"missing": 0, "unmeasured": 0}  # these stand in a row only where there are any
+_ENDS = {f"{name}_{end}" for name in ("nme", "fr", "auc", "difference") for end in ("low", "high")}
+BASES = (_NAMES.keys() | _ENDS) - {VERDICT}  # names of all values, without thresholds
+_WITH_THRESHOLD = {name for name in BASES if name.split("_")[0] in ("fr", "auc")}
+_ABSENT = {"missing": 0, "unmeasured": 0}  # left out of a row where they are 0
 _KEY = re.compile(r"(?P<base>[a-z_0-9]+?)(?:@(?P<threshold>[^_]+))?(?P<percent>_percent)?")
 
 
@@ -94,16 +75,17 @@ def parts_of(key: str) -> tuple[str, str]:
 
 def heading_of(key: str) -> str:
     base, threshold = parts_of(key)
-    heading = _HEADINGS.get(base, base)
+    heading = _NAMES[base][0] if base in _NAMES else base
     return f"{heading}@{threshold}" if threshold else heading
 
 
 def meaning_of(key: str) -> str:
-    return MEANINGS.get(key, MEANINGS.get(parts_of(key)[0], ""))
+    """What a legend says of a value; nothing for an unknown key."""
+    return _NAMES.get(parts_of(key)[0], ("", ""))[1]
 
 
 def keys_of(rows: Iterable[Row]) -> list[str]:
-    """Names of all figures; one that only some rows have stands where it stands among their figures."""
+    """Keys of all rows, in their order; a key that only some rows have keeps its place among their keys."""
     keys: list[str] = []
     seen: set[tuple[str, ...]] = set()
     for row in rows:
@@ -122,9 +104,9 @@ def keys_of(rows: Iterable[Row]) -> list[str]:
 
 
 def find_key(keys: Sequence[str], name: str, *, grouped: bool = True) -> str:
-    """The figure that a user's short name means: `nme`, `fr@.08`, `p99`. Raises UsageError where it is not there.
+    """The key for a user's short name, such as `nme`, `fr@.08` or `p99`. Raises UsageError if no key matches.
 
-    Where faces are not `grouped` each is a group of its own, so that n_groups is n.
+    Where faces are not `grouped` each is a group of its own, and n_groups is n.
 
     >>> find_key(["n", "nme_percent", "fr@0.08_percent"], "fr@.08")
     'fr@0.08_percent'
@@ -135,17 +117,16 @@ def find_key(keys: Sequence[str], name: str, *, grouped: bool = True) -> str:
     base, threshold = parts_of(name)
     for key in keys:
         own_base, own_threshold = parts_of(key)
-        same = own_threshold == threshold or (own_threshold and _number_of(own_threshold) == _number_of(threshold))
-        if own_base == base and same:
+        if own_base == base and _is_same_number(own_threshold, threshold):
             return key
     if name in _ABSENT:
         return name
     check_threshold(name)
-    raise UsageError(f"there is no figure {name!r}", f"give one of {', '.join(short_name(key) for key in keys)}")
+    raise UsageError(f"there is no value {name!r}", f"give one of {', '.join(short_name(key) for key in keys)}")
 
 
 def check_threshold(name: str) -> None:
-    """Raises UsageError for a failure rate or an AUC without its threshold, and for another figure with one."""
+    """Raises UsageError for a failure rate or AUC without its threshold, and for any other value with one."""
     base, threshold = parts_of(name)
     if base in _WITH_THRESHOLD and not threshold:
         raise UsageError(f"which {base} is meant?", f"give {base} with its threshold, such as {base}@0.08")
@@ -154,12 +135,12 @@ def check_threshold(name: str) -> None:
 
 
 def short_name(key: str) -> str:
-    """What a user types for a figure: `nme_percent` is `nme`."""
+    """What a user types: `nme` for `nme_percent`."""
     return key.removesuffix("_percent")
 
 
 def value_of(figures: Figures, key: str) -> Value:
-    """A figure of a row that has it, or one that is left out where it is 0."""
+    """The value for a key that the row `has`; 0 for a count that rows leave out where it is 0."""
     return figures[key] if key in figures else _ABSENT[key]
 
 
@@ -167,8 +148,8 @@ def has(figures: Figures, key: str) -> bool:
     return key in figures or key in _ABSENT
 
 
-def plain_number(key: str, value: Value) -> str:
-    """For other programs: six decimals, or six digits of a p value, which may be tiny; empty for None."""
+def format_plain(key: str, value: Value) -> str:
+    """For programs: six decimals, or six significant digits for a p value, which may be tiny; empty for None."""
     if value is None:
         return ""
     if key in _COUNTS:
@@ -176,8 +157,8 @@ def plain_number(key: str, value: Value) -> str:
     return f"{value:.6g}" if key.startswith("p_") else f"{value:.6f}"
 
 
-def written(key: str, value: Value) -> str:
-    """For people: two decimals, a dash for what could not be measured, p values as papers give them."""
+def format_value(key: str, value: Value) -> str:
+    """For people: two decimals, a dash for what could not be measured, p values as papers print them."""
     if value is None:
         return UNMEASURED
     if math.isinf(value):
@@ -197,20 +178,20 @@ def written(key: str, value: Value) -> str:
 
 
 def interval_of(figures: Figures, key: str) -> tuple[float, float] | None:
-    """Both ends of a figure's interval; None where it has none."""
+    """Both ends of the 95 % interval of a value; None where it has none."""
     base, threshold = parts_of(key)
     at = f"@{threshold}" if threshold else ""
     low, high = (figures.get(f"{base}_{end}{at}_percent") for end in ("low", "high"))
     return None if low is None or high is None else (low, high)
 
 
-def written_interval(figures: Figures, key: str) -> str:
+def format_interval(figures: Figures, key: str) -> str:
     ends = interval_of(figures, key)
-    return "" if ends is None else f"[{written(key, ends[0])}, {written(key, ends[1])}]"
+    return "" if ends is None else f"[{format_value(key, ends[0])}, {format_value(key, ends[1])}]"
 
 
-def is_end(key: str) -> bool:
-    """Whether a figure is an end of another's interval, which is shown with that one."""
+def is_interval_end(key: str) -> bool:
+    """Whether a key is an end of an interval, which is shown beside its value."""
     return parts_of(key)[0].endswith(("_low", "_high"))
 
 
@@ -219,8 +200,8 @@ def clean(text: str) -> str:
     return printable(text.encode("utf-8", "backslashreplace").decode())
 
 
-def _number_of(text: str) -> float | None:
+def _is_same_number(one: str, other: str) -> bool:
     try:
-        return float(text)
+        return one == other or float(one) == float(other)
     except ValueError:
-        return None
+        return False

@@ -1,12 +1,14 @@
-"""The report as one HTML page that needs nothing else: no script, no other file, no network."""
+"""The report as one self-contained HTML page: no script, no other file, no network."""
 
 from __future__ import annotations
 
 import base64
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.resources import files
+from typing import Any
 
 from kdtools import __version__
 from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Row
@@ -15,14 +17,14 @@ from kdtools.reports.columns import (
     VERDICT,
     Value,
     clean,
+    format_interval,
+    format_value,
     heading_of,
     interval_of,
-    is_end,
+    is_interval_end,
     keys_of,
     meaning_of,
     parts_of,
-    written,
-    written_interval,
 )
 from kdtools.reports.method import facts_of, normaliser_meaning, unit_of
 from kdtools.reports.table import (
@@ -49,36 +51,12 @@ _PLOTS = {
         "Each face's error by one prediction against that by the other; on the diagonal both are equal.",
     ),
 }
-_WIDE_PX = 500  # of a figure that would not be read in half the page
+_WIDE_PX = 500  # a wider plot could not be read in half the page
 _MOST_CARDS = 6
 _NBSP = "\N{NO-BREAK SPACE}"
 _PART_KEYS = ("missing", "nme", "nme_found", "bias_x", "bias_y", "normal", "spread")
 
-
-@dataclass(frozen=True)
-class Figure:
-    """A plot of the page; one that `is_wide` takes all columns."""
-
-    title: str
-    text: str
-    svg: str
-    is_wide: bool
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table as it stands on the page.
-
-    `headings` are texts and what they mean, `over` headings over several columns; `groups` have a name and lines, each
-    its label and its cells.
-    """
-
-    caption: str
-    label: str
-    headings: list[tuple[str, str]]
-    groups: list[tuple[str, list[tuple[str, list[Cell]]]]]
-    over: list[tuple[str, int]]
-    has_bars: bool = False
+Grid = dict[str, Any]  # a table as the template's macro `grid` lays it out
 
 
 def as_html(
@@ -90,23 +68,25 @@ def as_html(
     inputs: Mapping[str, str] | None = None,
     version: str = __version__,
 ) -> str:
-    """The page. Equal arguments give equal bytes: there is no date on it.
+    """The page. Equal arguments give equal bytes: it carries no date.
 
-    `plots` maps kinds (ced, landmarks, scatter) to <svg> elements of the first subset, which are taken as they are;
-    `worst` is a PNG of its worst faces; `inputs` maps files to their SHA-256.
+    `plots` maps kinds (ced, landmarks, scatter) to <svg> elements of the first subset, inserted unchanged; `worst` is a
+    PNG of its worst faces; `inputs` maps files to their SHA-256.
     """
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    asked, notes = rows_for_people(evaluation)
-    rows = in_order(evaluation.overall) or asked
-    faces = asked if evaluation.by == "face" and evaluation.overall else []
+    shown, notes = rows_for_people(evaluation)
+    rows = in_order(evaluation.overall) or shown
+    faces = shown if evaluation.by == "face" and evaluation.overall else []
+    subset = evaluation.regions[0].subset if evaluation.regions else ""
+    regions = compared(row for row in in_order(evaluation.regions) if row.subset == subset)
+    of_normaliser = by_normaliser(rows)
     template = (files("kdtools.reports") / "report.html.jinja").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-    # Long names are paths: they may be broken behind what parts their words.
+    # Long names are paths: a line may break behind their separators.
     environment.filters["breakable"] = lambda name: Markup("<wbr>").join(re.split(r"(?<=[/_])", name))
     environment.filters["typeset"] = _typeset
-    of_normaliser = by_normaliser(rows)
     return environment.from_string(template).render(
         truth=clean(evaluation.truth).rstrip("/").rpartition("/")[2],
         lead=_lead(evaluation),
@@ -114,7 +94,7 @@ def as_html(
         cards=_cards(rows),
         sentences=_sentences(evaluation, rows),
         comparisons=[(name, _comparison(evaluation, own)) for name, own in of_normaliser.items() if compared(own)],
-        where=_region_comparison(evaluation),
+        where=_comparison(evaluation, regions, "region") if regions else None,
         results=[
             (name, normaliser_meaning(name, evaluation.scheme), _results(own, evaluation.by))
             for name, own in of_normaliser.items()
@@ -123,7 +103,7 @@ def as_html(
         regions=_parts(evaluation.regions, "region"),
         landmarks=_parts(evaluation.landmarks, "landmark"),
         faces=[_results(own, "face") for own in by_normaliser(faces).values()],
-        plots=[Figure(*_PLOTS[kind], svg, _width(svg) > _WIDE_PX) for kind, svg in (plots or {}).items()],
+        plots=[(*_PLOTS[kind], svg, _width(svg) > _WIDE_PX) for kind, svg in (plots or {}).items()],
         subset=clean(next(iter(evaluation.members), ALL_FACES)),
         worst=base64.b64encode(worst).decode() if worst else "",
         facts=facts_of(evaluation),
@@ -136,7 +116,7 @@ def as_html(
 
 
 def _results(rows: Sequence[Row], by: str) -> Grid:
-    caption = f"All figures, errors in % of {clean(rows[0].normaliser)}"
+    caption = f"All values, errors in % of {clean(rows[0].normaliser)}"
     if any(interval_of(row.figures, "nme_percent") for row in rows):
         caption += "; 95 % intervals in brackets"
     return _grid(caption, results_table(rows, by, every_interval=True))
@@ -148,65 +128,60 @@ def _comparison(evaluation: Evaluation, rows: Sequence[Row], by: str = "") -> Gr
     caption = f"NME minus that of {clean(evaluation.baseline)}, points of % of {clean(rows[0].normaliser)}"
     caption = f"By {by}, {clean(rows[0].subset)} set: {caption}" if by else caption
     table = comparison_table(rows, by)
-    first = ("difference_percent", VERDICT)
-    columns = sorted(table.columns, key=lambda column: first.index(column.key) if column.key in first else len(first))
-    return _grid(f"{caption}; below 0 is better", replace(table, columns=columns))
-
-
-def _region_comparison(evaluation: Evaluation) -> Grid | None:
-    """The comparison by region, on the first subset."""
-    rows = [row for row in in_order(evaluation.regions) if row.subset == evaluation.regions[0].subset]
-    return _comparison(evaluation, rows, "region") if compared(rows) else None
+    columns = sorted(table.columns[1:], key=lambda column: column.key != VERDICT)
+    return _grid(f"{caption}; below 0 is better", replace(table, columns=[table.columns[0], *columns]))
 
 
 def _normalisers(rows: Sequence[Row]) -> Grid:
     """NME by every normaliser side by side."""
     table = table_side_by_side(rows, "normaliser", ["nme_percent"], "")
-    grid = _grid("NME in % of each normaliser", table)
-    return replace(grid, headings=[(clean(column.over), "") for column in table.columns], over=[])
+    headings = [(clean(column.over), "") for column in table.columns]
+    return _grid("NME in % of each normaliser", table) | {"headings": headings, "over": []}
 
 
 def _parts(rows: Sequence[Row], by: str) -> list[tuple[str, Grid]]:
     """A table for each subset: a line per region or landmark, the values of the predictions side by side."""
     keys = [key for base in _PART_KEYS for key in keys_of(rows) if parts_of(key)[0] == base]
+    of_subset: dict[str, list[Row]] = {}
+    for row in rows:
+        of_subset.setdefault(row.subset, []).append(row)
     grids = []
-    for subset in dict.fromkeys(row.subset for row in rows):
-        own = [row for row in rows if row.subset == subset]
+    for subset, own in of_subset.items():
         table = table_side_by_side(own, "prediction", keys, by, intervals=by == "region")
         caption = f"By {by}, {clean(subset)} set, errors in % of {clean(own[0].normaliser)}"
-        grids.append((clean(subset), replace(_grid(caption, table), has_bars=True)))
+        grids.append((clean(subset), _grid(caption, table) | {"has_bars": True}))
     return grids
 
 
 def _grid(caption: str, table: Table) -> Grid:
-    """Lines in groups: the innermost label that tells lines apart is the line's own, the others are the group's."""
-    labels = [(name, list(map(clean, texts))) for name, texts in table.labels_shown().items()]
-    *outer, (label, own) = labels
+    """Lines in groups: the innermost label that tells lines apart is the line's own, the others are the group's.
+
+    Where all lines of each group have the same number of faces, it stands over the group instead of in a column.
+    """
+    *outer, (label, own) = [(name, list(map(clean, texts))) for name, texts in table.labels_shown().items()]
     columns = table.columns
-    places: dict[tuple[str, ...], list[int]] = {}
+    groups: dict[tuple[str, ...], list[int]] = {}
     for place in range(len(own)):
-        places.setdefault(tuple(texts[place] for _, texts in outer), []).append(place)
-    names = [" · ".join(group) for group in places]
-    # The numbers of faces and groups stand over a group where they are the group's, as where nothing went wrong.
+        groups.setdefault(tuple(texts[place] for _, texts in outer), []).append(place)
+    names = [" · ".join(group) for group in groups]
     for key, words in (("n", " · {} faces"), ("n_groups", " in {} groups")):
-        for column in [column for column in columns if column.key == key and len(places) > 1]:
-            counts = [{column.cells[place].text for place in group} for group in places.values()]
-            if all(len(count) == 1 for count in counts):
-                columns = [other for other in columns if other is not column]
-                names = [name + words.format(*count) for name, count in zip(names, counts, strict=True)]
-    over: dict[str, int] = {}
-    for column in columns:
-        over[column.over] = over.get(column.over, 0) + 1
-    return Grid(
-        caption,
-        label,
-        [(heading_of(column.key), meaning_of(column.key)) for column in columns],
-        [
-            (name, [(own[place], [column.cells[place] for column in columns]) for place in group])
-            for name, group in zip(names, places.values(), strict=True)
-        ],
-        [(clean(name), n) for name, n in over.items()] if len(over) > 1 else [],
-    )
+        cells = next((column.cells for column in columns if column.key == key), [])
+        counts = [{cells[place].text for place in places} for places in groups.values() if cells]
+        if len(counts) > 1 and all(len(count) == 1 for count in counts):
+            columns = [column for column in columns if column.key != key]
+            names = [name + words.format(*count) for name, count in zip(names, counts, strict=True)]
+    over = Counter(column.over for column in columns)
+    lines = [
+        [(own[place], [column.cells[place] for column in columns]) for place in places] for places in groups.values()
+    ]
+    return {
+        "caption": caption,
+        "label": label,
+        "headings": [(heading_of(column.key), meaning_of(column.key)) for column in columns],
+        "groups": list(zip(names, lines, strict=True)),
+        "over": [(clean(name), n) for name, n in over.items()] if len(over) > 1 else [],
+        "has_bars": False,
+    }
 
 
 def _typeset(text: str) -> str:
@@ -221,32 +196,30 @@ def _width(svg: str) -> int:
 
 
 def _lead(evaluation: Evaluation) -> str:
-    scheme = evaluation.scheme
-    texts = [f"{evaluation.n_faces} faces", f"{scheme.n_points} points ({scheme.name})"]
-    return clean(" · ".join([*texts, *([f"protocol {evaluation.protocol}"] if evaluation.protocol else [])]))
+    scheme, protocol = evaluation.scheme, evaluation.protocol
+    text = f"{evaluation.n_faces} faces · {scheme.n_points} points ({scheme.name})"
+    return clean(f"{text} · protocol {protocol}" if protocol else text)
 
 
 def _cards(of_subsets: Sequence[Row]) -> list[tuple[str, list[tuple[str, Cell]]]]:
-    """For each prediction, its main figures; none where there are too many to take in."""
+    """The main values of each prediction; none where there are too many predictions to take in."""
     rows = [row for row in _first_rows(of_subsets) if row.prediction != MEAN_SHAPE]
     if not rows or len(rows) > _MOST_CARDS:
         return []
-    columns = results_table(rows, "", every_interval=True).columns
+    cells = {column.key: column.cells for column in results_table(rows, "", every_interval=True).columns}
     cards = []
     for place, row in enumerate(rows):
         keys = ["nme_percent", *(key for key in row.figures if parts_of(key)[0] in ("fr", "auc"))][:3]
         keys += [key for key in ("missing", "unmeasured", "nme_found_percent") if key in row.figures]
-        cells = {column.key: column.cells[place] for column in columns}
-        cards.append((clean(row.prediction), [(heading_of(key), cells[key]) for key in keys]))
+        cards.append((clean(row.prediction), [(heading_of(key), cells[key][place]) for key in keys]))
     return cards
 
 
-def _first_rows(of_subsets: Sequence[Row]) -> list[Row]:
-    """Those of the first subset with the main normaliser; none where rows are of parts."""
-    first = of_subsets[0] if of_subsets else None
-    if first is None or first.part:
-        return []
-    return [row for row in of_subsets if (row.subset, row.normaliser) == (first.subset, first.normaliser)]
+def _first_rows(rows: Sequence[Row]) -> list[Row]:
+    """Rows of the first subset with the main normaliser; none where rows are of parts."""
+    return [
+        row for row in rows if not row.part and (row.subset, row.normaliser) == (rows[0].subset, rows[0].normaliser)
+    ]
 
 
 def _sentences(evaluation: Evaluation, of_subsets: Sequence[Row]) -> list[tuple[str, str, str, str]]:
@@ -265,19 +238,19 @@ def _sentences(evaluation: Evaluation, of_subsets: Sequence[Row]) -> list[tuple[
             low, high = sorted((abs(ends[0]), abs(ends[1])))
             claim = f"is {verdict} than {baseline} by {amount} [{low:.2f}, {high:.2f}]"
         elif ends:
-            interval = _typeset(written_interval(row.figures, "difference_percent"))
+            interval = _typeset(format_interval(row.figures, "difference_percent"))
             claim = f"and {baseline} do not differ clearly: {_typeset(f'{difference:+.2f}')} points of NME {interval}"
         else:
             claim = f"has {amount} {'more' if difference > 0 else 'less'} than {baseline}"
-        words = (
-            ("relative_percent", "", f" relative to {baseline}"),
-            ("improved_percent", "smaller error on ", " of faces"),
-            ("p_bootstrap", f"paired bootstrap by {unit_of(evaluation)}: ", ""),
-            ("p_wilcoxon", "Wilcoxon: ", ""),
-        )
+        words = {
+            "relative_percent": f"% relative to {baseline}",
+            "improved_percent": "smaller error on % of faces",
+            "p_bootstrap": f"paired bootstrap by {unit_of(evaluation)}: %",
+            "p_wilcoxon": "Wilcoxon: %",
+        }
         evidence = [
-            before + _evidence(key, row.figures[key]) + after
-            for key, before, after in words
+            text.replace("%", _evidence(key, row.figures[key]), 1)
+            for key, text in words.items()
             if row.figures.get(key) is not None
         ]
         sentences.append((verdict, who, claim, "; ".join(evidence)))
@@ -286,16 +259,16 @@ def _sentences(evaluation: Evaluation, of_subsets: Sequence[Row]) -> list[tuple[
 
 def _evidence(key: str, value: Value) -> str:
     """71.0 % or p < 0.001."""
-    text = _typeset(written(key, value))
-    if not key.startswith("p_"):
-        return text
-    return f"p < {text[1:]}".replace(" ", _NBSP) if text.startswith("<") else f"p = {text}".replace(" ", _NBSP)
+    text = _typeset(format_value(key, value))
+    if key.startswith("p_"):
+        text = f"p < {text[1:]}" if text.startswith("<") else f"p = {text}"
+    return text.replace(" ", _NBSP)
 
 
 def _legend(rows: Sequence[Row]) -> list[tuple[str, str]]:
-    """What the figures of the page mean, each once, whatever its threshold."""
+    """What the values of the page mean, each once, whatever its threshold."""
     legend: dict[str, str] = {}
     for key in keys_of(rows):
-        if not is_end(key) and meaning_of(key):
+        if not is_interval_end(key) and meaning_of(key):
             legend.setdefault(heading_of(key).partition("@")[0], meaning_of(key))
     return list(legend.items())

@@ -16,7 +16,7 @@ COLUMNS = [column.name for column in fields(Steadiness)]
 
 
 def steadiness_tsv(rows: Sequence[Steadiness]) -> Iterator[str]:
-    """A head and a line for each prediction; what cannot be measured is empty."""
+    """A heading and one line per prediction; values that could not be measured are empty."""
     yield "\t".join(COLUMNS)
     for row in rows:
         yield "\t".join(_text(value) for value in asdict(row).values())
@@ -27,7 +27,7 @@ def steadiness_json(rows: Sequence[Steadiness]) -> Iterator[str]:
 
 
 def steadiness_value(rows: Sequence[Steadiness], name: str) -> str:
-    """One number of the first prediction. Raises UsageError for a name that is no column."""
+    """One number of the first prediction. Raises UsageError for an unknown column."""
     if name not in COLUMNS:
         raise UsageError(f"--value is {name!r}", f"with --jitter there are {', '.join(COLUMNS)}")
     return _text(asdict(rows[0])[name])

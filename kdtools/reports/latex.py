@@ -1,4 +1,4 @@
-"""The report as LaTeX tables (booktabs), to be taken into a paper with \\input."""
+"""The report as LaTeX tables (booktabs), for \\input in a paper."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ _SPECIAL = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     '"': r"\textquotedbl{}",
-    "[": "{[}",  # these two would belong to the line end before them
+    "[": "{[}",  # these two would be read as options of the \\ before them
     "*": "{*}",
     **{sign: f"\\{sign}" for sign in "%&#$_{}"},
 }
-_ONE_COLUMN = 46  # figures and names of about so many letters fit one column of two at 9 points
+_ONE_COLUMN = 46  # about so many letters fit one column of a two-column paper at 9 points
 _MARKUP = re.compile(r"\\text\w+|\\infty|\\,|[\\${}]")
 
 
 def as_latex(evaluation: Evaluation) -> str:
-    """A tabular per normaliser, a row per prediction: NME of each subset, then failure rate and AUC of the first one.
+    """One tabular per normaliser, a line per prediction: NME of each subset, then failure rate and AUC of the first.
 
-    The NME of the first subset has its 95 % interval. Where faces are missing, so that the NME is infinite, that of the
-    faces found is in columns of its own.
+    The NME of the first subset has its 95 % interval. Where faces are missing and the NME is infinite, the NME of the
+    faces found has its own columns.
 
-    No table environment, as caption, label and place are the paper's. The comments say how it was measured.
+    There is no table environment: caption, label and position are the paper's. Comments say how it was measured.
     """
     rows, notes = rows_for_people(evaluation)
     tables: list[str] = []
@@ -96,7 +96,7 @@ def _by_subset(rows: Sequence[Row]) -> str:
 
 
 def _by_part(rows: Sequence[Row], by: str) -> str:
-    """A line per region, landmark or face of each subset, a column of NME per prediction, and of those found."""
+    """One line per region, landmark or face of each subset; columns of NME, and NME found, for each prediction."""
     table = table_side_by_side(rows, "prediction", ["nme_percent", "nme_found_percent"], by)
     columns = [column for column in table.columns if column.is_filled]
     labels = table.labels_shown(always=[by])
@@ -107,7 +107,7 @@ def _by_part(rows: Sequence[Row], by: str) -> str:
 
 
 def _comparison(rows: Sequence[Row], by: str) -> str:
-    """The relative difference and the verdict, which the others tell, are left out, or no column would have room."""
+    """Without the relative difference and the verdict, which follow from the rest, to fit a column of a paper."""
     table = comparison_table(rows, by)
     labels = table.labels_shown(always=table.labels.keys() - {"normaliser"})
     columns = {column.key: column.cells for column in table.columns}
@@ -128,7 +128,7 @@ def _comparison(rows: Sequence[Row], by: str) -> str:
 
 
 def _signed(text: str) -> str:
-    """A minus that is one, and not a hyphen."""
+    """Signs and dashes as mathematics sets them: a minus, not a hyphen."""
     text = escape(text).replace(UNMEASURED, "--").replace(r"\textless{}", "$<$")
     return text.replace("-", "$-$").replace("$-$$-$", "--").replace("+", "$+$")
 
@@ -141,7 +141,7 @@ def _text(cell: Cell) -> str:
 def _tabular(
     headings: Sequence[str], columns: Sequence[Sequence[str]], groups: Sequence[tuple[str, int]], n_labels: int = 1
 ) -> str:
-    """`groups` are headings over several columns each, from the first figure on."""
+    """`groups` are headings that each span several columns, from the first value on."""
     n_letters = sum(
         max(len(_MARKUP.sub("", text)) for text in (heading, *texts)) + 2
         for heading, texts in zip(headings, columns, strict=True)

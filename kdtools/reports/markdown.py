@@ -9,7 +9,7 @@ from kdtools.reports.columns import clean, heading_of
 from kdtools.reports.method import facts_of, normaliser_meaning
 from kdtools.reports.table import Cell, Table, by_normaliser, compared, comparison_table, results_table, rows_for_people
 
-# Signs that Markdown takes for its own, and those of HTML, which it lets through.
+# Characters with a meaning in Markdown, and in HTML, which Markdown lets through.
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 
 

@@ -1,4 +1,4 @@
-"""How an evaluation was measured, in words that stand under every report."""
+"""How an evaluation was measured: the facts at the end of every report."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from kdtools.evaluation.results import Evaluation
 from kdtools.landmarks import Scheme
 from kdtools.metrics.normalisers import normaliser_named
 from kdtools.metrics.summary import threshold_label
-from kdtools.reports.columns import clean, is_end
+from kdtools.reports.columns import clean, is_interval_end
 from kdtools.reports.table import compared
 
 _LENGTHS = {
@@ -21,7 +21,7 @@ _LENGTHS = {
 
 
 def normaliser_meaning(name: str, scheme: Scheme) -> str:
-    """What a normaliser's length is, with its points."""
+    """What length a normaliser is, and between which points."""
     normaliser = normaliser_named(name, scheme)
     if normaliser.pixels is not None:
         return f"{normaliser.pixels:g} pixels for every face"
@@ -33,7 +33,7 @@ def normaliser_meaning(name: str, scheme: Scheme) -> str:
 
 
 def facts_of(evaluation: Evaluation) -> list[tuple[str, str]]:
-    """Name and text of what a reader must know to measure the same again."""
+    """Names and texts of what a reader must know to repeat the measurement."""
     scheme = evaluation.scheme
     facts = [
         (
@@ -50,8 +50,8 @@ def facts_of(evaluation: Evaluation) -> list[tuple[str, str]]:
         binned = any("binned" in key for row in evaluation.rows[:1] for key in row.figures)
         kind = "exact, binned: Simpson's rule over sampled errors" if binned else "exact"
         facts.append(("FR and AUC", f"at errors of {shares} of the normaliser; AUC is {kind}"))
-    figures = (figure for row in evaluation.rows for figure in row.figures.items())
-    with_intervals = any(value is not None for key, value in figures if is_end(key))
+    values = (item for row in evaluation.rows for item in row.figures.items())
+    with_intervals = any(value is not None for key, value in values if is_interval_end(key))
     if with_intervals:
         facts.append(("Intervals", f"95 %: bootstrap-t by {unit_of(evaluation)}{_units(evaluation)}, of FR Wilson's"))
     elif has_one_group(evaluation):
@@ -69,7 +69,7 @@ def facts_of(evaluation: Evaluation) -> list[tuple[str, str]]:
 
 
 def unit_of(evaluation: Evaluation) -> str:
-    """What counts as one when chance is estimated, to stand after "by"."""
+    """What intervals and tests count as one, as a word to follow "by"."""
     return "face" if evaluation.groups is None else "group of faces"
 
 
@@ -78,5 +78,5 @@ def _units(evaluation: Evaluation) -> str:
 
 
 def has_one_group(evaluation: Evaluation) -> bool:
-    """Whether all faces are of one person or video, of which no chance can be estimated."""
+    """Whether all faces are of one person or video, which allows no interval."""
     return evaluation.groups is not None and bool((evaluation.groups == evaluation.groups[0]).all())

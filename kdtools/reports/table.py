@@ -1,4 +1,4 @@
-"""The tables of a report, built once for every form that people read: their rows, labels, columns and cells."""
+"""The tables of a report, built once for all forms that people read: rows, labels, columns and cells."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from kdtools.reports.columns import (
     COMPARISON,
     VERDICT,
     Value,
+    format_interval,
+    format_value,
     has,
     interval_of,
-    is_end,
+    is_interval_end,
     keys_of,
     parts_of,
     value_of,
-    written,
-    written_interval,
 )
 
 LABELS = ("normaliser", "subset", "part", "prediction")
-_MOST_FACES = 50  # that a report for people lists one by one
-# nme_found is of other faces for each prediction, and so never the best.
+_MOST_FACES = 50  # listed one by one in a report for people
+# nme_found is of other faces for each prediction, so it is never the best.
 _LOWER_IS_BETTER = ("nme", "p50", "p90", "p95", "p99", "fr", "jitter", "spread")
 _BETTER = {**dict.fromkeys(_LOWER_IS_BETTER, min), **dict.fromkeys(("auc", "auc_binned"), max)}
-_OF_FOUND_ONLY = ("spread", "jitter")  # a missing prediction is not a failure there
+_OF_FOUND_ONLY = ("spread", "jitter")  # these leave missing predictions out
 
 Best = dict[tuple[str, str, str, str], str]  # what `best_values` finds
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One value as it is written for people, with its interval; empty where the row has no such value.
+    """One value as printed for people, with its interval; empty where the row has no such value.
 
-    For forms that draw: `bar` is the NME in percent of the largest in the table; `span` has the start, the middle and
-    the end of an interval on a line from 0 to 100, where 50 is no difference. `verdict` colours a cell of a comparison.
+    For forms that draw: `bar` is the NME in percent of the largest in the table; `span` is the start, middle and end of
+    an interval on a line from 0 to 100, where 50 is no difference. `verdict` colours a cell of a comparison.
     """
 
     text: str = ""
@@ -50,7 +50,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """The cells of one value, one for each line; `over` is a heading that several columns share."""
+    """The cells of one value, one per line; `over` is a heading above several columns."""
 
     key: str
     cells: list[Cell]
@@ -63,25 +63,25 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Lines of labels, as they are in the rows, and of cells. `labels` maps headings to a label for each line."""
+    """Lines of labels and cells. `labels` maps each heading to one label per line, as in the rows, not yet escaped."""
 
     labels: dict[str, list[str]]
     columns: list[Column]
 
     def labels_shown(self, always: Collection[str] = ()) -> dict[str, list[str]]:
-        """The labels that tell lines apart and those that are `always` shown; at least the last one."""
+        """The labels that tell lines apart and those `always` shown; the last one if there are none."""
         shown = {name: texts for name, texts in self.labels.items() if name in always or len(set(texts)) > 1}
         return shown or dict([list(self.labels.items())[-1]])
 
 
 def results_table(rows: Sequence[Row], by: str, *, every_interval: bool = False) -> Table:
-    """A line for each row, with all values but those of the comparison, which has a table of its own.
+    """One line per row with all values except the comparison, which has its own table.
 
-    `by` is the heading of the rows' parts. Only the NME has its interval, unless `every_interval` is asked for.
+    `by` is the heading of the rows' parts. Only the NME has its interval, unless `every_interval` is set.
     """
     best = best_values(rows)
     apart = COMPARISON if compared(rows) else ()
-    keys = [key for key in keys_of(rows) if key not in apart and not is_end(key)]
+    keys = [key for key in keys_of(rows) if key not in apart and not is_interval_end(key)]
     columns = [
         Column(key, [_cell(row, key, best, every_interval or key == "nme_percent") for row in rows]) for key in keys
     ]
@@ -89,19 +89,15 @@ def results_table(rows: Sequence[Row], by: str, *, every_interval: bool = False)
 
 
 def comparison_table(rows: Sequence[Row], by: str) -> Table:
-    """A line for each row of `compared`: the difference and what supports it, the verdict last.
+    """One line per row of `compared`: the difference, its evidence and, last, the verdict.
 
-    The number of faces compared is shown where it is not that of all faces counted, the verdict where there is one.
+    The number of faces compared is left out where it is that of all faces, the verdict where no row has an interval.
     """
-    order = ["difference_percent", "relative_percent", "improved_percent", "p_bootstrap", "p_wilcoxon"]
-    if any(row.figures.get("n_compared", row.figures.get("n")) != row.figures.get("n") for row in rows):
-        order.append("n_compared")
     present = keys_of(rows)
-    columns = [
-        Column(key, [_cell(row, key, {}, key == "difference_percent") for row in rows])
-        for key in order
-        if key in present
-    ]
+    keys = [key for key in COMPARISON if key in present and not is_interval_end(key)]
+    if all(row.figures.get("n_compared", row.figures.get("n")) == row.figures.get("n") for row in rows):
+        keys = [key for key in keys if key != "n_compared"]
+    columns = [Column(key, [_cell(row, key, {}, key == "difference_percent") for row in rows]) for key in keys]
     ends = [abs(end) for row in rows for end in interval_of(row.figures, "difference_percent") or ()]
     if ends:
         scale = 1.05 * max(ends) or 1.0
@@ -113,7 +109,7 @@ def comparison_table(rows: Sequence[Row], by: str) -> Table:
 def table_side_by_side(
     rows: Sequence[Row], across: str, keys: Sequence[str], by: str, *, intervals: bool = False
 ) -> Table:
-    """A line for all rows that differ in the label `across` alone, whose values stand side by side under that label."""
+    """Rows that differ only in the label `across` share one line, with columns side by side for each of its names."""
     best = best_values(rows)
     names = dict.fromkeys(getattr(row, across) for row in rows)
     labels = [label for label in LABELS if label != across]
@@ -139,8 +135,8 @@ def _cell(row: Row | None, key: str, best: Best, with_interval: bool, largest_nm
         return Cell()
     value = value_of(row.figures, key)
     return Cell(
-        written(key, value),
-        written_interval(row.figures, key) if with_interval else "",
+        format_value(key, value),
+        format_interval(row.figures, key) if with_interval else "",
         is_best(row, key, best),
         bar=None if key != "nme_percent" or value is None or math.isinf(value) else round(100 * value / largest_nme, 1),
     )
@@ -155,10 +151,10 @@ def _span(row: Row, scale: float) -> tuple[float, float, float] | None:
 
 
 def best_values(rows: Sequence[Row]) -> Best:
-    """(subset, normaliser, part, key) -> the best figure as written, so that figures that look the same are all best.
+    """(subset, normaliser, part, key) -> the best value as printed, so that values that look the same are all best.
 
-    Only where at least two predictions compete and differ; the mean shape, which predicts nothing, does not. Figures
-    without the faces that are missing compete only where as many are missing of each.
+    Only where at least two predictions compete and differ; the mean shape, which predicts nothing, does not compete.
+    Values that leave missing faces out compete only where each prediction misses as many.
     """
     values: dict[tuple[str, str, str, str], list[float]] = {}
     counts: dict[tuple[str, str, str, str], set[tuple[Value, Value]]] = {}
@@ -172,20 +168,20 @@ def best_values(rows: Sequence[Row]) -> Best:
                 drops_missing = (key == "nme_percent" and math.isfinite(value)) or base in _OF_FOUND_ONLY
                 counts.setdefault(place, set()).add((n, missing if drops_missing else None))
     return {
-        place: written(place[3], _BETTER[parts_of(place[3])[0]](found))
+        place: format_value(place[3], _BETTER[parts_of(place[3])[0]](found))
         for place, found in values.items()
-        if len({written(place[3], value) for value in found}) > 1 and len(counts[place]) == 1
+        if len({format_value(place[3], value) for value in found}) > 1 and len(counts[place]) == 1
     }
 
 
 def is_best(row: Row, key: str, best: Best) -> bool:
     if row.prediction == MEAN_SHAPE:
         return False
-    return best.get((row.subset, row.normaliser, row.part, key)) == written(key, row.figures.get(key))
+    return best.get((row.subset, row.normaliser, row.part, key)) == format_value(key, row.figures.get(key))
 
 
 def in_order(rows: Sequence[Row]) -> list[Row]:
-    """By normaliser, subset and part, so that predictions that can be compared stand together."""
+    """By normaliser, subset and part, so that comparable predictions stand together."""
     ranks = {
         label: {name: rank for rank, name in enumerate(dict.fromkeys(getattr(row, label) for row in rows))}
         for label in LABELS
@@ -202,11 +198,11 @@ def by_normaliser(rows: Iterable[Row]) -> dict[str, list[Row]]:
 
 
 def rows_for_people(evaluation: Evaluation) -> tuple[list[Row], list[str]]:
-    """The rows that fit on a page, of faces the worst, the worst first; and the notes, one of what is left out."""
+    """The rows that fit on a page (of single faces the worst, the worst first), and the notes to print with them."""
     rows = evaluation.rows
     if evaluation.by != "face" or not rows:
         return in_order(rows), evaluation.notes
-    # A face has a row for each prediction and subset; the worst of them tells. No list of all rows is ever made.
+    # A face has a row for each prediction and subset and is as bad as the worst of them. There may be millions of rows.
     n_rows_per_face = max(1, math.ceil(len(rows) / max(evaluation.n_faces, 1)))
     main = (row for row in rows if row.normaliser == rows[0].normaliser and row.prediction != MEAN_SHAPE)
     worst = heapq.nlargest(_MOST_FACES * n_rows_per_face, main, key=_nme_of)
@@ -223,12 +219,12 @@ def _nme_of(row: Row) -> float:
 
 
 def compared(rows: Iterable[Row]) -> list[Row]:
-    """The rows that were compared with a baseline, with all that this tells; of single faces it is one number."""
+    """The rows with a full comparison with the baseline; single faces have only a difference."""
     return [row for row in rows if "difference_percent" in row.figures and "improved_percent" in row.figures]
 
 
 def verdict_of(row: Row) -> str:
-    """better or worse than the baseline, unclear where the interval holds zero, or nothing without an interval."""
+    """better or worse than the baseline; unclear where the interval contains zero; nothing without an interval."""
     ends = interval_of(row.figures, "difference_percent")
     if ends is None:
         return ""

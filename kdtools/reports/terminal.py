@@ -1,4 +1,4 @@
-"""The report of a terminal: as many columns as there is room for, none of them cut."""
+"""The report for a terminal: as many columns as fit, none of them cut off."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 _GAP = 2
 _WIDTH_OF_FILE = 120  # letters
-# What goes first where there is no room: the higher, the sooner. What has 0 always stays.
-_EASE = {
+# Columns with higher ranks are dropped first where there is no room; those with 0 always stay.
+_DROP_RANK = {
     "p99": 95,
     "p95": 90,
     "p50": 70,
@@ -44,17 +44,17 @@ _EASE = {
     "nme": 0,
     "difference": 0,
 }
-_EASE_OF_INTERVAL = 40
+_DROP_RANK_OF_INTERVALS = 40
 _VERDICT_STYLES = {"better": "green", "worse": "red", "unclear": "dim"}
 
 
 @dataclass(frozen=True)
 class _Column:
-    """A column of lines of text and their styles; `ease` is how readily it goes where there is no room."""
+    """A column of lines of text and their styles; `rank` is that of _DROP_RANK."""
 
     key: str
     heading: str
-    ease: float
+    rank: float
     texts: list[str]
     styles: list[str]
 
@@ -81,9 +81,9 @@ def as_text(evaluation: Evaluation) -> str:
 
 
 def print_table(evaluation: Evaluation, console: Console) -> None:
-    """For a person at a terminal: what is the same in all rows is the title, the best prediction of each row is bold.
+    """Print the report: what all rows share as the title, the results with the best in bold, the comparison, notes.
 
-    Columns that do not fit go, the least wanted first, and are named; a second table has the comparison.
+    Columns that do not fit are dropped, the least important first, and named in a note.
     """
     from rich.text import Text
 
@@ -129,7 +129,7 @@ def _title(evaluation: Evaluation, rows: Sequence[Row], folder: str) -> str:
 
 
 def _unit(evaluation: Evaluation, rows: Sequence[Row]) -> str:
-    """What errors are shares of, and what counts as one in the intervals."""
+    """The unit of errors, and of what the intervals are."""
     text = "errors in % of the normaliser"
     if any(interval_of(row.figures, "nme_percent") for row in rows):
         return f"{text}; in brackets 95 % intervals by {_units(evaluation)}"
@@ -139,14 +139,14 @@ def _unit(evaluation: Evaluation, rows: Sequence[Row]) -> str:
 
 
 def _units(evaluation: Evaluation) -> str:
-    """`32 people or photographs`, without how these were told."""
+    """`32 people or photographs`, without how these were recognised."""
     if evaluation.groups is None:
         return "face"
     return clean(evaluation.grouping.partition("; ")[0].partition(", by ")[0])
 
 
 def _display_names(rows: Sequence[Row], width: int) -> tuple[dict[str, str], str]:
-    """Names of predictions for the table; the folder that all are in stands in the title where they are long."""
+    """Names of predictions for the table, and a folder that all long names share, which goes into the title."""
     names = {row.prediction: clean(row.prediction) for row in rows}
     if len(names) < 2 or max(map(len, names.values())) <= width // 5:
         return names, ""
@@ -160,7 +160,7 @@ def _display_names(rows: Sequence[Row], width: int) -> tuple[dict[str, str], str
 
 
 def _print_table(table: Table, names: dict[str, str], console: Console) -> list[str]:
-    """Print as many columns as there is room for; returns the headings of the others."""
+    """Print the columns that fit; returns the headings of the others."""
     labels = {
         label: [names[text] if label == "prediction" else clean(text) for text in texts]
         for label, texts in table.labels_shown().items()
@@ -177,35 +177,35 @@ def _columns_of(table: Table) -> list[_Column]:
         base, threshold = parts_of(column.key)
         if base == "n_groups" or (base == "n" and len(set(column.cells)) == 1):
             continue  # these stand in the lines above the table
-        ease = _EASE.get(base, 10)
+        rank = _DROP_RANK.get(base, 10)
         if threshold:
             place = n_thresholds[base] = n_thresholds.get(base, -1) + 1
-            ease = 50 + place if place else 20
-            ease += 0 if table.labels.keys() <= set(LABELS) else 15
+            rank = 50 + place if place else 20
+            rank += 0 if table.labels.keys() <= set(LABELS) else 15
         texts = [f"{cell.text} {cell.interval}".strip() for cell in column.cells]
         styles = ["bold" if cell.is_best else _VERDICT_STYLES.get(cell.verdict, "") for cell in column.cells]
         heading = heading_of(column.key).replace("@", "\n@").replace(" ", "\n")
-        columns.append(_Column(column.key, heading, ease, texts, styles))
+        columns.append(_Column(column.key, heading, rank, texts, styles))
     return columns
 
 
 def _that_fit(columns: list[_Column], labels: dict[str, list[str]], width: int) -> tuple[list[_Column], list[str]]:
-    """The columns that there is room for, and the headings of the others."""
+    """The columns that fit, and the headings of the others."""
     gone: list[str] = []
 
     def needed() -> int:
-        # A label may be folded, though not below what is still read easily.
+        # A label may be folded, but not below what is still easy to read.
         own = [min(_width([name, *cells]), max(12, width // 4)) for name, cells in labels.items()]
         return sum(own) + sum(column.width for column in columns) + _GAP * (len(own) + len(columns) - 1)
 
     while needed() > width:
-        column = max(columns, key=lambda column: column.ease)
+        column = max(columns, key=lambda column: column.rank)
         nme = next((c for c in columns if c.key == "nme_percent" and any("[" in text for text in c.texts)), None)
-        if nme and column.ease < _EASE_OF_INTERVAL:
+        if nme and column.rank < _DROP_RANK_OF_INTERVALS:
             plain = [text.partition(" [")[0] for text in nme.texts]
             columns[columns.index(nme)] = replace(nme, texts=plain)
             gone.append("intervals")
-        elif column.ease > 0:
+        elif column.rank > 0:
             columns.remove(column)
             gone.append(column.heading.replace("\n@", "@").replace("\n", " "))
         else:
@@ -240,14 +240,14 @@ def _print_grid(labels: dict[str, list[str]], columns: list[_Column], console: C
 
 
 def _width(texts: Iterable[str]) -> int:
-    """Cells of the terminal that the widest takes: some letters take two."""
+    """Terminal cells of the widest text; some letters take two."""
     from rich.cells import cell_len
 
     return max(map(cell_len, texts))
 
 
 def _folded(labels: dict[str, list[str]], room: int) -> dict[str, list[str]]:
-    """Labels in several lines where they are wider than the room for all; the longest give way."""
+    """Labels broken into several lines where they are wider than `room`, the longest first."""
     widths = {name: _width([name, *cells]) for name, cells in labels.items()}
     while sum(widths.values()) + _GAP * (len(widths) - 1) > room and max(widths.values()) > 1:
         longest = max(widths, key=lambda name: widths[name])
@@ -256,7 +256,7 @@ def _folded(labels: dict[str, list[str]], room: int) -> dict[str, list[str]]:
 
 
 def _fold(text: str, width: int) -> str:
-    """Broken behind a sign that parts words, where one stands in the second half of the line.
+    """Text in lines, broken behind a separator where one is in the second half of the line.
 
     >>> _fold("runs/mobilenet_kd/pred.h5", 20).splitlines()
     ['runs/mobilenet_kd/', 'pred.h5']

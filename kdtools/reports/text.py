@@ -1,4 +1,4 @@
-"""Figures for other programs: JSON, TSV, or one number."""
+"""Results for other programs: JSON, TSV, or one number."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 from kdtools.errors import DataError
 from kdtools.evaluation.results import Evaluation, Row
-from kdtools.reports.columns import COMPARISON, clean, find_key, has, is_end, keys_of, plain_number, value_of
+from kdtools.reports.columns import COMPARISON, clean, find_key, format_plain, has, is_interval_end, keys_of, value_of
 
 LABELS = ("prediction", "subset", "normaliser")
 
 
 def json_lines(evaluation: Evaluation) -> Iterator[str]:
-    """A list of one object per row, without the last line's end, one row at a time: by face there may be millions.
+    """Lines of a list of one object per row, one row at a time: by face there may be millions.
 
-    JSON has no infinity: a figure that is infinite or could not be measured is null, and `missing` tells them apart.
+    JSON has no infinity: a value that is infinite or could not be measured is null; `missing` tells them apart.
     """
-    part = evaluation.by if evaluation.by in ("region", "landmark", "face") else ""
+    part = _part(evaluation)
     before = "["
     for row in evaluation.rows:
         yield before
@@ -28,6 +28,11 @@ def json_lines(evaluation: Evaluation) -> Iterator[str]:
     yield "[]" if before == "[" else before.removesuffix(",")
     if before != "[":
         yield "]"
+
+
+def _part(evaluation: Evaluation) -> str:
+    """Name of the column of parts; empty where rows are of whole faces."""
+    return "" if evaluation.by == "subset" else evaluation.by
 
 
 def _record(row: Row, part: str) -> dict[str, Any]:
@@ -44,18 +49,18 @@ def as_tsv(evaluation: Evaluation) -> Iterator[str]:
     One line at a time, because by face there may be millions.
     """
     keys = keys_of(evaluation.rows)
-    part = evaluation.by if evaluation.by in ("region", "landmark", "face") else ""
+    part = _part(evaluation)
     yield "\t".join([*LABELS, *([part] if part else []), *keys])
     for row in evaluation.rows:
         labels = [row.prediction, row.subset, row.normaliser, *([row.part] if part else [])]
-        yield "\t".join([*map(clean, labels), *(plain_number(key, row.figures.get(key)) for key in keys)])
+        yield "\t".join([*map(clean, labels), *(format_plain(key, row.figures.get(key)) for key in keys)])
 
 
 def find_value(evaluation: Evaluation, name: str) -> str:
-    """One figure of the first row, with six decimals; `nme` and `fr@.08` stand for `nme_percent` and `fr@0.08_percent`.
+    """One value of the first row, with six decimals; `nme` and `fr@.08` stand for `nme_percent` and `fr@0.08_percent`.
 
-    Figures of a comparison are those of the first row that is compared, as the baseline has none.
-    Raises UsageError for a figure that is not there, DataError for one that could not be measured.
+    Values of a comparison are those of the first row that is compared, as the baseline has none.
+    Raises UsageError for an unknown value, DataError for one that could not be measured.
     """
     if not evaluation.rows:
         raise DataError("there is nothing to measure: no rows", "look at the truth with kd-info")
@@ -65,28 +70,26 @@ def find_value(evaluation: Evaluation, name: str) -> str:
     value = value_of(row.figures, key) if row else None
     if value is None:
         raise DataError(*_why_not(evaluation.rows[0] if row is None else row, key))
-    return plain_number(key, value)
+    return format_plain(key, value)
 
 
 def _why_not(row: Row, key: str) -> tuple[str, str]:
-    """What is said of a figure that could not be measured, and what to do."""
-    place = f"{key} of {row.prediction} ({', '.join(filter(None, (row.subset, row.normaliser, row.part)))})"
-    if row.figures.get("n") == 0:
-        unmeasured = row.figures.get("unmeasured")
-        if unmeasured:
-            why = f"{unmeasured} faces have no annotated points, or a normaliser that is missing or zero"
-            return f"{place} could not be measured: {why}", "choose another --norm, or look at the truth with kd-info"
-        return f"{place} could not be measured: the subset has no faces", "choose another --subset"
-    n_missing = row.figures.get("missing")
-    if key in ("nme_low_percent", "nme_high_percent") and n_missing:
+    """Why a value could not be measured, and what to do."""
+    n_missing, n_unmeasured = row.figures.get("missing"), row.figures.get("unmeasured")
+    why, hint = "", "--json has the values that could be"
+    if row.figures.get("n") == 0 and n_unmeasured:
+        why = f"{n_unmeasured} faces have no annotated points, or a normaliser that is missing or zero"
+        hint = "choose another --norm, or look at the truth with kd-info"
+    elif row.figures.get("n") == 0:
+        why, hint = "the subset has no faces", "choose another --subset"
+    elif key in ("nme_low_percent", "nme_high_percent") and n_missing:
         why = f"the NME is infinite, because {n_missing} faces have no complete prediction, and has no interval"
-        return f"{place} could not be measured: {why}", "ask for nme_found, or for the interval of fr or auc"
-    if key == "nme_found_percent":
-        return f"{place} could not be measured: no face has a complete prediction", "ask for missing"
-    if key in COMPARISON:
+        hint = "ask for nme_found, or for the interval of fr or auc"
+    elif key == "nme_found_percent":
+        why, hint = "no face has a complete prediction", "ask for missing"
+    elif key in COMPARISON:
         why = "too few faces or groups are predicted by both, or their errors do not differ"
-        return f"{place} could not be measured: {why}", "--json has the figures that could be"
-    if is_end(key):
-        why = "too few faces or groups for an interval"
-        return f"{place} could not be measured: {why}", "ask for the figure itself"
-    return f"{place} could not be measured", "--json has the figures that could be"
+    elif is_interval_end(key):
+        why, hint = "too few faces or groups for an interval", "ask for the value itself"
+    place = f"{key} of {row.prediction} ({', '.join(filter(None, (row.subset, row.normaliser, row.part)))})"
+    return ": ".join(filter(None, (f"{place} could not be measured", why))), hint

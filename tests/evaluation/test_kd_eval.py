@@ -109,7 +109,7 @@ def test_one_value_alone(files: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert call("one.h5", *TRUTH, "--value", "auc@0.06") == 0  # a threshold that nobody listed
     assert 0 < float(capsys.readouterr().out) < 100
     assert call("one.h5", *TRUTH, "--value", "beauty") == 2
-    assert "there is no figure 'beauty'" in capsys.readouterr().err
+    assert "there is no value 'beauty'" in capsys.readouterr().err
 
 
 def test_verdicts(files: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -177,7 +177,7 @@ def test_one_value() -> None:
     assert find_value(evaluation, "difference") == "-0.310000"  # of the first row that is compared
     tiny = [Row("a", "full", "box-size", {"n": 3, "difference_percent": 1.0, "p_wilcoxon": 1.25e-90})]
     assert find_value(an_evaluation(rows=tiny), "p_wilcoxon") == "1.25e-90"
-    with pytest.raises(UsageError, match=r"no figure 'auc@0\.1'") as caught:
+    with pytest.raises(UsageError, match=r"no value 'auc@0\.1'") as caught:
         find_value(evaluation, "auc@0.1")
     assert "auc@0.08" in caught.value.hint
     with pytest.raises(UsageError):
@@ -206,7 +206,7 @@ def test_one_value_says_what_is_meant_and_why_not() -> None:
     assert caught.value.hint == "give auc with its threshold, such as auc@0.08"
     with pytest.raises(UsageError, match="which nme is meant"):
         find_value(evaluation, "nme@0.08")
-    with pytest.raises(UsageError, match=r"no figure 'roc@0\.08'"):
+    with pytest.raises(UsageError, match=r"no value 'roc@0\.08'"):
         find_value(evaluation, "roc@0.08")
     assert find_value(evaluation, "n_groups") == "135"  # each face is one
     rows = [replace(row, figures={"n": 135, "n_groups": 32}) for row in evaluation.rows]
@@ -249,7 +249,7 @@ def test_requirements_look_at_the_mean_shape_never_and_at_unmeasured_figures_ste
         "full box-size: p50 could not be measured, so it is not < 9",
         "full box-size: p90 is inf, not < 9",
     ]
-    with pytest.raises(UsageError, match=r"no figure 'auc@0\.08'"):
+    with pytest.raises(UsageError, match=r"no value 'auc@0\.08'"):
         unmet(evaluation, parse_requirements(["auc@0.08>1"]))
 
 
