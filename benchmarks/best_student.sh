@@ -73,7 +73,7 @@ sharp=(sharp.h5 --val lfpw.h5 --input-size 208 --init fine.safetensors --lr 1.5e
 # seconds_of FACES RUN TIMES: of an epoch of a faces file, where a face takes so many times what it took in a run before
 seconds_of() {
     local faces
-    faces=$(kd-info "$1.h5" --field faces)
+    faces=$(kd-info "$1.h5" --value faces)
     python3 - "$faces" "$2.log.jsonl" "$3" <<'PYTHON'
 import json, sys
 

@@ -166,7 +166,7 @@ class Bench:
             with ThreadPoolExecutor(workers(0)) as pool:
                 list(pool.map(lambda path: cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR), paths))
 
-        search = Search.named("whole", "all", None)
+        search = Search.named("whole", None, None)
         found = medians(
             self.options.rounds,
             **self.bare(n),

@@ -25,7 +25,7 @@ run() {
 cd "$work"
 run train.h5 kd-import "$data/lfpw68/train" "$data/youtube68/train" --size 128 -o train.h5
 run val.h5 kd-import "$data/youtube68/val" --size 128 -o val.h5
-run soft.h5 kd-asm train.h5 -o soft.h5 --plot modes.png
+run soft.h5 kd-asm train.h5 -o soft.h5 --plot-modes modes.png
 
 teacher=(--arch mobilenetv2_100 --init "$data/weights/mobilenetv2_100_imagenet.safetensors" --input-size "$input"
     --epochs "$teacher_epochs" --val val.h5 --seed "$seed" --resume)

@@ -18,7 +18,7 @@ kd-synth -q -f -n 60 --size 72 --seed 1 -o faces.h5
 kd-split -q -f faces.h5 -o train.h5 --rest test.h5 --share 0.3
 kd-merge -q -f train.h5 test.h5 -o merged.h5
 [ -z "${DATA:-}" ] || kd-import -q -f lfpw68 --size 64 -o lfpw.h5
-kd-dump -q -f test.h5 --images pictures -o pictures.csv
+kd-dump -q -f test.h5 --crops pictures -o pictures.csv
 kd-dump -q -f faces.h5 -o faces.csv
 kd-dump -q -f faces.h5 --format coco -o faces.json
 kd-import -q -f pictures pictures.csv --size 48 -o imported.h5 2>/dev/null || kd-import -q -f pictures.csv --images pictures --size 48 -o imported.h5
@@ -40,6 +40,6 @@ kd-eval pred.h5 flipped.h5 --truth test.h5 --compare -q -f -o eval.md -o eval.te
 kd-export -q -f cached.safetensors -o cached.onnx
 kd-export -q -f heatmap.safetensors -o heatmap.onnx
 kd-predict -q -f heatmap.onnx test.h5 -o exported.h5
-kd-view -q -f test.h5 pred.h5 --max 9 -o view.png
+kd-view -q -f test.h5 pred.h5 -n 9 -o view.png
 kd-info --json cached.safetensors >info.json
 find . -type f ! -name '*.log.jsonl' ! -path './cache/*' ! -path './lfpw68/*' | LC_ALL=C sort | xargs -d '\n' sha256sum

@@ -104,7 +104,7 @@ kd-eval one="results of/large/one.h5" --truth large.h5 --norm inter-ocular --tsv
 
 section "one model over shards, one shard lost"
 [ -e shards/1.h5 ] || kd-split -q large.h5 --folds 8 -o 'shards/{}.h5'
-[ -e truth.h5 ] || kd-merge -q large.h5 --strip-images -o truth.h5
+[ -e truth.h5 ] || kd-merge -q large.h5 --no-images -o truth.h5
 measure() { kd-eval student="$1" --truth truth.h5 --norm inter-ocular --tsv "${@:2}" | cut -f 1-7; }
 EVAL=none submit pred student="check points/two.safetensors" -- shards/*.h5
 wait_for_jobs

@@ -23,7 +23,7 @@ run kd-synth -n "$faces" --size 96 --seed 1 -o train.h5
 run kd-synth -n 300 --size 96 --seed 2 -o test.h5
 
 # 2. Hard landmarks -> Soft-landmarks, by an active shape model.
-run kd-asm train.h5 -o soft.h5 --plot modes.png
+run kd-asm train.h5 -o soft.h5 --plot-modes modes.png
 
 # 3. The Tough teacher learns the hard landmarks, the Tolerant teacher the soft ones. (The paper's teachers learn by
 #    L2; in as few steps as here L1 gets much further.)

@@ -25,7 +25,7 @@ run() {
 
 run faces.h5 kd-import "$folder" --size "$size" -o faces.h5
 run train.h5 kd-split faces.h5 -o train.h5 --rest test.h5
-run soft.h5 kd-asm train.h5 -o soft.h5 --plot modes.png
+run soft.h5 kd-asm train.h5 -o soft.h5 --plot-modes modes.png
 run tough.safetensors kd-teacher train.h5 "${teacher[@]}" --resume -o tough.safetensors
 run tolerant.safetensors kd-teacher train.h5 --landmarks soft.h5 "${teacher[@]}" --resume -o tolerant.safetensors
 run tough.h5 kd-predict tough.safetensors train.h5 -o tough.h5

@@ -24,7 +24,7 @@ PAGES = sorted(path.name for path in MAN.glob("*.[1-9]"))
 SECTIONS = ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "ENVIRONMENT", "FILES", "EXIT STATUS", "EXAMPLES", "NOTES"]
 every_page = pytest.mark.parametrize("name", PAGES)
 SMALL = "--arch test_resnet --input-size 32 --epochs 1 --batch 8 --device cpu"
-OUTPUTS = re.compile(r"(?:-o |--rest |--draw |--plot ced=|--plot (?!ced=))'?([\w.{}$/-]+)")
+OUTPUTS = re.compile(r"(?:-o |--rest |--draw |--plot ced=|--plot-modes )'?([\w.{}$/-]+)")
 
 
 def sections_of(text: str) -> dict[str, str]:
@@ -164,9 +164,9 @@ def world(shell: Shell, tiny_onnx: Path, tmp_path_factory: pytest.TempPathFactor
         kd-predict student.onnx test.h5 -o kd.h5
         kd-split pred.h5 --share 0.5 --group '(.*)' -o part1.h5 --rest part2.h5
         kd-synth -n 24 --size 96 --margin 0.5 --seed 4 -o drawn.h5
-        kd-dump drawn.h5 --format pts --images photos/train -o photos/train
+        kd-dump drawn.h5 --format pts --crops photos/train -o photos/train
         kd-synth -n 12 --size 96 --margin 0.5 --seed 5 -o drawn.h5 -f
-        kd-dump drawn.h5 --format pts --images photos/test -o photos/test
+        kd-dump drawn.h5 --format pts --crops photos/test -o photos/test
         rm drawn.h5 tough.last.safetensors tough.log.jsonl
         """
     made = shell.run(f"mkdir photos\n{lines}", folder, **{IN_FULL: "1"})

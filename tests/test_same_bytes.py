@@ -24,7 +24,7 @@ _COMMANDS = f"""
 kd-synth -q -n 40 --size 48 --seed 1 -o faces.h5
 kd-split -q faces.h5 -o train.h5 --rest test.h5 --share 0.3
 kd-merge -q train.h5 test.h5 -o merged.h5
-kd-dump -q test.h5 --format pts -o pictures --images pictures
+kd-dump -q test.h5 --format pts -o pictures --crops pictures
 kd-import -q pictures --size 48 -o imported.h5
 kd-asm -q train.h5 -o soft.h5
 kd-teacher train.h5 {_TINY} -o tough.safetensors
@@ -38,7 +38,7 @@ kd-predict -q online.safetensors pictures --detector whole -o photographs.h5
 kd-eval -q pred.h5 --truth test.h5 -o eval.json -o eval.md
 kd-dump -q pred.h5 -o pred.csv
 kd-export -q cached.safetensors -o cached.onnx
-kd-view -q test.h5 pred.h5 --max 6 -o view.png
+kd-view -q test.h5 pred.h5 -n 6 -o view.png
 """
 # Seconds and images a second stand in these, for --resume and for people.
 _OF_THE_CLOCK = (".log.jsonl", ".last.safetensors")

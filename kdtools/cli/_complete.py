@@ -89,7 +89,7 @@ def _formats(known: str) -> list[str]:
 def _written_formats(known: str) -> list[str]:
     from kdtools.datasets.formats import FORMATS
 
-    return [form.name for form in FORMATS.values() if form.write or form.write_face]
+    return ["auto", *(form.name for form in FORMATS.values() if form.write or form.write_face)]
 
 
 def _schemes(known: str) -> list[str]:
@@ -130,39 +130,37 @@ def _settings(known: str) -> Sequence[str]:
 # By the name of a parameter, with that of its tool before it where tools differ. What a type or a metavar says is not
 # here: the words of a Literal, folders for DIR, nothing for numbers and patterns.
 VALUES: dict[str, Callable[[str], Sequence[str]]] = {
-    **dict.fromkeys(("faces_path", "paths", "calibrate", "landmarks", "val", "rest", "mean_shape"), _fixed(FACES)),
+    **dict.fromkeys(("faces_path", "paths", "calibrate", "verify", "landmarks", "val", "rest"), _fixed(FACES)),
+    "mean_shape": _fixed(FACES),
     **dict.fromkeys(("tough", "tolerant"), _fixed(TEACHERS)),
     **dict.fromkeys(("predictions", "truth_path"), _fixed(FACES)),
     **dict.fromkeys(("inputs", "sources", "kd-eval.predictions", "truth"), _fixed(ANY_FILE)),
-    **dict.fromkeys(("scheme", "scheme_name", "convert"), _schemes),
+    **dict.fromkeys(("scheme_name", "convert"), _schemes),
     **dict.fromkeys(("subset", "by_subset"), _fixed(FREE)),
     "arch": _fixed(ARCHS),
     "assignments": _settings,
-    "box": _fixed(["auto", "points", "given", "cascade", "whole", "*.onnx", "*.csv"]),
-    "boxes": _fixed(["*.csv"]),
-    "detector_name": _fixed(["cascade", "whole", "*.onnx"]),
+    "detector": _fixed(["auto", "cascade", "whole", "*.onnx", "*.csv"]),
     "device": _fixed(["auto", "cpu", "cuda"]),
-    "field": _fields,
     "group": _fixed(["none"]),
     "init": _fixed(["none", "imagenet", *WEIGHTS]),
     "model_path": _fixed(MODELS),
     "norm": _normalisers,
     "output": _fixed(FACES),
-    "plot": _fixed(FIGURES),
+    "plot": lambda known: [*FIGURES, "*.jpg"] if known else PLOTS,
+    "plot_modes": _fixed(FIGURES),
     "value": _fixed(FIGURES_OF_EVAL),
     "video": _fixed(["auto"]),
     "kd-asm.model_path": _fixed(FACES),
     "kd-dump.format_name": _written_formats,
     "kd-dump.output": _fixed(ANY_FILE),
     "kd-eval.output": _reports,
-    "kd-eval.plot": lambda known: [*FIGURES, "*.jpg"] if known else PLOTS,
-    "kd-export.faces": _fixed(FACES),
     "kd-export.model_path": _fixed(WEIGHTS),
     "kd-export.output": _fixed(["*.onnx"]),
-    "kd-import.format_name": _formats,
+    "format_name": _formats,
+    "ids_from": _fixed(ANY_FILE),
+    "kd-import.detector": _fixed(["auto", "points", "given", "cascade", "whole", "*.onnx", "*.csv"]),
+    "kd-info.value": _fields,
     "kd-info.paths": _fixed([*FACES, *MODELS]),
-    "kd-merge.ids": _fixed(ANY_FILE),
-    "kd-predict.faces": _fixed(["all", "largest"]),
     "kd-student.output": _fixed(WEIGHTS),
     "kd-teacher.output": _fixed([*WEIGHTS, *FACES]),
     "kd-view.output": _fixed([*IMAGES, *FOLDERS]),

@@ -16,10 +16,6 @@ Predictions = Annotated[
         "standard input.",
     ),
 ]
-Truth = Annotated[
-    str | None,
-    typer.Option("--truth", metavar="FILE", help="The true landmarks. Like PRED, all that kd-import reads."),
-]
 Norm = Annotated[
     str | None,
     typer.Option(
@@ -36,18 +32,9 @@ Thresholds = Annotated[
     str | None,
     typer.Option(metavar="T,...", help="Of failure rate and AUC, as shares of the normaliser.  [default: 0.08,0.10]"),
 ]
-Subset = Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this subset; full is all faces.")]
 VisibleOnly = Annotated[bool, typer.Option("--visible-only", help="Count only points that the truth marks as seen.")]
 By = Annotated[Part, typer.Option(help="What has a row of the table.")]
 Compare = Annotated[bool, typer.Option("--compare", help="Compare the other predictions with the first, face by face.")]
-Group = Annotated[
-    str | None,
-    typer.Option(
-        metavar="REGEX|none",
-        help="Regular expression; what its first ( ) finds in the id names the person, whose faces count as one in "
-        "intervals.  [default: told by the ids]",
-    ),
-]
 JoinBy = Annotated[
     Join,
     typer.Option(help="How faces find their truth: by id, or those of one photograph by their place in it."),
@@ -84,11 +71,7 @@ Output = Annotated[
         help="Write the report there: .html with plots, .md, .tex, .json, .tsv or .txt.",
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Tsv = Annotated[bool, typer.Option("--tsv", help="Print tab-separated values, as when piped.")]
-Value = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Print one number of the first row alone: nme, auc@0.08, p95.")
-]
 MaxNme = Annotated[
     float | None, typer.Option(metavar="PERCENT", help="Exit with status 3 if a row's NME is above this.")
 ]

@@ -1,4 +1,4 @@
-"""Options that several tools share, each defined once: the same letter means the same everywhere."""
+"""Options that several tools share, each defined once: a name means the same everywhere."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kdtools.cli._app import set_quiet, set_verbose, show_version
+from kdtools.cli._app import session, set_quiet, set_verbose, show_version
 
 Output = Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="File to write; - is standard output.")]
 Force = Annotated[bool, typer.Option("-f", "--force", help="Replace an output that exists.")]
@@ -36,5 +36,72 @@ Margin = Annotated[
         max=2.0,
         help="Room on each side of the points, as a share of the longer side of their box.",
     ),
+]
+Batch = Annotated[int | None, typer.Option("--batch", metavar="N", min=1, help="Batch size: faces per step.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue a stopped run; start one if there is none.")]
+_N_FACES = typer.Option("-n", "--faces", metavar="N", min=1, help="How many faces, at most.")
+NFaces = Annotated[int, _N_FACES]
+MostFaces = Annotated[int | None, _N_FACES]
+Detector = Annotated[
+    str,
+    typer.Option(
+        "--detector",
+        metavar="NAME|FILE",
+        help="Where faces are: cascade finds them, or a YuNet model (.onnx); boxes (.csv) list them; whole is the "
+        "image. Of annotations also points, or given, their box.",
+    ),
+]
+
+# ---- points and faces
+Convert = Annotated[
+    str | None, typer.Option("--convert", metavar="NAME|FILE", help="Convert the points to this scheme, as 98 to 68.")
+]
+Subset = Annotated[
+    list[str] | None, typer.Option("--subset", metavar="NAME", help="Only faces of this subset; full is all faces.")
+]
+Ids = Annotated[
+    list[str] | None, typer.Option("--ids", metavar="GLOB", help="Only faces whose id matches, such as 'ibug/*'.")
+]
+AddSubset = Annotated[
+    list[str] | None,
+    typer.Option("--add-subset", metavar="NAME=GLOB", help="Put faces whose id matches GLOB into a subset."),
+]
+NoImages = Annotated[
+    bool, typer.Option("--no-images", help="Points alone, in pixels of the source images, which need not be there.")
+]
+TruthFile = Annotated[
+    str | None, typer.Option("--truth", metavar="FILE", help="The true landmarks, from which errors are measured.")
+]
+Group = Annotated[
+    str | None,
+    typer.Option(
+        "--group",
+        metavar="REGEX|none",
+        help=r"Expression whose first group, searched in the id, is the person: '^(\w+)/'. none: each face is one.",
+    ),
+]
+Folds = Annotated[int | None, typer.Option("--folds", metavar="K", min=2, help="Divide the people into K folds.")]
+
+# ---- reports and formats
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Value = Annotated[str | None, typer.Option("--value", metavar="NAME", help="Print this one value alone.")]
+FormatName = Annotated[
+    str, typer.Option("--format", metavar="NAME", help="Format of the annotations: auto, or one of --formats.")
+]
+
+
+def _list_formats(wanted: bool) -> None:
+    """Print the formats that the tool reads, or of kd-dump those that it writes, and stop."""
+    if wanted:
+        from kdtools.datasets.formats import FORMATS
+
+        for form in FORMATS.values():
+            if session.tool != "kd-dump" or form.write or form.write_face:
+                print(f"{form.name:<12} first pixel {form.base:g}  {form.what}")
+        raise typer.Exit
+
+
+Formats = Annotated[
+    bool, typer.Option("--formats", callback=_list_formats, is_eager=True, help="List the formats and stop.")
 ]
 Faces = Annotated[str, typer.Argument(metavar="FACES", help="Faces file; - is standard input.")]

@@ -39,9 +39,6 @@ InputSize = Annotated[
     int | None, typer.Option("--input-size", metavar="PX", min=16, max=1024, help="Side of its input.")
 ]
 Epochs = Annotated[int | None, typer.Option("--epochs", metavar="N", min=1, help="Passes over the faces.")]
-TrainBatch = Annotated[
-    int | None, typer.Option("--batch", metavar="N", min=2, help="Faces per step, of all processes together.")
-]
 LearningRate = Annotated[float | None, typer.Option("--lr", metavar="RATE", help="Learning rate.")]
 Schedule = Annotated[
     settings.Schedule | None,
@@ -75,6 +72,3 @@ LogDir = Annotated[
     str | None, typer.Option("--log-dir", metavar="DIR", help="Write TensorBoard events into this folder as well.")
 ]
 TrainSeed = Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="The same seed gives the same file.")]
-Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on from the last checkpoint beside FILE; start if there is none.")
-]

@@ -23,9 +23,9 @@ def kd_asm(
         typer.Option(help="How shapes are aligned; the published code does not.  [default: procrustes]"),
     ] = None,
     model_path: Annotated[
-        str | None, typer.Option("--model", metavar="FILE", help="Apply the shape model in FILE; fit none.")
+        str | None, typer.Option("--shape-model", metavar="FILE", help="Apply the shape model in FILE; fit none.")
     ] = None,
-    plot: Annotated[str | None, typer.Option(metavar="FILE", help="Draw the modes (.png, .pdf or .svg).")] = None,
+    plot_modes: Annotated[str | None, typer.Option(metavar="FILE", help="Draw the modes (.png, .pdf or .svg).")] = None,
     force: Force = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -34,9 +34,9 @@ def kd_asm(
     """Fit an active shape model to the hard landmarks of FACES and write their Soft-landmarks.
 
     Shapes are aligned, a principal component analysis keeps most of their variance, each coefficient is clipped, and
-    the rebuilt shape goes back to its own face. The output holds the shape model too, for --model.
+    the rebuilt shape goes back to its own face. The output holds the shape model too, for --shape-model.
     """
-    require(model_path is None or (variance or align) is None, "--model brings its own --variance and --align")
+    require(model_path is None or (variance or align) is None, "--shape-model brings its own --variance and --align")
     variance, align = 0.9 if variance is None else variance, align or "procrustes"
     require(0 < variance <= 1, f"--variance is {variance}", "give a share above 0 and up to 1")
     require(clip > 0, f"--clip is {clip}", "give a number above 0")
@@ -48,8 +48,8 @@ def kd_asm(
     from kdtools.storage.outputs import Outputs, check_output
 
     check_output(output, force)
-    if plot:
-        check_plot(plot, force)
+    if plot_modes:
+        check_plot(plot_modes, force)
     with open_faces(faces_path) as faces:
         if model_path is None:
             model = fit_faces(faces, variance=variance, align=align)
@@ -64,8 +64,8 @@ def kd_asm(
                 writer.put_landmarks(soft, faces.scheme, "soft")
                 writer.put_shape_model(model)
                 writer.copy_companions(faces)
-            if plot:
-                draw_modes(model, faces.scheme, together.file(plot))
+            if plot_modes:
+                draw_modes(model, faces.scheme, together.file(plot_modes))
     session.say(f"{len(soft)} faces, {len(model.modes)} modes")
 
 

@@ -7,24 +7,17 @@ from typing import Annotated, Literal
 import typer
 
 from kdtools.cli._app import check_no_input, run, session
-from kdtools.cli._options import Faces, Force, Quiet, Verbose, Version
+from kdtools.cli._options import Faces, Force, FormatName, Formats, Ids, Output, Quiet, Subset, Verbose, Version
 from kdtools.errors import require
 
 
 def kd_dump(
     faces_path: Faces,
-    format_name: Annotated[
-        str | None,
-        typer.Option("--format", metavar="NAME", help="csv, tsv, jsonl, pts, coco, dlib, wflw, cvat; else by FILE."),
-    ] = None,
-    output: Annotated[
-        str,
-        typer.Option("-o", "--output", metavar="FILE", help="File to write, or folder (pts); - is standard output."),
-    ] = "-",
-    subset: Annotated[str | None, typer.Option(metavar="NAME", help="Only this subset; full is all faces.")] = None,
-    ids: Annotated[
-        str | None, typer.Option(metavar="GLOB", help="Only faces whose id matches, such as 'ibug/*'.")
-    ] = None,
+    format_name: FormatName = "auto",
+    formats: Formats = False,
+    output: Output = "-",
+    subset: Subset = None,
+    ids: Ids = None,
     pixels: Annotated[
         Literal["source", "image"] | None,
         typer.Option(help="Points in the source images, or in the file's crops.  [default: source]"),
@@ -34,7 +27,7 @@ def kd_dump(
         typer.Option(metavar="N", min=0, max=9, help="Decimals of a pixel; else all that the number has."),
     ] = None,
     no_header: Annotated[bool, typer.Option("--no-header", help="csv and tsv without the line of names.")] = False,
-    images: Annotated[
+    crops: Annotated[
         str | None,
         typer.Option(metavar="DIR", help="Write the crops there as PNG; points are then in their pixels."),
     ] = None,
@@ -46,26 +39,27 @@ def kd_dump(
     """Write the landmarks of FACES as text, a face a line or a file.
 
     csv and tsv: id, x0, y0, x1, y1, ...; a missing point is two empty cells. jsonl: an object a line, with visibility,
-    boxes and scores. pts, coco, dlib and wflw: as these data sets come. Pixels are counted as each format does, from 0
-    in csv, tsv and jsonl. With --images, FILE and DIR are a data set that kd-import reads.
+    boxes and scores. pts, coco, dlib and wflw: as these data sets come, pts with a file a face in the folder FILE. auto
+    goes by the suffix of FILE, and is csv without. Pixels are counted as each format does, from 0 in csv, tsv and
+    jsonl. With --crops, FILE and DIR are a data set that kd-import reads.
     """
-    require(not (images and pixels == "source"), "--images writes crops, so the points are in pixels of these")
+    require(not (crops and pixels == "source"), "--crops brings the crops, so the points are in pixels of these")
     check_no_input([output], [faces_path])
     from kdtools.datasets.dump import form_named, write_dump
     from kdtools.datasets.dump_blocks import Selection
     from kdtools.faces.file import open_faces
     from kdtools.faces.selection import IdPatterns, choose_faces
 
-    form = form_named(format_name, output)
-    in_crops = pixels == "image" or images is not None
+    form = form_named(None if format_name == "auto" else format_name, output)
+    in_crops = pixels == "image" or crops is not None
     with open_faces(faces_path) as faces:
         if in_crops:
             faces.require("image")
         rows = None
         if subset or ids:
-            rows = choose_faces(faces, subsets=[subset] if subset else [], ids=IdPatterns([ids]) if ids else None)
+            rows = choose_faces(faces, subsets=subset or [], ids=IdPatterns(ids) if ids else None)
         selection = Selection(faces, rows, in_crops, digits)
-        write_dump(selection, form, output, force, images=images, header=not no_header)
+        write_dump(selection, form, output, force, images=crops, header=not no_header)
         if output != "-":
             session.say(f"{len(selection)} faces to {output}")
 

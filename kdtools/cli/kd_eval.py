@@ -7,21 +7,21 @@ import sys
 from kdtools.cli import _eval_options as opt
 from kdtools.cli._app import check_no_input, run, session
 from kdtools.cli._exit import DONE, NEGATIVE, SKIPPED
-from kdtools.cli._options import Force, Quiet, Verbose, Version
+from kdtools.cli._options import Force, Group, Json, Quiet, Subset, TruthFile, Value, Verbose, Version
 from kdtools.errors import require
 
 
 def kd_eval(
     predictions: opt.Predictions,
-    truth: opt.Truth = None,
+    truth: TruthFile = None,
     norm: opt.Norm = None,
     protocol: opt.ProtocolName = None,
     thresholds: opt.Thresholds = None,
-    subset: opt.Subset = None,
+    subset: Subset = None,
     visible_only: opt.VisibleOnly = False,
     by: opt.By = "subset",
     compare: opt.Compare = False,
-    group: opt.Group = None,
+    group: Group = None,
     join: opt.JoinBy = "id",
     allow_missing: opt.AllowMissing = False,
     allow_extra: opt.AllowExtra = False,
@@ -31,9 +31,9 @@ def kd_eval(
     plot: opt.Plot = None,
     output: opt.Output = None,
     force: Force = False,
-    json_form: opt.Json = False,
+    json_form: Json = False,
     tsv_form: opt.Tsv = False,
-    value: opt.Value = None,
+    value: Value = None,
     max_nme: opt.MaxNme = None,
     requirements: opt.Require = None,
     quiet: Quiet = False,
@@ -42,11 +42,12 @@ def kd_eval(
 ) -> int:
     """Measure predicted landmarks against true ones: NME, failure rate (fr) and area under the CED curve (auc).
 
-    Faces are joined by id, and every face of the truth must be predicted. NME is the mean distance of the points over a
-    length taken from the truth; without --norm and --protocol every normaliser has its row. Points that are not
-    annotated are left out. All errors are in percent, with 95 % intervals in which the faces of one person or
-    photograph count as one. With -o the report goes to files and nothing is printed unless a form is asked for.
-    --max-nme and --require judge every row; without --norm and --protocol those of the first normaliser.
+    Faces are joined by id, and every face of the truth must be predicted. --truth FILE, like PRED, is anything that
+    kd-import reads. NME is the mean distance of the points over a length taken from the truth; without --norm and
+    --protocol every normaliser has its row. Points that are not annotated are left out. All errors are in percent, with
+    95 % intervals in which the faces of one person or photograph count as one. With -o the report goes to files and
+    nothing is printed unless a form is asked for; --value prints one number of the first row, such as nme, auc@0.08 or
+    p95. --max-nme and --require judge every row; without --norm and --protocol those of the first normaliser.
     --jitter in the place of --truth is the mean of |p(t) - 2 p(t - 1) + p(t - 2)|, 0 for steady motion.
     """
     require(json_form + tsv_form + (value is not None) <= 1, "give one of --json, --tsv and --value")

@@ -22,7 +22,7 @@ def kd_export(
     calibrate: Annotated[
         str | None, typer.Option(metavar="FILE", help="With int8: faces file whose images show which values occur.")
     ] = None,
-    faces: Annotated[
+    verify: Annotated[
         str | None,
         typer.Option(
             metavar="FILE", help="Check on faces of this file, not on those of --calibrate or a few drawn ones."
@@ -48,12 +48,12 @@ def kd_export(
     from kdtools.model.card import ONNX, form_of, read_card
     from kdtools.storage.outputs import check_output, written_aside
 
-    check_no_input([output], [path for path in (model_path, calibrate, faces) if path])
+    check_no_input([output], [path for path in (model_path, calibrate, verify) if path])
     check_output(output, force)
     made_of = "give the model file (.safetensors) that it was made of"
     require(form_of(model_path) != ONNX, f"{model_path}: is an exported model already (ONNX)", made_of)
     card, said = read_card(model_path)
-    for given in (calibrate, faces):  # before torch is loaded, which takes seconds
+    for given in (calibrate, verify):  # before torch is loaded, which takes seconds
         if given is None or given == "-":
             continue
         with open_faces(given) as file:
@@ -73,9 +73,9 @@ def kd_export(
     from kdtools.model.network import choose_device
 
     network = load_model(model_path, choose_device("cpu"))
-    sample = sample_faces(faces or calibrate, network, N_CHECKED)
+    sample = sample_faces(verify or calibrate, network, N_CHECKED)
     calibration = sample_faces(calibrate, network, N_CALIBRATION).images if calibrate else None
-    fields = {**said, **session.provenance(model_path, calibrate, faces).attributes()}
+    fields = {**said, **session.provenance(model_path, calibrate, verify).attributes()}
     with written_aside(output, force) as path:
         export_onnx(network, path, fields, precision, calibration)
         agreement = compare_with_original(network, path, sample, precision)

@@ -9,26 +9,30 @@ from typing import Annotated, Literal
 import typer
 
 from kdtools.cli._app import check_no_input, run, session
-from kdtools.cli._options import Force, Jobs, Margin, Output, Quiet, Size, Verbose, Version
+from kdtools.cli._options import (
+    AddSubset,
+    Convert,
+    Detector,
+    Force,
+    FormatName,
+    Formats,
+    Jobs,
+    Margin,
+    NoImages,
+    Output,
+    Quiet,
+    Size,
+    Verbose,
+    Version,
+)
 from kdtools.errors import require
-
-
-def show_formats(wanted: bool) -> None:
-    if wanted:
-        from kdtools.datasets.formats import FORMATS
-
-        for form in FORMATS.values():
-            print(f"{form.name:<12} first pixel {form.base:g}  {form.what}")
-        raise typer.Exit
 
 
 def kd_import(
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Folders or files to read.")],
     output: Output,
-    format_name: Annotated[str, typer.Option("--format", metavar="NAME", help="auto, or one of --formats.")] = "auto",
-    formats: Annotated[
-        bool, typer.Option("--formats", callback=show_formats, is_eager=True, help="List the formats and stop.")
-    ] = False,
+    format_name: FormatName = "auto",
+    formats: Formats = False,
     base: Annotated[
         Literal["0", "0.5", "1"] | None,
         typer.Option(help="Coordinate of the first pixel's centre; else the format's own."),
@@ -37,34 +41,20 @@ def kd_import(
         list[str] | None,
         typer.Option("--images", metavar="DIR", help="Where the images lie, if not beside."),
     ] = None,
-    no_images: Annotated[
-        bool, typer.Option("--no-images", help="Points alone, in pixels of images that need not be there.")
-    ] = False,
+    no_images: NoImages = False,
     size: Size = 256,
-    box: Annotated[
-        str,
-        typer.Option(
-            metavar="KIND|FILE",
-            help="Crop around: points, given (the annotation's box), cascade, a YuNet model (.onnx), boxes (.csv) or "
-            "whole. auto is points, or whole without points.",
-        ),
-    ] = "auto",
+    detector: Detector = "auto",
     margin: Margin = 0.2,
     scheme_name: Annotated[
         str | None,
         typer.Option("--scheme", metavar="NAME|FILE", help="What the points are; else told by their number."),
     ] = None,
-    convert: Annotated[
-        str | None, typer.Option(metavar="NAME|FILE", help="Convert the points to this scheme, as 98 to 68.")
-    ] = None,
+    convert: Convert = None,
     role: Annotated[
         Literal["hard", "soft", "predicted"],
         typer.Option(help="What the points are used as; predicted: by another program."),
     ] = "hard",
-    subset: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=GLOB", help="Put faces whose id matches GLOB in a subset."),
-    ] = None,
+    add_subset: AddSubset = None,
     jobs: Jobs = 0,
     force: Force = False,
     quiet: Quiet = False,
@@ -74,11 +64,12 @@ def kd_import(
     """Read annotated images and write one faces file: square crops and their landmarks.
 
     The format is found by a look at SOURCE, and said; --formats lists them. What cannot be used is named and skipped;
-    the exit status is then 4.
+    the exit status is then 4. Crops are
+    squares around what --detector names; auto is the points, or the whole image where there are none.
     """
     require("-" not in sources, "images cannot be read from standard input", "name a folder or a file")
     check_no_input([output], filter(os.path.isfile, sources))
-    require(not (no_images and box != "auto"), "--no-images makes no crops, so --box has nothing to do")
+    require(not (no_images and detector != "auto"), "--no-images makes no crops, so --detector has nothing to do")
     from kdtools.datasets.annotations import Sources, names_of_points, read_annotations, settle_scheme
     from kdtools.datasets.crop_boxes import choose_boxes
     from kdtools.datasets.import_faces import import_faces, import_points
@@ -88,18 +79,18 @@ def kd_import(
     from kdtools.storage.outputs import check_output
 
     check_output(output, force)
-    subsets = parse_subsets("--subset", subset or [])
+    subsets = parse_subsets("--add-subset", add_subset or [])
     declared, target = (scheme_named(name) if name else None for name in (scheme_name, convert))
     wanted = Sources(sources, format_name, None if base is None else float(base), images or [], not no_images)
     annotations = read_annotations(wanted, session)
     annotations, scheme = settle_scheme(annotations, declared, target, names_of_points(wanted), session)
-    files = [name for name in (box, scheme_name, convert) if name and Path(name).is_file()]
+    files = [name for name in (detector, scheme_name, convert) if name and Path(name).is_file()]
     provenance = session.provenance(*sources, *files)
     if no_images:
         with create_faces(output, force, provenance) as writer:
             n_faces = import_points(annotations, writer, scheme, role, subsets, session)
     else:
-        annotations, crop = choose_boxes(annotations, box, margin, jobs=jobs, reporter=session)
+        annotations, crop = choose_boxes(annotations, detector, margin, jobs=jobs, reporter=session)
         with create_faces(output, force, provenance) as writer:
             n_faces = import_faces(
                 annotations,

@@ -9,7 +9,7 @@ import typer
 
 from kdtools.cli._app import run, session
 from kdtools.cli._exit import DONE, NEGATIVE
-from kdtools.cli._options import Quiet, Verbose, Version
+from kdtools.cli._options import Json, Quiet, Value, Verbose, Version
 from kdtools.errors import DataError, FileError, require
 
 if TYPE_CHECKING:
@@ -21,11 +21,8 @@ def kd_info(
         list[str],
         typer.Argument(metavar="FILE", help="Faces files, model files, exported models. - is standard input."),
     ],
-    json_form: Annotated[bool, typer.Option("--json", help="Print JSON, one object for each file.")] = False,
-    field: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Print one value alone, such as faces, landmarks.role or subsets.common."),
-    ] = None,
+    json_form: Json = False,
+    value: Value = None,
     check: Annotated[
         bool,
         typer.Option("--check", help="Read all of each file and print its faults; status 3 if there are any."),
@@ -39,21 +36,22 @@ def kd_info(
 ) -> int:
     """Tell what each FILE is: its arrays, points, subsets and sizes, or its network, and how it was made from what.
 
-    On a terminal this is a page; piped, it is lines of a name, a tab and a value. Inputs are told by their SHA-256,
-    which takes time where they are large; those that are unchanged are asked for their own inputs in turn. --check
-    prints a line `file<TAB>fault` for each fault, so none for a sound file; with --json, each file's list of them.
+    On a terminal this is a page; piped, it is lines of a name, a tab and a value. --value NAME prints one of these alone,
+    such as faces, landmarks.role or subsets.common. Inputs are told by their SHA-256, which takes time where they are
+    large; those that are unchanged are asked for their own inputs in turn. --check prints a line `file<TAB>fault` for
+    each fault, so none for a sound file; with --json, each file's list of them.
     """
     require(paths.count("-") <= 1, "only one input can be standard input")
-    require(json_form + (field is not None) <= 1, "give one of --json and --field")
-    require(not (check and field is not None), "--check prints faults; give --field without it")
+    require(json_form + (value is not None) <= 1, "give one of --json and --value")
+    require(not (check and value is not None), "--check prints faults; give --value without it")
     unreadable: list[FileError | DataError] = []
     faulty = False
-    page = sys.stdout.isatty() and not (json_form or field is not None or check)
+    page = sys.stdout.isatty() and not (json_form or value is not None or check)
     for number, path in enumerate(paths):
         if number and page:
             print()
         try:
-            faulty |= _inspect(path, json_form, field, check, follow)
+            faulty |= _inspect(path, json_form, value, check, follow)
         except (FileError, DataError) as error:
             unreadable.append(error)
             if len(paths) > 1:
@@ -63,17 +61,17 @@ def kd_info(
     return NEGATIVE if faulty else DONE
 
 
-def _inspect(path: str, json_form: bool, field: str | None, check: bool, follow: bool) -> bool:
+def _inspect(path: str, json_form: bool, value: str | None, check: bool, follow: bool) -> bool:
     """Print what was asked of one file; whether it has faults."""
     from kdtools.inspection import describe_file, field_lines, open_any, print_report, to_lines
 
     with open_any(path) as opened:
         if check:
             return _check(opened, json_form)
-        wanted = field is None or field.startswith("provenance.inputs")
+        wanted = value is None or value.startswith("provenance.inputs")
         report = describe_file(opened, follow=follow and wanted)
-    if field is not None:
-        print(field_lines(report, field))
+    if value is not None:
+        print(field_lines(report, value))
     elif json_form:
         print(_as_json(report))
     elif sys.stdout.isatty():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kdtools.cli._app import run, session
-from kdtools.cli._options import Force, Output, Quiet, Verbose, Version
+from kdtools.cli._options import AddSubset, Convert, Force, Ids, NoImages, Output, Quiet, Subset, Verbose, Version
 from kdtools.errors import require
 
 if TYPE_CHECKING:
@@ -17,27 +17,19 @@ if TYPE_CHECKING:
 def kd_merge(
     paths: Annotated[list[str], typer.Argument(metavar="FACES", help="Faces files; - is standard input.")],
     output: Output,
-    subset: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only this subset; full is all faces.")
-    ] = None,
-    ids: Annotated[
+    subset: Subset = None,
+    ids: Ids = None,
+    ids_from: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Take only faces of these ids or globs, one a line; - is standard input."),
+        typer.Option(metavar="FILE", help="Only faces of these ids or globs, one a line; - is standard input."),
     ] = None,
     exclude: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Leave out faces whose id fits.")] = None,
-    add_subset: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=GLOB", help="Put faces whose id fits into a subset."),
-    ] = None,
+    add_subset: AddSubset = None,
     prefix: Annotated[
         bool, typer.Option("--prefix", help="Put each file's name, without its suffix, and / before its ids.")
     ] = False,
-    strip_images: Annotated[
-        bool, typer.Option("--strip-images", help="Leave the images out; points go to pixels of the source images.")
-    ] = False,
-    scheme: Annotated[
-        str | None, typer.Option(metavar="NAME|FILE", help="Convert the points of all files to this scheme.")
-    ] = None,
+    no_images: NoImages = False,
+    convert: Convert = None,
     virtual: Annotated[
         bool, typer.Option("--virtual", help="Copy nothing: the output refers to the files, which have to stay.")
     ] = False,
@@ -52,8 +44,8 @@ def kd_merge(
     files hold an array: a subset takes none of the others' faces, a score or confidence is NaN there, and any other
     array is left out, with a warning. Globs are matched against the ids as they are written; * stands for / too.
     """
-    require([*paths, ids].count("-") <= 1, "only one input can be standard input")
-    parted = subset, ids, exclude, add_subset, prefix, strip_images, scheme
+    require([*paths, ids_from].count("-") <= 1, "only one input can be standard input")
+    parted = subset, ids, ids_from, exclude, add_subset, prefix, no_images, convert
     require(not virtual or not any(parted), "--virtual refers to whole files", "leave the other options out")
     require(not virtual or "-" not in (*paths, output), "--virtual refers to files, not to streams", "name them")
     from kdtools.faces.file_pool import OpenFaces
@@ -66,22 +58,23 @@ def kd_merge(
     if virtual:
         session.say(f"{_refer_to(paths, output, force)} faces to {output}, which refers to {len(paths)} files")
         return
-    wanted = None if ids is None else read_patterns(ids)
+    require(not (ids and ids_from), "--ids and --ids-from both choose by id", "give one of them")
+    wanted = read_patterns(ids_from) if ids_from else IdPatterns(ids) if ids else None
     unwanted = IdPatterns(exclude or [])
     added = patterns_by_subset(parse_subsets("--add-subset", add_subset or []))
     target = None
-    if scheme is not None:
+    if convert is not None:
         from kdtools.landmarks import scheme_named
 
-        target = scheme_named(scheme)
-    recipe = scheme if scheme is not None and scheme.lower().endswith(".toml") else None
+        target = scheme_named(convert)
+    recipe = convert if convert is not None and convert.lower().endswith(".toml") else None
     with OpenFaces(paths) as files:
         parts = take_parts(files, subsets=subset or [], ids=wanted, exclude=unwanted, prefix=prefix)
         chosen = {part.file for part in parts}
         left_out = [files[k].name for k in range(len(files)) if k not in chosen]
-        check_joinable(parts, with_images=not strip_images, any_scheme=target is not None)
-        with create_faces(output, force, session.provenance(*paths, ids, recipe)) as writer:
-            write_merged(writer, parts, with_images=not strip_images, target=target, added=added, warn=session.warn)
+        check_joinable(parts, with_images=not no_images, any_scheme=target is not None)
+        with create_faces(output, force, session.provenance(*paths, ids_from, recipe)) as writer:
+            write_merged(writer, parts, with_images=not no_images, target=target, added=added, warn=session.warn)
     _report_unmatched(wanted, unwanted, added)
     for name in left_out:
         session.warn(f"{name}: no face of it was chosen")

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import typer
 
 from kdtools.cli._app import check_no_input, run, session
-from kdtools.cli._options import Device, Force, Jobs, Output, Quiet, Verbose, Version
+from kdtools.cli._options import Batch, Detector, Device, Force, Jobs, Output, Quiet, Resume, Verbose, Version
 from kdtools.errors import require
 
 
@@ -32,18 +32,10 @@ def kd_predict(
         list[str] | None,
         typer.Option(metavar="GLOB", help="In folders and tar files take what fits, not all images."),
     ] = None,
-    detector_name: Annotated[
-        str | None,
-        typer.Option(
-            "--detector", metavar="NAME|FILE", help="In images: cascade (the default), a YuNet model (.onnx) or whole."
-        ),
+    detector: Detector = "auto",
+    max_faces: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Of each image, only the N largest faces.")
     ] = None,
-    boxes: Annotated[
-        str | None, typer.Option(metavar="FILE", help="In images: faces are in these boxes (.csv), nowhere else.")
-    ] = None,
-    faces: Annotated[
-        str, typer.Option(metavar="all|largest|N", help="Which faces of an image: the N largest.")
-    ] = "all",
     refine: Annotated[
         int | None,
         typer.Option(
@@ -63,18 +55,14 @@ def kd_predict(
     shard: Annotated[
         str | None, typer.Option(metavar="K/N", help="Do the K-th of N parts of the inputs; kd-merge joins them.")
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from FILE.partial of a stopped run; start if there is none.")
-    ] = False,
+    resume: Resume = False,
     bench: Annotated[bool, typer.Option("--bench", help="Say where the time went.")] = False,
     backend: Annotated[
         Literal["auto", "torch", "onnx"],
         typer.Option(help="What runs the network; auto takes ONNX Runtime on a CPU."),
     ] = "auto",
     device: Device = "auto",
-    batch: Annotated[
-        int, typer.Option("--batch", metavar="N", min=0, help="Most inputs per step of a worker; 0 finds it.")
-    ] = 0,
+    batch: Batch = None,
     jobs: Jobs = 0,
     force: Force = False,
     quiet: Quiet = False,
@@ -91,7 +79,6 @@ def kd_predict(
     """
     require(model_path != "-", "the model cannot be read from standard input", "name its file")
     require(inputs.count("-") <= 1, "only one input can be standard input")
-    require(detector_name is None or boxes is None, "--detector and --boxes say both where faces are", "give one")
     require(output != "-" or not resume, "standard output cannot be resumed", "name a file with -o")
     from kdtools.prediction.batching import parse_shard
     from kdtools.prediction.inputs import Photographs, kind_of
@@ -103,13 +90,13 @@ def kd_predict(
 
     part = None if shard is None else parse_shard(shard)
     one_file = not listed and [kind_of(name) for name in inputs] == ["faces"]
-    for_images = detector_name, boxes, refine, include, smooth or None, None if faces == "all" else faces
+    for_images = None if detector == "auto" else detector, max_faces, refine, include, smooth or None
     require(
         not one_file or all(option is None for option in for_images),
-        "--detector, --boxes, --faces, --refine, --include and --smooth are for images and videos",
+        "--detector, --max-faces, --refine, --include and --smooth are for images and videos",
     )
-    detector_file = detector_name if detector_name and Path(detector_name).suffix else None
-    provenance = session.provenance(model_path, detector_file, boxes)
+    detector_file = detector if Path(detector).suffix else None
+    provenance = session.provenance(model_path, detector_file)
     photographs = None if one_file else Photographs(inputs, listed=listed, include=include or [])
     if resume and not force and is_finished(output, provenance, photographs or inputs[0], is_shard=part is not None):
         session.say(f"{output} is whole already")
@@ -134,7 +121,7 @@ def kd_predict(
             force=force,
             provenance=provenance,
             jobs=jobs,
-            batch=batch,
+            batch=batch or 0,
             shard=part,
             resume=resume,
             say=session.say,
@@ -145,7 +132,7 @@ def kd_predict(
         if file is not None:
             n_faces = predict_faces(task, file, inputs[0], draw=draw)
         elif photographs is not None:
-            search = Search.named(boxes or detector_name or "cascade", faces, refine)
+            search = Search.named(detector, max_faces, refine)
             n_faces = predict_photographs(task, photographs, search, draw=draw, smooth=smooth)
     session.say(f"{n_faces} faces")
     for line in task.timing.lines(task.engine.name) if bench else []:

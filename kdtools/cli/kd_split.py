@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from kdtools.cli._app import run, session
-from kdtools.cli._options import Faces, Force, Output, Quiet, Seed, Verbose, Version
+from kdtools.cli._options import Faces, Folds, Force, Group, Output, Quiet, Seed, Verbose, Version
 from kdtools.errors import require
 
 
@@ -24,14 +24,8 @@ def kd_split(
     by_subset: Annotated[
         str | None, typer.Option(metavar="NAME", help="The faces of this subset go to --rest; nothing is drawn.")
     ] = None,
-    folds: Annotated[
-        int | None,
-        typer.Option(metavar="K", min=2, help="Write K parts of about one size; -o holds {}, for 1 to K. No --rest."),
-    ] = None,
-    group: Annotated[
-        str | None,
-        typer.Option(metavar="REGEX", help=r"Its first group, searched in the id, is the person: '^(\w+)/'."),
-    ] = None,
+    folds: Folds = None,
+    group: Group = None,
     seed: Seed = 0,
     force: Force = False,
     quiet: Quiet = False,
@@ -42,7 +36,8 @@ def kd_split(
 
     Ids that differ only in a last number (ann_01.jpg, ann/01.jpg), or in the #k of several faces in one image, stay
     together, so that nobody is in both files. A name that nearly a whole folder shares, such as image_0001.jpg, is
-    taken for that of numbered files; what was done is said. --group says better who is who.
+    taken for that of numbered files; what was done is said. --group says better who is who. With
+    --folds each fold is a file: -o holds {}, which stands for 1 to K.
     """
     require((rest is None) == (folds is not None), "give --rest FILE for two parts, or --folds K with -o NAME{}.h5")
     require(share is None or 0 < share < 1, f"--share is {share}", "give a share between 0 and 1")

@@ -8,7 +8,7 @@ import typer
 
 from kdtools.cli import _training_options as opt
 from kdtools.cli._app import run
-from kdtools.cli._options import Device, Force, Output, Quiet, Verbose, Version
+from kdtools.cli._options import Batch, Device, Force, Output, Quiet, Resume, Verbose, Version
 from kdtools.errors import require
 from kdtools.training.settings import MAIN_LOSSES, Loss, Variant, resolve_settings, settings_table
 
@@ -36,7 +36,7 @@ def kd_student(
     arch: opt.Arch = None,
     input_size: opt.InputSize = None,
     epochs: opt.Epochs = None,
-    batch: opt.TrainBatch = None,
+    batch: Batch = None,
     lr: opt.LearningRate = None,
     schedule: opt.Schedule = None,
     augmentation: opt.Augment = None,
@@ -47,7 +47,7 @@ def kd_student(
     log_dir: opt.LogDir = None,
     seed: opt.TrainSeed = None,
     device: Device = "auto",
-    resume: opt.Resume = False,
+    resume: Resume = False,
     force: Force = False,
     quiet: Quiet = False,
     verbose: Verbose = False,

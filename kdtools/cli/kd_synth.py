@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from kdtools.cli._app import run, session
-from kdtools.cli._options import Force, Jobs, Margin, Output, Quiet, Seed, Size, Verbose, Version
+from kdtools.cli._options import Force, Jobs, Margin, NFaces, Output, Quiet, Seed, Size, Verbose, Version
 
 
 def kd_synth(
     output: Output,
-    n_faces: Annotated[int, typer.Option("-n", "--faces", metavar="N", min=1, help="How many faces.")] = 1000,
+    n_faces: NFaces = 1000,
     size: Size = 128,
     margin: Margin = 0.2,
     seed: Seed = 0,

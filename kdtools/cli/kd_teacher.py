@@ -8,7 +8,7 @@ import typer
 
 from kdtools.cli import _training_options as opt
 from kdtools.cli._app import run
-from kdtools.cli._options import Device, Force, Output, Quiet, Verbose, Version
+from kdtools.cli._options import Batch, Device, Folds, Force, Output, Quiet, Resume, Verbose, Version
 from kdtools.errors import require
 from kdtools.training.settings import MAIN_LOSSES, MainLoss, resolve_settings, settings_table
 
@@ -20,14 +20,7 @@ def kd_teacher(
         str | None,
         typer.Option(metavar="FILE", help="Learn the landmarks in FILE, joined by id, such as those of kd-asm."),
     ] = None,
-    folds: Annotated[
-        int | None,
-        typer.Option(
-            metavar="K",
-            min=2,
-            help="Train K teachers, each without a K-th of the people; FILE is what each predicts for these.",
-        ),
-    ] = None,
+    folds: Folds = None,
     preset: opt.Preset = "default",
     show_settings: opt.ShowSettings = False,
     assignments: opt.Set = None,
@@ -35,7 +28,7 @@ def kd_teacher(
     input_size: opt.InputSize = None,
     loss: Annotated[MainLoss | None, typer.Option(help="Loss of the points.")] = None,
     epochs: opt.Epochs = None,
-    batch: opt.TrainBatch = None,
+    batch: Batch = None,
     lr: opt.LearningRate = None,
     schedule: opt.Schedule = None,
     augmentation: opt.Augment = None,
@@ -46,7 +39,7 @@ def kd_teacher(
     log_dir: opt.LogDir = None,
     seed: opt.TrainSeed = None,
     device: Device = "auto",
-    resume: opt.Resume = False,
+    resume: Resume = False,
     force: Force = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -57,8 +50,9 @@ def kd_teacher(
     FILE is the network of the epoch with the lowest validation NME. Beside it stay NAME.last.safetensors (for
     --resume) and NAME.log.jsonl (one line per epoch). Against Soft-landmarks the NME is that to Soft-landmarks.
 
-    A teacher is nearly exact on faces it was trained on, and then tells a student nothing new. With --folds FILE is
-    a faces file for kd-student: of each face the prediction of a teacher that never saw this person.
+    A teacher is nearly exact on faces it was trained on, and then tells a student nothing new. With --folds, K teachers
+    are trained, each without one fold, and FILE is a faces file for kd-student: of each face the prediction of the
+    teacher that never saw this person.
     """
     options = {
         "arch": arch,

@@ -8,36 +8,23 @@ from typing import Annotated, Literal
 import typer
 
 from kdtools.cli._app import check_no_input, run, session
-from kdtools.cli._options import Faces, Force, Quiet, Seed, Verbose, Version
+from kdtools.cli._options import Faces, Force, Ids, MostFaces, Output, Quiet, Seed, Subset, TruthFile, Verbose, Version
 from kdtools.errors import require
 
 
 def kd_view(
     faces_path: Faces,
-    output: Annotated[
-        str,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="FILE|DIR/",
-            help="Sheet to write, .png or .jpg (- is standard output), or folder.",
-        ),
-    ],
+    output: Output,
     predictions: Annotated[
         list[str] | None, typer.Argument(metavar="PREDICTIONS", help="Further points of the same faces.")
     ] = None,
-    truth_path: Annotated[
-        str | None,
-        typer.Option("--truth", metavar="FILE", help="Points that errors are measured against.  [default: the first]"),
-    ] = None,
+    truth_path: TruthFile = None,
     each: Annotated[
         bool, typer.Option("--each", help="One picture per face, into a folder; so does -o with a / at its end.")
     ] = False,
-    subset: Annotated[str | None, typer.Option(metavar="NAME", help="Only this subset; full is all faces.")] = None,
-    ids: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Only faces whose id matches.")] = None,
-    n_max: Annotated[
-        int | None, typer.Option("--max", metavar="N", min=1, help="Show at most N faces.  [default: 40]")
-    ] = None,
+    subset: Subset = None,
+    ids: Ids = None,
+    n_faces: MostFaces = None,
     random: Annotated[bool, typer.Option("--random", help="Draw the faces at random, not the first ones.")] = False,
     seed: Seed = 0,
     sort: Annotated[
@@ -45,8 +32,8 @@ def kd_view(
         typer.Option(help="The largest error first, or the lowest score.  [default: as in FACES]"),
     ] = None,
     reverse: Annotated[bool, typer.Option("--reverse", help="Turn the order round.")] = False,
-    worst: Annotated[int | None, typer.Option(metavar="N", min=1, help="The same as --sort error --max N.")] = None,
-    size: Annotated[
+    worst: Annotated[int | None, typer.Option(metavar="N", min=1, help="The same as --sort error -n N.")] = None,
+    width: Annotated[
         int | None,
         typer.Option(
             metavar="PX",
@@ -74,16 +61,18 @@ def kd_view(
 ) -> None:
     """Draw faces with their points, and with those of PREDICTIONS, on a contact sheet or one by one.
 
-    FACES holds images, or names source images that are still there. All files are joined by id. The first with points
-    is the truth; NME is the mean distance to it over the distance of the outer eye corners; where the scheme has none,
-    over that of the eyes' centres, or the diagonal of the box of the points. Occluded points are rings, missing ones
-    are left out. Faces whose image cannot be read are named and skipped; the exit status is then 4.
+    FILE is a .png or .jpg of 40 faces unless -n says otherwise; with a / at its end, or with --each, it is a folder of
+    one picture per face. FACES holds images, or names source images that are still there. All files are joined by id.
+    The first with points, or --truth, is the truth; NME is the mean distance to it over the distance of the outer eye
+    corners; where the scheme has none, over that of the eyes' centres, or the diagonal of the box of the points.
+    Occluded points are rings, missing ones are left out. Faces whose image cannot be read are named and skipped; the
+    exit status is then 4.
     """
     others = predictions or []
     if truth_path is not None and truth_path not in (faces_path, *others):
         others = [*others, truth_path]
     require([faces_path, *others].count("-") <= 1, "only one input can be standard input")
-    require(worst is None or (n_max is None and sort in (None, "error")), "--worst brings its own --sort and --max")
+    require(worst is None or (n_faces is None and sort in (None, "error")), "--worst brings its own --sort and -n")
     require(worst is None or not random, "give --worst or --random, not both")
     one_by_one = each or output.endswith("/")
     require(not (one_by_one and output == "-"), "--each writes a folder, not standard output", "name it with -o")
@@ -100,14 +89,14 @@ def kd_view(
         write_sheet,
     )
 
-    sort, n_max = ("error", worst) if worst else (sort, n_max or 40)
+    sort, n_max = ("error", worst) if worst else (sort, n_faces or 40)
     if one_by_one:
         check_folder(output)
     else:
         check_no_input([output], [faces_path, *others])
         check_picture(output, force)
-    size = size or (480 if one_by_one or numbers else 200)
-    style = Style(size, columns, lines, numbers, error_bars, labels, legend)
+    width = width or (480 if one_by_one or numbers else 200)
+    style = Style(width, columns, lines, numbers, error_bars, labels, legend)
     with ExitStack() as stack:
         opened = {path: stack.enter_context(open_faces(path)) for path in dict.fromkeys([faces_path, *others])}
         gallery = gather(opened[faces_path], [opened[path] for path in others], opened.get(truth_path or ""))
@@ -117,7 +106,7 @@ def kd_view(
             require(n_sets > 1 or not used, f"{option} needs points to compare", "give a file of predictions as well")
         rows, n_found = choose_rows(
             gallery,
-            subset=subset,
+            subsets=subset or [],
             globs=ids or [],
             sort=sort,
             reverse=reverse,
@@ -126,7 +115,7 @@ def kd_view(
         )
         write = write_each if one_by_one else write_sheet
         n_drawn = write(gallery, rows, style, output, force, session)
-    session.say(f"{n_drawn} of {n_found} faces" + (", --max shows more" if n_found > len(rows) else ""))
+    session.say(f"{n_drawn} of {n_found} faces" + (", -n shows more" if n_found > len(rows) else ""))
 
 
 def main() -> None:

@@ -37,7 +37,9 @@ def choose_boxes(
         box = "points" if has_points else "whole"
     if box == "points":
         if annotations and not has_points:
-            raise UsageError("--box points, but the input has no points", "give --box whole, cascade or a YuNet model")
+            raise UsageError(
+                "--detector points, but the input has no points", "give --detector whole, cascade or a YuNet model"
+            )
         return annotations, CropRule(margin)
     if box == "whole":
         return annotations, None
@@ -47,7 +49,8 @@ def choose_boxes(
         detector = find_detector(box)
     except UsageError as error:  # it knows the detectors, but not what else a box can be
         raise UsageError(
-            f"--box {box!r} is not known", "give points, given, whole, cascade, a YuNet model (.onnx) or boxes (.csv)"
+            f"--detector {box!r} is not known",
+            "give points, given, whole, cascade, a YuNet model (.onnx) or boxes (.csv)",
         ) from error
     found = _detected_boxes(annotations, detector, margin, jobs=jobs, reporter=reporter)
     if isinstance(detector, BoxesFile) and detector.unused:
@@ -60,7 +63,9 @@ def choose_boxes(
 def _given_boxes(annotations: list[Annotation], margin: float, reporter: Reporter) -> tuple[list[Annotation], CropRule]:
     boxed = [one for one in annotations if one.box is not None]
     if annotations and not boxed:
-        raise UsageError("--box given, but the input has no boxes", "give --box points, or a .csv file of boxes")
+        raise UsageError(
+            "--detector given, but the input has no boxes", "give --detector points, or a .csv file of boxes"
+        )
     for one in annotations:
         if one.box is None:
             reporter.skip(one.id, "has no box")

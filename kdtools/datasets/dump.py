@@ -69,7 +69,7 @@ def _write_folder(selection: Selection, form: Format, output: str, force: bool, 
     require(
         images is None or Path(images).resolve() == Path(output).resolve(),
         f"a {form.suffix} file lies beside its picture",
-        "give -o and --images the same folder",
+        "give -o and --crops the same folder",
     )
     with Outputs(force) as together:
         folder = together.folder(output)

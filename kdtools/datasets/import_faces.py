@@ -187,7 +187,7 @@ def _write_annotations(
     for name, glob in subsets:
         matches = IdPatterns([glob]).match(ids)
         if not matches.any():
-            reporter.warn(f"--subset {name}={glob} matches no id; ids are like {ids[0]!r}")
+            reporter.warn(f"--add-subset {name}={glob} matches no id; ids are like {ids[0]!r}")
         members[name] = members.get(name, np.zeros(len(ids), bool)) | matches
     for name, member in members.items():
         writer.put(f"subset/{name}", member)

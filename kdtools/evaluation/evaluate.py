@@ -152,7 +152,7 @@ def _check_points(truth: PointSet, pred: PointSet, reporter: Reporter) -> None:
     if truth.n_points != pred.n_points:
         raise DataError(
             f"{truth.name}: {truth.n_points} points per face, but {pred.name} has {pred.n_points}",
-            "use files of the same scheme; kd-merge --scheme and kd-import --convert change one into another",
+            "use files of the same scheme; --convert of kd-merge and kd-import changes one into another",
         )
     if truth.scheme.name != pred.scheme.name and not (truth.foreign or pred.foreign):
         reporter.warn(f"{pred.name}: its points are {pred.scheme.name}, those of {truth.name} {truth.scheme.name}")

@@ -26,7 +26,7 @@ SMALL_ARRAYS = [
     name for name, spec in ARRAYS.items() if spec.dims[0] == "face" and name not in ("id", "image", "landmarks")
 ]
 _LACKING = {
-    "image": "--strip-images brings the points of both to their source images",
+    "image": "--no-images brings the points of both to their source images",
     "landmarks": "merge files that have points with others that have them",
 }
 
@@ -63,7 +63,7 @@ def check_alike(files: Sequence[FacesFile], *, with_images: bool, any_scheme: bo
                 raise DataError(f"{one.name}: holds /{array}, but {lacks.name} holds none", _LACKING[array])
         if with_images and first.has_images and first.image_size != other.image_size:
             (h, w), (oh, ow) = first.image_size, other.image_size
-            hint = "import both with the same --size, or leave the images out with --strip-images"
+            hint = "import both with the same --size, or leave the images out with --no-images"
             raise DataError(f"{names}: images of {w} x {h} and of {ow} x {oh} px", hint)
         if "landmarks" not in first:
             continue
@@ -79,7 +79,7 @@ def _check_same_meaning(first: FacesFile, other: FacesFile) -> None:
     for key in ("name", "mirror", "outer_corners", "left_eye", "right_eye"):
         if getattr(one, key) != getattr(two, key):
             what = f"{one.name} and {two.name}" if key == "name" else f"{one.name}, but with another {key}"
-            raise DataError(f"{first.name} and {other.name}: schemes {what}", "--scheme converts points to one scheme")
+            raise DataError(f"{first.name} and {other.name}: schemes {what}", "--convert converts points to one scheme")
 
 
 def _check_unique(parts: Sequence[Part]) -> None:

@@ -144,6 +144,8 @@ class Grouping:
 def group_faces(ids: Sequence[str], pattern: str | None) -> Grouping:
     """Who is who: by the first group of a regular expression that is searched in each id, or by `find_groups`.
 
+    The word `none` stands for no people: each face is by itself.
+
     Raises UsageError for an expression that is none or has no group, DataError for ids in which it is not found.
     """
     if pattern is None:
@@ -153,6 +155,8 @@ def group_faces(ids: Sequence[str], pattern: str | None) -> Grouping:
         if found.numbered:
             told += f"; names like {found.numbered[0]!r} are taken for numbered files, not for people"
         return Grouping(names, told, certain=False, numbered=tuple(found.numbered))
+    if pattern == "none":
+        return Grouping(list(ids), "each face by itself", certain=True)
     expression = compile_pattern("--group", pattern, 1, "put ( ) around the part that names the person")
     matches = [expression.search(identity) for identity in ids]
     lost = [identity for identity, match in zip(ids, matches, strict=True) if match is None or match[1] is None]

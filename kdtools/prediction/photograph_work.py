@@ -37,17 +37,16 @@ class Search:
     most: int | None = None
 
     @staticmethod
-    def named(detector: str, faces: str, refine: int | None) -> Search:
-        """As the command line says it. Whole images are crops already, so they are not taken again unless that is said.
-
-        Raises UsageError for words that mean nothing, and as `find_detector` does.
+    def named(detector: str, most: int | None, refine: int | None) -> Search:
+        """As the command line says it: `auto` is the cascade; whole images are crops already, so they are not taken
+        again unless `refine` says so. Raises UsageError for a detector that is not known, and as `find_detector` does.
         """
-        if faces not in ("all", "largest") and not (faces.isdecimal() and int(faces)):
-            raise UsageError(f"--faces is {faces!r}", "give all, largest or a number")
-        most = None if faces == "all" else 1 if faces == "largest" else int(faces)
+        if detector in ("points", "given"):
+            hint = "kd-import reads them; here give cascade, whole, a YuNet model (.onnx) or boxes (.csv)"
+            raise UsageError(f"--detector {detector} needs annotations", hint)
         if refine is None:
             refine = 0 if detector == "whole" else 1
-        return Search(find_detector(detector), refine, most)
+        return Search(find_detector("cascade" if detector == "auto" else detector), refine, most)
 
 
 @dataclass

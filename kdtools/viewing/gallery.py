@@ -109,7 +109,7 @@ def _measure(faces: FacesFile, sets: Sequence[ShownPoints]) -> tuple[np.ndarray,
 def choose_rows(
     gallery: Gallery,
     *,
-    subset: str | None,
+    subsets: Sequence[str],
     globs: Sequence[str],
     sort: str | None,
     reverse: bool,
@@ -123,7 +123,7 @@ def choose_rows(
     Raises DataError for a subset or a glob that no face belongs to, and where the file holds no /score to sort by.
     """
     wanted = IdPatterns(globs) if globs else None
-    rows = np.flatnonzero(choose_faces(gallery.faces, subsets=[subset] if subset else [], ids=wanted))
+    rows = np.flatnonzero(choose_faces(gallery.faces, subsets=subsets, ids=wanted))
     n_found = len(rows)
     if seed is not None:
         rows = np.sort(np.random.default_rng(seed).permutation(rows)[:n_max])

@@ -107,5 +107,5 @@ def _check_sides(width: int, height: int) -> None:
     if max(width, height) > _LONGEST_SIDE:
         raise DataError(
             f"the sheet would be over {_LONGEST_SIDE} px a side, with {width} x {height} px",
-            "show fewer faces (--max) or smaller ones (--size), or write --each into a folder",
+            "show fewer faces (-n) or smaller ones (--width), or write --each into a folder",
         )

@@ -70,7 +70,7 @@ TOOLS = {
         points=("tough", "tolerant_model", "test"),
         two_streams="- --tough - --tolerant -",
     ),
-    "kd-export": Row("{student} --faces {faces} -o {output}", ".onnx", faces=("faces",), models=("student",)),
+    "kd-export": Row("{student} --verify {faces} -o {output}", ".onnx", faces=("faces",), models=("student",)),
     "kd-predict": Row(
         "{student} {test} --device cpu -o {output}",
         ".h5",
@@ -92,7 +92,7 @@ TOOLS = {
     ),
     "kd-dump": Row("{faces} -o {output}", ".csv", faces=("faces",), no_torch=True, printed=""),
     "kd-view": Row(
-        "{test} {pred} --size 48 --error-bars --no-legend -o {output}",
+        "{test} {pred} --width 48 --error-bars --no-legend -o {output}",
         ".png",
         faces=("test", "pred"),
         joined=("pred",),

@@ -104,7 +104,7 @@ def test_a_second_output_that_fails_leaves_no_first(world: World, tmp_path: Path
     fail(run_tool("kd-predict", *words, "--draw", tmp_path / "file"), "kd-predict", 1, tmp_path / "file")
     assert left_in(tmp_path) == ["file"]
     plot, words = tmp_path / "nowhere" / "modes.png", world.words("kd-asm", tmp_path / "out.h5")
-    fail(run_tool("kd-asm", *words, "--plot", plot), "kd-asm", 1, plot)
+    fail(run_tool("kd-asm", *words, "--plot-modes", plot), "kd-asm", 1, plot)
     assert left_in(tmp_path) == ["file"]
 
 

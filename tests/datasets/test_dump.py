@@ -137,9 +137,12 @@ def test_a_dump_with_pictures_is_a_data_set(name: str, tmp_path: Path) -> None:
     output, images = folder / f"faces{FORMATS[name].suffix}", folder / "images"
     if FORMATS[name].write_face:
         output = images = folder
-    assert dump(faces, "--format", name, "-o", output, "--images", images) == 0
+    assert dump(faces, "--format", name, "-o", output, "--crops", images) == 0
     back = tmp_path / "back.h5"
-    assert call(kd_import.main, output, "--format", name, "--box", "whole", "--size", str(SIZE), "-o", back, "-q") == 0
+    assert (
+        call(kd_import.main, output, "--format", name, "--detector", "whole", "--size", str(SIZE), "-o", back, "-q")
+        == 0
+    )
     with open_faces(faces) as old, open_faces(back) as new:
         keeps_ids = name in ("csv", "tsv", "jsonl", "coco")
         names = old.ids if keeps_ids else [("" if name == "pts" else "images/") + crop_name(id) for id in old.ids]
@@ -247,6 +250,8 @@ def test_subsets_and_globs_choose(faces: Path, capsysbinary: pytest.CaptureFixtu
         (["--subset", "common"], [0, 2, 4]),
         (["--subset", "full", "--ids", "a/*"], [0, 1, 2]),
         (["--ids", "a/*"], [0, 1, 2]),
+        (["--subset", "common", "--subset", "full"], [0, 1, 2, 3, 4]),
+        (["--ids", "a/*", "--ids", "e"], [0, 1, 2, 4]),
         (["--subset", "common", "--ids", "a/*"], [0, 2]),
     ):
         assert dump(faces, *words) == 0
@@ -258,10 +263,10 @@ def test_subsets_and_globs_choose(faces: Path, capsysbinary: pytest.CaptureFixtu
         (2, ["--format", "yaml"], "no format 'yaml' to write"),
         (2, ["--format", "images"], "no format 'images' to write"),
         (2, ["--format", "jsonl", "--no-header"], "--no-header: jsonl has no header"),
-        (2, ["--no-header", "--images", "x"], "--no-header hides"),
+        (2, ["--no-header", "--crops", "x"], "--no-header hides"),
         (2, ["--format", "pts"], "name a folder"),
-        (2, ["--format", "pts", "-o", "x", "--images", "y"], "the same folder"),
-        (2, ["--images", "x", "--pixels", "source"], "--images"),
+        (2, ["--format", "pts", "-o", "x", "--crops", "y"], "the same folder"),
+        (2, ["--crops", "x", "--pixels", "source"], "--crops"),
         (2, ["--pixels", "px"], "not one of 'source', 'image'"),
     ):
         assert dump(faces, *words) == status
@@ -282,14 +287,14 @@ def test_outputs_are_whole_or_absent(
     output.write_text("keep me")
     folder.mkdir()
     (folder / "keep").touch()
-    for words in (["-o", output], ["--format", "pts", "-o", folder], ["-o", tmp_path / "new.csv", "--images", folder]):
+    for words in (["-o", output], ["--format", "pts", "-o", folder], ["-o", tmp_path / "new.csv", "--crops", folder]):
         assert dump(faces, *words) == 1
         assert b"exists already" in capsysbinary.readouterr().err
     assert output.read_text() == "keep me"
     monkeypatch.setattr("kdtools.datasets.dump_blocks.BLOCK", 2)
     with h5py.File(faces, "r+") as h5:
         h5["landmarks"][4, 0] = np.inf
-    for words in (["-o", output], ["--format", "pts", "-o", folder], ["-o", tmp_path / "new.csv", "--images", folder]):
+    for words in (["-o", output], ["--format", "pts", "-o", folder], ["-o", tmp_path / "new.csv", "--crops", folder]):
         assert dump(faces, *words, "-f") == 1
         assert b"face 'e': a point is infinite" in capsysbinary.readouterr().err
     assert sorted(os.listdir(tmp_path)) == ["faces.h5", "folder", "out.csv"]
@@ -305,7 +310,7 @@ def test_ids_cannot_climb_out_of_a_folder(id: str, tmp_path: Path, capsysbinary:
     faces = make_faces(tmp_path / "faces.h5", ["x.jpg", id])
     folder = tmp_path / "in" / "folder"
     folder.parent.mkdir()
-    for words in (["--format", "pts", "-o", folder], ["-o", tmp_path / "a.csv", "--images", folder]):
+    for words in (["--format", "pts", "-o", folder], ["-o", tmp_path / "a.csv", "--crops", folder]):
         assert dump(faces, *words) == 1
         assert f"{id!r} cannot be the name of a file" in capsysbinary.readouterr().err.decode()
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["faces.h5", "in"]
@@ -316,7 +321,7 @@ def test_two_faces_do_not_share_a_file(tmp_path: Path, capsysbinary: pytest.Capt
     assert dump(faces, "--format", "pts", "-o", tmp_path / "pts") == 1
     assert b"'a.jpg' and 'a.png' would both be written to a.pts" in capsysbinary.readouterr().err
     faces = make_faces(tmp_path / "others.h5", ["a", "a.png"])
-    assert dump(faces, "-o", tmp_path / "a.csv", "--images", tmp_path / "images") == 1
+    assert dump(faces, "-o", tmp_path / "a.csv", "--crops", tmp_path / "images") == 1
     assert b"'a' and 'a.png' would both be written to a.png" in capsysbinary.readouterr().err
 
 

@@ -419,14 +419,14 @@ def test_folder_with_two_csv_files_must_name_one(tmp_path: Path) -> None:
 
 
 def test_subset_words() -> None:
-    assert parse_subsets("--subset", ["a=x/*", "a=y/*"]) == [("a", "x/*"), ("a", "y/*")]
-    with pytest.raises(UsageError, match="--subset is 'nonsense'"):
-        parse_subsets("--subset", ["nonsense"])
+    assert parse_subsets("--add-subset", ["a=x/*", "a=y/*"]) == [("a", "x/*"), ("a", "y/*")]
+    with pytest.raises(UsageError, match="--add-subset is 'nonsense'"):
+        parse_subsets("--add-subset", ["nonsense"])
     with pytest.raises(UsageError, match="all faces"):
-        parse_subsets("--subset", ["full=x/*"])
+        parse_subsets("--add-subset", ["full=x/*"])
     for name in ("", ".", "..", "a/b"):
         with pytest.raises(UsageError, match="cannot be called"):
-            parse_subsets("--subset", [f"{name}=x/*"])
+            parse_subsets("--add-subset", [f"{name}=x/*"])
 
 
 def test_a_glob_that_matches_no_id_is_said(tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ def test_what_cannot_be_exported_is_told_before_torch_is_loaded(
     ]
     model = str(tmp_path / "m.safetensors")
     save_model(Path(model), network(0), Provenance("test"))
-    calls.append(([model, "--faces", absent], 1, f"{absent}: no such file"))
+    calls.append(([model, "--verify", absent], 1, f"{absent}: no such file"))
     code = (
         "import sys; from kdtools.cli.kd_export import kd_export; from kdtools.cli import _app;"
         f"calls = {[words for words, _, _ in calls]!r}\n"

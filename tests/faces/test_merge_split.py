@@ -158,18 +158,18 @@ def test_parts_of_a_file(tmp_path: Path, run: Run) -> None:
     assert taken("--subset", "odd", "--subset", "full") == list(range(20))
     assert taken("--subset", "odd", "--exclude", "face_1*") == [3, 5, 7, 9]
     (tmp_path / "ids.txt").write_text("face_7\r\n\nface_1?\nface_7\n")
-    assert taken("--ids", tmp_path / "ids.txt") == [7, *range(10, 20)]
-    assert taken("--ids", "-", stdin="face_3\nface_4\n", status=0) == [3, 4]
-    assert taken("--ids", "-", "--subset", "odd", stdin="face_3\nface_4\n") == [3]
+    assert taken("--ids-from", tmp_path / "ids.txt") == [7, *range(10, 20)]
+    assert taken("--ids-from", "-", stdin="face_3\nface_4\n", status=0) == [3, 4]
+    assert taken("--ids-from", "-", "--subset", "odd", stdin="face_3\nface_4\n") == [3]
 
 
 def test_ids_that_are_not_there_are_named(tmp_path: Path, run: Run) -> None:
     path, out = write_faces(tmp_path / "in.h5", range(5)), tmp_path / "out.h5"
-    status, said = run(kd_merge.main, path, "--ids", "-", "-o", out, stdin="face_3\nface_9\nx*\n")
+    status, said = run(kd_merge.main, path, "--ids-from", "-", "-o", out, stdin="face_3\nface_9\nx*\n")
     assert status == 4
     assert "skipped face_9: no face has this id" in said
     assert "skipped x*: " in said
-    status, said = run(kd_merge.main, path, "--ids", "-", "-o", out, "-f", stdin="face_9\n")
+    status, said = run(kd_merge.main, path, "--ids-from", "-", "-o", out, "-f", stdin="face_9\n")
     assert (status, "no face is left" in said) == (1, True)
     for words, expected in ((["--exclude", "x*"], "--exclude x*: no id fits"), (["--add-subset", "a=x"], "a=x: no id")):
         status, said = run(kd_merge.main, path, *words, "-o", out, "-f")
@@ -213,12 +213,12 @@ def test_files_that_do_not_fit_are_refused(tmp_path: Path, run: Run) -> None:
     one, out = write_faces(tmp_path / "one.h5", range(3)), tmp_path / "out.h5"
     five, mirrored = Scheme("five", 5), Scheme("ibug68", 68, mirror=tuple(range(68)))
     wrong: dict[str, tuple[dict[str, Any], list[str]]] = {
-        "size": ({"size": 8}, ["images of 4 x 4 and of 8 x 8 px", "--strip-images"]),
+        "size": ({"size": 8}, ["images of 4 x 4 and of 8 x 8 px", "--no-images"]),
         "points": ({"scheme": five}, ["5 points per face, but", "has 68"]),
-        "name": ({"scheme": Scheme("mine", 68)}, ["schemes ibug68 and mine", "--scheme converts"]),
+        "name": ({"scheme": Scheme("mine", 68)}, ["schemes ibug68 and mine", "--convert converts"]),
         "mirror": ({"scheme": mirrored}, ["ibug68, but with another mirror"]),
         "role": ({"role": "soft"}, ["landmarks of the roles hard and soft"]),
-        "images": ({"leave_out": ["image"]}, ["holds /image, but", "--strip-images"]),
+        "images": ({"leave_out": ["image"]}, ["holds /image, but", "--no-images"]),
         "landmarks": ({"leave_out": ["landmarks", "visible", "confidence"]}, ["holds /landmarks, but"]),
     }
     for name, (options, expected) in wrong.items():
@@ -253,7 +253,7 @@ def test_without_images_points_go_to_the_sources(tmp_path: Path, run: Run) -> No
     small = write_faces(tmp_path / "small.h5", range(3), margin=0.2)
     large = write_faces(tmp_path / "large.h5", range(3, 6), size=8, margin=0.4)
     bare = write_faces(tmp_path / "bare.h5", range(6, 8), leave_out=["image"])
-    status, said = run(kd_merge.main, small, large, bare, "--strip-images", "-o", tmp_path / "out.h5")
+    status, said = run(kd_merge.main, small, large, bare, "--no-images", "-o", tmp_path / "out.h5")
     assert status == 0
     assert "warning" not in said
     with open_faces(tmp_path / "out.h5") as out:
@@ -279,7 +279,7 @@ def test_one_crop_rule_or_none(tmp_path: Path, run: Run) -> None:
 def test_points_of_several_schemes_in_one(tmp_path: Path, run: Run) -> None:
     five = scheme_named("points5")
     many, few = (write_faces(tmp_path / f"{s.name}.h5", [k, k + 1], scheme=s) for k, s in ((0, IBUG68), (2, five)))
-    assert run(kd_merge.main, many, few, "--scheme", "points5", "-o", tmp_path / "out.h5")[0] == 0
+    assert run(kd_merge.main, many, few, "--convert", "points5", "-o", tmp_path / "out.h5")[0] == 0
     with open_faces(tmp_path / "out.h5") as out:
         assert out.scheme == five
         np.testing.assert_allclose(out.landmarks[:2], convert_points(points_of([0, 1]), IBUG68, five), rtol=1e-5)
@@ -288,9 +288,9 @@ def test_points_of_several_schemes_in_one(tmp_path: Path, run: Run) -> None:
         expected = convert_mask(confidence_of([0, 1], 68), IBUG68, five)
         np.testing.assert_allclose(out.h5["confidence"][:2], expected, rtol=1e-6)
         np.testing.assert_allclose(out.h5["confidence"][2:], confidence_of([2, 3], 5), rtol=1e-6)
-    status, said = run(kd_merge.main, many, "--scheme", "cofw29", "-o", tmp_path / "cofw.h5")
+    status, said = run(kd_merge.main, many, "--convert", "cofw29", "-o", tmp_path / "cofw.h5")
     assert (status, "warning: ibug68 to cofw29 is approximate: lower edges" in said) == (0, True)
-    status, said = run(kd_merge.main, few, "--scheme", "ibug68", "-o", tmp_path / "no.h5")
+    status, said = run(kd_merge.main, few, "--convert", "ibug68", "-o", tmp_path / "no.h5")
     assert (status, "cannot be converted" in said) == (2, True)
 
 
@@ -315,15 +315,15 @@ def test_usage_of_merge(tmp_path: Path, run: Run) -> None:
         (["--add-subset", "name"], "give NAME=GLOB"),
         (["--add-subset", "a/b=*"], "cannot be called 'a/b'"),
         (["--add-subset", "full=*"], "all faces"),
-        (["--scheme", "nope"], "unknown scheme"),
-        (["-", "--ids", "-"], "only one input"),
+        (["--convert", "nope"], "unknown scheme"),
+        (["-", "--ids-from", "-"], "only one input"),
     ):
         status, said = run(kd_merge.main, path, *words, "-o", tmp_path / "out.h5")
         assert (status, expected in said) == (2, True), said
     for name, text in (("no.txt", None), ("empty.txt", b"\n"), ("binary.txt", b"\xff\xfe\xfa")):
         if text is not None:
             (tmp_path / name).write_bytes(text)
-        status, said = run(kd_merge.main, path, "--ids", tmp_path / name, "-o", tmp_path / "out.h5")
+        status, said = run(kd_merge.main, path, "--ids-from", tmp_path / name, "-o", tmp_path / "out.h5")
         assert (status, str(tmp_path / name) in said) == (1, True), said
 
 

@@ -282,12 +282,12 @@ def test_lines_json_and_one_value(tmp_path: Path, run: Run) -> None:
         ("ids", "set/ann0_0.jpg\nset/ann0_1.jpg\nset/ann1_2.jpg"),
         ("image.height", "16"),
     ):
-        assert run(path, "--field", name) == (0, f"{value}\n", "")
-    status, out, said = run(path, "--field", "subsets.none")
+        assert run(path, "--value", name) == (0, f"{value}\n", "")
+    status, out, said = run(path, "--value", "subsets.none")
     assert (status, out) == (2, "")
     assert "there is no value 'subsets.none'" in said
     assert "subsets.common" in said
-    status, out, _ = run(path, "--field", "subsets")
+    status, out, _ = run(path, "--value", "subsets")
     assert (status, "with.dot\t2\n" in out, out.count("\n")) == (0, True, 2)
 
 
@@ -321,15 +321,15 @@ def test_several_files_and_standard_input(tmp_path: Path, run: Run, network: Lan
     faces, model = write_faces(tmp_path / "faces.h5"), tmp_path / "m.safetensors"
     save_model(model, network, Provenance("x"))
     exported = write_onnx(tmp_path / "m.onnx", model)
-    status, out, _ = run(faces, model, exported, "--field", "landmarks.points")
+    status, out, _ = run(faces, model, exported, "--value", "landmarks.points")
     assert (status, out) == (0, "68\n68\n68\n")
     for path in (faces, model, exported):
         report = json.loads(run("-", "--json", stdin=path.read_bytes())[1])
         assert report == {**report_of(path), "file": "standard input"}
     assert run("-", "-")[0] == 2
-    assert run(faces, "--json", "--field", "faces")[0] == 2
-    assert run(faces, "--check", "--field", "faces")[0] == 2
-    status, out, said = run(tmp_path / "none.h5", faces, "--field", "faces")
+    assert run(faces, "--json", "--value", "faces")[0] == 2
+    assert run(faces, "--check", "--value", "faces")[0] == 2
+    status, out, said = run(tmp_path / "none.h5", faces, "--value", "faces")
     assert (status, out) == (4, "12\n")
     assert said == f"kd-info: skipped {tmp_path / 'none.h5'}: no such file\n"
     status, out, said = run(tmp_path / "none.h5", tmp_path)
@@ -496,7 +496,7 @@ def test_faults_of_a_heatmap_model(tmp_path: Path, run: Run, network: LandmarkNe
     path = tmp_path / "m.safetensors"
     save_model(path, LandmarkNet(replace(network.card, head="heatmap")), Provenance("x"))
     assert faults_of(run, path) == []
-    assert run(path, "--field", "head") == (0, "heatmap\n", "")
+    assert run(path, "--value", "head") == (0, "heatmap\n", "")
     rewrite(path, lambda t, f: t.update({"head.last.weight": t["head.last.weight"][:136]}))
     assert ["its weights have shape (136, 128, 1, 1)" in fault for fault in faults_of(run, path)] == [True]
     rewrite(path, lambda t, f: f.update(head="other"))
@@ -535,5 +535,5 @@ def test_check_of_several(tmp_path: Path, run: Run) -> None:
 
 def test_real_files(shared_dir: Path, run: Run) -> None:
     path = shared_dir / "golden/300wpublic_truth.h5"
-    assert run(path, "--field", "subsets.ibug") == (0, "135\n", "")
+    assert run(path, "--value", "subsets.ibug") == (0, "135\n", "")
     assert run(path, "--check", "-q") == (0, "", "")

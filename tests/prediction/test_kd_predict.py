@@ -96,13 +96,14 @@ def test_every_way_to_name_images_gives_the_same_points(
 
 def test_boxes_say_where_faces_are(run: Run, photographs: Path, tmp_path: Path) -> None:
     (tmp_path / "boxes.csv").write_text("name,x0,y0,x1,y1\n0/00.png,5,5,25,25\n0/00.png,10,10,20,20\n9.png,0,0,9,9\n")
-    status, said = run(photographs, "--boxes", tmp_path / "boxes.csv", "--refine", "0", "-o", tmp_path / "o.h5")
+    status, said = run(photographs, "--detector", tmp_path / "boxes.csv", "--refine", "0", "-o", tmp_path / "o.h5")
     assert status == 4
     assert "boxes of 1 names that no image has: '9.png'" in said
     with open_faces(tmp_path / "o.h5") as found:
         assert found.ids == ["0/00.png", "0/00.png#2"]
         np.testing.assert_allclose(found.h5["box"], [[0, 0, 30, 30], [7.5, 7.5, 22.5, 22.5]])  # with their margin
-    assert run(photographs, "--boxes", "b.csv", "--detector", "whole", "-o", tmp_path / "p.h5")[0] == 2
+    status, said = run(photographs, "--detector", "points", "-o", tmp_path / "p.h5")
+    assert (status, "--detector points needs annotations" in said) == (2, True)
 
 
 def test_the_mirror_image_counts_as_much(run: Run, photographs: Path, tmp_path: Path) -> None:
@@ -161,7 +162,7 @@ def test_an_image_that_is_not_named_as_one(run: Run, photographs: Path, tmp_path
     ("words", "told"),
     [
         (["a.h5", "b.h5"], "no image, folder"),
-        (["a.h5", "--faces", "largest"], "are for images"),
+        (["a.h5", "--max-faces", "1"], "are for images"),
         (["a.h5", "--refine", "0"], "are for images"),
         (["x", "--shard", "3/2"], "--shard"),
         (["0", "--shard", "1/2"], "can be read only once"),

@@ -155,7 +155,7 @@ def test_photographs_are_never_drawn_over(tmp_path: Path) -> None:
     folder.mkdir()
     write_image(folder / "a.jpg", np.full((50, 50, 3), 80, np.uint8))
     before = (folder / "a.jpg").read_bytes()
-    search = Search.named("whole", "all", None)
+    search = Search.named("whole", None, None)
     for force in (False, True):
         with pytest.raises(FileError, match="one of the source images"):
             predict_photographs(
@@ -187,7 +187,7 @@ def test_a_drawing_that_cannot_be_written_costs_no_points(tmp_path: Path) -> Non
         names = "\n".join(map(str, paths)).encode()
         patch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(names))))  # type: ignore[arg-type]
         inputs = Photographs(["-"], listed=True)
-        predict_photographs(run, inputs, Search.named("whole", "all", None), draw=str(tmp_path / "drawn"))
+        predict_photographs(run, inputs, Search.named("whole", None, None), draw=str(tmp_path / "drawn"))
     assert [Path(what).name for what, _ in skipped] == ["b.png"]
     assert "not drawn: " in skipped[0][1]
     assert "exists already" in skipped[0][1]
@@ -211,7 +211,7 @@ def test_an_input_whose_digest_cannot_be_taken_costs_nothing(tmp_path: Path, mon
         write_image(Path(name), np.full((50, 50, 3), 80, np.uint8))
     warned: list[str] = []
     run = run_to(tmp_path / "o.h5", warn=warned.append)
-    assert predict_photographs(run, Photographs(names), Search.named("whole", "all", None)) == 2
+    assert predict_photographs(run, Photographs(names), Search.named("whole", None, None)) == 2
     assert warned == [f"{names[1]}: its SHA-256 cannot be taken: Permission denied"]
     with open_faces(tmp_path / "o.h5") as out:
         assert json.loads(out.h5.attrs["inputs"]) == {names[0]: "12"}
@@ -251,23 +251,23 @@ def test_faces_of_several_photographs_share_a_batch_and_keep_their_places() -> N
     assert nobody.columns["confidence"].shape == (0, 68)
 
 
-@pytest.mark.parametrize(("faces", "n"), [("all", 3), ("largest", 1), ("2", 2), ("9", 3)])
-def test_the_largest_faces_are_taken(faces: str, n: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("most", "n"), [(None, 3), (1, 1), (2, 2), (9, 3)])
+def test_the_largest_faces_are_taken(most: int | None, n: int, tmp_path: Path) -> None:
     write_image(tmp_path / "a.png", np.full((200, 200, 3), 80, np.uint8))
     (tmp_path / "boxes.csv").write_text("".join(f"a.png,{k},0,{k + 100 - k},{90 - k}\n" for k in range(3)))
-    search = Search.named(str(tmp_path / "boxes.csv"), faces, 0)
+    search = Search.named(str(tmp_path / "boxes.csv"), most, 0)
     assert predict_photographs(run_to(tmp_path / "o.h5"), Photographs([str(tmp_path / "a.png")]), search) == n
 
 
-@pytest.mark.parametrize("faces", ["none", "0", "-1", "1.5"])
-def test_a_number_of_faces_that_is_none(faces: str) -> None:
-    with pytest.raises(UsageError, match="--faces"):
-        Search.named("whole", faces, None)
+@pytest.mark.parametrize("detector", ["points", "given"])
+def test_boxes_of_annotations_are_refused(detector: str) -> None:
+    with pytest.raises(UsageError, match=f"--detector {detector} needs annotations"):
+        Search.named(detector, None, None)
 
 
 def test_whole_images_are_not_cropped_again() -> None:
-    assert (Search.named("whole", "all", None).refine, Search.named("whole", "all", 2).refine) == (0, 2)
-    assert Search.named("cascade", "all", None).refine == 1
+    assert (Search.named("whole", None, None).refine, Search.named("whole", None, 2).refine) == (0, 2)
+    assert Search.named("auto", None, None).refine == 1
 
 
 def test_a_worker_holds_few_large_photographs(monkeypatch: pytest.MonkeyPatch) -> None:

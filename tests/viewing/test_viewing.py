@@ -101,7 +101,7 @@ def test_points_land_where_they_belong(size: int, tmp_path: Path) -> None:
     """Within half a pixel of the image's map onto its cell, in the colours of the truth and the prediction."""
     gt, pred = points_at([(20, 30)]), points_at([(45.5, 12.25)])
     paths = write_faces(tmp_path / "gt.h5", gt), write_faces(tmp_path / "pred.h5", pred)
-    view(*paths, "--size", size, *BARE, "-o", tmp_path / "a.png")
+    view(*paths, "--width", size, *BARE, "-o", tmp_path / "a.png")
     drawn = cell(picture(tmp_path / "a.png"), 0, size, 1)
     for points, colour in ((gt, TRUTH), (pred, FIRST)):
         np.testing.assert_allclose(centre_of(drawn, colour), (points[0, 0] + 0.5) * size / SIZE - 0.5, atol=0.5)
@@ -111,7 +111,7 @@ def test_occluded_points_are_rings_and_missing_ones_are_left_out(tmp_path: Path)
     visible = np.ones((1, 68))
     visible[0, 1] = 0
     points = points_at([(16, 31.5), (48, 31.5)])
-    view(write_faces(tmp_path / "gt.h5", points, visible=visible), "--size", "512", *BARE, "--no-lines",
+    view(write_faces(tmp_path / "gt.h5", points, visible=visible), "--width", "512", *BARE, "--no-lines",
          "-o", tmp_path / "a.png")  # fmt: skip
     drawn = cell(picture(tmp_path / "a.png"), 0, 512, 1)
     (_, y), (x_disc, x_ring) = (np.round((points[0, :2] + 0.5) * 8 - 0.5).astype(int)[:, k] for k in (1, 0))
@@ -128,8 +128,8 @@ def test_outlines_follow_the_scheme_and_can_be_left_out(tmp_path: Path) -> None:
     scheme = Scheme("three", 3, outlines=((0, 1),))
     points = np.array([[[8, 20], [56, 20], [32, 50]]], float)
     path = write_faces(tmp_path / "gt.h5", points, scheme=scheme)
-    view(path, "--size", "256", *BARE, "-o", tmp_path / "with.png")
-    view(path, "--size", "256", *BARE, "--no-lines", "-o", tmp_path / "without.png")
+    view(path, "--width", "256", *BARE, "-o", tmp_path / "with.png")
+    view(path, "--width", "256", *BARE, "--no-lines", "-o", tmp_path / "without.png")
     middle = [near(cell(picture(tmp_path / name), 0, 256, 1), TRUTH)[81, 129] for name in ("with.png", "without.png")]
     assert middle == [True, False]
 
@@ -137,7 +137,7 @@ def test_outlines_follow_the_scheme_and_can_be_left_out(tmp_path: Path) -> None:
 def test_error_bars_join_truth_and_prediction(tmp_path: Path) -> None:
     gt, pred = points_at([(10, 32), (10, 50)]), points_at([(50, 32), (np.nan, np.nan)])
     paths = write_faces(tmp_path / "gt.h5", gt), write_faces(tmp_path / "pred.h5", pred)
-    view(*paths, "--size", "256", *BARE, "--no-lines", "--error-bars", "-o", tmp_path / "a.png")
+    view(*paths, "--width", "256", *BARE, "--no-lines", "--error-bars", "-o", tmp_path / "a.png")
     drawn = cell(picture(tmp_path / "a.png"), 0, 256, 1)
     white = near(drawn, np.array([255] * 3), 60)
     rows, columns = np.nonzero(white)
@@ -151,7 +151,7 @@ def test_points_far_outside_stay_out_of_other_cells(tmp_path: Path) -> None:
     gt = points_at([(30, 30)], [(30, 30)])
     pred = points_at([(3e6, 30)], [(30, 30)])
     paths = write_faces(tmp_path / "gt.h5", gt), write_faces(tmp_path / "pred.h5", pred)
-    view(*paths, "--size", "512", *BARE, "--error-bars", "-o", tmp_path / "a.png")
+    view(*paths, "--width", "512", *BARE, "--error-bars", "-o", tmp_path / "a.png")
     sheet = picture(tmp_path / "a.png")
     first = cell(sheet, 0, 512, 2)
     assert not near(first, FIRST).any()
@@ -172,7 +172,7 @@ def test_lines_are_cut_off_where_they_leave_the_canvas() -> None:
 def test_numbers_stand_beside_points_without_covering_them(tmp_path: Path) -> None:
     points = points_at([(20, 20), (24, 20), (40, 50)])
     path = write_faces(tmp_path / "gt.h5", points)
-    view(path, *BARE, "--no-lines", "-o", tmp_path / "plain.png", "--size", "480")
+    view(path, *BARE, "--no-lines", "-o", tmp_path / "plain.png", "--width", "480")
     view(path, *BARE, "--no-lines", "--numbers", "-o", tmp_path / "numbers.png")
     plain, numbered = (cell(picture(tmp_path / name), 0, 480, 1) for name in ("plain.png", "numbers.png"))
     np.testing.assert_array_equal(near(plain, TRUTH), near(numbered, TRUTH))
@@ -189,7 +189,7 @@ def test_files_are_joined_by_id(tmp_path: Path) -> None:
     ids = [f"face{k}.png" for k in range(8)]
     first = write_faces(tmp_path / "gt.h5", gt)
     second = write_faces(tmp_path / "pred.h5", gt[order] + [0, 25], [ids[k] for k in order])
-    view(first, second, "--size", "128", "--columns", "3", *BARE, "-o", tmp_path / "a.png")
+    view(first, second, "--width", "128", "--columns", "3", *BARE, "-o", tmp_path / "a.png")
     sheet = picture(tmp_path / "a.png")
     for k in range(8):
         drawn = cell(sheet, k, 128, 3)
@@ -204,7 +204,7 @@ def test_points_in_source_pixels_come_into_the_crop(tmp_path: Path) -> None:
     first = write_faces(tmp_path / "gt.h5", gt, box=box, to_source=box_to_source(box, SIZE, SIZE))
     in_source = (gt + 0.5) * 4 - 0.5 + [100, 200] + [40, 0]
     second = write_faces(tmp_path / "pred.h5", in_source, images=False)
-    view(first, second, "--size", "128", *BARE, "-o", tmp_path / "a.png")
+    view(first, second, "--width", "128", *BARE, "-o", tmp_path / "a.png")
     drawn = cell(picture(tmp_path / "a.png"), 0, 128, 1)
     np.testing.assert_allclose(centre_of(drawn, FIRST), [60.5, 60.5], atol=0.6)
 
@@ -232,15 +232,15 @@ def order_of(path: Path, n: int) -> list[int]:
     ("words", "expected"),
     [
         ("", [0, 1, 2, 3, 4]),
-        ("--reverse --max 2", [4, 3]),
+        ("--reverse -n 2", [4, 3]),
         ("--sort error", [3, 1, 4, 0, 2]),
         ("--worst 2", [3, 1]),
-        ("--sort error --reverse --max 3", [2, 0, 4]),
+        ("--sort error --reverse -n 3", [2, 0, 4]),
         ("--sort score", [2, 4, 0, 3, 1]),
         ("--sort score --reverse", [3, 0, 4, 2, 1]),
         ("--sort id", [3, 4, 2, 0, 1]),
         ("--subset some", [1, 3]),
-        ("--subset full --max 2", [0, 1]),
+        ("--subset full -n 2", [0, 1]),
         ("--ids b* --ids a", [2, 3, 4]),
     ],
 )
@@ -253,7 +253,7 @@ def test_which_faces_in_which_order(words: str, expected: list[int], tmp_path: P
         score=[0.5, np.nan, 0.1, 0.9, 0.3],
         subset__some=[0, 1, 0, 1, 0],
     )
-    view(*paths, "--no-lines", "--size", "128", *BARE, *words.split(), "-o", tmp_path / "a.png")
+    view(*paths, "--no-lines", "--width", "128", *BARE, *words.split(), "-o", tmp_path / "a.png")
     assert order_of(tmp_path / "a.png", len(expected)) == expected
 
 
@@ -261,7 +261,7 @@ def test_random_faces_follow_the_seed(tmp_path: Path) -> None:
     paths = shifted(tmp_path, [1.0] * 8)
     orders = []
     for seed in (0, 0, 1):
-        view(*paths, "--no-lines", "--size", "128", *BARE, "--random", "--seed", seed, "--max", "4", "-f",
+        view(*paths, "--no-lines", "--width", "128", *BARE, "--random", "--seed", seed, "-n", "4", "-f",
              "-o", tmp_path / "a.png")  # fmt: skip
         orders.append(order_of(tmp_path / "a.png", 4))
     assert orders[0] == orders[1] != orders[2]
@@ -271,7 +271,7 @@ def test_random_faces_follow_the_seed(tmp_path: Path) -> None:
 def test_another_truth(tmp_path: Path) -> None:
     gt, pred = shifted(tmp_path, [5.0])
     for words in ((gt, pred, "--truth", pred), (gt, "--truth", pred)):
-        view(*words, "--size", "128", *BARE, "--no-lines", "-f", "-o", tmp_path / "a.png")
+        view(*words, "--width", "128", *BARE, "--no-lines", "-f", "-o", tmp_path / "a.png")
         drawn = cell(picture(tmp_path / "a.png"), 0, 128, 1)
         np.testing.assert_allclose(centre_of(drawn[:45], TRUTH), [20.5, 40.5], atol=0.6)
 
@@ -310,7 +310,7 @@ def test_points_that_are_no_places_are_no_fault(value: float, tmp_path: Path) ->
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for words in (paths, paths[::-1]):
-            view(*words, "--numbers", "--error-bars", *BARE, "--size", "128", "-f", "-o", tmp_path / "a.png")
+            view(*words, "--numbers", "--error-bars", *BARE, "--width", "128", "-f", "-o", tmp_path / "a.png")
             drawn = cell(picture(tmp_path / "a.png"), 0, 128, 1)
             assert near(drawn, TRUTH).any()
             assert near(drawn, FIRST).any()
@@ -319,12 +319,12 @@ def test_points_that_are_no_places_are_no_fault(value: float, tmp_path: Path) ->
 # ---- sheets
 @pytest.mark.parametrize(
     ("n", "words", "columns", "rows"),
-    [(1, "", 1, 1), (3, "", 3, 1), (8, "", 8, 1), (9, "", 5, 2), (50, "", 8, 5), (50, "--max 50", 8, 7),
+    [(1, "", 1, 1), (3, "", 3, 1), (8, "", 8, 1), (9, "", 5, 2), (50, "", 8, 5), (50, "-n 50", 8, 7),
      (5, "--columns 2", 2, 3), (2, "--columns 7", 2, 1)],
 )  # fmt: skip
 def test_size_of_a_sheet(n: int, words: str, columns: int, rows: int, tmp_path: Path) -> None:
     path = write_faces(tmp_path / "gt.h5", points_at(*[[(30, 30)]] * n))
-    view(path, "--size", "40", *BARE, *words.split(), "-o", tmp_path / "a.png")
+    view(path, "--width", "40", *BARE, *words.split(), "-o", tmp_path / "a.png")
     sheet = picture(tmp_path / "a.png")
     assert sheet.shape == (7 + rows * 47, 7 + columns * 47, 3)
     is_picture = near(sheet, np.array([GREY] * 3), 3)
@@ -440,7 +440,7 @@ def test_one_picture_per_face(words: list[str], tmp_path: Path, capsys: pytest.C
     path = write_faces(tmp_path / "gt.h5", points_at(*[[(30, 30)]] * 5), ids)
     folder = tmp_path / "out" / "faces"
     folder.parent.mkdir()
-    call = [path, *BARE, "--size", "64", *(word.format(folder) for word in words)]
+    call = [path, *BARE, "--width", "64", *(word.format(folder) for word in words)]
     view(*call)
     made = sorted(p.relative_to(tmp_path / "out").as_posix() for p in folder.parent.rglob("*") if p.is_file())
     assert made == [
@@ -482,7 +482,7 @@ def test_source_images_are_never_drawn_over(tmp_path: Path, capsys: pytest.Captu
         ("{gt} --error-bars -o {out}", 2, "--error-bars needs points to compare"),
         ("{gt} {pred} --sort size -o {out}", 2, "'size' is not one of 'error', "),
         ("{gt} {pred} --sort score -o {out}", 1, "holds no /score"),
-        ("{gt} {pred} --worst 3 --max 4 -o {out}", 2, "--worst brings its own"),
+        ("{gt} {pred} --worst 3 -n 4 -o {out}", 2, "--worst brings its own"),
         ("{gt} {pred} --worst 3 --random -o {out}", 2, "--worst or --random"),
         ("{gt} --subset none -o {out}", 1, "no subset 'none'"),
         ("{gt} --ids none* -o {out}", 1, "no face is left"),
@@ -492,7 +492,7 @@ def test_source_images_are_never_drawn_over(tmp_path: Path, capsys: pytest.Captu
         ("{gt} --each -o -", 2, "--each writes a folder"),
         ("{gt} --each --columns 3 -o {dir}/", 2, "--columns is for a sheet"),
         ("{gt} {pred} {pred} {pred} {pred} {pred} -o {out}", 2, "6 files of points are too many"),
-        ("{gt} --size 2048 --columns 1 --max 9 -o {out}", 1, "over 16384 px a side"),
+        ("{gt} --width 2048 --columns 1 -n 9 -o {out}", 1, "over 16384 px a side"),
         ("{gt} {five} -o {out}", 1, "68 points per face"),
         ("{gt} {bare} -o {out}", 1, "holds no /landmarks"),
     ],
