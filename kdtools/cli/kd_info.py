@@ -36,7 +36,7 @@ def kd_info(
 ) -> int:
     """Tell what each FILE is: its arrays, points, subsets and sizes, or its network, and how it was made from what.
 
-    On a terminal this is a page; piped, it is lines of a name, a tab and a value. --value NAME prints one of these alone,
+    On a terminal this is a page; piped, it is lines of a name, a tab and a value. --value NAME prints one value alone,
     such as faces, landmarks.role or subsets.common. Inputs are told by their SHA-256, which takes time where they are
     large; those that are unchanged are asked for their own inputs in turn. --check prints a line `file<TAB>fault` for
     each fault, so none for a sound file; with --json, each file's list of them.

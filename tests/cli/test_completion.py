@@ -80,7 +80,7 @@ def test_no_value_is_left_over() -> None:
         ("kd-merge -- -", "*.h5"),
         ("kd-predict ", "*.safetensors *.onnx"),
         ("kd-predict student.onnx photos ", "*"),
-        ("kd-predict student.onnx - --detector w", "whole"),
+        ("kd-predict student.onnx - --detector w", "whole *.onnx *.csv"),
         ("kd-split --share 0.5 ", "*.h5"),
         ("kd-student --loss l1", "l1 l1+assist l1+mimic"),
         ("kd-student --set he", "head="),
