@@ -117,7 +117,7 @@ def report_of(path: Path, *, follow: bool = True) -> dict[str, Any]:
 # ---- the report
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("report", "check"):
+    for module in ("describe", "check"):
         monkeypatch.setattr(f"kdtools.inspection.{module}.BLOCK_FACES", 5)
     monkeypatch.setattr("kdtools.inspection.check._END_ROWS", 2)
 
