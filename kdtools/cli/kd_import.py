@@ -42,6 +42,10 @@ def kd_import(
         typer.Option("--images", metavar="DIR", help="Where the images lie, if not beside."),
     ] = None,
     no_images: NoImages = False,
+    exif: Annotated[
+        Literal["keep", "apply"],
+        typer.Option(help="Images as stored, or turned upright by their EXIF orientation, as the points are."),
+    ] = "apply",
     size: Size = 256,
     detector: Detector = "auto",
     margin: Margin = 0.2,
@@ -70,6 +74,7 @@ def kd_import(
     require("-" not in sources, "images cannot be read from standard input", "name a folder or a file")
     check_no_input([output], filter(os.path.isfile, sources))
     require(not (no_images and detector != "auto"), "--no-images makes no crops, so --detector has nothing to do")
+    require(not (no_images and exif == "keep"), "--no-images reads no images, so --exif has nothing to do")
     from kdtools.datasets.annotations import Sources, names_of_points, read_annotations, settle_scheme
     from kdtools.datasets.crop_boxes import choose_boxes
     from kdtools.datasets.import_faces import import_faces, import_points
@@ -81,7 +86,14 @@ def kd_import(
     check_output(output, force)
     subsets = parse_subsets("--add-subset", add_subset or [])
     declared, target = (scheme_named(name) if name else None for name in (scheme_name, convert))
-    wanted = Sources(sources, format_name, None if base is None else float(base), images or [], not no_images)
+    wanted = Sources(
+        sources,
+        format_name,
+        None if base is None else float(base),
+        images or [],
+        not no_images,
+        upright=exif == "apply",
+    )
     annotations = read_annotations(wanted, session)
     annotations, scheme = settle_scheme(annotations, declared, target, names_of_points(wanted), session)
     files = [name for name in (detector, scheme_name, convert) if name and Path(name).is_file()]

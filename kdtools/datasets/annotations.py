@@ -30,7 +30,8 @@ class Sources:
     """What to read and how. `base` None is each format's own; without `pictures` only annotations are read.
 
     `index` is the annotation file that predictions were made for, for those that name their pictures by its numbers
-    (COCO's result lists); others have no use for it, and it may be any file.
+    (COCO's result lists); others have no use for it, and it may be any file. Not `upright` leaves pictures as they are
+    stored, whatever their EXIF orientation is.
     """
 
     paths: Sequence[str]
@@ -39,6 +40,7 @@ class Sources:
     roots: Sequence[str] = ()
     pictures: bool = True
     index: str | None = None
+    upright: bool = True
 
 
 def read_annotations(sources: Sources, reporter: Reporter = SILENT) -> list[Annotation]:
@@ -54,10 +56,10 @@ def read_annotations(sources: Sources, reporter: Reporter = SILENT) -> list[Anno
     for path, prefix in zip(sources.paths, id_prefixes(sources.paths), strict=True):
         form = find_format(sources.format_name, Path(path))
         base = form.base_of(Path(path)) if sources.base is None else sources.base
-        reading = Reading(base, reporter.skip, roots, sources.pictures, index)
+        reading = Reading(base, reporter.skip, roots, sources.pictures, index, sources.upright)
         # Faces of 300W have one id in every list and folder of it, so that these can be joined.
         found = [
-            one if subsets_in_300w(one.id) else replace(one, id=prefix + one.id)
+            replace(one, id=one.id if subsets_in_300w(one.id) else prefix + one.id, upright=sources.upright)
             for one in form.read(Path(path), reading)
         ]
         if not found and reading.n_absent:

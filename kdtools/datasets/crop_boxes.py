@@ -100,7 +100,7 @@ def _detected_boxes(
 ) -> tuple[list[Annotation], CropRule]:
     def detect(annotation: Annotation) -> list[Found] | str:
         try:
-            image = annotation.load() if annotation.load else read_image(annotation.image)
+            image = annotation.load() if annotation.load else read_image(annotation.image, upright=annotation.upright)
             return detector.find_faces(image, picture_of(annotation.id))
         except (KdError, OSError, MemoryError) as error:
             return reason_of(error)

@@ -13,7 +13,7 @@ from kdtools.faces.selection import IdPatterns
 from kdtools.faces.writer import FacesWriter
 from kdtools.images.cropping import check_square, crop_image
 from kdtools.images.detection import whole_square
-from kdtools.images.reading import read_reduced
+from kdtools.images.reading import is_turned, read_reduced
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.crops import CropRule, points_in_box
 from kdtools.landmarks.geometry import box_to_source
@@ -27,7 +27,7 @@ _CHUNK = 32  # faces a task: one at a time, the threads would spend their time w
 class CroppedFace:
     """`points` (L, 2) in pixels of `image` (S, S, 3), or None; `box` (4,) and `to_source` (2, 3) as in the format.
 
-    `outside` says that a point lies outside its photograph.
+    `outside` says that a point lies outside its photograph, `turned` that EXIF data turned the photograph upright.
     """
 
     annotation: Annotation
@@ -36,6 +36,7 @@ class CroppedFace:
     box: np.ndarray
     to_source: np.ndarray
     outside: bool
+    turned: bool = False
 
 
 def import_faces(
@@ -79,7 +80,9 @@ def import_faces(
             if faces:
                 images[len(good) : len(good) + len(faces)] = np.stack([face.image for face in faces])
                 empty = np.empty((0, 0, 3), np.uint8)  # the pixels are in the file now
-                good += [CroppedFace(f.annotation, empty, f.points, f.box, f.to_source, f.outside) for f in faces]
+                good += [
+                    CroppedFace(f.annotation, empty, f.points, f.box, f.to_source, f.outside, f.turned) for f in faces
+                ]
             done += len(batch)
             progress(done)
     if not good:
@@ -92,6 +95,12 @@ def import_faces(
         writer.put_landmarks(points, scheme, role)
     if crop is not None:
         writer.put_crop(crop)
+    if turned := [face.annotation.id for face in good if face.turned]:
+        # Points belong to the upright images or to the stored ones, and no annotation says to which.
+        reporter.warn(
+            f"{len(turned)} faces lie in images turned upright by their EXIF orientation: {some_of(turned)}; if their "
+            "points were marked in the images as stored, give --exif keep"
+        )
     if outside := [face.annotation.id for face in good if face.outside]:
         reporter.warn(f"{len(outside)} faces have points outside their image: {some_of(outside)}")
     writer.keep_first_images(len(good))
@@ -108,11 +117,12 @@ def crop_annotated(annotation: Annotation, crop: CropRule | None, size: int) -> 
         height, width = image.shape[:2]
     else:
         most = 1 if square is None else int(np.clip((square[2] - square[0]) / size, 1, 8))
-        image, reduction, (height, width) = read_reduced(annotation.image, most)
+        image, reduction, (height, width) = read_reduced(annotation.image, most, upright=annotation.upright)
     if annotation.size and annotation.size != (width, height):
         stated = f"{annotation.size[0]} x {annotation.size[1]} px"
-        turned = ", turned" if annotation.size == (height, width) else ""
-        raise DataError(f"annotated on a picture of {stated}, but the picture has {width} x {height}{turned}")
+        turned = annotation.upright and annotation.load is None and is_turned(annotation.image)
+        why = ", turned upright by its EXIF orientation (--exif keep takes it as stored)" if turned else ""
+        raise DataError(f"annotated on a picture of {stated}, but the picture has {width} x {height}{why}")
     if square is None:
         square = whole_square(height, width)
     check_square(square, height, width)
@@ -121,7 +131,8 @@ def crop_annotated(annotation: Annotation, crop: CropRule | None, size: int) -> 
     if points is None:
         return CroppedFace(annotation, pixels, None, square, to_source, False)
     beside = (points < -0.5).any() or (points > np.array([width, height]) - 0.5).any()
-    return CroppedFace(annotation, pixels, points_in_box(points, square, size), square, to_source, bool(beside))
+    turned = annotation.load is None and annotation.upright and is_turned(annotation.image)
+    return CroppedFace(annotation, pixels, points_in_box(points, square, size), square, to_source, bool(beside), turned)
 
 
 def _square_of(annotation: Annotation, crop: CropRule) -> np.ndarray:

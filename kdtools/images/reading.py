@@ -14,14 +14,15 @@ from kdtools.images.opencv import opencv_errors
 
 _REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
 _MOST_BYTES = 2**30
+_ORIENTATION = 0x0112  # EXIF tag
 
 
-def read_image(path: Path) -> np.ndarray:
-    """Decode an image file -> (H, W, 3) uint8 RGB, turned upright by its EXIF orientation.
+def read_image(path: Path, *, upright: bool = True) -> np.ndarray:
+    """Decode an image file -> (H, W, 3) uint8 RGB, turned upright by its EXIF orientation or else as stored.
 
     Raises FileError where it is absent or cannot be read, and as `decode_image` does.
     """
-    return decode_image(read_bytes(path), path)
+    return _decode(path, read_bytes(path), cv2.IMREAD_COLOR_RGB, upright)
 
 
 def decode_image(data: bytes, name: str | Path) -> np.ndarray:
@@ -33,7 +34,7 @@ def decode_image(data: bytes, name: str | Path) -> np.ndarray:
     return _decode(name, data, cv2.IMREAD_COLOR_RGB)
 
 
-def read_reduced(path: Path, most: int) -> tuple[np.ndarray, int, tuple[int, int]]:
+def read_reduced(path: Path, most: int, *, upright: bool = True) -> tuple[np.ndarray, int, tuple[int, int]]:
     """As `read_image`, but a JPEG 2, 4 or 8 times smaller where `most` allows: pixels, that number, full (H, W).
 
     Pixel i of the smaller image covers whole pixels k * i to k * i + k - 1 of the full one. The decoder makes it as it
@@ -43,10 +44,10 @@ def read_reduced(path: Path, most: int) -> tuple[np.ndarray, int, tuple[int, int
     reduction = max((k for k in _REDUCED if k <= most), default=1)
     frame = _jpeg_frame(data) if reduction > 1 else None
     # Blocks are counted from the top left as stored: turned by EXIF, a last one that is not whole comes first.
-    if frame is None or (frame[2] and (frame[0] % reduction or frame[1] % reduction)):
-        image = _decode(path, data, cv2.IMREAD_COLOR_RGB)
+    if frame is None or (upright and frame[2] and (frame[0] % reduction or frame[1] % reduction)):
+        image = _decode(path, data, cv2.IMREAD_COLOR_RGB, upright)
         return image, 1, (image.shape[0], image.shape[1])
-    image = cv2.cvtColor(_decode(path, data, _REDUCED[reduction]), cv2.COLOR_BGR2RGB)
+    image = cv2.cvtColor(_decode(path, data, _REDUCED[reduction], upright), cv2.COLOR_BGR2RGB)
     height, width, _ = frame
     if image.shape[0] != -(-height // reduction):  # turned by EXIF
         height, width = width, height
@@ -78,13 +79,37 @@ def check_image_bytes(n_bytes: int, name: str | Path) -> None:
         raise FileError(f"{name}: {n_bytes} bytes, which are too many for an image")
 
 
-def _decode(name: str | Path, data: bytes, flags: int) -> np.ndarray:
+def is_turned(path: Path) -> bool:
+    """Whether the EXIF orientation of an image file says that it is not upright as stored; False where it has none."""
+    return _header_of(path)[1] in range(2, 9)
+
+
+def stored_size(path: Path) -> tuple[int, int] | None:
+    """Height and width of the stored image, from the file's header; None where it cannot be read."""
+    return _header_of(path)[0]
+
+
+def _header_of(path: Path) -> tuple[tuple[int, int] | None, int]:
+    """Height and width as stored, None if they cannot be read, and the EXIF orientation, 1 where there is none."""
+    import warnings
+
+    from PIL import Image
+
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # of large images and odd EXIF data, which OpenCV decodes
+    try:
+        with Image.open(path) as image:
+            return (image.height, image.width), image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # damaged headers raise errors of all kinds; decoding says what is wrong
+        return None, 1
+
+
+def _decode(name: str | Path, data: bytes, flags: int, upright: bool = True) -> np.ndarray:
     if not data:
         raise FileError(f"{name}: is empty")
     if data.startswith(b"\xff\xd8") and not _jpeg_has_end(data):
         raise FileError(f"{name}: JPEG is cut off")
     with opencv_errors(f"{name}: cannot be decoded"):  # for example sizes past OpenCV's limit
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags if upright else flags | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         raise FileError(f"{name}: not an image that can be decoded")
     return np.asarray(image)

@@ -69,7 +69,7 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
         n_found += 1
         name, image = found
         try:
-            height, width = size_of_picture(image)
+            height, width = size_of_picture(image, upright=reading.upright)
         except KdError as error:
             reading.skip(str(path), error.message)
             continue

@@ -68,7 +68,7 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
         if image is None:
             continue
         try:
-            scale = _scale(image, size) if reading.pictures else np.ones(2)
+            scale = _scale(image, size, reading) if reading.pictures else np.ones(2)
         except KdError as error:
             reading.skip(where, error.message)
             continue
@@ -121,9 +121,9 @@ def _parse(entry: Any, kind: str) -> tuple[str, np.ndarray, np.ndarray, np.ndarr
     return name, points, size, box, frozenset([category] if category in ("training", "validation") else [])
 
 
-def _scale(image: Path, size: np.ndarray) -> np.ndarray:
+def _scale(image: Path, size: np.ndarray, reading: Reading) -> np.ndarray:
     """How much larger a picture is than the points are meant for. Raises DataError for one of another shape."""
-    height, width = size_of_picture(image)
+    height, width = size_of_picture(image, upright=reading.upright)
     scale = np.array([width, height]) / size
     if abs(scale[0] / scale[1] - 1) > _SHAPE_DIFFERS:
         raise DataError(f"the image has {width} x {height} pixels, the points are for {size[0]:g} x {size[1]:g}")

@@ -88,7 +88,7 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
         if image is None:
             continue
         try:
-            height, width = size_of_picture(image)
+            height, width = size_of_picture(image, upright=reading.upright)
         except KdError as error:
             reading.skip(row.where, error.message)
             continue

@@ -80,7 +80,7 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
         try:
             points = as_points(row.numbers, 0 if relative else reading.base)
             if relative:
-                height, width = size_of_picture(image)
+                height, width = size_of_picture(image, upright=reading.upright)
                 points = points * (width, height)
         except KdError as error:
             reading.skip(row.where, error.message)

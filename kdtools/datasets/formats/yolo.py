@@ -203,7 +203,7 @@ def _find(path: Path, root: Path, reading: Reading) -> tuple[str, Path, tuple[in
     if found is None:
         return None
     try:
-        return *found, size_of_picture(found[1])
+        return *found, size_of_picture(found[1], upright=reading.upright)
     except KdError as error:
         reading.skip(str(path), error.message)
         return None

@@ -14,7 +14,6 @@ from kdtools.errors import DataError
 from kdtools.storage.file_kinds import IMAGE_SUFFIXES
 from kdtools.storage.names import files_below
 
-_ORIENTATION = 0x0112  # EXIF tag
 _FARTHEST = 1e7  # px; no photograph is that wide
 
 
@@ -24,8 +23,8 @@ class Annotation:
 
     `points` (L, 2) float64, NaN where missing; `visible` (L,) bool; `confidence` (L,); `box` (4,) x0, y0, x1, y1
     half-open; `subsets` the names of those it belongs to. `load` gives the pixels (H, W, 3) RGB where the format holds
-    the pictures itself; otherwise `image` is read. `size` is the width and height that the format states for it: a
-    picture of another size is another one, or was turned.
+    the pictures itself; otherwise `image` is read, turned `upright` by its EXIF orientation or as stored. `size` is the
+    width and height that the format states for it: a picture of another size is another one, or was turned.
     """
 
     id: str
@@ -38,6 +37,7 @@ class Annotation:
     subsets: frozenset[str] = frozenset()
     load: Callable[[], np.ndarray] | None = None
     size: tuple[int, int] | None = None
+    upright: bool = True
 
 
 @dataclass
@@ -56,6 +56,7 @@ class Reading:
     roots: tuple[Path, ...] = ()
     pictures: bool = True
     index: Path | None = None
+    upright: bool = True
     n_absent: int = 0
     _times: Counter[str] = field(default_factory=Counter)
     _name_of: dict[str, str] = field(default_factory=dict)
@@ -208,24 +209,19 @@ def images_below(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def size_of_picture(path: Path) -> tuple[int, int]:
-    """Height and width, which few formats ask for. Raises FileError for a picture that cannot be read.
+def size_of_picture(path: Path, *, upright: bool = True) -> tuple[int, int]:
+    """Height and width, which few formats ask for; those of the stored picture where it is not to be `upright`.
 
-    Taken from the header, in a hundredth of the time that decoding takes; only a picture that its EXIF orientation may
-    turn is decoded.
+    Taken from the header, in a hundredth of the time that decoding takes. Raises FileError for a picture that cannot
+    be read.
     """
-    from PIL import Image, UnidentifiedImageError
+    from kdtools.images.reading import is_turned, read_image, stored_size  # which loads OpenCV
 
-    from kdtools.images.reading import read_image  # which loads OpenCV
-
-    try:
-        with Image.open(path) as image:
-            if image.getexif().get(_ORIENTATION, 1) == 1:
-                return image.height, image.width
-    except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError):
-        pass  # the decoder says what is wrong with it
-    height, width = read_image(path).shape[:2]
-    return height, width
+    size = None if upright and is_turned(path) else stored_size(path)
+    if size is None:
+        height, width = read_image(path, upright=upright).shape[:2]
+        return height, width
+    return size
 
 
 def check_pictures_wanted(path: Path, reading: Reading) -> None:
