@@ -105,15 +105,37 @@ def short_names(names: Sequence[str]) -> list[str]:
     return bare if len(set(bare)) == len(bare) else list(names)
 
 
+@dataclass(frozen=True)
+class LegendTexts:
+    """What a legend names: each set of points, the truth first, and the errors. Texts go from long to short."""
+
+    names: Sequence[Sequence[str]]
+    has_occluded: bool
+    errors: Sequence[str]
+
+
+def legend_texts(gallery: Gallery) -> LegendTexts | None:
+    """The legend of a gallery; None where there is nothing to tell apart."""
+    if len(gallery.sets) < 2:
+        return None
+    truth, *others = short_names([one.name for one in gallery.sets])
+    measure = measure_words(gallery.normaliser)
+    return LegendTexts(
+        names=[(f"{truth} (truth)", truth), *((name,) for name in others)],
+        has_occluded=not all(one.visible.all() for one in gallery.sets),
+        errors=(f"NME in % of the {measure}", f"NME: {measure}", "NME"),
+    )
+
+
 class Legend:
     """Entries in as many lines as they need in a width."""
 
-    def __init__(self, gallery: Gallery, width: int, style: Style) -> None:
+    def __init__(self, texts: LegendTexts, width: int, style: Style) -> None:
         self.font = font_of(style.legend_px)
         self.mark_px = round(1.2 * self.font.size)
         self.line_px = line_height(self.font)
         self.below_px = style.gutter
-        self.lines = self._break_lines(self._entries(gallery, width), width)
+        self.lines = self._break_lines(self._entries(texts, width), width)
 
     @property
     def height(self) -> int:
@@ -131,14 +153,13 @@ class Legend:
                 draw.text((x + entry.width, y), entry.text, fill=GREY, font=self.font, anchor="ra")
                 x += entry.width + self.mark_px
 
-    def _entries(self, gallery: Gallery, width: int) -> list[Entry]:
-        truth, *others = zip(short_names([one.name for one in gallery.sets]), COLOURS, strict=False)
-        entries = [self._entry(width, f"{truth[0]} (truth)", truth[0], colour=truth[1])]
-        entries += [self._entry(width, name, colour=colour) for name, colour in others]
-        if not all(one.visible.all() for one in gallery.sets):
+    def _entries(self, texts: LegendTexts, width: int) -> list[Entry]:
+        entries = [
+            self._entry(width, *names, colour=colour) for names, colour in zip(texts.names, COLOURS, strict=False)
+        ]
+        if texts.has_occluded:
             entries.append(self._entry(width, "occluded", colour=GREY, is_ring=True))
-        measure = measure_words(gallery.normaliser)
-        return [*entries, self._entry(width, f"NME in % of the {measure}", f"NME: {measure}", "NME")]
+        return [*entries, self._entry(width, *texts.errors)]
 
     def _entry(self, width: int, *texts: str, colour: Colour | None = None, is_ring: bool = False) -> Entry:
         """An entry with the first of the texts that fits, or else the last one shortened."""

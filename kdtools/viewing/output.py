@@ -14,6 +14,7 @@ from kdtools.errors import DataError, FileError, UsageError
 from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.outputs import Outputs, check_output, written_aside
 from kdtools.viewing.gallery import Gallery, read_shown
+from kdtools.viewing.lettering import legend_texts
 from kdtools.viewing.overlay import Style
 from kdtools.viewing.sheet import check_room, compose_sheet, make_cell
 
@@ -39,12 +40,12 @@ def write_sheet(
     cells = []
     with reporter.progress("drawing", len(rows)) as progress:
         for face in read_shown(gallery, rows, style.size, reporter):
-            cells.append(make_cell(face, gallery, style))
+            cells.append(make_cell(face, gallery.scheme, style))
             progress(len(cells))
     if not cells:
         raise DataError(f"{gallery.faces.name}: no face could be drawn")
     with written_aside(output, force) as path:
-        path.write_bytes(picture_bytes(compose_sheet(cells, gallery, style), Path(output).suffix))
+        path.write_bytes(picture_bytes(compose_sheet(cells, legend_texts(gallery), style), Path(output).suffix))
     return len(cells)
 
 
@@ -64,7 +65,7 @@ def write_each(
         for face in read_shown(gallery, rows, style.size, reporter):
             path = place_picture(face.id, folder)
             path.parent.mkdir(parents=True, exist_ok=True)
-            picture = compose_sheet([make_cell(face, gallery, style)], gallery, style)
+            picture = compose_sheet([make_cell(face, gallery.scheme, style)], legend_texts(gallery), style)
             path.write_bytes(picture_bytes(picture, path.suffix))
             n_done += 1
             progress(n_done)

@@ -9,9 +9,20 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from kdtools.errors import DataError
+from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import pixels_to_unit, unit_to_pixels
-from kdtools.viewing.gallery import Gallery, ShownFace
-from kdtools.viewing.lettering import Legend, Span, font_of, line_height, number_points, shorten, width_of, write_spans
+from kdtools.viewing.gallery import ShownFace
+from kdtools.viewing.lettering import (
+    Legend,
+    LegendTexts,
+    Span,
+    font_of,
+    line_height,
+    number_points,
+    shorten,
+    width_of,
+    write_spans,
+)
 from kdtools.viewing.overlay import COLOURS, GREY, Style, darker, draw_cell
 
 _MOST_COLUMNS = 8
@@ -26,9 +37,9 @@ class Cell:
     caption: list[list[Span]]
 
 
-def make_cell(face: ShownFace, gallery: Gallery, style: Style) -> Cell:
+def make_cell(face: ShownFace, scheme: Scheme | None, style: Style) -> Cell:
     """Draw a face and write what belongs to it. Raises DataError where its image cannot be scaled."""
-    picture = draw_cell(face, gallery.scheme, style)
+    picture = draw_cell(face, scheme, style)
     if style.numbers and len(face.points):
         image = Image.fromarray(picture)
         points = unit_to_pixels(pixels_to_unit(face.points[0], *face.image.shape[:2]), *picture.shape[:2])
@@ -64,7 +75,7 @@ def _percent(error: float) -> str:
     return f"{100 * error:.{2 if error < 0.1 else 1 if error < 1 else 0}f} %" if error < 10 else "> 999 %"
 
 
-def compose_sheet(cells: Sequence[Cell], gallery: Gallery, style: Style) -> np.ndarray:
+def compose_sheet(cells: Sequence[Cell], texts: LegendTexts | None, style: Style) -> np.ndarray:
     """Put cells on a white sheet (H, W, 3), row by row, evenly spaced. Raises DataError where it would be too large."""
     n_columns, n_rows = _grid(len(cells), style)
     gutter, font = style.gutter, font_of(style.caption_px)
@@ -72,7 +83,7 @@ def compose_sheet(cells: Sequence[Cell], gallery: Gallery, style: Style) -> np.n
     caption_height = n_lines * line_height(font) + style.caption_gap if n_lines else 0
     pitch_x, pitch_y = style.size + gutter, picture_height + caption_height + gutter
     width = gutter + n_columns * pitch_x
-    legend = Legend(gallery, width - 2 * gutter, style) if style.legend and len(gallery.sets) > 1 else None
+    legend = Legend(texts, width - 2 * gutter, style) if style.legend and texts else None
     top = gutter + (legend.height if legend else 0)
     height = top + n_rows * pitch_y
     _check_sides(width, height)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from PIL import Image
 
 from kdtools.errors import KdError, reason_of
 from kdtools.faces.file import FacesFile
@@ -17,9 +15,9 @@ from kdtools.landmarks.crops import CropRule
 from kdtools.landmarks.geometry import apply_affine, invert_affine
 from kdtools.metrics import worst_rows
 from kdtools.reporting import SILENT, Reporter
-from kdtools.viewing.gallery import Gallery, ShownFace, ShownPoints
-from kdtools.viewing.lettering import Entry, Legend
-from kdtools.viewing.overlay import COLOURS, GREY, Style
+from kdtools.viewing.gallery import ShownFace
+from kdtools.viewing.lettering import LegendTexts
+from kdtools.viewing.overlay import Style
 from kdtools.viewing.sheet import check_room, compose_sheet, make_cell
 
 _COLUMNS = 6
@@ -53,19 +51,17 @@ def worst_sheet(
     if "landmarks" not in faces or (not faces.has_images and "source" not in faces):
         return None
     rows = worst_rows(nme, n, member)
-    style = Style(size, min(_COLUMNS, max(len(rows), 1)), error_bars=True, legend=False)
+    style = Style(size, min(_COLUMNS, max(len(rows), 1)), error_bars=True)
     check_room(max(len(rows), 1), style)
     shown = [face for row in rows if (face := _read_face(faces, points, nme, int(row), size, reporter)) is not None]
     if not shown:
         return None
-    scheme, n_points = faces.scheme, faces.n_points
-    visible = np.stack([face.visible[0] for face in shown])
-    sets = [
-        ShownPoints("truth", np.empty((0, n_points, 2)), visible, scheme),
-        ShownPoints(prediction, np.empty((0, n_points, 2)), np.ones_like(visible), scheme),
-    ]
-    gallery = Gallery(faces, sets, np.empty((1, 0)), measure)
-    return _with_legend([make_cell(face, gallery, style) for face in shown], gallery, style)
+    texts = LegendTexts(
+        names=[("truth",), (prediction,)],
+        has_occluded=not all(face.visible.all() for face in shown),
+        errors=(f"NME in % of the {measure}", "NME in %", "NME"),
+    )
+    return compose_sheet([make_cell(face, faces.scheme, style) for face in shown], texts, style)
 
 
 def _read_face(
@@ -90,24 +86,3 @@ def _read_face(
     if "visible" in faces:
         seen[0] = np.asarray(faces.h5["visible"][row], bool)
     return ShownFace(identity, image, np.stack([truth, guess]), seen, nme[row : row + 1], None)
-
-
-def _with_legend(cells: Sequence[Any], gallery: Gallery, style: Style) -> np.ndarray:
-    """The sheet, with a legend above it that says what the errors are shares of."""
-    sheet = compose_sheet(cells, gallery, style)
-    legend = _WorstLegend(gallery, sheet.shape[1] - 2 * style.gutter, style)
-    top = Image.new("RGB", (sheet.shape[1], style.gutter + legend.height - legend.below_px), (255, 255, 255))
-    legend.draw(top, style.gutter, style.gutter)
-    return np.concatenate([np.asarray(top), sheet])
-
-
-class _WorstLegend(Legend):
-    """A legend for any normaliser, and for names of predictions instead of files."""
-
-    def _entries(self, gallery: Gallery, width: int) -> list[Entry]:
-        truth, prediction = gallery.sets
-        entries = [self._entry(width, "truth", colour=COLOURS[0])]
-        entries.append(self._entry(width, prediction.name, colour=COLOURS[1]))
-        if not truth.visible.all():
-            entries.append(self._entry(width, "occluded", colour=GREY, is_ring=True))
-        return [*entries, self._entry(width, f"NME in % of the {gallery.normaliser}", "NME in %", "NME")]
