@@ -1,4 +1,6 @@
-"""Fill the parts of the manual pages that the code knows: `make man` does it, a test sees whether it was done.
+"""Fill the parts of the manual pages, and the table of options in docs/design.md, that the code knows.
+
+`make man` does it, a test sees whether it was done.
 
 A page is written by hand in mdoc(7), except what stands between a line `.\\" begin NAME` and the line `.\\" end NAME`:
 usage, description and options are those that `--help` prints, from the same records; tables are those of the code.
@@ -21,6 +23,7 @@ import typer
 from kdtools.cli._app import app_of
 
 MAN = Path(__file__).resolve().parent
+DESIGN = MAN.parent / "docs" / "design.md"
 TOOLS = sorted(tomllib.loads((MAN.parent / "pyproject.toml").read_text())["project"]["scripts"])
 
 _STATUS = """\
@@ -143,6 +146,42 @@ def _tools(tool: str) -> str:
     return f".Bl -tag -width kd-predict(1)\n{''.join(items)}.El\n"
 
 
+def options_table() -> str:
+    """All options of all tools as a Markdown table, for docs/design.md: a name, its value, the tools, the meaning."""
+    rows: dict[str, dict[str, Any]] = {}
+    for tool in TOOLS:
+        command, context = command_of(tool)
+        for option in command.get_params(context):
+            if option.param_type_name != "option":
+                continue
+            names = ", ".join(f"`{name}`" for name in sorted((*option.opts, *option.secondary_opts), key=len))
+            words = command.choices.get(option.name, ())
+            value = ", ".join(words) or (f"`{option.metavar}`" if option.metavar else "")
+            row = rows.setdefault(names, {"value": value, "meaning": meaning_of(option), "tools": []})
+            row["value"] = max(row["value"], value, key=len)  # kd-teacher takes some of the losses of kd-student
+            row["tools"].append(tool.removeprefix("kd-"))
+            if meaning_of(option) != row["meaning"]:
+                row["meaning"] += f" {tool}: {meaning_of(option)}"
+    lines = ["| option | value | tools | meaning |", "|---|---|---|---|"]
+    for names, row in sorted(rows.items(), key=lambda item: item[0].rpartition("`--")[2].rstrip("`")):
+        tools = "all" if len(row["tools"]) == len(TOOLS) else ", ".join(row["tools"])
+        cells = names, row["value"], tools, row["meaning"]
+        lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def meaning_of(option: Any) -> str:
+    """The help of an option without what its type says: its choices, that it can be repeated, its default."""
+    text = option.help or "Show the help and stop."
+    return re.sub(r"( One of [^.]*\.)?( Can be repeated\.)?(  \[default: .*\])?$", "", text)
+
+
+def update_design(page: str) -> str:
+    """docs/design.md with its table of options as the code has them now."""
+    marks = re.compile(r"(<!-- begin options -->\n)(?:.*\n)*?(<!-- end options -->\n)")
+    return marks.sub(lambda found: found[1] + options_table() + found[2], page)
+
+
 PARTS: dict[str, Callable[[str], str]] = {
     "usage": _usage,
     "options": _options,
@@ -257,3 +296,8 @@ if __name__ == "__main__":
         if new != old:
             path.write_text(new)
             print(path.relative_to(MAN.parent))
+    old = DESIGN.read_text()
+    new = update_design(old)
+    if new != old:
+        DESIGN.write_text(new)
+        print(DESIGN.relative_to(MAN.parent))

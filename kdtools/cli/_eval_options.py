@@ -43,7 +43,7 @@ AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Count faces
 AllowExtra = Annotated[bool, typer.Option("--allow-extra", help="Leave out predictions that the truth does not know.")]
 MeanShape = Annotated[
     str | None,
-    typer.Option(metavar="FILE", help="Add a row for the mean landmarks of FILE, the guess without looking."),
+    typer.Option(metavar="FILE", help="Add the mean-shape baseline: always predict the mean landmarks of FILE."),
 ]
 Video = Annotated[
     str | None,

@@ -45,7 +45,9 @@ def kd_predict(
             help="In images: crop again N times around the points found; 1 if not said, 0 with whole.",
         ),
     ] = None,
-    flip: Annotated[bool, typer.Option("--flip", help="Look at mirror images, too: errs less, half as fast.")] = False,
+    flip: Annotated[
+        bool, typer.Option("--flip", help="Average over each face and its mirror image: lower error, half the speed.")
+    ] = False,
     smooth: Annotated[
         bool, typer.Option("--smooth", help="In videos: keep the points of a face from trembling between frames.")
     ] = False,

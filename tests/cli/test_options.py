@@ -1,13 +1,17 @@
-"""Options: each says its own choices, by its type."""
+"""Options: each says its own choices, by its type, and means the same in every tool."""
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
-from update_pages import TOOLS, command_of
+from update_pages import DESIGN, TOOLS, command_of, meaning_of, update_design
 
 from kdtools.cli import _complete
 
@@ -57,3 +61,40 @@ def test_choices_are_those_of_the_library() -> None:
         ("kd-predict", "backend", BACKENDS),
     ):
         assert command_of(tool)[0].choices[name] == tuple(words)
+
+
+# ---- one meaning a name
+def type_of(hint: Any) -> Any:
+    """The type of one value: of `list[T] | None` it is T, of any Literal it is Literal."""
+    if get_origin(hint) in (Annotated, list):
+        return type_of(get_args(hint)[0])
+    if get_origin(hint) is UnionType:
+        return type_of(next(kind for kind in get_args(hint) if kind is not NoneType))
+    return Literal if get_origin(hint) is Literal else hint
+
+
+def test_a_name_has_one_meaning_one_type_and_one_help_text() -> None:
+    """Docs/design.md, section 7, says which two differ, and why."""
+    meanings = defaultdict(set)
+    choices = defaultdict(dict)
+    for tool in TOOLS:
+        command, context = command_of(tool)
+        hints = get_type_hints(inspect.unwrap(command.callback), include_extras=True)
+        for option in command.get_params(context):
+            if option.param_type_name != "option" or option.name not in hints:
+                continue
+            words = command.choices.get(option.name)
+            for name in (*option.opts, *option.secondary_opts):
+                value = type_of(hints[option.name]), words or (option.metavar, option.min, option.max)
+                if name not in ("-o", "--output", "--loss"):
+                    meanings[name].add((meaning_of(option), tuple(option.opts), *value))
+                choices[name][tool] = words
+    assert len(meanings) > 80
+    assert {name: found for name, found in meanings.items() if len(found) > 1} == {}
+    assert set(choices["--loss"]["kd-teacher"]) < set(choices["--loss"]["kd-student"])
+
+
+def test_the_table_of_options_is_as_the_code_is() -> None:
+    text = DESIGN.read_text()
+    assert "| `-f`, `--force` |" in text
+    assert update_design(text) == text, "an option was changed: make man"

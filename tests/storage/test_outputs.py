@@ -65,12 +65,12 @@ def fail_at(patch: pytest.MonkeyPatch, number: int) -> Callable[[], bool]:
 TOOLS = {
     "kd-split": (kd_split, ["{faces}", "-o", "a.h5", "--rest", "b.h5", "--share", "0.5"]),
     "kd-split --folds": (kd_split, ["{faces}", "-o", "f{{}}.h5", "--folds", "2"]),
-    "kd-asm --plot": (kd_asm, ["{faces}", "-o", "soft.h5", "--plot", "modes.png"]),
+    "kd-asm --plot-modes": (kd_asm, ["{faces}", "-o", "soft.h5", "--plot-modes", "modes.png"]),
     "kd-eval": (kd_eval, ["{faces}", "--truth", "{faces}", "-o", "a.md", "-o", "b.tex"]),
     "kd-dump pts": (kd_dump, ["{faces}", "--format", "pts", "-o", "pts"]),
-    "kd-dump pts --images": (kd_dump, ["{faces}", "--format", "pts", "-o", "pts", "--images", "pts"]),
-    "kd-dump --images": (kd_dump, ["{faces}", "-o", "a.csv", "--images", "crops"]),
-    "kd-view": (kd_view, ["{faces}", "--size", "40", "-o", "faces/"]),
+    "kd-dump pts --crops": (kd_dump, ["{faces}", "--format", "pts", "-o", "pts", "--crops", "pts"]),
+    "kd-dump --crops": (kd_dump, ["{faces}", "-o", "a.csv", "--crops", "crops"]),
+    "kd-view": (kd_view, ["{faces}", "--width", "40", "-o", "faces/"]),
 }
 
 
@@ -97,8 +97,8 @@ def call(request: pytest.FixtureRequest, faces: Path) -> Iterator[Callable[[Path
 
 
 BEFORE = {
-    "nothing": ["kd-dump --images"],
-    "some of it": ["kd-dump pts --images", "kd-split"],
+    "nothing": ["kd-dump --crops"],
+    "some of it": ["kd-dump pts --crops", "kd-split"],
     "all of it and more": TOOLS,
 }
 
