@@ -120,8 +120,9 @@ def crop_annotated(annotation: Annotation, crop: CropRule | None, size: int) -> 
         image, reduction, (height, width) = read_reduced(annotation.image, most, upright=annotation.upright)
     if annotation.size and annotation.size != (width, height):
         stated = f"{annotation.size[0]} x {annotation.size[1]} px"
-        turned = annotation.upright and annotation.load is None and is_turned(annotation.image)
-        why = ", turned upright by its EXIF orientation (--exif keep takes it as stored)" if turned else ""
+        why = ", turned" if annotation.size == (height, width) else ""
+        if why and annotation.upright and annotation.load is None and is_turned(annotation.image):
+            why += " upright by its EXIF orientation (--exif keep takes it as stored)"
         raise DataError(f"annotated on a picture of {stated}, but the picture has {width} x {height}{why}")
     if square is None:
         square = whole_square(height, width)
