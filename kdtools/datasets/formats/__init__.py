@@ -46,6 +46,7 @@ from kdtools.datasets.formats import (
 )
 from kdtools.datasets.formats.shared.annotation import Annotation, FaceBlock, Reading
 from kdtools.datasets.formats.shared.format import Format
+from kdtools.datasets.formats.shared.looks_like import what_it_looks_like
 from kdtools.errors import FileError, UsageError
 
 # In the order in which `auto` asks them: the more a format demands of its input, the earlier it stands.
@@ -73,10 +74,12 @@ def find_format(name: str, source: Path) -> Format:
         raise FileError(f"{source}: no such file or directory")
     candidates = FORMATS.values() if name == "auto" else [FORMATS[name]]
     for form in candidates:
-        if form.accepts(source):
+        if form.accepts(source) or (name != "auto" and form.accepts_named and form.accepts_named(source)):
             return form
+    looks, hint = what_it_looks_like(source)
+    seems = f": it looks like {looks}" if looks else ""
     wanted = "no format knows it" if name == "auto" else f"not what the format {name} reads"
-    raise FileError(f"{source}: {wanted}", "kd-import --formats lists what each format looks like")
+    raise FileError(f"{source}: {wanted}{seems}", hint or "kd-import --formats lists what each format looks like")
 
 
 __all__ = ["FORMATS", "Annotation", "FaceBlock", "Format", "Reading", "find_format"]

@@ -30,7 +30,7 @@ from kdtools.datasets.formats.shared.csv_columns import (
     is_header,
 )
 from kdtools.datasets.formats.shared.format import Format
-from kdtools.datasets.formats.shared.tables import picture_of, read_table, table_at
+from kdtools.datasets.formats.shared.tables import first_rows, picture_of, read_table, table_at
 from kdtools.errors import DataError, FileError
 from kdtools.landmarks import Scheme
 
@@ -43,9 +43,15 @@ def accepts(source: Path) -> bool:
     return path is not None and not any(dialect.accepts(path) for dialect in _DIALECTS)
 
 
+def accepts_named(source: Path) -> bool:
+    """Whether a file, whatever it is called, is a table with several cells in a row, and no dialect."""
+    rows = first_rows(source, 1) if source.is_file() else []
+    return bool(rows) and len(rows[0]) > 2 and not any(dialect.accepts(source) for dialect in _DIALECTS)
+
+
 def read(source: Path, reading: Reading) -> Iterator[Annotation]:
     """`source` is the file, or a folder with just one. Names are relative to it, or to a folder images/ beside it."""
-    path = table_at(source, ".csv")
+    path = source if source.is_file() else table_at(source, ".csv")
     if path is not None:
         yield from read_faces(path, reading)
 
@@ -132,5 +138,12 @@ def _rows_of_numbers(block: FaceBlock, comma: bytes) -> list[bytes]:
 
 
 FORMAT = Format(
-    "csv", "image name, x0, y0, x1, y1, ... with or without a header", 0, accepts, read, write, suffix=".csv"
+    "csv",
+    "image name, x0, y0, x1, y1, ... with or without a header",
+    0,
+    accepts,
+    read,
+    write,
+    suffix=".csv",
+    accepts_named=accepts_named,
 )

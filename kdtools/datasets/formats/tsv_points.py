@@ -20,10 +20,19 @@ def accepts(source: Path) -> bool:
 
 
 def read(source: Path, reading: Reading) -> Iterator[Annotation]:
-    path = table_at(source, ".tsv")
+    path = source if source.is_file() else table_at(source, ".tsv")
     if path is not None:
         yield from csv_points.read_faces(path, reading)
 
 
 write = partial(csv_points.write, delimiter="\t")
-FORMAT = Format("tsv", "the same as csv, with tabs", 0, accepts, read, write, suffix=".tsv")
+FORMAT = Format(
+    "tsv",
+    "the same as csv, with tabs",
+    0,
+    accepts,
+    read,
+    write,
+    suffix=".tsv",
+    accepts_named=csv_points.accepts_named,
+)

@@ -20,6 +20,7 @@ class Format:
     as one file; `write_face(block, k)` gives the bytes of a file for face k of a block, for a format of one file a
     face. Names end in `suffix`. Writers add `base` themselves. `find_base(source)` takes the place of `base` where one
     layout carries data sets that count differently; `names_of(source)` gives the points' names, where files tell them.
+    `accepts_named(source)` says what the format reads where the user names it, if that is more than what it knows.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Format:
     suffix: str = ""
     find_base: Callable[[Path], float] | None = None
     names_of: Callable[[Path], list[str] | None] | None = None
+    accepts_named: Callable[[Path], bool] | None = None
 
     def base_of(self, source: Path) -> float:
         """Coordinate of the first pixel's centre in a source of this format."""
