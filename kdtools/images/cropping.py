@@ -9,7 +9,7 @@ import numpy as np
 
 from kdtools.errors import DataError
 from kdtools.images.opencv import opencv_errors
-from kdtools.landmarks.geometry import IDENTITY, box_to_source, compose_affine, invert_affine
+from kdtools.landmarks.geometry import box_to_source, compose_affine, invert_affine
 
 _LARGEST_WARP = 32767  # px; OpenCV cannot warp images with a longer side
 _LARGEST_SQUARE = 20  # side of a crop, in longer sides of its image; only a mistaken point makes a larger one
@@ -39,20 +39,36 @@ def crop_image(image: np.ndarray, box: np.ndarray, size: int) -> tuple[np.ndarra
 
 
 def resize_image(image: np.ndarray, size: int) -> np.ndarray:
-    """An image (H, W, 3) -> (size, size, 3), sampled as `crop_image` does; one of that size is returned as it is."""
+    """An image (H, W, 3) uint8 -> (size, size, 3) uint8; one of that size is returned as it is.
+
+    The arithmetic is that of `kdtools.model.sampling.resize_images`, by which networks are validated, but for the last
+    step, which rounds to whole grey levels. (OpenCV's warps round places to 1/32 px: up to 4 grey levels at an edge.)
+    """
     height, width = image.shape[:2]
     if height == width == size:
         return image
     shrink = min(height, width) // size
-    whole, image_to_part = np.array([0, 0, width, height]), IDENTITY
+    pad_y, pad_x = (-height % shrink, -width % shrink) if shrink >= 2 else (0, 0)
     with opencv_errors("cannot be resized"):
-        if shrink >= 2:
-            image, part_to_image = _shrunk_part_under(image, whole, shrink)
-            image_to_part = invert_affine(part_to_image)
-        to_part = compose_affine(image_to_part, box_to_source(whole, size, size))
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        resized = cv2.warpAffine(image, to_part, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(resized)
+        if pad_y or pad_x:
+            image = cv2.copyMakeBorder(image, 0, pad_y, 0, pad_x, cv2.BORDER_REPLICATE)
+        pixels: np.ndarray = image.astype(np.float32)
+        if shrink >= 2:  # averaged over whole blocks
+            blocks = (pixels.shape[1] // shrink, pixels.shape[0] // shrink)
+            pixels = np.asarray(cv2.resize(pixels, blocks, interpolation=cv2.INTER_AREA))
+        if pad_y or pad_x:  # the image ends within a block, which OpenCV's resize cannot do
+            rows = _hat_weights(pixels.shape[0], height / shrink, size)
+            columns = _hat_weights(pixels.shape[1], width / shrink, size)
+            pixels = np.einsum("yi,xj,ijc->yxc", rows, columns, pixels, optimize=True)
+        else:
+            pixels = np.asarray(cv2.resize(pixels, (size, size), interpolation=cv2.INTER_LINEAR))
+    return np.rint(pixels).astype(np.uint8)
+
+
+def _hat_weights(n_pixels: int, length: float, size: int) -> np.ndarray:
+    """Bilinear weights (size, n_pixels) of the pixels of an axis, for `size` places over its first `length` pixels."""
+    places = np.clip((np.arange(size) + 0.5) * (length / size) - 0.5, 0, n_pixels - 1)
+    return np.maximum(0, 1 - np.abs(places[:, None] - np.arange(n_pixels))).astype(np.float32)
 
 
 def check_square(box: np.ndarray, height: int, width: int) -> None:
