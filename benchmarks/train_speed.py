@@ -33,7 +33,6 @@ from kdtools.landmarks.crops import CropRule
 from kdtools.model.file import save_model
 from kdtools.model.network import LandmarkNet, ModelCard, choose_device, to_device
 from kdtools.parallel import workers
-from kdtools.reporting import silent
 from kdtools.storage.provenance import Provenance
 from kdtools.synth import draw_faces
 from kdtools.training.checkpoints import RunFiles
@@ -130,8 +129,6 @@ def measure(
         val_share=settings.val_share,
         seed=settings.seed,
         device=bare.device,
-        say=silent,
-        warn=silent,
     ) as task:
         train(
             task,
@@ -140,7 +137,6 @@ def measure(
             device=bare.device,
             provenance=Provenance("benchmark"),
             resume=False,
-            say=silent,
             on_epoch=end_epoch,
             on_step=lambda _: None,
         )

@@ -80,13 +80,3 @@ def without_middle(text: str, kept: int) -> str:
     """
     start = kept // 2
     return f"{text[:start]}…{text[len(text) - kept + start :]}"
-
-
-# Kinds of single callbacks, for what does not take a Reporter yet.
-Tell = Callable[[str], None]
-Skip = Callable[[str, str], None]
-Progress = Callable[[int], None]
-
-
-def silent(*words: object) -> None:
-    """Ignores what it is called with."""

@@ -13,7 +13,7 @@ import shutil
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -26,6 +26,7 @@ from kdtools.cli._exit import DONE, FAILED, NEGATIVE, SKIPPED, USAGE, Interrupte
 from kdtools.cli._reporter import StderrReporter
 from kdtools.errors import KdError, missing_error, require
 from kdtools.reporting import one_line
+from kdtools.storage.outputs import check_no_input as check_no_input
 
 if TYPE_CHECKING:
     from kdtools.storage.provenance import Provenance
@@ -270,16 +271,3 @@ def set_verbose(verbose: bool) -> bool:
     if verbose:
         session.verbosity = 1
     return verbose
-
-
-def check_no_input(outputs: Iterable[str], inputs: Iterable[str]) -> None:
-    """Raises UsageError where an output, even by force, would replace what was read."""
-    from kdtools.storage.outputs import STANDARD_STREAM, place_of
-
-    read = {place_of(path) for path in inputs if path != STANDARD_STREAM}
-    for output in outputs:
-        if output == STANDARD_STREAM:
-            continue
-        place = place_of(output)
-        inside = place.exists() and any(folder in read for folder in place.parents)
-        require(place not in read and not inside, f"{output} is an input itself", "give the output another name")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def training_progress(
-    n_steps: int, console: Console | None = None
+    console: Console | None = None,
 ) -> Iterator[tuple[Callable[[Step], None], Callable[[Epoch], None]]]:
     """Yields what to call after each step and after each epoch. Draws nothing but on a terminal, and not with -q."""
     if console is None and (session.verbosity < 0 or not sys.stderr.isatty()):
@@ -38,12 +38,12 @@ def training_progress(
         task = bar.add_task("", total=None, epoch="", speed="", terms="", nme="")
 
         def end_step(step: Step) -> None:
-            done = (step.epoch - 1) * n_steps + step.step
+            done = (step.epoch - 1) * step.n_steps + step.step
             fields: dict[str, Any] = {"epoch": f"{step.epoch}/{step.epochs}"}
             if step.terms is not None:
                 fields["terms"] = " ".join(f"{name} {value:.3g}" for name, value in step.terms.items())
                 fields["speed"] = f"{step.images_per_second:.0f} images/s"
-            bar.update(task, completed=done, total=step.epochs * n_steps, **fields)
+            bar.update(task, completed=done, total=step.epochs * step.n_steps, **fields)
 
         def end_epoch(epoch: Epoch) -> None:
             bar.update(task, nme=f"NME {epoch.val_nme_percent:.2f} %")

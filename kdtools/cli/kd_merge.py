@@ -74,7 +74,7 @@ def kd_merge(
         left_out = [files[k].name for k in range(len(files)) if k not in chosen]
         check_joinable(parts, with_images=not no_images, any_scheme=target is not None)
         with create_faces(output, force, session.provenance(*paths, ids_from, recipe)) as writer:
-            write_merged(writer, parts, with_images=not no_images, target=target, added=added, warn=session.warn)
+            write_merged(writer, parts, with_images=not no_images, target=target, added=added, reporter=session)
     _report_unmatched(wanted, unwanted, added)
     for name in left_out:
         session.warn(f"{name}: no face of it was chosen")
@@ -90,7 +90,7 @@ def _refer_to(paths: list[str], output: str, force: bool) -> int:
     with OpenFaces(paths) as files:
         check_referable(files)
         with create_faces(output, force, session.provenance(*paths)) as writer:
-            write_virtual(writer, files, output, session.warn)
+            write_virtual(writer, files, output, session)
         return sum(map(len, files))
 
 

@@ -115,7 +115,7 @@ def kd_predict(
         file = None if photographs else stack.enter_context(open_crops(inputs[0]))
         n_faces = None if file is None else len(file)
         engine = load_engine(
-            model_path, backend=backend, device=device, threads=threads, n_faces=n_faces, note=session.say
+            model_path, backend=backend, device=device, threads=threads, n_faces=n_faces, reporter=session
         )
         task = Run(
             engine=FlippedEngine(engine) if flip else engine,
@@ -126,10 +126,7 @@ def kd_predict(
             batch=batch or 0,
             shard=part,
             resume=resume,
-            say=session.say,
-            warn=session.warn,
-            skip=session.skip,
-            progress=stack.enter_context(session.progress("predicting", None)),
+            reporter=session,
         )
         if file is not None:
             n_faces = predict_faces(task, file, inputs[0], draw=draw)

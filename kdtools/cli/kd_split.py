@@ -56,7 +56,7 @@ def kd_split(
         if folds is not None:
             part_of = draw_folds(grouping.names, folds, seed)
         elif by_subset is not None:
-            part_of, told = choose_subset(faces, by_subset, grouping, session.warn), f"those of {by_subset} to {rest}"
+            part_of, told = choose_subset(faces, by_subset, grouping, session), f"those of {by_subset} to {rest}"
         else:
             part_of = draw_share(grouping.names, 0.1 if share is None else share, seed)
         sizes = write_parts(faces, part_of, outputs, force, session.provenance(faces_path))

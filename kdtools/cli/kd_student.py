@@ -85,11 +85,13 @@ def kd_student(
         return
     teachers = {name: path for name, path in (("tough", tough), ("tolerant", tolerant)) if path is not None}
     _check_teachers(settings.loss, teachers, variant)
-    from kdtools.cli._train import TrainingRun, check_validation, train_model
+    from kdtools.cli._train import check_validation, run_training
 
     check_validation(val, val_share)
-    train_model(
-        TrainingRun(settings, faces_path, val, output, device, resume, force, teachers=teachers, log_dir=log_dir)
+    from kdtools.training.run import TrainingRun
+
+    run_training(
+        TrainingRun(settings, faces_path, output, val, device, resume, force, teachers=teachers, log_dir=log_dir)
     )
 
 

@@ -74,16 +74,17 @@ def kd_teacher(
     if show_settings:
         print(settings_table(settings), end="")
         return
-    from kdtools.cli._train import TrainingRun, check_validation, cross_fit_teachers, train_model
+    from kdtools.cli._train import check_validation, run_training
 
     check_validation(val, val_share)
-    run_of = TrainingRun(
-        settings, faces_path, val, output, device, resume, force, landmarks_path=landmarks, log_dir=log_dir
+    from kdtools.training.run import TrainingRun
+
+    run_training(
+        TrainingRun(
+            settings, faces_path, output, val, device, resume, force, landmarks_path=landmarks, log_dir=log_dir
+        ),
+        folds,
     )
-    if folds is None:
-        train_model(run_of)
-    else:
-        cross_fit_teachers(run_of, folds)
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from kdtools import __version__
 from kdtools.errors import FileError, reason_of
 from kdtools.model.card import read_card
 from kdtools.onnx_session import CONFIDENCE, OUTPUT
+from kdtools.reporting import Reporter
 from kdtools.storage.outputs import written_aside
 from kdtools.storage.provenance import sha256_of
 
@@ -21,22 +22,22 @@ _EXPORTERS = ("torch", "onnx", "onnxscript")  # their versions decide how an exp
 
 
 @contextlib.contextmanager
-def exported_copy(model: Path, note: Callable[[str], None]) -> Iterator[Path]:
+def exported_copy(model: Path, reporter: Reporter) -> Iterator[Path]:
     """Path of an ONNX copy of a model file: from the cache, or made now and kept there.
 
     Two processes that make one at once each write their own, and the second takes the place of its equal. Where the
-    cache cannot be written that is noted, and the copy is gone when the block ends.
+    cache cannot be written a message says so, and the copy is gone when the block ends.
     Raises FileError where the model cannot be read, DataError where it cannot be exported.
     """
     place = cache_folder() / _name_of(model)
     if not _is_sound(place):
-        note(f"exporting {model} to ONNX; the next run finds it in {place.parent}")
+        reporter.say(f"exporting {model} to ONNX; the next run finds it in {place.parent}")
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             with written_aside(str(place), force=True) as part:
                 _export(model, part)
         except (OSError, FileError) as error:
-            note(f"the ONNX copy cannot be kept: {reason_of(error)}")
+            reporter.say(f"the ONNX copy cannot be kept: {reason_of(error)}")
             with tempfile.TemporaryDirectory(prefix="kdtools-") as folder:
                 spare = Path(folder) / place.name
                 _export(model, spare)

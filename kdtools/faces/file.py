@@ -22,6 +22,7 @@ from kdtools.landmarks import INDEX_FIELDS, JSON_FIELDS, SCHEMES, Scheme, scheme
 from kdtools.landmarks.crops import CropRule
 from kdtools.landmarks.geometry import IDENTITY, apply_affine, invert_affine, pixels_to_unit, upright_boxes
 from kdtools.landmarks.shape_model import ShapeModel
+from kdtools.reporting import Reporter
 from kdtools.storage.file_kinds import HDF5, N_START, SAFETENSORS, form_of_start
 from kdtools.storage.hdf5_guard import HDF5_ERRORS, GuardedStream, guarded_file, item_at
 from kdtools.storage.limits import files_allowed
@@ -215,10 +216,10 @@ class FacesFile:
                 "use files of the same scheme",
             )
 
-    def compare_crop(self, crop: CropRule | None, whose: str, warn: Callable[[str], None]) -> None:
+    def compare_crop(self, crop: CropRule | None, whose: str, reporter: Reporter) -> None:
         """Warn where these faces are cropped by another rule than `whose`: networks see best what they have learnt."""
         if self.crop is not None and crop is not None and self.crop != crop:
-            warn(f"{self.name} is cropped by the rule {self.crop.to_json()}, {whose} by {crop.to_json()}")
+            reporter.warn(f"{self.name} is cropped by the rule {self.crop.to_json()}, {whose} by {crop.to_json()}")
 
     @property
     def subsets(self) -> dict[str, np.ndarray]:

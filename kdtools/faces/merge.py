@@ -17,7 +17,7 @@ from kdtools.faces.writer import FacesWriter
 from kdtools.landmarks import Scheme, convert_mask, convert_points, find_conversion
 from kdtools.landmarks.geometry import IDENTITY
 from kdtools.landmarks.shape_model import ShapeModel
-from kdtools.reporting import Tell
+from kdtools.reporting import Reporter
 
 _BLOCK_BYTES = 64 << 20  # of images that are copied at a time
 # What stands for an array in the rows of a file that lacks it. No value says "not known" in the others.
@@ -102,23 +102,25 @@ def write_merged(
     with_images: bool,
     target: Scheme | None,
     added: dict[str, IdPatterns],
-    warn: Tell,
+    reporter: Reporter,
 ) -> None:
     """Write the parts, one after the other, into one file. Images are copied by blocks, other arrays part by part.
 
     Without images the points go to pixels of the source images. With `target` they become those of that scheme. `added`
-    are subsets to make, by their ids. `warn` hears of what cannot be kept. Raises UsageError where points of a file's
+    are subsets to make, by their ids. Warns of what cannot be kept. Raises UsageError where points of a file's
     scheme cannot be converted.
     """
     first = parts[0]
     ids = [identity for part in parts for identity in part.ids]
     files = _FilesOf(parts)
     has_images = with_images and "image" in first.arrays
-    converted = target is not None and _tell_conversions(files, target, warn)  # early: it refuses what cannot be done
+    converted = target is not None and _tell_conversions(
+        files, target, reporter
+    )  # early: it refuses what cannot be done
     writer.put_ids(ids)
     if has_images:
         _copy_images(writer, parts)
-        put_common_crop(writer, files, warn)
+        put_common_crop(writer, files, reporter)
     if "landmarks" in first.arrays:
         writer.put_pieces("landmarks", len(ids), (_points_of(part, has_images, target) for part in parts))
         writer.describe_landmarks(target or first.faces.scheme, first.faces.role)
@@ -127,20 +129,20 @@ def write_merged(
         if len(lacking) == len(parts) or (name == "to_source" and not has_images):  # points are in the sources then
             continue
         if lacking and name not in _NEUTRAL:
-            warn(f"/{name} is left out: {lacking[0]} holds none")
+            reporter.warn(f"/{name} is left out: {lacking[0]} holds none")
         else:
             writer.put_pieces(name, len(ids), (_values_of(part, name, target) for part in parts))
     _put_subsets(writer, parts, ids, added)
-    put_common_shape_model(writer, files, converted, warn)
+    put_common_shape_model(writer, files, converted, reporter)
 
 
-def _tell_conversions(files: Sequence[FacesFile], target: Scheme, warn: Tell) -> bool:
-    """Whether points of any file are converted; `warn` hears which of the new points are estimates."""
+def _tell_conversions(files: Sequence[FacesFile], target: Scheme, reporter: Reporter) -> bool:
+    """Whether points of any file are converted; warns of new points that are estimates."""
     sources = sorted({faces.scheme.name for faces in files if _differs(faces.scheme, target)})
     for source in sources:
         conversion = find_conversion(source, target.name)
         if conversion.approximate:
-            warn(f"{source} to {target.name} is approximate: {conversion.note}")
+            reporter.warn(f"{source} to {target.name} is approximate: {conversion.note}")
     return bool(sources)
 
 
@@ -196,7 +198,7 @@ def _put_subsets(writer: FacesWriter, parts: Sequence[Part], ids: list[str], add
         writer.put(f"subset/{name}", flags)
 
 
-def put_common_crop(writer: FacesWriter, files: Sequence[FacesFile], warn: Tell) -> None:
+def put_common_crop(writer: FacesWriter, files: Sequence[FacesFile], reporter: Reporter) -> None:
     """The crop rule, where all files have the same; stating one for faces cut out by another would be untrue."""
     named = [(faces.name, faces.crop) for faces in files]
     rules = [rule for _, rule in named]
@@ -206,11 +208,13 @@ def put_common_crop(writer: FacesWriter, files: Sequence[FacesFile], warn: Tell)
     for name, rule in named:
         if rule != rules[0]:
             told = [r.to_json() if r else "none" for r in (rules[0], rule)]
-            warn(f"no crop rule is written: {named[0][0]} states {told[0]}, {name} {told[1]}")
+            reporter.warn(f"no crop rule is written: {named[0][0]} states {told[0]}, {name} {told[1]}")
             return
 
 
-def put_common_shape_model(writer: FacesWriter, files: Sequence[FacesFile], converted: bool, warn: Tell) -> None:
+def put_common_shape_model(
+    writer: FacesWriter, files: Sequence[FacesFile], converted: bool, reporter: Reporter
+) -> None:
     """The shape model, where all files have the same, as parts of one kd-asm file do."""
     if not any("shape_model/mean" in faces for faces in files):
         return
@@ -219,7 +223,7 @@ def put_common_shape_model(writer: FacesWriter, files: Sequence[FacesFile], conv
     if model is not None and all(_same_model(model, files[k].shape_model) for k in range(1, len(files))):
         writer.put_shape_model(model)
     else:
-        warn("/shape_model is left out: it is not that of all faces; kd-asm fits one")
+        reporter.warn("/shape_model is left out: it is not that of all faces; kd-asm fits one")
 
 
 def _same_model(one: ShapeModel, two: ShapeModel) -> bool:

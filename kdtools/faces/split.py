@@ -13,7 +13,7 @@ from kdtools.faces.file import FacesFile
 from kdtools.faces.people import Grouping, group_faces
 from kdtools.faces.selection import check_subsets, subset_members
 from kdtools.faces.writer import create_faces
-from kdtools.reporting import Tell
+from kdtools.reporting import Reporter
 from kdtools.storage.outputs import Outputs
 from kdtools.storage.provenance import Provenance
 
@@ -37,8 +37,8 @@ def draw_folds(groups: Sequence[str], n_folds: int, seed: int) -> np.ndarray:
     return np.array([fold_of[group] for group in groups])
 
 
-def choose_subset(faces: FacesFile, name: str, grouping: Grouping, warn: Tell) -> np.ndarray:
-    """Mask (N,) of a subset. People on both sides are an error where they are certain, else `warn` hears of them.
+def choose_subset(faces: FacesFile, name: str, grouping: Grouping, reporter: Reporter) -> np.ndarray:
+    """Mask (N,) of a subset. People on both sides are an error where they are certain, else a warning.
 
     Raises DataError for a subset that is not there, or has no face or all.
     """
@@ -51,7 +51,7 @@ def choose_subset(faces: FacesFile, name: str, grouping: Grouping, warn: Tell) -
         hint = "leave out --group to split them all the same"
         raise DataError(f"{len(shared)} people are both in {name} and outside it: {some_of(shared)}", hint)
     if shared:
-        warn(f"by their ids {len(shared)} people or photographs may be in both parts: {some_of(shared)}")
+        reporter.warn(f"by their ids {len(shared)} people or photographs may be in both parts: {some_of(shared)}")
     return member
 
 

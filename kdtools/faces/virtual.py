@@ -15,7 +15,7 @@ from kdtools.faces.file import FacesFile
 from kdtools.faces.merge import SMALL_ARRAYS, check_alike, check_joinable, put_common_crop, put_common_shape_model
 from kdtools.faces.selection import take_parts
 from kdtools.faces.writer import FacesWriter
-from kdtools.reporting import Tell
+from kdtools.reporting import Reporter
 from kdtools.storage.limits import room_for_files
 
 
@@ -38,10 +38,10 @@ def check_referable(files: Sequence[FacesFile]) -> None:
         check_joinable(take_parts(files), with_images=True, any_scheme=False)
 
 
-def write_virtual(writer: FacesWriter, files: Sequence[FacesFile], output: str, warn: Tell) -> None:
+def write_virtual(writer: FacesWriter, files: Sequence[FacesFile], output: str, reporter: Reporter) -> None:
     """Write the faces of all files, in order, as references; the files are looked for from the output's folder.
 
-    `warn` hears of arrays that only some files hold, which are left out, and of more files than may be open here.
+    Warns of arrays that only some files hold, which are left out, and of more files than may be open here.
     Files without faces, as of empty shards, need not hold what others do.
     """
     folder = Path(output).resolve().parent
@@ -56,13 +56,13 @@ def write_virtual(writer: FacesWriter, files: Sequence[FacesFile], output: str, 
     ]
     n_faces = sum(part.n_faces for part in parts)
     if len(parts) > (room := room_for_files()):
-        warn(f"to read it, the system must let {len(parts)} files be open at a time, here {room} (ulimit -n)")
+        reporter.warn(f"to read it, the system must let {len(parts)} files be open at a time, here {room} (ulimit -n)")
     for name in names:
         lacking = [part.name for part in parts if name not in part.shapes]
         if len(lacking) == len(parts):
             continue
         if lacking:
-            warn(f"/{name} is left out: {lacking[0]} holds none")
+            reporter.warn(f"/{name} is left out: {lacking[0]} holds none")
             continue
         first = files[parts[0].number].h5[name]
         layout = h5py.VirtualLayout((n_faces, *first.shape[1:]), first.dtype)
@@ -77,5 +77,5 @@ def write_virtual(writer: FacesWriter, files: Sequence[FacesFile], output: str, 
         writer.h5.create_virtual_dataset(name, layout).attrs.update(first.attrs)
     if "scheme" in files[0].h5.attrs:
         writer.h5.attrs["scheme"] = files[0].h5.attrs["scheme"]
-    put_common_crop(writer, files, warn)
-    put_common_shape_model(writer, files, False, warn)
+    put_common_crop(writer, files, reporter)
+    put_common_shape_model(writer, files, False, reporter)

@@ -10,7 +10,6 @@ import torch
 from kdtools.landmarks.geometry import unit_to_pixels
 from kdtools.model.network import LandmarkNet
 from kdtools.model.sampling import release_pages, resize_images
-from kdtools.reporting import Progress, silent
 
 
 def predict_units(
@@ -20,7 +19,6 @@ def predict_units(
     *,
     device: torch.device,
     batch: int,
-    progress: Progress = silent,
 ) -> np.ndarray:
     """Landmarks (N, L, 2) float32, unit coordinates, of images (N, H, W, 3) uint8, or of those in `rows`, in order."""
     n_faces = len(images) if rows is None else len(rows)
@@ -35,7 +33,6 @@ def predict_units(
                 found = np.empty((n_faces, *points.shape[1:]), np.float32)
             found[first:last] = points
             release_pages(images)
-            progress(last)
     if found is None:
         return np.empty((0, network.card.scheme.n_points, 2), np.float32)
     return found

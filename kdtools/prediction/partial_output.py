@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -28,6 +28,7 @@ from kdtools.faces.writer import FacesWriter, create_faces
 from kdtools.landmarks import Scheme
 from kdtools.prediction.outcome import Outcome
 from kdtools.prediction.unchanged import LISTING, Stamp, command_differs, digest_of_stamps, files_differ
+from kdtools.reporting import Reporter
 from kdtools.storage.commit import is_room
 from kdtools.storage.hdf5_guard import HDF5_ERRORS
 from kdtools.storage.outputs import STANDARD_STREAM, locked
@@ -254,7 +255,7 @@ def open_parts(
     first: int,
     scheme: Scheme,
     provenance: Provenance,
-    say: Callable[[str], None],
+    reporter: Reporter,
 ) -> Iterator[Parts]:
     """Yields what collects a run's outcomes from the input `first` on, or from where an earlier run was stopped.
 
@@ -280,7 +281,7 @@ def open_parts(
             raise
         except BaseException:  # Ctrl-C or SIGTERM
             if output != STANDARD_STREAM and parts.keep():
-                say(f"what is done is in {folder}; --resume goes on")
+                reporter.say(f"what is done is in {folder}; --resume goes on")
             raise
 
 

@@ -19,7 +19,7 @@ from kdtools.prediction.engines import Engine
 from kdtools.prediction.outcome import Outcome, Stopwatch, Timing
 from kdtools.prediction.partial_output import Parts, open_parts
 from kdtools.prediction.unchanged import stamps_of_files
-from kdtools.reporting import Progress, Skip, Tell, silent
+from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.outputs import is_stream
 from kdtools.storage.provenance import Provenance, sha256_of
 
@@ -28,7 +28,7 @@ _AHEAD = 2  # groups under way per worker: one at work, one to go on with
 
 @dataclass(frozen=True)
 class Run:
-    """How a prediction runs, where it goes, and who is told what.
+    """How a prediction runs, where it goes, and what it reports to.
 
     `batch` inputs at most make a group, 0 being the engine's own number; `shard` is (number from 0, of how many).
     """
@@ -41,10 +41,7 @@ class Run:
     batch: int = 0
     shard: tuple[int, int] | None = None
     resume: bool = False
-    say: Tell = silent
-    warn: Tell = silent
-    skip: Skip = silent
-    progress: Progress = silent
+    reporter: Reporter = SILENT
     timing: Timing = field(default_factory=Timing)
 
     @property
@@ -72,7 +69,7 @@ def open_parts_of(run: Run, first: int, names: Sequence[str]) -> contextlib.Abst
         first=first,
         scheme=run.engine.card.scheme,
         provenance=run.provenance,
-        say=run.say,
+        reporter=run.reporter,
     )
 
 
@@ -90,7 +87,7 @@ def digest_inputs(run: Run, names: Sequence[str]) -> Callable[[], dict[str, str]
             try:
                 found[name] = sha256_of(name)
             except OSError as error:
-                run.warn(f"{error.filename or name}: its SHA-256 cannot be taken: {reason_of(error)}")
+                run.reporter.warn(f"{error.filename or name}: its SHA-256 cannot be taken: {reason_of(error)}")
         return found
 
     return in_background(digests)
@@ -108,12 +105,13 @@ def collect(run: Run, parts: Parts, work: Callable[[Any], Outcome], groups: Iter
             yield group
             watch.lap("wait")
 
-    for outcome in map_bounded(work, timed(), run.jobs, ahead=_AHEAD):
-        watch.lap("wait")
-        for identity, why in outcome.skipped:
-            run.skip(identity, why)
-        parts.add(outcome)
-        run.timing.add(outcome)
-        run.progress(parts.n_items)
-        watch.lap("write")
+    with run.reporter.progress("predicting", None) as progress:
+        for outcome in map_bounded(work, timed(), run.jobs, ahead=_AHEAD):
+            watch.lap("wait")
+            for identity, why in outcome.skipped:
+                run.reporter.skip(identity, why)
+            parts.add(outcome)
+            run.timing.add(outcome)
+            progress(parts.n_items)
+            watch.lap("write")
     run.timing.add_seconds(watch.seconds)

@@ -56,7 +56,7 @@ def predict_faces(run: Run, faces: FacesFile, source: str, *, draw: str | None =
     faces.require("image")
     if "landmarks" in faces:
         faces.require_points(card.scheme.n_points, "the model")
-    faces.compare_crop(card.crop, "the model", run.warn)
+    faces.compare_crop(card.crop, "the model", run.reporter)
     faces.check_unique()
     size, first, stop = run.group_size, 0, len(faces)
     if run.shard is not None:

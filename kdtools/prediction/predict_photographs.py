@@ -54,12 +54,14 @@ def predict_photographs(
     ):
         begin = _go_to(parts, photographs, work)
         for identity, why in parts.skipped:
-            run.skip(identity, why)
+            run.reporter.skip(identity, why)
         rest = islice(begin, None if stop is None else stop - parts.n_items)
         collect(run, parts, work, grouped(rest, parts.n_items, size))
         detector = search.detector
         if isinstance(detector, BoxesFile) and detector.unused and not (first or stop or parts.skipped):
-            run.warn(f"there are boxes of {len(detector.unused)} names that no image has: {some_of(detector.unused)}")
+            run.reporter.warn(
+                f"there are boxes of {len(detector.unused)} names that no image has: {some_of(detector.unused)}"
+            )
         if not (parts.n_items or n_known):
             raise FileError(f"{', '.join(photographs.inputs)}: no images in there")
         if not parts.n_faces and run.shard is None:

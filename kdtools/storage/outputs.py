@@ -12,15 +12,26 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, BinaryIO
 
-from kdtools.errors import FileError, UsageError
+from kdtools.errors import FileError, UsageError, require
 from kdtools.storage.commit import Move, Room, commit, is_room
 
 STANDARD_STREAM, STANDARD_INPUT = "-", "standard input"  # how users write it, and what messages call it
+
+
+def check_no_input(outputs: Iterable[str], inputs: Iterable[str]) -> None:
+    """Raises UsageError where an output, even by force, would replace what was read."""
+    read = {place_of(path) for path in inputs if path != STANDARD_STREAM}
+    for output in outputs:
+        if output == STANDARD_STREAM:
+            continue
+        place = place_of(output)
+        inside = place.exists() and any(folder in read for folder in place.parents)
+        require(place not in read and not inside, f"{output} is an input itself", "give the output another name")
 
 
 def check_output(output: str, force: bool, *, binary: bool = True) -> None:

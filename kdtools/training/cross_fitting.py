@@ -19,7 +19,7 @@ from kdtools.faces.writer import create_faces
 from kdtools.landmarks import Scheme
 from kdtools.model.file import load_model
 from kdtools.model.inference import predict_crops
-from kdtools.reporting import Progress
+from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.provenance import Provenance
 from kdtools.training.distributed import own_part, sum_over_processes
 
@@ -43,7 +43,7 @@ def predict_left_out(
     *,
     device: torch.device,
     batch: int,
-    progress: Progress,
+    reporter: Reporter = SILENT,
 ) -> np.ndarray:
     """Points (N, L, 2) in pixels of the source images: of the rows `left_out[k]` by `models[k]`.
 
@@ -51,11 +51,12 @@ def predict_left_out(
     """
     points = np.zeros((len(faces), faces.n_points, 2))
     done = 0
-    for path, rows in zip(models, left_out, strict=True):
-        own = own_part(rows)
-        points[own] = predict_crops(load_model(path, device), faces.images, rows=own, device=device, batch=batch)
-        done += len(rows)
-        progress(done)
+    with reporter.progress("predicting", len(faces)) as progress:
+        for path, rows in zip(models, left_out, strict=True):
+            own = own_part(rows)
+            points[own] = predict_crops(load_model(path, device), faces.images, rows=own, device=device, batch=batch)
+            done += len(rows)
+            progress(done)
     # As float32, which all devices can sum; each row is another process's, so nothing is rounded.
     total = sum_over_processes(torch.from_numpy(points.astype(np.float32)).to(device))
     return faces.to_frame(total.cpu().numpy(), "source")

@@ -19,7 +19,7 @@ from kdtools.landmarks.shape_model import DEFAULT_CLIP
 from kdtools.model.card import SAFETENSORS, form_of
 from kdtools.model.file import load_model
 from kdtools.model.network import LandmarkNet
-from kdtools.reporting import Tell
+from kdtools.reporting import SILENT, Reporter
 from kdtools.training.face_set import FaceSet
 
 
@@ -48,14 +48,13 @@ def load_task(
     val_share: float,
     seed: int,
     device: torch.device,
-    say: Tell,
-    warn: Tell,
+    reporter: Reporter = SILENT,
 ) -> Iterator[Task]:
     """Open and join all files of a training; they stay open, since images are read as they are needed.
 
     `teachers` maps the name of a loss term to a faces file of predictions or to a model file. Only the faces in `rows`
-    are used, where it is given. Without `val_path` part of the faces is kept apart. `warn` hears of files that may not
-    belong together; raises DataError for those that do not.
+    are used, where it is given. Without `val_path` part of the faces is kept apart. Warns of files that may not belong
+    together; raises DataError for those that do not.
     """
     with contextlib.ExitStack() as stack:
         faces = stack.enter_context(open_faces(faces_path))
@@ -67,7 +66,7 @@ def load_task(
             if _is_model(path):
                 online[name] = teacher = load_model(path, device)
                 faces.require_points(teacher.card.scheme.n_points, path)
-                faces.compare_crop(teacher.card.crop, path, warn)
+                faces.compare_crop(teacher.card.crop, path, reporter)
             else:
                 points[name] = faces.landmarks_from(stack.enter_context(open_faces(path)))
         usable = np.arange(len(faces)) if rows is None else rows
@@ -76,19 +75,21 @@ def load_task(
             split = split_rows([ids[row] for row in usable], val_share, seed)
             train_rows = usable[split.kept]
             val = _face_set(faces, {"truth": truth}, usable[split.split_off])
-            say(f"{len(train_rows)} faces to train on, {len(val)} to validate with; {split.told}")
+            reporter.say(f"{len(train_rows)} faces to train on, {len(val)} to validate with; {split.told}")
         else:
             others = stack.enter_context(open_faces(val_path))
             others.require("image", "landmarks")
             faces.check_same_points(others)
-            faces.compare_crop(others.crop, val_path, warn)
+            faces.compare_crop(others.crop, val_path, reporter)
             train_rows = usable
             val_truth, kind = _validation_target(others, learnt)
             val = _face_set(others, {"truth": val_truth}, np.arange(len(others)))
-            say(f"{len(train_rows)} faces to train on, {len(val)} of {val_path} to validate with, by {kind} landmarks")
+            reporter.say(
+                f"{len(train_rows)} faces to train on, {len(val)} of {val_path} to validate with, by {kind} landmarks"
+            )
             n_shared = len(set(faces.ids) & set(others.ids))
             if n_shared:
-                warn(f"{n_shared} of {val_path} are among the faces to train on")
+                reporter.warn(f"{n_shared} of {val_path} are among the faces to train on")
         train_rows = train_rows[np.isfinite(truth[train_rows]).any(axis=(1, 2))]
         if len(train_rows) < 2:
             raise DataError(f"{faces.name}: fewer than two annotated faces to train on")

@@ -26,6 +26,7 @@ from kdtools.model.file import create_network, save_model
 from kdtools.model.inference import predict_units
 from kdtools.model.network import LandmarkNet, to_device
 from kdtools.model.sampling import resized
+from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.provenance import Provenance
 from kdtools.training.checkpoints import Course, RunFiles, Trained, digest_task, restore_checkpoint, save_checkpoint
 from kdtools.training.distributed import (
@@ -77,6 +78,7 @@ class Step:
     epoch: int
     epochs: int
     step: int
+    n_steps: int
     images_per_second: float
     terms: dict[str, float] | None
 
@@ -99,9 +101,9 @@ def train(
     device: torch.device,
     provenance: Provenance,
     resume: bool,
-    say: Callable[[str], None],
-    on_epoch: Callable[[Epoch], None],
-    on_step: Callable[[Step], None],
+    reporter: Reporter = SILENT,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_step: Callable[[Step], None] = lambda step: None,
     stop_asked: Callable[[], bool] = lambda: False,
 ) -> float:
     """Train, and leave the best network in `files.best`. Returns its validation NME in percent.
@@ -114,15 +116,15 @@ def train(
     _validation_truth(task.val, task.scheme)
     trained, start = _create_trained(task, settings, device)
     network = trained.network
-    say(f"{settings.arch}, {sum(p.numel() for p in network.parameters()) / 1e6:.2f} M parameters, {start}")
+    reporter.say(f"{settings.arch}, {sum(p.numel() for p in network.parameters()) / 1e6:.2f} M parameters, {start}")
     digest = digest_task(task)
     course = Course()
     if resume and files.last.exists():
         course = restore_checkpoint(files.last, trained, settings, digest)
         at_step = f" and {course.step} steps" if course.step else ""
-        say(f"resumed after epoch {len(course.history)} of {settings.epochs}{at_step}")
+        reporter.say(f"resumed after epoch {len(course.history)} of {settings.epochs}{at_step}")
     elif resume:
-        say(f"{files.last} is not there, so this starts from the beginning")
+        reporter.say(f"{files.last} is not there, so this starts from the beginning")
     wait_for_all()  # all have read what the first one is about to write
 
     n_steps = count_steps(task, settings)
@@ -130,7 +132,7 @@ def train(
     n_all_steps = settings.epochs * n_steps
     execution = choose_execution(settings.amp, settings.compile, network, device, n_all_steps, loader.example)
     if device.type == "cuda" or execution.dtype is not None or execution.compiled:
-        say(f"computing in {execution}")
+        reporter.say(f"computing in {execution}")
         for card in (network.card, trained.averaged.card):
             card.settings["computed_in"] = str(execution)
 
@@ -181,7 +183,8 @@ def train(
                 means = _mean_terms(course)
                 if not math.isfinite(means["total"]):
                     raise _diverged("loss", epoch, files)
-            on_step(Step(epoch, settings.epochs, course.step, n_seen / (time.monotonic() - began), means))
+            speed = n_seen / (time.monotonic() - began)
+            on_step(Step(epoch, settings.epochs, course.step, n_steps, speed, means))
             if _should_stop(stop_asked, number, device):
                 if not math.isfinite(_mean_terms(course)["total"]):  # then the checkpoint before is the one to keep
                     raise _diverged("loss", epoch, files)

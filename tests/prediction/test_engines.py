@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from reporters import Recorder
 
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.export import cache
@@ -151,13 +152,13 @@ def _copying(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_copying")
 def test_a_model_is_exported_once(model: Path) -> None:
-    notes: list[str] = []
-    load_engine(model, device="cpu", threads=1, note=notes.append)
-    assert len(notes) == 1
+    recorder = Recorder()
+    load_engine(model, device="cpu", threads=1, reporter=recorder)
+    assert len(recorder.said) == 1
     (copy,) = cache.cache_folder().iterdir()  # nothing of the making lies beside it
     began = copy.stat().st_mtime_ns
-    load_engine(model, device="cpu", threads=1, note=notes.append)
-    assert len(notes) == 1
+    load_engine(model, device="cpu", threads=1, reporter=recorder)
+    assert len(recorder.said) == 1
     assert copy.stat().st_mtime_ns == began
     assert read_card(copy)[1]["arch"] == "test_resnet"
 
@@ -174,10 +175,10 @@ def test_a_cache_that_cannot_be_written_costs_a_note(
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    notes: list[str] = []
+    recorder = Recorder()
     crops, points = crops_and_points(network)
-    engine = load_engine(model, device="cpu", threads=1, note=notes.append)
-    assert "cannot be kept" in notes[-1]
+    engine = load_engine(model, device="cpu", threads=1, reporter=recorder)
+    assert "cannot be kept" in recorder.said[-1]
     np.testing.assert_allclose(engine.predict(crops)[0], points, atol=1e-5)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from reporters import Recorder, Strict
 
 from kdtools.errors import FileError
 from kdtools.faces.file import open_faces
@@ -95,32 +96,23 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "WORTH_KEEPING", 0.0)
 
 
-class Told:
-    """What a run said."""
-
-    def __init__(self) -> None:
-        self.skipped: list[str] = []
-        self.said: list[str] = []
-
-
-def predict(source: Path, output: Path, engine: MeanEngine | None = None, **options: Any) -> Told:
+def predict(source: Path, output: Path, engine: MeanEngine | None = None, **options: Any) -> Recorder:
     """Predict a faces file or a folder, with options of a run."""
-    told = Told()
+    recorder = Recorder()
     run = Run(
         engine or MeanEngine(),
         str(output),
         options.pop("force", False),
         options.pop("provenance", Provenance("test")),
         jobs=options.pop("jobs", 1),
-        say=told.said.append,
-        skip=lambda what, why: told.skipped.append(what),
+        reporter=recorder,
         **options,
     )
     if source.is_file():
         predict_faces_file(run, str(source))
     else:
         predict_photographs(run, Photographs([str(source)]), Search(OneOrTwo()))
-    return told
+    return recorder
 
 
 def content_of(path: Path) -> dict[str, Any]:
@@ -183,7 +175,7 @@ def test_a_stopped_run_goes_on(stop_at: int, source: Path, plain: Path, tmp_path
         with pytest.raises(FileError, match=r"another run: its command was test$"):
             predict(source, output, resume=True, provenance=other)
     engine = MeanEngine()
-    skipped = predict(source, output, engine, resume=True).skipped
+    skipped = [name for name, _ in predict(source, output, engine, resume=True).skipped]
     assert content_of(output) == content_of(plain)
     assert output.read_bytes() == plain.read_bytes()
     assert not partial.exists()
@@ -329,11 +321,11 @@ def test_an_error_keeps_what_was_written_and_a_short_run_leaves_nothing(
 
 
 def test_a_stop_says_where_the_work_is(faces: Path, tmp_path: Path) -> None:
-    told: list[str] = []
-    run = Run(MeanEngine(20), str(tmp_path / "o.h5"), False, Provenance("test"), jobs=1, say=told.append)
+    recorder = Recorder()
+    run = Run(MeanEngine(20), str(tmp_path / "o.h5"), False, Provenance("test"), jobs=1, reporter=recorder)
     with pytest.raises(KeyboardInterrupt):
         predict_faces_file(run, str(faces))
-    assert told == [f"what is done is in {tmp_path / 'o.h5.partial'}; --resume goes on"]
+    assert recorder.said == [f"what is done is in {tmp_path / 'o.h5.partial'}; --resume goes on"]
 
 
 def test_a_finished_run_is_known(faces: Path, tmp_path: Path) -> None:
@@ -430,4 +422,4 @@ def merge(paths: list[Path], output: Path) -> None:
         files = take_parts([stack.enter_context(open_faces(path)) for path in paths])
         check_joinable(files, with_images=True, any_scheme=False)
         with create_faces(str(output), False, Provenance("test")) as writer:
-            write_merged(writer, files, with_images=True, target=None, added={}, warn=pytest.fail)
+            write_merged(writer, files, with_images=True, target=None, added={}, reporter=Strict())

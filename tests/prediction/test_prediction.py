@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from reporters import Recorder, Strict
 
 from kdtools.datasets.formats.csv_points import read_rows
 from kdtools.errors import DataError, FileError, UsageError
@@ -93,7 +94,7 @@ def write_crops(path: Path, n: int = 7, size: int = 16) -> np.ndarray:
 @pytest.mark.parametrize("size", [16, 32, 100])
 def test_points_of_a_faces_file_come_back_in_source_pixels(size: int, tmp_path: Path) -> None:
     boxes = write_crops(tmp_path / "in.h5", size=size)
-    run = run_to(tmp_path / "out.h5", warn=pytest.fail)
+    run = run_to(tmp_path / "out.h5", reporter=Strict())
     assert predict_faces_file(run, str(tmp_path / "in.h5"), draw=str(tmp_path / "drawn")) == 7
     with open_faces(tmp_path / "out.h5") as out:
         assert out.role == "predicted"
@@ -181,16 +182,16 @@ def test_a_drawing_that_cannot_be_written_costs_no_points(tmp_path: Path) -> Non
     drawn = tmp_path / "drawn" / str(paths[1]).lstrip("/")
     drawn.parent.mkdir(parents=True)
     drawn.write_bytes(b"older")
-    skipped: list[tuple[str, str]] = []
-    run = run_to(tmp_path / "o.h5", skip=lambda what, why: skipped.append((what, why)))
+    recorder = Recorder()
+    run = run_to(tmp_path / "o.h5", reporter=recorder)
     with pytest.MonkeyPatch.context() as patch:
         names = "\n".join(map(str, paths)).encode()
         patch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(names))))  # type: ignore[arg-type]
         inputs = Photographs(["-"], listed=True)
         predict_photographs(run, inputs, Search.named("whole", None, None), draw=str(tmp_path / "drawn"))
-    assert [Path(what).name for what, _ in skipped] == ["b.png"]
-    assert "not drawn: " in skipped[0][1]
-    assert "exists already" in skipped[0][1]
+    assert [Path(name).name for name, _ in recorder.skipped] == ["b.png"]
+    assert "not drawn: " in recorder.skipped[0][1]
+    assert "exists already" in recorder.skipped[0][1]
     assert drawn.read_bytes() == b"older"
     assert sorted(path.name for path in drawn.parent.iterdir()) == ["a.png", "b.png", "c.png"]
     with open_faces(tmp_path / "o.h5") as out:
@@ -209,10 +210,10 @@ def test_an_input_whose_digest_cannot_be_taken_costs_nothing(tmp_path: Path, mon
     names = [str(tmp_path / f"{name}.png") for name in "ab"]
     for name in names:
         write_image(Path(name), np.full((50, 50, 3), 80, np.uint8))
-    warned: list[str] = []
-    run = run_to(tmp_path / "o.h5", warn=warned.append)
+    recorder = Recorder()
+    run = run_to(tmp_path / "o.h5", reporter=recorder)
     assert predict_photographs(run, Photographs(names), Search.named("whole", None, None)) == 2
-    assert warned == [f"{names[1]}: its SHA-256 cannot be taken: Permission denied"]
+    assert recorder.warned == [f"{names[1]}: its SHA-256 cannot be taken: Permission denied"]
     with open_faces(tmp_path / "o.h5") as out:
         assert json.loads(out.h5.attrs["inputs"]) == {names[0]: "12"}
 
@@ -347,14 +348,14 @@ def test_folder_of_photographs_with_a_broken_and_an_empty_one(shared_dir: Path, 
     write_image(folder / "zz_two.png", np.concatenate([image[:height] for image in two], axis=1))
     (folder / "broken.jpg").write_bytes(b"\xff\xd8 cut")
     write_image(folder / "nobody.png", np.full((100, 100, 3), 120, np.uint8))
-    skipped: list[str] = []
+    recorder = Recorder()
     n = predict_photographs(
-        run_to(tmp_path / "out.h5", jobs=2, skip=lambda what, why: skipped.append(what)),
+        run_to(tmp_path / "out.h5", jobs=2, reporter=recorder),
         Photographs([str(folder)]),
         Search(CascadeDetector(), refine=0),
         draw=str(tmp_path / "drawn"),
     )
-    assert {"broken.jpg", "nobody.png"} <= set(skipped)
+    assert {"broken.jpg", "nobody.png"} <= {name for name, _ in recorder.skipped}
     with open_faces(tmp_path / "out.h5") as out:
         assert len(out) == n
         assert "zz_two.png" in out.ids

@@ -14,6 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from reporters import Strict
 
 from kdtools.datasets.dump_blocks import Selection
 from kdtools.datasets.formats.shared.hdf5 import attribute_of, numbers_at, opened
@@ -354,7 +355,7 @@ def test_links_and_arrays_that_lead_out_of_the_file(tmp_path: Path) -> None:
 def test_a_virtual_file_finds_its_parts_beside_it_alone(tmp_path: Path) -> None:
     part = write_sound(tmp_path / "part.h5")
     with open_faces(part) as faces, create_faces(str(tmp_path / "all.h5"), True, Provenance("kd-test")) as writer:
-        write_virtual(writer, [faces], str(tmp_path / "all.h5"), pytest.fail)
+        write_virtual(writer, [faces], str(tmp_path / "all.h5"), Strict())
     with open_faces(tmp_path / "all.h5") as faces:
         assert faces.ids == [f"a/{k}.jpg" for k in range(3)]
         assert faces.parts == {"part.h5"}
@@ -364,7 +365,7 @@ def test_a_virtual_file_finds_its_parts_beside_it_alone(tmp_path: Path) -> None:
         open_faces(part) as faces,
         create_faces(str(tmp_path / "below" / "all.h5"), True, Provenance("kd-test")) as writer,
     ):
-        write_virtual(writer, [faces], str(tmp_path / "below" / "all.h5"), pytest.fail)
+        write_virtual(writer, [faces], str(tmp_path / "below" / "all.h5"), Strict())
     data = part.read_bytes()  # a part whose texts would send the library in a circle
     free = free_space_of(data, data.index(b"GCOL\x01"))
     part.write_bytes(data[:free] + bytes(16) + data[free + 16 :])

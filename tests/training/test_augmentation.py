@@ -262,7 +262,6 @@ def test_teachers_see_the_images_that_the_student_sees(
         device=CPU,
         provenance=Provenance("test"),
         resume=False,
-        say=lambda _: None,
         on_epoch=lambda _: None,
         on_step=lambda _: None,
     )

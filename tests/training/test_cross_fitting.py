@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from kdtools.cli._train import TrainingRun, cross_fit_teachers
 from kdtools.errors import DataError, UsageError
 from kdtools.faces.file import open_faces
 from kdtools.faces.writer import create_faces
@@ -22,6 +21,7 @@ from kdtools.model.inference import predict_crops
 from kdtools.storage.provenance import Provenance
 from kdtools.synth import draw_faces
 from kdtools.training.cross_fitting import fold_rows
+from kdtools.training.run import TrainingRun, cross_fit_teachers
 from kdtools.training.settings import resolve_settings
 from kdtools.training.trainer import train
 
@@ -69,11 +69,11 @@ def test_a_fold_is_trained_on_its_own_rows_alone(
         seen.append({*task.train.rows.tolist(), *task.val.rows.tolist()})
         return train(task, *given, **options)
 
-    monkeypatch.setattr("kdtools.training.trainer.train", spy)
+    monkeypatch.setattr("kdtools.training.run.train", spy)
     settings = resolve_settings(
         "kd-teacher", "default", {"arch": "test_resnet", "input_size": 32, "epochs": 1, "batch": 4}
     )
-    cross_fit_teachers(TrainingRun(settings, str(faces_path), None, str(tmp_path / "t.h5"), "cpu", False, False), 3)
+    cross_fit_teachers(TrainingRun(settings, str(faces_path), str(tmp_path / "t.h5"), device_name="cpu"), 3)
     with open_faces(faces_path) as faces:
         expected = [set(rows.tolist()) for rows, _ in fold_rows(faces, 3, 0)]
     assert seen == expected
@@ -100,7 +100,7 @@ def test_an_output_of_other_folds_is_not_called_done(faces_path: Path, tmp_path:
     def cross(n_folds: int, *, force: bool = False, **options: object) -> bytes:
         given = {"arch": "test_resnet", "input_size": 32, "epochs": 1, "batch": 4, **options}
         settings = resolve_settings("kd-teacher", "default", given)
-        run = TrainingRun(settings, str(faces_path), None, str(output), "cpu", not force, force)
+        run = TrainingRun(settings, str(faces_path), str(output), None, "cpu", not force, force)
         cross_fit_teachers(run, n_folds)
         return output.read_bytes()
 

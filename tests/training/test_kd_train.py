@@ -127,10 +127,10 @@ def test_events_are_those_of_the_log(faces_path: Path, tmp_path: Path) -> None:
 def test_a_terminal_shows_epoch_speed_terms_error_and_time_left() -> None:
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=120, color_system=None)
-    with training_progress(10, console) as (end_step, end_epoch):
-        end_step(Step(1, 3, 10, 50.0, {"main": 0.125, "tough": 0.25, "total": 0.5}))
+    with training_progress(console) as (end_step, end_epoch):
+        end_step(Step(1, 3, 10, 10, 50.0, {"main": 0.125, "tough": 0.25, "total": 0.5}))
         end_epoch(Epoch(1, 3, {"total": 0.5}, 12.345, "inter-ocular", 1e-3, 1.0, 50.0, True))
-        end_step(Step(2, 3, 1, 61.0, None))
+        end_step(Step(2, 3, 1, 10, 61.0, None))
         time.sleep(0.3)
     shown = screen.getvalue()
     for text in ("epoch 2/3", "50 images/s", "main 0.125 tough 0.25 total 0.5", "NME 12.35 %"):

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from reporters import Recorder
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -25,7 +26,7 @@ from kdtools.model.file import create_network, load_model, load_training_state, 
 from kdtools.model.inference import predict_units
 from kdtools.model.network import LandmarkNet, choose_device
 from kdtools.model.sampling import resize_images
-from kdtools.reporting import Tell, silent
+from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.provenance import Provenance
 from kdtools.synth import draw_faces
 from kdtools.training.checkpoints import RunFiles
@@ -107,8 +108,6 @@ def run_training(
         val_share=settings.val_share,
         seed=settings.seed,
         device=CPU,
-        say=silent,
-        warn=silent,
     ) as task:
         train(
             task,
@@ -117,7 +116,6 @@ def run_training(
             device=CPU,
             provenance=Provenance("test"),
             resume=resume,
-            say=lambda _: None,
             on_epoch=on_epoch,
             on_step=steps.append,
             stop_asked=lambda: len(steps) == stop_at_step,
@@ -132,7 +130,7 @@ def load(
     val_share: float = 0.25,
     *,
     teachers: dict[str, str] | None = None,
-    warn: Tell = silent,
+    reporter: Reporter = SILENT,
 ) -> Any:
     return load_task(
         str(faces_path),
@@ -142,8 +140,7 @@ def load(
         val_share=val_share,
         seed=3,
         device=CPU,
-        say=silent,
-        warn=warn,
+        reporter=reporter,
     )
 
 
@@ -185,12 +182,12 @@ def test_too_few_faces_to_keep_some_apart_are_told_with_a_way_out(faces_path: Pa
 
 
 def test_faces_that_may_not_belong_together_are_warned_of(faces_path: Path, tmp_path: Path) -> None:
-    """By `warn`, which -q does not silence: common faces, and crops by another rule, of a teacher or to validate."""
-    told: list[str] = []
+    """By a warning, which -q does not silence: common faces, and crops by another rule, of a teacher or to validate."""
+    recorder = Recorder()
     teachers = {"tough": str(save_teacher(tmp_path / "t.safetensors", seed=1))}
-    with load(faces_path, faces_path, teachers=teachers, warn=told.append):
-        assert told == [f"32 of {faces_path} are among the faces to train on"]
-    told.clear()
+    with load(faces_path, faces_path, teachers=teachers, reporter=recorder):
+        assert recorder.warned == [f"32 of {faces_path} are among the faces to train on"]
+    recorder.warned.clear()
     paths = [tmp_path / "wide.h5", tmp_path / "narrow.h5"]
     for path, margin in zip(paths, (0.7, 0.1), strict=True):
         with open_faces(faces_path) as faces:
@@ -198,11 +195,11 @@ def test_faces_that_may_not_belong_together_are_warned_of(faces_path: Path, tmp_
         with h5py.File(path, "r+") as h5:
             h5.attrs["crop"] = CropRule(margin).to_json()
             h5["id"][...] = [f"{path.stem}{k}" for k in range(32)]
-    with load(*paths, teachers=teachers, warn=told.append):
-        assert len(told) == 2
-        assert all(str(paths[0]) in line and '"margin": 0.7' in line for line in told)
-        assert f"{teachers['tough']} by {CropRule(0.3).to_json()}" in told[0]
-        assert f"{paths[1]} by {CropRule(0.1).to_json()}" in told[1]
+    with load(*paths, teachers=teachers, reporter=recorder):
+        assert len(recorder.warned) == 2
+        assert all(str(paths[0]) in line and '"margin": 0.7' in line for line in recorder.warned)
+        assert f"{teachers['tough']} by {CropRule(0.3).to_json()}" in recorder.warned[0]
+        assert f"{paths[1]} by {CropRule(0.1).to_json()}" in recorder.warned[1]
 
 
 # ---- the loss and the measure
@@ -288,9 +285,7 @@ def test_training_learns_and_logs_every_epoch(faces_path: Path, tmp_path: Path) 
     assert card.settings == vars(settings)
     assert fields["tool"] == "test"
     network = load_model(tmp_path / "m.best.safetensors", CPU)
-    with load_task(
-        str(faces_path), None, None, {}, val_share=0.25, seed=3, device=CPU, say=silent, warn=silent
-    ) as task:
+    with load_task(str(faces_path), None, None, {}, val_share=0.25, seed=3, device=CPU) as task:
         nme, normaliser = validate(network, task.val, IBUG68, CPU, 8)
     assert normaliser == "inter-ocular"
     assert nme == pytest.approx(best, rel=1e-4)
@@ -435,7 +430,6 @@ def test_progress_tells_epoch_speed_and_terms(faces_path: Path, tmp_path: Path) 
             device=CPU,
             provenance=Provenance("test"),
             resume=False,
-            say=lambda _: None,
             on_epoch=lambda _: None,
             on_step=steps.append,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from kdtools.errors import DataError, UsageError
@@ -10,6 +9,7 @@ from kdtools.model.card import ONNX, form_of, read_card
 from kdtools.parallel import workers
 from kdtools.prediction.engines.engine import Engine
 from kdtools.prediction.engines.flipped import FlippedEngine
+from kdtools.reporting import SILENT, Reporter
 
 BACKENDS = ("auto", "torch", "onnx")
 # An export takes some ten seconds, in which PyTorch sees about so many faces. Whether there is a copy does not count:
@@ -25,12 +25,12 @@ def load_engine(
     device: str = "auto",
     threads: int = 0,
     n_faces: int | None = None,
-    note: Callable[[str], None] = lambda text: None,
+    reporter: Reporter = SILENT,
 ) -> Engine:
     """The engine for a model file (.safetensors) or an exported one (.onnx), on `threads` cores; 0 is all.
 
-    `auto` runs a model file by PyTorch on a GPU, and by ONNX Runtime on a CPU, for which it is exported once (`note`
-    says so). Where a network cannot be exported, or `n_faces`, if it is known, are too few to be worth that, it runs by
+    `auto` runs a model file by PyTorch on a GPU, and by ONNX Runtime on a CPU, for which it is exported once, with a
+    message. Where a network cannot be exported, or `n_faces`, if it is known, are too few to be worth that, it runs by
     PyTorch there too. Raises UsageError for what does not go together, FileError for a file that is no model.
     """
     if backend not in BACKENDS:
@@ -54,12 +54,12 @@ def load_engine(
     from kdtools.export.cache import exported_copy
 
     try:
-        with exported_copy(path, note) as copy:
+        with exported_copy(path, reporter) as copy:
             return _onnx_engine(copy, threads)
     except DataError as error:
         if backend == "onnx":
             raise
-        note(f"{error.message}; PyTorch runs it")
+        reporter.say(f"{error.message}; PyTorch runs it")
         return _torch_engine(path, "cpu", threads)
 
 

@@ -1,0 +1,294 @@
+"""A training from files to files: a model, or what cross-fitted teachers predict.
+
+>>> from kdtools.training.run import TrainingRun, train_model
+>>> from kdtools.training.settings import resolve_settings
+>>> settings = resolve_settings("kd-student", "default", {"loss": "l1", "epochs": 60})
+>>> train_model(TrainingRun(settings, "train.h5", "student.safetensors")).best_nme_percent  # doctest: +SKIP
+4.06
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from kdtools.errors import KdError, require
+from kdtools.faces.file import open_faces
+from kdtools.model.card import read_card
+from kdtools.model.network import choose_device
+from kdtools.reporting import SILENT, Reporter
+from kdtools.storage.outputs import STANDARD_STREAM, check_no_input, check_output, claimed, move_into_place
+from kdtools.storage.provenance import Provenance
+from kdtools.training.checkpoints import RunFiles, check_nothing_to_lose
+from kdtools.training.cross_fitting import fold_output, fold_rows, predict_left_out, write_left_out
+from kdtools.training.distributed import is_first, joined_processes, started_by_torchrun, wait_for_all
+from kdtools.training.log import open_events
+from kdtools.training.settings import CARRIED_OUT, Settings
+from kdtools.training.task import load_task
+from kdtools.training.trainer import Epoch, Step, Stopped, train
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """What to train from which files. `teachers` maps a loss term to a predictions file or a model file.
+
+    `output` is a model file, for `cross_fit_teachers` a faces file. `resume` goes on after the last checkpoint beside
+    it, `force` replaces what is there. `log_dir` gets TensorBoard events.
+    """
+
+    settings: Settings
+    faces_path: str
+    output: str
+    val_path: str | None = None
+    device_name: str = "auto"
+    resume: bool = False
+    force: bool = False
+    landmarks_path: str | None = None
+    teachers: dict[str, str] = field(default_factory=dict)
+    log_dir: str | None = None
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """What each input is used as."""
+        paths = {
+            "faces": self.faces_path,
+            "val": self.val_path,
+            "landmarks": self.landmarks_path,
+            "init": None if self.settings.init in ("none", "imagenet") else self.settings.init,
+            **self.teachers,
+        }
+        return {role: path for role, path in paths.items() if path is not None}
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """Functions that a training calls, in the first process alone but for those that stop it.
+
+    `on_step` and `on_epoch` get where it stands. `stop_asked` is called after each step; once it returns True a
+    checkpoint is written and `trainer.Stopped` raised. `around_steps` gives a context that is entered while steps are
+    taken, and so while `stop_asked` is listened to: a place to catch signals.
+    """
+
+    on_step: Callable[[Step], None] = lambda step: None
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None
+    stop_asked: Callable[[], bool] = lambda: False
+    around_steps: Callable[[], AbstractContextManager[object]] = nullcontext
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """The file that a training made, and the lowest validation NME in percent; None where it was there already."""
+
+    output: str
+    best_nme_percent: float | None
+
+
+_NO_CALLBACKS = Callbacks()
+
+
+def train_model(
+    run: TrainingRun,
+    reporter: Reporter = SILENT,
+    callbacks: Callbacks = _NO_CALLBACKS,
+    provenance: Provenance | None = None,
+) -> TrainingResult:
+    """Train from files to a model file, whole or not at all: the network of the epoch with the lowest validation NME.
+
+    `provenance` says who trains; inputs and their roles are added. Under torchrun each process calls this alike, and
+    the first one writes and reports. Raises UsageError and FileError for what does not go together or is in the way,
+    `trainer.Stopped` where `stop_asked` said so, TrainingError where the loss is no longer a number.
+    """
+    inputs = list(run.roles.values())
+    require(inputs.count("-") <= 1, "only one input can be standard input")
+    require(not run.resume or "-" not in (*inputs, run.output), "--resume needs files", "name inputs and output")
+    with _started(run, reporter, provenance) as (device, reporter, provenance):
+        if run.resume and _is_finished(run.output, run, provenance):
+            reporter.say(f"{run.output} is finished already")
+            return TrainingResult(run.output, None)
+        check_output(run.output, run.force)
+        with _place_of(run.output) as place:
+            best = _train_to(run, place, run.output, device, provenance, reporter, callbacks)
+        return TrainingResult(run.output, best)
+
+
+def cross_fit_teachers(
+    run: TrainingRun,
+    n_folds: int,
+    reporter: Reporter = SILENT,
+    callbacks: Callbacks = _NO_CALLBACKS,
+    provenance: Provenance | None = None,
+) -> None:
+    """Train a teacher for each fold on all the others; write what each predicts for the faces it has not seen.
+
+    The teachers are kept beside the output, a faces file. Arguments and errors are those of `train_model`.
+    """
+    require("-" not in (run.output, *run.roles.values()), "--folds reads and writes files only", "name them")
+    with (
+        _started(run, reporter, provenance) as (device, reporter, provenance),
+        open_faces(run.faces_path) as faces,
+    ):
+        faces.require("image", "landmarks")
+        folds = list(fold_rows(faces, n_folds, run.settings.seed))
+        models = [fold_output(Path(run.output), number, n_folds) for number in range(1, n_folds + 1)]
+        check_no_input((file for model in models for file in _written_by(str(model))), run.roles.values())
+        finished = [run.resume and _is_finished(str(model), run, provenance) for model in models]
+        if run.resume and Path(run.output).exists() and not run.force:
+            hint = "start again with -f and without --resume, or name another output"
+            require(
+                all(finished), f"{run.output} is there already, but not the {n_folds} teachers of this training", hint
+            )
+            reporter.say(f"{run.output} is there already")
+            return
+        check_output(run.output, run.force)
+        for model, is_finished in zip(models, finished, strict=True):
+            require(
+                is_finished or run.force or not model.exists(),
+                f"{model} is there already, of a run before",
+                "go on with --resume, or start again with -f",
+            )
+        for number, (model, (rows, _)) in enumerate(zip(models, folds, strict=True)):
+            reporter.say(f"fold {number + 1} of {n_folds}: {model.name}{' is finished' if finished[number] else ''}")
+            if not finished[number]:
+                log_dir = run.log_dir and str(Path(run.log_dir) / model.stem)
+                fold = replace(run, log_dir=log_dir)
+                best = _train_to(fold, model.resolve(), str(model), device, provenance, reporter, callbacks, rows)
+                reporter.say(f"validation NME {best:.2f} %")
+        left_out = [rest for _, rest in folds]
+        points = predict_left_out(faces, models, left_out, device=device, batch=run.settings.batch, reporter=reporter)
+        if is_first():
+            write_left_out(faces, points, faces.scheme, run.output, run.force, provenance)
+        wait_for_all()
+        reporter.say(f"{run.output} holds a prediction for each of {len(faces)} faces")
+
+
+@contextlib.contextmanager
+def _started(
+    run: TrainingRun, reporter: Reporter, provenance: Provenance | None
+) -> Iterator[tuple[torch.device, Reporter, Provenance]]:
+    """Device and reporter of this process, joined with the others, and what will be recorded."""
+    files = [path for path in run.roles.values() if path != STANDARD_STREAM]
+    if run.output != STANDARD_STREAM:
+        check_no_input(_written_by(run.output), files)
+    provenance = replace((provenance or Provenance("kdtools")).with_inputs(files), roles=run.roles)
+    alone = not started_by_torchrun()
+    require(alone or len(files) == len(run.roles), "several processes cannot share standard input", "name a file")
+    with joined_processes(choose_device(run.device_name)) as device:
+        yield device, reporter if is_first() else SILENT, provenance
+
+
+def _written_by(output: str) -> list[str]:
+    """Files that a training to `output` puts in place of others."""
+    beside = RunFiles.beside(Path(output))
+    return [output, str(beside.last), str(beside.best)]
+
+
+@contextlib.contextmanager
+def _place_of(output: str) -> Iterator[Path]:
+    """Where the training's files lie: beside the output, or in a temporary folder where that is standard output."""
+    if output != STANDARD_STREAM:
+        yield Path(output).resolve()
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder) / "model"
+
+
+def _train_to(
+    run: TrainingRun,
+    place: Path,
+    output: str,
+    device: torch.device,
+    provenance: Provenance,
+    reporter: Reporter,
+    callbacks: Callbacks,
+    rows: np.ndarray | None = None,
+) -> float:
+    """Train on `rows` of the faces (None: all), with its files beside `place`; then put the best network in place.
+
+    Returns its validation NME in percent.
+    """
+    files = RunFiles.beside(place)
+    with contextlib.ExitStack() as stack:
+        if is_first():
+            stack.enter_context(claimed(output, place))
+            check_output(output, run.force)  # again: another process may just have finished it
+        if not (run.resume or run.force):
+            check_nothing_to_lose(files.last)
+        task = stack.enter_context(
+            load_task(
+                run.faces_path,
+                run.val_path,
+                run.landmarks_path,
+                run.teachers,
+                rows=rows,
+                val_share=run.settings.val_share,
+                seed=run.settings.seed,
+                device=device,
+                reporter=reporter,
+            )
+        )
+        write_events = stack.enter_context(open_events(run.log_dir if is_first() else None))
+
+        def end_step(step: Step) -> None:
+            if is_first():
+                callbacks.on_step(step)
+
+        def end_epoch(epoch: Epoch) -> None:
+            write_events(epoch)
+            if is_first():
+                callbacks.on_epoch(epoch)
+
+        stack.enter_context(callbacks.around_steps())
+        try:
+            best = train(
+                task,
+                run.settings,
+                files,
+                device=device,
+                provenance=provenance,
+                resume=run.resume,
+                reporter=reporter,
+                on_epoch=end_epoch,
+                on_step=end_step,
+                stop_asked=callbacks.stop_asked,
+            )
+        except Stopped:
+            if output != STANDARD_STREAM:
+                reporter.say(f"{files.last.name} holds all steps so far; the same command with --resume goes on")
+            raise
+        if is_first():
+            move_into_place(files.best, output, run.force)
+        wait_for_all()
+    return best
+
+
+def _is_finished(output: str, run: TrainingRun, provenance: Provenance) -> bool:
+    """Whether the output of just this training is there.
+
+    Raises UsageError where it is that of another one, unless `force` allows to replace it.
+    """
+    if not Path(output).exists():
+        return False
+    try:
+        card, fields = read_card(output)
+    except KdError:
+        if run.force:
+            return False
+        raise
+    wanted = {name: value for name, value in asdict(run.settings).items() if name not in CARRIED_OUT}
+    different = [name for name, value in wanted.items() if card.settings.get(name) != value]
+    if json.loads(fields["inputs"]) != provenance.inputs or json.loads(fields.get("roles", "{}")) != provenance.roles:
+        different.append("inputs")
+    require(
+        run.force or not different,
+        f"{output} is there already, of a training with other {', '.join(different)}",
+        "start again with -f and without --resume, or name another output",
+    )
+    return not different

@@ -1,0 +1,122 @@
+"""A training called from Python, without the command line: its result, its callbacks, how it is stopped and goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from reporters import Recorder
+
+from kdtools.errors import UsageError
+from kdtools.faces.file import open_faces
+from kdtools.faces.writer import create_faces
+from kdtools.landmarks import IBUG68
+from kdtools.model.card import read_card
+from kdtools.model.file import load_model
+from kdtools.storage.provenance import Provenance
+from kdtools.synth import draw_faces
+from kdtools.training.run import Callbacks, TrainingRun, cross_fit_teachers, train_model
+from kdtools.training.settings import Settings, resolve_settings
+from kdtools.training.trainer import Epoch, Step, Stopped
+
+N, SIZE = 24, 40
+
+
+@pytest.fixture(scope="module")
+def faces_path(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("faces") / "faces.h5"
+    images, points, _ = zip(*draw_faces(N, SIZE, 5), strict=True)
+    with create_faces(str(path), False, Provenance("test")) as writer:
+        writer.create_images(N, SIZE, SIZE)[:] = np.stack(images)
+        writer.put_ids([f"person{k // 2}_{k % 2}" for k in range(N)])
+        writer.put_landmarks(np.stack(points), IBUG68, "hard")
+    return str(path)
+
+
+def settings(**options: object) -> Settings:
+    small = {"arch": "test_resnet", "input_size": 32, "epochs": 2, "batch": 6, "loss": "l1", "seed": 2}
+    return resolve_settings("kd-student", "default", {**small, **options})
+
+
+def test_a_model_is_trained_and_its_result_is_that_of_the_best_epoch(faces_path: str, tmp_path: Path) -> None:
+    epochs: list[Epoch] = []
+    steps: list[Step] = []
+    inside: list[bool] = []
+
+    @contextlib.contextmanager
+    def around() -> Iterator[None]:
+        inside.append(True)
+        yield
+        inside.append(False)
+
+    output = str(tmp_path / "model.safetensors")
+    recorder = Recorder()
+    run = TrainingRun(settings(), faces_path, output, device_name="cpu")
+    result = train_model(run, recorder, Callbacks(steps.append, epochs.append, around_steps=around))
+    assert result.output == output
+    assert result.best_nme_percent == min(epoch.val_nme_percent for epoch in epochs)
+    assert [epoch.epoch for epoch in epochs] == [1, 2]
+    assert [(step.epoch, step.step) for step in steps] == [
+        (epoch, step) for epoch in (1, 2) for step in range(1, steps[0].n_steps + 1)
+    ]
+    assert inside == [True, False]
+    assert any("faces to train on" in text for text in recorder.said)
+    assert (recorder.warned, recorder.skipped) == ([], [])
+    fields = read_card(output)[1]
+    assert fields["tool"] == "kdtools"
+    assert faces_path in fields["inputs"]
+    with torch.inference_mode():
+        assert load_model(Path(output), torch.device("cpu"))(torch.zeros(1, 3, 32, 32)).shape == (1, 68, 2)
+    again = train_model(TrainingRun(settings(), faces_path, output, device_name="cpu", resume=True), recorder)
+    assert again.best_nme_percent is None
+    assert recorder.said[-1] == f"{output} is finished already"
+    with pytest.raises(UsageError, match="with other lr"):
+        train_model(TrainingRun(settings(lr=0.5), faces_path, output, device_name="cpu", resume=True))
+
+
+def test_a_training_that_was_stopped_goes_on_to_the_same_model(faces_path: str, tmp_path: Path) -> None:
+    whole, parts = str(tmp_path / "whole.safetensors"), str(tmp_path / "parts.safetensors")
+    train_model(TrainingRun(settings(), faces_path, whole, device_name="cpu"))
+    steps: list[Step] = []
+    recorder = Recorder()
+    run = TrainingRun(settings(), faces_path, parts, device_name="cpu")
+    with pytest.raises(Stopped):
+        train_model(run, recorder, Callbacks(steps.append, stop_asked=lambda: len(steps) == 5))
+    assert not Path(parts).exists()
+    assert "holds all steps so far" in recorder.said[-1]
+    train_model(TrainingRun(settings(), faces_path, parts, device_name="cpu", resume=True))
+    assert Path(parts).read_bytes() == Path(whole).read_bytes()
+
+
+def test_cross_fitted_teachers_predict_every_face_and_report_it(faces_path: str, tmp_path: Path) -> None:
+    recorder = Recorder()
+    run = TrainingRun(settings(epochs=1), faces_path, str(tmp_path / "tough.h5"), device_name="cpu")
+    cross_fit_teachers(run, 2, recorder)
+    with open_faces(tmp_path / "tough.h5") as found:
+        assert len(found) == N
+        assert np.isfinite(found.landmarks).all()
+    assert ("predicting", N) in recorder.tasks
+    assert recorder.done == [N // 2, N]
+    assert sum(text.startswith("validation NME ") for text in recorder.said) == 2
+
+
+def test_nothing_of_the_command_line_is_loaded(faces_path: str, tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from kdtools.training.run import TrainingRun, train_model\n"
+        "from kdtools.training.settings import resolve_settings\n"
+        "small = {'arch': 'test_resnet', 'input_size': 32, 'epochs': 1, 'batch': 6, 'loss': 'l1'}\n"
+        f"run = TrainingRun(resolve_settings('kd-student', 'default', small), {faces_path!r}, "
+        f"{str(tmp_path / 'm.safetensors')!r}, device_name='cpu')\n"
+        "print(train_model(run).best_nme_percent)\n"
+        "sys.exit(any(name == 'typer' or name.startswith('kdtools.cli') for name in sys.modules))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=300)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert float(done.stdout) > 0
