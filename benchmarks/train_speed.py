@@ -45,7 +45,6 @@ FACE_PX = 256
 N_DRAWN = 64  # further faces of a file are these again: drawing takes longer than training
 N_VAL = 8
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)  # of colours; they cost the same whatever they are
-LONG = 100_000  # steps of a training that is worth compiling for
 LEAST = {"cpu": 0.95, "cuda": 0.90}  # of the bare loop
 LEAST_CACHED = 0.97  # of the speed with L2
 
@@ -180,9 +179,7 @@ def main() -> int:
     device = choose_device(options.device)
     asked = {"arch": options.arch, "input_size": options.input_size, "batch": options.batch}
     settings = resolve_settings("kd-student", "default", {**asked, "epochs": options.rounds + 1})
-    network = to_device(create_network(options.arch, options.input_size), device)
-    example, _ = resident_batch(options.input_size, options.batch, device)
-    execution = choose_execution("auto", "auto", network, example.device, LONG, lambda: example)
+    execution = choose_execution("auto", "off", device)
     amp, compiling = "off" if execution.dtype is None else "bf16", "on" if execution.compiled else "off"
     settings = replace(settings, ema=options.ema, amp=amp, compile=compiling)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"

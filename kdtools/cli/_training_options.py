@@ -66,7 +66,7 @@ ValShare = Annotated[
 ]
 Amp = Annotated[
     settings.Amp | None,
-    typer.Option("--amp", help="bf16 is mixed precision; auto, on a GPU, the faster one, measured."),
+    typer.Option("--amp", help="bf16 is mixed precision; auto takes it on a GPU that supports it."),
 ]
 LogDir = Annotated[
     str | None, typer.Option("--log-dir", metavar="DIR", help="Write TensorBoard events into this folder as well.")

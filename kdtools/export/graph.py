@@ -77,4 +77,21 @@ def _graph_of(network: LandmarkNet) -> onnx.ModelProto:
             reason = str(error).splitlines()[0]
             raise DataError(f"{network.card.arch} cannot be written as ONNX: {reason}", "try another --arch") from error
     assert program is not None  # it is None only where an older exporter writes a file itself
-    return program.model_proto
+    model = program.model_proto
+    _strip_origins(model.graph)
+    for function in model.functions:
+        _strip_origins(function)
+    return model
+
+
+def _strip_origins(graph: onnx.GraphProto | onnx.FunctionProto) -> None:
+    """Remove what the exporter notes of how each part came about: stack traces, with paths of this machine, and names
+    of PyTorch's own. So the same model gives the same bytes wherever kdtools is installed."""
+    values = (*graph.input, *graph.output, *graph.initializer) if isinstance(graph, onnx.GraphProto) else ()
+    for part in (graph, *graph.node, *values, *graph.value_info):
+        part.doc_string = ""
+        del part.metadata_props[:]
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+                _strip_origins(inner)

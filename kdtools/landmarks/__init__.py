@@ -2,7 +2,6 @@
 
 from kdtools.landmarks.conversions import (
     Conversion,
-    conversion_targets,
     convert_mask,
     convert_points,
     find_conversion,
@@ -21,7 +20,6 @@ __all__ = [
     "WFLW98",
     "Conversion",
     "Scheme",
-    "conversion_targets",
     "convert_mask",
     "convert_points",
     "find_conversion",

@@ -62,11 +62,6 @@ def find_conversion(source_name: str, target_name: str) -> Conversion:
     return whole
 
 
-def conversion_targets(source_name: str) -> list[str]:
-    """Names of the schemes that points of this one can be converted to, nearest first."""
-    return list(_paths_from(source_name))
-
-
 def convert_points(points: np.ndarray, source: Scheme, target: Scheme) -> np.ndarray:
     """Points (..., L of the source, 2) -> (..., L of the target, 2) float64; NaN where a point that it needs is NaN.
 

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kdtools.model.sampling import resized
 from kdtools.training.augmentation import AUGMENTATIONS, Changes, augment, draw_changes, draw_noise
 from kdtools.training.distributed import n_processes, process_number
 from kdtools.training.face_set import shuffled_batches
@@ -39,11 +38,6 @@ class Loader:
         augmentation = AUGMENTATIONS[settings.augmentation]
         self._augmentation = augmentation if mirror is not None else augmentation.without_flip()
         self._own = slice(process_number(), None, n_processes())
-
-    def example(self) -> Tensor:
-        """Images (b, 3, S, S) of a batch, at the network's input size."""
-        batch = self._finish(self._prepare(1, 0, np.arange(min(self._settings.batch, len(self._faces)))), None)
-        return resized(batch.images, self._settings.input_size).contiguous(memory_format=torch.channels_last)
 
     def batches(self, epoch: int, first: int) -> Iterator[tuple[int, Batch]]:
         """Steps of an epoch and their batches, from step `first` on."""

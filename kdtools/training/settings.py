@@ -41,7 +41,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "optimiser": ("adam", "adamw"),
     "head": HEADS,
     "amp": get_args(Amp),
-    "compile": ("auto", "on", "off"),
+    "compile": ("off", "on"),
     "augmentation": AUGMENTATION_NAMES,
 }
 # How a run is carried out, not what it is: a run may be resumed with others.
@@ -79,7 +79,7 @@ class Settings:
     w_tolerant: float = 1.0
     w_heat: float = 0.0
     amp: str = "auto"
-    compile: str = "auto"
+    compile: str = "off"
 
     def check(self) -> None:
         """Raises UsageError that names a setting whose value makes no sense."""

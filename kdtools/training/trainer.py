@@ -130,7 +130,7 @@ def train(
     n_steps = count_steps(task, settings)
     loader = Loader(task, settings, device)
     n_all_steps = settings.epochs * n_steps
-    execution = choose_execution(settings.amp, settings.compile, network, device, n_all_steps, loader.example)
+    execution = choose_execution(settings.amp, settings.compile, device)
     if device.type == "cuda" or execution.dtype is not None or execution.compiled:
         reporter.say(f"computing in {execution}")
         for card in (network.card, trained.averaged.card):

@@ -70,6 +70,19 @@ def test_exported_model_answers_as_the_original(tmp_path: Path) -> None:
         compare_with_original(network(1), path, sample_faces(None, original, 8))
 
 
+def test_an_export_holds_no_paths_of_the_machine(tmp_path: Path) -> None:
+    """Nor anything else of how it was made: wherever kdtools is installed, the same model gives the same bytes."""
+    export_onnx(network(0, "heatmap"), tmp_path / "m.onnx", {})
+    data = (tmp_path / "m.onnx").read_bytes()
+    for word in (b'File "', b".py", str(Path(torch.__file__).parents[1]).encode(), str(Path.cwd()).encode()):
+        assert word not in data
+    model = onnx.load(tmp_path / "m.onnx")
+    assert [entry.key for entry in model.metadata_props] == ["kdtools"]
+    for part in (*model.graph.node, *model.graph.input, *model.graph.initializer, *model.graph.value_info):
+        assert not part.metadata_props
+        assert not part.doc_string
+
+
 def test_fewer_bits_are_smaller_and_nearly_the_same(
     tmp_path: Path, faces_file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
