@@ -75,7 +75,13 @@ def kd_import(
     check_no_input([output], filter(os.path.isfile, sources))
     require(not (no_images and detector != "auto"), "--no-images makes no crops, so --detector has nothing to do")
     require(not (no_images and exif == "keep"), "--no-images reads no images, so --exif has nothing to do")
-    from kdtools.datasets.annotations import Sources, names_of_points, read_annotations, settle_scheme
+    from kdtools.datasets.annotations import (
+        Sources,
+        mirror_of_points,
+        names_of_points,
+        read_annotations,
+        settle_scheme,
+    )
     from kdtools.datasets.crop_boxes import choose_boxes
     from kdtools.datasets.import_faces import import_faces, import_points
     from kdtools.faces.selection import parse_subsets
@@ -95,7 +101,9 @@ def kd_import(
         upright=exif == "apply",
     )
     annotations = read_annotations(wanted, session)
-    annotations, scheme = settle_scheme(annotations, declared, target, names_of_points(wanted), session)
+    annotations, scheme = settle_scheme(
+        annotations, declared, target, names_of_points(wanted), session, mirror_of_points(wanted)
+    )
     files = [name for name in (detector, scheme_name, convert) if name and Path(name).is_file()]
     provenance = session.provenance(*sources, *files)
     if no_images:

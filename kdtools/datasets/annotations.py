@@ -101,6 +101,15 @@ def names_of_points(sources: Sources) -> tuple[str, ...]:
     return found.pop() if len(found) == 1 else ()
 
 
+def mirror_of_points(sources: Sources) -> tuple[int, ...] | None:
+    """The mirror map of the points that the sources give and agree in; None where they do not."""
+    found = set()
+    for path in sources.paths:
+        form = find_format(sources.format_name, Path(path))
+        found.add(form.mirror_of and form.mirror_of(Path(path)))
+    return found.pop() if len(found) == 1 else None
+
+
 def _each_once(annotations: list[Annotation], reporter: Reporter) -> list[Annotation]:
     """Leave out faces that stand again, with the same points in the same image; their subsets are united."""
     first: dict[tuple[str, bytes], int] = {}
@@ -140,12 +149,13 @@ def settle_scheme(
     target: Scheme | None,
     names: tuple[str, ...] = (),
     reporter: Reporter = SILENT,
+    mirror: tuple[int, ...] | None = None,
 ) -> tuple[list[Annotation], Scheme | None]:
     """What the points mean, and the annotations converted to `target` where that is given.
 
-    Without `declared` the number of points decides, unless the points contradict it; a mirror map that is not known is
-    found from the points' `names`, or from the data. None where the annotations have no points. Raises UsageError for a
-    scheme of another size.
+    Without `declared` the number of points decides, unless the points or their own `mirror` map contradict it; a mirror
+    map that is not known is found from the points' `names`, or from the data. None where the annotations have no
+    points. Raises UsageError for a scheme of another size.
     """
     if not annotations or annotations[0].points is None:
         if declared or target:
@@ -155,9 +165,13 @@ def settle_scheme(
     n_points = points.shape[1]
     if declared is not None and declared.n_points != n_points:
         raise UsageError(f"--scheme {declared.name} has {declared.n_points} points, but the input has {n_points}")
-    scheme = declared or _scheme_by_count(points, reporter)
+    mirror = mirror if mirror is not None and len(mirror) == n_points else None
+    scheme = declared or _scheme_by_count(points, reporter, mirror)
     if len(names) == n_points == len(set(names)) and scheme.name not in SCHEMES and not scheme.names:
         scheme = replace(scheme, names=names)
+    if scheme.mirror is None and mirror is not None:
+        reporter.say(f"mirror map of {scheme.name} as the source has it: {_pairs(mirror)}")
+        scheme = replace(scheme, mirror=mirror)
     if scheme.mirror is None:
         scheme = _with_found_mirror(scheme, points, reporter)
     if target is None or target == scheme:
@@ -179,12 +193,12 @@ def settle_scheme(
     ], target
 
 
-def _scheme_by_count(points: np.ndarray, reporter: Reporter) -> Scheme:
+def _scheme_by_count(points: np.ndarray, reporter: Reporter, mirror: tuple[int, ...] | None) -> Scheme:
     scheme = scheme_for_points(points.shape[1])
     if scheme.mirror is None:
         return scheme
     some = points[:: max(1, len(points) // _N_COMPARED)]
-    if mirror_fits(scheme, some):
+    if mirror in (None, scheme.mirror) and mirror_fits(scheme, some):
         reporter.say(f"{scheme.n_points} points, taken for {scheme.name} (--scheme names another)")
         return scheme
     reporter.warn(

@@ -121,6 +121,11 @@ def names_of(source: Path) -> list[str] | None:
     return None if path is None else list(read_yolo_yaml(path).names)
 
 
+def mirror_of(source: Path) -> tuple[int, ...] | None:
+    path = yaml_of(source)
+    return None if path is None else read_yolo_yaml(path).mirror
+
+
 def _files_of_set(about: YoloSet) -> Iterator[tuple[str, Path]]:
     """Part and path of each label file of a set; all text files below its folder where its parts are not found."""
     found = {path: part for part, folder in folders_of_labels(about) for path in text_files(folder)}
@@ -210,5 +215,11 @@ def _find(path: Path, root: Path, reading: Reading) -> tuple[str, Path, tuple[in
 
 
 FORMAT = Format(
-    "yolo", "YOLO-pose: labels/NAME.txt beside images/, with data.yaml", 0, accepts, read, names_of=names_of
+    "yolo",
+    "YOLO-pose: labels/NAME.txt beside images/, with data.yaml",
+    0,
+    accepts,
+    read,
+    names_of=names_of,
+    mirror_of=mirror_of,
 )

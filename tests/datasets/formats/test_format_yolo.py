@@ -8,10 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from format_reading import read_all
+from reporters import Recorder
 from test_format_downloads import picture, write_text
 from test_format_lists import faces
 
-from kdtools.datasets.annotations import Sources, read_annotations
+from kdtools.datasets.annotations import (
+    Sources,
+    mirror_of_points,
+    names_of_points,
+    read_annotations,
+    settle_scheme,
+)
 from kdtools.datasets.formats import find_format, yolo
 from kdtools.datasets.formats.shared.yolo_yaml import read_yolo_yaml
 from kdtools.errors import DataError, FileError
@@ -135,6 +142,23 @@ def test_names_of_points_and_classes(tmp_path: Path) -> None:
     folder = write_yolo(tmp_path)
     write_text(folder / "data.yaml", text + "# names\n")
     assert yolo.names_of(folder) == names
+
+
+def test_the_mirror_map_of_the_set_is_taken(tmp_path: Path) -> None:
+    """Of three faces none could be found; where it is not that of the known set, the points are not that set's."""
+    picture(tmp_path / "images" / "a.png", WIDTH, HEIGHT)
+    for flip in ((2, 1, 0, 3, 4, 6, 5), (0, 4, 2, 3, 1)):
+        n_points = len(flip)
+        rows = "\n".join(map(row_of, faces(n_points)))
+        write_text(tmp_path / "labels" / "a.txt", rows)
+        write_text(tmp_path / "data.yaml", f"kpt_shape: [{n_points}, 3]\nflip_idx: {list(flip)}\n")
+        wanted = Sources([str(tmp_path)])
+        recorder = Recorder()
+        _, scheme = settle_scheme(
+            read_annotations(wanted), None, None, names_of_points(wanted), recorder, mirror_of_points(wanted)
+        )
+        assert scheme is not None
+        assert scheme.mirror == flip
 
 
 def test_what_is_no_label_of_points(tmp_path: Path) -> None:

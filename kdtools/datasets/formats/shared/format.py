@@ -19,7 +19,8 @@ class Format:
     can; `read(source, reading)` yields its annotations in a fixed order. `write(blocks, scheme, stream)` writes faces
     as one file; `write_face(block, k)` gives the bytes of a file for face k of a block, for a format of one file a
     face. Names end in `suffix`. Writers add `base` themselves. `find_base(source)` takes the place of `base` where one
-    layout carries data sets that count differently; `names_of(source)` gives the points' names, where files tell them.
+    layout carries data sets that count differently; `names_of(source)` gives the points' names, where files tell them,
+    and `mirror_of(source)` the point that each becomes in a mirrored image.
     `accepts_named(source)` says what the format reads where the user names it, if that is more than what it knows.
     """
 
@@ -34,6 +35,7 @@ class Format:
     find_base: Callable[[Path], float] | None = None
     names_of: Callable[[Path], list[str] | None] | None = None
     accepts_named: Callable[[Path], bool] | None = None
+    mirror_of: Callable[[Path], tuple[int, ...] | None] | None = None
 
     def base_of(self, source: Path) -> float:
         """Coordinate of the first pixel's centre in a source of this format."""
