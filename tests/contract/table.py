@@ -43,12 +43,12 @@ TOOLS = {
     "kd-import": Row("{folder} --size 48 -o {output}", ".h5", sources=("folder",), no_torch=True, two_streams="- -"),
     "kd-synth": Row("-n 6 --size 48 -j 1 -o {output}", ".h5", no_torch=True),
     "kd-asm": Row(
-        "{faces} --model {soft} -o {output}",
+        "{faces} --shape-model {soft} -o {output}",
         ".h5",
         faces=("faces", "soft"),
         points=("soft",),
         no_torch=True,
-        two_streams="- --model -",
+        two_streams="- --shape-model -",
     ),
     "kd-split": Row("{faces} --share 0.5 -o {output} --rest {second}", ".h5", faces=("faces",), no_torch=True),
     "kd-teacher": Row(
