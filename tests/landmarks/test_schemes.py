@@ -225,7 +225,9 @@ def can_convert(source: str, target: str) -> bool:
     return True
 
 
-CONVERSIONS = [(source, target) for source in SCHEMES for target in SCHEMES if can_convert(source, target)]
+CONVERSIONS = [
+    (source, target) for source in SCHEMES for target in SCHEMES if source != target and can_convert(source, target)
+]
 
 
 @pytest.mark.parametrize(("source", "target"), CONVERSIONS, ids="-".join)
