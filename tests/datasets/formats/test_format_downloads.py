@@ -14,7 +14,7 @@ import scipy.io
 from format_reading import read_all
 from test_format_lists import draw, faces, words
 
-from kdtools.datasets.annotations import Sources, read_annotations
+from kdtools.datasets.annotations import Sources, read_annotations, settle_scheme
 from kdtools.datasets.formats import (
     aflw2000,
     catflw,
@@ -33,6 +33,7 @@ from kdtools.datasets.formats.shared.format import Format
 from kdtools.errors import DataError, FileError
 from kdtools.images.drawing import write_image
 from kdtools.landmarks import IBUG68, WFLW98
+from kdtools.landmarks.dense_schemes import LAPA106
 
 WIDTH, HEIGHT = 200, 140  # pixels of pictures whose points are shares of them
 
@@ -433,3 +434,25 @@ def test_aflw2000_is_not_300wlp(shared_dir: Path) -> None:
     source = shared_dir / "data" / "annotations" / "aflw2000"
     assert not w300lp.FORMAT.accepts(source)
     assert aflw2000.FORMAT.accepts(source)
+
+
+def test_real_points_of_lapa_are_those_of_its_scheme(shared_dir: Path, tmp_path: Path) -> None:
+    """MMPose's excerpt holds the numbers of LaPa's own files; written as these, they mirror as lapa106 says."""
+    folder = shared_dir / "data" / "annotations" / "mmpose" / "lapa"
+    document = json.loads((folder / "test_lapa.json").read_text())
+    names = {image["id"]: image["file_name"] for image in document["images"]}
+    truth = {}
+    for entry in document["annotations"]:
+        name = Path(names[entry["image_id"]]).name
+        if (folder / name).is_file():
+            (tmp_path / "images").mkdir(exist_ok=True)
+            shutil.copyfile(folder / name, tmp_path / "images" / name)
+            truth[name] = np.array(entry["keypoints"], float).reshape(-1, 3)[:, :2]
+            rows = "".join(f"{x:.6f} {y:.6f}\n" for x, y in truth[name])
+            write_text(tmp_path / "landmarks" / f"{Path(name).stem}.txt", f"106\n{rows}")
+    found = read_annotations(Sources([str(tmp_path)]))
+    assert [one.id for one in found] == sorted(truth)
+    for one in found:
+        np.testing.assert_allclose(np.asarray(one.points), truth[one.id], atol=1e-6)
+    _, scheme = settle_scheme(found, None, None)
+    assert scheme == LAPA106
