@@ -142,7 +142,7 @@ def test_every_format_stands_in_the_documentation() -> None:
         cells = [cell.strip() for cell in row.split("|")]
         if name != "images":
             assert cells[4].startswith(f"{form.base:g}") or form.find_base is not None, name
-            assert cells[8].startswith("yes") == (form.write is not None or form.write_face is not None), name
+            assert cells[8].startswith("yes") == form.is_written, name
 
 
 def test_every_scheme_stands_in_the_documentation() -> None:

@@ -89,7 +89,7 @@ def _formats(known: str) -> list[str]:
 def _written_formats(known: str) -> list[str]:
     from kdtools.datasets.formats import FORMATS
 
-    return ["auto", *(form.name for form in FORMATS.values() if form.write or form.write_face)]
+    return ["auto", *(form.name for form in FORMATS.values() if form.is_written)]
 
 
 def _schemes(known: str) -> list[str]:

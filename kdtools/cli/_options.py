@@ -96,7 +96,7 @@ def _list_formats(wanted: bool) -> None:
         from kdtools.datasets.formats import FORMATS
 
         for form in FORMATS.values():
-            if session.tool != "kd-dump" or form.write or form.write_face:
+            if session.tool != "kd-dump" or form.is_written:
                 print(f"{form.name:<12} first pixel {form.base:g}  {form.what}")
         raise typer.Exit
 

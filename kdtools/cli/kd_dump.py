@@ -31,6 +31,10 @@ def kd_dump(
         str | None,
         typer.Option(metavar="DIR", help="Write the crops there as PNG; points are then in their pixels."),
     ] = None,
+    images: Annotated[
+        list[str] | None,
+        typer.Option("--images", metavar="DIR", help="Where the images lie: labelstudio needs their sizes."),
+    ] = None,
     force: Force = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -39,13 +43,15 @@ def kd_dump(
     """Write the landmarks of FACES as text, a face a line or a file.
 
     csv and tsv: id, x0, y0, x1, y1, ...; a missing point is two empty cells. jsonl: an object a line, with visibility,
-    boxes and scores. pts, coco, dlib and wflw: as these data sets come, pts with a file a face in the folder FILE. auto
-    goes by the suffix of FILE, and is csv without. Pixels are counted as each format does, from 0 in csv, tsv and
-    jsonl. With --crops, FILE and DIR are a data set that kd-import reads.
+    boxes and scores. pts, coco, dlib and wflw: as these data sets come, pts with a file a face in the folder FILE.
+    cvat, labelme and labelstudio: drafts to correct in these programs; labelme writes a file a picture. auto goes by
+    the suffix of FILE, and is csv without. Pixels are counted as each format does, from 0 in csv, tsv and jsonl. With
+    --crops, FILE and DIR are a data set that kd-import reads.
     """
     require(not (crops and pixels == "source"), "--crops brings the crops, so the points are in pixels of these")
+    require(not (images and (crops or pixels == "image")), "--images is for points in the source images")
     check_no_input([output], [faces_path])
-    from kdtools.datasets.dump import form_named, write_dump
+    from kdtools.datasets.dump import form_named, sizes_in, write_dump
     from kdtools.datasets.dump_blocks import Selection
     from kdtools.faces.file import open_faces
     from kdtools.faces.selection import IdPatterns, choose_faces
@@ -58,7 +64,8 @@ def kd_dump(
         rows = None
         if subset or ids:
             rows = choose_faces(faces, subsets=subset or [], ids=IdPatterns(ids) if ids else None)
-        selection = Selection(faces, rows, in_crops, digits)
+        size_of = sizes_in(images) if images else None
+        selection = Selection(faces, rows, in_crops, digits, size_of=size_of)
         write_dump(selection, form, output, force, images=crops, header=not no_header)
         if output != "-":
             session.say(f"{len(selection)} faces to {output}")

@@ -6,12 +6,13 @@ import os
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kdtools.datasets.dump_blocks import Selection
 from kdtools.datasets.formats import FORMATS, Format, csv_points
+from kdtools.datasets.formats.shared.annotation import FaceBlock
 from kdtools.datasets.formats.shared.tables import picture_of
 from kdtools.errors import DataError, UsageError, require
 from kdtools.storage.file_kinds import IMAGE_SUFFIXES
@@ -25,7 +26,7 @@ def form_named(name: str | None, output: str) -> Format:
 
     Raises UsageError for a format that is unknown or only read.
     """
-    forms = {form.name: form for form in FORMATS.values() if form.write or form.write_face}
+    forms = {form.name: form for form in FORMATS.values() if form.is_written}
     if name is None:
         suffix = PurePosixPath(output).suffix.lower()
         told = [form.name for form in forms.values() if form.suffix == suffix and suffix not in ("", ".txt")]
@@ -43,7 +44,7 @@ def write_dump(
     A text goes to standard output for `-`, as it comes. Raises UsageError for a combination that makes no sense.
     """
     selection.faces.require("landmarks")
-    if form.write_face is not None:
+    if form.in_folder:
         _write_folder(selection, form, output, force, images)
         return
     if images is not None:
@@ -65,7 +66,8 @@ def write_dump(
 
 
 def _write_folder(selection: Selection, form: Format, output: str, force: bool, images: str | None) -> None:
-    require(output != STANDARD_STREAM, f"{form.name} is a file for each face", "name a folder for them with -o")
+    per = "face" if form.write_face else "picture"
+    require(output != STANDARD_STREAM, f"{form.name} is a file for each {per}", "name a folder for them with -o")
     require(
         images is None or Path(images).resolve() == Path(output).resolve(),
         f"a {form.suffix} file lies beside its picture",
@@ -75,7 +77,11 @@ def _write_folder(selection: Selection, form: Format, output: str, force: bool, 
         folder = together.folder(output)
         if images is not None:
             write_crops(selection, folder)
-        _write_point_files(selection, form, folder, beside_crops=images is not None)
+            selection = replace(selection, picture=crop_name)
+        if form.write_picture is not None:
+            _write_picture_files(selection, form, folder)
+        else:
+            _write_point_files(selection, form, folder, beside_crops=images is not None)
 
 
 def _crop_below(images: str, output: str) -> Callable[[str], str]:
@@ -84,6 +90,33 @@ def _crop_below(images: str, output: str) -> Callable[[str], str]:
     way = os.path.relpath(Path(images).resolve(), base)
     prefix = "" if way == "." else f"{way}/"
     return lambda id: prefix + crop_name(id)
+
+
+def _write_picture_files(selection: Selection, form: Format, folder: Path) -> None:
+    """A file for each picture, named like it. All faces are held, since those of a picture need not stand together."""
+    faces: dict[str, list[tuple[FaceBlock, int]]] = {}
+    for block in selection.blocks():
+        for k, name in enumerate(block.images):
+            faces.setdefault(name, []).append((block, k))
+    files = [point_file_name(name, form.suffix) for name in faces]
+    unique_names(list(faces), files)
+    for file, (name, found) in zip(files, faces.items(), strict=True):
+        path = folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(form.write_picture(name, found, selection.faces.scheme) if form.write_picture else b"")
+
+
+def sizes_in(folders: Sequence[str]) -> Callable[[str], tuple[int, int]]:
+    """A function from the name of a picture below one of `folders` to its width and height. It raises FileError."""
+    from kdtools.datasets.formats.shared.annotation import size_of_picture
+
+    @cache
+    def size_of(name: str) -> tuple[int, int]:
+        paths = [Path(folder) / name for folder in folders]
+        height, width = size_of_picture(next((path for path in paths if path.is_file()), paths[0]))
+        return width, height
+
+    return size_of
 
 
 def write_crops(selection: Selection, folder: Path) -> None:

@@ -22,6 +22,7 @@ class Selection:
     """The faces of a file that are written: `rows` (N,) bool, or None for all; in pixels of the crops or the sources.
 
     `digits` decimals of points and boxes, or all there are. `picture(id)` is the name to write for a face's picture.
+    `size_of(name)` gives the width and height of a source image, where these are wanted.
     """
 
     faces: FacesFile
@@ -29,6 +30,7 @@ class Selection:
     in_crops: bool = False
     digits: int | None = None
     picture: Callable[[str], str] = picture_of
+    size_of: Callable[[str], tuple[int, int]] | None = None
 
     def __len__(self) -> int:
         return len(self.faces) if self.rows is None else int(self.rows.sum())
@@ -72,6 +74,8 @@ class Selection:
             points = self.faces.to_frame(stored, frame, run)[wanted]
         boxes = self.faces.boxes(frame, run)[wanted] if "box" in self.faces else None
         sizes = np.tile(self.faces.image_size[::-1], (len(ids), 1)) if self.in_crops else None
+        if self.size_of is not None and not self.in_crops:
+            sizes = np.array([self.size_of(self.picture(id)) for id in ids])
         points = self._rounded(points)
         self._refuse(ids, np.isinf(points).any(axis=(1, 2)), "its points are too far away in the source image")
         points[np.isnan(points).any(axis=-1)] = np.nan

@@ -21,7 +21,7 @@ from kdtools.cli import kd_dump, kd_import
 from kdtools.cli._app import session
 from kdtools.datasets.dump import crop_name, point_file_name, write_dump
 from kdtools.datasets.dump_blocks import Selection
-from kdtools.datasets.formats import coco, csv_points, dlib_xml, jsonl, pts, tsv_points, wflw
+from kdtools.datasets.formats import coco, csv_points, cvat, dlib_xml, jsonl, labelme, pts, tsv_points, wflw
 from kdtools.datasets.formats.shared.annotation import Annotation, FaceBlock, Reading
 from kdtools.datasets.formats.shared.format import Format
 from kdtools.faces.file import open_faces
@@ -30,7 +30,10 @@ from kdtools.landmarks import scheme_for_points
 from kdtools.storage.provenance import Provenance
 
 SIZE = 40
-FORMATS = {module.FORMAT.name: module.FORMAT for module in (csv_points, tsv_points, jsonl, pts, coco, dlib_xml, wflw)}
+FORMATS = {
+    module.FORMAT.name: module.FORMAT
+    for module in (csv_points, tsv_points, jsonl, pts, coco, dlib_xml, wflw, cvat, labelme)
+}
 IDS = ["a/b.jpg", "a/b.jpg#2", "a/b.jpg#3", "c d/größe, 顔.png", "e"]
 ODD_IDS = ['q"uote".png', "line\nbreak\r.png", "tab\there;x.png", " lead.png", "[null,null]],[[.png", "'x'<&>.png"]
 ROUNDING = {"pts": 1e-6, "wflw": 1e-6, "dlib": 0.5}
@@ -115,7 +118,7 @@ def test_points_come_back(name: str, block: int, tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("kdtools.datasets.dump_blocks.BLOCK", block)
     faces = make_faces(tmp_path / "faces.h5", IDS, 98 if name == "wflw" else 68)
     form = FORMATS[name]
-    output = tmp_path / ("dump" if form.write_face else f"dump{form.suffix}")
+    output = tmp_path / ("dump" if form.in_folder else f"dump{form.suffix}")
     with open_faces(faces) as opened:
         write_dump(Selection(opened), form, str(output), False)
     found = {one.id: one for one in read(form, output)}
@@ -135,7 +138,7 @@ def test_a_dump_with_pictures_is_a_data_set(name: str, tmp_path: Path) -> None:
     folder = tmp_path / "set"
     folder.mkdir()
     output, images = folder / f"faces{FORMATS[name].suffix}", folder / "images"
-    if FORMATS[name].write_face:
+    if FORMATS[name].in_folder:
         output = images = folder
     assert dump(faces, "--format", name, "-o", output, "--crops", images) == 0
     back = tmp_path / "back.h5"
@@ -145,7 +148,9 @@ def test_a_dump_with_pictures_is_a_data_set(name: str, tmp_path: Path) -> None:
     )
     with open_faces(faces) as old, open_faces(back) as new:
         keeps_ids = name in ("csv", "tsv", "jsonl", "coco")
-        names = old.ids if keeps_ids else [("" if name == "pts" else "images/") + crop_name(id) for id in old.ids]
+        names = (
+            old.ids if keeps_ids else [("" if FORMATS[name].in_folder else "images/") + crop_name(id) for id in old.ids]
+        )
         rows = [new.ids.index(id) for id in names]
         assert len(new) == len(old)
         np.testing.assert_array_equal(new.images[rows], old.images)

@@ -20,7 +20,7 @@ from typing import BinaryIO
 import numpy as np
 import orjson
 
-from kdtools.datasets.formats import csv300w, deeplabcut, hrnet, muct
+from kdtools.datasets.formats import csv300w, deeplabcut, hrnet, muct, via
 from kdtools.datasets.formats.shared.annotation import Annotation, Blocks, FaceBlock, Reading
 from kdtools.datasets.formats.shared.csv_columns import (
     Columns,
@@ -34,7 +34,7 @@ from kdtools.datasets.formats.shared.tables import first_rows, picture_of, read_
 from kdtools.errors import DataError, FileError
 from kdtools.landmarks import Scheme
 
-_DIALECTS = (csv300w, hrnet, deeplabcut, muct)  # CSV too, but with other rules
+_DIALECTS = (csv300w, hrnet, deeplabcut, muct, via)  # CSV too, but with other rules
 
 
 def accepts(source: Path) -> bool:

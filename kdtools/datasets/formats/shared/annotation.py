@@ -93,7 +93,7 @@ class Reading:
         author's machine, so below `roots` (and for an absolute name everywhere) leading folders of the name are left
         out one by one. Raises DataError where two names so lead to one picture, for then one of them is wrong.
         """
-        path = self._locate(name, folder)
+        path = self.locate(name, folder)
         if path is None:
             self._skip_absent(name, folder, where)
         return path
@@ -103,13 +103,13 @@ class Reading:
         if not self.pictures:
             return Path(names[-1])
         for name in names:
-            path = self._locate(name, folder, names[0])
+            path = self.locate(name, folder, names[0])
             if path is not None:
                 return path
         self._skip_absent(names[0], folder, where)
         return None
 
-    def _locate(self, name: str, folder: Path, whose: str = "") -> Path | None:
+    def locate(self, name: str, folder: Path, whose: str = "") -> Path | None:
         """Path of the picture `name`, claimed for `whose`; None where there is none."""
         plain = name.replace("\\", "/")
         parts = [part for part in PurePosixPath(plain).parts if part != "/"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -18,9 +18,10 @@ class Format:
     `accepts(source)` looks at a file or folder that exists and says whether it is of this format, as narrowly as it
     can; `read(source, reading)` yields its annotations in a fixed order. `write(blocks, scheme, stream)` writes faces
     as one file; `write_face(block, k)` gives the bytes of a file for face k of a block, for a format of one file a
-    face. Names end in `suffix`. Writers add `base` themselves. `find_base(source)` takes the place of `base` where one
-    layout carries data sets that count differently; `names_of(source)` gives the points' names, where files tell them,
-    and `mirror_of(source)` the point that each becomes in a mirrored image.
+    face; `write_picture(name, faces, scheme)` those of a file for all faces of a picture. Names end in `suffix`.
+    Writers add `base` themselves. `find_base(source)` takes the place of `base` where one layout carries data sets that
+    count differently; `names_of(source)` gives the points' names, where files tell them, and
+    `mirror_of(source)` the point that each becomes in a mirrored image.
     `accepts_named(source)` says what the format reads where the user names it, if that is more than what it knows.
     """
 
@@ -31,11 +32,21 @@ class Format:
     read: Callable[[Path, Reading], Iterator[Annotation]]
     write: Callable[[Blocks, Scheme, BinaryIO], None] | None = None
     write_face: Callable[[FaceBlock, int], bytes] | None = None
+    write_picture: Callable[[str, Sequence[tuple[FaceBlock, int]], Scheme], bytes] | None = None
     suffix: str = ""
     find_base: Callable[[Path], float] | None = None
     names_of: Callable[[Path], list[str] | None] | None = None
     accepts_named: Callable[[Path], bool] | None = None
     mirror_of: Callable[[Path], tuple[int, ...] | None] | None = None
+
+    @property
+    def is_written(self) -> bool:
+        return bool(self.write or self.write_face or self.write_picture)
+
+    @property
+    def in_folder(self) -> bool:
+        """Whether it is written as a folder of files."""
+        return bool(self.write_face or self.write_picture)
 
     def base_of(self, source: Path) -> float:
         """Coordinate of the first pixel's centre in a source of this format."""

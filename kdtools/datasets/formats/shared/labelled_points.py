@@ -298,3 +298,10 @@ def _natural(label: str) -> list[tuple[int, int, str]]:
     """Key that sorts eye_2 before eye_10."""
     parts = re.split(r"([0-9]{1,18})", label)
     return [(0, int(part), "") if k % 2 else (1, 0, part.lower()) for k, part in enumerate(parts)] + [(2, 0, label)]
+
+
+def declared_names(entry: object) -> list[str]:
+    """`kd_names` of a JSON object: the names of the points in their order, which kd-dump writes. Empty for none."""
+    names = entry.get("kd_names") if isinstance(entry, dict) else None
+    is_list = isinstance(names, list) and all(isinstance(name, str) and name for name in names)
+    return names if is_list and isinstance(names, list) and len(set(names)) == len(names) <= MOST_LABELS else []

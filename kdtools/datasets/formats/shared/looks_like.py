@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 
+from kdtools.datasets.formats.shared.json_xml_kinds import kind_of_json_or_xml
 from kdtools.datasets.formats.shared.text_lists import is_number, peek_lines, peek_text
 from kdtools.errors import some_of
 from kdtools.storage.file_kinds import IMAGE_SUFFIXES
@@ -31,6 +32,8 @@ _N_CAT = 9  # points of a cat
 
 def what_it_looks_like(source: Path) -> tuple[str, str]:
     """What a source seems to be, and what to do about it; both empty where nothing can be told."""
+    if told := kind_of_json_or_xml(source):
+        return told, ""
     if source.is_dir():
         return _folder(source)
     try:
