@@ -51,7 +51,9 @@ def _holds_points(path: Path) -> bool:
             starts = [stream.readline(_START).lstrip() for _ in range(_N_PEEKED)]
     except OSError:
         return False
-    return any(start.startswith(b"{") and b'"points"' in start for start in starts)
+    if starts[0].startswith(b"["):  # a JSON list, perhaps with a line for each of its objects
+        return False
+    return any(start.startswith(b"{") and b'"points"' in start and b'"shapes"' not in start for start in starts)
 
 
 def read(source: Path, reading: Reading) -> Iterator[Annotation]:

@@ -19,7 +19,7 @@ LOCAL_FILES = "/data/local-files/?d="
 def write(blocks: Blocks, scheme: Scheme, stream: BinaryIO) -> None:
     """Tasks with one prediction each, to be corrected in Label Studio. Faces of one image should follow one another.
 
-    Tags are called points, faces and visibility; images are /data/local-files/?d=NAME, which Label Studio serves from
+    Tags are called keypoints, faces and visibility; images are /data/local-files/?d=NAME, which Label Studio serves from
     a local folder. Raises DataError where the size of a picture is not known, for its numbers are percent of it.
     """
     names = scheme.names or tuple(map(str, range(scheme.n_points)))
@@ -72,7 +72,7 @@ def _face(
         key = f"face{number}_{index}"
         x, y = block.points[k, index].astype(np.float64) * percent
         value = {"x": x, "y": y, "width": 0.5, "keypointlabels": [names[index]]}
-        item = {**common, "id": key, "from_name": "points", "type": "keypointlabels", "value": value}
+        item = {**common, "id": key, "from_name": "keypoints", "type": "keypointlabels", "value": value}
         if parent is not None:
             item["parentID"] = parent
         if block.confidence is not None and np.isfinite(block.confidence[k, index]):
