@@ -32,8 +32,8 @@ _N_CAT = 9  # points of a cat
 
 def what_it_looks_like(source: Path) -> tuple[str, str]:
     """What a source seems to be, and what to do about it; both empty where nothing can be told."""
-    if told := kind_of_json_or_xml(source):
-        return told, ""
+    if kind_of_document := kind_of_json_or_xml(source):
+        return kind_of_document, ""
     if source.is_dir():
         return _folder(source)
     try:
