@@ -108,7 +108,8 @@ def test_no_reader_loads_a_pickle(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             with contextlib.suppress(KdError, OSError):
                 read(path)
     for name, source in sources.items():
-        assert read_annotations(Sources([str(source)], name, pictures=False), NoSkips()), name
+        pictures = name in ("pfld", "yolo", "tps")  # whose points depend on the sizes of pictures
+        assert read_annotations(Sources([str(source)], name, pictures=pictures), NoSkips()), name
     assert called == []
     assert not mark.exists()
 

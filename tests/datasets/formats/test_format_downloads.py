@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import scipy.io
 from format_reading import read_all
+from reporters import Strict
 from test_format_lists import draw, faces, words
 
 from kdtools.datasets.annotations import Sources, read_annotations, settle_scheme
@@ -344,17 +345,17 @@ def test_cases_of_lapa_mtfl_and_pfld(shared_dir: Path, tmp_path: Path) -> None:
     for folder in (cases, *cases.iterdir()):
         if folder.is_dir():
             folder.chmod(0o755)
-    annotations = read_annotations(Sources([str(cases / "R11_lapa")], pictures=False), pytest.fail)
+    annotations = read_annotations(Sources([str(cases / "R11_lapa")], pictures=False), Strict())
     for one, path in zip(annotations, sorted((cases / "R11_lapa").glob("*.txt")), strict=True):
         np.testing.assert_allclose(np.asarray(one.points), np.loadtxt(path, skiprows=1), atol=1e-9)
-    annotations = read_annotations(Sources([str(cases / "R02_mtfl.txt")], pictures=False), pytest.fail)
-    lines = [line.split() for line in (cases / "R02_mtfl.txt").read_text().splitlines()]
+    annotations = read_annotations(Sources([str(cases / "R02_mtfl.txt")], pictures=False), Strict())
+    lines = [line.split() for line in (cases / "R02_mtfl.txt").read_text().splitlines() if line.strip()]
     for one, cells in zip(annotations, lines, strict=True):
         np.testing.assert_allclose(np.asarray(one.points), np.array(cells[1:11], float).reshape(2, 5).T, atol=1e-9)
     lines = [line.split() for line in (cases / "R11_pfld.txt").read_text().splitlines()]
     for cells in lines:
         picture(cases / "imgs" / Path(cells[0]).name, 160, 112)
-    annotations = read_annotations(Sources([str(cases / "R11_pfld.txt")]), pytest.fail)
+    annotations = read_annotations(Sources([str(cases / "R11_pfld.txt")]), Strict())
     for one, cells in zip(annotations, lines, strict=True):
         shares = np.array(cells[1:-9], float).reshape(-1, 2)
         np.testing.assert_allclose(np.asarray(one.points), shares * [160, 112], atol=1e-9)

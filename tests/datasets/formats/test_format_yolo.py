@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from format_reading import read_all
-from reporters import Recorder
+from reporters import Recorder, Strict
 from test_format_downloads import picture, write_text
 from test_format_lists import faces
 
@@ -192,7 +192,7 @@ def test_the_case(shared_dir: Path, tmp_path: Path) -> None:
     labels = sorted((case / "labels" / "train").iterdir())
     for path in labels:
         picture(tmp_path / f"{path.stem}.png", 320, 240)
-    annotations = read_annotations(Sources([str(case)], roots=[str(tmp_path)]), pytest.fail)
+    annotations = read_annotations(Sources([str(case)], roots=[str(tmp_path)]), Strict())
     for one, path in zip(annotations, labels, strict=True):
         triples = np.array(path.read_text().split()[5:], float).reshape(-1, 3)
         np.testing.assert_allclose(np.asarray(one.points), triples[:, :2] * [320, 240], atol=1e-9)
