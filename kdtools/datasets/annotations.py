@@ -70,6 +70,8 @@ def read_annotations(sources: Sources, reporter: Reporter = SILENT) -> list[Anno
         reporter.say(f"{path}: read as {form.name} ({form.what}); first pixel is {base:g}; {len(found)} faces")
         if reading.n_absent:
             reporter.warn(f"{path}: {reading.n_absent} images are absent")
+        if reading.n_without_points:
+            reporter.say(f"{path}: {reading.n_without_points} faces without any point are left out")
         if reading.repeated:
             reporter.say(f"{path}: {len(reading.repeated)} images come with several faces: {some_of(reading.repeated)}")
         annotations += found

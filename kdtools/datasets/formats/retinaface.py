@@ -66,6 +66,7 @@ def _name_in(line: str) -> str | None:
 def read(source: Path, reading: Reading) -> Iterator[Annotation]:
     faces = [face for path in _lists_in(source) for face in _read_faces(path, reading)]
     if any(points is not None for *_, points, _ in faces):
+        reading.n_without_points = sum(face[4] is None for face in faces)
         faces = [face for face in faces if face[4] is not None]
     sought: dict[tuple[Path, str], Path | None] = {}
     for where, folder, name, box, points, visible in faces:

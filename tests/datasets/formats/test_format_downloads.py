@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import scipy.io
 from format_reading import read_all
-from reporters import Strict
+from reporters import Recorder, Strict
 from test_format_lists import draw, faces, words
 
 from kdtools.datasets.annotations import Sources, read_annotations, settle_scheme
@@ -288,6 +288,14 @@ def test_a_hidden_and_a_missing_point_of_wider(tmp_path: Path) -> None:
         [True] * 5,
     ]
     assert all(np.asarray(one.box).tolist() == [20, 30, 80, 80] for one in found)
+
+
+def test_faces_without_points_are_counted(tmp_path: Path) -> None:
+    source = write_retinaface(tmp_path)
+    recorder = Recorder()
+    assert len(read_annotations(Sources([str(source)]), recorder)) == 3
+    assert f"{source}: 1 faces without any point are left out" in recorder.said
+    assert recorder.skipped == []
 
 
 def test_a_list_of_boxes_alone_gives_boxes(tmp_path: Path) -> None:

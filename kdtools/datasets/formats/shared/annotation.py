@@ -58,6 +58,7 @@ class Reading:
     index: Path | None = None
     upright: bool = True
     n_absent: int = 0
+    n_without_points: int = 0
     _times: Counter[str] = field(default_factory=Counter)
     _name_of: dict[str, str] = field(default_factory=dict)
     _listings: dict[str, frozenset[str]] = field(default_factory=dict)

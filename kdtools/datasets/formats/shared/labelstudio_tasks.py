@@ -19,8 +19,8 @@ LOCAL_FILES = "/data/local-files/?d="
 def write(blocks: Blocks, scheme: Scheme, stream: BinaryIO) -> None:
     """Tasks with one prediction each, to be corrected in Label Studio. Faces of one image should follow one another.
 
-    Tags are called keypoints, faces and visibility; images are /data/local-files/?d=NAME, which Label Studio serves from
-    a local folder. Raises DataError where the size of a picture is not known, for its numbers are percent of it.
+    Tags are called keypoints, faces and visibility; images are /data/local-files/?d=NAME, which Label Studio serves
+    from a local folder. Raises DataError where the size of a picture is not known, for its numbers are percent of it.
     """
     names = scheme.names or tuple(map(str, range(scheme.n_points)))
     stream.write(b"[")
