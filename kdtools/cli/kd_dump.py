@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from kdtools.cli._app import check_no_input, run, session
-from kdtools.cli._options import Faces, Force, FormatName, Formats, Ids, Output, Quiet, Subset, Verbose, Version
+from kdtools.cli._options import Faces, Force, FormatName, Formats, Ids, Images, Output, Quiet, Subset, Verbose, Version
 from kdtools.errors import require
 
 
@@ -31,10 +31,7 @@ def kd_dump(
         str | None,
         typer.Option(metavar="DIR", help="Write the crops there as PNG; points are then in their pixels."),
     ] = None,
-    images: Annotated[
-        list[str] | None,
-        typer.Option("--images", metavar="DIR", help="Where the images lie: labelstudio needs their sizes."),
-    ] = None,
+    images: Images = None,
     force: Force = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -44,9 +41,9 @@ def kd_dump(
 
     csv and tsv: id, x0, y0, x1, y1, ...; a missing point is two empty cells. jsonl: an object a line, with visibility,
     boxes and scores. pts, coco, dlib and wflw: as these data sets come, pts with a file a face in the folder FILE.
-    cvat, labelme and labelstudio: drafts to correct in these programs; labelme writes a file a picture. auto goes by
-    the suffix of FILE, and is csv without. Pixels are counted as each format does, from 0 in csv, tsv and jsonl. With
-    --crops, FILE and DIR are a data set that kd-import reads.
+    cvat, labelme and labelstudio: drafts to correct in these programs; labelme is a file a picture, labelstudio needs
+    the images for their sizes. auto goes by the suffix of FILE, and is csv without. Pixels are counted as each format
+    does, from 0 in csv, tsv and jsonl. With --crops, FILE and DIR are a data set that kd-import reads.
     """
     require(not (crops and pixels == "source"), "--crops brings the crops, so the points are in pixels of these")
     require(not (images and (crops or pixels == "image")), "--images is for points in the source images")

@@ -16,6 +16,7 @@ from kdtools.cli._options import (
     Force,
     FormatName,
     Formats,
+    Images,
     Jobs,
     Margin,
     NoImages,
@@ -37,10 +38,7 @@ def kd_import(
         Literal["0", "0.5", "1"] | None,
         typer.Option(help="Coordinate of the first pixel's centre; else the format's own."),
     ] = None,
-    images: Annotated[
-        list[str] | None,
-        typer.Option("--images", metavar="DIR", help="Where the images lie, if not beside."),
-    ] = None,
+    images: Images = None,
     no_images: NoImages = False,
     exif: Annotated[
         Literal["keep", "apply"],

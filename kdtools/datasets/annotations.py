@@ -167,6 +167,10 @@ def settle_scheme(
     n_points = points.shape[1]
     if declared is not None and declared.n_points != n_points:
         raise UsageError(f"--scheme {declared.name} has {declared.n_points} points, but the input has {n_points}")
+    if declared is not None and declared.names and names and names != declared.names:
+        annotations = _in_order(annotations, names, declared)
+        points = np.stack([one.points for one in annotations if one.points is not None])
+        names, mirror = declared.names, None
     mirror = mirror if mirror is not None and len(mirror) == n_points else None
     scheme = declared or _scheme_by_count(points, reporter, mirror)
     if len(names) == n_points == len(set(names)) and scheme.name not in SCHEMES and not scheme.names:
@@ -193,6 +197,27 @@ def settle_scheme(
         )
         for k, one in enumerate(annotations)
     ], target
+
+
+def _in_order(annotations: list[Annotation], names: tuple[str, ...], scheme: Scheme) -> list[Annotation]:
+    """Put named points into the order of a scheme with the same names. Raises UsageError where the names differ."""
+    given, wanted = set(names), set(scheme.names)
+    if given != wanted:
+        lacking, more = (some_of(sorted(a - b)) for a, b in ((wanted, given), (given, wanted)))
+        raise UsageError(
+            f"--scheme {scheme.name} has points that the input has not: {lacking}",
+            f"the input has {more}; give points that are the same one name",
+        )
+    order = [names.index(name) for name in scheme.names]
+    return [
+        replace(
+            one,
+            points=None if one.points is None else one.points[order],
+            visible=None if one.visible is None else one.visible[order],
+            confidence=None if one.confidence is None else one.confidence[order],
+        )
+        for one in annotations
+    ]
 
 
 def _scheme_by_count(points: np.ndarray, reporter: Reporter, mirror: tuple[int, ...] | None) -> Scheme:

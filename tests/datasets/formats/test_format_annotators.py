@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from format_reading import draw_pictures, read_all, written_blocks
 
+from kdtools.datasets.annotations import settle_scheme
 from kdtools.datasets.formats import find_format, labelme, labelstudio, tps, via
 from kdtools.datasets.formats.shared.annotation import Annotation
 from kdtools.datasets.formats.shared.format import Format
@@ -455,3 +456,14 @@ def test_labelstudio_needs_the_sizes_of_pictures() -> None:
     block.sizes[:] = 0  # type: ignore[index]
     with pytest.raises(KdError, match="its width and height are not known"):
         labelstudio.write(lambda: iter([block]), Scheme("mine", 5), io.BytesIO())
+
+
+def test_a_scheme_of_ones_own_orders_the_points_by_name(tmp_path: Path) -> None:
+    found, _ = read_all(labelme.FORMAT, save_labelme(tmp_path), pictures=False)
+    names = tuple(labelme.names_of(tmp_path) or ())
+    mine = Scheme("mine", 5, mirror=(1, 0, 2, 4, 3), names=tuple(NAMES))
+    ordered, scheme = settle_scheme(found, mine, None, names)
+    assert scheme == mine
+    np.testing.assert_array_equal(np.stack([one.points for one in ordered]), [FIVE + k for k in range(3)])
+    with pytest.raises(KdError, match="has points that the input has not: 'snout'"):
+        settle_scheme(found, Scheme("mine", 5, names=("snout", *NAMES[1:])), None, names)
