@@ -61,7 +61,7 @@ def kd_eval(
         return _print_jitter(predictions, norm, video or "auto", _form(json_form, tsv_form), value)
     from kdtools.evaluation.evaluate import evaluate
     from kdtools.evaluation.request import Request, parse_thresholds, thresholds_in
-    from kdtools.evaluation.results import judged
+    from kdtools.evaluation.results import rows_to_check
     from kdtools.reports.output import check_reports, show_evaluation
     from kdtools.reports.requirements import parse_requirements, unmet
     from kdtools.reports.text import find_value
@@ -97,7 +97,7 @@ def kd_eval(
     )
     found = evaluate(request, session)
     check_no_input([path for _, path in (*plots, *reports)], found.files)
-    failed = unmet(judged(found, every_normaliser=bool(norm or protocol)), wanted) if wanted else []
+    failed = unmet(rows_to_check(found, every_normaliser=bool(norm or protocol)), wanted) if wanted else []
     number = find_value(found, value) if value is not None else ""
     if plots or reports:
         from kdtools.reports.output import write_files
@@ -121,15 +121,15 @@ def _form(json_form: bool, tsv_form: bool) -> str:
 
 
 def _print_jitter(predictions: list[str], norm: str | None, video: str, form: str, value: str | None) -> int:
-    from kdtools.evaluation.jitter import measure_steadiness
-    from kdtools.reports.jitter import steadiness_value
-    from kdtools.reports.output import show_steadiness
+    from kdtools.evaluation.jitter import measure_jitter
+    from kdtools.reports.jitter import jitter_value
+    from kdtools.reports.output import show_jitter
 
-    rows = measure_steadiness(predictions, norm, video, session)
+    rows = measure_jitter(predictions, norm, video, session)
     if value is not None:
-        print(steadiness_value(rows, value))
+        print(jitter_value(rows, value))
     else:
-        show_steadiness(rows, form)
+        show_jitter(rows, form)
     return SKIPPED if session.n_skipped else DONE
 
 

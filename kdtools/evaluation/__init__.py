@@ -1,4 +1,4 @@
-"""Predictions against truth: read (pointsets), joined (join), measured in one pass (measure), told in rows (table).
+"""Predictions against truth: read (point_sets), joined (join), measured in one pass (measure), one row each (table).
 
-Imported from its modules: `evaluate`, `request`, `results`, `protocols`.
+Import from the modules: `evaluate`, `request`, `results`, `protocols`.
 """

@@ -1,9 +1,9 @@
-"""Predictions against truth, from the words of the command line to rows of figures."""
+"""Evaluation of predictions against truth: reads the files, matches the faces, and measures."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,8 +11,8 @@ import numpy as np
 from kdtools.errors import DataError, UsageError, some_of
 from kdtools.evaluation.join import check_join, join_rows
 from kdtools.evaluation.mean_shape import MeanShape, put_share_of_mean_shape
-from kdtools.evaluation.measure import Measurements, Plan, Readable, measure
-from kdtools.evaluation.measures import choose_subsets, settle
+from kdtools.evaluation.measure import Measurements, Plan, PointSource, measure
+from kdtools.evaluation.measures import choose_measures, choose_subsets
 from kdtools.evaluation.point_sets import (
     PointSet,
     check_ids,
@@ -34,8 +34,8 @@ from kdtools.reporting import SILENT, Reporter
 def evaluate(request: Request, reporter: Reporter = SILENT) -> Evaluation:
     """Rows for every prediction, subset and normaliser, in that order; the mean shape's come last.
 
-    Raises DataError where faces are missing or not in the truth, numbers of points differ or a subset is not in the
-    truth; UsageError for a normaliser or protocol that the scheme does not allow.
+    Raises DataError if faces are missing or not in the truth, if numbers of points differ, or if the truth lacks a
+    subset; UsageError for a normaliser or protocol that the scheme does not allow.
     """
     check_inputs([*request.predictions, request.truth, request.mean_shape or ""])
     with contextlib.ExitStack() as stack:
@@ -43,32 +43,27 @@ def evaluate(request: Request, reporter: Reporter = SILENT) -> Evaluation:
         if not len(truth):
             raise DataError(f"{truth.name}: holds no faces", "give the file of the true landmarks")
         check_ids(truth.ids, truth.name)
-        measures, protocol = settle(request, truth)
+        measures, protocol = choose_measures(request, truth)
         members = choose_subsets(truth, measures.subsets, request.subsets, reporter)
         joined, notes = _join_predictions(request, truth, stack, reporter)
         frames = None if request.video is None else find_frames(truth.ids, request.video)
         units = frames.units if frames and request.group is None else find_units(truth.ids, request.group)
         plan = _plan(request, truth, measures, members, joined, frames)
         found = measure(plan, reporter)
-        errors = [Errors(one.name, normalise(one.distance, found.lengths[0])) for one in found.predictions]
+        errors = [Errors(pred.name, normalise(pred.distance, found.lengths[0])) for pred in found.predictions]
         worst = _find_worst(joined[0], errors[0], next(iter(members.values()))) if request.details else None
     notes += _check_complete(request, truth, joined, found, reporter)
-    _tell_of_wrong_places(truth, found, reporter)
+    _warn_of_wrong_places(truth, found, reporter)
     tables = Tables(request, truth, measures, members, units.codes, found)
     overall, regions, landmarks = tables.rows(), tables.region_rows(), tables.landmark_rows()
     if request.mean_shape is not None:
         put_share_of_mean_shape([*overall, *regions])
-    unmeasured = max((int(row.figures.get("unmeasured") or 0) for row in overall), default=0)
+    unmeasured = max((int(row.values.get("unmeasured") or 0) for row in overall), default=0)
     if unmeasured:
         reporter.warn(f"faces that could not be measured: {unmeasured}; no points, or a normaliser missing or zero")
     if request.visible_only:
-        notes.append("only points that are marked as seen are counted")
-    shown: dict[str, Callable[[], Sequence[Row]]] = {
-        "subset": lambda: overall,
-        "region": lambda: regions,
-        "landmark": lambda: landmarks,
-        "face": tables.face_rows,
-    }
+        notes.append("only points marked as visible are counted")
+    rows_by: dict[str, Sequence[Row]] = {"subset": overall, "region": regions, "landmark": landmarks}
     return Evaluation(
         truth=truth.name,
         scheme=truth.scheme,
@@ -76,7 +71,7 @@ def evaluate(request: Request, reporter: Reporter = SILENT) -> Evaluation:
         normalisers=list(measures.normalisers),
         thresholds=list(measures.thresholds),
         by=request.by,
-        rows=shown[request.by](),
+        rows=tables.face_rows() if request.by == "face" else rows_by[request.by],
         regions=regions,
         landmarks=landmarks,
         overall=overall,
@@ -86,7 +81,7 @@ def evaluate(request: Request, reporter: Reporter = SILENT) -> Evaluation:
         ids=[text_of(identity) for identity in truth.ids] if request.details else [],
         members=members,
         groups=units.codes,
-        grouping=units.told,
+        grouping=units.description,
         mean_face=found.mean_face,
         worst=worst,
         files=[*truth.files, *(path for pred, _ in joined for path in pred.files)],
@@ -96,9 +91,9 @@ def evaluate(request: Request, reporter: Reporter = SILENT) -> Evaluation:
 
 def _join_predictions(
     request: Request, truth: PointSet, stack: contextlib.ExitStack, reporter: Reporter
-) -> tuple[list[tuple[Readable, np.ndarray]], list[str]]:
-    """Predictions, with the row of each face of the truth in them, the mean shape last; and what to say of them."""
-    joined: list[tuple[Readable, np.ndarray]] = []
+) -> tuple[list[tuple[PointSource, np.ndarray]], list[str]]:
+    """Predictions, each with the row (N,) of each face of the truth, the mean shape last; and notes on them."""
+    joined: list[tuple[PointSource, np.ndarray]] = []
     notes = []
     for word in request.predictions:
         pred = read_prediction(word, request.truth, stack, reporter)
@@ -106,14 +101,14 @@ def _join_predictions(
         rows = join_rows(truth, pred, request.join, reporter)
         notes += check_join(truth, pred, rows, request)
         if len(pred) == len(truth) and np.array_equal(rows, np.arange(len(rows))):
-            pred = replace(pred, ids=truth.ids)  # a million ids need not be kept once more for each prediction
+            pred = replace(pred, ids=truth.ids)  # so that a million ids are in memory only once
         joined.append((pred, rows))
     _check_names([pred.name for pred, _ in joined])
     for note in notes:
         reporter.warn(note)
     if request.mean_shape is not None:
         joined.append((MeanShape(request.mean_shape, truth), np.arange(len(truth))))
-        notes.append(f"the mean shape is that of {request.mean_shape}")
+        notes.append(f"the mean shape comes from {request.mean_shape}")
     return joined, notes
 
 
@@ -122,13 +117,13 @@ def _plan(
     truth: PointSet,
     measures: Measures,
     members: dict[str, np.ndarray],
-    joined: list[tuple[Readable, np.ndarray]],
+    joined: list[tuple[PointSource, np.ndarray]],
     frames: Frames | None,
 ) -> Plan:
     if request.visible_only and all(part.visible is None for part in truth.parts):
-        raise DataError(f"{truth.name}: does not say which points are seen", "leave --visible-only out")
+        raise DataError(f"{truth.name}: does not say which points are visible", "leave --visible-only out")
     regions = region_points(truth.scheme)
-    wants_parts = request.details or request.by in ("region", "landmark")
+    needs_parts = request.details or request.by in ("region", "landmark")
     if request.by == "region" and not regions:
         raise DataError(f"the scheme {truth.scheme.name} names no regions", "describe them in a scheme of your own")
     return Plan(
@@ -136,13 +131,13 @@ def _plan(
         joined,
         [normaliser_named(name, truth.scheme) for name in measures.normalisers],
         visible_only=request.visible_only,
-        regions=list(regions.values()) if wants_parts else [],
-        members=np.stack(list(members.values())) if wants_parts else None,
+        regions=list(regions.values()) if needs_parts else [],
+        members=np.stack(list(members.values())) if needs_parts else None,
         before=frames.before if frames else None,
     )
 
 
-def _find_worst(joined: tuple[Readable, np.ndarray], errors: Errors, member: np.ndarray) -> Worst:
+def _find_worst(joined: tuple[PointSource, np.ndarray], errors: Errors, member: np.ndarray) -> Worst:
     pred, row_of = joined
     rows = worst_rows(errors.nme, member=member)
     return Worst(pred.name, dict(zip(rows.tolist(), pred.points(row_of[rows]), strict=True)))
@@ -152,61 +147,63 @@ def _check_points(truth: PointSet, pred: PointSet, reporter: Reporter) -> None:
     if truth.n_points != pred.n_points:
         raise DataError(
             f"{truth.name}: {truth.n_points} points per face, but {pred.name} has {pred.n_points}",
-            "use files of the same scheme; --convert of kd-merge and kd-import changes one into another",
+            "use files of the same scheme; --convert of kd-merge and kd-import converts between schemes",
         )
     if truth.scheme.name != pred.scheme.name and not (truth.foreign or pred.foreign):
         reporter.warn(f"{pred.name}: its points are {pred.scheme.name}, those of {truth.name} {truth.scheme.name}")
 
 
 def _check_names(names: Sequence[str]) -> None:
-    """Each row of a table must tell which prediction it is of."""
+    """Raises UsageError for a name that two predictions have, or that the mean shape has."""
     for name in names:
         if names.count(name) > 1 or name == MEAN_SHAPE:
-            twice = "two predictions are called" if name != MEAN_SHAPE else "no prediction can be called"
-            raise UsageError(f"{twice} {name!r}", "name them apart: NAME=FILE")
+            problem = "two predictions are called" if name != MEAN_SHAPE else "no prediction can be called"
+            raise UsageError(f"{problem} {name!r}", "give each a name of its own: NAME=FILE")
 
 
 def _check_complete(
     request: Request,
     truth: PointSet,
-    joined: list[tuple[Readable, np.ndarray]],
+    joined: list[tuple[PointSource, np.ndarray]],
     found: Measurements,
     reporter: Reporter,
 ) -> list[str]:
-    """What must be said of predictions that lack points. Raises DataError where that is not allowed."""
+    """Notes on predictions that lack points. Raises DataError if the request does not allow them."""
     notes = []
-    for (pred, row_of), one in zip(joined, found.predictions, strict=True):
-        lacking = np.flatnonzero(np.isposinf(one.distance) & (row_of >= 0))
+    for (pred, row_of), measured in zip(joined, found.predictions, strict=True):
+        lacking = np.flatnonzero(np.isposinf(measured.distance) & (row_of >= 0))
         if len(lacking) and pred.name != MEAN_SHAPE:
             text = f"{pred.name}: {len(lacking)} of {len(truth)} faces lack predicted points"
             if not request.allow_missing:
                 names = some_of([text_of(truth.ids[row]) for row in lacking[:4]])
                 raise DataError(f"{text}: {names}", "--allow-missing counts such faces as failures")
             notes.append(f"{text} and are counted as failures")
-        lost = 0 if one.jitter is None else int(np.isposinf(one.jitter).sum())
+        lost = 0 if measured.jitter is None else int(np.isposinf(measured.jitter).sum())
         if lost:
-            notes.append(f"{pred.name}: jitter leaves out {lost} frames, as a prediction is missing there or before")
+            notes.append(
+                f"{pred.name}: jitter leaves out {lost} frames without a prediction there or in the frame before"
+            )
     for note in notes:
         reporter.warn(note)
     return notes
 
 
-def _tell_of_wrong_places(truth: PointSet, found: Measurements, reporter: Reporter) -> None:
-    """Predictions so far from their face that they must be of something else."""
+def _warn_of_wrong_places(truth: PointSet, found: Measurements, reporter: Reporter) -> None:
+    """Warn of predictions so far from their face that they must belong to another one."""
     shared: set[bytes] | None = None
-    for one in found.predictions:
+    for pred in found.predictions:
         with np.errstate(invalid="ignore"):
-            far = np.flatnonzero(np.isfinite(one.distance) & (one.distance > found.size) & (found.size > 0))
-        if not len(far) or one.name == MEAN_SHAPE:
+            far = np.flatnonzero(np.isfinite(pred.distance) & (pred.distance > found.size) & (found.size > 0))
+        if not len(far) or pred.name == MEAN_SHAPE:
             continue
         if shared is None:  # photographs with a second face
             shared = {photograph_of(identity) for identity in truth.ids if b"#" in identity}
         n_shared = sum(photograph_of(truth.ids[row]) in shared for row in far)
         text = (
-            f"{one.name}: {len(far)} of {len(truth)} predictions lie farther from their face than it is large, "
+            f"{pred.name}: {len(far)} of {len(truth)} predictions are farther from their face than its size, "
             f"such as {text_of(truth.ids[far[0]])!r}"
         )
         if n_shared:
             text += f"; {n_shared} of them in photographs of several faces, which may be numbered in another order: "
-            text += "--join place joins these by where they lie"
+            text += "--join place matches these by position"
         reporter.warn(text)

@@ -1,4 +1,4 @@
-"""How much predicted points tremble in videos, for which no truth is needed."""
+"""Jitter of predicted points in videos, measured without truth."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _BLOCK = 1024  # faces
 
 
 @dataclass(frozen=True)
-class Steadiness:
-    """One prediction: the mean over `n_frames`, each with two frames of its face before it, in percent of the length.
+class Jitter:
+    """Mean jitter of one prediction over `n_frames`, in percent of the normaliser; None if there are no such frames.
 
-    None where there is no such frame. `n_runs` is how often a face begins to be followed.
+    Only frames with two predecessors count. `n_runs` is the number of uninterrupted tracks.
     """
 
     pred: str
@@ -32,43 +32,37 @@ class Steadiness:
     jitter_percent: float | None
 
 
-def measure_steadiness(
-    words: Sequence[str], norm: str | None, video: str, reporter: Reporter = SILENT
-) -> list[Steadiness]:
-    """A row for each prediction. `video` is as of `find_frames`; `norm` names one length, taken from the prediction.
+def measure_jitter(words: Sequence[str], norm: str | None, video: str, reporter: Reporter = SILENT) -> list[Jitter]:
+    """A row per prediction. `video` is the pattern of `find_frames`; `norm` names a normaliser measured on predictions.
 
-    Raises UsageError for a normaliser that the scheme does not allow, DataError where no face follows another.
+    Raises UsageError for a normaliser that the scheme does not allow, DataError if there are no consecutive frames.
     """
     check_inputs(words)
     with contextlib.ExitStack() as stack:
         return [_measure(read_prediction(word, "", stack, reporter), norm, video) for word in words]
 
 
-def _measure(pred: PointSet, norm: str | None, video: str) -> Steadiness:
+def _measure(pred: PointSet, norm: str | None, video: str) -> Jitter:
     check_ids(pred.ids, pred.name)
-    normaliser = _choose(pred, norm)
+    normaliser = _choose_normaliser(pred, norm)
     before = find_frames(pred.ids, video).before
     earlier = np.where(before >= 0, before[before], -1)
     rows = np.flatnonzero(earlier >= 0)
-    found = [
-        acceleration_per_face(
-            points := pred.points(some),
-            pred.points(before[some]),
-            pred.points(earlier[some]),
-            normaliser.lengths(points),
-        )
-        for some in np.array_split(rows, -(-len(rows) // _BLOCK) or 1)
-    ]
-    jitter = np.concatenate(found)
+    blocks = []
+    for block in np.array_split(rows, -(-len(rows) // _BLOCK) or 1):
+        points = pred.points(block)
+        lengths = normaliser.lengths(points)
+        blocks.append(acceleration_per_face(points, pred.points(before[block]), pred.points(earlier[block]), lengths))
+    jitter = np.concatenate(blocks)
     jitter = jitter[np.isfinite(jitter)]
     mean = 100 * float(jitter.mean()) if len(jitter) else None
-    return Steadiness(pred.name, normaliser.name, int((before < 0).sum()), len(jitter), mean)
+    return Jitter(pred.name, normaliser.name, int((before < 0).sum()), len(jitter), mean)
 
 
-def _choose(pred: PointSet, norm: str | None) -> Normaliser:
+def _choose_normaliser(pred: PointSet, norm: str | None) -> Normaliser:
     if norm is None:
         return default_normaliser(pred.scheme)
     names = split_norms(norm)
     if len(names) != 1 or names[0] in ("all", "given-box"):
-        raise UsageError(f"--norm is {norm!r}", "give one length that the points tell, such as inter-ocular")
+        raise UsageError(f"--norm is {norm!r}", "give one normaliser that is measured on points, such as inter-ocular")
     return normaliser_named(names[0], pred.scheme)

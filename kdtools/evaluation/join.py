@@ -1,4 +1,4 @@
-"""Which row of a prediction belongs to each face of the truth: by id, or by place in the photograph."""
+"""Matches each face of the truth to a row of a prediction, by id or by position in the photograph."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from kdtools.evaluation.request import Request
 from kdtools.reporting import Reporter
 
 ABSENT = -1  # row of a face that was not predicted
-UNKNOWN = -2  # of one without any point, by place: whether it was predicted cannot be told
-_SAME_PLACE = 1.0  # a prediction is less than the larger of both faces away from its face
+UNKNOWN = -2  # row of a face without annotated points, which cannot be matched by position
+_SAME_PLACE = 1.0  # largest distance of a prediction from its face, in sizes of the larger of both
 _BLOCK = 4096
 
 Key = Callable[[bytes], bytes]
@@ -33,20 +33,20 @@ def join_rows(truth: PointSet, pred: PointSet, how: str, reporter: Reporter) -> 
         rows = _look_up(truth.ids, pred.ids)
     if truth.foreign or pred.foreign:
         rows = _join_by_stem(truth, pred, rows, reporter)
-        _tell_of_other_order(truth, pred, rows, reporter)
+        _warn_of_other_order(truth, pred, rows, reporter)
     return rows
 
 
-def _look_up(wanted: Sequence[bytes] | np.ndarray, given: Sequence[bytes] | np.ndarray) -> np.ndarray:
-    row_of = {identity: row for row, identity in enumerate(given)}
-    return np.fromiter((row_of.get(identity, ABSENT) for identity in wanted), np.int64, len(wanted))
+def _look_up(truth_ids: Sequence[bytes] | np.ndarray, pred_ids: Sequence[bytes] | np.ndarray) -> np.ndarray:
+    row_of = {identity: row for row, identity in enumerate(pred_ids)}
+    return np.fromiter((row_of.get(identity, ABSENT) for identity in truth_ids), np.int64, len(truth_ids))
 
 
 _SUFFIX = re.compile(rb"\.[A-Za-z0-9]+(?=#\d+$|$)")
 
 
 def _without_suffix(identity: bytes) -> bytes:
-    """`a/b.jpg#2` -> `a/b#2`, which is also what `a/b#2.pts` comes to."""
+    """`a/b.jpg#2` or `a/b#2.pts` -> `a/b#2`."""
     return _SUFFIX.sub(b"", identity)
 
 
@@ -61,26 +61,26 @@ _SHORTENED: tuple[tuple[str, Key], ...] = (
 
 
 def _join_by_stem(truth: PointSet, pred: PointSet, rows: np.ndarray, reporter: Reporter) -> np.ndarray:
-    """Another program's list may name a picture by other folders or with another suffix, or with none.
+    """Match by shortened ids, as another program may name pictures with other folders or suffixes.
 
-    The first way of shortening all ids that finds more faces than the ids as they are, and keeps them apart, is taken.
+    Takes the first way of shortening that keeps ids unique and matches more faces than whole ids do.
     """
     for what, shorten in _SHORTENED:
         if (rows != ABSENT).all():
             break
-        wanted, given = ([shorten(identity) for identity in one.ids] for one in (truth, pred))
-        if len(set(wanted)) == len(wanted) and len(set(given)) == len(given):
-            found = _look_up(wanted, given)
-            if (found != ABSENT).sum() > (rows != ABSENT).sum():
+        truth_ids, pred_ids = ([shorten(identity) for identity in points.ids] for points in (truth, pred))
+        if len(set(truth_ids)) == len(truth_ids) and len(set(pred_ids)) == len(pred_ids):
+            more_rows = _look_up(truth_ids, pred_ids)
+            if (more_rows != ABSENT).sum() > (rows != ABSENT).sum():
                 reporter.warn(f"{pred.name}: not all ids are the same as in {truth.name}; joined {what}")
-                return found
+                return more_rows
     return rows
 
 
 def check_join(truth: PointSet, pred: PointSet, rows: np.ndarray, request: Request) -> list[str]:
-    """What must be said of faces without a prediction, and of predictions without a face.
+    """Notes on faces without a prediction and predictions without a face.
 
-    Raises DataError where there are such and they are not allowed, or where nothing fits at all.
+    Raises DataError if the request does not allow them, or if nothing matches at all.
     """
     notes = []
     missing = np.flatnonzero(rows == ABSENT)
@@ -97,7 +97,7 @@ def check_join(truth: PointSet, pred: PointSet, rows: np.ndarray, request: Reque
         notes.append(f"{pred.name}: {len(missing)} of {len(rows)} faces are missing and counted as failures")
     n_extra = len(pred) - int((rows >= 0).sum())
     if n_extra:
-        # By place they are usual: a photograph may well show faces that nobody annotated.
+        # By position they are normal: photographs may show faces that nobody annotated.
         if not request.allow_extra and request.join != "place":
             used = np.zeros(len(pred), bool)
             used[rows[rows >= 0]] = True
@@ -110,7 +110,7 @@ def check_join(truth: PointSet, pred: PointSet, rows: np.ndarray, request: Reque
     return notes
 
 
-# ---- by place
+# ---- by position
 def _rows_by_photograph(ids: np.ndarray, key: Key) -> dict[bytes, list[int]]:
     photographs = defaultdict(list)
     for row, identity in enumerate(ids):
@@ -119,64 +119,60 @@ def _rows_by_photograph(ids: np.ndarray, key: Key) -> dict[bytes, list[int]]:
 
 
 def _join_by_place(truth: PointSet, pred: PointSet, reporter: Reporter) -> np.ndarray:
-    """In each photograph, the assignment of predictions to faces that lie least apart in all.
+    """In each photograph, the assignment of predictions to faces with the least total distance.
 
-    A prediction farther from a face than the larger of both is large belongs to none, so the face is missing.
+    A prediction farther from a face than the size of the larger of both is not assigned, so the face is missing.
     """
     faces_of = _rows_by_photograph(truth.ids, bytes)
-    given_of = _rows_by_photograph(pred.ids, bytes)
-    if not faces_of.keys() & given_of.keys():
+    preds_of = _rows_by_photograph(pred.ids, bytes)
+    if not faces_of.keys() & preds_of.keys():
         for what, shorten in _SHORTENED:
-            faces_of, given_of = (_rows_by_photograph(one.ids, shorten) for one in (truth, pred))
-            if faces_of.keys() & given_of.keys():
+            faces_of, preds_of = (_rows_by_photograph(points.ids, shorten) for points in (truth, pred))
+            if faces_of.keys() & preds_of.keys():
                 reporter.warn(f"{pred.name}: no photograph is called as in {truth.name}; joined {what}")
                 break
     rows = np.full(len(truth), ABSENT, np.int64)
-    alone = [(faces[0], given_of[name][0]) for name, faces in faces_of.items() if _is_pair(faces, given_of.get(name))]
-    for start in range(0, len(alone), _BLOCK):
-        one, other = np.array(alone[start : start + _BLOCK]).T
-        near = _apart(truth.points(one), pred.points(other)) < _SAME_PLACE
-        rows[one[near]] = other[near]
-    for name, faces in faces_of.items():
-        given = given_of.get(name)
-        if given is not None and not _is_pair(faces, given):
-            for face, row in _assign(truth.points(np.array(faces)), pred.points(np.array(given))):
-                rows[faces[face]] = given[row]
+    shared = [(faces, preds_of[name]) for name, faces in faces_of.items() if name in preds_of]
+    pairs = [(faces[0], preds[0]) for faces, preds in shared if len(faces) == len(preds) == 1]
+    for start in range(0, len(pairs), _BLOCK):
+        face_rows, pred_rows = np.array(pairs[start : start + _BLOCK]).T
+        near = _relative_distance(truth.points(face_rows), pred.points(pred_rows)) < _SAME_PLACE
+        rows[face_rows[near]] = pred_rows[near]
+    for faces, preds in shared:
+        if len(faces) > 1 or len(preds) > 1:
+            for face, row in _assign(truth.points(np.array(faces)), pred.points(np.array(preds))):
+                rows[faces[face]] = preds[row]
     for start in range(0, len(truth), _BLOCK):
         block = slice(start, min(start + _BLOCK, len(truth)))
-        nothing = np.isnan(truth.points(block)[..., 0]).all(axis=1)
-        rows[block][nothing] = UNKNOWN
+        unannotated = np.isnan(truth.points(block)[..., 0]).all(axis=1)
+        rows[block][unannotated] = UNKNOWN
     return rows
 
 
-def _is_pair(faces: list[int], given: list[int] | None) -> bool:
-    return given is not None and len(faces) == len(given) == 1
-
-
 def _assign(gt: np.ndarray, pred: np.ndarray) -> list[tuple[int, int]]:
-    """Pairs (face, prediction) out of gt (n, L, 2) and pred (m, L, 2) that lie least apart in all."""
+    """Pairs (face, prediction) of gt (n, L, 2) and pred (m, L, 2) with the least total distance."""
     from scipy.optimize import linear_sum_assignment
 
-    apart = np.stack([_apart(np.broadcast_to(face, pred.shape), pred) for face in gt])
-    cost = np.where(apart < _SAME_PLACE, apart, 1e6)  # also where they have no point in common
+    distance = np.stack([_relative_distance(np.broadcast_to(face, pred.shape), pred) for face in gt])
+    cost = np.where(distance < _SAME_PLACE, distance, 1e6)  # also where they have no point in common
     return [(int(k), int(j)) for k, j in zip(*linear_sum_assignment(cost), strict=True) if cost[k, j] < _SAME_PLACE]
 
 
-def _apart(gt: np.ndarray, pred: np.ndarray) -> np.ndarray:
-    """How far the middle of pred (n, L, 2) lies from that of gt (n, L, 2), over the size of the larger of both, (n,).
+def _relative_distance(gt: np.ndarray, pred: np.ndarray) -> np.ndarray:
+    """Distance (n,) between the centres of pred (n, L, 2) and gt (n, L, 2), over the size of the larger of both.
 
-    Of the points that both have, so that a face of which three points are annotated finds its prediction too.
+    The centres are those of the points that both have, so that a face with three annotated points is matched too.
     """
     known = np.isfinite(gt[..., 0]) & np.isfinite(pred[..., 0])
     n_known = np.where(known.any(axis=1), known.sum(axis=1), np.nan)
     gap = np.where(known[..., None], pred - gt, 0).sum(axis=1) / n_known[:, None]
-    sizes = [(np.fmax.reduce(one, axis=1) - np.fmin.reduce(one, axis=1)).max(axis=1) for one in (gt, pred)]
-    apart: np.ndarray = np.linalg.norm(gap, axis=1) / np.maximum(np.fmax(*sizes), 1)
-    return apart
+    sizes = [(np.fmax.reduce(points, axis=1) - np.fmin.reduce(points, axis=1)).max(axis=1) for points in (gt, pred)]
+    distance: np.ndarray = np.linalg.norm(gap, axis=1) / np.maximum(np.fmax(*sizes), 1)
+    return distance
 
 
-def _tell_of_other_order(truth: PointSet, pred: PointSet, rows: np.ndarray, reporter: Reporter) -> None:
-    """Numbers of several faces in a photograph are those of a list's order, which another list need not share."""
+def _warn_of_other_order(truth: PointSet, pred: PointSet, rows: np.ndarray, reporter: Reporter) -> None:
+    """Faces of a photograph are numbered in the order of a list, which another list need not share."""
     several = [faces for faces in _rows_by_photograph(truth.ids, bytes).values() if len(faces) > 1]
     n_other = 0
     for faces in several:
@@ -186,6 +182,6 @@ def _tell_of_other_order(truth: PointSet, pred: PointSet, rows: np.ndarray, repo
             n_other += any(face != row for face, row in pairs)
     if n_other:
         reporter.warn(
-            f"{pred.name}: in {n_other} of {len(several)} photographs with several faces these fit better in another "
-            "order than that of the list: --join place joins them by where they lie"
+            f"{pred.name}: in {n_other} of {len(several)} photographs with several faces another order than that of "
+            "the list fits better: --join place matches them by position"
         )

@@ -1,4 +1,4 @@
-"""The guess without looking: what a prediction must beat."""
+"""Mean-shape baseline: always predict the average face."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _BLOCK = 8192
 
 
 class MeanShape:
-    """The mean landmarks of another file's crops, put into the crops of the truth: a guess without looking."""
+    """Predicts the mean landmarks of another file's crops in every crop of the truth."""
 
     name = MEAN_SHAPE
 
     def __init__(self, path: str, truth: PointSet) -> None:
         self.files = [] if path == "-" else [path]
-        hint = "the guess is a mean shape in a crop; give faces files with images, or leave --mean-shape out"
+        hint = "the mean shape is that within the crops; give faces files with images, or leave --mean-shape out"
         if truth.image_size is None:
             raise DataError(f"{truth.name}: --mean-shape needs a truth with images", hint)
         with open_faces(path) as faces:
@@ -50,10 +50,10 @@ class MeanShape:
 
 
 def put_share_of_mean_shape(rows: Sequence[Row]) -> None:
-    """Add to each row its NME as a share of the mean shape's."""
-    base = {(r.subset, r.normaliser, r.part): r.figures["nme_percent"] for r in rows if r.prediction == MEAN_SHAPE}
+    """Add to each row its NME as a percentage of the mean shape's."""
+    base = {(r.subset, r.normaliser, r.part): r.values["nme_percent"] for r in rows if r.prediction == MEAN_SHAPE}
     for row in rows:
-        nme, mean = row.figures["nme_percent"], base[row.subset, row.normaliser, row.part]
-        row.figures["nme_of_mean_shape_percent"] = None
+        nme, mean = row.values["nme_percent"], base[row.subset, row.normaliser, row.part]
+        row.values["nme_of_mean_shape_percent"] = None
         if nme is not None and mean and np.isfinite(mean):
-            row.figures["nme_of_mean_shape_percent"] = 100 * nme / mean
+            row.values["nme_of_mean_shape_percent"] = 100 * nme / mean

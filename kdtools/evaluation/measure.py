@@ -24,8 +24,8 @@ from kdtools.reporting import Reporter
 _BLOCK = 1024  # faces; 68 points of so many in float64 are 1 MB, which stays in a core's cache
 
 
-class Readable(Protocol):
-    """A set of points, or a guess that is computed."""
+class PointSource(Protocol):
+    """Predicted points, read from files or computed."""
 
     @property
     def name(self) -> str: ...
@@ -37,14 +37,14 @@ class Readable(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure: predictions with the row of each face of the truth in them, and what is to be kept.
+    """Inputs and options of `measure`.
 
-    `regions` are indices of points; `members` (S, N) bool, for sums by landmark. `before` (N,) is the row of the face's
-    preceding frame, or -1.
+    `predictions` come with the row (N,) of each face of the truth. `regions` are lists of points; `members` (S, N) bool
+    are the subsets for sums by landmark. `before` (N,) is the row of each face's preceding frame, or -1.
     """
 
     truth: PointSet
-    predictions: Sequence[tuple[Readable, np.ndarray]]
+    predictions: Sequence[tuple[PointSource, np.ndarray]]
     normalisers: Sequence[Normaliser]
     visible_only: bool = False
     regions: Sequence[Sequence[int]] = ()
@@ -54,10 +54,10 @@ class Plan:
 
 @dataclass
 class LandmarkSums:
-    """Sums over the faces of each subset, (S, L), and how many faces went into them.
+    """Sums (S, L) over the faces of each subset, and the numbers of faces in them.
 
-    Of errors as shares of the main normaliser, their squares, their x and y parts, and their parts along the outline's
-    normal, outward at last.
+    Sums of errors as fractions of the main normaliser, of their squares, their x and y components, and their components
+    along the outline's normal, which point outward once `orient_normals` has run.
     """
 
     n: np.ndarray
@@ -67,7 +67,7 @@ class LandmarkSums:
     y: np.ndarray
     n_normal: np.ndarray
     normal: np.ndarray
-    area: np.ndarray  # tells by its sign which way the outlines run
+    area: np.ndarray  # its sign is the orientation of the outline
     n_missing: np.ndarray  # faces in which the point is annotated and not predicted
 
     @staticmethod
@@ -75,21 +75,21 @@ class LandmarkSums:
         return LandmarkSums(*(np.zeros((n_subsets, n_points)) for _ in fields(LandmarkSums)))
 
     def add(self, other: LandmarkSums) -> None:
-        for mine, more in zip(vars(self).values(), vars(other).values(), strict=True):
-            mine += more
+        for total, more in zip(vars(self).values(), vars(other).values(), strict=True):
+            total += more
 
-    def settle(self) -> None:
-        """Turn the sums along normals outward, once all faces are in; none are left where no side is the outer one."""
+    def orient_normals(self) -> None:
+        """Turn the sums along normals outward, after all faces; 0 where the outline has no outer side."""
         self.normal[:] = np.nan_to_num(outward(self.normal, self.area))
         self.n_normal[self.area == 0] = 0
 
 
 @dataclass
 class Measured:
-    """Of one prediction: mean distance of each face in pixels, of all points (N,) and by region (N, R).
+    """Measurements of one prediction, with NaN and inf as in kdtools.metrics.
 
-    NaN and inf as in kdtools.metrics. Besides, sums by landmark, and jitter (N,) as a share of the main normaliser, NaN
-    for a first frame.
+    `distance` (N,) and `regions` (N, R) are mean distances in pixels; `jitter` (N,) is a fraction of the main
+    normaliser, NaN for a first frame.
     """
 
     name: str
@@ -101,7 +101,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Measurements:
-    """`lengths` (K, N) in pixels by normaliser, `size` (N,) the longer side of the box of each face's points."""
+    """`lengths` (K, N) of each normaliser and `size` (N,), the longer side of each face's point bounds, in pixels."""
 
     lengths: np.ndarray
     size: np.ndarray
@@ -110,7 +110,7 @@ class Measurements:
 
 
 def measure(plan: Plan, reporter: Reporter) -> Measurements:
-    """One pass over truth and predictions. Memory grows by some ten numbers a face and prediction, not with points."""
+    """One pass over truth and predictions. Memory: some ten numbers per face and prediction, however many points."""
     n_faces, n_points = len(plan.truth), plan.truth.n_points
     n_subsets = 0 if plan.members is None else len(plan.members)
     result = Measurements(
@@ -131,21 +131,21 @@ def measure(plan: Plan, reporter: Reporter) -> Measurements:
     blocks = [slice(a, min(a + _BLOCK, n_faces)) for a in range(0, n_faces, _BLOCK)]
     count = np.zeros((n_points, 2))
     with reporter.progress("measuring", n_faces) as progress:
-        for rows, found in zip(blocks, map_bounded(lambda rows: _measure_block(plan, rows), blocks, 0), strict=True):
-            result.lengths[:, rows], result.size[rows] = found.lengths, found.size
-            for mine, more in zip(result.predictions, found.predictions, strict=True):
-                mine.distance[rows], mine.regions[rows] = more.distance, more.regions
-                if mine.landmarks is not None and more.landmarks is not None:
-                    mine.landmarks.add(more.landmarks)
-                if mine.jitter is not None:
-                    mine.jitter[rows] = more.jitter
-            if found.shapes is not None:
-                count += np.isfinite(found.shapes).sum(axis=0)
-                result.mean_face[:] += np.nansum(found.shapes, axis=0)
+        for rows, block in zip(blocks, map_bounded(lambda rows: _measure_block(plan, rows), blocks, 0), strict=True):
+            result.lengths[:, rows], result.size[rows] = block.lengths, block.size
+            for total, more in zip(result.predictions, block.predictions, strict=True):
+                total.distance[rows], total.regions[rows] = more.distance, more.regions
+                if total.landmarks is not None and more.landmarks is not None:
+                    total.landmarks.add(more.landmarks)
+                if total.jitter is not None:
+                    total.jitter[rows] = more.jitter
+            if block.shapes is not None:
+                count += np.isfinite(block.shapes).sum(axis=0)
+                result.mean_face[:] += np.nansum(block.shapes, axis=0)
             progress(rows.stop)
-    for mine in result.predictions:
-        if mine.landmarks is not None:
-            mine.landmarks.settle()
+    for total in result.predictions:
+        if total.landmarks is not None:
+            total.landmarks.orient_normals()
     with np.errstate(invalid="ignore"):
         np.divide(result.mean_face, count, out=result.mean_face)
     return result
@@ -159,25 +159,21 @@ class _Block:
     predictions: list[Measured]
 
 
-@np.errstate(all="ignore")  # coordinates like 1e200 give infinite errors, which mean what they should
+@np.errstate(all="ignore")  # coordinates like 1e200 give infinite errors, which are right
 def _measure_block(plan: Plan, rows: slice) -> _Block:
     gt = plan.truth.points(rows)
     low, high = point_bounds(gt)
     size = (high - low).max(axis=1)
-    boxes = plan.truth.boxes(rows) if any(one.needs_boxes for one in plan.normalisers) else None
-    lengths = np.stack([one.lengths(gt, boxes, (low, high)) for one in plan.normalisers])
+    boxes = plan.truth.boxes(rows) if any(normaliser.needs_boxes for normaliser in plan.normalisers) else None
+    lengths = np.stack([normaliser.lengths(gt, boxes, (low, high)) for normaliser in plan.normalisers])
     lengths[~(np.isfinite(lengths) & (lengths > 0))] = np.nan
-    counted = gt
-    if plan.visible_only:
-        counted = np.where(plan.truth.visible(rows)[..., None], gt, np.nan)
+    counted = _counted_points(plan, rows, gt)
     members = None if plan.members is None else plan.members[:, rows].astype(np.float64)
     before = None
     if plan.before is not None:
         before = plan.before[rows]
-        counted_before = plan.truth.points(before)
-        if plan.visible_only:
-            counted_before = np.where(plan.truth.visible(before)[..., None], counted_before, np.nan)
-    found = []
+        counted_before = _counted_points(plan, before, plan.truth.points(before))
+    predictions = []
     for pred, row_of in plan.predictions:
         guess = pred.points(_as_slice(row_of[rows]))
         distance = point_distances(counted, guess)
@@ -186,7 +182,7 @@ def _measure_block(plan: Plan, rows: slice) -> _Block:
         if before is not None:
             guess_before = pred.points(np.where(before >= 0, row_of[before], -1))
             jitter = jitter_per_face(counted, guess, counted_before, guess_before, lengths[0])
-        found.append(
+        predictions.append(
             Measured(
                 pred.name,
                 mean_distance(distance),
@@ -198,11 +194,16 @@ def _measure_block(plan: Plan, rows: slice) -> _Block:
     shapes = None
     if members is not None:
         shapes = (gt - ((low + high) / 2)[:, None]) / np.where(size > 0, size, np.nan)[:, None, None]
-    return _Block(lengths, size, shapes, found)
+    return _Block(lengths, size, shapes, predictions)
+
+
+def _counted_points(plan: Plan, rows: np.ndarray | slice, gt: np.ndarray) -> np.ndarray:
+    """The points of these rows, with NaN for those that are hidden if only visible points count."""
+    return np.where(plan.truth.visible(rows)[..., None], gt, np.nan) if plan.visible_only else gt
 
 
 def _as_slice(rows: np.ndarray) -> np.ndarray | slice:
-    """Rows that follow each other as a slice, which is read several times as fast."""
+    """Consecutive rows as a slice, which is read several times as fast."""
     if len(rows) and rows[0] >= 0 and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
         return slice(int(rows[0]), int(rows[-1]) + 1)
     return rows
@@ -211,28 +212,28 @@ def _as_slice(rows: np.ndarray) -> np.ndarray | slice:
 def _sum_landmarks(
     plan: Plan, gt: np.ndarray, pred: np.ndarray, distance: np.ndarray, length: np.ndarray, members: np.ndarray
 ) -> LandmarkSums:
-    """Sums over a block's faces by subset; faces without a length, and points that either lacks, are left out.
+    """Sums over a block's faces by subset, without faces that have no length and points missing in truth or prediction.
 
-    `distance` has been told which points count; outlines run through the others all the same.
+    `distance` is NaN for points that do not count; outlines run through them nevertheless.
     """
 
-    def total(values: np.ndarray, there: np.ndarray) -> np.ndarray:
-        return members @ np.where(there, values, 0)
+    def total(values: np.ndarray, counted: np.ndarray) -> np.ndarray:
+        return members @ np.where(counted, values, 0)
 
-    share = distance / length[:, None]
-    there = np.isfinite(share)
+    error = distance / length[:, None]
+    finite = np.isfinite(error)
     offset = (pred - gt) / length[:, None, None]
     along = signed_normal_errors(gt, pred, plan.truth.scheme.outlines)
     normal = along.values / length[:, None]
-    has_normal = np.isfinite(normal) & there
+    has_normal = np.isfinite(normal) & finite
     return LandmarkSums(
-        members @ there.astype(np.float64),
-        total(share, there),
-        total(share * share, there),
-        total(offset[..., 0], there),
-        total(offset[..., 1], there),
+        members @ finite.astype(np.float64),
+        total(error, finite),
+        total(error * error, finite),
+        total(offset[..., 0], finite),
+        total(offset[..., 1], finite),
         members @ has_normal.astype(np.float64),
         total(normal, has_normal),
         members @ along.areas,
-        members @ np.isposinf(share).astype(np.float64),
+        members @ np.isposinf(error).astype(np.float64),
     )

@@ -1,4 +1,4 @@
-"""What is to be measured: the protocol's choice, but for what the command line says itself."""
+"""Choice of normalisers, thresholds and subsets: the protocol's, unless the request overrides it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from kdtools.metrics import GIVEN_BOX, normaliser_named, normalisers_of
 from kdtools.reporting import Reporter
 
 
-def settle(request: Request, truth: PointSet) -> tuple[Measures, Protocol | None]:
-    """Normalisers, thresholds and subsets: the protocol's, but for what the command line says itself."""
+def choose_measures(request: Request, truth: PointSet) -> tuple[Measures, Protocol | None]:
+    """What the request overrides of the protocol's measures, and the rest from the protocol."""
     protocol = protocol_named(request.protocol) if request.protocol else None
     if protocol:
         measures = resolve(protocol, truth.scheme, has_boxes=_has_own_boxes(truth))
@@ -27,7 +27,7 @@ def settle(request: Request, truth: PointSet) -> tuple[Measures, Protocol | None
         names = _names_of(request.norm, truth)
     if GIVEN_BOX in names and not _has_own_boxes(truth):
         raise DataError(
-            f"{truth.name}: holds no boxes of the annotation, so {GIVEN_BOX} cannot be measured",
+            f"{truth.name}: has no annotated boxes, so {GIVEN_BOX} cannot be measured",
             "give the annotation itself as --truth, or import it with --no-images, which keeps its boxes",
         )
     thresholds = tuple(dict.fromkeys([*(request.thresholds or measures.thresholds), *request.more_thresholds]))
@@ -35,25 +35,25 @@ def settle(request: Request, truth: PointSet) -> tuple[Measures, Protocol | None
     if max(thresholds) >= 1 and not in_pixels:
         raise UsageError(
             f"the threshold {max(thresholds):g} would be {max(thresholds):.0%} of the normaliser",
-            "give shares below 1, such as 0.08 for 8 %",
+            "give fractions below 1, such as 0.08 for 8 %",
         )
     return Measures(names, thresholds, measures.subsets, measures.binned_step), protocol
 
 
 def _names_of(text: str, truth: PointSet) -> tuple[str, ...]:
-    """`all` and names with commas between -> names, each length once."""
-    found: dict[object, str] = {}
-    for name in split_norms(text):
-        if name == "all":
-            some = normalisers_of(truth.scheme)
-            some += [normaliser_named(GIVEN_BOX, truth.scheme)] if _has_own_boxes(truth) else []
+    """Names from a comma-separated list that may contain `all`; each length once."""
+    names: dict[object, str] = {}
+    for word in split_norms(text):
+        if word == "all":
+            normalisers = normalisers_of(truth.scheme)
+            normalisers += [normaliser_named(GIVEN_BOX, truth.scheme)] if _has_own_boxes(truth) else []
         else:
-            some = [normaliser_named(name, truth.scheme)]
-        for one in some:
-            found.setdefault(one.pixels or one.name, one.name)
-    if not found:
+            normalisers = [normaliser_named(word, truth.scheme)]
+        for normaliser in normalisers:
+            names.setdefault(normaliser.pixels or normaliser.name, normaliser.name)
+    if not names:
         raise UsageError(f"--norm is {text!r}", "name a normaliser, such as inter-ocular")
-    return tuple(found.values())
+    return tuple(names.values())
 
 
 def _has_own_boxes(truth: PointSet) -> bool:
@@ -61,12 +61,12 @@ def _has_own_boxes(truth: PointSet) -> bool:
 
 
 def choose_subsets(
-    truth: PointSet, of_protocol: Sequence[str], wanted: Sequence[str], reporter: Reporter
+    truth: PointSet, protocol_subsets: Sequence[str], requested: Sequence[str], reporter: Reporter
 ) -> dict[str, np.ndarray]:
-    """Name -> member (N,) bool; `full` is every face and comes first unless others are asked for."""
+    """Name -> member (N,) bool; `full` is every face and comes first unless other subsets are requested."""
     if ALL_FACES in truth.subsets and not truth.subsets[ALL_FACES].all():
         reporter.warn(f"{truth.name}: its own subset {ALL_FACES!r} is left out; here that name means every face")
     members = subset_members(truth.subsets, len(truth))
-    check_subsets(wanted, members, truth.name)
-    chosen = wanted or [name for name in of_protocol if name in members] or members
+    check_subsets(requested, members, truth.name)
+    chosen = requested or [name for name in protocol_subsets if name in members] or members
     return {name: members[name] for name in dict.fromkeys(chosen)}

@@ -1,7 +1,6 @@
-"""Sets of points to compare, from faces files, shards of them and other programs' files, read block by block.
+"""Point sets to compare, read block by block from faces files, shards of them and files of other programs.
 
-A million faces of 68 points are half a gigabyte a file; so only ids are kept in memory, and numbers are read where
-they are needed.
+A million faces of 68 points take half a gigabyte per file, so only the ids are kept in memory.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from kdtools.storage.outputs import name_of
 
 
 class _Column:
-    """Rows of an array on disk or in memory. Files are opened for each reading, so that thousands of shards will do."""
+    """Rows of an array on disk or in memory. Files are opened for each read, so thousands of shards are possible."""
 
     def __init__(self, array: np.ndarray | h5py.Dataset, path: Path | None = None, name: str = "") -> None:
         self.name = name
@@ -47,7 +46,7 @@ class _Column:
         self.stamp = _stamp(os.stat(path))
 
     def rows(self, rows: np.ndarray | slice) -> np.ndarray:
-        """Rows in a new array. Raises FileError for a file that is no longer what it was."""
+        """Rows in a new array. Raises FileError for a file that has changed."""
         if self.array is not None:
             return self.array[rows]
         with self.path.open("rb", buffering=0) as file:
@@ -65,22 +64,22 @@ class _Column:
                 }
                 complete = sizes <= {self.row_bytes}
         if not complete:
-            raise FileError(f"{self.name}: ends before its points do", "it is truncated; make it again")
+            raise FileError(f"{self.name}: ends within its points", "it is truncated; make it again")
         return values
 
 
 def _bytes_of(values: np.ndarray) -> memoryview:
-    """Of an array in one piece, to be read into; memoryview itself refuses some types of numbers."""
+    """Buffer of a contiguous array, to read into; memoryview itself refuses some types of numbers."""
     return values.view(np.uint8).data
 
 
-def _stamp(found: os.stat_result) -> tuple[int, int, int]:
-    return found.st_ino, found.st_size, found.st_mtime_ns
+def _stamp(stat: os.stat_result) -> tuple[int, int, int]:
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 @dataclass(frozen=True)
 class _Part:
-    """One file of a set of points."""
+    """One file of a point set."""
 
     points: _Column
     to_source: _Column | None = None
@@ -94,10 +93,10 @@ class _Part:
 
 @dataclass(frozen=True)
 class PointSet:
-    """N faces by name: `ids` (N,) of UTF-8 bytes, in an array of objects, and their points.
+    """Points of N faces. `ids` (N,) are UTF-8 bytes in an object array; `subsets` (N,) bool by name.
 
-    `foreign` tells that another program wrote it. `subsets` (N,) bool by name. Ids stay bytes: a million as text cost a
-    quarter of a second and 150 MB.
+    `foreign` means that another program wrote it. Ids stay bytes: a million as text take a quarter of a second and
+    150 MB.
     """
 
     name: str
@@ -108,14 +107,14 @@ class PointSet:
     starts: np.ndarray  # first row of each part
     foreign: bool = False
     subsets: dict[str, np.ndarray] = field(default_factory=dict)
-    files: Sequence[str] = ()  # what it was read from; standard input is none
-    image_size: tuple[int, int] | None = None  # of the crops, where the file has some; `boxes` are then theirs
+    files: Sequence[str] = ()  # its input files, without standard input
+    image_size: tuple[int, int] | None = None  # of the crops, if the file has images; `boxes` are then the crops'
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def points(self, rows: np.ndarray | slice) -> np.ndarray:
-        """Points (n, L, 2) float64 of these rows in pixels of the source images; row -1 is a face that is missing."""
+        """Points (n, L, 2) float64 of these rows in pixels of the source images; NaN for row -1, a missing face."""
         return self._gather(rows, (self.n_points, 2), lambda part, some: part.read(some), np.nan)
 
     def to_source(self, rows: np.ndarray | slice) -> np.ndarray:
@@ -125,13 +124,13 @@ class PointSet:
         )
 
     def visible(self, rows: np.ndarray | slice) -> np.ndarray:
-        """Whether each point is seen, (n, L) bool; all are where the file does not say."""
+        """Whether each point is visible, (n, L) bool; all are if the file does not say."""
         return self._gather(
             rows, (self.n_points,), lambda part, some: True if part.visible is None else part.visible.rows(some), 1
         ).astype(bool)
 
     def boxes(self, rows: np.ndarray | slice) -> np.ndarray:
-        """The annotation's own boxes (n, 4) in the source images, NaN where there are none."""
+        """Annotated boxes (n, 4) in pixels of the source images, NaN where there are none."""
         return self._gather(
             rows, (4,), lambda part, some: np.nan if part.boxes is None else part.boxes.rows(some), np.nan
         )
@@ -141,7 +140,7 @@ class PointSet:
     ) -> np.ndarray:
         if isinstance(rows, slice):
             rows_read = range(*rows.indices(len(self)))
-            if len(self.parts) == 1:  # the usual case, without a copy
+            if len(self.parts) == 1:  # usual, and without a copy
                 return np.broadcast_to(read(self.parts[0], rows), (len(rows_read), *shape))
             rows = np.array(rows_read)
         values = np.full((len(rows), *shape), fill)
@@ -153,7 +152,7 @@ class PointSet:
 
 
 def describe_ids(points: PointSet) -> str:
-    """What its ids look like, for messages."""
+    """An example of the ids, for messages."""
     return f"the ids of {points.name} are like {text_of(points.ids[0])!r}" if len(points) else f"{points.name} is empty"
 
 
@@ -165,7 +164,7 @@ _FACE_NUMBER = re.compile(rb"#\d+$")
 
 
 def photograph_of(identity: bytes) -> bytes:
-    """Name of the picture: the id without the number of the face in it, such as #2."""
+    """Name of the picture: the id without its face number, such as #2."""
     return _FACE_NUMBER.sub(b"", identity)
 
 
@@ -173,11 +172,11 @@ _NAMED = re.compile(r"([^=/\\]+)=(.+)", re.DOTALL)
 
 
 def read_prediction(word: str, index: str, stack: contextlib.ExitStack, reporter: Reporter) -> PointSet:
-    """One prediction of the command line: FILE, a glob of shards, or NAME= before either; - is standard input.
+    """One prediction of the command line: FILE or a glob of shards, either with a NAME= prefix; - is standard input.
 
-    `index` is the truth's file, which may name the pictures that another program's results number. A file whose name
-    has = or * in it is taken as it stands. Raises FileError for a glob that fits nothing, DataError for a face that
-    stands in two shards.
+    `index` is the file of the truth, which may name the pictures that another program's results refer to by number. An
+    existing file whose name contains = or * is taken literally. Raises FileError for a glob without matches, DataError
+    for a face in two shards.
     """
     name, place = word, word
     if not os.path.exists(word) and (match := _NAMED.fullmatch(word)):
@@ -186,10 +185,8 @@ def read_prediction(word: str, index: str, stack: contextlib.ExitStack, reporter
     if place != "-" and not os.path.exists(place) and glob.has_magic(place):
         paths = sorted(glob.glob(place, recursive=True))
         if not paths:
-            raise FileError(f"{place}: no file fits", "is the pattern right, and have the jobs written anything?")
-    sets = [read_points(path, stack, reporter, index=index) for path in paths]
-    named = name_of(name)
-    return _join_parts(named, sets)
+            raise FileError(f"{place}: no file matches", "is the pattern right, and have the jobs written anything?")
+    return _join_parts(name_of(name), [read_points(path, stack, reporter, index=index) for path in paths])
 
 
 def _join_parts(name: str, sets: Sequence[PointSet]) -> PointSet:
@@ -219,10 +216,10 @@ def _join_parts(name: str, sets: Sequence[PointSet]) -> PointSet:
 
 
 def read_points(path: str, stack: contextlib.ExitStack, reporter: Reporter, *, index: str | None = None) -> PointSet:
-    """A faces file, or annotations or predictions of another program in any format that kd-import reads.
+    """Points of a faces file, or of another program's file in any format that kd-import reads.
 
-    What is no file to seek in (standard input, a pipe) is spooled and must be a faces file. With `index` they are
-    predictions: see `read_prediction`. Raises as `open_faces` and the readers do.
+    Standard input and pipes are spooled and must be faces files. With `index` the points are predictions: see
+    `read_prediction`. Raises as `open_faces` and the readers do.
     """
     if path == "-" or (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)):
         place = path
@@ -230,12 +227,12 @@ def read_points(path: str, stack: contextlib.ExitStack, reporter: Reporter, *, i
             place = str(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kdtools-"))) / "spool")
             with open(path, "rb") as pipe, open(place, "wb") as spool:
                 shutil.copyfileobj(pipe, spool, 1 << 20)
-        found = _from_faces(stack.enter_context(open_faces(place)))
-        return replace(found, name=name_of(path), files=())
+        points = _from_faces(stack.enter_context(open_faces(place)))
+        return replace(points, name=name_of(path), files=())
     if _is_foreign(path):
         return _from_annotations(path, index, reporter)
     if glob.has_magic(path) and not os.path.exists(path):
-        raise FileError(f"{path}: no such file", "the truth is one file: kd-merge joins several")
+        raise FileError(f"{path}: no such file", "the truth is one file; kd-merge joins several")
     with open_faces(path) as faces:
         return _from_faces(faces)
 
@@ -243,7 +240,7 @@ def read_points(path: str, stack: contextlib.ExitStack, reporter: Reporter, *, i
 def _is_foreign(path: str) -> bool:
     """Whether another program wrote it: a folder, text, or HDF5 that is no faces file (such as DeepLabCut's)."""
     if not os.path.exists(path):
-        return False  # open_faces says so
+        return False  # open_faces reports it
     if os.path.isdir(path):
         return True
     try:
@@ -251,48 +248,51 @@ def _is_foreign(path: str) -> bool:
             start = stream.read(N_START)
     except OSError:
         return False
-    form = form_of_start(start)
-    if form == HDF5:
+    kind = form_of_start(start)
+    if kind == HDF5:
         with contextlib.suppress(OSError, RuntimeError), h5py.File(path, "r") as h5:
-            return "kd_kind" not in h5.attrs and any(form.accepts(Path(path)) for form in FORMATS.values())
+            return "kd_kind" not in h5.attrs and any(reader.accepts(Path(path)) for reader in FORMATS.values())
         return False
-    return bool(start.strip()) and form != SAFETENSORS
+    return bool(start.strip()) and kind != SAFETENSORS
 
 
 def _from_faces(faces: FacesFile) -> PointSet:
     faces.require("landmarks")
 
-    def column(name: str) -> _Column | None:
-        return _Column(faces.h5[name], faces.path, faces.name) if name in faces else None
-
-    points = column("landmarks")
-    if points is None:
-        raise DataError(f"{faces.name}: holds no /landmarks")
-    part = _Part(points, column("to_source") if faces.has_images else None, column("visible"), column("box"))
+    names = ["landmarks", *(["to_source"] if faces.has_images else []), "visible", "box"]
+    columns = {name: _Column(faces.h5[name], faces.path, faces.name) for name in names if name in faces}
+    part = _Part(columns["landmarks"], columns.get("to_source"), columns.get("visible"), columns.get("box"))
     raw = faces.h5["id"][...]
-    ids = np.array(raw if raw.dtype == object else list(raw), object)
-    subsets, start = faces.subsets, np.zeros(1, np.int64)
-    size = faces.image_size if faces.has_images else None
-    return PointSet(faces.name, ids, faces.n_points, faces.scheme, [part], start, False, subsets, [faces.name], size)
+    return PointSet(
+        faces.name,
+        np.array(raw if raw.dtype == object else list(raw), object),
+        faces.n_points,
+        faces.scheme,
+        [part],
+        np.zeros(1, np.int64),
+        subsets=faces.subsets,
+        files=[faces.name],
+        image_size=faces.image_size if faces.has_images else None,
+    )
 
 
 def check_ids(ids: np.ndarray, name: str) -> None:
-    """Raises DataError that names ids which stand twice."""
+    """Raises DataError that names duplicate ids."""
     if len(set(ids)) != len(ids):
         twice = [text_of(identity) for identity, count in Counter(ids).items() if count > 1]
         raise DataError(f"{name}: faces have the same id: {some_of(twice)}", "ids must be unique to join files by them")
 
 
 class _WithoutMessages(Reporter):
-    """Passes warnings and skipped inputs on: how a file was read belongs to an import, not to each evaluation."""
+    """Passes on warnings and skipped inputs only: how a file was read is of interest in an import."""
 
     def __init__(self, reporter: Reporter) -> None:
         self.warn, self.skip = reporter.warn, reporter.skip  # type: ignore[method-assign]
 
 
 def _from_annotations(path: str, index: str | None, reporter: Reporter) -> PointSet:
-    """With `index` they are predictions, whose points need not look like faces."""
-    # It loads OpenCV, which faces files of points need not.
+    """With `index` the points are predictions, which need not look like faces."""
+    # It loads OpenCV, which faces files do not need.
     from kdtools.datasets.annotations import Sources, names_of_points, read_annotations, settle_scheme
 
     sources = Sources([path], pictures=False, index=index)
@@ -300,8 +300,8 @@ def _from_annotations(path: str, index: str | None, reporter: Reporter) -> Point
     with_points = [one for one in annotations if one.points is not None]
     if not with_points:
         raise DataError(f"{path}: holds no landmarks", "name the file of the points, not the pictures")
-    about_scheme = SILENT if index else _WithoutMessages(reporter)
-    _, scheme = settle_scheme(with_points, None, None, names_of_points(sources), about_scheme)
+    scheme_reporter = SILENT if index else _WithoutMessages(reporter)
+    _, scheme = settle_scheme(with_points, None, None, names_of_points(sources), scheme_reporter)
     points = np.stack([one.points for one in with_points if one.points is not None])
     if scheme is None:
         scheme = Scheme(f"points{points.shape[1]}", points.shape[1])
@@ -319,6 +319,6 @@ def _from_annotations(path: str, index: str | None, reporter: Reporter) -> Point
 
 
 def check_inputs(words: Sequence[str]) -> None:
-    """Raises UsageError where standard input is asked for twice."""
+    """Raises UsageError if standard input is named twice."""
     if sum(word == "-" or word.endswith("=-") for word in words) > 1:
         raise UsageError("only one input can be standard input")

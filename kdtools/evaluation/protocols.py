@@ -1,6 +1,6 @@
-"""How data sets and papers measure: normalisers, thresholds, subsets and the way of the AUC, each with its source.
+"""Evaluation protocols of data sets and papers: normalisers, thresholds, subsets and kind of AUC, with sources.
 
-docs/metrics.md says of every fact in which file of which code it was read, and which could not be read.
+docs/metrics.md names the file of published code behind every fact, and says which code could not be read.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from kdtools.metrics import GIVEN_BOX, normalisers_of
 
 @dataclass(frozen=True)
 class Measures:
-    """What is measured on one set of points.
+    """Normalisers, thresholds and subsets of an evaluation.
 
-    `normalisers` are names that `kdtools.metrics.normaliser_named` takes, the main one first; `thresholds` are shares
-    of the normaliser; `subsets` are those to report where the truth has them, in this order; `binned_step` is the
-    step, a share too, at which the code integrates the CED by Simpson's rule (None: only the exact area).
+    `normalisers` are names that `kdtools.metrics.normaliser_named` takes, the main one first; `thresholds` are
+    fractions of the normaliser; `subsets` are reported in this order if the truth has them; `binned_step`, also a
+    fraction, is the step at which the CED is integrated by Simpson's rule (None: only the exact area).
     """
 
     normalisers: tuple[str, ...]
@@ -31,11 +31,11 @@ class Measures:
 
 @dataclass(frozen=True)
 class Protocol:
-    """A way of measuring that others can be compared by.
+    """A published way of measuring, which makes results comparable.
 
-    `by_scheme` maps the name of a scheme to its measures. `default` holds for all other schemes; it is None for a
-    paper, which has said nothing of points that it did not use. `source` is one line for reports, to stand behind
-    the name; `note` says what differs from the source all the same.
+    `by_scheme` maps the name of a scheme to its measures. `default` applies to all other schemes; it is None for a
+    paper, which defines nothing for schemes that it did not use. `source` is one line for reports; `note` says what
+    differs from the source.
     """
 
     name: str
@@ -136,7 +136,7 @@ PROTOCOLS: dict[str, Protocol] = {protocol.name: protocol for protocol in _ALL}
 
 
 def protocol_named(text: str) -> Protocol:
-    """The protocol of that name, in capitals or not. Raises UsageError that lists the names.
+    """The protocol of a name in any case. Raises UsageError that lists the names.
 
     >>> protocol_named("WFLW").title
     'WFLW (Wu et al., CVPR 2018)'
@@ -148,12 +148,11 @@ def protocol_named(text: str) -> Protocol:
 
 
 def resolve(protocol: Protocol, scheme: Scheme, *, has_boxes: bool) -> Measures:
-    """What the protocol measures on faces of this scheme; `has_boxes` tells whether the truth comes with boxes.
+    """What the protocol measures on faces of this scheme; `has_boxes` says whether the truth has annotated boxes.
 
-    A data set's protocol takes any scheme whose points its main normaliser can do with, as WFLW is
-    measured with 68 points too; a paper's takes only the schemes that the paper used. Of the normalisers after the
-    main one, those that the scheme does not allow are left out.
-    Raises UsageError where the protocol does not fit the scheme, DataError where it needs boxes that are not there.
+    A data set's protocol takes any scheme with the points of its main normaliser, as WFLW is measured with 68 points
+    too; a paper's takes only the schemes that the paper used. Further normalisers that the scheme does not allow are
+    left out. Raises UsageError if the protocol does not fit the scheme, DataError if it needs boxes that are missing.
 
     >>> from kdtools.landmarks import SCHEMES
     >>> star = PROTOCOLS["star"]
@@ -165,19 +164,19 @@ def resolve(protocol: Protocol, scheme: Scheme, *, has_boxes: bool) -> Measures:
     measures = protocol.by_scheme.get(scheme.name, protocol.default)
     if measures is None:
         raise UsageError(
-            f"the protocol {protocol.name} says nothing of the scheme {scheme.name}",
-            f"it knows {', '.join(protocol.by_scheme)}; or say --norm and --thresholds without --protocol",
+            f"the protocol {protocol.name} does not cover the scheme {scheme.name}",
+            f"it covers {', '.join(protocol.by_scheme)}; or give --norm and --thresholds without --protocol",
         )
     main, *others = measures.normalisers
     allowed = {GIVEN_BOX, *(normaliser.name for normaliser in normalisers_of(scheme))}
     if main == GIVEN_BOX and not has_boxes:
         raise DataError(
-            f"the protocol {protocol.name} divides by the box that the annotation comes with, and the truth has none",
-            "import it with --no-images, which keeps its boxes, or say --norm box-size without --protocol",
+            f"the protocol {protocol.name} divides by the annotated box, and the truth has none",
+            "import it with --no-images, which keeps its boxes, or give --norm box-size without --protocol",
         )
     if main not in allowed:
         raise UsageError(
             f"the protocol {protocol.name} divides by {main}, for which the scheme {scheme.name} names no points",
-            "say --norm and --thresholds without --protocol",
+            "give --norm and --thresholds without --protocol",
         )
     return replace(measures, normalisers=(main, *(name for name in others if name in allowed)))

@@ -1,4 +1,4 @@
-"""What is asked of an evaluation, and how the words of the command line are read."""
+"""Options of an evaluation, and how their texts are parsed."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _LEAST_THRESHOLD = 1e-4
 
 @dataclass(frozen=True)
 class Request:
-    """Everything that decides an evaluation.
+    """All options of an evaluation.
 
-    `norm` is all, or names with commas between, and `thresholds` are shares; None where the protocol decides.
-    `more_thresholds` come besides. `details` asks for regions and landmarks besides the rows. `group` is a regular
-    expression, none, or None for what the ids tell; `video` one with the video and the number of the frame as its
-    groups, or auto. Raises UsageError for what cannot be meant.
+    `norm` is `all` or comma-separated names, and `thresholds` are fractions of the normaliser; if they are None the
+    protocol decides. `more_thresholds` are added. `details` adds rows of regions and landmarks. `group` is a regular
+    expression, `none`, or None to group by what ids have in common; `video` is `auto` or a regular expression with
+    groups for the video and the frame number. Raises UsageError for options that contradict each other.
     """
 
     predictions: Sequence[str]
@@ -48,24 +48,25 @@ class Request:
         if self.compare and len(self.predictions) + (self.mean_shape is not None) < 2:
             raise UsageError("--compare needs two predictions", "the first is what the others are compared with")
         if self.compare and self.by == "landmark":
-            raise UsageError("--compare tells nothing of single landmarks", "give --by region, or leave --by out")
+            raise UsageError("--compare does not compare single landmarks", "give --by region, or leave --by out")
         if self.video is not None and self.by != "subset":
             raise UsageError("--video measures whole faces", "leave --by out")
 
 
 def parse_thresholds(text: str) -> list[float]:
-    """`0.05,0.08` -> shares. Raises UsageError for anything that is not numbers above 0."""
+    """`0.05,0.08` -> [0.05, 0.08]. Raises UsageError for anything but numbers from 0.0001 on."""
     try:
         thresholds = [float(word) for word in text.split(",")]
     except ValueError as error:
         raise UsageError(f"--thresholds is {text!r}", "give numbers with commas between, such as 0.08,0.10") from error
     if not all(_LEAST_THRESHOLD <= t < math.inf for t in thresholds):
-        raise UsageError(f"--thresholds is {text!r}", f"give shares from {_LEAST_THRESHOLD} on, such as 0.08 for 8 %")
+        hint = f"give fractions of at least {_LEAST_THRESHOLD}, such as 0.08 for 8 %"
+        raise UsageError(f"--thresholds is {text!r}", hint)
     return list(dict.fromkeys(thresholds))
 
 
 def thresholds_in(texts: Iterable[str]) -> list[float]:
-    """Those that figures are named with, such as auc@0.06.
+    """Thresholds in the names of values, such as auc@0.06.
 
     >>> thresholds_in(["nme", "auc@0.06", "fr@.1<2"])
     [0.06, 0.1]
@@ -75,7 +76,7 @@ def thresholds_in(texts: Iterable[str]) -> list[float]:
 
 
 def split_norms(text: str) -> list[str]:
-    """`inter-ocular,points:36,45` -> its names; the comma inside points:I,J does not part them.
+    """Names of a comma-separated list; the comma inside points:I,J does not separate.
 
     >>> split_norms("box-size,points:36,45,100")
     ['box-size', 'points:36,45', '100']

@@ -1,4 +1,4 @@
-"""What an evaluation finds: rows of figures, and the errors of each face behind them."""
+"""Results of an evaluation: rows of values, and the errors of each face from which they come."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from kdtools.landmarks import Scheme
 
 MEAN_SHAPE = "mean shape"
 
-Figures = dict[str, int | float | None]
+Values = dict[str, int | float | None]
 
 
 @dataclass(frozen=True)
 class Row:
-    """Figures of one prediction on one subset with one normaliser; None where nothing could be measured.
+    """Values of one prediction on one subset with one normaliser; None where nothing could be measured.
 
-    `part` is the region, the landmark or the face that they are of; empty for all points of all faces of the subset.
+    `part` names their region, landmark or face; it is empty for all points of all faces of the subset.
     """
 
     prediction: str
     subset: str
     normaliser: str
-    figures: Figures
+    values: Values
     part: str = ""
 
 
@@ -46,14 +46,13 @@ class Worst:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All that reports and plots draw on.
+    """The input of all reports and plots.
 
-    `rows` are what was asked for (`by` tells of what: subset, region, landmark or face), `overall` those by subset.
-    `regions` and `landmarks` are of every prediction and subset with the main normaliser, which is the first; empty
-    where they were not asked for.
-    `errors` are those of the main normaliser; `members` (N,) bool by subset, `groups` (N,) int the person or photograph
-    of each face (None: each by itself), `grouping` says in words what they are. `mean_face` (L, 2) is the mean of the
-    truth's shapes, aligned and of unit size, for drawing. `notes` are said with every report: what was counted how.
+    `rows` are those requested, one per `by` (subset, region, landmark or face); `overall` those per subset. `regions`
+    and `landmarks` have a row for every prediction and subset with the main (first) normaliser, if requested.
+    `errors` use the main normaliser. `members` (N,) bool by subset. `groups` (N,) int numbers the person or photograph
+    of each face (None: each face is its own group), and `grouping` describes them. `mean_face` (L, 2) is the mean of
+    the truth's shapes, aligned and of unit size. Every report prints `notes`: what was counted, and how.
     """
 
     truth: str
@@ -75,12 +74,12 @@ class Evaluation:
     grouping: str = ""
     mean_face: np.ndarray | None = None
     worst: Worst | None = None
-    files: list[str] = field(default_factory=list)  # all that was read
+    files: list[str] = field(default_factory=list)  # all input files
     notes: list[str] = field(default_factory=list)
 
 
-def judged(evaluation: Evaluation, *, every_normaliser: bool) -> Evaluation:
-    """With only the rows that a verdict is about: of subsets that hold faces, and of one normaliser, the main one."""
+def rows_to_check(evaluation: Evaluation, *, every_normaliser: bool) -> Evaluation:
+    """The evaluation with the rows that requirements apply to: of subsets with faces, and of the main normaliser."""
     rows = [
         row
         for row in evaluation.rows

@@ -1,4 +1,4 @@
-"""Which faces belong together, by their ids: those of one person or photograph, and frames that follow each other."""
+"""Groups of faces by their ids: of one person, photograph or video; and consecutive frames."""
 
 from __future__ import annotations
 
@@ -14,27 +14,30 @@ from kdtools.faces.people import compile_pattern, find_groups, group_faces
 
 @dataclass(frozen=True)
 class Units:
-    """Number of the person, photograph or video of each face (N,), None where each is by itself; and in words which."""
+    """Number of the person, photograph or video of each face (N,), and a description for reports.
+
+    `codes` is None where each face is its own unit.
+    """
 
     codes: np.ndarray | None
-    told: str
+    description: str
 
 
 def find_units(ids: np.ndarray, pattern: str | None) -> Units:
-    """What counts as one when chance is estimated: by `--group`, or by what the ids tell."""
+    """Independent units for intervals and tests, by `--group`, or by what the ids have in common."""
     if pattern == "none":
-        return Units(None, "each face by itself, as --group none says")
+        return Units(None, "each face by itself (--group none)")
     if pattern is not None:
         names = group_faces([text_of(identity) for identity in ids], pattern).names
         return Units(_number(names), f"{len(set(names))} groups by --group {pattern}")
-    found = find_groups(ids)
-    n_groups = int(found.codes.max()) + 1
-    told = "each face by itself"
+    groups = find_groups(ids)
+    n_groups = int(groups.codes.max()) + 1
+    description = "each face by itself"
     if n_groups < len(ids):
-        told = f"{n_groups} people or photographs, by what ids have in common before their last number"
-    if found.numbered:
-        told += f"; names like {found.numbered[0]!r} are taken for numbered files"
-    return Units(found.codes if n_groups < len(ids) else None, told)
+        description = f"{n_groups} people or photographs, by what ids have in common before their last number"
+    if groups.numbered:
+        description += f"; names like {groups.numbered[0]!r} are taken for numbered files"
+    return Units(groups.codes if n_groups < len(ids) else None, description)
 
 
 def _number(names: list[str]) -> np.ndarray:
@@ -48,18 +51,18 @@ _FRAME = r"(.*?)(\d+)(?:\.[A-Za-z0-9]+)?"
 
 @dataclass(frozen=True)
 class Frames:
-    """Row (N,) of the frame before each face's in its video, -1 where there is none; and the videos as units."""
+    """Row (N,) of each face in the preceding frame of its video, -1 where there is none; and the videos as units."""
 
     before: np.ndarray
     units: Units
 
 
 def find_frames(ids: np.ndarray, pattern: str) -> Frames:
-    """`pattern` is a regular expression with the video and the number of the frame as its groups, searched in the id.
+    """Consecutive frames: `pattern` is a regular expression searched in ids, with groups for video and frame number.
 
-    auto takes the last number of the id. The k-th faces (#k) of a video are one track. Frames follow each other where
-    their numbers are as far apart as the closest two of the track. An id without both is a video of its own.
-    Raises UsageError for an expression that is none or has no two groups, DataError where no face follows another.
+    `auto` takes the last number of the id. The k-th faces (#k) of a video are one track. Two frames are consecutive if
+    their numbers differ by the smallest difference in the track. An id that does not match is a video of its own.
+    Raises UsageError for an invalid expression or one without two groups, DataError if no face follows another.
     """
     hint = r"such as '(.*)_(\d+)': video and frame"
     expression = compile_pattern("--video", _FRAME if pattern == "auto" else pattern, 2, hint)
@@ -83,7 +86,7 @@ def find_frames(ids: np.ndarray, pattern: str) -> Frames:
                 before[rows[later]] = rows[earlier]
     if (before < 0).all():
         raise DataError(
-            f"no face follows another in a video by its id, such as {text_of(ids[0])!r}",
-            r"tell --video a regular expression, as '(.*)_(\d+)': video and number of the frame",
+            f"no two faces are consecutive frames of a video by their ids, such as {text_of(ids[0])!r}",
+            r"give --video a regular expression such as '(.*)_(\d+)': video and number of the frame",
         )
     return Frames(before, Units(_number(videos), f"{len(set(videos))} videos by --video {pattern}"))

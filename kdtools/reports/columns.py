@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from kdtools.errors import UsageError
-from kdtools.evaluation.results import Figures, Row
+from kdtools.evaluation.results import Row, Values
 from kdtools.reporting import printable
 
 Value = int | float | None
@@ -89,7 +89,7 @@ def keys_of(rows: Iterable[Row]) -> list[str]:
     keys: list[str] = []
     seen: set[tuple[str, ...]] = set()
     for row in rows:
-        own = tuple(row.figures)
+        own = tuple(row.values)
         if own in seen:
             continue
         seen.add(own)
@@ -139,13 +139,13 @@ def short_name(key: str) -> str:
     return key.removesuffix("_percent")
 
 
-def value_of(figures: Figures, key: str) -> Value:
+def value_of(values: Values, key: str) -> Value:
     """The value for a key that the row `has`; 0 for a count that rows leave out where it is 0."""
-    return figures[key] if key in figures else _ABSENT[key]
+    return values[key] if key in values else _ABSENT[key]
 
 
-def has(figures: Figures, key: str) -> bool:
-    return key in figures or key in _ABSENT
+def has(values: Values, key: str) -> bool:
+    return key in values or key in _ABSENT
 
 
 def format_plain(key: str, value: Value) -> str:
@@ -177,16 +177,16 @@ def format_value(key: str, value: Value) -> str:
     return f"{value:.2f}"
 
 
-def interval_of(figures: Figures, key: str) -> tuple[float, float] | None:
+def interval_of(values: Values, key: str) -> tuple[float, float] | None:
     """Both ends of the 95 % interval of a value; None where it has none."""
     base, threshold = parts_of(key)
     at = f"@{threshold}" if threshold else ""
-    low, high = (figures.get(f"{base}_{end}{at}_percent") for end in ("low", "high"))
+    low, high = (values.get(f"{base}_{end}{at}_percent") for end in ("low", "high"))
     return None if low is None or high is None else (low, high)
 
 
-def format_interval(figures: Figures, key: str) -> str:
-    ends = interval_of(figures, key)
+def format_interval(values: Values, key: str) -> str:
+    ends = interval_of(values, key)
     return "" if ends is None else f"[{format_value(key, ends[0])}, {format_value(key, ends[1])}]"
 
 

@@ -117,7 +117,7 @@ def as_html(
 
 def _results(rows: Sequence[Row], by: str) -> Grid:
     caption = f"All values, errors in % of {clean(rows[0].normaliser)}"
-    if any(interval_of(row.figures, "nme_percent") for row in rows):
+    if any(interval_of(row.values, "nme_percent") for row in rows):
         caption += "; 95 % intervals in brackets"
     return _grid(caption, results_table(rows, by, every_interval=True))
 
@@ -209,8 +209,8 @@ def _cards(of_subsets: Sequence[Row]) -> list[tuple[str, list[tuple[str, Cell]]]
     cells = {column.key: column.cells for column in results_table(rows, "", every_interval=True).columns}
     cards = []
     for place, row in enumerate(rows):
-        keys = ["nme_percent", *(key for key in row.figures if parts_of(key)[0] in ("fr", "auc"))][:3]
-        keys += [key for key in ("missing", "unmeasured", "nme_found_percent") if key in row.figures]
+        keys = ["nme_percent", *(key for key in row.values if parts_of(key)[0] in ("fr", "auc"))][:3]
+        keys += [key for key in ("missing", "unmeasured", "nme_found_percent") if key in row.values]
         cards.append((clean(row.prediction), [(heading_of(key), cells[key][place]) for key in keys]))
     return cards
 
@@ -227,18 +227,18 @@ def _sentences(evaluation: Evaluation, of_subsets: Sequence[Row]) -> list[tuple[
     baseline = clean(evaluation.baseline)
     sentences = []
     for row in compared(_first_rows(of_subsets)):
-        difference, verdict = row.figures["difference_percent"], verdict_of(row)
+        difference, verdict = row.values["difference_percent"], verdict_of(row)
         who = clean(row.prediction)
         if difference is None:
             sentences.append(("", who, f"could not be compared with {baseline}", ""))
             continue
         amount = f"{abs(difference):.2f} points of NME"
-        ends = interval_of(row.figures, "difference_percent")
+        ends = interval_of(row.values, "difference_percent")
         if ends and verdict != "unclear":
             low, high = sorted((abs(ends[0]), abs(ends[1])))
             claim = f"is {verdict} than {baseline} by {amount} [{low:.2f}, {high:.2f}]"
         elif ends:
-            interval = _typeset(format_interval(row.figures, "difference_percent"))
+            interval = _typeset(format_interval(row.values, "difference_percent"))
             claim = f"and {baseline} do not differ clearly: {_typeset(f'{difference:+.2f}')} points of NME {interval}"
         else:
             claim = f"has {amount} {'more' if difference > 0 else 'less'} than {baseline}"
@@ -249,9 +249,9 @@ def _sentences(evaluation: Evaluation, of_subsets: Sequence[Row]) -> list[tuple[
             "p_wilcoxon": "Wilcoxon: %",
         }
         evidence = [
-            text.replace("%", _evidence(key, row.figures[key]), 1)
+            text.replace("%", _evidence(key, row.values[key]), 1)
             for key, text in words.items()
-            if row.figures.get(key) is not None
+            if row.values.get(key) is not None
         ]
         sentences.append((verdict, who, claim, "; ".join(evidence)))
     return sentences

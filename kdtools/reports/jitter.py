@@ -10,30 +10,30 @@ from rich.console import Console
 from rich.table import Table
 
 from kdtools.errors import UsageError
-from kdtools.evaluation.jitter import Steadiness
+from kdtools.evaluation.jitter import Jitter
 
-COLUMNS = [column.name for column in fields(Steadiness)]
+COLUMNS = [column.name for column in fields(Jitter)]
 
 
-def steadiness_tsv(rows: Sequence[Steadiness]) -> Iterator[str]:
+def jitter_tsv(rows: Sequence[Jitter]) -> Iterator[str]:
     """A heading and one line per prediction; values that could not be measured are empty."""
     yield "\t".join(COLUMNS)
     for row in rows:
         yield "\t".join(_text(value) for value in asdict(row).values())
 
 
-def steadiness_json(rows: Sequence[Steadiness]) -> Iterator[str]:
+def jitter_json(rows: Sequence[Jitter]) -> Iterator[str]:
     return (json.dumps(asdict(row)) for row in rows)
 
 
-def steadiness_value(rows: Sequence[Steadiness], name: str) -> str:
+def jitter_value(rows: Sequence[Jitter], name: str) -> str:
     """One number of the first prediction. Raises UsageError for an unknown column."""
     if name not in COLUMNS:
         raise UsageError(f"--value is {name!r}", f"with --jitter there are {', '.join(COLUMNS)}")
     return _text(asdict(rows[0])[name])
 
 
-def print_steadiness(rows: Sequence[Steadiness], console: Console) -> None:
+def print_jitter(rows: Sequence[Jitter], console: Console) -> None:
     table = Table(*COLUMNS, box=None)
     for row in rows:
         table.add_row(*(_text(value) for value in asdict(row).values()))

@@ -47,10 +47,10 @@ def facts_of(evaluation: Evaluation) -> list[tuple[str, str]]:
     facts += [("Normaliser", f"{name}: {normaliser_meaning(name, scheme)}") for name in evaluation.normalisers]
     if evaluation.thresholds:
         shares = ", ".join(map(threshold_label, evaluation.thresholds))
-        binned = any("binned" in key for row in evaluation.rows[:1] for key in row.figures)
+        binned = any("binned" in key for row in evaluation.rows[:1] for key in row.values)
         kind = "exact, binned: Simpson's rule over sampled errors" if binned else "exact"
         facts.append(("FR and AUC", f"at errors of {shares} of the normaliser; AUC is {kind}"))
-    values = (item for row in evaluation.rows for item in row.figures.items())
+    values = (item for row in evaluation.rows for item in row.values.items())
     with_intervals = any(value is not None for key, value in values if is_interval_end(key))
     if with_intervals:
         facts.append(("Intervals", f"95 %: bootstrap-t by {unit_of(evaluation)}{_units(evaluation)}, of FR Wilson's"))

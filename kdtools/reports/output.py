@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from kdtools.errors import DataError, FileError, UsageError
-from kdtools.evaluation.jitter import Steadiness
+from kdtools.evaluation.jitter import Jitter
 from kdtools.evaluation.results import Evaluation
 from kdtools.faces.file import open_faces
 from kdtools.metrics import measure_words
 from kdtools.reporting import SILENT, Reporter
 from kdtools.reports.html import as_html
-from kdtools.reports.jitter import print_steadiness, steadiness_json, steadiness_tsv
+from kdtools.reports.jitter import jitter_json, jitter_tsv, print_jitter
 from kdtools.reports.latex import as_latex
 from kdtools.reports.markdown import as_markdown
 from kdtools.reports.plots import PLOTS, draw_plot, plot_svg
@@ -73,9 +73,9 @@ def show_evaluation(evaluation: Evaluation, form: str) -> None:
     _show(evaluation, form, json_lines, as_tsv, print_table)
 
 
-def show_steadiness(rows: Sequence[Steadiness], form: str) -> None:
+def show_jitter(rows: Sequence[Jitter], form: str) -> None:
     """Print them; `form` is json, tsv or table."""
-    _show(rows, form, steadiness_json, steadiness_tsv, print_steadiness)
+    _show(rows, form, jitter_json, jitter_tsv, print_jitter)
 
 
 def _show(

@@ -72,9 +72,9 @@ def unmet(evaluation: Evaluation, requirements: Sequence[Requirement]) -> list[s
         failing: dict[tuple[str, str, str], list[Row]] = {}
         counts: Counter[tuple[str, str, str]] = Counter()
         for row in evaluation.rows:
-            if row.prediction == MEAN_SHAPE or not has(row.figures, key):
+            if row.prediction == MEAN_SHAPE or not has(row.values, key):
                 continue
-            if not requirement.is_met_by(value_of(row.figures, key)):
+            if not requirement.is_met_by(value_of(row.values, key)):
                 place = (row.prediction, row.subset, row.normaliser)
                 counts[place] += 1
                 if counts[place] <= _MOST_PARTS:
@@ -89,7 +89,7 @@ def unmet(evaluation: Evaluation, requirements: Sequence[Requirement]) -> list[s
 
 def _shortfall(row: Row, key: str, requirement: Requirement) -> str:
     """`auc@0.08 is 58.21, not >= 60`, with as many digits as it takes to see it."""
-    value, limit = value_of(row.figures, key), f"{requirement.comparison} {requirement.limit:g}"
+    value, limit = value_of(row.values, key), f"{requirement.comparison} {requirement.limit:g}"
     if value is None:
         return f"{short_name(key)} could not be measured, so it is not {limit}"
     digits = [f"{value:.2f}", f"{value:.6f}", repr(value)] if isinstance(value, float) else [str(value)]

@@ -95,10 +95,10 @@ def comparison_table(rows: Sequence[Row], by: str) -> Table:
     """
     present = keys_of(rows)
     keys = [key for key in COMPARISON if key in present and not is_interval_end(key)]
-    if all(row.figures.get("n_compared", row.figures.get("n")) == row.figures.get("n") for row in rows):
+    if all(row.values.get("n_compared", row.values.get("n")) == row.values.get("n") for row in rows):
         keys = [key for key in keys if key != "n_compared"]
     columns = [Column(key, [_cell(row, key, {}, key == "difference_percent") for row in rows]) for key in keys]
-    ends = [abs(end) for row in rows for end in interval_of(row.figures, "difference_percent") or ()]
+    ends = [abs(end) for row in rows for end in interval_of(row.values, "difference_percent") or ()]
     if ends:
         scale = 1.05 * max(ends) or 1.0
         verdicts = [(verdict_of(row), row) for row in rows]
@@ -131,19 +131,19 @@ def _labels(rows: Sequence[Row], by: str, labels: Iterable[str]) -> dict[str, li
 
 
 def _cell(row: Row | None, key: str, best: Best, with_interval: bool, largest_nme: float = 1.0) -> Cell:
-    if row is None or not has(row.figures, key):
+    if row is None or not has(row.values, key):
         return Cell()
-    value = value_of(row.figures, key)
+    value = value_of(row.values, key)
     return Cell(
         format_value(key, value),
-        format_interval(row.figures, key) if with_interval else "",
+        format_interval(row.values, key) if with_interval else "",
         is_best(row, key, best),
         bar=None if key != "nme_percent" or value is None or math.isinf(value) else round(100 * value / largest_nme, 1),
     )
 
 
 def _span(row: Row, scale: float) -> tuple[float, float, float] | None:
-    ends, middle = interval_of(row.figures, "difference_percent"), row.figures["difference_percent"]
+    ends, middle = interval_of(row.values, "difference_percent"), row.values["difference_percent"]
     if ends is None or middle is None:
         return None
     low, centre, high = (round(50 + 50 * value / scale, 2) for value in (ends[0], middle, ends[1]))
@@ -159,8 +159,8 @@ def best_values(rows: Sequence[Row]) -> Best:
     values: dict[tuple[str, str, str, str], list[float]] = {}
     counts: dict[tuple[str, str, str, str], set[tuple[Value, Value]]] = {}
     for row in rows:
-        n, missing = row.figures.get("n"), row.figures.get("missing")
-        for key, value in row.figures.items():
+        n, missing = row.values.get("n"), row.values.get("missing")
+        for key, value in row.values.items():
             base = parts_of(key)[0]
             if value is not None and base in _BETTER and row.prediction != MEAN_SHAPE:
                 place = (row.subset, row.normaliser, row.part, key)
@@ -177,7 +177,7 @@ def best_values(rows: Sequence[Row]) -> Best:
 def is_best(row: Row, key: str, best: Best) -> bool:
     if row.prediction == MEAN_SHAPE:
         return False
-    return best.get((row.subset, row.normaliser, row.part, key)) == format_value(key, row.figures.get(key))
+    return best.get((row.subset, row.normaliser, row.part, key)) == format_value(key, row.values.get(key))
 
 
 def in_order(rows: Sequence[Row]) -> list[Row]:
@@ -214,18 +214,18 @@ def rows_for_people(evaluation: Evaluation) -> tuple[list[Row], list[str]]:
 
 
 def _nme_of(row: Row) -> float:
-    nme = row.figures.get("nme_percent")
+    nme = row.values.get("nme_percent")
     return -math.inf if nme is None else nme
 
 
 def compared(rows: Iterable[Row]) -> list[Row]:
     """The rows with a full comparison with the baseline; single faces have only a difference."""
-    return [row for row in rows if "difference_percent" in row.figures and "improved_percent" in row.figures]
+    return [row for row in rows if "difference_percent" in row.values and "improved_percent" in row.values]
 
 
 def verdict_of(row: Row) -> str:
     """better or worse than the baseline; unclear where the interval contains zero; nothing without an interval."""
-    ends = interval_of(row.figures, "difference_percent")
+    ends = interval_of(row.values, "difference_percent")
     if ends is None:
         return ""
     return "better" if ends[1] < 0 else "worse" if ends[0] > 0 else "unclear"

@@ -112,7 +112,7 @@ def print_table(evaluation: Evaluation, console: Console) -> None:
 
 
 def _title(evaluation: Evaluation, rows: Sequence[Row], folder: str) -> str:
-    counts = {row.figures.get("n") for row in rows}
+    counts = {row.values.get("n") for row in rows}
     parts = [clean(evaluation.truth)]
     if len(counts) == 1 and evaluation.by != "face":
         count = counts.pop()
@@ -131,9 +131,9 @@ def _title(evaluation: Evaluation, rows: Sequence[Row], folder: str) -> str:
 def _unit(evaluation: Evaluation, rows: Sequence[Row]) -> str:
     """The unit of errors, and of what the intervals are."""
     text = "errors in % of the normaliser"
-    if any(interval_of(row.figures, "nme_percent") for row in rows):
+    if any(interval_of(row.values, "nme_percent") for row in rows):
         return f"{text}; in brackets 95 % intervals by {_units(evaluation)}"
-    if has_one_group(evaluation) and any("nme_low_percent" in row.figures for row in rows):
+    if has_one_group(evaluation) and any("nme_low_percent" in row.values for row in rows):
         return f"{text}; one group only: no intervals"
     return text
 

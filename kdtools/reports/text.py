@@ -38,7 +38,7 @@ def _part(evaluation: Evaluation) -> str:
 def _record(row: Row, part: str) -> dict[str, Any]:
     labels = {label: getattr(row, label) for label in LABELS} | ({part: row.part} if part else {})
     return labels | {
-        key: None if value is None or not math.isfinite(value) else value for key, value in row.figures.items()
+        key: None if value is None or not math.isfinite(value) else value for key, value in row.values.items()
     }
 
 
@@ -53,7 +53,7 @@ def as_tsv(evaluation: Evaluation) -> Iterator[str]:
     yield "\t".join([*LABELS, *([part] if part else []), *keys])
     for row in evaluation.rows:
         labels = [row.prediction, row.subset, row.normaliser, *([row.part] if part else [])]
-        yield "\t".join([*map(clean, labels), *(format_plain(key, row.figures.get(key)) for key in keys)])
+        yield "\t".join([*map(clean, labels), *(format_plain(key, row.values.get(key)) for key in keys)])
 
 
 def find_value(evaluation: Evaluation, name: str) -> str:
@@ -66,8 +66,8 @@ def find_value(evaluation: Evaluation, name: str) -> str:
         raise DataError("there is nothing to measure: no rows", "look at the truth with kd-info")
     keys = keys_of(evaluation.rows[:1]) + [key for key in COMPARISON if evaluation.baseline]
     key = find_key(keys, name, grouped=evaluation.groups is not None)
-    row = next((row for row in evaluation.rows if has(row.figures, key)), None)
-    value = value_of(row.figures, key) if row else None
+    row = next((row for row in evaluation.rows if has(row.values, key)), None)
+    value = value_of(row.values, key) if row else None
     if value is None:
         raise DataError(*_why_not(evaluation.rows[0] if row is None else row, key))
     return format_plain(key, value)
@@ -75,12 +75,12 @@ def find_value(evaluation: Evaluation, name: str) -> str:
 
 def _why_not(row: Row, key: str) -> tuple[str, str]:
     """Why a value could not be measured, and what to do."""
-    n_missing, n_unmeasured = row.figures.get("missing"), row.figures.get("unmeasured")
+    n_missing, n_unmeasured = row.values.get("missing"), row.values.get("unmeasured")
     why, hint = "", "--json has the values that could be"
-    if row.figures.get("n") == 0 and n_unmeasured:
+    if row.values.get("n") == 0 and n_unmeasured:
         why = f"{n_unmeasured} faces have no annotated points, or a normaliser that is missing or zero"
         hint = "choose another --norm, or look at the truth with kd-info"
-    elif row.figures.get("n") == 0:
+    elif row.values.get("n") == 0:
         why, hint = "the subset has no faces", "choose another --subset"
     elif key in ("nme_low_percent", "nme_high_percent") and n_missing:
         why = f"the NME is infinite, because {n_missing} faces have no complete prediction, and has no interval"

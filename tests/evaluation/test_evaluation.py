@@ -58,11 +58,11 @@ def run(
 def only(evaluation: Evaluation) -> dict[str, Any]:
     """Figures of the only row."""
     assert len(evaluation.rows) == 1
-    return evaluation.rows[0].figures
+    return evaluation.rows[0].values
 
 
 def by_name(evaluation: Evaluation) -> dict[tuple[str, str, str], dict[str, Any]]:
-    return {(row.prediction, row.subset, row.part): row.figures for row in evaluation.rows}
+    return {(row.prediction, row.subset, row.part): row.values for row in evaluation.rows}
 
 
 # ---- figures
@@ -72,7 +72,7 @@ def test_reference_table_comes_out_to_the_digits_given(shared_dir: Path) -> None
     found = run(
         [golden / "300wpublic_pred.h5"], golden / "300wpublic_truth.h5", norm="all", thresholds=[0.05, 0.07, 0.08, 0.10]
     )
-    ours = {(row.subset, row.normaliser): row.figures for row in found.rows}
+    ours = {(row.subset, row.normaliser): row.values for row in found.rows}
     assert set(ours) == {(subset, kind) for subset, kinds in expected.items() for kind in (*kinds, "face-height")}
     for subset, kinds in expected.items():
         for kind, given in kinds.items():
@@ -86,7 +86,7 @@ def test_predictions_and_truth_of_other_programs_give_the_same(shared_dir: Path)
     predictions = sorted(pred.glob("*pred*.json"))
     assert predictions
     found = run([predictions[0]], truth)
-    figures = {row.subset: row.figures["nme_percent"] for row in found.rows}
+    figures = {row.subset: row.values["nme_percent"] for row in found.rows}
     assert {name: round(figures[name], 6) for name in ("full", "challenging", "common")} == {
         "full": 2.993687,
         "challenging": 4.662282,
@@ -137,10 +137,10 @@ def test_blocks_and_compressed_files_change_nothing(tmp_path: Path, monkeypatch:
     for one, two in ((whole.rows, parts.rows), (whole.regions, parts.regions), (whole.landmarks, parts.landmarks)):
         assert len(one) == len(two)
         for a, b in zip(one, two, strict=True):
-            assert a.figures.keys() == b.figures.keys()
+            assert a.values.keys() == b.values.keys()
             np.testing.assert_allclose(
-                [x for x in a.figures.values() if x is not None],
-                [x for x in b.figures.values() if x is not None],
+                [x for x in a.values.values() if x is not None],
+                [x for x in b.values.values() if x is not None],
                 rtol=1e-9,
             )
 
@@ -151,7 +151,7 @@ def test_regions_landmarks_and_bias(tmp_path: Path) -> None:
     guess = points + rng.normal(0, 1, points.shape)
     guess[:, 36:48] += [2, -1]  # the eyes, of 100 px
     truth, pred = write_points(tmp_path / "truth.h5", points), write_points(tmp_path / "pred.h5", guess)
-    regions = {row.part: row.figures for row in run([pred], truth, by="region").rows}
+    regions = {row.part: row.values for row in run([pred], truth, by="region").rows}
     assert list(regions) == ["jaw", "brows", "nose", "eyes", "mouth"]
     gt = points.astype(np.float32).astype(float)
     gap = guess.astype(np.float32).astype(float) - gt
@@ -163,9 +163,9 @@ def test_regions_landmarks_and_bias(tmp_path: Path) -> None:
     landmarks = run([pred], truth, by="landmark").rows
     assert [row.part for row in landmarks] == [str(k) for k in range(68)]
     distance = np.linalg.norm(gap, axis=2)
-    np.testing.assert_allclose([row.figures["nme_percent"] for row in landmarks], distance.mean(axis=0))
-    np.testing.assert_allclose([row.figures["spread_percent"] for row in landmarks], distance.std(axis=0))
-    assert {row.figures["n"] for row in landmarks} == {40}
+    np.testing.assert_allclose([row.values["nme_percent"] for row in landmarks], distance.mean(axis=0))
+    np.testing.assert_allclose([row.values["spread_percent"] for row in landmarks], distance.std(axis=0))
+    assert {row.values["n"] for row in landmarks} == {40}
 
 
 def test_a_jaw_that_is_too_wide_is_off_to_the_outside(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_a_jaw_that_is_too_wide_is_off_to_the_outside(tmp_path: Path) -> None:
     for mirrored in (1, -1):  # whichever way round the outline runs
         truth = write_points(tmp_path / f"t{mirrored}.h5", face * [mirrored, 1])
         pred = write_points(tmp_path / f"p{mirrored}.h5", wide * [mirrored, 1])
-        jaw = run([pred], truth, by="region").rows[0].figures
+        jaw = run([pred], truth, by="region").rows[0].values
         assert jaw["normal_percent"] == pytest.approx(2, abs=0.05)
         assert jaw["nme_percent"] == pytest.approx(2, abs=1e-4)
 
@@ -192,8 +192,8 @@ def test_by_face_is_a_row_each_in_the_order_of_the_truth(tmp_path: Path) -> None
     )
     rows = run([one, two], truth, by="face", compare=True).rows
     assert [row.part for row in rows] == [f"face{k}" for k in range(4)] * 2
-    np.testing.assert_allclose([row.figures["nme_percent"] for row in rows], [1] * 4 + [0, 1, 2, 3], atol=1e-4)
-    assert rows[7].figures["difference_percent"] == pytest.approx(2, abs=1e-4)
+    np.testing.assert_allclose([row.values["nme_percent"] for row in rows], [1] * 4 + [0, 1, 2, 3], atol=1e-4)
+    assert rows[7].values["difference_percent"] == pytest.approx(2, abs=1e-4)
     assert [rows[k] for k in range(len(rows))] == list(rows) == rows[:]
     odd = run([one], truth, by="face", subsets=["odd"], norm="inter-ocular,box-size").rows
     assert [(row.subset, row.normaliser, row.part) for row in odd] == [
@@ -231,11 +231,11 @@ def test_outlines_run_through_hidden_points_and_jitter_is_of_points_seen_in_both
     truth = write_points(tmp_path / "truth.h5", face, ids, visible=visible)
     pred = write_points(tmp_path / "pred.h5", wide, ids)
     rows = run([pred], truth, by="landmark", visible_only=True).rows
-    assert [row.figures["n"] for row in rows[:4]] == [2, 1, 2, 1]
-    np.testing.assert_allclose([rows[k].figures["normal_percent"] for k in (0, 1, 2, 3, 16)], 2, atol=0.05)
+    assert [row.values["n"] for row in rows[:4]] == [2, 1, 2, 1]
+    np.testing.assert_allclose([rows[k].values["normal_percent"] for k in (0, 1, 2, 3, 16)], 2, atol=0.05)
     assert only(run([pred], truth, visible_only=True, video="auto"))["jitter_percent"] == pytest.approx(0, abs=1e-5)
     assert only(run([pred], truth, video="auto"))["jitter_percent"] == pytest.approx(17 / 68, abs=1e-4)
-    with pytest.raises(DataError, match="does not say which points are seen"):
+    with pytest.raises(DataError, match="does not say which points are visible"):
         run([truth], pred, visible_only=True)
 
 
@@ -245,12 +245,12 @@ def test_landmarks_that_are_not_predicted_are_failures_of_theirs(tmp_path: Path)
     guess[1, 7] = np.nan
     truth, pred = write_points(tmp_path / "truth.h5", points), write_points(tmp_path / "pred.h5", guess)
     rows = run([pred], truth, by="landmark", allow_missing=True).rows
-    assert (rows[7].figures["n"], rows[7].figures["missing"], rows[7].figures["nme_percent"]) == (4, 1, np.inf)
-    assert rows[7].figures["nme_found_percent"] == pytest.approx(2, abs=1e-4)
-    assert "missing" not in rows[8].figures
-    assert rows[8].figures["nme_percent"] == pytest.approx(2, abs=1e-4)
+    assert (rows[7].values["n"], rows[7].values["missing"], rows[7].values["nme_percent"]) == (4, 1, np.inf)
+    assert rows[7].values["nme_found_percent"] == pytest.approx(2, abs=1e-4)
+    assert "missing" not in rows[8].values
+    assert rows[8].values["nme_percent"] == pytest.approx(2, abs=1e-4)
     faces = run([pred], truth, by="face", allow_missing=True).rows
-    assert [row.figures.get("missing") for row in faces] == [None, 1, None, None]
+    assert [row.values.get("missing") for row in faces] == [None, 1, None, None]
 
 
 def test_normalisers_by_name_pair_and_number(tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_normalisers_by_name_pair_and_number(tmp_path: Path) -> None:
     height = np.ptp(points.astype(np.float32)[..., 1], axis=1)
     expected = {"points:36,45": 3, "100": 3, "given-box": 5, "face-height": 100 * np.mean(3 / height)}
     assert [row.normaliser for row in found.rows] == list(expected)
-    np.testing.assert_allclose([row.figures["nme_percent"] for row in found.rows], list(expected.values()), rtol=1e-4)
+    np.testing.assert_allclose([row.values["nme_percent"] for row in found.rows], list(expected.values()), rtol=1e-4)
     pixels = only(run([pred], truth, norm="1", thresholds=[2, 5]))
     assert (pixels["fr@2.00_percent"], pixels["fr@5.00_percent"]) == (100, 0)
     rows = run([pred], truth, norm="all, 100,100.0 , points: 36, 45").rows
@@ -274,7 +274,7 @@ def test_normalisers_by_name_pair_and_number(tmp_path: Path) -> None:
         run([pred], truth, thresholds=[8])
     with pytest.raises(UsageError, match="inter-ear"):
         run([pred], truth, norm="inter-ear")
-    with pytest.raises(DataError, match="holds no boxes"):
+    with pytest.raises(DataError, match="has no annotated boxes"):
         run([pred], pred, norm="given-box")
 
 
@@ -292,10 +292,10 @@ def test_a_protocol_says_what_is_measured(tmp_path: Path) -> None:
     assert found.protocol == "star"
     assert {row.normaliser for row in found.rows} >= {"inter-ocular"}
     assert list(dict.fromkeys(row.subset for row in found.rows)) == ["full", "common", "challenging"]
-    assert {"fr@0.05_percent", "auc@0.05_percent", "auc_binned@0.05_percent"} <= found.rows[0].figures.keys()
+    assert {"fr@0.05_percent", "auc@0.05_percent", "auc_binned@0.05_percent"} <= found.rows[0].values.keys()
     own = run([pred], truth, norm="box-size", protocol="star", thresholds=[0.2], subsets=["x"])
     assert [(row.subset, row.normaliser) for row in own.rows] == [("x", "box-size")]
-    assert "fr@0.20_percent" in own.rows[0].figures
+    assert "fr@0.20_percent" in own.rows[0].values
 
 
 def test_mean_shape_is_a_row_and_the_measure_of_the_others(tmp_path: Path) -> None:
@@ -312,11 +312,11 @@ def test_mean_shape_is_a_row_and_the_measure_of_the_others(tmp_path: Path) -> No
     pred = write_points(tmp_path / "pred.h5", points + [1, 0])
     rows = run([pred], truth, mean_shape=str(other)).rows
     assert [row.prediction for row in rows] == [str(pred), MEAN_SHAPE]
-    mean_nme = rows[1].figures["nme_percent"]
+    mean_nme = rows[1].values["nme_percent"]
     expected = np.linalg.norm(points[:1] + [0, 10] - points, axis=2).mean()
     assert mean_nme == pytest.approx(expected, rel=1e-4)
-    assert rows[0].figures["nme_of_mean_shape_percent"] == pytest.approx(100 / mean_nme, rel=1e-4)
-    assert rows[1].figures["nme_of_mean_shape_percent"] == pytest.approx(100)
+    assert rows[0].values["nme_of_mean_shape_percent"] == pytest.approx(100 / mean_nme, rel=1e-4)
+    assert rows[1].values["nme_of_mean_shape_percent"] == pytest.approx(100)
     with pytest.raises(DataError, match="needs a truth with images"):
         run([pred], pred, mean_shape=str(other))
     with pytest.raises(DataError, match="needs a file with images"):
@@ -327,7 +327,7 @@ def test_mean_shape_is_a_row_and_the_measure_of_the_others(tmp_path: Path) -> No
         run([pred], truth, mean_shape=str(with_images("hole.h5", hole)))
     hole[0, 3] = np.inf
     hole[1, 3] = 7
-    assert run([pred], truth, mean_shape=str(with_images("inf.h5", hole))).rows[1].figures["nme_percent"] < np.inf
+    assert run([pred], truth, mean_shape=str(with_images("inf.h5", hole))).rows[1].values["nme_percent"] < np.inf
 
 
 # ---- joining
@@ -383,7 +383,7 @@ def test_shards_are_one_prediction(tmp_path: Path) -> None:
     write_points(tmp_path / "part-9.h5", guess[3:4], ["face3"])
     with pytest.raises(DataError, match=r"part-9.h5: has face 'face3', and so has .*part-2.h5"):
         run([f"mine={tmp_path}/part-?.h5"], truth)
-    with pytest.raises(FileError, match="no file fits"):
+    with pytest.raises(FileError, match="no file matches"):
         run([f"{tmp_path}/none-*.h5"], truth)
     with pytest.raises(UsageError, match="two predictions are called"):
         run([truth, truth], truth)
@@ -445,7 +445,7 @@ def test_faces_of_a_photograph_can_be_joined_by_place(tmp_path: Path) -> None:
     heard = Recorder()
     by_id = run([pred], truth, heard, allow_extra=True)
     assert only(by_id)["nme_percent"] > 100
-    assert any("5 of 9 predictions lie farther" in text and "--join place" in text for text in heard.warned)
+    assert any("5 of 9 predictions are farther" in text and "--join place" in text for text in heard.warned)
     heard = Recorder()
     figures = only(run([pred], truth, heard, join="place"))
     assert (figures["n"], figures["nme_percent"]) == (9, pytest.approx(2, abs=1e-3))
@@ -636,7 +636,7 @@ def test_jitter_is_of_frames_that_follow_each_other(tmp_path: Path) -> None:
     figures = only(run([partly], truth, heard, video="auto", allow_missing=True))
     assert figures["jitter_percent"] == pytest.approx((3 + 1 + 1 + 1) / 4, abs=1e-4)
     assert any("jitter leaves out 1 frames" in text for text in heard.warned)
-    with pytest.raises(DataError, match="no face follows another"):
+    with pytest.raises(DataError, match="no two faces are consecutive"):
         run([pred], truth, video=r"(x)(\d+)")
     with pytest.raises(UsageError, match="no two groups"):
         run([pred], truth, video=r"(\d+)")
@@ -668,7 +668,7 @@ def test_faces_that_cannot_be_measured_are_told_of_and_nothing_is_nan(tmp_path: 
     with pytest.raises(DataError, match="1 of 5 faces lack predicted points: 'face4'"):
         run([pred], truth)
     found = run([pred], truth, heard, details=True, thresholds=[0.08], allow_missing=True)
-    rows = {row.subset: row.figures for row in found.rows}
+    rows = {row.subset: row.values for row in found.rows}
     assert (rows["full"]["n"], rows["full"]["unmeasured"], rows["full"]["missing"]) == (2, 3, 1)
     assert "1 of 5 faces lack predicted points and are counted" in heard.warned[0]
     assert "could not be measured: 3" in heard.warned[1]
@@ -678,7 +678,7 @@ def test_faces_that_cannot_be_measured_are_told_of_and_nothing_is_nan(tmp_path: 
     assert rows["one"]["n"] == 1
     assert rows["one"]["nme_percent"] == 0
     assert rows["one"]["nme_low_percent"] is None  # of one face nothing can be said
-    every = [value for row in [*found.rows, *found.regions, *found.landmarks] for value in row.figures.values()]
+    every = [value for row in [*found.rows, *found.regions, *found.landmarks] for value in row.values.values()]
     assert not any(isinstance(value, float) and np.isnan(value) for value in every)
 
 

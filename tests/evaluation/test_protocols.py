@@ -96,7 +96,7 @@ def test_subsets_are_those_that_the_readers_name() -> None:
 
 def test_a_paper_is_not_asked_of_points_it_never_used() -> None:
     for name in PAPERS:
-        with pytest.raises(UsageError, match=f"protocol {name} says nothing of the scheme muct76"):
+        with pytest.raises(UsageError, match=f"protocol {name} does not cover the scheme muct76"):
             resolve(PROTOCOLS[name], SCHEMES["muct76"], has_boxes=True)
 
 

@@ -16,7 +16,7 @@ from reporters import Recorder
 from rich.console import Console
 
 from kdtools.errors import DataError, FileError, UsageError
-from kdtools.evaluation.results import MEAN_SHAPE, Errors, Evaluation, Figures, Row
+from kdtools.evaluation.results import MEAN_SHAPE, Errors, Evaluation, Row, Values
 from kdtools.landmarks import IBUG68
 from kdtools.reports.html import as_html
 from kdtools.reports.latex import as_latex
@@ -36,7 +36,7 @@ def as_json(evaluation: Evaluation) -> str:
 HOSTILE = 'a|b_c%<script>alert("1")</script>&\t#$~^\\{}*'
 
 
-def figures(nme: float, **more: int | float | None) -> Figures:
+def values_with_nme(nme: float, **more: int | float | None) -> Values:
     return {
         "n": 135,
         "nme_percent": nme,
@@ -77,7 +77,7 @@ def an_evaluation(
         for s, subset in enumerate(("full", "challenging")):
             for n, normaliser in enumerate(normalisers):
                 more = {} if k == 0 else (COMPARED, unclear)[s]
-                rows.append(Row(name, subset, normaliser, figures(3.77 - 0.31 * k + 2 * s + n, **more)))
+                rows.append(Row(name, subset, normaliser, values_with_nme(3.77 - 0.31 * k + 2 * s + n, **more)))
     evaluation = Evaluation(
         truth="test.h5",
         scheme=IBUG68,
@@ -96,7 +96,7 @@ def an_evaluation(
 
 def by_region(evaluation: Evaluation) -> Evaluation:
     rows = [
-        Row(name, "full", "inter-ocular", figures(4.0 + k + r, bias_x_percent=-0.5, spread_percent=1.25), part)
+        Row(name, "full", "inter-ocular", values_with_nme(4.0 + k + r, bias_x_percent=-0.5, spread_percent=1.25), part)
         for k, name in enumerate(("l2", "student"))
         for r, part in enumerate(("jaw", "nose"))
     ]
@@ -125,7 +125,7 @@ def test_tsv_gives_every_figure_back() -> None:
             row.normaliser,
         )
         for key in head[3:]:
-            value = row.figures.get(key)
+            value = row.values.get(key)
             if value is None or key in ("n", "p_bootstrap", "p_wilcoxon"):
                 assert found[key] == ("" if value is None else str(value))
             else:
@@ -209,7 +209,7 @@ def test_one_value_says_what_is_meant_and_why_not() -> None:
     with pytest.raises(UsageError, match=r"no value 'roc@0\.08'"):
         find_value(evaluation, "roc@0.08")
     assert find_value(evaluation, "n_groups") == "135"  # each face is one
-    rows = [replace(row, figures={"n": 135, "n_groups": 32}) for row in evaluation.rows]
+    rows = [replace(row, values={"n": 135, "n_groups": 32}) for row in evaluation.rows]
     assert find_value(replace(evaluation, rows=rows, groups=np.arange(135) % 32), "n_groups") == "32"
     lost = {"n": 9, "missing": 2, "nme_percent": np.inf, "nme_low_percent": None, "nme_found_percent": 4.0}
     with pytest.raises(DataError, match="2 faces have no complete prediction") as failed:
@@ -341,16 +341,16 @@ def test_figures_without_the_missing_are_not_compared_with_those_of_all() -> Non
     rows = [Row("a", "full", "17", {**all_found, "p90": 2.0}, "60"), Row("b", "full", "17", {**lost, "p90": 1.0}, "60")]
     assert set(best_values(rows)) == {("full", "17", "60", "nme_percent"), ("full", "17", "60", "p90")}
     assert is_best(rows[0], "nme_percent", best_values(rows))
-    fewer = [rows[0], replace(rows[1], figures={"n": 7, "nme_percent": 2.0, "spread_percent": 1.0})]
+    fewer = [rows[0], replace(rows[1], values={"n": 7, "nme_percent": 2.0, "spread_percent": 1.0})]
     assert best_values(fewer) == {}
-    dropped = [rows[0], replace(rows[1], figures={"n": 9, "missing": 2, "nme_percent": 2.0})]
+    dropped = [rows[0], replace(rows[1], values={"n": 9, "missing": 2, "nme_percent": 2.0})]
     assert best_values(dropped) == {}
 
 
 def test_faces_compared_are_told_where_they_are_not_all() -> None:
     def comparing(n: int) -> Evaluation:
         l2, student = an_evaluation().rows[:2], an_evaluation().rows[2:]
-        rows = [*l2, *(replace(row, figures={**row.figures, "n_compared": n}) for row in student)]
+        rows = [*l2, *(replace(row, values={**row.values, "n_compared": n}) for row in student)]
         return an_evaluation(rows=rows, overall=rows)
 
     few, full = comparing(130), comparing(135)
@@ -364,12 +364,12 @@ def test_faces_compared_are_told_where_they_are_not_all() -> None:
 
 
 def test_single_faces_that_are_missing_are_told_from_those_that_could_not_be_measured() -> None:
-    figures_by_face: list[Figures] = [
+    values_by_face: list[Values] = [
         {"missing": 1, "nme_percent": np.inf},
         {"nme_percent": None},
         {"nme_percent": 2.0},
     ]
-    rows = [Row("a", "full", "17", found, f"{k}.png") for k, found in enumerate(figures_by_face)]
+    rows = [Row("a", "full", "17", found, f"{k}.png") for k, found in enumerate(values_by_face)]
     evaluation = an_evaluation(rows=rows, by="face", n_faces=3, baseline="")
     assert [(row["missing"], row["NME"]) for row in table_of(as_markdown(evaluation))] == [
         ("1", "inf"),

@@ -285,7 +285,7 @@ def test_errors_below_the_pictures_are_those_of_kd_eval(tmp_path: Path, monkeypa
     view(gt, pred, "-o", tmp_path / "a.png")
     request = Request([str(pred)], str(gt), norm="box-diagonal")
     row = evaluate(request, Strict()).rows[0]
-    assert written == ["face0.png", f"NME {row.figures['nme_percent']:.2f} %"]
+    assert written == ["face0.png", f"NME {row.values['nme_percent']:.2f} %"]
 
 
 def test_faces_with_nothing_known_are_shown_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
