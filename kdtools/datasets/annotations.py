@@ -12,6 +12,7 @@ import numpy as np
 from kdtools.datasets.formats import Annotation, Reading, find_format
 from kdtools.datasets.formats.shared.id_prefixes import id_prefixes
 from kdtools.datasets.formats.shared.naming_300w import subsets_in_300w
+from kdtools.datasets.plausibility import HeldSkips, plausible
 from kdtools.errors import DataError, FileError, KdError, UsageError, some_of
 from kdtools.faces.file import check_unique_ids
 from kdtools.faces.schema import check_subset_name
@@ -56,17 +57,21 @@ def read_annotations(sources: Sources, reporter: Reporter = SILENT) -> list[Anno
     for path, prefix in zip(sources.paths, id_prefixes(sources.paths), strict=True):
         form = find_format(sources.format_name, Path(path))
         base = form.base_of(Path(path)) if sources.base is None else sources.base
-        reading = Reading(base, reporter.skip, roots, sources.pictures, index, sources.upright)
-        # Faces of 300W have one id in every list and folder of it, so that these can be joined.
-        found = [
-            replace(one, id=one.id if subsets_in_300w(one.id) else prefix + one.id, upright=sources.upright)
-            for one in form.read(Path(path), reading)
-        ]
+        held = HeldSkips(Path(path), reporter)
+        reading = Reading(base, held.skip, roots, sources.pictures, index, sources.upright, reporter.say)
+        found = []
+        for one in form.read(Path(path), reading):
+            held.release()
+            # Faces of 300W have one id in every list and folder of it, so that these can be joined.
+            id = one.id if subsets_in_300w(one.id) else prefix + one.id
+            found.append(replace(one, id=id, upright=sources.upright))
         if not found and reading.n_absent:
             raise FileError(
                 f"{path}: none of its {reading.n_absent} images was found",
                 "name their folder with --images, or import the points alone with --no-images",
             )
+        if not found:
+            held.check()
         reporter.say(f"{path}: read as {form.name} ({form.what}); first pixel is {base:g}; {len(found)} faces")
         if reading.n_absent:
             reporter.warn(f"{path}: {reading.n_absent} images are absent")
@@ -74,7 +79,7 @@ def read_annotations(sources: Sources, reporter: Reporter = SILENT) -> list[Anno
             reporter.say(f"{path}: {reading.n_without_points} faces without any point are left out")
         if reading.repeated:
             reporter.say(f"{path}: {len(reading.repeated)} images come with several faces: {some_of(reading.repeated)}")
-        annotations += found
+        annotations += plausible(path, form, found, reading, reporter)
     annotations = _each_once(list(_storable(annotations, reporter)), reporter)
     check_unique_ids([one.id for one in annotations])
     return _with_equal_points(annotations, reporter)

@@ -27,7 +27,8 @@ _CHUNK = 32  # faces a task: one at a time, the threads would spend their time w
 class CroppedFace:
     """`points` (L, 2) in pixels of `image` (S, S, 3), or None; `box` (4,) and `to_source` (2, 3) as in the format.
 
-    `outside` says that a point lies outside its photograph, `turned` that EXIF data turned the photograph upright.
+    `outside` says that a point lies outside its photograph, `turned` that EXIF data turned the photograph upright,
+    `far` that a point lies outside three times the photograph.
     """
 
     annotation: Annotation
@@ -37,6 +38,7 @@ class CroppedFace:
     to_source: np.ndarray
     outside: bool
     turned: bool = False
+    far: bool = False
 
 
 def import_faces(
@@ -81,12 +83,19 @@ def import_faces(
                 images[len(good) : len(good) + len(faces)] = np.stack([face.image for face in faces])
                 empty = np.empty((0, 0, 3), np.uint8)  # the pixels are in the file now
                 good += [
-                    CroppedFace(f.annotation, empty, f.points, f.box, f.to_source, f.outside, f.turned) for f in faces
+                    CroppedFace(f.annotation, empty, f.points, f.box, f.to_source, f.outside, f.turned, f.far)
+                    for f in faces
                 ]
             done += len(batch)
             progress(done)
     if not good:
         raise DataError("no face could be imported")
+    far = [face.annotation.id for face in good if face.far]
+    if 2 * len(far) > len(good):
+        raise DataError(
+            f"{len(far)} of {len(good)} faces have points outside three times their image: {some_of(far)}",
+            "these numbers are no pixels of these images; look at --format, --base and the order of the columns",
+        )
     writer.put("box", np.stack([face.box for face in good]))
     writer.put("to_source", np.stack([face.to_source for face in good]))
     _write_annotations(writer, [face.annotation for face in good], subsets, reporter)
@@ -133,7 +142,9 @@ def crop_annotated(annotation: Annotation, crop: CropRule | None, size: int) -> 
         return CroppedFace(annotation, pixels, None, square, to_source, False)
     beside = (points < -0.5).any() or (points > np.array([width, height]) - 0.5).any()
     turned = annotation.load is None and annotation.upright and is_turned(annotation.image)
-    return CroppedFace(annotation, pixels, points_in_box(points, square, size), square, to_source, bool(beside), turned)
+    far = (points < [-width, -height]).any() or (points > [2 * width, 2 * height]).any()
+    cropped = points_in_box(points, square, size)
+    return CroppedFace(annotation, pixels, cropped, square, to_source, bool(beside), turned, bool(far))
 
 
 def _square_of(annotation: Annotation, crop: CropRule) -> np.ndarray:

@@ -117,6 +117,19 @@ def mirror_fits(scheme: Scheme, points: np.ndarray) -> bool:
     return found is None or residual <= 3 * found.residual + _MAX_EXCESS
 
 
+def mirror_residual(mirror: Sequence[int], points: np.ndarray) -> float | None:
+    """Mean distance between the mean shape of faces (N, L, 2) and its mirror image, as a share of the shape's size.
+
+    Faces in the mirror map's order of points reach 0.01 to 0.2, points in any other order 0.4 to 1.2. None where no
+    mean shape can be made, because a point is never annotated.
+    """
+    mean = _mean_shape(points)
+    if mean is None:
+        return None
+    z, size = _centred(mean)
+    return _fit_axis(z, np.array(mirror))[1] / size
+
+
 def _likeness(z: np.ndarray, mirror: np.ndarray) -> float | None:
     """Correlation of a face (L,), complex, with its mirror image; None where too few pairs are annotated."""
     both = np.isfinite(z) & np.isfinite(z[mirror])

@@ -13,6 +13,7 @@ from kdtools.datasets.annotations import Sources, read_annotations, settle_schem
 from kdtools.datasets.formats import find_format
 from kdtools.datasets.formats.csv_points import read_rows
 from kdtools.datasets.formats.pts import parse_pts
+from kdtools.datasets.formats.shared.annotation import Reading
 from kdtools.datasets.formats.shared.id_prefixes import id_prefixes
 from kdtools.datasets.import_faces import import_faces
 from kdtools.errors import DataError, FileError, UsageError
@@ -386,7 +387,7 @@ def test_damaged_lines_of_csv_are_named(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("name,x0,y0\na,1,2\nb,1\nc,1,z\n\nd,1,inf\ne,5,6\n")
     bad: Skipped = []
-    rows = [row.image for row in read_rows(path, lambda where, why: bad.append((where, why)))]
+    rows = [row.image for row in read_rows(path, Reading(0, lambda where, why: bad.append((where, why))))]
     assert rows == ["a", "e"]
     assert [where for where, _ in bad] == [f"{path}:3", f"{path}:4", f"{path}:6"]
 

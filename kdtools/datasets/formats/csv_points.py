@@ -12,7 +12,7 @@ The first pixel is 0, as in numpy and OpenCV: by definition, since such files sa
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -22,18 +22,21 @@ import orjson
 
 from kdtools.datasets.formats import csv300w, deeplabcut, hrnet, muct, via
 from kdtools.datasets.formats.shared.annotation import Annotation, Blocks, FaceBlock, Reading
+from kdtools.datasets.formats.shared.column_checks import usual_columns
 from kdtools.datasets.formats.shared.csv_columns import (
     Columns,
     check_first_line,
     columns_by_place,
     columns_of_header,
     is_header,
+    numbers_of_rows,
 )
 from kdtools.datasets.formats.shared.format import Format
 from kdtools.datasets.formats.shared.tables import first_rows, picture_of, read_table, table_at
 from kdtools.errors import DataError, FileError
 from kdtools.landmarks import Scheme
 
+_N_LOOKED_AT = 300  # rows
 _DIALECTS = (csv300w, hrnet, deeplabcut, muct, via)  # CSV too, but with other rules
 
 
@@ -58,7 +61,7 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
 
 def read_faces(path: Path, reading: Reading) -> Iterator[Annotation]:
     """The faces of a table, whatever it is called."""
-    for row in read_rows(path, reading.skip, reading.base):
+    for row in read_rows(path, reading):
         image = reading.find_image(row.image, path.parent, row.where)
         if image is not None:
             yield Annotation(reading.number(row.image) if row.id is None else row.id, image, row.points)
@@ -74,24 +77,33 @@ class Row:
     points: np.ndarray
 
 
-def read_rows(path: Path, skip: Callable[[str, str], None], base: float = 0.0) -> Iterator[Row]:
+def read_rows(path: Path, reading: Reading) -> Iterator[Row]:
     """Faces of a table. Raises FileError where its columns cannot be understood."""
     rows = read_table(path)
     columns = None
     for n_before, (where, cells) in enumerate(rows):
-        try:
-            if n_before == 0 and is_header(cells):
-                columns = columns_of_header(cells)
+        if n_before == 0:
+            columns = _columns_of(path, cells, reading)
+            if is_header(cells):
                 continue
-            if n_before == 0:
-                check_first_line(cells)
-                columns_by_place(len(cells))
-        except DataError as error:
-            raise FileError(f"{path}: {error.message}", error.hint) from error
         try:
-            yield _row_of(where, cells, columns or columns_by_place(len(cells)), base)
+            yield _row_of(where, cells, columns or columns_by_place(len(cells)), reading.base)
         except DataError as error:
-            skip(where, error.message)
+            reading.skip(where, error.message)
+
+
+def _columns_of(path: Path, first: list[str], reading: Reading) -> Columns | None:
+    """Columns by the first row, a header or the first face; None without a header, where all numbers are points."""
+    try:
+        if is_header(first):
+            return columns_of_header(first)
+        check_first_line(first)
+    except DataError as error:
+        raise FileError(f"{path}: {error.message}", error.hint) from error
+    usual = usual_columns(path, numbers_of_rows(first_rows(path, _N_LOOKED_AT)), reading)
+    if usual is None or not usual.note:
+        return None
+    return Columns(1 + usual.n_numbers, tuple(1 + k for k in usual.xy))
 
 
 def _row_of(where: str, cells: list[str], columns: Columns, base: float) -> Row:

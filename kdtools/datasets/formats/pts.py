@@ -9,8 +9,10 @@ nan nan
 }
 
 The coordinates are MATLAB's: dlib's XML of 300W says so, and that it has subtracted 1; menpo, of the group that made
-300W, subtracts 1 from every .pts it reads. `nan` stands for a point that is not marked. What follows the brace is not
-read. The pictures may lie in another tree of the same shape, below --images; ids are those of beside.py.
+300W, subtracts 1 from every .pts it reads. `nan` stands for a point that is not marked. MERL-RAV writes
+-1 -1 for one that is not there and -x -y for one hidden at x, y, which `datasets.plausibility` finds out.
+What follows the brace is not read. The pictures may lie in another tree of the same shape, below --images;
+ids are those of image_beside.py.
 """
 
 from __future__ import annotations

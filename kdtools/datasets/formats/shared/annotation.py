@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from kdtools.errors import DataError
+from kdtools.reporting import SILENT
 from kdtools.storage.file_kinds import IMAGE_SUFFIXES
 from kdtools.storage.names import files_below
 
@@ -42,13 +43,13 @@ class Annotation:
 
 @dataclass
 class Reading:
-    """What a reader needs besides the path: index base, where pictures lie, and a callback for bad entries.
+    """What a reader needs besides the path: index base, where pictures lie, and callbacks.
 
     `base` is the coordinate of the first pixel's centre in the format's files; readers subtract it. `skip(where,
     reason)` names an entry that cannot be used. `roots` are folders to look for pictures in, before those the format
     suggests. Without `pictures` nothing is looked for: the annotations come with the names of their pictures alone.
     `index` is the annotation file that predictions were made for, where they name their pictures by its numbers; it
-    may be any file.
+    may be any file. `say(text)` takes a message on how a file was read.
     """
 
     base: float
@@ -57,6 +58,7 @@ class Reading:
     pictures: bool = True
     index: Path | None = None
     upright: bool = True
+    say: Callable[[str], None] = SILENT.say
     n_absent: int = 0
     n_without_points: int = 0
     _times: Counter[str] = field(default_factory=Counter)

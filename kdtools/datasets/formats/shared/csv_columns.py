@@ -7,6 +7,7 @@ x_min) and columns without an axis (score, z0) are left aside. What could be rea
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +16,8 @@ import numpy as np
 
 from kdtools.datasets.formats.shared.annotation import as_points
 from kdtools.datasets.formats.shared.tables import is_missing, numbers_of
-from kdtools.datasets.formats.shared.text_lists import is_number
+from kdtools.datasets.formats.shared.text_lists import is_number, most_frequent
 from kdtools.errors import DataError, some_of
-from kdtools.landmarks import SCHEMES
 
 ID_NAMES = {"id", "face_id"}
 IMAGE_NAMES = {
@@ -31,8 +31,6 @@ _OTHER_THINGS = {
     *("pose", "gaze", "angle", "rotation", "translation", "offset", "size", "scale", "resolution"),
 }
 _BESIDE_OTHER_THINGS = {"face", "head", "bounding", "image", "img", "left", "right", "top", "bottom"}
-# To five points belong too many numbers of other things.
-_POINT_COUNTS = {scheme.n_points for scheme in SCHEMES.values() if scheme.n_points > 5}
 _HINT = "name the columns image,x0,y0,x1,y1,..."
 
 
@@ -130,18 +128,19 @@ def _in_order(stems: list[str]) -> list[str]:
 
 
 def columns_by_place(n_cells: int) -> Columns:
-    """Image name, x0, y0, x1, y1, ..., for a table without a header.
-
-    Raises DataError for as many numbers as a known set of points and a box: these would be read as more points.
-    """
-    n_points = (n_cells - 1) // 2
-    for n_more in (4, 6):
-        few = n_points - n_more // 2
-        if few in _POINT_COUNTS and n_points not in _POINT_COUNTS:
-            raise DataError(
-                f"{n_cells - 1} numbers and no header: {n_points} points, or {few} and {n_more} other numbers?", _HINT
-            )
+    """Image name, x0, y0, x1, y1, ..., for a table without a header."""
     return Columns(n_cells, tuple(range(1, n_cells)))
+
+
+def numbers_of_rows(rows: Sequence[Sequence[str]]) -> list[np.ndarray]:
+    """The numbers after the name in rows of the most frequent length; rows with other text are left out."""
+    usual = most_frequent([len(row) for row in rows])
+    numbers = []
+    for row in rows:
+        if len(row) == usual:
+            with contextlib.suppress(DataError):
+                numbers.append(numbers_of(row[1:]))
+    return numbers
 
 
 def check_first_line(row: Sequence[str]) -> None:

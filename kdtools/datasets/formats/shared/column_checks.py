@@ -1,0 +1,400 @@
+"""Evidence that numbers in a list are not points: boxes, attributes, scores, all x before all y.
+
+Lists of points have no header. A list with a box before the points has as many numbers as one with two points more, so
+the numbers themselves must tell. `find_columns` looks at many rows at once and returns which columns are the points. It
+accepts other numbers beside the points only where the points left are a set that is known by its count. What remains
+doubtful raises DataError with the columns in question.
+
+The evidence:
+- attributes and scores: numbers up to 10, or the same whole number in every row, where the points lie far from there;
+- a box: four numbers that frame the points in nearly every row, as corners, as x0 x1 y0 y1, or as corner or centre and
+  size;
+- all x before all y: points read so are symmetric like a face and else are not, or the first and the second half of
+  the numbers differ far more than neighbours do;
+- numbers at an end that, taken for points, lie away from all others;
+- a count that no known set of points has, but one with four to six numbers fewer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+
+from kdtools.datasets.formats.shared.annotation import Reading, box_from_corners
+from kdtools.errors import DataError, FileError
+from kdtools.landmarks import SCHEMES
+from kdtools.landmarks.known_schemes import POINTS5
+from kdtools.landmarks.mirror_maps import find_mirror, mirror_residual
+
+HINT = "write a CSV file with a header that names the columns: image,x0,y0,x1,y1,..."
+KNOWN_COUNTS = frozenset(scheme.n_points for scheme in SCHEMES.values())
+_N_LOOKED_AT = 300  # rows; more would not tell more
+_MOST_FEWER = 0.95  # share of rows in which a rule must hold; single rows may be damaged
+_SMALL = 10  # largest absolute value of an attribute
+_N_ENDS = 12  # columns at either end in which attributes are looked for
+_FEWEST_POINTS = 3
+_SHARES = (-0.5, 1.5)  # shares of a picture; points may lie somewhat outside it
+_SYMMETRIC = 0.35  # largest residual of a mean shape in the right order of x and y; see `mirror_residual`
+_FEWEST_ROWS = 5  # a few faces may look symmetric by chance
+_MIRRORED = 0.15  # largest such residual of five points and others, where these are points too
+_FEWEST_TO_CORRELATE = 10  # points
+_MOST_CORRELATED = 0.9  # largest correlation of x and y in a face
+_BETWEEN = 0.6  # share of the variance between two halves of a row from which they are all x and all y
+_AWAY = 0.25  # by how much of the size of the points a number beside them lies away from these, to be none
+
+
+@dataclass(frozen=True)
+class PointColumns:
+    """Which of a row's numbers are points: `xy` (2 L,) positions of x0, y0, x1, y1, ...
+
+    `box` are the positions of a box's four numbers and `order` what they mean, where that is certain. `note` describes
+    what was found, for a message; it is empty where all numbers are points in the usual order.
+    """
+
+    n_numbers: int
+    xy: tuple[int, ...]
+    box: tuple[int, ...] = ()
+    order: str = ""
+    note: str = ""
+
+    def points_in(self, numbers: np.ndarray) -> np.ndarray:
+        """The numbers (2 L,) of the points of one row."""
+        return numbers[list(self.xy)]
+
+    def box_in(self, numbers: np.ndarray) -> np.ndarray | None:
+        """The box (4,) of one row as it stands in the file, where one was found and is not absurd."""
+        return box_from_corners(*_corners(numbers[None, list(self.box)], self.order)[0]) if self.box else None
+
+
+def find_columns(rows: Sequence[np.ndarray]) -> PointColumns:
+    """Which columns of rows of equally many numbers, NaN where missing, are points.
+
+    Raises DataError where that cannot be told, with a description of the columns in question.
+    """
+    table = np.stack(list(rows)[:: max(1, len(rows) // _N_LOOKED_AT)])
+    n_numbers = table.shape[1]
+    with np.errstate(invalid="ignore"):
+        split = _split(table)
+        what = _describe(table, split)
+        n_rest = n_numbers - split.before - split.after
+        if split.doubtful or n_rest % 2 or (what and n_rest // 2 not in KNOWN_COUNTS):
+            raise _refusal(n_numbers, n_rest, what)
+        planar = is_planar(split.core(table))
+    places = np.arange(split.before, n_numbers - split.after)
+    xy = places.reshape(2, -1).T.ravel() if planar else places
+    if planar:
+        what = [*what, "all x come before all y"]
+    note = f"{n_numbers} numbers a line, of which {n_rest // 2} points: {'; '.join(what)}" if what else ""
+    if len(split.orders) != 1:
+        return PointColumns(n_numbers, tuple(map(int, xy)), note=note)
+    return PointColumns(n_numbers, tuple(map(int, xy)), split.box, split.orders[0], note)
+
+
+@dataclass(frozen=True)
+class _Split:
+    """A row cut into numbers before the points, points, numbers after; in one of these a box that `orders` fit."""
+
+    before: int = 0
+    after: int = 0
+    box: tuple[int, ...] = ()
+    orders: tuple[str, ...] = ()
+    doubtful: bool = False
+
+    def core(self, table: np.ndarray) -> np.ndarray:
+        """The rows' numbers of points, NaN for what may be written for a missing one."""
+        core = table[:, self.before : table.shape[1] - self.after]
+        return np.where(np.isin(core, (0, -1)), np.nan, core)
+
+
+def _split(table: np.ndarray) -> _Split:
+    n_columns = table.shape[1]
+    before, after = _extras_at_ends(table)
+    clear = before + after > 0
+    ends = [(before, after), (before + 4, after), (before, after + 4)]
+    if not clear:
+        ends += [(n, 0) for n in (5, 6, 1)] + [(0, n) for n in (5, 6, 1)]
+    splits = [_with_box(_Split(*end), table) for end in ends if n_columns - sum(end) >= 2 * _FEWEST_POINTS]
+    splits = [one for one in splits if (n_columns - one.before - one.after) % 2 == 0]
+    known = [one for one in splits if (n_columns - one.before - one.after) // 2 in KNOWN_COUNTS]
+    symmetric = sorted((min(_asymmetries(one.core(table))), k) for k, one in enumerate(known))
+    best = [known[k] for residual, k in symmetric if residual < _SYMMETRIC]
+    if clear:
+        return (best or known or [_with_box(_Split(before, after), table)])[0]
+    if best and best[0].before + best[0].after == 0:
+        return best[0]
+    for one in best:
+        n_points = one.core(table).shape[1] // 2
+        if _are_no_points(one, table):
+            return replace(one, doubtful=n_points == 5 and not _is_sure_box(one, table))
+    for one in splits:
+        if one.box and "x0 y0 x1 y1" in one.orders and one.before + one.after == 4:
+            return replace(one, doubtful=one not in known or not _is_sure_box(one, table))
+    if n_columns // 2 not in KNOWN_COUNTS:
+        for one in known:
+            if one.core(table).shape[1] > 10 and _are_no_points(one, table):
+                return replace(one, doubtful=True)
+    return _Split()
+
+
+def _are_no_points(split: _Split, table: np.ndarray) -> bool:
+    """Whether the columns beside the points, taken for points themselves, would lie away from the others."""
+    if (split.before + split.after) % 2:
+        return True
+    core = split.core(table)
+    if core.shape[1] == 10:
+        return not _mirror_with_five(split, table)
+    if split.box:
+        return True
+    part = np.hstack([table[:, : split.before], table[:, table.shape[1] - split.after :]])
+    return _are_away(part.reshape(len(part), -1, 2), core.reshape(len(core), -1, 2))
+
+
+def _mirror_with_five(split: _Split, table: np.ndarray) -> bool:
+    """Whether the numbers beside five points are more points: each other's mirror images, or in the middle line."""
+    n_before, n_points = split.before // 2, table.shape[1] // 2
+    others = [*range(n_before), *range(n_before + 5, n_points)]
+    points = _both_ways(table)[0]
+    for mirrored in permutations(others):
+        partner = dict(zip(others, mirrored, strict=True))
+        if all(partner[partner[k]] == k for k in others):
+            partner |= {n_before + k: n_before + mirror for k, mirror in enumerate(POINTS5.mirror or ())}
+            residual = mirror_residual([partner[k] for k in range(n_points)], points)
+            if residual is not None and residual < _MIRRORED:
+                return True
+    return False
+
+
+def _is_sure_box(split: _Split, table: np.ndarray) -> bool:
+    """Whether a box is more than two points by chance: corners in many rows, or whole numbers beside decimals."""
+    if not split.box:
+        return False
+    core = split.core(table)
+    whole = (table[:, list(split.box)] % 1 == 0).all()
+    decimals = (np.nan_to_num(core) % 1 != 0).any(axis=1).mean() >= 0.9
+    return bool(whole and decimals) or (split.orders[0] == "x0 y0 x1 y1" and len(table) >= _FEWEST_ROWS)
+
+
+def is_planar(numbers: np.ndarray) -> bool:
+    """Whether rows (N, 2 L) hold all x before all y. Raises DataError where they look so, but it is not certain."""
+    n_points = numbers.shape[1] // 2
+    pairs, halves = _both_ways(numbers)
+    as_pairs, as_halves = _asymmetries(numbers)
+    looks_planar = n_points >= _FEWEST_TO_CORRELATE and _correlation(pairs) > _MOST_CORRELATED > _correlation(halves)
+    if not looks_planar and not as_pairs < min(_SYMMETRIC, as_halves / 2):
+        mirrored = as_halves < min(_SYMMETRIC, as_pairs / 2)
+        looks_planar = mirrored or _are_apart(halves, pairs) or _only_halves_mirror(halves, pairs)
+    if looks_planar and not as_halves < min(_SYMMETRIC, as_pairs):
+        raise DataError(f"its {2 * n_points} numbers look like all x before all y of {n_points} points", HINT)
+    return looks_planar
+
+
+def _correlation(points: np.ndarray) -> float:
+    """Median correlation of x and y in faces (N, L, 2): about 0 for faces, near 1 where both hold x or both y."""
+    known = np.isfinite(points).all(axis=2, keepdims=True)
+    count = np.maximum(known.sum(axis=1, keepdims=True), 1)
+    kept = np.where(known, points, 0)
+    centred = np.where(known, points - kept.sum(axis=1, keepdims=True) / count, 0)
+    power = (centred**2).sum(axis=1).prod(axis=1)
+    return float(np.median(centred.prod(axis=2).sum(axis=1) / np.sqrt(np.where(power > 0, power, 1))))
+
+
+def _both_ways(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Points (N, L, 2) of rows (N, 2 L): taken as pairs of x and y, and as all x before all y."""
+    n, n_points = len(numbers), numbers.shape[1] // 2
+    return numbers.reshape(n, n_points, 2), numbers.reshape(n, 2, n_points).transpose(0, 2, 1)
+
+
+def _asymmetries(numbers: np.ndarray) -> tuple[float, float]:
+    """The least residuals of rows (N, 2 L) under known mirror maps, taken in both ways; infinite without any."""
+    mirrors = [one.mirror for one in SCHEMES.values() if 2 * one.n_points == numbers.shape[1] and one.mirror]
+    ways = []
+    for points in _both_ways(numbers):
+        residuals = [mirror_residual(mirror, points) for mirror in mirrors]
+        ways.append(min((residual for residual in residuals if residual is not None), default=np.inf))
+    return ways[0], ways[1]
+
+
+def _only_halves_mirror(halves: np.ndarray, pairs: np.ndarray) -> bool:
+    """Whether points (N, L, 2) have a mirror map as all x before all y, and none as pairs."""
+    if len(pairs) < _FEWEST_ROWS or pairs.shape[1] <= _FEWEST_POINTS:
+        return False
+    return find_mirror(pairs) is None and find_mirror(halves) is not None
+
+
+def _are_apart(halves: np.ndarray, pairs: np.ndarray) -> bool:
+    """Whether the first and second half of most rows differ much more than the numbers within each, and x and y less.
+
+    `halves` and `pairs` (N, L, 2) are the rows taken as all x before all y, and as pairs.
+    """
+    if halves.shape[1] < _FEWEST_POINTS:
+        return False
+    between = [_variance_between(points) for points in (halves, pairs)]
+    return bool(np.mean((between[0] > _BETWEEN) & (between[1] < between[0] / 2)) >= _MOST_FEWER)
+
+
+def _variance_between(points: np.ndarray) -> np.ndarray:
+    """Share (N,) of the variance of each row of (N, L, 2) that lies between the means of the two axes."""
+    known = np.isfinite(points)
+    count = np.maximum(known.sum(axis=1), 1)
+    means = np.where(known, points, 0).sum(axis=1) / count
+    within = (np.where(known, points - means[:, None], 0) ** 2).mean(axis=(1, 2))
+    total = within + np.var(means, axis=1)
+    return np.var(means, axis=1) / np.where(total > 0, total, 1)
+
+
+def _extras_at_ends(table: np.ndarray) -> tuple[int, int]:
+    """How many columns at the beginning and at the end are attributes, scores or constants."""
+    n_columns = table.shape[1]
+    ends = min(_N_ENDS, n_columns - 2 * _FEWEST_POINTS)
+    extra = _is_extra(table)
+    if extra.mean() > 0.5 or ends <= 0:  # the rule is for a few numbers beside many
+        return 0, 0
+    first, last = np.flatnonzero(extra[:ends]), np.flatnonzero(extra[n_columns - ends :])
+    before = int(first[-1]) + 1 if len(first) else 0
+    after = ends - int(last[0]) if len(last) else 0
+    if before + after > ends:
+        return 0, 0
+    for start, stop in ((0, before), (n_columns - after, n_columns)):
+        if stop > start and _may_be_missing_points(table[:, start:stop], n_columns - before - after):
+            before, after = (0, after) if start == 0 else (before, 0)
+    return before, after
+
+
+def _is_extra(table: np.ndarray) -> np.ndarray:
+    """(k,) whether a column holds what no coordinate can be, given the others."""
+    known = np.isfinite(table)
+
+    def mostly(holds: np.ndarray) -> np.ndarray:
+        return (holds | ~known).mean(axis=0) >= 0.99
+
+    whole = mostly(table % 1 == 0)
+    in_range = mostly((table > _SHARES[0]) & (table < _SHARES[1]))
+    if np.mean(in_range & ~whole) > 0.5:  # shares of the picture
+        return whole | ~in_range
+    small = mostly(np.abs(table) <= _SMALL)
+    constant = mostly(table == table[:1]) if len(table) > 2 else np.zeros(len(whole), bool)
+    if constant.mean() > 0.5:  # the same face over and over
+        constant[:] = False
+    return small | (constant & whole)
+
+
+def _may_be_missing_points(block: np.ndarray, n_rest: int) -> bool:
+    """Whether a block of columns is rather points that are never there, `-1 -1` or `0 0`, than attributes."""
+    if block.shape[1] % 2:
+        return False
+    pairs = block.reshape(len(block), -1, 2)
+    sentinels = (pairs[..., 0] == pairs[..., 1]) & np.isin(pairs[..., 0], (0, -1))
+    return bool(sentinels.all()) and ((n_rest + block.shape[1]) // 2 in KNOWN_COUNTS or n_rest // 2 not in KNOWN_COUNTS)
+
+
+def _with_box(split: _Split, table: np.ndarray) -> _Split:
+    """The split with the four columns beside its points that frame them, where there are such."""
+    n_columns = table.shape[1]
+    core = split.core(table)
+    if core.shape[1] % 2:
+        return split
+    at_ends = ([0, split.before - 4] if split.before >= 4 else []) + (
+        [n_columns - split.after, n_columns - 4] if split.after >= 4 else []
+    )
+    for start in dict.fromkeys(at_ends):
+        orders = tuple(order for order in _ORDERS if _frames(_corners(table[:, start : start + 4], order), core))
+        if orders:
+            return replace(split, box=tuple(range(start, start + 4)), orders=orders)
+    return split
+
+
+_ORDERS = ("x0 y0 x1 y1", "x y width height", "x0 x1 y0 y1", "centre and size")
+
+
+def _corners(four: np.ndarray, order: str) -> np.ndarray:
+    """Corners (N, 4) x0, y0, x1, y1 of boxes (N, 4) in one of `_ORDERS`."""
+    a, b, c, d = np.asarray(four, np.float64).T
+    if order == "x y width height":
+        return np.stack([a, b, a + c, b + d], axis=1)
+    if order == "x0 x1 y0 y1":
+        return np.stack([a, c, b, d], axis=1)
+    if order == "centre and size":
+        return np.stack([a - c / 2, b - d / 2, a + c / 2, b + d / 2], axis=1)
+    return np.stack([a, b, c, d], axis=1)
+
+
+def _frames(boxes: np.ndarray, core: np.ndarray) -> bool:
+    """Whether boxes (N, 4) frame the points of rows (N, 2 L), as pairs or as all x before all y, in nearly all rows.
+
+    A detector's box may leave out the chin, so most of the points must lie inside, and the sizes be alike.
+    """
+    for points in _both_ways(core):
+        low, high = _low_and_high(points)
+        ratio = (boxes[:, 2:] - boxes[:, :2]) / np.maximum(high - low, 1e-9)
+        middle = (low + high) / 2
+        inside = ((points >= boxes[:, None, :2]) & (points <= boxes[:, None, 2:])).all(axis=2)
+        share = inside.sum(axis=1) / np.maximum(np.isfinite(points).all(axis=2).sum(axis=1), 1)
+        fits = (
+            (ratio > 0.5).all(axis=1)
+            & (ratio < 4).all(axis=1)
+            & (middle > boxes[:, :2]).all(axis=1)
+            & (middle < boxes[:, 2:]).all(axis=1)
+            & (share >= 0.6)
+        )
+        if fits.mean() >= _MOST_FEWER:
+            return True
+    return False
+
+
+def _are_away(part: np.ndarray, rest: np.ndarray) -> bool:
+    """Whether one of the points (N, e, 2) lies outside the box around the rest in most rows."""
+    low, high = (bound[:, None] for bound in _low_and_high(rest))
+    margin = _AWAY * (high - low).max(axis=2, keepdims=True)
+    away = ((part < low - margin) | (part > high + margin)).any(axis=2)
+    return bool((away.mean(axis=0) > 0.5).any())
+
+
+def _low_and_high(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Least and largest coordinates (N, 2) of points (N, L, 2); without any known point infinite."""
+    known = np.isfinite(points)
+    return np.where(known, points, np.inf).min(axis=1), np.where(known, points, -np.inf).max(axis=1)
+
+
+def _describe(table: np.ndarray, split: _Split) -> list[str]:
+    """What the columns beside the points look like, part by part."""
+    n_columns = table.shape[1]
+    parts = []
+    if split.box:
+        order = f" ({split.orders[0]})" if len(split.orders) == 1 else ""
+        parts.append(f"columns {split.box[0] + 1} to {split.box[-1] + 1} look like a box{order}")
+    for columns in (range(split.before), range(n_columns - split.after, n_columns)):
+        others = [k for k in columns if k not in split.box]
+        if others:
+            places = f"column {others[0] + 1}" if len(others) == 1 else f"columns {others[0] + 1} to {others[-1] + 1}"
+            whole = (table[:, others] % 1 == 0).all()
+            parts.append(f"{places} look{'s' * (len(others) == 1)} like {'attributes' if whole else 'other numbers'}")
+    return parts
+
+
+def _refusal(n_numbers: int, n_rest: int, what: list[str]) -> DataError:
+    if not what:
+        counts = [n for n in sorted(KNOWN_COUNTS) if n > 5 and 0 < n_numbers - 2 * n <= _N_ENDS]
+        guess = f"; perhaps {counts[-1]} points and {n_numbers - 2 * counts[-1]} others" if counts else ""
+        return DataError(f"{n_numbers} numbers a line, which are not pairs of x and y{guess}", HINT)
+    left = f"{n_rest // 2} points are left" if n_rest % 2 == 0 else f"{n_rest} numbers are left, an odd count"
+    return DataError(f"{n_numbers} numbers a line, of which not all are points: {'; '.join(what)}; {left}", HINT)
+
+
+def usual_columns(path: Path, rows: Sequence[np.ndarray], reading: Reading) -> PointColumns | None:
+    """`find_columns` of the rows of a list; what it found goes to `reading.say`. None without rows.
+
+    Raises FileError where it cannot be told which numbers are points.
+    """
+    if not rows:
+        return None
+    try:
+        columns = find_columns(rows)
+    except DataError as error:
+        raise FileError(f"{path}: {error.message}", error.hint) from error
+    if columns.note:
+        reading.say(f"{path}: {columns.note}")
+    return columns

@@ -1,0 +1,220 @@
+"""Checks of all faces of a source: what cannot be points in pixels is mended where that is certain, else refused.
+
+- A point at the same place far from its face again and again, `-1 -1` or `0 0`, is a missing point.
+- MERL-RAV writes a hidden point as -x, -y and a missing one as -1 -1. A negative point counts as hidden where it lies
+  outside its face, and x, y inside.
+- Coordinates of about 0 to 1 throughout are shares of the picture: x times its width, y times its height.
+- All points in one place, or boxes of another size than the points: the numbers mean something else.
+
+Source of MERL-RAV: A. Kumar et al., "LUVLi Face Alignment", CVPR 2020; github.com/abhi1kumar/MERL-RAV_dataset.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from kdtools.datasets.formats import Annotation, Format, Reading
+from kdtools.datasets.formats.shared.annotation import size_of_picture
+from kdtools.errors import FileError, KdError
+from kdtools.reporting import Reporter
+
+_BESIDE = 0.2  # by how much of its size a point may lie outside its face
+_FEWEST = 3  # points that tell where a face is
+_SHARES = (-0.5, 1.5)  # points may lie somewhat outside their picture
+_SMALLEST_FACE = 1.0  # px
+_LARGEST_BOX = 10  # times as large as the points
+_SENTINEL_FORMAT = "pts"  # the only one in which the rules of MERL-RAV are documented
+
+
+def plausible(
+    path: str, form: Format, found: list[Annotation], reading: Reading, reporter: Reporter
+) -> list[Annotation]:
+    """The annotations of one source in pixels, with missing and hidden points marked as such.
+
+    Raises FileError where no face has a point, or where the numbers cannot be points in pixels.
+    """
+    if not found or any(one.points is None for one in found):
+        return found
+    if not any(np.isfinite(_points(one)).any() for one in found):
+        raise FileError(f"{path}: none of its {len(found)} faces has a point")
+    found = _with_hidden(path, form, found, reading, reporter)
+    found = _without_sentinels(path, form, found, reading, reporter)
+    if not any(np.isfinite(_points(one)).any() for one in found):
+        raise FileError(f"{path}: none of its {len(found)} faces has a point; all are marked as missing")
+    found = _in_pixels(path, found, reading, reporter)
+    _check_sizes(path, found)
+    return found
+
+
+def _points(one: Annotation) -> np.ndarray:
+    return np.empty((0, 2)) if one.points is None else one.points
+
+
+def _outside(points: np.ndarray, face: np.ndarray) -> np.ndarray:
+    """Which points (L, 2) lie lie outside the face (M, 2) by more than `_BESIDE` of its size; all for too few."""
+    face = face[np.isfinite(face).all(axis=1)]
+    if len(face) < _FEWEST:
+        return np.ones(len(points), bool)
+    low, high = face.min(axis=0), face.max(axis=0)
+    margin = _BESIDE * max((high - low).max(), 1e-9)
+    return ((points < low - margin) | (points > high + margin)).any(axis=1)
+
+
+def _with_hidden(
+    path: str, form: Format, found: list[Annotation], reading: Reading, reporter: Reporter
+) -> list[Annotation]:
+    """The annotations with points -x, -y of MERL-RAV taken as hidden at x, y, where the points show that rule."""
+    n_hidden = n_other = 0
+    masks = []
+    for one in found:
+        raw = _points(one) + reading.base
+        with np.errstate(invalid="ignore"):
+            negative = (raw < 0).all(axis=1) & (raw[:, 0] != raw[:, 1])
+        face = raw[(raw > 0).all(axis=1)]
+        masks.append(negative)
+        if negative.any() and len(face) >= _FEWEST:
+            away = _outside(raw[negative], face)
+            inside = ~_outside(-raw[negative], face)
+            n_hidden += int((away & inside).sum())
+            n_other += int((away & ~inside).sum())
+    known = form.name == _SENTINEL_FORMAT
+    if n_hidden < (1 if known else _FEWEST) or n_hidden <= 3 * n_other:
+        return found
+    text = f"{path}: {n_hidden} points -x, -y lie inside their face as x, y: taken as hidden points, as MERL-RAV writes"
+    reporter.say(text) if known else reporter.warn(text)
+    hidden = []
+    for one, mask in zip(found, masks, strict=True):
+        raw = _points(one) + reading.base
+        points = np.where(mask[:, None], -raw, raw) - reading.base
+        visible = np.ones(len(raw), bool) if one.visible is None else one.visible
+        missing = ~np.isfinite(raw).all(axis=1) | (raw == -1).all(axis=1)
+        hidden.append(replace(one, points=points, visible=visible & ~mask & ~missing))
+    return hidden
+
+
+def _without_sentinels(
+    path: str, form: Format, found: list[Annotation], reading: Reading, reporter: Reporter
+) -> list[Annotation]:
+    """The annotations with NaN for `-1 -1` and the like, where these lie far from most of the faces that have them."""
+    away: Counter[float] = Counter()
+    near: Counter[float] = Counter()
+    for one in found:
+        raw = _points(one) + reading.base
+        equal = _may_be_sentinel(raw)
+        if equal.any():
+            outside = _outside(raw[equal], raw[~equal])
+            away.update(raw[equal][outside, 0].tolist())
+            near.update(raw[equal][~outside, 0].tolist())
+    values = [value for value, times in away.items() if times > near[value]]
+    if not values:
+        return found
+    missing = [value for value in values if away[value] + near[value] > 1]
+    for value in values:
+        n, place = away[value] + near[value], f"{value:g} {value:g}"
+        if value not in missing:
+            reporter.warn(f"{path}: one point lies at {place}, far from its face; it is taken as it stands")
+        elif form.name == _SENTINEL_FORMAT and value == -1:
+            reporter.say(f"{path}: {n} points are {place}, which means missing")
+        else:
+            reporter.warn(f"{path}: {n} points are {place}, far from their faces; they are taken as missing")
+    kept = []
+    for one in found:
+        raw = _points(one) + reading.base
+        drop = _may_be_sentinel(raw) & np.isin(raw[:, 0], missing)
+        kept.append(replace(one, points=np.where(drop[:, None], np.nan, _points(one))) if drop.any() else one)
+    return kept
+
+
+def _may_be_sentinel(raw: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore"):
+        return (raw[:, 0] == raw[:, 1]) & (raw[:, 0] <= 0) & (raw[:, 0] % 1 == 0)
+
+
+def _in_pixels(path: str, found: list[Annotation], reading: Reading, reporter: Reporter) -> list[Annotation]:
+    """The annotations in pixels where all are shares of their pictures. Raises FileError where no pictures are read."""
+    raw = np.concatenate([_points(one) for one in found]) + reading.base
+    raw = raw[np.isfinite(raw).all(axis=1)]
+    x_are_shares, y_are_shares = (bool(((axis > _SHARES[0]) & (axis < _SHARES[1])).all()) for axis in raw.T)
+    if not (x_are_shares or y_are_shares) or not (np.ptp(raw, axis=0) > 0).any():
+        return found
+    if not (x_are_shares and y_are_shares):
+        axis = "xy" if x_are_shares else "yx"
+        raise FileError(
+            f"{path}: all {axis[0]} lie between 0 and 1, as shares of the image, but {axis[1]} do not",
+            "give both in pixels, or both as shares",
+        )
+    if not reading.pictures:
+        raise FileError(
+            f"{path}: all coordinates lie between 0 and 1: shares of the images' width and height",
+            "leave out --no-images, so that the images tell their sizes",
+        )
+    scaled = []
+    for one in found:
+        try:
+            height, width = one.load().shape[:2] if one.load else size_of_picture(one.image, upright=reading.upright)
+        except (KdError, OSError, MemoryError) as error:
+            reporter.skip(one.id, error.message if isinstance(error, KdError) else str(error))
+            continue
+        size = np.array([width, height], np.float64)
+        box = None if one.box is None else (one.box + reading.base) * np.tile(size, 2)
+        scaled.append(replace(one, points=(_points(one) + reading.base) * size, box=box))
+    reporter.say(f"{path}: all coordinates lie between 0 and 1: taken as shares of the images' width and height")
+    return scaled
+
+
+def _check_sizes(path: str, found: Sequence[Annotation]) -> None:
+    """Raises FileError where most faces have all points in one place, or a box of quite another size."""
+    n_faces = n_flat = n_boxes = n_absurd = 0
+    for one in found:
+        points = _points(one)
+        points = points[np.isfinite(points).all(axis=1)]
+        if len(points) < 2:
+            continue
+        side = float(np.ptp(points, axis=0).max())
+        n_faces, n_flat = n_faces + 1, n_flat + (side < _SMALLEST_FACE)
+        if one.box is not None and len(points) >= _FEWEST:
+            box_side = float((one.box[2:] - one.box[:2]).max())
+            n_boxes += 1
+            n_absurd += not side / _LARGEST_BOX < box_side < side * _LARGEST_BOX
+    if 2 * n_flat > n_faces:
+        raise FileError(
+            f"{path}: in {n_flat} of {n_faces} faces all points lie within a pixel",
+            "coordinates must be pixels of the image, or shares of its width and height",
+        )
+    if 2 * n_absurd > n_boxes:
+        raise FileError(
+            f"{path}: {n_absurd} of {n_boxes} boxes are over {_LARGEST_BOX} times larger or smaller than their points",
+            "points and boxes are in different units, or the columns mean something else",
+        )
+
+
+class HeldSkips:
+    """Skipped entries of a source, passed on once a face was read: of a source without any, one error is enough."""
+
+    def __init__(self, path: Path, reporter: Reporter) -> None:
+        self._path, self._reporter = path, reporter
+        self._held: list[tuple[str, str]] | None = []
+
+    def skip(self, name: str, reason: str) -> None:
+        if self._held is None:
+            self._reporter.skip(name, reason)
+        else:
+            self._held.append((name, reason))
+
+    def release(self) -> None:
+        """Pass on what was held back, and all that follows."""
+        for name, reason in self._held or []:
+            self._reporter.skip(name, reason)
+        self._held = None
+
+    def check(self) -> None:
+        """Raises FileError where everything was skipped."""
+        if not self._held:
+            return
+        where, reason = self._held[0]
+        raise FileError(f"{self._path}: none of its {len(self._held)} entries can be read; {where}: {reason}")
