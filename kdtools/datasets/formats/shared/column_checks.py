@@ -25,25 +25,27 @@ from pathlib import Path
 import numpy as np
 
 from kdtools.datasets.formats.shared.annotation import Reading, box_from_corners
+from kdtools.datasets.formats.shared.point_order import (
+    FEWEST_POINTS,
+    FEWEST_ROWS,
+    HINT,
+    MOST_FEWER,
+    SYMMETRIC,
+    asymmetries,
+    both_ways,
+    is_planar,
+)
 from kdtools.errors import DataError, FileError
 from kdtools.landmarks import SCHEMES
 from kdtools.landmarks.known_schemes import POINTS5
-from kdtools.landmarks.mirror_maps import find_mirror, mirror_residual
+from kdtools.landmarks.mirror_maps import mirror_residual
 
-HINT = "write a CSV file with a header that names the columns: image,x0,y0,x1,y1,..."
 KNOWN_COUNTS = frozenset(scheme.n_points for scheme in SCHEMES.values())
 _N_LOOKED_AT = 300  # rows; more would not tell more
-_MOST_FEWER = 0.95  # share of rows in which a rule must hold; single rows may be damaged
 _SMALL = 10  # largest absolute value of an attribute
 _N_ENDS = 12  # columns at either end in which attributes are looked for
-_FEWEST_POINTS = 3
 _SHARES = (-0.5, 1.5)  # shares of a picture; points may lie somewhat outside it
-_SYMMETRIC = 0.35  # largest residual of a mean shape in the right order of x and y; see `mirror_residual`
-_FEWEST_ROWS = 5  # a few faces may look symmetric by chance
 _MIRRORED = 0.15  # largest such residual of five points and others, where these are points too
-_FEWEST_TO_CORRELATE = 10  # points
-_MOST_CORRELATED = 0.9  # largest correlation of x and y in a face
-_BETWEEN = 0.6  # share of the variance between two halves of a row from which they are all x and all y
 _AWAY = 0.25  # by how much of the size of the points a number beside them lies away from these, to be none
 
 
@@ -117,11 +119,11 @@ def _split(table: np.ndarray) -> _Split:
     ends = [(before, after), (before + 4, after), (before, after + 4)]
     if not clear:
         ends += [(n, 0) for n in (5, 6, 1)] + [(0, n) for n in (5, 6, 1)]
-    splits = [_with_box(_Split(*end), table) for end in ends if n_columns - sum(end) >= 2 * _FEWEST_POINTS]
+    splits = [_with_box(_Split(*end), table) for end in ends if n_columns - sum(end) >= 2 * FEWEST_POINTS]
     splits = [one for one in splits if (n_columns - one.before - one.after) % 2 == 0]
     known = [one for one in splits if (n_columns - one.before - one.after) // 2 in KNOWN_COUNTS]
-    symmetric = sorted((min(_asymmetries(one.core(table))), k) for k, one in enumerate(known))
-    best = [known[k] for residual, k in symmetric if residual < _SYMMETRIC]
+    symmetric = sorted((min(asymmetries(one.core(table))), k) for k, one in enumerate(known))
+    best = [known[k] for residual, k in symmetric if residual < SYMMETRIC]
     if clear:
         return (best or known or [_with_box(_Split(before, after), table)])[0]
     if best and best[0].before + best[0].after == 0:
@@ -157,7 +159,7 @@ def _mirror_with_five(split: _Split, table: np.ndarray) -> bool:
     """Whether the numbers beside five points are more points: each other's mirror images, or in the middle line."""
     n_before, n_points = split.before // 2, table.shape[1] // 2
     others = [*range(n_before), *range(n_before + 5, n_points)]
-    points = _both_ways(table)[0]
+    points = both_ways(table)[0]
     for mirrored in permutations(others):
         partner = dict(zip(others, mirrored, strict=True))
         if all(partner[partner[k]] == k for k in others):
@@ -175,81 +177,13 @@ def _is_sure_box(split: _Split, table: np.ndarray) -> bool:
     core = split.core(table)
     whole = (table[:, list(split.box)] % 1 == 0).all()
     decimals = (np.nan_to_num(core) % 1 != 0).any(axis=1).mean() >= 0.9
-    return bool(whole and decimals) or (split.orders[0] == "x0 y0 x1 y1" and len(table) >= _FEWEST_ROWS)
-
-
-def is_planar(numbers: np.ndarray) -> bool:
-    """Whether rows (N, 2 L) hold all x before all y. Raises DataError where they look so, but it is not certain."""
-    n_points = numbers.shape[1] // 2
-    pairs, halves = _both_ways(numbers)
-    as_pairs, as_halves = _asymmetries(numbers)
-    looks_planar = n_points >= _FEWEST_TO_CORRELATE and _correlation(pairs) > _MOST_CORRELATED > _correlation(halves)
-    if not looks_planar and not as_pairs < min(_SYMMETRIC, as_halves / 2):
-        mirrored = as_halves < min(_SYMMETRIC, as_pairs / 2)
-        looks_planar = mirrored or _are_apart(halves, pairs) or _only_halves_mirror(halves, pairs)
-    if looks_planar and not as_halves < min(_SYMMETRIC, as_pairs):
-        raise DataError(f"its {2 * n_points} numbers look like all x before all y of {n_points} points", HINT)
-    return looks_planar
-
-
-def _correlation(points: np.ndarray) -> float:
-    """Median correlation of x and y in faces (N, L, 2): about 0 for faces, near 1 where both hold x or both y."""
-    known = np.isfinite(points).all(axis=2, keepdims=True)
-    count = np.maximum(known.sum(axis=1, keepdims=True), 1)
-    kept = np.where(known, points, 0)
-    centred = np.where(known, points - kept.sum(axis=1, keepdims=True) / count, 0)
-    power = (centred**2).sum(axis=1).prod(axis=1)
-    return float(np.median(centred.prod(axis=2).sum(axis=1) / np.sqrt(np.where(power > 0, power, 1))))
-
-
-def _both_ways(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Points (N, L, 2) of rows (N, 2 L): taken as pairs of x and y, and as all x before all y."""
-    n, n_points = len(numbers), numbers.shape[1] // 2
-    return numbers.reshape(n, n_points, 2), numbers.reshape(n, 2, n_points).transpose(0, 2, 1)
-
-
-def _asymmetries(numbers: np.ndarray) -> tuple[float, float]:
-    """The least residuals of rows (N, 2 L) under known mirror maps, taken in both ways; infinite without any."""
-    mirrors = [one.mirror for one in SCHEMES.values() if 2 * one.n_points == numbers.shape[1] and one.mirror]
-    ways = []
-    for points in _both_ways(numbers):
-        residuals = [mirror_residual(mirror, points) for mirror in mirrors]
-        ways.append(min((residual for residual in residuals if residual is not None), default=np.inf))
-    return ways[0], ways[1]
-
-
-def _only_halves_mirror(halves: np.ndarray, pairs: np.ndarray) -> bool:
-    """Whether points (N, L, 2) have a mirror map as all x before all y, and none as pairs."""
-    if len(pairs) < _FEWEST_ROWS or pairs.shape[1] <= _FEWEST_POINTS:
-        return False
-    return find_mirror(pairs) is None and find_mirror(halves) is not None
-
-
-def _are_apart(halves: np.ndarray, pairs: np.ndarray) -> bool:
-    """Whether the first and second half of most rows differ much more than the numbers within each, and x and y less.
-
-    `halves` and `pairs` (N, L, 2) are the rows taken as all x before all y, and as pairs.
-    """
-    if halves.shape[1] < _FEWEST_POINTS:
-        return False
-    between = [_variance_between(points) for points in (halves, pairs)]
-    return bool(np.mean((between[0] > _BETWEEN) & (between[1] < between[0] / 2)) >= _MOST_FEWER)
-
-
-def _variance_between(points: np.ndarray) -> np.ndarray:
-    """Share (N,) of the variance of each row of (N, L, 2) that lies between the means of the two axes."""
-    known = np.isfinite(points)
-    count = np.maximum(known.sum(axis=1), 1)
-    means = np.where(known, points, 0).sum(axis=1) / count
-    within = (np.where(known, points - means[:, None], 0) ** 2).mean(axis=(1, 2))
-    total = within + np.var(means, axis=1)
-    return np.var(means, axis=1) / np.where(total > 0, total, 1)
+    return bool(whole and decimals) or (split.orders[0] == "x0 y0 x1 y1" and len(table) >= FEWEST_ROWS)
 
 
 def _extras_at_ends(table: np.ndarray) -> tuple[int, int]:
     """How many columns at the beginning and at the end are attributes, scores or constants."""
     n_columns = table.shape[1]
-    ends = min(_N_ENDS, n_columns - 2 * _FEWEST_POINTS)
+    ends = min(_N_ENDS, n_columns - 2 * FEWEST_POINTS)
     extra = _is_extra(table)
     if extra.mean() > 0.5 or ends <= 0:  # the rule is for a few numbers beside many
         return 0, 0
@@ -327,7 +261,7 @@ def _frames(boxes: np.ndarray, core: np.ndarray) -> bool:
 
     A detector's box may leave out the chin, so most of the points must lie inside, and the sizes be alike.
     """
-    for points in _both_ways(core):
+    for points in both_ways(core):
         low, high = _low_and_high(points)
         ratio = (boxes[:, 2:] - boxes[:, :2]) / np.maximum(high - low, 1e-9)
         middle = (low + high) / 2
@@ -340,7 +274,7 @@ def _frames(boxes: np.ndarray, core: np.ndarray) -> bool:
             & (middle < boxes[:, 2:]).all(axis=1)
             & (share >= 0.6)
         )
-        if fits.mean() >= _MOST_FEWER:
+        if fits.mean() >= MOST_FEWER:
             return True
     return False
 
