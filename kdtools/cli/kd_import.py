@@ -53,9 +53,9 @@ def kd_import(
     ] = None,
     convert: Convert = None,
     role: Annotated[
-        Literal["hard", "soft", "predicted"],
-        typer.Option(help="What the points are used as; predicted: by another program."),
-    ] = "hard",
+        Literal["auto", "hard", "soft", "predicted"],
+        typer.Option(help="What the points are used as; auto: predicted from formats of programs, else hard."),
+    ] = "auto",
     add_subset: AddSubset = None,
     jobs: Jobs = 0,
     force: Force = False,
@@ -78,6 +78,8 @@ def kd_import(
         mirror_of_points,
         names_of_points,
         read_annotations,
+        role_of_points,
+        scheme_of_points,
         settle_scheme,
     )
     from kdtools.datasets.crop_boxes import choose_boxes
@@ -100,13 +102,19 @@ def kd_import(
     )
     annotations = read_annotations(wanted, session)
     annotations, scheme = settle_scheme(
-        annotations, declared, target, names_of_points(wanted), session, mirror_of_points(wanted)
+        annotations,
+        declared or scheme_of_points(wanted),
+        target,
+        names_of_points(wanted),
+        session,
+        mirror_of_points(wanted),
     )
+    role_of = role_of_points(wanted, session) if role == "auto" and scheme else role
     files = [name for name in (detector, scheme_name, convert) if name and Path(name).is_file()]
     provenance = session.provenance(*sources, *files)
     if no_images:
         with create_faces(output, force, provenance) as writer:
-            n_faces = import_points(annotations, writer, scheme, role, subsets, session)
+            n_faces = import_points(annotations, writer, scheme, role_of, subsets, session)
     else:
         annotations, crop = choose_boxes(annotations, detector, margin, jobs=jobs, reporter=session)
         with create_faces(output, force, provenance) as writer:
@@ -117,7 +125,7 @@ def kd_import(
                 size=size,
                 jobs=jobs,
                 scheme=scheme,
-                role=role,
+                role=role_of,
                 subsets=subsets,
                 reporter=session,
             )

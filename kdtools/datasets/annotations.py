@@ -117,16 +117,30 @@ def mirror_of_points(sources: Sources) -> tuple[int, ...] | None:
     return found.pop() if len(found) == 1 else None
 
 
+def scheme_of_points(sources: Sources) -> Scheme | None:
+    """The scheme of programs that know no other, where all sources come from such a program; else None."""
+    found = {find_format(sources.format_name, Path(path)).scheme for path in sources.paths}
+    return SCHEMES.get(found.pop()) if len(found) == 1 else None
+
+
+def role_of_points(sources: Sources, reporter: Reporter = SILENT) -> str:
+    """`predicted` where all sources are of formats that programs alone write, which is then said; else `hard`."""
+    if not all(find_format(sources.format_name, Path(path)).predicted for path in sources.paths):
+        return "hard"
+    reporter.say("points that a program predicted: their role is predicted (--role names another)")
+    return "predicted"
+
+
 def _each_once(annotations: list[Annotation], reporter: Reporter) -> list[Annotation]:
     """Leave out faces that stand again, with the same points in the same image; their subsets are united."""
-    first: dict[tuple[str, bytes], int] = {}
+    first: dict[tuple[str, int | None, bytes], int] = {}
     kept: list[Annotation] = []
     twice: list[str] = []
     for one in annotations:
         if one.points is None or one.load is not None:
             kept.append(one)
             continue
-        row = first.setdefault((str(one.image), one.points.tobytes()), len(kept))
+        row = first.setdefault((str(one.image), one.frame, one.points.tobytes()), len(kept))
         if row == len(kept):
             kept.append(one)
         else:

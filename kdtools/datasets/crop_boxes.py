@@ -8,6 +8,7 @@ import numpy as np
 
 from kdtools.datasets.formats import Annotation
 from kdtools.datasets.formats.shared.tables import picture_of
+from kdtools.datasets.video_frames import with_frames
 from kdtools.errors import DataError, KdError, UsageError, reason_of, some_of
 from kdtools.images.detection import BoxesFile, Detector, Found, find_detector
 from kdtools.images.reading import read_image
@@ -107,7 +108,7 @@ def _detected_boxes(
 
     boxed: list[Annotation] = []
     missed: list[Annotation] = []
-    results = zip(annotations, map_bounded(detect, annotations, jobs), strict=True)
+    results = zip(annotations, map_bounded(detect, with_frames(annotations), jobs), strict=True)
     with reporter.progress("finding faces", len(annotations)) as progress:
         for done, (one, found) in enumerate(results, start=1):
             progress(done)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from kdtools.datasets.formats import Annotation
+from kdtools.datasets.video_frames import with_frames
 from kdtools.errors import DataError, KdError, reason_of, some_of
 from kdtools.faces.selection import IdPatterns
 from kdtools.faces.writer import FacesWriter
@@ -20,6 +21,7 @@ from kdtools.landmarks.geometry import box_to_source
 from kdtools.parallel import batched, map_bounded
 from kdtools.reporting import SILENT, Reporter
 
+_CHUNK_OF_FRAMES = 1  # frames of videos wait decoded
 _CHUNK = 32  # faces a task: one at a time, the threads would spend their time waiting for Python's lock
 
 
@@ -72,20 +74,20 @@ def import_faces(
     def crop_many(some: list[Annotation]) -> list[CroppedFace | str]:
         return [crop_one(one) for one in some]
 
-    chunks = map_bounded(crop_many, batched(annotations, _CHUNK), jobs)
+    n_together = _CHUNK if all(one.frame is None for one in annotations) else _CHUNK_OF_FRAMES
+    chunks = map_bounded(crop_many, batched(with_frames(annotations), n_together), jobs)
     with reporter.progress("importing", len(annotations)) as progress:
         for batch in chunks:
-            faces = [face for face in batch if isinstance(face, CroppedFace)]
+            faces = []
             for annotation, face in zip(annotations[done : done + len(batch)], batch, strict=True):
                 if isinstance(face, str):
                     reporter.skip(annotation.id, face)
+                else:
+                    faces.append(replace(face, annotation=annotation))  # without the pixels of a frame
             if faces:
                 images[len(good) : len(good) + len(faces)] = np.stack([face.image for face in faces])
                 empty = np.empty((0, 0, 3), np.uint8)  # the pixels are in the file now
-                good += [
-                    CroppedFace(f.annotation, empty, f.points, f.box, f.to_source, f.outside, f.turned, f.far)
-                    for f in faces
-                ]
+                good += [replace(face, image=empty) for face in faces]
             done += len(batch)
             progress(done)
     if not good:
@@ -203,6 +205,8 @@ def _write_annotations(
             writer.put(name, np.stack([np.full(n_points, fill) if value is None else value for value in values]))
     if any(one.score is not None for one in annotations):
         writer.put("score", [np.nan if one.score is None else one.score for one in annotations])
+    if any(one.frame is not None for one in annotations):
+        writer.put("frame", [-1 if one.frame is None else one.frame for one in annotations])
     members = {
         name: np.array([name in one.subsets for one in annotations])
         for name in sorted(frozenset().union(*(one.subsets for one in annotations)))

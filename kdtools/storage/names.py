@@ -56,6 +56,15 @@ def _walk(folder: str, prefix: str, hidden: bool) -> Iterator[str]:
             yield prefix + name
 
 
+def frame_id(video: str, frame: int) -> str:
+    """Id of a frame, counted from 0.
+
+    >>> frame_id("clip.mp4", 12)
+    'clip.mp4#frame=000012'
+    """
+    return f"{video}#frame={frame:06d}"
+
+
 def is_storable(name: str) -> bool:
     """Whether a faces file can hold it, as an id or a path: UTF-8 without \\0. Of others Python keeps surrogates."""
     return "\0" not in name and not _SURROGATE.search(name)

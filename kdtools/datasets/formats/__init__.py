@@ -35,6 +35,7 @@ from kdtools.datasets.formats import (
     ljson,
     mtfl,
     muct,
+    openface,
     pfld,
     pts,
     retinaface,
@@ -61,6 +62,7 @@ _MODULES = (
     *(cvat, labelstudio, labelme, via, tps),
     *(lapa, helen, retinaface, celeba, mtfl, pfld, yolo),
     *(wflw, list300w, torchlm),
+    *(openface,),
     *(hrnet, csv300w, adnet, tsv_points, csv_points),
     image_folder,
 )

@@ -20,7 +20,7 @@ from typing import BinaryIO
 import numpy as np
 import orjson
 
-from kdtools.datasets.formats import csv300w, deeplabcut, hrnet, muct, via
+from kdtools.datasets.formats import csv300w, deeplabcut, hrnet, muct, openface, via
 from kdtools.datasets.formats.shared.annotation import Annotation, Blocks, FaceBlock, Reading
 from kdtools.datasets.formats.shared.column_checks import usual_columns
 from kdtools.datasets.formats.shared.csv_columns import (
@@ -37,7 +37,7 @@ from kdtools.errors import DataError, FileError
 from kdtools.landmarks import Scheme
 
 _N_LOOKED_AT = 300  # rows
-_DIALECTS = (csv300w, hrnet, deeplabcut, muct, via)  # CSV too, but with other rules
+_DIALECTS = (csv300w, hrnet, deeplabcut, muct, openface, via)  # CSV too, but with other rules
 
 
 def accepts(source: Path) -> bool:

@@ -7,8 +7,9 @@ labeled-data/walk/img001.png,10.5,20.1,,            0,10.5,20.1,0.998
 
 The path may also stand in three columns; a row `individuals` below `scorer` is that of several animals. Each of them
 is a face, the k-th with #k from the second on; one without any point in a picture is not there. The individual
-`single`, DeepLabCut's name for parts that belong to no animal, is left out. likelihood becomes confidence. Frames of
-videos are named VIDEO/frame_000012 (see frames.py). An HDF5 file is a pandas table (see pandas_hdf5.py).
+`single`, DeepLabCut's name for parts that belong to no animal, is left out. likelihood becomes confidence. Frames are
+taken from the video where it lies beside the file, else from pictures VIDEO/frame_000012. An HDF5 file is a pandas
+table (see pandas_hdf5.py).
 
 Base: DeepLabCut's labelling tools show pictures with matplotlib's imshow, later with napari, and store the place of the
 click unchanged; both put the first pixel's centre at 0 (deeplabcut/gui/labeling_toolbox.py).
@@ -27,8 +28,9 @@ import numpy as np
 
 from kdtools.datasets.formats.shared.annotation import Annotation, Reading, as_points
 from kdtools.datasets.formats.shared.format import Format
+from kdtools.datasets.formats.shared.frames import Place, find_frame_or_still
 from kdtools.datasets.formats.shared.hdf5 import opened
-from kdtools.datasets.formats.shared.image_beside import find_frame, frame_name
+from kdtools.datasets.formats.shared.image_beside import frame_name
 from kdtools.datasets.formats.shared.pandas_hdf5 import is_table, read_frame
 from kdtools.datasets.formats.shared.tables import numbers_of, read_table
 from kdtools.datasets.formats.shared.text_lists import check_size
@@ -123,7 +125,8 @@ def _read_rows(path: Path, animals: list[_Animal], rows: Iterator[Row], reading:
     seen: set[str] = set()
     for where, index, numbers in rows:
         is_frame = index.isascii() and index.isdecimal() and len(index) <= _MOST_DIGITS
-        name = frame_name(_video_of(path) or path.stem, int(index)) if is_frame else index.replace("\\", "/")
+        video = _video_of(path) or path.stem
+        name = frame_name(video, int(index)) if is_frame else index.replace("\\", "/")
         try:
             if isinstance(numbers, DataError):
                 raise numbers
@@ -138,13 +141,15 @@ def _read_rows(path: Path, animals: list[_Animal], rows: Iterator[Row], reading:
         if not any(np.isfinite(points).any() for points in faces):
             continue
         if is_frame:
-            image = find_frame(reading, name, path.parent, where)
+            place = find_frame_or_still(reading, video, int(index), path.parent, where)
         else:
             image = reading.find_image(*_place_of(name, path), where)
+            place = None if image is None else Place(name, image)
         for k, (animal, points) in enumerate(zip(animals, faces, strict=True)):
-            if image is not None and np.isfinite(points).any():
+            if place is not None and np.isfinite(points).any():
                 confidence = None if animal.likelihoods is None else numbers[animal.likelihoods]
-                yield Annotation(name if k == 0 else f"{name}#{k + 1}", image, points, confidence=confidence)
+                id = place.id if k == 0 else f"{place.id}#{k + 1}"
+                yield Annotation(id, place.image, points, confidence=confidence, frame=place.frame)
 
 
 def _place_of(name: str, path: Path) -> tuple[str, Path]:

@@ -23,7 +23,8 @@ import numpy as np
 
 from kdtools.datasets.formats.shared.annotation import Annotation, Reading, box_from_corners
 from kdtools.datasets.formats.shared.coco_json import finite_or_none
-from kdtools.datasets.formats.shared.image_beside import find_frame, frame_name
+from kdtools.datasets.formats.shared.frames import find_still
+from kdtools.datasets.formats.shared.image_beside import frame_name
 from kdtools.datasets.formats.shared.text_lists import files_like, load_json, numbers_of, pairs_of, peek_text
 from kdtools.errors import DataError, FileError
 
@@ -56,7 +57,7 @@ def read_predictions(files: Sequence[Path], reading: Reading) -> Iterator[Annota
             except DataError as error:
                 reading.skip(where, error.message)
                 continue
-            image = find_frame(reading, name, path.parent, where)
+            image = find_still(reading, name, path.parent, where)
             if image is not None:
                 yield Annotation(
                     reading.number(name),

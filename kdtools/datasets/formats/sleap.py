@@ -28,8 +28,8 @@ import numpy as np
 
 from kdtools.datasets.formats.shared.annotation import Annotation, Reading, as_points
 from kdtools.datasets.formats.shared.format import Format
+from kdtools.datasets.formats.shared.frames import find_frame_or_still
 from kdtools.datasets.formats.shared.hdf5 import as_text, attribute_of, dataset_at, numbers_at, opened, texts_at
-from kdtools.datasets.formats.shared.image_beside import find_frame, frame_name
 from kdtools.datasets.formats.shared.text_lists import check_size, files_like, only_file
 from kdtools.errors import DataError, FileError, reason_of
 
@@ -89,18 +89,18 @@ def _read_analysis(path: Path, reading: Reading) -> Iterator[Annotation]:
         scores = _in_order(scores, axes, "frame track", path, tracks.shape)
     video = _video_of(path)
     for frame, k in np.argwhere(np.isfinite(tracks).all(axis=-1).any(axis=-1)):
-        name = frame_name(video, int(frame))
-        identity = name if k == 0 else f"{name}#{k + 1}"
+        where = f"{path}: frame {frame}, track {k}"
         try:
             points = as_points(check_size(tracks[frame, k]), reading.base)
         except DataError as error:
-            reading.skip(identity, error.message)
+            reading.skip(where, error.message)
             continue
-        image = find_frame(reading, name, path.parent, identity)
-        if image is not None:
+        place = find_frame_or_still(reading, video, int(frame), path.parent, where)
+        if place is not None:
+            id = place.id if k == 0 else f"{place.id}#{k + 1}"
             confidence = None if point_scores is None else _known(point_scores[frame, k])
             score = None if scores is None or not np.isfinite(scores[frame, k]) else float(scores[frame, k])
-            yield Annotation(identity, image, points, confidence=confidence, score=score)
+            yield Annotation(id, place.image, points, confidence=confidence, score=score, frame=place.frame)
 
 
 def _axes_of(file: h5py.File) -> tuple[str, ...]:
@@ -155,24 +155,27 @@ def _read_project(path: Path, reading: Reading) -> Iterator[Annotation]:
     for labelled in _load_project(path):
         file_name = labelled.video.filename
         video = PureWindowsPath(file_name).stem if isinstance(file_name, str) else ""  # a list where it is of pictures
-        name = frame_name(video or path.stem, int(labelled.frame_idx))
+        where = f"{path}: frame {labelled.frame_idx}"
         for instance in labelled.user_instances or labelled.predicted_instances:
             try:
                 points = as_points(check_size(instance.numpy()), reading.base)
             except DataError as error:
-                reading.skip(name, error.message)
+                reading.skip(where, error.message)
                 continue
-            image = find_frame(reading, name, path.parent, name) if np.isfinite(points).any() else None
-            if image is not None:
+            if not np.isfinite(points).any():
+                continue
+            place = find_frame_or_still(reading, video or path.stem, int(labelled.frame_idx), path.parent, where)
+            if place is not None:
                 score = getattr(instance, "score", None)
                 yield Annotation(
-                    reading.number(name),
-                    image,
+                    reading.number(place.id),
+                    place.image,
                     points,
                     confidence=instance.points["score"].astype(float)
                     if "score" in instance.points.dtype.names
                     else None,
                     score=None if score is None else float(score),
+                    frame=place.frame,
                 )
 
 

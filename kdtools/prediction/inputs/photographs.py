@@ -19,8 +19,8 @@ from kdtools.prediction.inputs.photograph import (
     photographs_listed,
 )
 from kdtools.prediction.inputs.tar import TAR_SUFFIXES, photographs_in_tar
-from kdtools.prediction.inputs.video import VIDEO_SUFFIXES, frames_of
-from kdtools.storage.file_kinds import HDF5_SIGNATURE, IMAGE_SUFFIXES
+from kdtools.prediction.inputs.video import frames_of
+from kdtools.storage.file_kinds import HDF5_SIGNATURE, IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from kdtools.storage.names import NOT_STORABLE, SeenNames, escaped, is_storable
 from kdtools.storage.outputs import STANDARD_INPUT, is_stream
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -11,16 +10,14 @@ import cv2
 import numpy as np
 
 from kdtools.errors import FileError
+from kdtools.images.video import frames_in, open_video
 from kdtools.prediction.inputs.photograph import Photograph, failing
+from kdtools.storage.names import frame_id
 
-VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".flv")
 _STATES_COUNT = (".mp4", ".m4v", ".mov", ".avi")  # other files state a duration, which frames of any length may fill
 _TAIL = 1.0  # s that a file may state and not have: sound that goes on, frames cut off in front. At most a tenth of it
 _FEW = 2  # frames that any file may lack
 _MOST_FRAMES = 1 << 40  # where nothing is known FFmpeg states absurd numbers
-
-# What is wrong with a video is said by us, in one line. Asked for when FFmpeg is first used; -8 is AV_LOG_QUIET.
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 
 def frames_of(source: str, prefix: str = "") -> Iterator[Photograph]:
@@ -32,12 +29,11 @@ def frames_of(source: str, prefix: str = "") -> Iterator[Photograph]:
     """
     is_camera = source.isdecimal()
     name = f"camera{source}" if is_camera else f"{prefix}{Path(source).name}"
-    capture = cv2.VideoCapture(int(source)) if is_camera else cv2.VideoCapture(source)
+    capture = open_video(source)
     try:
         frame, time = 0, 0.0
-        for image, time in _read_all(capture):
-            identity = f"{name}#frame={frame:06d}"
-            yield Photograph(identity, source, partial(np.asarray, image), frame, time)
+        for image, time in frames_in(capture):
+            yield Photograph(frame_id(name, frame), source, partial(np.asarray, image), frame, time)
             frame += 1
         if not frame:
             error = FileError("there is no such camera" if is_camera else "not a video that can be decoded")
@@ -57,12 +53,3 @@ def _stated(capture: cv2.VideoCapture, source: str, n_frames: int, last_time: fl
     if not source.lower().endswith(_STATES_COUNT):
         n_frames = max(n_frames, round(last_time * rate) + 1)
     return int(n_stated) if n_stated - n_frames > max(_FEW, min(_TAIL * rate, n_stated / 10)) else 0
-
-
-def _read_all(capture: cv2.VideoCapture) -> Iterator[tuple[np.ndarray, float]]:
-    """Images (H, W, 3) RGB and their times in seconds."""
-    while capture.isOpened():
-        there, image = capture.read()
-        if not there:
-            return
-        yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB), capture.get(cv2.CAP_PROP_POS_MSEC) / 1000

@@ -25,7 +25,8 @@ class Annotation:
     `points` (L, 2) float64, NaN where missing; `visible` (L,) bool; `confidence` (L,); `box` (4,) x0, y0, x1, y1
     half-open; `subsets` the names of those it belongs to. `load` gives the pixels (H, W, 3) RGB where the format holds
     the pictures itself; otherwise `image` is read, turned `upright` by its EXIF orientation or as stored. `size` is the
-    width and height that the format states for it: a picture of another size is another one, or was turned.
+    width and height that the format states for it: a picture of another size is another one, or was turned. Where
+    `image` is a video, `frame` is the number of the frame, from 0 on.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Annotation:
     load: Callable[[], np.ndarray] | None = None
     size: tuple[int, int] | None = None
     upright: bool = True
+    frame: int | None = None
 
 
 @dataclass

@@ -23,6 +23,8 @@ class Format:
     count differently; `names_of(source)` gives the points' names, where files tell them, and
     `mirror_of(source)` the point that each becomes in a mirrored image.
     `accepts_named(source)` says what the format reads where the user names it, if that is more than what it knows.
+    `scheme` is the one that all its points have, where a program knows no other; `predicted` says that programs alone
+    write it.
     """
 
     name: str
@@ -38,6 +40,8 @@ class Format:
     names_of: Callable[[Path], list[str] | None] | None = None
     accepts_named: Callable[[Path], bool] | None = None
     mirror_of: Callable[[Path], tuple[int, ...] | None] | None = None
+    scheme: str = ""
+    predicted: bool = False
 
     @property
     def is_written(self) -> bool:

@@ -83,14 +83,3 @@ def subsets_of(identity: str) -> frozenset[str]:
 
 def frame_name(video: str, frame: int) -> str:
     return f"{video}/frame_{frame:06d}"
-
-
-def find_frame(reading: Reading, name: str, folder: Path, where: str) -> Path | None:
-    """Picture of the frame `name`, in the folder of its video or, below `reading.roots`, without that folder."""
-    if reading.pictures:
-        for root in (*reading.roots, folder, folder / "images"):
-            for tail in (name, name.rsplit("/", 1)[-1]) if root in reading.roots else (name,):
-                for suffix in sorted(IMAGE_SUFFIXES):
-                    if os.path.isfile(root / (tail + suffix)):
-                        return reading.find_image(name + suffix, folder, where)
-    return reading.find_image(f"{name}.png", folder, where)

@@ -1,0 +1,91 @@
+"""Pictures of predictions and labels that name only a video and a frame, or a picture without its suffix.
+
+The id of a frame is that of kd-predict, `clip.mp4#frame=000012`, the 13th of clip.mp4.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from kdtools.datasets.formats.shared.annotation import Reading, clean_name
+from kdtools.datasets.formats.shared.image_beside import frame_name
+from kdtools.storage.file_kinds import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from kdtools.storage.names import frame_id
+
+_VIDEO_SUFFIXES, _IMAGE_SUFFIXES = (
+    tuple(variant for suffix in suffixes for variant in (suffix, suffix.upper()))
+    for suffixes in (VIDEO_SUFFIXES, sorted(IMAGE_SUFFIXES))
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the pixels of a face are: the `frame` of a video, counted from 0, or a picture of its own."""
+
+    id: str
+    image: Path
+    frame: int | None = None
+
+
+def find_video(reading: Reading, name: str, folder: Path) -> Path | None:
+    """The video of that name, with or without its suffix, below `reading.roots`, in `folder` or in the one above."""
+    suffixes = ("", *_VIDEO_SUFFIXES) if name.lower().endswith(VIDEO_SUFFIXES) else _VIDEO_SUFFIXES
+    for place in (*reading.roots, folder, folder.absolute().parent):
+        beside = reading.names_in(str(place))
+        for suffix in suffixes:
+            if name + suffix in beside and os.path.isfile(place / (name + suffix)):
+                return place / (name + suffix)
+    return None
+
+
+def find_frame(reading: Reading, video: str, frame: int, folder: Path, where: str) -> Place | None:
+    """Frame `frame` of a video whose name may lack its suffix; None, after a skip, where there is none."""
+    path = find_video(reading, video, folder)
+    if path is not None:
+        return Place(frame_id(path.name, frame), path, frame)
+    if not reading.pictures:
+        return Place(frame_id(clean_name(video), frame), Path(video), frame)
+    _skip(reading, f"there is no video {video!r}", folder, where)
+    return None
+
+
+def find_frame_or_still(reading: Reading, video: str, frame: int, folder: Path, where: str) -> Place | None:
+    """As `find_frame`, or where there is no video the picture VIDEO/frame_000012 that a program took from it."""
+    path = find_video(reading, video, folder)
+    if path is not None:
+        return Place(frame_id(path.name, frame), path, frame)
+    name = frame_name(video, frame)
+    image = find_still(reading, name, folder, where)
+    return None if image is None else Place(name, image)
+
+
+def find_still(reading: Reading, name: str, folder: Path, where: str) -> Path | None:
+    """Picture of the frame `name`, in the folder of its video or, below `reading.roots`, without that folder."""
+    if reading.pictures:
+        for root in (*reading.roots, folder, folder / "images"):
+            for tail in (name, name.rsplit("/", 1)[-1]) if root in reading.roots else (name,):
+                for suffix in sorted(IMAGE_SUFFIXES):
+                    if os.path.isfile(root / (tail + suffix)):
+                        return reading.find_image(name + suffix, folder, where)
+    return reading.find_image(f"{name}.png", folder, where)
+
+
+def find_named(reading: Reading, stem: str, folder: Path, where: str) -> Place | None:
+    """The picture of that name without its suffix, looked for where `find_video` looks; None, after a skip."""
+    for place in (*reading.roots, folder, folder / "images", folder.absolute().parent):
+        beside = reading.names_in(str(place))
+        for suffix in _IMAGE_SUFFIXES:
+            if stem + suffix in beside and os.path.isfile(place / (stem + suffix)):
+                return Place(clean_name(stem + suffix), place / (stem + suffix))
+    if not reading.pictures:
+        return Place(clean_name(stem + ".jpg"), Path(stem + ".jpg"))
+    _skip(reading, f"there is no image {stem!r}", folder, where)
+    return None
+
+
+def _skip(reading: Reading, what: str, folder: Path, where: str) -> None:
+    reading.n_absent += 1
+    places = "".join(f" or below {root}" for root in reading.roots)
+    reading.skip(where, f"{what} in {folder}, in the folder above{places}")

@@ -1,0 +1,68 @@
+"""Frames of videos and cameras, by OpenCV."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from kdtools.errors import FileError
+
+# What is wrong with a video is said by us, in one line. Asked for when FFmpeg is first used; -8 is AV_LOG_QUIET.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+
+
+def open_video(source: str) -> cv2.VideoCapture:
+    """The video file, or the camera of that number; what is none gives no frames."""
+    return cv2.VideoCapture(int(source)) if source.isdecimal() else cv2.VideoCapture(source)
+
+
+def frames_in(capture: cv2.VideoCapture) -> Iterator[tuple[np.ndarray, float]]:
+    """Images (H, W, 3) RGB from where the capture stands, and their times in seconds."""
+    while capture.isOpened():
+        there, image = capture.read()
+        if not there:
+            return
+        yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB), capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+
+
+class FrameReader:
+    """Frames of a video file by their number from 0 on; in rising order each frame is decoded once.
+
+    All frames are decoded in order, because seeking is exact in few files only. Nothing but the last frame is kept.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._capture: cv2.VideoCapture | None = None
+        self._next = 0
+        self._image: np.ndarray | None = None
+
+    def read(self, frame: int) -> np.ndarray:
+        """Image (H, W, 3) RGB. Raises FileError where there is no such frame."""
+        if self._image is not None and frame == self._next - 1:
+            return self._image
+        if self._capture is None or frame < self._next:
+            self.close()
+            self._capture = cv2.VideoCapture(os.path.abspath(self.path))  # a plain number would be a camera
+        capture = self._capture
+        while self._next < frame and capture.grab():
+            self._next += 1
+        there, image = capture.read() if self._next == frame else (False, None)
+        if not there or image is None:
+            n_frames = self._next
+            self.close()
+            if not n_frames:
+                raise FileError(f"{self.path}: not a video that can be decoded")
+            raise FileError(f"{self.path}: has only {n_frames} frames that can be decoded; there is no frame {frame}")
+        self._next += 1
+        self._image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        return self._image
+
+    def close(self) -> None:
+        if self._capture is not None:
+            self._capture.release()
+        self._capture, self._next, self._image = None, 0, None
