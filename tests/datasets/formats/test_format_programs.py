@@ -152,8 +152,8 @@ def test_frames_are_taken_out_of_the_video(tmp_path: Path) -> None:
         np.testing.assert_allclose(file.h5["image"][:].mean(axis=(1, 2, 3)), [20, 30, 50], atol=2)
         np.testing.assert_allclose(file.points("source"), faces(68), atol=1e-4)
         assert file.h5["frame"][:].tolist() == [0, 1, 3]
-        assert file.h5["landmarks"].attrs["role"] == "predicted"
-        assert file.h5["landmarks"].attrs["scheme"] == "ibug68"
+        assert file.role == "predicted"
+        assert file.scheme.name == "ibug68"
 
 
 def test_a_frame_that_the_video_has_not_is_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
