@@ -28,6 +28,7 @@ from kdtools.datasets.formats import (
     hrnet,
     image_folder,
     jsonl,
+    kaggle,
     labelme,
     labelstudio,
     lapa,
@@ -62,7 +63,7 @@ _MODULES = (
     *(cvat, labelstudio, labelme, via, tps),
     *(lapa, helen, retinaface, celeba, mtfl, pfld, yolo),
     *(wflw, list300w, torchlm),
-    *(openface,),
+    *(openface, kaggle),
     *(hrnet, csv300w, adnet, tsv_points, csv_points),
     image_folder,
 )

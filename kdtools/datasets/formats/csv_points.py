@@ -6,6 +6,7 @@
 A header may name the columns in other ways and in another order (`csv_columns`). An empty cell, nan and NA are missing
 numbers. Comma, semicolon or tab stand between the cells. A name that stands in several lines is an image with several
 faces; the id of the k-th ends in #k from the second on. Under the header `id` stand ids that already end so.
+A header that only numbers the columns is understood where the points mirror like those of a scheme of that number.
 The first pixel is 0, as in numpy and OpenCV: by definition, since such files say nothing of it.
 """
 
@@ -20,16 +21,17 @@ from typing import BinaryIO
 import numpy as np
 import orjson
 
-from kdtools.datasets.formats import csv300w, deeplabcut, hrnet, muct, openface, via
+from kdtools.datasets.formats import csv300w, deeplabcut, hrnet, kaggle, muct, openface, via
 from kdtools.datasets.formats.shared.annotation import Annotation, Blocks, FaceBlock, Reading
 from kdtools.datasets.formats.shared.column_checks import usual_columns
 from kdtools.datasets.formats.shared.csv_columns import (
     Columns,
-    check_first_line,
     columns_by_place,
     columns_of_header,
     is_header,
+    is_numbered,
     numbers_of_rows,
+    scheme_of_numbered,
 )
 from kdtools.datasets.formats.shared.format import Format
 from kdtools.datasets.formats.shared.tables import first_rows, picture_of, read_table, table_at
@@ -37,7 +39,7 @@ from kdtools.errors import DataError, FileError
 from kdtools.landmarks import Scheme
 
 _N_LOOKED_AT = 300  # rows
-_DIALECTS = (csv300w, hrnet, deeplabcut, muct, openface, via)  # CSV too, but with other rules
+_DIALECTS = (csv300w, hrnet, deeplabcut, kaggle, muct, openface, via)  # CSV too, but with other rules
 
 
 def accepts(source: Path) -> bool:
@@ -84,7 +86,7 @@ def read_rows(path: Path, reading: Reading) -> Iterator[Row]:
     for n_before, (where, cells) in enumerate(rows):
         if n_before == 0:
             columns = _columns_of(path, cells, reading)
-            if is_header(cells):
+            if is_header(cells) or is_numbered(cells):
                 continue
         try:
             yield _row_of(where, cells, columns or columns_by_place(len(cells)), reading.base)
@@ -95,9 +97,14 @@ def read_rows(path: Path, reading: Reading) -> Iterator[Row]:
 def _columns_of(path: Path, first: list[str], reading: Reading) -> Columns | None:
     """Columns by the first row, a header or the first face; None without a header, where all numbers are points."""
     try:
+        if is_numbered(first):
+            name = scheme_of_numbered(numbers_of_rows(first_rows(path, _N_LOOKED_AT)[1:]))
+            reading.say(
+                f"{path}: its header numbers the columns; they are taken for x, y of {name}, as they mirror alike"
+            )
+            return columns_by_place(len(first))
         if is_header(first):
             return columns_of_header(first)
-        check_first_line(first)
     except DataError as error:
         raise FileError(f"{path}: {error.message}", error.hint) from error
     usual = usual_columns(path, numbers_of_rows(first_rows(path, _N_LOOKED_AT)), reading)

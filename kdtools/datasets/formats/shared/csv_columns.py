@@ -18,6 +18,8 @@ from kdtools.datasets.formats.shared.annotation import as_points
 from kdtools.datasets.formats.shared.tables import is_missing, numbers_of
 from kdtools.datasets.formats.shared.text_lists import is_number, most_frequent
 from kdtools.errors import DataError, some_of
+from kdtools.landmarks import scheme_for_points
+from kdtools.landmarks.mirror_maps import mirror_fits
 
 ID_NAMES = {"id", "face_id"}
 IMAGE_NAMES = {
@@ -31,6 +33,7 @@ _OTHER_THINGS = {
     *("pose", "gaze", "angle", "rotation", "translation", "offset", "size", "scale", "resolution"),
 }
 _BESIDE_OTHER_THINGS = {"face", "head", "bounding", "image", "img", "left", "right", "top", "bottom"}
+_FEWEST_OF_NUMBERED = 5  # points: the mirror images of so few say too little
 _HINT = "name the columns image,x0,y0,x1,y1,..."
 
 
@@ -143,10 +146,22 @@ def numbers_of_rows(rows: Sequence[Sequence[str]]) -> list[np.ndarray]:
     return numbers
 
 
-def check_first_line(row: Sequence[str]) -> None:
-    """Raises DataError where a first line holds the columns' numbers, as pandas writes for a header."""
-    numbers, first = [cell.strip() for cell in row[1:]], row[0].strip().lower()
-    for start in (0, 1):
-        counted = [str(k) for k in range(start, start + len(numbers))]
-        if len(numbers) >= 2 and numbers == counted and (not first or first.isdigit() or first in IMAGE_NAMES):
-            raise DataError("its header numbers the columns, so what they mean is not known", _HINT)
+def is_numbered(row: Sequence[str]) -> bool:
+    """Whether a first line holds the columns' numbers, as pandas writes for a header: ,0,1,2 or image,0,1,2."""
+    names = [re.sub(r"^unnamed: (?=\d+$)", "", cell.strip().lower()) for cell in row]
+    numbers, first = names[1:], names[0]
+    counted = [[str(k) for k in range(start, start + len(numbers))] for start in (0, 1)]
+    return len(numbers) >= 2 and numbers in counted and (not first or first.isdecimal() or first in IMAGE_NAMES)
+
+
+def scheme_of_numbered(rows: Sequence[np.ndarray]) -> str:
+    """The known scheme whose points the numbers (n,) of these faces are, in the order x0, y0, x1, y1, ...
+
+    Raises DataError where none has that many, or the points do not mirror like it: the order might be another.
+    """
+    n_numbers = len(rows[0]) if rows else 0
+    scheme = scheme_for_points(n_numbers // 2)
+    known = n_numbers % 2 == 0 and scheme.n_points > _FEWEST_OF_NUMBERED and scheme.mirror is not None
+    if not known or not mirror_fits(scheme, np.stack(rows).reshape(len(rows), -1, 2)):
+        raise DataError("its header numbers the columns, so what they mean is not known", _HINT)
+    return scheme.name
