@@ -132,7 +132,7 @@ def measure(
         train(
             task,
             settings,
-            RunFiles.beside(folder / "model"),
+            RunFiles.for_output(folder / "model"),
             device=bare.device,
             provenance=Provenance("benchmark"),
             resume=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import matplotlib
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 from matplotlib import pyplot as plt
 
-from kdtools.training.losses import KD_VARIANTS, kd_loss
+from kdtools.training.losses import KD_VARIANTS, PAPER_WEIGHTS, kd_loss
 
 TOUGH, TOLERANT = 0.02, 0.05  # errors of the two teachers, as shares of the input's side
 WIDEST, N_ERRORS = 0.08, 640  # an even number of them meets neither 0 nor a teacher, where slopes jump
@@ -24,8 +25,7 @@ def curves(variant: str) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, n
 
     The truth is 0 and the teachers lie at TOUGH and TOLERANT.
     """
-    constants = KD_VARIANTS[variant]
-    weights = {"main": constants.w_main, "tough": constants.w_tough, "tolerant": constants.w_tolerant, "total": 1.0}
+    weights = {**asdict(PAPER_WEIGHTS), "total": 1.0}
     errors = np.linspace(-WIDEST, WIDEST, N_ERRORS)
     truth = torch.tensor([[[0.0, float("nan")]]], dtype=torch.float64)  # the other coordinate is not known
     tough, tolerant = truth + TOUGH, truth + TOLERANT

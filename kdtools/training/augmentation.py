@@ -1,8 +1,4 @@
-"""Batches of faces on the device: one batched affine warp and colour for images and every set of points alike.
-
-Images are gathered from where they are read fastest, without a loop over faces. From a memory map memory does not grow
-with their number.
-"""
+"""Augmentation on the device: random affine warps of images and points, changed colours, noise, blur and occlusion."""
 
 from __future__ import annotations
 
@@ -18,10 +14,10 @@ from kdtools.model.sampling import warp_images
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Ranges of the random changes. `rotation` in degrees, `scale` as (least, most), `shift` as a share of the side.
+    """Ranges of the random changes: `rotation` in degrees, `scale` (min, max), `shift` as a fraction of the image side.
 
-    `colour` is the strength of brightness, contrast and colour casts, `noise` the standard deviation in [0, 1].
-    `blur` and `occlusion` are the shares of faces that are blurred, and of which a rectangle is painted over.
+    `colour` is the strength of brightness, contrast and colour casts. `noise` is the largest standard deviation, for
+    pixels in [0, 1]. `blur` and `occlusion` are the fractions of faces that are blurred or partly covered.
     """
 
     rotation: float = 0.0
@@ -43,21 +39,21 @@ AUGMENTATIONS = {
     "light": replace(_MILD, rotation=8, scale=(0.95, 1.05), shift=0.02),
     "mild": _MILD,
     "strong": replace(_MILD, rotation=25, scale=(0.8, 1.2), shift=0.05, blur=0.3, occlusion=0.4),
-    # arXiv 2111.07047, section 4: no flip is told of there
+    # arXiv 2111.07047, section 4, which mentions no flip
     "paper": Augmentation(rotation=31.5, scale=(0.7, 1.3), colour=0.4, noise=0.04),
 }
-_N_NOISES = 16  # fields of noise that the faces of a batch share; each face takes one at a strength of its own
-_OCCLUDER = (0.15, 0.45)  # sides of a painted rectangle, as shares of the image's
+_N_NOISES = 16  # noise images shared by the faces of a batch; each face scales one of them
+_OCCLUDER = (0.15, 0.45)  # sides of the covering rectangle, as fractions of the image side
 
 
 def random_warps(n: int, augmentation: Augmentation, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Maps from output to input, unit coordinates, (B, 2, 3), and which of them mirror the image, (B,) bool."""
+    """Affine maps (B, 2, 3) from output to input in unit coordinates, and which of them mirror the image, (B,) bool."""
 
     def uniform(low: float, high: float) -> Tensor:
         return torch.rand(n, generator=generator) * (high - low) + low
 
     angle = uniform(-1, 1) * math.radians(augmentation.rotation)
-    # Uniform in the logarithm, so that a face is halved as often as doubled.
+    # Log-uniform, so that halving is as likely as doubling.
     scale = torch.exp(uniform(math.log(augmentation.scale[0]), math.log(augmentation.scale[1])))
     flip = (torch.rand(n, generator=generator) < 0.5) & augmentation.flip
     cos, sin = torch.cos(angle) / scale, torch.sin(angle) / scale
@@ -68,8 +64,8 @@ def random_warps(n: int, augmentation: Augmentation, generator: torch.Generator)
 
 
 def warp_points(points: Tensor, warps: Tensor, flip: Tensor, mirror: Tensor | None) -> Tensor:
-    """Points (B, L, 2), unit coordinates of the input -> of the output; in mirrored faces points change their names."""
-    inverse = torch.linalg.inv_ex(warps[:, :, :2]).inverse  # never singular, and `inv` makes a GPU wait to check that
+    """Points (B, L, 2), unit coordinates of the input -> of the output; `mirror` reorders those of mirrored faces."""
+    inverse = torch.linalg.inv_ex(warps[:, :, :2]).inverse  # never singular; `inv` would synchronise to check that
     moved = (points - warps[:, None, :, 2]) @ inverse.transpose(1, 2)
     if mirror is not None:
         moved = torch.where(flip[:, None, None], moved[:, mirror], moved)
@@ -78,12 +74,12 @@ def warp_points(points: Tensor, warps: Tensor, flip: Tensor, mirror: Tensor | No
 
 @dataclass(frozen=True)
 class Changes:
-    """What augmentation does to each of B faces, small numbers drawn before any image is touched.
+    """Augmentation parameters of B faces, drawn before any image is processed.
 
-    `warps` (B, 2, 3) and `flip` (B,) as of `random_warps`. Colours become `mix` (B, 3, 3) times RGB plus `base` (B, 3)
-    plus `from_mean` (B, 3) times the mean grey of the image. `noise` (B,) is the strength of the noise and `field` (B,)
-    says which one of `draw_noise`; `blur` (B,) is the share of a blurred image; `occluder` (B, 7) is a rectangle x0,
-    y0, x1, y1 in unit coordinates and its colour. None: no face is changed so.
+    `warps` (B, 2, 3) and `flip` (B,): see `random_warps`. Colours become `mix` (B, 3, 3) times RGB plus `base` (B, 3)
+    plus `from_mean` (B, 3) times the mean grey of the image. `noise` (B,) is the strength of the noise, `field` (B,)
+    its index in `draw_noise`. `blur` (B,) is the weight of the blurred image. `occluder` (B, 7) is a rectangle x0, y0,
+    x1, y1 in unit coordinates and its RGB. None means that no face is changed in this way.
     """
 
     warps: Tensor
@@ -97,9 +93,9 @@ class Changes:
     occluder: Tensor | None = None
 
     def part(self, faces: slice, device: torch.device) -> Changes:
-        """Those of some faces, on a device."""
-        given = {name: value for name, value in vars(self).items() if value is not None}
-        return replace(self, **{name: value[faces].to(device) for name, value in given.items()})
+        """The parameters of some of the faces, on `device`."""
+        parameters = {name: value for name, value in vars(self).items() if value is not None}
+        return replace(self, **{name: value[faces].to(device) for name, value in parameters.items()})
 
 
 def draw_changes(n: int, augmentation: Augmentation, generator: torch.Generator) -> Changes:
@@ -131,14 +127,14 @@ def draw_changes(n: int, augmentation: Augmentation, generator: torch.Generator)
         low, high = _OCCLUDER
         centre = torch.rand(n, 2, generator=generator) - 0.5
         half = (torch.rand(n, 2, generator=generator) * (high - low) + low) / 2
-        half *= chosen(augmentation.occlusion)[:, None]  # no size, so nothing is hidden
+        half *= chosen(augmentation.occlusion)[:, None]  # 0 for the others, so nothing is hidden
         colour = torch.rand(n, 3, generator=generator)
         changes = replace(changes, occluder=torch.cat([centre - half, centre + half, colour], dim=1))
     return changes
 
 
 def draw_noise(size: int, generator: torch.Generator) -> Tensor:
-    """Fields of noise (K, 3, S, S) of standard deviation 1, for `augment`: to draw new ones for each face is slow."""
+    """Noise images (K, 3, S, S) of standard deviation 1 for `augment`; drawing one for each face would be slow."""
     return torch.randn(_N_NOISES, 3, size, size, generator=generator)
 
 
@@ -170,10 +166,10 @@ def augment(
     mirror: Tensor | None,
     noise: Tensor | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The changes of each face, the same for its image (B, H, W, 3) and every set of its points (B, L, 2).
+    """Apply `changes` to images (B, H, W, 3) and to every set of points (B, L, 2) in unit coordinates.
 
-    Returns images (B, 3, size, size) in [0, 1] and points in unit coordinates of them. In mirrored faces points change
-    their names by `mirror` (L,); where that is None, nothing may be mirrored.
+    Returns images (B, 3, size, size) in [0, 1] and points in their unit coordinates. `mirror` (L,) reorders the points
+    of mirrored faces; it may be None only if no face is mirrored.
     """
     warped = warp_images(images, changes.warps, size)
     moved = {name: warp_points(p, changes.warps, changes.flip, mirror) for name, p in points.items()}

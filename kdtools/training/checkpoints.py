@@ -1,8 +1,8 @@
-"""The files of a training: a checkpoint that can be resumed, the best network so far, a log; each written whole.
+"""Files of a training run: the checkpoint to resume from, the best network so far, and the log.
 
-Beside the output NAME.safetensors lie, while it runs, NAME.last.safetensors (a usable model and all that is needed to
-go on, the best network included), NAME.best.safetensors (renamed to the output at the end) and NAME.log.jsonl (one line
-per epoch).
+They are kept in the folder of the output NAME.safetensors: NAME.last.safetensors (a usable model plus the training
+state, including the best network), NAME.best.safetensors (renamed to the output at the end) and NAME.log.jsonl (one
+line per epoch).
 """
 
 from __future__ import annotations
@@ -22,34 +22,34 @@ from kdtools.model.card import read_card
 from kdtools.model.file import load_training_state, save_model
 from kdtools.model.network import LandmarkNet
 from kdtools.storage.provenance import Provenance
-from kdtools.training.settings import CARRIED_OUT, Settings
+from kdtools.training.settings import EXECUTION_SETTINGS, Settings
 from kdtools.training.task import Task
 
-_N_IMAGES = 16  # of each set of faces, by which others are told
+_N_IMAGES = 16  # of each set of faces that enter its digest
 _OPTIMISER, _RAW, _BEST, _SUMS = "optimiser.", "raw.", "best.", "sums."
 
 
 @dataclass(frozen=True)
 class RunFiles:
-    """Where a training keeps its files. Made from the path of the output."""
+    """Paths of the files of a training run."""
 
     last: Path
     best: Path
     log: Path
 
     @staticmethod
-    def beside(output: Path) -> RunFiles:
+    def for_output(output: Path) -> RunFiles:
         stem = output.with_suffix("") if output.suffix == ".safetensors" else output
-        return RunFiles(
-            *(stem.with_name(stem.name + end) for end in (".last.safetensors", ".best.safetensors", ".log.jsonl"))
-        )
+        ends = (".last.safetensors", ".best.safetensors", ".log.jsonl")
+        return RunFiles(*(stem.with_name(stem.name + end) for end in ends))
 
 
 @dataclass
-class Course:
-    """How far a training has come: `history` has a line for each whole epoch; `step` steps of the next one are done.
+class Progress:
+    """How far a training has come: `history` has an entry per finished epoch; `step` steps of the next one are done.
 
-    `sums` are the loss terms summed over these steps; `best` the weights of the best epoch, which is none at first.
+    `sums` are the loss terms summed over these steps. `best` holds the weights of the best epoch, empty before the
+    first one ends.
     """
 
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -63,8 +63,8 @@ class Course:
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What a training changes: the network that learns, its average (itself where none is kept), the optimiser."""
+class Learner:
+    """The network in training, its moving average (the network itself if none is kept) and the optimiser."""
 
     network: LandmarkNet
     averaged: LandmarkNet
@@ -72,68 +72,68 @@ class Trained:
 
 
 def save_checkpoint(
-    path: Path, trained: Trained, course: Course, settings: Settings, task_digest: str, provenance: Provenance
+    path: Path, learner: Learner, progress: Progress, settings: Settings, task_digest: str, provenance: Provenance
 ) -> None:
-    """Write a checkpoint in one step. As a model it is the averaged network, the one that would be the output."""
+    """Write a checkpoint atomically. Used as a model, it is the averaged network."""
     tensors = {
         f"{_OPTIMISER}{index}.{name}": value
-        for index, state in trained.optimiser.state_dict()["state"].items()
+        for index, state in learner.optimiser.state_dict()["state"].items()
         for name, value in state.items()
     }
-    if trained.averaged is not trained.network:
-        tensors |= _prefixed(_RAW, trained.network.state_dict())
-    tensors |= _prefixed(_BEST, course.best) | _prefixed(_SUMS, course.sums)
-    fields = {"settings": asdict(settings), "data": task_digest, "history": course.history, "step": course.step}
-    save_model(path, trained.averaged, provenance, training_state=tensors, training_fields=fields)
+    if learner.averaged is not learner.network:
+        tensors |= _prefixed(_RAW, learner.network.state_dict())
+    tensors |= _prefixed(_BEST, progress.best) | _prefixed(_SUMS, progress.sums)
+    fields = {"settings": asdict(settings), "data": task_digest, "history": progress.history, "step": progress.step}
+    save_model(path, learner.averaged, provenance, training_state=tensors, training_fields=fields)
 
 
-def restore_checkpoint(path: Path, trained: Trained, settings: Settings, task_digest: str) -> Course:
-    """Put a checkpoint's state into network, average and optimiser; returns how far it had come.
+def restore_checkpoint(path: Path, learner: Learner, settings: Settings, task_digest: str) -> Progress:
+    """Load a checkpoint into `learner`; returns how far that run had come.
 
-    Raises UsageError where it comes from other settings, faces or teachers: the mixture would be neither run.
+    Raises UsageError if the checkpoint belongs to other settings, faces or teachers.
     """
     model, state, fields = load_training_state(path)
     for name, value in asdict(settings).items():
         if name not in fields["settings"]:
             raise UsageError(f"{path} was written by an older kdtools", "start again without --resume")
         before = fields["settings"][name]
-        if before != value and name not in CARRIED_OUT:
+        if before != value and name not in EXECUTION_SETTINGS:
             raise UsageError(
                 f"{path} was trained with {name} = {before}, not {value}",
                 "resume with the same options, or start again without --resume",
             )
     if fields["data"] != task_digest:
         raise UsageError(f"{path} was trained on other faces, points or teachers", "start again without --resume")
-    device = trained.network.device
-    trained.averaged.load_state_dict(model)
-    if trained.averaged is not trained.network:
-        trained.network.load_state_dict(_with_prefix(_RAW, state))
+    device = learner.network.device
+    learner.averaged.load_state_dict(model)
+    if learner.averaged is not learner.network:
+        learner.network.load_state_dict(_with_prefix(_RAW, state))
     moments: dict[int, dict[str, Tensor]] = {}
     for key, tensor in _with_prefix(_OPTIMISER, state).items():
         index, _, name = key.partition(".")
         moments.setdefault(int(index), {})[name] = tensor
-    weights: list[Tensor] = [weight for group in trained.optimiser.param_groups for weight in group["params"]]
+    weights: list[Tensor] = [weight for group in learner.optimiser.param_groups for weight in group["params"]]
     for number, state_of in moments.items():
         for name, tensor in state_of.items():
             if tensor.shape == weights[number].shape:
-                # The fused kernel walks through memory, so moments must lie there in the order of their weights.
+                # The fused kernel needs the moments in the memory format of their weights.
                 state_of[name] = torch.empty_like(weights[number]).copy_(tensor)
-    groups = trained.optimiser.state_dict()["param_groups"]
-    trained.optimiser.load_state_dict({"state": moments, "param_groups": groups})
+    groups = learner.optimiser.state_dict()["param_groups"]
+    learner.optimiser.load_state_dict({"state": moments, "param_groups": groups})
     sums = {name: value.to(device) for name, value in _with_prefix(_SUMS, state).items()}
-    return Course(list(fields["history"]), int(fields.get("step", 0)), sums, _with_prefix(_BEST, state))
+    return Progress(list(fields["history"]), int(fields.get("step", 0)), sums, _with_prefix(_BEST, state))
 
 
 def check_nothing_to_lose(path: Path) -> None:
-    """Raises FileError where a checkpoint holds a run that did not come to its end, which a new one would replace."""
+    """Raises FileError if `path` is the checkpoint of an unfinished run, which a new run would replace."""
     try:
         _, fields = read_card(path)
-    except KdError:  # it is not there, or no checkpoint
+    except KdError:  # absent, or no checkpoint
         return
-    done, wanted = len(fields.get("history", ())), fields.get("settings", {}).get("epochs", 0)
-    if done < wanted:
+    done, epochs = len(fields.get("history", ())), fields.get("settings", {}).get("epochs", 0)
+    if done < epochs:
         hint = "go on with --resume, or start again with -f"
-        raise FileError(f"{path} holds {done} of {wanted} epochs of a run that was stopped", hint)
+        raise FileError(f"{path} holds {done} of {epochs} epochs of a run that was stopped", hint)
 
 
 def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -145,8 +145,8 @@ def _with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor
 
 
 def digest_task(task: Task) -> str:
-    """Of what a run is trained on: points, what they mean, teachers, and a few images, since all would take long."""
-    digest = hashlib.sha256(task.scheme.to_json().encode())  # which point is mirrored to which
+    """SHA-256 of scheme, rows, points, teachers and a sample of the images, since reading all would take long."""
+    digest = hashlib.sha256(task.scheme.to_json().encode())
     for faces in (task.train, task.val):
         digest.update(faces.rows.tobytes())
         for row in faces.rows[:: -(-len(faces) // _N_IMAGES)]:

@@ -1,7 +1,7 @@
-"""Cross-fitted teachers: of every face the prediction of a teacher that was trained without this face's person.
+"""Cross-fitted teachers: each face is predicted by a teacher that was trained without this person.
 
-On its own training faces a teacher is nearly exact (t close to 0), so a student learns nothing from it that the truth
-does not say. What a teacher answers for faces it has never seen is what teaches.
+On its own training faces a teacher is nearly exact, so its predictions add nothing to the ground truth. Those for
+unseen faces do.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from kdtools.training.distributed import own_part, sum_over_processes
 
 
 def fold_rows(faces: FacesFile, n_folds: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Rows to train on and rows left out, of each fold; nobody is in both. Raises DataError for too few people."""
+    """Rows to train on and rows left out, for each fold; no person is in both. Raises DataError for too few people."""
     fold = draw_folds(group_faces(faces.ids, None).names, n_folds, seed)
     for number in range(n_folds):
         yield np.flatnonzero(fold != number), np.flatnonzero(fold == number)
 
 
 def fold_output(output: Path, number: int, n_folds: int) -> Path:
-    """Where the teacher of a fold, counted from 1, is kept; folds of another number are other faces."""
+    """Model file of the teacher of fold `number`, counted from 1."""
     return output.with_name(f"{output.stem}.fold{number}of{n_folds}.safetensors")
 
 
@@ -45,9 +45,9 @@ def predict_left_out(
     batch: int,
     reporter: Reporter = SILENT,
 ) -> np.ndarray:
-    """Points (N, L, 2) in pixels of the source images: of the rows `left_out[k]` by `models[k]`.
+    """Points (N, L, 2) in pixels of the source images; rows `left_out[k]` are predicted by `models[k]`.
 
-    Each process predicts its part, and all return all.
+    Each process predicts a part; all return the whole.
     """
     points = np.zeros((len(faces), faces.n_points, 2))
     done = 0
@@ -57,7 +57,7 @@ def predict_left_out(
             points[own] = predict_crops(load_model(path, device), faces.images, rows=own, device=device, batch=batch)
             done += len(rows)
             progress(done)
-    # As float32, which all devices can sum; each row is another process's, so nothing is rounded.
+    # float32 can be summed on all devices. Every row is 0 in all processes but one, so nothing is rounded.
     total = sum_over_processes(torch.from_numpy(points.astype(np.float32)).to(device))
     return faces.to_frame(total.cpu().numpy(), "source")
 
@@ -65,7 +65,7 @@ def predict_left_out(
 def write_left_out(
     faces: FacesFile, points: np.ndarray, scheme: Scheme, output: str, force: bool, provenance: Provenance
 ) -> None:
-    """Write a faces file of such predictions (N, L, 2)."""
+    """Write a faces file of the predictions (N, L, 2)."""
     with create_faces(output, force, provenance) as writer:
         writer.put_ids(faces.ids)
         writer.put_landmarks(points, scheme, "predicted")

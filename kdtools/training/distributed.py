@@ -1,7 +1,7 @@
-"""Several processes that train one network, started by torchrun. With a single process everything here does nothing.
+"""Distributed training under torchrun; with a single process nothing here has an effect.
 
-All draw the same random numbers for a whole batch and each takes its part of the faces, so that the course does not
-depend on how many they are.
+Every process draws the random numbers of the whole batch and takes its part of the faces, so results do not depend on
+the number of processes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def n_processes() -> int:
 
 
 def process_number() -> int:
-    """From 0; process 0 writes and speaks."""
+    """Rank of this process; process 0 writes files and reports."""
     return dist.get_rank() if n_processes() > 1 else 0
 
 
@@ -32,20 +32,20 @@ def is_first() -> bool:
 
 
 def n_processes_here() -> int:
-    """Of this machine."""
+    """Number of processes on this machine."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if started_by_torchrun() else 1
 
 
 def started_by_torchrun() -> bool:
-    """Whether there are several processes, told by the variables that torchrun sets."""
+    """Whether torchrun started several processes, by the variables it sets."""
     return "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 @contextlib.contextmanager
 def joined_processes(device: torch.device) -> Iterator[torch.device]:
-    """Join the processes that torchrun started, by nccl on GPUs and gloo elsewhere; yields this one's own device.
+    """Join the process group (nccl on GPUs, gloo elsewhere); yields the device of this process.
 
-    Raises UsageError where processes on one machine outnumber its GPUs.
+    Raises UsageError if there are more processes on this machine than GPUs.
     """
     if not started_by_torchrun():
         yield device
@@ -65,12 +65,12 @@ def joined_processes(device: torch.device) -> Iterator[torch.device]:
 
 
 def own_part(rows: np.ndarray) -> np.ndarray:
-    """This process's rows of those that all processes share; every process gets another part, and all are taken."""
+    """The rows that this process works on; each row belongs to one process."""
     return rows[process_number() :: n_processes()]
 
 
 def sum_over_processes(value: Tensor) -> Tensor:
-    """The sum of every process's tensor; its own where it is alone. Never part of a gradient."""
+    """Sum of a tensor over all processes, without gradient; `value` itself if there is only one."""
     if n_processes() == 1:
         return value
     total = value.detach().clone()
@@ -79,18 +79,18 @@ def sum_over_processes(value: Tensor) -> Tensor:
 
 
 def any_process(flag: bool, device: torch.device) -> bool:
-    """Whether any process says yes, known to all of them."""
+    """Whether `flag` is true in any process; all processes get the same answer."""
     return bool(sum_over_processes(torch.tensor(float(flag), device=device)) > 0) if n_processes() > 1 else flag
 
 
 def copy_from_first(tensors: Iterable[Tensor]) -> None:
-    """Overwrite each process's tensors by those of the first."""
+    """Overwrite the tensors of each process with those of the first."""
     if n_processes() > 1:
         for tensor in tensors:
             dist.broadcast(tensor, 0)
 
 
 def wait_for_all() -> None:
-    """Return when every process has come here."""
+    """Return when every process has called this."""
     if n_processes() > 1:
         dist.barrier()

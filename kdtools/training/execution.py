@@ -1,4 +1,4 @@
-"""In which precision a network is trained on a device, and whether it is compiled."""
+"""Precision and compilation of a network in training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kdtools.training.distributed import n_processes
 
 @dataclass(frozen=True)
 class Execution:
-    """How a network is run: `dtype` of its convolutions (None: float32 throughout), and whether it is compiled."""
+    """`dtype` of the convolutions (None: float32 throughout), and whether the network is compiled."""
 
     dtype: torch.dtype | None = None
     compiled: bool = False
@@ -28,10 +28,7 @@ class Execution:
         return torch.autocast(device.type, dtype=self.dtype)
 
     def wrap(self, network: LandmarkNet, device: torch.device) -> Callable[[Tensor], tuple[Tensor, Tensor | None]]:
-        """`points_and_heatmaps` as a training calls it: gradients shared between processes, compiled if asked for.
-
-        Heatmaps are in float32, None from a head without any.
-        """
+        """`points_and_heatmaps` of the network, with gradients averaged over all processes, compiled if requested."""
         run: nn.Module = _PointsAndHeatmaps(network)
         if n_processes() > 1:
             run = DistributedDataParallel(run, device_ids=[device] if device.type == "cuda" else None)
@@ -39,12 +36,12 @@ class Execution:
         return wrapped
 
     def __str__(self) -> str:
-        words = ["float32" if self.dtype is None else str(self.dtype).removeprefix("torch.")]
-        return ", ".join(words + ["compiled"] * self.compiled)
+        name = "float32" if self.dtype is None else str(self.dtype).removeprefix("torch.")
+        return name + ", compiled" * self.compiled
 
 
 class _PointsAndHeatmaps(nn.Module):
-    """A network that gives both when it is called; DDP and the compiler know no other method."""
+    """Points and heatmaps from `forward`, the only method that DDP and the compiler support."""
 
     def __init__(self, network: LandmarkNet) -> None:
         super().__init__()
@@ -55,13 +52,12 @@ class _PointsAndHeatmaps(nn.Module):
 
 
 def choose_execution(amp: str, compiling: str, device: torch.device) -> Execution:
-    """What `--amp` and `compile` ask for; `auto` is bfloat16 on a GPU that computes in it, else float32.
+    """Execution for the settings `amp` and `compile`; `auto` is bfloat16 on a GPU that supports it, else float32.
 
-    A rule, not a measurement: a run does not depend on the clock. On CPUs bfloat16 was slower wherever it was measured
-    (docs/results.md), and so was a compiled network.
+    On CPUs bfloat16 and compiled networks were slower in all measurements (docs/results.md).
     """
     if device.type == "cuda":
-        torch.backends.cudnn.benchmark = True  # all batches have one size, so the search for the fastest kernels pays
+        torch.backends.cudnn.benchmark = True  # pays off because all batches have one size
         if amp == "auto" and torch.cuda.is_bf16_supported(including_emulation=False):
             amp = "bf16"
     return Execution(torch.bfloat16 if amp == "bf16" else None, compiling == "on")

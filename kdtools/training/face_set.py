@@ -1,4 +1,4 @@
-"""The faces of a training, on the device or read as they are needed, and the order in which they come."""
+"""Sets of faces to train on or validate with, and the batches they are split into."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from torch import Tensor
 from kdtools.model.sampling import release_pages
 from kdtools.training.distributed import n_processes_here
 
-_SHARE_OF_DEVICE = 0.5  # of a GPU's free memory that images may take; networks and batches want the rest
-_SHARE_OF_MEMORY = 0.5  # of free memory, the same for compressed images
-_BLOCK = 4096  # faces brought to a device at a time
+_SHARE_OF_DEVICE = 0.5  # of a GPU's free memory that images may take; networks and batches need the rest
+_SHARE_OF_MEMORY = 0.5  # of free memory that decompressed images may take
+_BLOCK = 4096  # faces copied to a device at a time
 
 
 @dataclass(frozen=True)
 class FaceSet:
-    """Faces to train on or to measure with.
+    """Faces to train on or to validate with.
 
-    `images` (N, H, W, 3) uint8, an array or tensor sliceable by an index array; `points` are sets of (N, L, 2) float32
-    in unit coordinates: `truth` and the teachers' predictions. `rows` are those of `images` that belong to this set.
+    `images` (N, H, W, 3) uint8, an array or tensor that takes an index array. `points` are (N, L, 2) float32 in unit
+    coordinates: `truth` and the teachers' predictions. `rows` are the indices of the faces in this set.
     """
 
     images: Any
@@ -36,10 +36,9 @@ class FaceSet:
         return len(self.rows)
 
     def cached(self, device: torch.device) -> FaceSet:
-        """The same faces with their images where they are read fastest.
+        """The same faces with their images on the GPU if they fit, else compressed ones in memory if they fit there.
 
-        On a GPU that has room, all lie on it. Compressed ones are unpacked into memory where they fit. Else they stay
-        as they are: a memory map, of which the system keeps in memory what there is room for.
+        Otherwise they stay as they are, as in a memory map, of which the system caches what it can.
         """
         n_bytes = math.prod(self.images.shape)
         if device.type == "cuda" and n_bytes < _SHARE_OF_DEVICE * torch.cuda.mem_get_info(device)[0]:
@@ -53,13 +52,13 @@ class FaceSet:
         return self
 
     def take(self, at: np.ndarray, device: torch.device) -> tuple[Tensor, dict[str, Tensor]]:
-        """Images (B, H, W, 3) uint8 and points (B, L, 2) of the faces at these places of the set."""
+        """Images (B, H, W, 3) uint8 and points (B, L, 2) of the faces at these positions in the set."""
         rows = self.rows[at]
         index = torch.from_numpy(rows)
         points = {name: p[index].to(device) for name, p in self.points.items()}
         if isinstance(self.images, Tensor):
             return self.images[index.to(self.images.device)].to(device), points
-        order = np.argsort(rows)  # in file order: kinder to a disk, and h5py demands it
+        order = np.argsort(rows)  # h5py requires increasing indices
         pixels = np.empty((len(rows), *self.images.shape[1:]), np.uint8)
         pixels[order] = self.images[rows[order]]
         release_pages(self.images)
@@ -67,7 +66,7 @@ class FaceSet:
 
 
 def _free_memory() -> int:
-    """Bytes of memory that are free now; where the system does not tell, none."""
+    """Bytes of memory that are free now; 0 if the system does not report it."""
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
@@ -75,9 +74,9 @@ def _free_memory() -> int:
 
 
 def shuffled_batches(n_faces: int, batch: int, generator: torch.Generator) -> Iterator[np.ndarray]:
-    """Each face at most once, in random order.
+    """Positions of the faces of each batch, in random order.
 
-    A last batch of less than half the size is left out: the statistics of batch norm would be taken from few faces.
+    A last batch of less than half the size is left out: it has too few faces for batch norm.
     """
     order = torch.randperm(n_faces, generator=generator).numpy()
     for step in range(count_batches(n_faces, batch)):

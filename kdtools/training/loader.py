@@ -1,4 +1,4 @@
-"""Augmented batches of a training, made on its device; each process makes those of its own faces."""
+"""Augmented batches, made on the device; each process makes those of its own faces."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kdtools.training.task import Task
 
 @dataclass(frozen=True)
 class Batch:
-    """This process's part of a batch: images (b, 3, S, S) in [0, 1], points (b, L, 2). `n_faces` counts all parts."""
+    """This process's part of a batch: images (b, 3, S, S) in [0, 1], points (b, L, 2). `n_faces` is the total."""
 
     images: Tensor
     points: dict[str, Tensor]
@@ -31,7 +31,7 @@ class Loader:
 
     def __init__(self, task: Task, settings: Settings, device: torch.device) -> None:
         self._faces, self._settings, self._device = task.train.cached(device), settings, device
-        # An online teacher must not see a blurred face, so all images are made at the size of who sees most.
+        # An online teacher must not get an upscaled face, so images are made at the largest of all input sizes.
         self._size = max([settings.input_size, *(teacher.card.input_size for teacher in task.online.values())])
         mirror = task.scheme.mirror
         self._mirror = None if mirror is None else torch.tensor(mirror, device=device)
@@ -40,12 +40,12 @@ class Loader:
         self._own = slice(process_number(), None, n_processes())
 
     def batches(self, epoch: int, first: int) -> Iterator[tuple[int, Batch]]:
-        """Steps of an epoch and their batches, from step `first` on."""
+        """Yields (step, batch) for an epoch, from step `first` on."""
         generator = torch.Generator().manual_seed(seed_of(self._settings.seed, epoch))
         order = list(shuffled_batches(len(self._faces), self._settings.batch, generator))
         noise = draw_noise(self._size, generator).to(self._device) if self._augmentation.noise else None
         steps = range(first, len(order))
-        if self._device.type == "cpu":  # a thread that reads ahead would take its time from the network
+        if self._device.type == "cpu":  # a prefetching thread would compete with the network
             prepared = (self._prepare(epoch, step, order[step]) for step in steps)
             yield from ((step, self._finish(one, noise)) for step, one in zip(steps, prepared, strict=True))
             return
@@ -57,9 +57,9 @@ class Loader:
                 yield step, self._finish(waiting.pop(0).result(), noise)
 
     def _prepare(self, epoch: int, step: int, at: np.ndarray) -> tuple[Tensor, dict[str, Tensor], Changes, int]:
-        """What comes from memory or a file: pixels and points of the faces `at`, and what will be done to them."""
+        """Pixels and points of the faces `at`, their augmentation parameters, and the number of faces."""
         generator = torch.Generator().manual_seed(seed_of(self._settings.seed, epoch, step + 1))
-        changes = draw_changes(len(at), self._augmentation, generator)  # for all processes, then each takes its own
+        changes = draw_changes(len(at), self._augmentation, generator)  # of the whole batch; see distributed.py
         images, points = self._faces.take(at[self._own], self._device)
         return images, points, changes.part(self._own, self._device), len(at)
 
@@ -70,5 +70,5 @@ class Loader:
 
 
 def seed_of(seed: int, *place: int) -> int:
-    """A seed for torch, which takes 64 bits, from numbers of any size: the run's and a place in it."""
+    """A 64-bit seed derived from the seed of the run and a place in it, such as epoch and step."""
     return int(np.random.SeedSequence([seed, *place]).generate_state(1, np.uint64)[0])

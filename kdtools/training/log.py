@@ -1,4 +1,4 @@
-"""TensorBoard events of a training."""
+"""The log of a training run: a line of JSON per epoch, and TensorBoard events."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kdtools.storage.outputs import written_aside
 
 @contextlib.contextmanager
 def open_events(folder: str | None) -> Iterator[Callable[[Any], None]]:
-    """Yields a function that writes a `training.Epoch` as events into `folder`; without a folder it does nothing."""
+    """Yields a function that writes a `trainer.Epoch` to `folder`; does nothing if that is None."""
     if folder is None:
         yield lambda epoch: None
         return
@@ -27,12 +27,12 @@ def open_events(folder: str | None) -> Iterator[Callable[[Any], None]]:
             writer.add_scalar(f"nme_percent/{epoch.normaliser}", epoch.val_nme_percent, epoch.epoch)
             writer.add_scalar("learning_rate", epoch.lr, epoch.epoch)
             writer.add_scalar("images_per_second", epoch.images_per_second, epoch.epoch)
-            writer.flush()  # so that it can be watched while it grows
+            writer.flush()  # so that TensorBoard shows each epoch at once
 
         yield write
 
 
 def write_log(path: Path, history: list[dict[str, Any]]) -> None:
     with written_aside(str(path), force=True, binary=False) as part:
-        # Sorted, because a history that was restored has its fields in another order than one that was made.
+        # Sorted, because restored entries have their fields in another order than new ones.
         part.write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in history), encoding="utf-8")

@@ -1,13 +1,12 @@
 """Losses on landmark coordinates. Tensors are (B, L, 2) in unit coordinates ([-0.5, 0.5] over the input image).
 
-NaN in the truth, or in a teacher, means that the coordinate is not known: it adds nothing to the terms that want it,
-and is not counted there.
+A NaN in the truth or in a teacher's prediction marks an unknown coordinate; terms that need it leave it out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -19,10 +18,10 @@ from kdtools.training.distributed import n_processes, sum_over_processes
 
 @dataclass(frozen=True)
 class KDConstants:
-    """Constants of KD-Loss; see docs/design.md, section 4, for what each does.
+    """Constants of KD-Loss, explained in docs/design.md, section 4.
 
-    `alpha_tough` and `alpha_tolerant` are (α⁺, α⁻); `ramp` says whether the weight runs linearly from 0 to α⁻ inside
-    βt (the paper's drawings) or is 0 there (the authors' code).
+    `alpha_tough` and `alpha_tolerant` are (α⁺, α⁻). Within βt the weight rises linearly from 0 to α⁻ with `ramp` (the
+    paper's drawings) and is 0 without (the authors' code).
     """
 
     alpha_tough: tuple[float, float]
@@ -30,9 +29,6 @@ class KDConstants:
     beta: float
     c: float
     ramp: bool
-    w_main: float = 2.0
-    w_tough: float = 1.0
-    w_tolerant: float = 1.0
 
 
 KD_VARIANTS = {
@@ -42,16 +38,16 @@ KD_VARIANTS = {
 
 
 def mean_of_known(values: Tensor, known: Tensor) -> Tensor:
-    """Mean of `values` where `known`; 0 where nothing is. Both of one shape.
+    """Mean of `values` where `known`, a mask of the same shape; 0 if nothing is known.
 
-    `values` must be finite everywhere: 0 times NaN would still be NaN, in the gradient too. Where several processes
-    train, the count is that of all of them, per process: the mean of their losses is then that of the whole batch.
+    `values` must be finite everywhere: 0 times NaN is NaN, in the gradient too. The divisor is the mean count over all
+    processes, so that the mean of their losses is that of the whole batch.
     """
     return (values * known).sum() / sum_over_processes(known.sum()).clamp(min=1) * n_processes()
 
 
 def signed_error(pred: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
-    """e = prediction − truth and where the truth is known; e is 0 where it is not."""
+    """e = prediction − truth, 0 where the truth is unknown, and the mask of known coordinates."""
     known = truth.isfinite()
     return torch.where(known, pred - truth.nan_to_num(), torch.zeros_like(pred)), known
 
@@ -77,7 +73,7 @@ def l2_loss(pred: Tensor, truth: Tensor) -> Tensor:
 
 
 def wing_loss(pred: Tensor, truth: Tensor, *, width: float = 10 / 256, curvature: float = 2 / 256) -> Tensor:
-    """Mean over known coordinates of w·ln(1 + |e|/ε) where |e| < w, else |e| − C, with C making the two meet.
+    """Mean over known coordinates of w·ln(1 + |e|/ε) where |e| < w, else |e| − C, with C = w − w·ln(1 + w/ε).
 
     Source: Feng et al., "Wing Loss", CVPR 2018, whose w = 10 and ε = 2 are pixels of a 256 px image.
     """
@@ -88,9 +84,9 @@ def wing_loss(pred: Tensor, truth: Tensor, *, width: float = 10 / 256, curvature
 
 
 def smooth_loss(pred: Tensor, truth: Tensor, *, width: float = 2 / 256) -> Tensor:
-    """Mean over known coordinates of e²/2w where |e| < w, else |e| − w/2: L1 whose gradient does not jump at 0.
+    """Mean over known coordinates of e²/2w where |e| < w, else |e| − w/2: L1 with a continuous gradient at 0.
 
-    Source: Girshick, "Fast R-CNN", ICCV 2015, with w = 2 pixels of a 256 px image in the place of 1.
+    Source: Girshick, "Fast R-CNN", ICCV 2015, with w = 2 pixels of a 256 px image instead of 1.
 
     >>> round(256 * float(smooth_loss(torch.tensor([[[1 / 256, -4 / 256]]]), torch.zeros(1, 1, 2))), 4)
     1.625
@@ -103,9 +99,9 @@ def smooth_loss(pred: Tensor, truth: Tensor, *, width: float = 2 / 256) -> Tenso
 def heatmap_loss(heatmaps: Tensor, truth: Tensor) -> Tensor:
     """Mean over known points of the cross-entropy between a heatmap's softmax and a Gaussian around the point.
 
-    heatmaps: (B, L, h, w) before softmax; truth: (B, L, 2) in unit coordinates. A point outside the image has its
-    Gaussian at the border. Source: the regularisation of Nibali et al., "Numerical Coordinate Regression with
-    Convolutional Neural Networks", 2018, by its Kullback-Leibler form.
+    heatmaps: (B, L, h, w) before softmax; truth: (B, L, 2) in unit coordinates. Points outside the image are moved to
+    its border. Source: the Kullback-Leibler regularisation of Nibali et al., "Numerical Coordinate Regression with
+    Convolutional Neural Networks", 2018.
 
     >>> round(float(heatmap_loss(torch.zeros(1, 1, 3, 3), torch.zeros(1, 1, 2)).exp()), 4)  # all cells alike
     9.0
@@ -131,40 +127,38 @@ PLAIN_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 def assistive_loss(
     error: Tensor, known: Tensor, t: Tensor, alpha: tuple[float, float], constants: KDConstants
 ) -> Tensor:
-    """ALoss of one teacher: mean of ω·|t − |e||; ω depends on which of them is nearer the truth, as a constant.
+    """ALoss of one teacher: mean of ω·|t − |e||, with no gradient through the weight ω.
 
-    `error` is the student's signed error and `t` the size of the teacher's, both (B, L, 2); the teacher's point counts
-    as if it lay on the student's side of the truth. Where the student is further off (|e| > t) ω is α⁺ and draws it
-    in; where it is nearer (βt ≤ |e| ≤ t) ω is α⁻ < 0 and still draws it in, away from the teacher's point.
-    Source: arXiv 2111.07047, section 3.4.
+    `error` is the student's signed error, `t` the teacher's absolute error, both (B, L, 2). ω is α⁺ where the student
+    is farther from the truth (|e| > t) and α⁻ < 0 where it is nearer (βt ≤ |e| ≤ t); both draw the student towards the
+    truth. Source: arXiv 2111.07047, section 3.4.
     """
     size = error.abs()
     with torch.no_grad():
         inner = constants.beta * t
-        # t = 0 leaves no inside, so the quotient is never used there; the guard keeps it finite.
-        ramp = (
-            alpha[1] * size / inner.clamp(min=torch.finfo(t.dtype).tiny) if constants.ramp else torch.zeros_like(size)
-        )
+        ramp = torch.zeros_like(size)
+        if constants.ramp:  # not used where t = 0; `clamp` keeps it finite there
+            ramp = alpha[1] * size / inner.clamp(min=torch.finfo(t.dtype).tiny)
         weight = torch.where(size > t, alpha[0], torch.where(size >= inner, torch.full_like(size, alpha[1]), ramp))
     return mean_of_known(weight * (t - size).abs(), known)
 
 
 def main_loss(error: Tensor, known: Tensor, t_tolerant: Tensor, c: float) -> Tensor:
-    """Mean of c|e| where |e| ≤ d, else e² + c·d − d², with d the tolerant teacher's error: L1 near, L2 far.
-
-    Where that teacher is not known d is 0, so the square is left.
-    """
+    """Mean of c|e| where |e| ≤ d, else e² + c·d − d², with d the tolerant teacher's error, 0 where it is unknown."""
     size, d = error.abs(), t_tolerant
     return mean_of_known(torch.where(size <= d, c * size, size.square() + c * d - d.square()), known)
 
 
 @dataclass(frozen=True)
 class LossWeights:
-    """What the terms of a loss with teachers count in its total; the paper's are 2, 1, 1."""
+    """Weights of the terms of a loss with teachers; the defaults are the paper's."""
 
     main: float = 2.0
     tough: float = 1.0
     tolerant: float = 1.0
+
+
+PAPER_WEIGHTS = LossWeights()
 
 
 def kd_loss(
@@ -173,34 +167,25 @@ def kd_loss(
     tough: Tensor,
     tolerant: Tensor,
     variant: str = "reference",
-    *,
-    constants: KDConstants | None = None,
+    weights: LossWeights = PAPER_WEIGHTS,
 ) -> dict[str, Tensor]:
-    """KD-Loss with its named terms: `main`, `tough`, `tolerant` before their weights, and their weighted `total`.
+    """KD-Loss: its unweighted terms `main`, `tough` and `tolerant`, and their weighted `total`.
 
     pred, truth, tough, tolerant: (B, L, 2), unit coordinates; the last two are the teachers' predictions.
-    `variant` names the constants (`reference`: the authors' code, `figure`: the paper's drawings) unless `constants`
-    gives them. Raises UsageError for an unknown variant. Source: arXiv 2111.07047.
+    `variant` selects the constants: `reference` (the authors' code) or `figure` (the paper's drawings).
+    Raises UsageError for an unknown variant. Source: arXiv 2111.07047.
 
     >>> zero = torch.zeros(1, 1, 2)
     >>> terms = kd_loss(torch.tensor([[[0.2, 0.0]]]), zero, zero, zero)
     >>> [round(float(terms[name]), 3) for name in ("main", "tough", "tolerant", "total")]
     [0.02, 0.19, 0.18, 0.41]
     """
-    if constants is None:
-        constants = _constants_of(variant)
     error, known = signed_error(pred, truth)
-    t_tough, known_tough = _teacher_error(tough, truth)
-    t_tolerant, known_tolerant = _teacher_error(tolerant, truth)
-    terms = {
-        "main": main_loss(error, known, t_tolerant, constants.c),
-        "tough": assistive_loss(error, known & known_tough, t_tough, constants.alpha_tough, constants),
-        "tolerant": assistive_loss(error, known & known_tolerant, t_tolerant, constants.alpha_tolerant, constants),
-    }
-    total = (
-        constants.w_main * terms["main"] + constants.w_tough * terms["tough"] + constants.w_tolerant * terms["tolerant"]
-    )
-    return {**terms, "total": total}
+    t_tolerant, _ = _teacher_error(tolerant, truth)
+    terms = {"main": main_loss(error, known, t_tolerant, _constants_of(variant).c)}
+    for role, teacher in {"tough": tough, "tolerant": tolerant}.items():
+        terms[role] = _assistive_term(role, pred, truth, teacher, variant)
+    return _with_total(terms, weights)
 
 
 def _constants_of(variant: str) -> KDConstants:
@@ -210,9 +195,23 @@ def _constants_of(variant: str) -> KDConstants:
 
 
 def _teacher_error(teacher: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
-    """t = |teacher − truth| and where it is known; 0 where it is not."""
+    """t = |teacher − truth|, 0 where either is unknown, and the mask of known coordinates."""
     error, known = signed_error(teacher, truth)
     return torch.where(teacher.isfinite(), error, torch.zeros_like(error)).abs(), known & teacher.isfinite()
+
+
+def _assistive_term(role: str, pred: Tensor, truth: Tensor, teacher: Tensor, variant: str) -> Tensor:
+    """`assistive_loss` of the teacher in `role`, `tough` or `tolerant`."""
+    constants = _constants_of(variant)
+    error, known = signed_error(pred, truth)
+    t, known_teacher = _teacher_error(teacher, truth)
+    alpha = constants.alpha_tough if role == "tough" else constants.alpha_tolerant
+    return assistive_loss(error, known & known_teacher, t, alpha, constants)
+
+
+def _with_total(terms: dict[str, Tensor], weights: LossWeights) -> dict[str, Tensor]:
+    first, *rest = (getattr(weights, name) * term for name, term in terms.items())
+    return {**terms, "total": sum(rest, start=first)}
 
 
 def loss_terms(
@@ -221,51 +220,37 @@ def loss_terms(
     truth: Tensor,
     teachers: dict[str, Tensor],
     variant: str = "reference",
-    weights: LossWeights | None = None,
+    weights: LossWeights = PAPER_WEIGHTS,
 ) -> dict[str, Tensor]:
-    """Named terms of any loss in LOSSES of settings.py, with their `total`.
+    """Named terms of any loss in settings.py, with their `total`.
 
-    pred, truth and each of `teachers` (tough, tolerant): (B, L, 2). `l1`, `l2`, `wing` and `smooth` need no teacher;
-    `kd` is the paper's loss and needs both. MAIN+assist puts the paper's assistive terms on another main loss;
-    MAIN+mimic adds the same loss to each teacher's points. Both take the teachers that are given. With weights 1, 1, 1
-    `l1+mimic` draws every coordinate to the median of truth, Tough and Tolerant teacher.
+    pred, truth and each of `teachers` (`tough`, `tolerant`): (B, L, 2). `l1`, `l2`, `wing` and `smooth` need no
+    teacher; `kd` needs both. MAIN+assist adds the paper's assistive term for each teacher, MAIN+mimic the main loss
+    against each teacher's points. With weights 1, 1, 1 and two teachers, `l1+mimic` is least at the median of the
+    truth and both predictions.
     """
-    weights = weights or LossWeights()
     if loss == "kd":
-        constants = replace(
-            _constants_of(variant), w_main=weights.main, w_tough=weights.tough, w_tolerant=weights.tolerant
-        )
-        return kd_loss(pred, truth, teachers["tough"], teachers["tolerant"], variant, constants=constants)
+        return kd_loss(pred, truth, teachers["tough"], teachers["tolerant"], variant, weights)
     name, _, form = loss.partition("+")
     main = PLAIN_LOSSES[name]
     if not form:
         return {"total": main(pred, truth)}
     terms = {"main": main(pred, truth)}
-    total = weights.main * terms["main"]
     for role, teacher in teachers.items():
-        if form == "mimic":
-            terms[role] = main(pred, teacher)
-        else:
-            error, known = signed_error(pred, truth)
-            t, known_teacher = _teacher_error(teacher, truth)
-            constants = _constants_of(variant)
-            alpha = constants.alpha_tough if role == "tough" else constants.alpha_tolerant
-            terms[role] = assistive_loss(error, known & known_teacher, t, alpha, constants)
-        total = total + getattr(weights, role) * terms[role]
-    return {**terms, "total": total}
+        is_mimic = form == "mimic"
+        terms[role] = main(pred, teacher) if is_mimic else _assistive_term(role, pred, truth, teacher, variant)
+    return _with_total(terms, weights)
 
 
 def heat_term(
-    heatmaps: Tensor, truth: Tensor, teachers: dict[str, Tensor], loss: str, weights: LossWeights | None = None
+    heatmaps: Tensor, truth: Tensor, teachers: dict[str, Tensor], loss: str, weights: LossWeights = PAPER_WEIGHTS
 ) -> Tensor:
-    """`heatmap_loss` to the truth; for losses that mimic, the weighted mean of those to the truth and to each teacher.
+    """`heatmap_loss` against the truth; with +mimic, its mean over truth and teachers weighted by `weights`.
 
-    heatmaps: (B, L, h, w) before softmax; truth and each of `teachers` (tough, tolerant): (B, L, 2). The weights are
-    those of the terms on points, so that both draw to the same places.
+    heatmaps: (B, L, h, w) before softmax; truth and each of `teachers` (`tough`, `tolerant`): (B, L, 2).
     """
     if not loss.endswith("+mimic"):
         return heatmap_loss(heatmaps, truth)
-    weights = weights or LossWeights()
     total, term = 0.0, heatmaps.new_zeros(())
     for name, points in {"main": truth, **teachers}.items():
         weight = getattr(weights, name)

@@ -1,4 +1,4 @@
-"""A training from files to files: a model, or what cross-fitted teachers predict.
+"""Training from files to a model file, or to the predictions of cross-fitted teachers.
 
 >>> from kdtools.training.run import TrainingRun, train_model
 >>> from kdtools.training.settings import resolve_settings
@@ -31,17 +31,17 @@ from kdtools.training.checkpoints import RunFiles, check_nothing_to_lose
 from kdtools.training.cross_fitting import fold_output, fold_rows, predict_left_out, write_left_out
 from kdtools.training.distributed import is_first, joined_processes, started_by_torchrun, wait_for_all
 from kdtools.training.log import open_events
-from kdtools.training.settings import CARRIED_OUT, Settings
+from kdtools.training.settings import EXECUTION_SETTINGS, Settings
 from kdtools.training.task import load_task
 from kdtools.training.trainer import Epoch, Step, Stopped, train
 
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """What to train from which files. `teachers` maps a loss term to a predictions file or a model file.
+    """Settings and files of a training run. `teachers` maps `tough` and `tolerant` to predictions or model files.
 
-    `output` is a model file, for `cross_fit_teachers` a faces file. `resume` goes on after the last checkpoint beside
-    it, `force` replaces what is there. `log_dir` gets TensorBoard events.
+    `output` is a model file, for `cross_fit_teachers` a faces file. `resume` continues from the checkpoint of the same
+    output, `force` replaces existing files. `log_dir` is a folder for TensorBoard events.
     """
 
     settings: Settings
@@ -57,7 +57,7 @@ class TrainingRun:
 
     @property
     def roles(self) -> dict[str, str]:
-        """What each input is used as."""
+        """Input files by what they are used for."""
         paths = {
             "faces": self.faces_path,
             "val": self.val_path,
@@ -70,11 +70,10 @@ class TrainingRun:
 
 @dataclass(frozen=True)
 class Callbacks:
-    """Functions that a training calls, in the first process alone but for those that stop it.
+    """Functions called during training. `on_step` and `on_epoch` are called in the first process only.
 
-    `on_step` and `on_epoch` get where it stands. `stop_asked` is called after each step; once it returns True a
-    checkpoint is written and `trainer.Stopped` raised. `around_steps` gives a context that is entered while steps are
-    taken, and so while `stop_asked` is listened to: a place to catch signals.
+    `stop_asked` is called after each step; once it returns True, a checkpoint is written and `trainer.Stopped` raised.
+    `around_steps` returns a context that spans all steps, for example to install signal handlers.
     """
 
     on_step: Callable[[Step], None] = lambda step: None
@@ -85,7 +84,7 @@ class Callbacks:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """The file that a training made, and the lowest validation NME in percent; None where it was there already."""
+    """The model file and its validation NME in percent, None if the file was finished before."""
 
     output: str
     best_nme_percent: float | None
@@ -100,11 +99,11 @@ def train_model(
     callbacks: Callbacks = _NO_CALLBACKS,
     provenance: Provenance | None = None,
 ) -> TrainingResult:
-    """Train from files to a model file, whole or not at all: the network of the epoch with the lowest validation NME.
+    """Train and write the network of the epoch with the lowest validation NME, whole or not at all.
 
-    `provenance` says who trains; inputs and their roles are added. Under torchrun each process calls this alike, and
-    the first one writes and reports. Raises UsageError and FileError for what does not go together or is in the way,
-    `trainer.Stopped` where `stop_asked` said so, TrainingError where the loss is no longer a number.
+    `provenance` names the tool and its arguments; inputs and their roles are added. Under torchrun every process calls
+    this; the first one writes and reports. Raises UsageError and FileError for bad or conflicting files,
+    `trainer.Stopped` if `stop_asked` returned True, TrainingError if the loss is not finite.
     """
     inputs = list(run.roles.values())
     require(inputs.count("-") <= 1, "only one input can be standard input")
@@ -126,9 +125,9 @@ def cross_fit_teachers(
     callbacks: Callbacks = _NO_CALLBACKS,
     provenance: Provenance | None = None,
 ) -> None:
-    """Train a teacher for each fold on all the others; write what each predicts for the faces it has not seen.
+    """Train one teacher per fold on all other folds; write its predictions for the fold it has not seen.
 
-    The teachers are kept beside the output, a faces file. Arguments and errors are those of `train_model`.
+    The output is a faces file; the teachers are kept in its folder. Arguments and errors as in `train_model`.
     """
     require("-" not in (run.output, *run.roles.values()), "--folds reads and writes files only", "name them")
     with (
@@ -151,7 +150,7 @@ def cross_fit_teachers(
         for model, is_finished in zip(models, finished, strict=True):
             require(
                 is_finished or run.force or not model.exists(),
-                f"{model} is there already, of a run before",
+                f"{model} exists already, from an earlier run",
                 "go on with --resume, or start again with -f",
             )
         for number, (model, (rows, _)) in enumerate(zip(models, folds, strict=True)):
@@ -173,7 +172,7 @@ def cross_fit_teachers(
 def _started(
     run: TrainingRun, reporter: Reporter, provenance: Provenance | None
 ) -> Iterator[tuple[torch.device, Reporter, Provenance]]:
-    """Device and reporter of this process, joined with the others, and what will be recorded."""
+    """Join the other processes; yields the device and reporter of this one, and the provenance of the output."""
     files = [path for path in run.roles.values() if path != STANDARD_STREAM]
     if run.output != STANDARD_STREAM:
         check_no_input(_written_by(run.output), files)
@@ -185,14 +184,14 @@ def _started(
 
 
 def _written_by(output: str) -> list[str]:
-    """Files that a training to `output` puts in place of others."""
-    beside = RunFiles.beside(Path(output))
-    return [output, str(beside.last), str(beside.best)]
+    """Files that a training run with this output replaces."""
+    files = RunFiles.for_output(Path(output))
+    return [output, str(files.last), str(files.best)]
 
 
 @contextlib.contextmanager
 def _place_of(output: str) -> Iterator[Path]:
-    """Where the training's files lie: beside the output, or in a temporary folder where that is standard output."""
+    """Path that names the run's files: the output, or one in a temporary folder if that is standard output."""
     if output != STANDARD_STREAM:
         yield Path(output).resolve()
         return
@@ -210,11 +209,11 @@ def _train_to(
     callbacks: Callbacks,
     rows: np.ndarray | None = None,
 ) -> float:
-    """Train on `rows` of the faces (None: all), with its files beside `place`; then put the best network in place.
+    """Train on `rows` of the faces (None: all), with the files of the run named after `place`; write the best network.
 
     Returns its validation NME in percent.
     """
-    files = RunFiles.beside(place)
+    files = RunFiles.for_output(place)
     with contextlib.ExitStack() as stack:
         if is_first():
             stack.enter_context(claimed(output, place))
@@ -270,9 +269,9 @@ def _train_to(
 
 
 def _is_finished(output: str, run: TrainingRun, provenance: Provenance) -> bool:
-    """Whether the output of just this training is there.
+    """Whether the output of this very training run exists.
 
-    Raises UsageError where it is that of another one, unless `force` allows to replace it.
+    Raises UsageError if it belongs to another one, unless `run.force` allows replacing it.
     """
     if not Path(output).exists():
         return False
@@ -282,8 +281,8 @@ def _is_finished(output: str, run: TrainingRun, provenance: Provenance) -> bool:
         if run.force:
             return False
         raise
-    wanted = {name: value for name, value in asdict(run.settings).items() if name not in CARRIED_OUT}
-    different = [name for name, value in wanted.items() if card.settings.get(name) != value]
+    settings = {name: value for name, value in asdict(run.settings).items() if name not in EXECUTION_SETTINGS}
+    different = [name for name, value in settings.items() if card.settings.get(name) != value]
     if json.loads(fields["inputs"]) != provenance.inputs or json.loads(fields.get("roles", "{}")) != provenance.roles:
         different.append("inputs")
     require(

@@ -1,4 +1,4 @@
-"""What decides a training besides its data: one table, presets of it, and how words of a command line change it."""
+"""Settings of a training run, presets of them, and how command-line options change them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from kdtools.errors import UsageError
 from kdtools.model import HEADS
 
-# ---- the words that a setting may take
+# ---- allowed values
 MainLoss = Literal["l2", "l1", "wing", "smooth"]
 Loss = Literal[
     MainLoss,
@@ -44,17 +44,16 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "compile": ("off", "on"),
     "augmentation": AUGMENTATION_NAMES,
 }
-# How a run is carried out, not what it is: a run may be resumed with others.
-CARRIED_OUT = ("amp", "compile")
+EXECUTION_SETTINGS = ("amp", "compile")  # may change on resume
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that decides a training besides its data. Stored in the model file.
+    """All settings of a training run; stored in the model file.
 
-    `w_main`, `w_tough` and `w_tolerant` weigh the terms of losses with teachers, `w_heat` the heatmaps' own term, which
-    is added to any loss; `ema` is the share of the averaged weights that each step keeps (0: no average); layers whose
-    maps have a stride of `freeze` or less keep their start weights (0: none does).
+    `w_main`, `w_tough` and `w_tolerant` are the weights of the terms of losses with teachers, `w_heat` that of the
+    heatmap term. `ema` is the decay of the moving average of the weights (0: no average). Layers whose feature maps
+    have a stride of at most `freeze` keep their initial weights (0: none).
     """
 
     arch: str
@@ -82,7 +81,7 @@ class Settings:
     compile: str = "off"
 
     def check(self) -> None:
-        """Raises UsageError that names a setting whose value makes no sense."""
+        """Raises UsageError for a setting out of range."""
         for name, known in _CHOICES.items():
             value = getattr(self, name)
             if value not in known:
@@ -91,31 +90,31 @@ class Settings:
             if not getattr(self, name):
                 raise UsageError(f"{_option(name)} is ''", "give a name")
         limits = {
-            "lr": (0.0, math.inf, False),
-            "val_share": (0.0, 1.0, False),
-            "ema": (0.0, 1.0, True),
-            "freeze": (0, 33, True),
-            "weight_decay": (0.0, math.inf, True),
-            "w_main": (0.0, math.inf, True),
-            "w_tough": (0.0, math.inf, True),
-            "w_tolerant": (0.0, math.inf, True),
-            "w_heat": (0.0, math.inf, True),
-            "epochs": (1, math.inf, True),
-            "batch": (2, math.inf, True),
-            "input_size": (16, 1025, True),
-            "seed": (0, math.inf, True),
+            "lr": (0.0, math.inf),
+            "val_share": (0.0, 1.0),
+            "ema": (0.0, 1.0),
+            "freeze": (0, 33),
+            "weight_decay": (0.0, math.inf),
+            "w_main": (0.0, math.inf),
+            "w_tough": (0.0, math.inf),
+            "w_tolerant": (0.0, math.inf),
+            "w_heat": (0.0, math.inf),
+            "epochs": (1, math.inf),
+            "batch": (2, math.inf),
+            "input_size": (16, 1025),
+            "seed": (0, math.inf),
         }
-        for name, (least, below, least_too) in limits.items():
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value < below and (value >= least if least_too else value > least)):
-                bound = f"{'from' if least_too else 'above'} {least:g}"
+        for name, (least, below) in limits.items():
+            value, is_open = getattr(self, name), name in ("lr", "val_share")
+            if not (math.isfinite(value) and least <= value < below) or (is_open and value == least):
+                bound = f"{'above' if is_open else 'from'} {least:g}"
                 bound += "" if below == math.inf else f", below {below:g}"
                 raise UsageError(f"{_option(name)} is {value}", f"give a number {bound}")
         if self.w_heat and self.head != "heatmap":
             raise UsageError(f"a {self.head} head has no heatmaps to train", "give --set w_heat=0 with it")
 
 
-# ---- presets: the first is what the tools do when none is named
+# ---- presets
 _DEFAULT = {
     "input_size": 224,
     "variant": "reference",
@@ -128,9 +127,8 @@ _DEFAULT = {
     "seed": 0,
     "val_share": 0.1,
 }
-# docs/design.md, section 4
-_PAPER = {**_DEFAULT, "batch": 70, "schedule": "time", "augmentation": "paper"}
-# What won on validation faces at the same student's cost: docs/results.md.
+_PAPER = {**_DEFAULT, "batch": 70, "schedule": "time", "augmentation": "paper"}  # docs/design.md, section 4
+# Lowest validation error at the same cost of the student: docs/results.md.
 _BEST = {
     **_DEFAULT,
     "init": "imagenet",
@@ -152,35 +150,35 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "kd-student": {
         "default": {**_DEFAULT, **_STUDENT},
         "paper": {**_PAPER, **_STUDENT},
-        # With teachers given as models, which see each augmented image, the best of all forms: docs/results.md.
+        # The best loss with teachers that are given as models: docs/results.md.
         "best": {**_BEST, **_STUDENT, "loss": "l1+mimic", "w_main": 1.0, "w_tough": 3.0},
     },
 }
 
 
 def resolve_settings(tool: str, preset: str, options: Mapping[str, Any], assignments: Sequence[str] = ()) -> Settings:
-    """Settings of a preset, changed by `options` (values by the names of settings) and then by `NAME=VALUE` words.
+    """Settings of a preset, changed by `options` that are not None and then by `NAME=VALUE` assignments.
 
-    Options that are None were not given. Raises UsageError for a preset, a name or a value that is not known.
+    Raises UsageError for an unknown preset or name, or a value that is not allowed.
 
     >>> resolve_settings("kd-student", "paper", {"lr": None}, ["batch=8"]).batch
     8
     """
     if preset not in PRESET_NAMES:
         raise UsageError(f"--preset is {preset!r}", f"give one of {', '.join(PRESET_NAMES)}")
-    of_preset = Settings(**PRESETS[tool][preset])
+    defaults = Settings(**PRESETS[tool][preset])
     chosen = {name: value for name, value in options.items() if value is not None}
-    settings = replace(of_preset, **{**chosen, **_parse_assignments(assignments)})
+    settings = replace(defaults, **{**chosen, **_parse_assignments(assignments)})
     settings.check()
     for name in ("w_main", "w_tough", "w_tolerant"):
-        if settings.loss in MAIN_LOSSES and getattr(settings, name) != getattr(of_preset, name):
+        if settings.loss in MAIN_LOSSES and getattr(settings, name) != getattr(defaults, name):
             message = f"--loss {settings.loss} has one term, so --set {name} would do nothing"
             raise UsageError(message, "leave it out, or give a loss with teachers")
     return settings
 
 
 def choices() -> dict[str, tuple[str, ...]]:
-    """The name of each setting, and the words that it may take, where these are given."""
+    """Name of each setting -> its allowed words; none for numbers and free text."""
     return {field.name: _CHOICES.get(field.name, ()) for field in fields(Settings)}
 
 
@@ -204,13 +202,13 @@ def _parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
 
 
 def settings_table(settings: Settings) -> str:
-    """`name<TAB>value` lines, each of which --set takes as name=value."""
+    """The settings as `name<TAB>value` lines."""
     return "".join(f"{name}\t{value}\n" for name, value in asdict(settings).items())
 
 
 def _option(name: str) -> str:
-    """What a setting is called on the command line."""
-    of_their_own = {"augmentation": "--augment", "input_size": "--input-size", "val_share": "--val-share"}
+    """Command-line option of a setting."""
+    renamed = {"augmentation": "--augment", "input_size": "--input-size", "val_share": "--val-share"}
     if name in ("arch", "init", "loss", "variant", "schedule", "amp", "lr", "epochs", "batch", "seed"):
         return f"--{name}"
-    return of_their_own.get(name, f"--set {name}")
+    return renamed.get(name, f"--set {name}")

@@ -1,4 +1,4 @@
-"""What a training starts from: faces, teachers and validation faces, opened, joined by id and split."""
+"""Data of a training run: faces, teachers and validation faces, opened, joined by id and split."""
 
 from __future__ import annotations
 
@@ -25,10 +25,7 @@ from kdtools.training.face_set import FaceSet
 
 @dataclass(frozen=True)
 class Task:
-    """What a training starts from: faces, sources of points, and what the model file will say of them.
-
-    `online` are teacher networks that are run on every augmented batch, by the name of their term.
-    """
+    """Data of a training run. `online` maps loss terms to teacher networks that are run on every augmented batch."""
 
     train: FaceSet
     val: FaceSet
@@ -50,17 +47,17 @@ def load_task(
     device: torch.device,
     reporter: Reporter = SILENT,
 ) -> Iterator[Task]:
-    """Open and join all files of a training; they stay open, since images are read as they are needed.
+    """Open and join all files of a training run; they stay open, since images are read on demand.
 
-    `teachers` maps the name of a loss term to a faces file of predictions or to a model file. Only the faces in `rows`
-    are used, where it is given. Without `val_path` part of the faces is kept apart. Warns of files that may not belong
-    together; raises DataError for those that do not.
+    `teachers` maps the name of a loss term to a faces file of predictions or to a model file. `rows` restricts the
+    faces to train on. Without `val_path`, the fraction `val_share` of the faces is held out. Warns of files that may
+    not belong together; raises DataError for those that cannot.
     """
     with contextlib.ExitStack() as stack:
         faces = stack.enter_context(open_faces(faces_path))
         faces.require("image", "landmarks")
-        learnt = None if landmarks_path is None else stack.enter_context(open_faces(landmarks_path))
-        truth = faces.landmarks if learnt is None else faces.landmarks_from(learnt)
+        targets = None if landmarks_path is None else stack.enter_context(open_faces(landmarks_path))
+        truth = faces.landmarks if targets is None else faces.landmarks_from(targets)
         points, online = {"truth": truth}, {}
         for name, path in teachers.items():
             if _is_model(path):
@@ -82,7 +79,7 @@ def load_task(
             faces.check_same_points(others)
             faces.compare_crop(others.crop, val_path, reporter)
             train_rows = usable
-            val_truth, kind = _validation_target(others, learnt)
+            val_truth, kind = _validation_target(others, targets)
             val = _face_set(others, {"truth": val_truth}, np.arange(len(others)))
             reporter.say(
                 f"{len(train_rows)} faces to train on, {len(val)} of {val_path} to validate with, by {kind} landmarks"
@@ -97,25 +94,24 @@ def load_task(
         yield Task(_face_set(faces, points, train_rows), val, online, faces.scheme, crop)
 
 
-def _validation_target(others: FacesFile, learnt: FacesFile | None) -> tuple[np.ndarray, str]:
-    """What other faces are measured against, (N, L, 2) in pixels of their images, and its name.
+def _validation_target(val_faces: FacesFile, targets: FacesFile | None) -> tuple[np.ndarray, str]:
+    """Points (N, L, 2) that validation measures against, in pixels of the images, and their name.
 
-    Where the points to learn are Soft-landmarks their file brings the shape model, by which these are softened too.
+    If the targets of training are Soft-landmarks, so are these, by the shape model in the file of the targets.
     """
-    if learnt is None or "shape_model/mean" not in learnt:
-        return others.landmarks, "hard"
-    return soften_faces(others, learnt.shape_model, clip=DEFAULT_CLIP).astype(np.float32), "Soft-"
+    if targets is None or "shape_model/mean" not in targets:
+        return val_faces.landmarks, "hard"
+    return soften_faces(val_faces, targets.shape_model, clip=DEFAULT_CLIP).astype(np.float32), "Soft-"
 
 
 def _face_set(faces: FacesFile, points: dict[str, np.ndarray], rows: np.ndarray) -> FaceSet:
-    """`points` are (N, L, 2) in pixels of the file's images, the truth and each cached teacher."""
+    """A set of the faces in `rows`; `points` are (N, L, 2) in pixels of the file's images."""
     units = {name: faces.to_frame(p, "unit").astype(np.float32) for name, p in points.items()}
     return FaceSet(faces.images, {name: torch.from_numpy(p) for name, p in units.items()}, rows)
 
 
 def _is_model(path: str) -> bool:
-    """Whether a file is safetensors, told by its first bytes, not by its name."""
     try:
         return form_of(path) == SAFETENSORS
     except (FileError, OSError):
-        return False  # opening it as a faces file will say what is wrong
+        return False  # opening it as a faces file reports what is wrong

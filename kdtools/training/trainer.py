@@ -1,8 +1,7 @@
-"""The training loop, one for teachers and students, for one process and for many. It reads top to bottom.
+"""The training loop of teachers and students, in one process or several.
 
-Every random number depends on the seed, the epoch and the step alone, and is drawn for the whole batch before the
-processes share it out. So a run that was resumed, at whatever step and by however many processes, takes the course of
-one that was never interrupted.
+Every random number depends only on seed, epoch and step, and is drawn for the whole batch before processes share it.
+So a resumed run, at any step and with any number of processes, repeats one that was never interrupted.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from kdtools.model.network import LandmarkNet, to_device
 from kdtools.model.sampling import resized
 from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.provenance import Provenance
-from kdtools.training.checkpoints import Course, RunFiles, Trained, digest_task, restore_checkpoint, save_checkpoint
+from kdtools.training.checkpoints import Learner, Progress, RunFiles, digest_task, restore_checkpoint, save_checkpoint
 from kdtools.training.distributed import (
     any_process,
     copy_from_first,
@@ -48,16 +47,15 @@ from kdtools.training.task import Task
 
 TIME_DECAY = 1e-4  # of the learning rate, per step, with --schedule time (arXiv 2111.07047, section 4)
 WARMUP_SHARE = 0.05  # of all steps, with --schedule cosine
-_CHECK_EVERY = 20  # steps between looks at the loss; each look makes a GPU wait
-_AGREE_EVERY = 4  # steps between questions to the other processes whether one was told to stop
+_CHECK_EVERY = 20  # steps between reads of the loss, each of which synchronises the GPU
+_AGREE_EVERY = 4  # steps between checks whether any process was asked to stop
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One line of the log. `val_nme_percent` is normalised by `normaliser`; terms are means over the batches.
+    """One line of the log. `val_nme_percent` is normalised by `normaliser`; `terms` are means over the batches.
 
-    `seconds` and `images_per_second` are of this process's last start; they are the only figures that another run of
-    the same seed will not repeat.
+    `seconds` and `images_per_second` are since the last start or resume. All other values repeat with the same seed.
     """
 
     epoch: int
@@ -73,7 +71,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Step:
-    """How far an epoch is. `terms` are the means of its loss terms so far, now and then; None where nobody looked."""
+    """How far an epoch is. `terms` are the means of its loss terms so far; None on most steps, to save time."""
 
     epoch: int
     epochs: int
@@ -84,15 +82,10 @@ class Step:
 
 
 class Stopped(Exception):
-    """The training was asked to stop; its checkpoint holds all it had done."""
+    """The training was asked to stop; its checkpoint holds all steps so far."""
 
 
 # ---- the loop
-def count_steps(task: Task, settings: Settings) -> int:
-    """Steps of one epoch."""
-    return count_batches(len(task.train), settings.batch)
-
-
 def train(
     task: Task,
     settings: Settings,
@@ -108,55 +101,55 @@ def train(
 ) -> float:
     """Train, and leave the best network in `files.best`. Returns its validation NME in percent.
 
-    Where several processes were started, each calls this alike and only the first one writes. `stop_asked` is looked at
-    after each step; then a checkpoint is written and Stopped is raised. Raises TrainingError when the loss is no longer
-    a number; the last checkpoint stays.
+    Every process of a distributed run calls this; only the first one writes. `stop_asked` is called after each step;
+    once it returns True, a checkpoint is written and Stopped raised. Raises TrainingError if the loss is not finite;
+    the last checkpoint stays.
     """
     _check_batch(settings, len(task.train))
     _validation_truth(task.val, task.scheme)
-    trained, start = _create_trained(task, settings, device)
-    network = trained.network
+    learner, start = _create_learner(task, settings, device)
+    network = learner.network
     reporter.say(f"{settings.arch}, {sum(p.numel() for p in network.parameters()) / 1e6:.2f} M parameters, {start}")
     digest = digest_task(task)
-    course = Course()
+    progress = Progress()
     if resume and files.last.exists():
-        course = restore_checkpoint(files.last, trained, settings, digest)
-        at_step = f" and {course.step} steps" if course.step else ""
-        reporter.say(f"resumed after epoch {len(course.history)} of {settings.epochs}{at_step}")
+        progress = restore_checkpoint(files.last, learner, settings, digest)
+        at_step = f" and {progress.step} steps" if progress.step else ""
+        reporter.say(f"resumed after epoch {len(progress.history)} of {settings.epochs}{at_step}")
     elif resume:
         reporter.say(f"{files.last} is not there, so this starts from the beginning")
     wait_for_all()  # all have read what the first one is about to write
 
-    n_steps = count_steps(task, settings)
+    n_steps = count_batches(len(task.train), settings.batch)
     loader = Loader(task, settings, device)
     n_all_steps = settings.epochs * n_steps
     execution = choose_execution(settings.amp, settings.compile, device)
     if device.type == "cuda" or execution.dtype is not None or execution.compiled:
         reporter.say(f"computing in {execution}")
-        for card in (network.card, trained.averaged.card):
+        for card in (network.card, learner.averaged.card):
             card.settings["computed_in"] = str(execution)
 
-    def save(course: Course) -> None:
+    def save(progress: Progress) -> None:
         if is_first():
-            save_checkpoint(files.last, trained, course, settings, digest, provenance)
+            save_checkpoint(files.last, learner, progress, settings, digest, provenance)
 
     if is_first():
-        write_log(files.log, course.history)
-        _restore_best(files, trained.averaged, course, provenance)
-        if not course.history and not course.step:
-            save(course)
+        write_log(files.log, progress.history)
+        _restore_best(files, learner.averaged, progress, provenance)
+        if not progress.history and not progress.step:
+            save(progress)
 
     run = execution.wrap(network, device)
     weights = LossWeights(settings.w_main, settings.w_tough, settings.w_tolerant)
-    averages, own = floats_of(trained.averaged), floats_of(network)
+    averages, own = floats_of(learner.averaged), floats_of(network)
 
-    for epoch in range(len(course.history) + 1, settings.epochs + 1):
+    for epoch in range(len(progress.history) + 1, settings.epochs + 1):
         began = time.monotonic()
         network.train()
-        n_seen, first = 0, course.step
+        n_seen, first = 0, progress.step
         for step, batch in loader.batches(epoch, first):
             number = (epoch - 1) * n_steps + step  # of all steps, from 0
-            for group in trained.optimiser.param_groups:
+            for group in learner.optimiser.param_groups:
                 group["lr"] = learning_rate(settings, number, n_all_steps)
             torch.manual_seed(seed_of(settings.seed, epoch, step + 1))  # for dropout; the loader has its own numbers
             with execution.autocast(device):
@@ -170,58 +163,58 @@ def train(
             if settings.w_heat and heatmaps is not None:
                 terms["heat"] = heat_term(heatmaps, truth, batch.points, settings.loss, weights)
                 terms["total"] = terms["total"] + settings.w_heat * terms["heat"]
-            trained.optimiser.zero_grad(set_to_none=True)
+            learner.optimiser.zero_grad(set_to_none=True)
             terms["total"].backward()
-            trained.optimiser.step()
+            learner.optimiser.step()
             if settings.ema:
                 average_weights(averages, own, settings.ema, number)
             for name, value in terms.items():
-                course.sums[name] = course.sums.get(name, 0.0) + value.detach()
-            course.step, n_seen = step + 1, n_seen + batch.n_faces
+                progress.sums[name] = progress.sums.get(name, 0.0) + value.detach()
+            progress.step, n_seen = step + 1, n_seen + batch.n_faces
             means = None
-            if course.step % _CHECK_EVERY == 0 or course.step == n_steps:
-                means = _mean_terms(course)
+            if progress.step % _CHECK_EVERY == 0 or progress.step == n_steps:
+                means = _mean_terms(progress)
                 if not math.isfinite(means["total"]):
                     raise _diverged("loss", epoch, files)
             speed = n_seen / (time.monotonic() - began)
-            on_step(Step(epoch, settings.epochs, course.step, n_steps, speed, means))
+            on_step(Step(epoch, settings.epochs, progress.step, n_steps, speed, means))
             if _should_stop(stop_asked, number, device):
-                if not math.isfinite(_mean_terms(course)["total"]):  # then the checkpoint before is the one to keep
+                if not math.isfinite(_mean_terms(progress)["total"]):  # keep the checkpoint before
                     raise _diverged("loss", epoch, files)
-                # The sums are each process's own; what is kept must fit any number of them.
-                course.sums = {name: sum_over_processes(v) / n_processes() for name, v in course.sums.items()}
-                save(course)
+                # Sums differ between processes; the checkpoint must suit any number of them.
+                progress.sums = {name: sum_over_processes(v) / n_processes() for name, v in progress.sums.items()}
+                save(progress)
                 raise Stopped
         trained_s = time.monotonic() - began
         copy_from_first(network.buffers())  # statistics of batch norm are each process's own on a CPU
-        copy_from_first(trained.averaged.buffers())
-        nme, normaliser = validate(trained.averaged, task.val, task.scheme, device, settings.batch)
+        copy_from_first(learner.averaged.buffers())
+        nme, normaliser = validate(learner.averaged, task.val, task.scheme, device, settings.batch)
         if not math.isfinite(nme):
             raise _diverged("validation NME", epoch, files)
         line = Epoch(
             epoch=epoch,
             epochs=settings.epochs,
-            terms=_mean_terms(course),
+            terms=_mean_terms(progress),
             val_nme_percent=nme,
             normaliser=normaliser,
             lr=learning_rate(settings, epoch * n_steps - 1, n_all_steps),
             seconds=time.monotonic() - began,
             images_per_second=n_seen / max(trained_s, 1e-9),
-            best=nme < course.best_nme,
+            best=nme < progress.best_nme,
         )
         if line.best and is_first():
-            course.best = {name: v.detach().cpu().clone() for name, v in trained.averaged.state_dict().items()}
-            save_model(files.best, trained.averaged, provenance)
-        course = Course([*course.history, asdict(line)], best=course.best)
-        save(course)
+            progress.best = {name: v.detach().cpu().clone() for name, v in learner.averaged.state_dict().items()}
+            save_model(files.best, learner.averaged, provenance)
+        progress = Progress([*progress.history, asdict(line)], best=progress.best)
+        save(progress)
         if is_first():
-            write_log(files.log, course.history)
+            write_log(files.log, progress.history)
         on_epoch(line)
-    return course.best_nme
+    return progress.best_nme
 
 
 def learning_rate(settings: Settings, step: int, n_steps: int) -> float:
-    """Of this step, counted from 0 over the whole training.
+    """Learning rate of a step, counted from 0 over the whole training.
 
     `cosine` rises over the first 5 % and then falls to 0; `time` is the paper's lr / (1 + decay · step).
     """
@@ -236,7 +229,7 @@ def learning_rate(settings: Settings, step: int, n_steps: int) -> float:
 
 
 def validate(network: LandmarkNet, val: FaceSet, scheme: Scheme, device: torch.device, batch: int) -> tuple[float, str]:
-    """Mean NME in percent over the validation faces, and what normalised it; each process measures its part."""
+    """Mean NME in percent over the validation faces, shared between processes, and the name of its normaliser."""
     network.eval()
     truth, size, length, kind = _validation_truth(val, scheme)
     own = own_part(np.arange(len(val)))
@@ -251,9 +244,9 @@ def validate(network: LandmarkNet, val: FaceSet, scheme: Scheme, device: torch.d
 def _validation_truth(val: FaceSet, scheme: Scheme) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
     """Truth (N, L, 2) in pixels of the images, their width and height, and the normaliser (N,) with its name.
 
-    Raises DataError where no face can be measured, so that it is said before hours of training.
+    Raises DataError if no face can be measured; called early, before hours of training.
     """
-    size = np.array(val.images.shape[2:0:-1])  # unit coordinates times this are pixels, in which lengths mean something
+    size = np.array(val.images.shape[2:0:-1])
     truth = val.points["truth"][torch.from_numpy(val.rows)].numpy() * size
     known = clean_points(truth)
     normaliser = default_normaliser(scheme, known)
@@ -263,9 +256,9 @@ def _validation_truth(val: FaceSet, scheme: Scheme) -> tuple[np.ndarray, np.ndar
     return truth, size, length, normaliser.name
 
 
-# ---- what is trained
-def _create_trained(task: Task, settings: Settings, device: torch.device) -> tuple[Trained, str]:
-    """Network, its average and its optimiser, and in words what the network started from."""
+# ---- network and optimiser
+def _create_learner(task: Task, settings: Settings, device: torch.device) -> tuple[Learner, str]:
+    """Network, average and optimiser, and a description of the initial weights."""
     torch.manual_seed(seed_of(settings.seed, 0))
     mean, std = colour_statistics(settings.arch)
     card = ModelCard(
@@ -279,53 +272,55 @@ def _create_trained(task: Task, settings: Settings, device: torch.device) -> tup
     if device.type == "cuda" and n_processes() > 1:
         synchronise_norms(network)
     if settings.freeze:
-        network.freeze(settings.freeze)  # after that: the conversion exchanges the layers it remembers
-    # One fused kernel for all weights; about a hundred tensors one by one cost a tenth of a small network's step.
+        network.freeze(settings.freeze)  # must follow synchronise_norms, which replaces layers
+    # One fused kernel for all weights saves a tenth of a small network's step.
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimiser]
     optimiser = kind(_parameter_groups(network, settings.weight_decay), lr=settings.lr, fused=True)
-    return Trained(network, averaged, optimiser), start
+    return Learner(network, averaged, optimiser), start
 
 
 def _parameter_groups(network: LandmarkNet, weight_decay: float) -> list[dict[str, object]]:
-    """Filters and matrices decay; biases and the scales of norms, which decay would only distort, do not."""
+    """Weight decay for filters and matrices only, not for biases and the parameters of norms."""
     learning = [p for p in network.parameters() if p.requires_grad]
     decayed, others = [p for p in learning if p.ndim > 1], [p for p in learning if p.ndim <= 1]
     return [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
 
 
 def floats_of(network: LandmarkNet) -> list[Tensor]:
-    """Weights and statistics that can be averaged, in one order for networks of one kind."""
+    """Weights and batch norm statistics, in the same order for networks of one architecture."""
     return [tensor for tensor in (*network.parameters(), *network.buffers()) if tensor.is_floating_point()]
 
 
 @torch.no_grad()
 def average_weights(averages: list[Tensor], own: list[Tensor], keep: float, number: int) -> None:
-    """Draw averages towards a network's own tensors after step `number`; faster at first, not to cling to the start."""
+    """Moving average after step `number`, in place; the decay starts low, so that the initial weights are forgotten."""
     torch._foreach_lerp_(averages, own, 1 - min(keep, (1 + number) / (10 + number)))
 
 
 def _mean_shape(faces: FaceSet) -> Tensor:
-    """(L, 2); a point that nobody annotated lies at the centre."""
+    """Mean points (L, 2) of the faces; a point that is never annotated is put at the centre."""
     return faces.points["truth"][torch.from_numpy(faces.rows)].nanmean(dim=0).nan_to_num()
 
 
-def _restore_best(files: RunFiles, network: LandmarkNet, course: Course, provenance: Provenance) -> None:
-    """Let `files.best` be the best network of this run: not one of an earlier run, and again where it was lost."""
+def _restore_best(files: RunFiles, network: LandmarkNet, progress: Progress, provenance: Provenance) -> None:
+    """Write `files.best` from the checkpoint, or remove that of an earlier run."""
     files.best.unlink(missing_ok=True)
-    if course.best:
+    if progress.best:
         best = copy.deepcopy(network)
-        best.load_state_dict(course.best)
+        best.load_state_dict(progress.best)
         save_model(files.best, best, provenance)
 
 
-def _mean_terms(course: Course) -> dict[str, float]:
-    """Means of the loss terms over this epoch's steps, of all processes."""
-    return {name: float(sum_over_processes(value)) / n_processes() / course.step for name, value in course.sums.items()}
+def _mean_terms(progress: Progress) -> dict[str, float]:
+    """Means of the loss terms over this epoch's steps and all processes."""
+    return {
+        name: float(sum_over_processes(value)) / n_processes() / progress.step for name, value in progress.sums.items()
+    }
 
 
-# ---- what can go wrong
+# ---- errors and stopping
 def _check_batch(settings: Settings, n_faces: int) -> None:
-    """Raises UsageError where a batch, or the last half batch of an epoch, would leave a process without two faces."""
+    """Raises UsageError if a batch, or the last half batch of an epoch, has fewer than two faces per process."""
     if n_faces < 2 * n_processes():
         raise UsageError(f"{n_faces} faces are too few for {n_processes()} processes", "start fewer processes")
     if n_processes() > 1 and settings.batch < 4 * n_processes():
@@ -334,7 +329,7 @@ def _check_batch(settings: Settings, n_faces: int) -> None:
 
 
 def _should_stop(stop_asked: Callable[[], bool], number: int, device: torch.device) -> bool:
-    """Whether to stop after this step. All processes must stop after the same one, and asking them costs time."""
+    """Whether to stop after this step. All processes must stop after the same one, so they agree now and then."""
     if n_processes() == 1:
         return stop_asked()
     return (number + 1) % _AGREE_EVERY == 0 and any_process(stop_asked(), device)

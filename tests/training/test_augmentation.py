@@ -258,7 +258,7 @@ def test_teachers_see_the_images_that_the_student_sees(
             seed=1,
             val_share=0.25,
         ),
-        RunFiles.beside(tmp_path / "m.safetensors"),
+        RunFiles.for_output(tmp_path / "m.safetensors"),
         device=CPU,
         provenance=Provenance("test"),
         resume=False,

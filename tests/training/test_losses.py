@@ -14,6 +14,7 @@ from kdtools.errors import UsageError
 from kdtools.training import losses
 from kdtools.training.losses import (
     KD_VARIANTS,
+    PAPER_WEIGHTS,
     PLAIN_LOSSES,
     LossWeights,
     heat_term,
@@ -58,11 +59,11 @@ def test_kd_loss_agrees_with_reference_values(shared_dir: Path) -> None:
 
 def test_constants_are_those_of_the_reference(shared_dir: Path) -> None:
     constants = json.loads((shared_dir / "golden" / "kd_loss.json").read_text())["constants"]
-    for name, given in constants.items():
+    for name, expected in constants.items():
         ours = KD_VARIANTS[name]
-        assert [*ours.alpha_tough, *ours.alpha_tolerant] == [*given["tough"], *given["tolerant"]]
-        assert (ours.beta, ours.c, ours.ramp) == (given["beta"], given["c"], given["ramp"])
-        assert [ours.w_main, ours.w_tough, ours.w_tolerant] == given["w"]
+        assert [*ours.alpha_tough, *ours.alpha_tolerant] == [*expected["tough"], *expected["tolerant"]]
+        assert (ours.beta, ours.c, ours.ramp) == (expected["beta"], expected["c"], expected["ramp"])
+        assert [PAPER_WEIGHTS.main, PAPER_WEIGHTS.tough, PAPER_WEIGHTS.tolerant] == expected["w"]
 
 
 @pytest.mark.parametrize("variant", KD_VARIANTS)

@@ -112,7 +112,7 @@ def run_training(
         train(
             task,
             settings,
-            RunFiles.beside(output),
+            RunFiles.for_output(output),
             device=CPU,
             provenance=Provenance("test"),
             resume=resume,
@@ -358,7 +358,7 @@ def test_what_was_lost_of_a_run_is_made_again(faces_path: Path, tmp_path: Path) 
         output = tmp_path / f"{'_'.join(lost)}.safetensors"
         with pytest.raises(KeyboardInterrupt):
             run_training(faces_path, output, stop_after=2)
-        files = RunFiles.beside(output)
+        files = RunFiles.for_output(output)
         for name in lost:
             getattr(files, name).unlink()
         run_training(faces_path, output, resume=True)
@@ -426,7 +426,7 @@ def test_progress_tells_epoch_speed_and_terms(faces_path: Path, tmp_path: Path) 
         train(
             task,
             settings,
-            RunFiles.beside(tmp_path / "m.safetensors"),
+            RunFiles.for_output(tmp_path / "m.safetensors"),
             device=CPU,
             provenance=Provenance("test"),
             resume=False,
