@@ -44,7 +44,7 @@ from kdtools.prediction.engines import load_engine
 from kdtools.prediction.inputs import Photographs
 from kdtools.prediction.photograph_work import Search
 from kdtools.prediction.pipeline import Run
-from kdtools.prediction.predict_faces import predict_faces_file
+from kdtools.prediction.predict_faces import predict_faces
 from kdtools.prediction.predict_photographs import predict_photographs
 from kdtools.storage.provenance import Provenance
 
@@ -146,11 +146,15 @@ class Bench:
             "calls": by_calls,
         }
 
+    def predict(self, path: Path) -> int:
+        with open_faces(path) as faces:
+            return predict_faces(self.run(), faces, str(path))
+
     def faces(self) -> bool:
         n = self.options.faces // _BATCH * _BATCH
         path = self.work / "faces.h5"
         write_faces(path, n, self.size)
-        found = medians(self.options.rounds, **self.bare(n), ours=lambda: predict_faces_file(self.run(), str(path)))
+        found = medians(self.options.rounds, **self.bare(n), ours=lambda: self.predict(path))
         ratio = min(found["one"], found["calls"]) / found["ours"]
         told = ", ".join(f"{name} {n / seconds:.1f}/s" for name, seconds in found.items())
         return say("faces", ratio >= 0.95, f"{ratio:.3f} of ONNX Runtime alone ({told})")
@@ -200,7 +204,7 @@ class Bench:
             self.options.rounds,
             one=lambda: by(1),
             batches=lambda: by(_BATCH),
-            ours=lambda: predict_faces_file(self.run(), str(path)),
+            ours=lambda: self.predict(path),
         )
         ratio, of_batches = found["one"] / found["ours"], found["batches"] / found["ours"]
         told = ", ".join(f"{name} {n / seconds:.1f}/s" for name, seconds in found.items())

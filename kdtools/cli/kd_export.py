@@ -45,7 +45,8 @@ def kd_export(
     require(calibrate != "-", "--calibrate is read more than once, so not from standard input", "name a file")
     require((calibrate is not None) == (precision == "int8"), "--calibrate FILE and --precision int8 go together")
     from kdtools.faces.file import open_faces
-    from kdtools.model.card import ONNX, form_of, read_card
+    from kdtools.model.card import form_of, read_card
+    from kdtools.storage.file_kinds import ONNX
     from kdtools.storage.outputs import check_output, written_aside
 
     check_no_input([output], [path for path in (model_path, calibrate, verify) if path])

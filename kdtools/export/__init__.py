@@ -1,4 +1,4 @@
-"""Networks for other programs and for speed: ONNX (graph), in several precisions, checked against the original."""
+"""Export of networks to ONNX in several precisions, checked against the original."""
 
 from __future__ import annotations
 

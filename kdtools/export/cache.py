@@ -1,4 +1,4 @@
-"""Exported copies of model files, kept under the user's cache folder so that each is made once."""
+"""ONNX copies of model files in the user's cache folder."""
 
 from __future__ import annotations
 
@@ -18,32 +18,31 @@ from kdtools.reporting import Reporter
 from kdtools.storage.outputs import written_aside
 from kdtools.storage.provenance import sha256_of
 
-_EXPORTERS = ("torch", "onnx", "onnxscript")  # their versions decide how an export comes out
+_EXPORTERS = ("torch", "onnx", "onnxscript")  # packages whose versions can change an export
 
 
 @contextlib.contextmanager
 def exported_copy(model: Path, reporter: Reporter) -> Iterator[Path]:
-    """Path of an ONNX copy of a model file: from the cache, or made now and kept there.
+    """Yields the path of an ONNX copy of a model file, from the cache or exported now.
 
-    Two processes that make one at once each write their own, and the second takes the place of its equal. Where the
-    cache cannot be written a message says so, and the copy is gone when the block ends.
-    Raises FileError where the model cannot be read, DataError where it cannot be exported.
+    If the cache cannot be written, this is reported and the copy is deleted when the block ends.
+    Raises FileError if the model cannot be read, DataError if it cannot be exported.
     """
-    place = cache_folder() / _name_of(model)
-    if not _is_sound(place):
-        reporter.say(f"exporting {model} to ONNX; the next run finds it in {place.parent}")
+    copy = cache_folder() / _name_of(model)
+    if not _is_sound(copy):
+        reporter.say(f"exporting {model} to ONNX; the next run finds it in {copy.parent}")
         try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            with written_aside(str(place), force=True) as part:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            with written_aside(str(copy), force=True) as part:
                 _export(model, part)
         except (OSError, FileError) as error:
             reporter.say(f"the ONNX copy cannot be kept: {reason_of(error)}")
             with tempfile.TemporaryDirectory(prefix="kdtools-") as folder:
-                spare = Path(folder) / place.name
-                _export(model, spare)
-                yield spare
+                temporary = Path(folder) / copy.name
+                _export(model, temporary)
+                yield temporary
             return
-    yield place
+    yield copy
 
 
 def cache_folder() -> Path:
@@ -52,7 +51,6 @@ def cache_folder() -> Path:
 
 
 def _is_sound(copy: Path) -> bool:
-    """Whether the cache holds a copy, and not what damage left of it."""
     try:
         read_card(copy)
     except (FileError, OSError):
@@ -61,10 +59,10 @@ def _is_sound(copy: Path) -> bool:
 
 
 def _name_of(model: Path) -> str:
-    """A name that changes with the model's bytes, the versions of what exports it, and what an export may answer."""
-    made_by = [f"kdtools {__version__}", *(f"{name} {version(name)}" for name in _EXPORTERS)]
-    what = [sha256_of(model), *made_by, OUTPUT, CONFIDENCE]
-    return hashlib.sha256("\n".join(what).encode()).hexdigest()[:40] + ".onnx"
+    """File name from the digest of the model, the versions of the exporting packages and the names of the outputs."""
+    versions = [f"kdtools {__version__}", *(f"{name} {version(name)}" for name in _EXPORTERS)]
+    key = [sha256_of(model), *versions, OUTPUT, CONFIDENCE]
+    return hashlib.sha256("\n".join(key).encode()).hexdigest()[:40] + ".onnx"
 
 
 def _export(model: Path, path: Path) -> None:

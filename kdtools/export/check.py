@@ -1,4 +1,4 @@
-"""Whether an exported model answers as the original does, how large it is and how fast."""
+"""Comparison of an exported model with the original: its points, its confidence and its speed."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from kdtools.onnx_session import CONFIDENCE, open_session, run_session
 from kdtools.synth import draw_faces
 
 N_CHECKED, N_CALIBRATION = 256, 128
-MOST_WORSE = 0.02  # of the NME, by which int8 may be worse before it is warned of
+MOST_WORSE = 0.02  # relative increase in NME above which kd-export warns
 _N_DRAWN = 8
 _BATCH = 16
-_N_TIMED = 5  # batches; the median counts
-# Rounding of float32 moves a point by some thousandths of a pixel; more means that the graph computes something else.
-# Half precision moves single points of an unclear face farther, so of it the mean is judged. int8 is judged by NME.
+_N_TIMED = 5  # batches, of which the median counts
+# float32 rounding moves a point by some thousandths of a pixel; more means that the graph is wrong. float16 can move
+# single points of an unclear face farther, so only its mean is limited. int8 is judged by NME.
 _MOST_LARGEST_PX = {FLOAT32: 0.05, FLOAT16: np.inf, INT8: np.inf}
 _MOST_CONFIDENCE = 0.01
 _MOST_MEAN_PX = {FLOAT32: 0.05, FLOAT16: 0.25, INT8: np.inf}
@@ -37,9 +37,9 @@ _MOST_MEAN_PX = {FLOAT32: 0.05, FLOAT16: 0.25, INT8: np.inf}
 
 @dataclass(frozen=True)
 class Sample:
-    """Faces to check or calibrate with: images (N, 3, S, S) float32 RGB in [0, 1], and what is known of them.
+    """Faces to check or calibrate with: images (N, 3, S, S) float32 RGB in [0, 1], and a description of them.
 
-    `truth` (N, L, 2) is in unit coordinates, None where the file holds no points; `name` says in words what they are.
+    `truth` (N, L, 2) is in unit coordinates, None if the file holds no points.
     """
 
     images: np.ndarray
@@ -49,10 +49,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Distance of the exported model's points from the original's, in pixels of the input, over `n_faces` inputs.
+    """Distances between the points of the exported model and the original, in pixels of the input, over `n_faces`.
 
-    `nme` are the original's and the export's mean errors as shares of the default normaliser, where the truth is
-    known; faces that cannot be measured are left out.
+    `nme` is the mean error of the original and of the export as a fraction of the default normaliser, None if there is
+    no truth.
     """
 
     n_faces: int
@@ -62,14 +62,14 @@ class Agreement:
 
     @property
     def worse(self) -> float:
-        """By which share the export's NME is larger than the original's; 0 where the truth is not known."""
+        """Relative increase in NME from the original to the export; 0 if there is no truth."""
         return self.nme[1] / self.nme[0] - 1 if self.nme and self.nme[0] > 0 else 0.0
 
 
 def sample_faces(path: str | None, network: LandmarkNet, most: int) -> Sample:
-    """At most `most` faces, evenly spread over a faces file; without a file some drawn ones.
+    """At most `most` faces, evenly spread over a faces file, or some synthetic ones if `path` is None.
 
-    Raises DataError where a file holds no images, or points of another number than the model's.
+    Raises DataError for a file without images, or with another number of points than the model.
     """
     card = network.card
     if path is None:
@@ -90,16 +90,16 @@ def _network_inputs(images: np.ndarray, size: int) -> np.ndarray:
 
 
 def compare_with_original(network: LandmarkNet, path: Path, sample: Sample, precision: str = FLOAT32) -> Agreement:
-    """Run both on the same faces. Raises DataError where they differ by more than the precision accounts for.
+    """Compare both models on the sample. Raises DataError if they differ by more than the precision explains.
 
-    Of confidence only what float32 gives is judged, and else that it is a number: it is no place that an error moves.
+    Confidence is compared in float32 only; in other precisions it must only be finite.
     """
     session, size = open_session(path, threads=0), network.card.input_size
     if isinstance(network.head, HeatmapHead):
         _compare_confidence(network, session, sample.images[:_BATCH], precision)
-    found = _in_batches(lambda images: run_session(session, images), sample.images)
+    exported = _in_batches(lambda images: run_session(session, images), sample.images)
     original = _in_batches(lambda images: _run_network(network, images), sample.images)
-    distance = np.linalg.norm(found - original, axis=2) * size
+    distance = np.linalg.norm(exported - original, axis=2) * size
     largest, mean = float(distance.max()), float(distance.mean())
     if not (largest <= _MOST_LARGEST_PX[precision] and mean <= _MOST_MEAN_PX[precision]):  # NaN is refused too
         raise DataError(
@@ -110,16 +110,16 @@ def compare_with_original(network: LandmarkNet, path: Path, sample: Sample, prec
         )
     nme = None
     if sample.truth is not None:
-        nme = _nme(sample.truth, original, network.card.scheme), _nme(sample.truth, found, network.card.scheme)
+        nme = _nme(sample.truth, original, network.card.scheme), _nme(sample.truth, exported, network.card.scheme)
     return Agreement(len(distance), largest, mean, nme)
 
 
 def _compare_confidence(network: LandmarkNet, session: Any, images: np.ndarray, precision: str) -> None:
-    found = run_session(session, images, CONFIDENCE)
+    exported = run_session(session, images, CONFIDENCE)
     with torch.inference_mode():
-        _, expected = network.points_and_confidence(torch.from_numpy(images))
-    assert expected is not None
-    difference = float(np.abs(found - expected.numpy()).max())
+        _, original = network.points_and_confidence(torch.from_numpy(images))
+    assert original is not None
+    difference = float(np.abs(exported - original.numpy()).max())
     if not difference <= (_MOST_CONFIDENCE if precision == FLOAT32 else 1.0):  # NaN is refused too
         raise DataError(
             f"the exported model's confidence differs from the original's by up to {difference:.3g}",
@@ -128,14 +128,14 @@ def _compare_confidence(network: LandmarkNet, session: Any, images: np.ndarray, 
 
 
 def _nme(truth: np.ndarray, points: np.ndarray, scheme: Scheme) -> float:
-    """Mean over the faces; lengths in unit coordinates do, since crops are square."""
+    """Mean NME over the faces, as a fraction. Unit coordinates will do, since crops are square."""
     known = clean_points(truth)
     lengths = default_normaliser(scheme, known).lengths(known)
     return float(np.nanmean(nme_per_face(truth, points, lengths)))
 
 
 def measure_speed(network: LandmarkNet, path: Path, images: np.ndarray) -> tuple[float, float]:
-    """Faces per second of the original by PyTorch and of the export by ONNX Runtime, in turns, on all cores."""
+    """Faces per second of the original in PyTorch and of the export in ONNX Runtime, on all cores."""
     session, batch = open_session(path, threads=0), images[:_BATCH]
     runs: list[Callable[[np.ndarray], np.ndarray]] = [
         lambda images: _run_network(network, images),
@@ -146,7 +146,7 @@ def measure_speed(network: LandmarkNet, path: Path, images: np.ndarray) -> tuple
         for run, taken in zip(runs, times, strict=True):
             began = time.perf_counter()
             run(batch)
-            if turn:  # the first one warms up
+            if turn:  # the first is a warm-up
                 taken.append(time.perf_counter() - began)
     original, export = (len(batch) / statistics.median(taken) for taken in times)
     return original, export

@@ -1,4 +1,4 @@
-"""A network as an ONNX graph, with the normalisation of the colours inside."""
+"""Export of a network as an ONNX graph, colour normalisation included."""
 
 from __future__ import annotations
 
@@ -29,10 +29,9 @@ def export_onnx(
 ) -> None:
     """Write `path`: images (B, 3, S, S) float32 RGB in [0, 1] -> landmarks (B, L, 2) in unit coordinates, any B.
 
-    A network with heatmaps has a second output, confidence (B, L) in 0..1.
-    `fields` (the model file's own description) go into its metadata as JSON, under `kdtools`, with the precision.
-    `calibration` are images as of the input, whose ranges int8 is made for. Raises DataError where the network does
-    something that ONNX has no operator for.
+    A network with heatmaps has a second output, confidence (B, L) in 0..1. `fields`, the description in the model file,
+    and the precision are stored in its metadata. int8 needs `calibration`, images like the input. Raises DataError for
+    a network that cannot be expressed in ONNX.
     """
     model = _graph_of(network)
     if precision == FLOAT16:
@@ -47,7 +46,7 @@ def export_onnx(
 
 
 class _Answers(nn.Module):
-    """A network that answers with all that it knows of an image."""
+    """A network that returns points, and confidence if it has heatmaps."""
 
     def __init__(self, network: LandmarkNet) -> None:
         super().__init__()
@@ -62,7 +61,7 @@ def _graph_of(network: LandmarkNet) -> onnx.ModelProto:
     answers = _Answers(network.cpu().eval()).eval()
     example = torch.zeros(2, 3, network.card.input_size, network.card.input_size)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter warns of its own internals
+        warnings.simplefilter("ignore")  # about internals of the exporter
         try:
             program = torch.onnx.export(
                 answers,
@@ -76,7 +75,7 @@ def _graph_of(network: LandmarkNet) -> onnx.ModelProto:
         except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
             reason = str(error).splitlines()[0]
             raise DataError(f"{network.card.arch} cannot be written as ONNX: {reason}", "try another --arch") from error
-    assert program is not None  # it is None only where an older exporter writes a file itself
+    assert program is not None
     model = program.model_proto
     _strip_origins(model.graph)
     for function in model.functions:
@@ -85,8 +84,7 @@ def _graph_of(network: LandmarkNet) -> onnx.ModelProto:
 
 
 def _strip_origins(graph: onnx.GraphProto | onnx.FunctionProto) -> None:
-    """Remove what the exporter notes of how each part came about: stack traces, with paths of this machine, and names
-    of PyTorch's own. So the same model gives the same bytes wherever kdtools is installed."""
+    """Remove stack traces and names of PyTorch internals, so that an export does not depend on where kdtools lies."""
     values = (*graph.input, *graph.output, *graph.initializer) if isinstance(graph, onnx.GraphProto) else ()
     for part in (graph, *graph.node, *values, *graph.value_info):
         part.doc_string = ""

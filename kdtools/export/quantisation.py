@@ -1,7 +1,7 @@
-"""Exported graphs in fewer bits: float16, and int8 calibrated on faces.
+"""Conversion of exported graphs to float16, and to int8 calibrated on faces.
 
-In both the head stays in float32. It is a small share of the work, and a coordinate in so few bits would be known to a
-share of a pixel at best; so do the input and the output, so that every export is called alike.
+The head stays in float32, since few bits would limit the precision of coordinates; so do input and output, so that all
+exports have the same interface.
 """
 
 from __future__ import annotations
@@ -20,32 +20,31 @@ import onnx
 
 from kdtools.onnx_session import INPUT
 
-_HEAD = "network.head."  # what the names of the head's weights begin with (LandmarkNet.head, in graph.py's wrapper)
-# The layers that hold nearly all of the work. Between two of them a number stays in 8 bits only if what lies between
-# works in 8 bits too; others would be brought to float and back.
+_HEAD = "network.head."  # prefix of the head's weights (LandmarkNet.head, in graph.py's wrapper)
+# The layers with nearly all of the work, and those between them, which would need conversions to float and back.
 _IN_8_BITS = ["Conv", "Gemm", "MatMul", "Add", "Clip", "Relu"]
-_AT_ONCE = 8  # faces in a step of the calibration, which keeps all maps of a step
+_AT_ONCE = 8  # faces per calibration step, which keeps all its feature maps in memory
 
 
 def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same graph with its weights and maps in float16, but for its head, input and output."""
+    """The graph with weights and feature maps in float16, except for its head, input and output."""
     from onnxruntime.transformers.float16 import convert_float_to_float16
     from onnxruntime.transformers.onnx_model import OnnxModel
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it tells of each weight that is rounded to the nearest number there is
+        warnings.simplefilter("ignore")  # about each weight that is rounded
         half = convert_float_to_float16(
             copy.deepcopy(model), keep_io_types=True, node_block_list=[node.name for node in head_nodes(model)]
         )
-    OnnxModel(half).topological_sort(is_deterministic=True)  # the conversions were put at the end
+    OnnxModel(half).topological_sort(is_deterministic=True)  # the converter appends its casts at the end
     return half
 
 
 def to_int8(model: onnx.ModelProto, images: np.ndarray) -> onnx.ModelProto:
-    """The same graph with the layers before its head in int8, by ranges seen on images (N, 3, S, S) in [0, 1].
+    """The graph with the layers before its head in int8, calibrated on images (N, 3, S, S) in [0, 1].
 
-    Weights are int8, with a scale for each channel; maps are uint8, which is what Intel's and AMD's instructions
-    multiply with int8. Layers are marked by pairs of QuantizeLinear and DequantizeLinear, which runtimes fuse.
+    Weights are int8 with a scale per channel, feature maps uint8, as x86 instructions multiply them. Layers are marked
+    by QuantizeLinear and DequantizeLinear pairs, which runtimes fuse.
     """
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -69,14 +68,14 @@ def to_int8(model: onnx.ModelProto, images: np.ndarray) -> onnx.ModelProto:
 
 
 def head_nodes(model: onnx.ModelProto) -> list[onnx.NodeProto]:
-    """The nodes from the first that uses a weight of the head on; nodes stand in the order of their computation."""
+    """The nodes from the first that uses a weight of the head; nodes are in topological order."""
     nodes = list(model.graph.node)
     uses_head = (k for k, node in enumerate(nodes) if any(name.startswith(_HEAD) for name in node.input))
     return nodes[next(uses_head, len(nodes)) :]
 
 
 class _Calibration:
-    """Images in steps, as ONNX Runtime's calibration asks for them."""
+    """Calibration data reader for ONNX Runtime."""
 
     def __init__(self, images: np.ndarray) -> None:
         self._steps: Iterator[dict[str, Any]] = (
@@ -89,7 +88,7 @@ class _Calibration:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The quantiser logs to the root logger what it could do better; it has been done."""
+    """Silences the quantiser's advice on the root logger to preprocess the model, which is done."""
     level = logging.root.level
     logging.root.setLevel(logging.ERROR)
     try:

@@ -1,4 +1,4 @@
-"""Networks that find landmarks, and the file that holds one."""
+"""Landmark networks and the model file."""
 
 from __future__ import annotations
 

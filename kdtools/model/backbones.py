@@ -1,4 +1,4 @@
-"""Backbones: any timm network without its last layer, as pooled features or as feature maps; timm stays in here."""
+"""Backbones: timm networks without their classifier. This is the only module that imports timm."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ def create_backbone(arch: str, input_size: int, *, pretrained: bool = False) -> 
     return _create(arch, {"num_classes": 0, "pretrained": pretrained}, input_size)
 
 
-_STRIDES = (8, 16, 32)  # of the feature maps that a heatmap head joins
+_STRIDES = (8, 16, 32)  # of the feature maps that a heatmap head uses
 
 
 def create_pyramid(arch: str, input_size: int, *, pretrained: bool = False) -> Any:
-    """A timm network that gives feature maps: (B, 3, S, S) -> (B, C, S / k, S / k) for strides k of 8, 16 and 32.
+    """A timm network that returns feature maps: (B, 3, S, S) -> (B, C, S / k, S / k) for strides k of 8, 16 and 32.
 
-    Raises as `create_backbone` does, and UsageError for a network that has no such maps.
+    Raises as `create_backbone` does, and UsageError for a network without such maps.
     """
     require_known(arch)
     try:
         with torch.device("meta"):
             pyramid: Any = timm.create_model(arch, features_only=True)
             strides = pyramid.feature_info.reduction()
-        wanted = [max(k for k, stride in enumerate(strides) if stride == s) for s in _STRIDES]
+        levels = [max(k for k, stride in enumerate(strides) if stride == s) for s in _STRIDES]
     except (AttributeError, RuntimeError, ValueError, NotImplementedError, AssertionError, TypeError) as error:
         hint = "choose a convolutional network, or --set head=linear"
         raise UsageError(f"{arch} gives no feature maps of strides {', '.join(map(str, _STRIDES))}", hint) from error
-    network = _create(arch, {"features_only": True, "out_indices": wanted, "pretrained": pretrained}, input_size)
+    network = _create(arch, {"features_only": True, "out_indices": levels, "pretrained": pretrained}, input_size)
     with torch.no_grad():
         maps = network.eval()(torch.zeros(1, 3, input_size, input_size))
     if [one.shape[1] for one in maps] != list(network.feature_info.channels()):
@@ -72,7 +72,7 @@ def _create(arch: str, options: dict[str, Any], input_size: int) -> Any:
 
 
 def colour_statistics(arch: str) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """Mean and standard deviation of RGB by which timm normalises the input of this network."""
+    """Mean and standard deviation with which timm normalises the RGB input of this network."""
     default = timm.get_pretrained_cfg(arch)
     if default is None:
         return (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's
@@ -81,7 +81,7 @@ def colour_statistics(arch: str) -> tuple[tuple[float, float, float], tuple[floa
 
 
 def count_features(backbone: nn.Module, input_size: int) -> int:
-    """Length of the pooled features; asked of the network itself, since timm's records leave out hidden layers."""
+    """Length of the pooled features, measured, since timm's metadata leaves out hidden layers."""
     training = backbone.training
     backbone.eval()
     with torch.no_grad():
@@ -99,18 +99,18 @@ def count_features(backbone: nn.Module, input_size: int) -> int:
 
 
 def synchronise_norms(network: nn.Module) -> None:
-    """Batch norm over the faces of all processes. Torch's own conversion would drop the activations in timm's norms."""
-    convert_sync_batchnorm(network)  # in place, but for a network that is a norm itself
+    """Batch norm over all processes, in place. PyTorch's own conversion would drop the activations in timm's norms."""
+    convert_sync_batchnorm(network)
 
 
 def layers_to_stride(backbone: nn.Module, input_size: int, stride: int) -> list[nn.Module]:
-    """Modules with weights of their own in the order of their calls, up to the first whose map is coarser."""
+    """Modules with weights, in the order of their calls, before the first whose output is coarser than `stride`."""
     layers: list[nn.Module] = []
     ended = False
 
     def look(layer: nn.Module, _inputs: Any, output: Any) -> None:
         nonlocal ended
-        is_map = isinstance(output, Tensor) and output.ndim == 4 and output.shape[-1] > 1  # a squeeze gives 1 x 1
+        is_map = isinstance(output, Tensor) and output.ndim == 4 and output.shape[-1] > 1  # 1 x 1: squeeze-excitation
         ended = ended or (is_map and output.shape[-1] * stride < input_size)
         if not ended:
             layers.append(layer)

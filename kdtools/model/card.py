@@ -1,7 +1,4 @@
-"""What a model says of itself: its card, read from a model file or from what kd-export made of it.
-
-Needs neither torch nor onnx: a command that runs an exported model answers before either would be imported.
-"""
+"""The model card: the description stored in model files and exported models, read without torch or onnx."""
 
 from __future__ import annotations
 
@@ -19,30 +16,21 @@ from kdtools.landmarks.crops import CropRule
 from kdtools.model import HEADS
 from kdtools.storage.file_kinds import N_START, ONNX, SAFETENSORS, form_of_start
 
-__all__ = [
-    "METADATA",
-    "ONNX",
-    "SAFETENSORS",
-    "ModelCard",
-    "card_of",
-    "fields_of",
-    "form_of",
-    "open_safetensors",
-    "read_card",
-]
+MODEL_KIND = "model"
+MODEL_FORMAT = 1
+TRAINING_PREFIX = "training."  # of the tensors in a checkpoint that are not part of the model
+METADATA = "kdtools"  # metadata key of the JSON description
+_LARGEST_INPUT = 4096  # px; a larger network would exhaust memory before its weights are checked
 
-METADATA = "kdtools"  # the entry of a file's metadata that holds all of it, as JSON
-_LARGEST_INPUT = 4096  # px
-
-# Numbers of fields in ONNX's protobuf messages: of a model its metadata, of an entry of that its key and value.
+# Protobuf field numbers in ONNX: ModelProto.metadata_props, StringStringEntryProto.key and .value.
 _METADATA_PROPS, _KEY, _VALUE = 14, 1, 2
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """All that is needed to use a network's weights. `input_size` in px; `mean`, `std` of RGB in [0, 1].
+    """All that is needed to use a network's weights. `input_size` in px; `mean` and `std` of RGB in [0, 1].
 
-    `head` is `linear` (on pooled features) or `heatmap` (kdtools/model/heads.py).
+    `head` is one of HEADS, see heads.py.
     """
 
     arch: str
@@ -87,7 +75,6 @@ def _known_head(name: str) -> str:
 
 
 def _known_size(input_size: int) -> int:
-    """A network of a larger input would take all memory before its weights are looked at."""
     if not 1 <= input_size <= _LARGEST_INPUT:
         raise DataError(f"an input of {input_size} px", f"1 to {_LARGEST_INPUT} px are read")
     return input_size
@@ -99,7 +86,7 @@ def _three_numbers(values: Any) -> tuple[float, float, float]:
 
 
 def read_card(path: str | Path) -> tuple[ModelCard, dict[str, Any]]:
-    """What a model file, or an exported model, says of itself: its card, and all fields of its metadata.
+    """Card and all metadata fields of a model file or an exported model.
 
     Raises FileError for a file that is absent, damaged, no kdtools model, or newer than this package.
     """
@@ -109,7 +96,7 @@ def read_card(path: str | Path) -> tuple[ModelCard, dict[str, Any]]:
 
 
 def card_of(text: str | None, name: str | Path) -> tuple[ModelCard, dict[str, Any]]:
-    """Card and fields of the metadata's text; `name` is what messages call the file. Raises as `read_card` does."""
+    """Card and fields from the JSON description; `name` is the file's name in errors. Raises as `read_card` does."""
     fields = fields_of(text, name)
     try:
         return ModelCard.from_fields(fields), fields
@@ -120,7 +107,7 @@ def card_of(text: str | None, name: str | Path) -> tuple[ModelCard, dict[str, An
 
 
 def fields_of(text: str | None, name: str | Path) -> dict[str, Any]:
-    """The fields of the metadata's text, of a kind and a format that this package reads. Raises as `read_card` does."""
+    """Fields of the JSON description, with kind and format checked. Raises as `read_card` does."""
     if text is None:
         hint = "kd-teacher and kd-student write models, kd-export exports them"
         raise FileError(f"{name}: holds weights, but is no kdtools model", hint)
@@ -139,10 +126,7 @@ def fields_of(text: str | None, name: str | Path) -> dict[str, Any]:
 
 
 def form_of(path: str | Path) -> str:
-    """`safetensors` or `onnx`, by the first bytes.
-
-    Raises FileError for a file that is absent or neither.
-    """
+    """`safetensors` or `onnx`, by the first bytes. Raises FileError for a file that is absent or neither."""
     try:
         with Path(path).open("rb") as stream:
             form = form_of_start(stream.read(N_START))
@@ -164,9 +148,9 @@ def _safetensors_metadata(path: Path) -> str | None:
 
 @contextlib.contextmanager
 def open_safetensors(path: str | Path, framework: str = "np", name: str = "") -> Iterator[Any]:
-    """Yields the library's handle of a file that exists, called `name` in errors; its tensors come as `framework`'s.
+    """Yields the safetensors handle of an existing file; `framework` is `np` or `pt`, `name` the file's name in errors.
 
-    The library bounds the header at 100 MB and checks it against the file's length. Raises FileError for other files.
+    The library limits the header to 100 MB and checks it against the file size. Raises FileError for a bad file.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -178,7 +162,7 @@ def open_safetensors(path: str | Path, framework: str = "np", name: str = "") ->
 
 
 def _onnx_metadata(path: Path) -> str | None:
-    """The weights are passed over, not read."""
+    """The description in an ONNX file, whose weights are skipped."""
     try:
         with path.open("rb") as stream:
             for entry in _protobuf_fields(stream, _METADATA_PROPS):
@@ -190,8 +174,8 @@ def _onnx_metadata(path: Path) -> str | None:
     return None
 
 
-def _protobuf_fields(stream: BinaryIO, wanted: int) -> Iterator[bytes]:
-    """Bytes of each field of that number in a protobuf message. Raises EOFError or ValueError where it is none."""
+def _protobuf_fields(stream: BinaryIO, field_number: int) -> Iterator[bytes]:
+    """Content of each field with this number in a protobuf message. Raises EOFError or ValueError if it is damaged."""
     size = stream.seek(0, io.SEEK_END)
     stream.seek(0)
     while stream.tell() < size:
@@ -200,18 +184,18 @@ def _protobuf_fields(stream: BinaryIO, wanted: int) -> Iterator[bytes]:
             _protobuf_integer(stream)
             continue
         if kind not in (1, 2, 5):
-            raise ValueError("a field of no known kind")
+            raise ValueError("unknown wire type")
         length = {1: 8, 5: 4}.get(kind) or _protobuf_integer(stream)
         if stream.tell() + length > size:
             raise EOFError
-        if number == wanted:
+        if number == field_number:
             yield stream.read(length)
         else:
             stream.seek(length, io.SEEK_CUR)
 
 
 def _protobuf_integer(stream: BinaryIO) -> int:
-    """Seven bits a byte, the lowest first; the eighth says that more follow."""
+    """A varint: seven bits per byte, lowest first; the eighth bit is set if more follow."""
     value = 0
     for shift in range(0, 64, 7):
         byte = stream.read(1)
@@ -221,9 +205,3 @@ def _protobuf_integer(stream: BinaryIO) -> int:
         if byte[0] < 128:
             return value
     raise ValueError("a number longer than 64 bits")
-
-
-# Of model files, which are safetensors; here because reading what they say of themselves needs no torch.
-MODEL_KIND = "model"
-MODEL_FORMAT = 1
-TRAINING_PREFIX = "training."  # tensors of a checkpoint that users of the model need not read

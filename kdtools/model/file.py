@@ -1,4 +1,4 @@
-"""The model file (safetensors): written, read, and start weights taken from one."""
+"""Model files (safetensors): writing, reading, and initial weights for training."""
 
 from __future__ import annotations
 
@@ -22,12 +22,11 @@ from kdtools.storage.provenance import Provenance
 
 
 def create_network(card: ModelCard, init: str) -> tuple[LandmarkNet, str, bool]:
-    """A network to train, started from nothing (`none`), timm's weights (`imagenet`) or a file.
+    """A network to train, with random weights (`none`), timm's (`imagenet`) or those of a file.
 
-    Also what was taken, in words, and whether the layer that answers with landmarks was among it.
-
-    A file holds either a kdtools model or timm's own names. Weights that fit in name and shape are taken; others keep
-    their random start. Raises FileError for a file that is none or from which nothing fits.
+    Also returns a description of the initial weights, and whether those of the head are among them. The file is a
+    kdtools model or has timm's tensor names. Weights that match in name and shape are used; the others stay random.
+    Raises FileError if less than half of them match.
     """
     if init == "none":
         return LandmarkNet(card), "random start", False
@@ -37,23 +36,20 @@ def create_network(card: ModelCard, init: str) -> tuple[LandmarkNet, str, bool]:
     with _open_safetensors(init) as stored:
         if METADATA in (stored.metadata() or {}):
             _card_of(stored, init)  # refuses one that is newer than this package
-        given = {name: stored.get_tensor(name) for name in stored.keys() if not name.startswith(TRAINING_PREFIX)}  # noqa: SIM118
-    if not any(name.startswith("backbone.") for name in given):
-        given = {f"backbone.{name}": tensor for name, tensor in given.items()}
+        weights = {name: stored.get_tensor(name) for name in stored.keys() if not name.startswith(TRAINING_PREFIX)}  # noqa: SIM118
+    if not any(name.startswith("backbone.") for name in weights):
+        weights = {f"backbone.{name}": tensor for name, tensor in weights.items()}
     own = network.state_dict()
-    fits = {name: tensor for name, tensor in given.items() if name in own and tensor.shape == own[name].shape}
-    # Counters of batches are numbers without a shape; they fit every network and say nothing.
+    fits = {name: tensor for name, tensor in weights.items() if name in own and tensor.shape == own[name].shape}
+    # Batch counters are scalars that fit every network, so they are not counted.
     n_weights = sum(tensor.ndim > 0 for tensor in own.values())
     n_fit = sum(tensor.ndim > 0 for tensor in fits.values())
     if 2 * n_fit < n_weights:
         hint = "is it of another network?"
         raise FileError(f"{init}: only {n_fit} of the {n_weights} weights of {card.arch} are in it", hint)
     network.load_state_dict(fits, strict=False)
-    return network, f"{n_fit} of {n_weights} weights from {init}", _head_names(network) <= fits.keys()
-
-
-def _head_names(network: LandmarkNet) -> set[str]:
-    return {f"head.{name}" for name in network.head.state_dict()}
+    has_head = {f"head.{name}" for name in network.head.state_dict()} <= fits.keys()
+    return network, f"{n_fit} of {n_weights} weights from {init}", has_head
 
 
 def save_model(
@@ -64,7 +60,7 @@ def save_model(
     training_state: dict[str, Tensor] | None = None,
     training_fields: dict[str, Any] | None = None,
 ) -> None:
-    """Write a model file in one step (see `written_aside`). A checkpoint also holds the training's state."""
+    """Write a model file atomically. A checkpoint also holds the state of the training."""
     fields = {"kd_kind": MODEL_KIND, "kd_format": MODEL_FORMAT, **provenance.attributes(), **network.card.to_fields()}
     if training_fields is not None:
         fields["training"] = training_fields
@@ -73,21 +69,21 @@ def save_model(
         tensors[TRAINING_PREFIX + name] = _to_store(tensor)
     try:
         with written_aside(str(path), force=True) as part:
-            # One entry: safetensors writes several in no fixed order, and the same run should give the same bytes.
+            # A single metadata entry, because safetensors writes several in random order.
             save_file(tensors, part, metadata={METADATA: json.dumps(fields, sort_keys=True)})
-            part.chmod(0o666 & ~_umask())  # safetensors lets the owner alone read it
+            part.chmod(0o666 & ~_umask())  # safetensors makes it readable by the owner only
     except SafetensorError as error:
         raise FileError(f"{path}: cannot be written: {error}", "is the device full?") from error
 
 
 def _to_store(tensor: Tensor) -> Tensor:
-    """On the CPU, in the usual order of memory, and sharing memory with no other one, as safetensors asks for."""
+    """The tensor on the CPU, contiguous and with a storage of its own, as safetensors requires."""
     stored = tensor.detach().cpu().contiguous()
     return stored.clone() if stored.untyped_storage().nbytes() != stored.nbytes else stored
 
 
 def _umask() -> int:
-    """The process's mask of file permissions, which can only be read by setting it."""
+    """The process's umask, which can only be read by setting it."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
@@ -111,32 +107,28 @@ def load_model(path: str | Path, device: torch.device) -> LandmarkNet:
 
 
 def _check_shapes(card: ModelCard, shapes: dict[str, tuple[int, ...]], path: str | Path) -> None:
-    """Raises FileError where the weights are not those of the network, before memory is taken for it: a small file may
-    name a network of billions."""
+    """Raises FileError if the shapes are not those of the card's network, without allocating that network.
+
+    A small file may name a network of billions of weights.
+    """
     try:
         with torch.device("meta"):
-            wanted = {name: tuple(tensor.shape) for name, tensor in LandmarkNet(card).state_dict().items()}
+            expected = {name: tuple(tensor.shape) for name, tensor in LandmarkNet(card).state_dict().items()}
     except (RuntimeError, NotImplementedError):
-        return  # a network that computes as it is made; loading its weights will tell
-    if wanted != shapes:
+        return  # its constructor computes; loading the weights checks them
+    if expected != shapes:
         raise FileError(f"{path}: its weights are not those of {card.arch}", "the file is damaged")
 
 
 def load_training_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Any]]:
-    """Tensors of the model, and tensors and fields of its training, that `save_model` stored.
-
-    Raises FileError where the file holds no training.
-    """
+    """Tensors of the model, and tensors and fields of the training state. Raises FileError if there is none."""
     with _open_safetensors(path) as stored:
         _, fields = _card_of(stored, path)
         if "training" not in fields:
             raise FileError(f"{path}: is a model, but no checkpoint of a training")
         tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-    state = {
-        name.removeprefix(TRAINING_PREFIX): tensors.pop(name)
-        for name in list(tensors)
-        if name.startswith(TRAINING_PREFIX)
-    }
+    of_training = [name for name in tensors if name.startswith(TRAINING_PREFIX)]
+    state = {name.removeprefix(TRAINING_PREFIX): tensors.pop(name) for name in of_training}
     return tensors, state, fields["training"]
 
 

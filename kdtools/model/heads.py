@@ -1,7 +1,6 @@
-"""The last layers of a landmark network: from a backbone's features to points in unit coordinates.
+"""Heads of a landmark network: from the backbone's features to points in unit coordinates.
 
-Both compute in float32 whatever the precision of the backbone: with the 8 bits of bfloat16 a coordinate would be known
-to half a pixel of 224 at best.
+They always compute in float32: bfloat16 would round a coordinate to half a pixel of 224.
 """
 
 from __future__ import annotations
@@ -14,9 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_WIDTH = 128  # channels in which a heatmap head joins the levels of a backbone
-# Standard deviation of what a heatmap is trained towards, cells: the point's own cell and its neighbours count.
-HEAT_WIDTH = 0.7
+_WIDTH = 128  # channels of a heatmap head
+HEAT_WIDTH = 0.7  # standard deviation of the Gaussian target of a heatmap, in cells
 
 
 class LinearHead(nn.Linear):
@@ -31,7 +29,7 @@ class LinearHead(nn.Linear):
         return points.unflatten(1, (-1, 2))  # (B, L, 2)
 
     def start_at(self, mean_shape: Tensor) -> None:
-        """Let the untrained head answer about the mean shape (L, 2), unit coordinates, whatever it sees."""
+        """Initialise the head so that it predicts about the mean shape (L, 2), unit coordinates, for every image."""
         with torch.no_grad():
             self.weight.mul_(0.1)
             self.bias.copy_(mean_shape.reshape(-1))
@@ -40,12 +38,11 @@ class LinearHead(nn.Linear):
 class HeatmapHead(nn.Module):
     """Low-resolution heatmaps with offsets: feature maps (B, C, h, w), finest first, -> points (B, L, 2).
 
-    The levels are joined from the coarsest to the finest. There each point has a heatmap, of which softmax makes
-    weights of cells, and in each cell an offset; the point is the weighted mean of cell centres plus offsets. Every
-    loss on coordinates fits, and thanks to the offsets a point may lie between cells or outside the image. Trained
-    through the points alone, weights stay spread over the whole map; `heatmap_loss` gathers them at the point.
-    Sources: Sun et al., "Integral Human Pose Regression", ECCV 2018 (the mean); Jin et al., "Pixel-in-Pixel Net",
-    IJCV 2021 (offsets in cells of a stride of 32).
+    A feature pyramid merges the levels from the coarsest to the finest. Each point has a heatmap, whose softmax weights
+    the cells, and an offset in each cell; the point is the weighted mean of cell centres plus offsets, so it can lie
+    between cells or outside the image. Trained through the points alone, the weights spread over the whole map;
+    `heatmap_loss` concentrates them. Sources: Sun et al., "Integral Human Pose Regression", ECCV 2018 (the mean); Jin
+    et al., "Pixel-in-Pixel Net", IJCV 2021 (the offsets).
     """
 
     def __init__(self, channels: Sequence[int], n_points: int) -> None:
@@ -55,7 +52,7 @@ class HeatmapHead(nn.Module):
             nn.Sequential(_conv_norm(_WIDTH, _WIDTH, 3, groups=_WIDTH), _conv_norm(_WIDTH, _WIDTH))
             for _ in channels[1:]
         )
-        self.last = nn.Conv2d(_WIDTH, 3 * n_points, 1)  # a heatmap, an offset in x and one in y for each point
+        self.last = nn.Conv2d(_WIDTH, 3 * n_points, 1)  # a heatmap and the offsets in x and y for each point
         nn.init.normal_(self.last.weight, std=0.01)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
@@ -72,14 +69,14 @@ class HeatmapHead(nn.Module):
             return decode_maps(maps), maps[:, : maps.shape[1] // 3]
 
     def start_at(self, mean_shape: Tensor) -> None:
-        """As `LinearHead.start_at`: all cells count alike at first, and their offsets lead to the mean shape."""
+        """As `LinearHead.start_at`: all cells have equal weights and offsets to the mean shape."""
         with torch.no_grad():
             bias = torch.cat([torch.zeros(len(mean_shape)), mean_shape.T.reshape(-1)])
             self.last.bias = nn.Parameter(bias.to(self.last.weight))
 
 
 def decode_maps(maps: Tensor) -> Tensor:
-    """Heatmaps, offsets in x, and in y, (B, 3L, h, w) -> points (B, L, 2); offsets are in unit coordinates."""
+    """Heatmaps, x offsets and y offsets (B, 3L, h, w) -> points (B, L, 2), all in unit coordinates."""
     n_points = maps.shape[1] // 3
     weight = maps[:, :n_points].flatten(2).softmax(dim=2)  # (B, L, h * w)
     offset = maps[:, n_points:].flatten(2).unflatten(1, (2, n_points))  # (B, 2, L, h * w)
@@ -87,10 +84,10 @@ def decode_maps(maps: Tensor) -> Tensor:
 
 
 def heatmap_confidence(heatmaps: Tensor) -> Tensor:
-    """Heatmaps (B, L, h, w) before softmax -> how narrow each is, (B, L) in 0..1.
+    """Heatmaps (B, L, h, w) before softmax -> confidence (B, L) in 0..1, high for narrow heatmaps.
 
-    It is the variance of what heatmaps are trained towards over that of the heatmap, at most 1: a network that is not
-    sure of a place spreads its weights. It orders points by their error; it is no probability.
+    It is the variance of the training target over that of the heatmap, at most 1. It ranks points by their error; it
+    is not a probability.
 
     >>> sharp, even = torch.zeros(9).index_fill(0, torch.tensor(4), 50.0), torch.zeros(9)
     >>> [round(float(c), 1) for c in heatmap_confidence(torch.stack([sharp, even]).view(1, 2, 3, 3))[0]]
@@ -99,14 +96,14 @@ def heatmap_confidence(heatmaps: Tensor) -> Tensor:
     with _full_precision(heatmaps.device):
         weight = heatmaps.float().flatten(2).softmax(dim=2)  # (B, L, h * w)
         x, y = cell_centres(heatmaps)
-        places = torch.stack([x * heatmaps.shape[3], y * heatmaps.shape[2]])  # (2, h * w), cells
-        mean = weight @ places.T  # (B, L, 2)
-        variance = weight @ places.square().sum(dim=0) - mean.square().sum(dim=2)
+        centres = torch.stack([x * heatmaps.shape[3], y * heatmaps.shape[2]])  # (2, h * w), cells
+        mean = weight @ centres.T  # (B, L, 2)
+        variance = weight @ centres.square().sum(dim=0) - mean.square().sum(dim=2)
         return (2 * HEAT_WIDTH**2 / variance.clamp(min=HEAT_WIDTH**2)).clamp(max=1.0)
 
 
 def cell_centres(maps: Tensor) -> Tensor:
-    """x and y of the centres of the cells of maps (..., h, w), unit coordinates, (2, h * w)."""
+    """Cell centres of maps (..., h, w): x and y in unit coordinates, (2, h * w)."""
     height, width = maps.shape[-2:]
     x = (torch.arange(width, device=maps.device) + 0.5) / width - 0.5
     y = (torch.arange(height, device=maps.device) + 0.5) / height - 0.5
@@ -114,7 +111,7 @@ def cell_centres(maps: Tensor) -> Tensor:
 
 
 def _full_precision(device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """Out of mixed precision where it is on; else nothing: an exported graph would keep a trace of the switch."""
+    """Switches autocast off if it is on; otherwise does nothing, because an exported graph would record the switch."""
     if torch.is_autocast_enabled(device.type):
         return torch.autocast(device.type, enabled=False)
     return contextlib.nullcontext()

@@ -1,4 +1,4 @@
-"""Running a network over the images of a faces file, while it is trained or just after."""
+"""Prediction of landmarks for the images of a faces file, during training."""
 
 from __future__ import annotations
 
@@ -20,22 +20,17 @@ def predict_units(
     device: torch.device,
     batch: int,
 ) -> np.ndarray:
-    """Landmarks (N, L, 2) float32, unit coordinates, of images (N, H, W, 3) uint8, or of those in `rows`, in order."""
+    """Landmarks (N, L, 2) float32, unit coordinates, of images (M, H, W, 3) uint8; `rows` (N,) selects from them."""
     n_faces = len(images) if rows is None else len(rows)
-    found: np.ndarray | None = None
+    points = np.empty((n_faces, network.card.scheme.n_points, 2), np.float32)
     with torch.inference_mode():
         for first in range(0, n_faces, batch):
             last = min(first + batch, n_faces)
             pixels = images[first:last] if rows is None else images[rows[first:last]]
             inputs = resize_images(torch.from_numpy(np.array(pixels)).to(device), network.card.input_size)
-            points = network(inputs.contiguous(memory_format=torch.channels_last)).float().cpu().numpy()
-            if found is None:
-                found = np.empty((n_faces, *points.shape[1:]), np.float32)
-            found[first:last] = points
+            points[first:last] = network(inputs.contiguous(memory_format=torch.channels_last)).float().cpu().numpy()
             release_pages(images)
-    if found is None:
-        return np.empty((0, network.card.scheme.n_points, 2), np.float32)
-    return found
+    return points
 
 
 def predict_crops(network: LandmarkNet, images: Any, **options: Any) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Landmark networks: any timm backbone and a head that answers with points; and the model file that holds one."""
+"""Landmark networks: a timm backbone and a head that predicts points."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kdtools.model.heads import HeatmapHead, LinearHead, heatmap_confidence
 class LandmarkNet(nn.Module):
     """RGB images (B, 3, S, S) in [0, 1] -> landmarks (B, L, 2) in unit coordinates.
 
-    The normalisation of the colours is inside, so a teacher keeps its own wherever it runs.
+    Colour normalisation is part of the network.
     """
 
     mean: Tensor
@@ -42,14 +42,14 @@ class LandmarkNet(nn.Module):
         return self.points_and_heatmaps(images)[0]
 
     def points_and_heatmaps(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The points, and the heatmaps (B, L, h, w) they come from, before softmax; None from a head without any."""
+        """Points, and the heatmaps (B, L, h, w) before softmax; None from a linear head."""
         features = self.backbone((images - self.mean) / self.std)
         if isinstance(self.head, HeatmapHead):
             return self.head.points_and_heatmaps(features)
         return self.head(features), None
 
     def points_and_confidence(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The points, and how sure the network is of each, (B, L) as of `heatmap_confidence`; None without heatmaps."""
+        """Points, and their confidence (B, L), see `heatmap_confidence`; None from a linear head."""
         points, heatmaps = self.points_and_heatmaps(images)
         return points, None if heatmaps is None else heatmap_confidence(heatmaps)
 
@@ -58,9 +58,9 @@ class LandmarkNet(nn.Module):
         return self.mean.device
 
     def freeze(self, stride: int) -> None:
-        """Keep the first layers, all those before maps become coarser than `stride`, as they are, in training too.
+        """Freeze the first layers, those before the feature maps become coarser than `stride`, and their batch norm.
 
-        That costs no gradient through the finest and so most expensive maps. Batch norm there keeps its statistics.
+        This saves the gradients of the finest maps, which are the most expensive ones.
         """
         self._frozen = layers_to_stride(self.backbone, self.card.input_size, stride)
         for layer in self._frozen:
@@ -75,12 +75,12 @@ class LandmarkNet(nn.Module):
 
 
 def to_device(network: LandmarkNet, device: torch.device) -> LandmarkNet:
-    """Move a network, its filters in the order of memory that convolutions run fastest in."""
+    """Move a network to `device`, in the channels-last memory format, which is fastest for convolutions."""
     return network.to(device).to(memory_format=torch.channels_last)
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto` is a GPU where there is one. Raises UsageError for a device that is not there."""
+    """The device called `name`; `auto` is a GPU if there is one. Raises UsageError for one that does not exist."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     hint = "give auto, cpu, cuda or cuda:N"
@@ -89,7 +89,7 @@ def choose_device(name: str) -> torch.device:
     except RuntimeError as error:
         raise UsageError(f"--device is {name!r}", hint) from error
     if device.type not in ("cpu", "cuda"):
-        raise UsageError(f"--device is {name!r}", hint)  # torch knows more kinds; none of them was tried
+        raise UsageError(f"--device is {name!r}", hint)  # PyTorch supports more types, which are untested
     if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
         raise UsageError(f"there is no device {name}", "give auto or cpu")
     return device

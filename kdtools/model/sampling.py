@@ -1,4 +1,4 @@
-"""Resampling batches of images on a device."""
+"""Resampling of image batches on a device."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from torch import Tensor
 
 
 def release_pages(images: Any) -> None:
-    """Let go of the pages of a memory map that this process has read; the system may keep them, and does while it can.
+    """Release the pages of a memory map, so that reading a large file does not count as memory of this process.
 
-    Else a process that has seen all of a large file is charged for all of it; a read of one face can map 2 MB.
+    They stay in the system's cache while there is room.
     """
     mapped = getattr(images, "_mmap", None)
     if mapped is not None and hasattr(mapped, "madvise"):
@@ -21,19 +21,19 @@ def release_pages(images: Any) -> None:
 
 
 def warp_images(images: Tensor, warps: Tensor, size: int) -> Tensor:
-    """Images (B, H, W, 3) uint8 through maps from output to input (B, 2, 3) -> (B, 3, size, size) in [0, 1].
+    """Warp images (B, H, W, 3) uint8 by maps (B, 2, 3) from output to input -> (B, 3, size, size) in [0, 1].
 
-    Images at least twice as large as the output are first shrunk by averaging, because bilinear sampling alone
-    would skip pixels. Outside the image its nearest pixel is repeated.
+    Images at least twice as large as the output are averaged over blocks first, because bilinear sampling alone would
+    skip pixels. Pixels outside the image repeat its border.
     """
     pixels = images.permute(0, 3, 1, 2).float()  # (B, 3, H, W)
     height, width = pixels.shape[2:]
-    # grid_sample counts from -1 to 1 where unit coordinates count from -0.5 to 0.5
+    # grid_sample uses -1 to 1 where unit coordinates use -0.5 to 0.5
     theta = torch.cat([warps[:, :, :2], 2 * warps[:, :, 2:]], dim=2)
     grid = F.affine_grid(theta, [len(images), 3, size, size], align_corners=False)  # (B, size, size, 2)
     shrink = min(height, width) // size
     if shrink >= 2:
-        # Padded to whole blocks; the grid then counts over the padded size, so that nothing moves.
+        # Padded to whole blocks; the grid is scaled to the padded size, so that nothing moves.
         pad_y, pad_x = -height % shrink, -width % shrink
         pixels = F.avg_pool2d(F.pad(pixels, (0, pad_x, 0, pad_y), mode="replicate"), shrink)
         ratio = torch.tensor([width / (width + pad_x), height / (height + pad_y)], device=grid.device)
@@ -42,13 +42,13 @@ def warp_images(images: Tensor, warps: Tensor, size: int) -> Tensor:
 
 
 def resize_images(images: Tensor, size: int) -> Tensor:
-    """Images (B, H, W, 3) uint8 -> (B, 3, size, size) in [0, 1], sampled just as in training but unchanged."""
+    """Images (B, H, W, 3) uint8 -> (B, 3, size, size) in [0, 1], sampled as in training, without augmentation."""
     identity = torch.eye(2, 3, device=images.device).expand(len(images), 2, 3)
     return warp_images(images, identity, size)
 
 
 def resized(images: Tensor, size: int) -> Tensor:
-    """Augmented images (B, 3, S, S) at a network's own input size."""
+    """Float images (B, 3, S, S) -> (B, 3, size, size)."""
     if images.shape[-1] == size:
         return images
-    return torch.nn.functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
+    return F.interpolate(images, (size, size), mode="bilinear", antialias=True)

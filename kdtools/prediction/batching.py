@@ -1,7 +1,7 @@
-"""Inputs in groups: what one worker does at a time, and where shards and blocks begin and end.
+"""Groups of inputs, the unit of work, and the bounds of shards.
 
-Bounds follow from an input's number alone. A batch never crosses them, so that a face is predicted beside the same
-others, and to the same last bit, whether a run is whole, sharded, resumed, or done by many workers.
+Bounds depend only on the number of an input, and batches never cross them. So a face is always predicted in the same
+batch, with the same bits, whether a run is whole, sharded or resumed, with any number of workers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from kdtools.errors import UsageError
 
-_N_ALIKE = 8  # groups of 1, then of 2, 4, ... inputs, up to the full size: few inputs, too, keep all workers busy
+_GROUPS_PER_SIZE = 8  # the size doubles from 1 to the full one, so that small runs keep all workers busy
 
 Item = TypeVar("Item")
 
@@ -22,24 +22,24 @@ def group_start(group: int, size: int) -> int:
     """Number of the first input of a group, for groups of at most `size`."""
     start, length = 0, 1
     while length < size:
-        if group < _N_ALIKE:
+        if group < _GROUPS_PER_SIZE:
             return start + group * length
-        start, group, length = start + _N_ALIKE * length, group - _N_ALIKE, 2 * length
+        start, group, length = start + _GROUPS_PER_SIZE * length, group - _GROUPS_PER_SIZE, 2 * length
     return start + group * size
 
 
 def group_at(item: int, size: int) -> int:
-    """Number of the group that an input is in."""
+    """Number of the group that contains an input."""
     group, start, length = 0, 0, 1
     while length < size:
-        if item < start + _N_ALIKE * length:
+        if item < start + _GROUPS_PER_SIZE * length:
             return group + (item - start) // length
-        group, start, length = group + _N_ALIKE, start + _N_ALIKE * length, 2 * length
+        group, start, length = group + _GROUPS_PER_SIZE, start + _GROUPS_PER_SIZE * length, 2 * length
     return group + (item - start) // size
 
 
 def group_bounds(first: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
-    """First and past-the-last number of each group from the input `first`, which begins one, up to `stop`."""
+    """Range (first, stop) of each group from input `first`, which must begin a group, up to `stop`."""
     for group in count(group_at(first, size)):
         start = group_start(group, size)
         if start >= stop:
@@ -48,17 +48,17 @@ def group_bounds(first: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
 
 
 def grouped(items: Iterable[Item], first: int, size: int) -> Iterator[list[Item]]:
-    """The inputs from number `first` on, which begins a group, in lists."""
+    """The groups of `items`, which are the inputs from number `first` on; `first` must begin a group."""
     iterator = iter(items)
     for group in count(group_at(first, size)):
-        some = list(islice(iterator, group_start(group + 1, size) - group_start(group, size)))
-        if not some:
+        members = list(islice(iterator, group_start(group + 1, size) - group_start(group, size)))
+        if not members:
             return
-        yield some
+        yield members
 
 
 def parse_shard(text: str) -> tuple[int, int]:
-    """`K/N` -> K from 0 on, and N. Raises UsageError for what is none."""
+    """`K/N` -> (K − 1, N). Raises UsageError for anything else."""
     match = re.fullmatch(r"(\d+)/(\d+)", text)
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
         raise UsageError(f"--shard is {text!r}", "give K/N, with K from 1 to N")
@@ -66,10 +66,9 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 
 def shard_range(shard: tuple[int, int], n_items: int, size: int) -> tuple[int, int]:
-    """First and past-the-last input of a shard, whose bounds are those between groups that make shards most even.
+    """Range (first, stop) of the inputs of a shard; shards are as even as bounds of groups allow.
 
-    It is empty where there are too few groups: who submits a job array of many shards need not know how many inputs
-    there are.
+    It is empty if there are fewer groups than shards, so a job array may have any number of shards.
     """
     number, n_shards = shard
     first, stop = (_bound_near(n_items * k // n_shards, n_items, size) for k in (number, number + 1))
@@ -77,7 +76,7 @@ def shard_range(shard: tuple[int, int], n_items: int, size: int) -> tuple[int, i
 
 
 def _bound_near(item: int, n_items: int, size: int) -> int:
-    """Where the group begins that begins nearest to an input; all inputs end one."""
+    """The bound between groups nearest to an input."""
     if item == n_items:
         return n_items
     group = group_at(item, size)

@@ -1,4 +1,4 @@
-"""Photographs with landmarks over them, one file for each, never in the place of a source image."""
+"""Drawings of predicted landmarks: a picture per photograph, a video per video; source files are never replaced."""
 
 from __future__ import annotations
 
@@ -20,17 +20,14 @@ from kdtools.viewing.output import place_picture
 
 
 class Drawings:
-    """Paths for drawings of photographs that come one by one."""
+    """Paths of the drawings of photographs."""
 
     def __init__(self, folder: str, force: bool) -> None:
         self._folder, self._force = Path(folder), force
         self._owner: dict[Path, str] = {}
 
     def check_room(self, photographs: Photographs) -> None:
-        """Raises FileError as `claim` does, before any work, as far as names can be known without reading.
-
-        What comes as a stream, or out of a tar file beside a video, is looked at in its turn.
-        """
+        """Raises FileError as `claim` does, before any work, for the names that can be listed without reading."""
         if self._folder.exists() and not self._folder.is_dir():
             raise FileError(f"{self._folder}: is not a folder", "give --draw another name")
         if not self._folder.exists() or not os.listdir(self._folder) or photographs.has_stream:
@@ -39,10 +36,10 @@ class Drawings:
             self._place(one.id, one.source)
 
     def claim(self, identity: str, source: str) -> Path:
-        """The path for one photograph's drawing.
+        """The path of a photograph's drawing.
 
-        Raises FileError where it is there without `force`, or the folder holds the source image; DataError where
-        another drawing of this run has it.
+        Raises FileError if it exists without `force` or the folder holds the source image, DataError if another
+        photograph of this run has the same path.
         """
         path = self._place(identity, source)
         if self._owner.setdefault(path, identity) != identity:
@@ -58,14 +55,14 @@ class Drawings:
         return path
 
 
-_USUAL_RATE = 30.0  # frames per second, of a source that does not say
+_USUAL_RATE = 30.0  # frames per second, if the source states none
 
 
 class AnnotatedVideos:
-    """Takes the frames of one video after the other; a context that ends with the last one in its place.
+    """Writes the annotated frames of one video after the other; a context that completes the last one.
 
-    `sources` are all videos that will be drawn. Raises FileError where two of them would be drawn into one file, and
-    for files that are there without `force`: now, not when the first videos are done.
+    `sources` are all videos to draw. Raises FileError if two of them would have the same output, or one exists without
+    `force`.
     """
 
     def __init__(self, folder: str, force: bool, sources: Sequence[str]) -> None:
@@ -85,10 +82,7 @@ class AnnotatedVideos:
         self._stack = contextlib.ExitStack()
 
     def draw(self, source: str, image: np.ndarray, faces: Sequence[np.ndarray], scheme: Scheme) -> None:
-        """Add a frame (H, W, 3) RGB with its faces' points (L, 2).
-
-        Raises FileError where the video cannot be encoded.
-        """
+        """Add a frame (H, W, 3) RGB with the points (L, 2) of its faces. Raises FileError if it cannot be encoded."""
         if source != self._source or self._writer is None:
             self.close()
             self._source, self._writer = source, self._open(source, image.shape[1], image.shape[0])
@@ -110,13 +104,13 @@ class AnnotatedVideos:
         writer = cv2.VideoWriter(
             str(part), cv2.VideoWriter.fourcc(*"mp4v"), rate if 0 < rate < 1000 else _USUAL_RATE, (width, height)
         )
-        self._stack.callback(writer.release)  # before it is renamed
+        self._stack.callback(writer.release)  # before the file is renamed
         if not writer.isOpened():
             raise FileError(f"{output}: OpenCV cannot encode a video of {width} x {height} px")
         return writer
 
     def close(self) -> None:
-        """Put the video that is being written in its place."""
+        """Complete the current video."""
         self._writer = None
         self._stack.close()
 
@@ -124,5 +118,4 @@ class AnnotatedVideos:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        """Also puts the last one in its place, or removes it after an error."""
         self._stack.__exit__(*error)

@@ -1,4 +1,4 @@
-"""What becomes of a group of inputs."""
+"""Results of a group of inputs, and the time that a run takes by stage."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from kdtools.prediction.unchanged import Stamp
 
 @dataclass(frozen=True)
 class Outcome:
-    """Faces of one group of inputs, ready to be written.
+    """Results of one group of inputs.
 
-    `columns` are rows of arrays of the format by name, the same names in all outcomes of a run. `stamps` are of the
-    group's inputs, from before they were read; `skipped` are ids and reasons. `seconds` are by stage, `latencies` of
-    those inputs that show faces.
+    `columns` maps arrays of the format to their rows; all outcomes of a run have the same arrays. `stamps` describe the
+    inputs, taken before they were read. `skipped` are (id, reason) pairs. `seconds` are by stage, `latencies` those of
+    the inputs with faces.
     """
 
     columns: dict[str, Any]
@@ -38,20 +38,20 @@ class Outcome:
         return len(self.columns["id"])
 
 
-# Of the main thread: list (walks folders, reads tar files in order, decodes videos), write; of the workers all others.
+# The main thread does list (walks folders, reads tar files, decodes videos) and write, the workers do the others.
 STAGES = ("list", "read", "decode", "detect", "crop", "infer", "draw", "write")
 _PERCENTILES = (50, 90, 99)
 
 
 class Stopwatch:
-    """Seconds of each stage of one worker's work; `lap` books what passed since the last lap."""
+    """Seconds spent in each stage of a worker."""
 
     def __init__(self) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self._last = time.perf_counter()
 
     def lap(self, stage: str) -> float:
-        """The moment it is, in seconds."""
+        """Add the time since the last lap to `stage`; returns the current time in seconds."""
         now = time.perf_counter()
         self.seconds[stage] += now - self._last
         self._last = now
@@ -60,10 +60,7 @@ class Stopwatch:
 
 @dataclass
 class Timing:
-    """Of what this process did of a run, by `n_workers` at a time.
-
-    `latencies` are seconds from the beginning of reading an image until the points of its faces were there.
-    """
+    """Time that a run took in this process; `latencies` are seconds from starting to read an image until its points."""
 
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     latencies: array[float] = field(default_factory=lambda: array("d"))
@@ -73,19 +70,17 @@ class Timing:
     n_workers: int = 1
 
     def add(self, outcome: Outcome) -> None:
-        """Book the work of one group."""
         self.add_seconds(outcome.seconds)
         self.latencies.extend(outcome.latencies)
         self.n_items += outcome.n_items
         self.n_faces += outcome.n_faces
 
     def add_seconds(self, seconds: Mapping[str, float]) -> None:
-        """Book time by stage."""
         for stage, value in seconds.items():
             self.seconds[stage] += value
 
     def lines(self, engine: str) -> list[str]:
-        """The report. Stages add up over workers, so their shares are of the work and not of the time that passed."""
+        """The report. Stages are summed over workers, so their percentages are of the work, not of the elapsed time."""
         passed = time.perf_counter() - self.began
         total = sum(self.seconds[stage] for stage in STAGES)
         lines = [
@@ -98,6 +93,6 @@ class Timing:
                 lines.append(f"{stage:<8}{seconds:9.2f} s {100 * seconds / total:5.1f} % {each:9.3f} ms each")
         if self.latencies:
             values = 1000 * np.percentile(np.frombuffer(self.latencies), _PERCENTILES)
-            told = ", ".join(f"{p} % within {v:.1f}" for p, v in zip(_PERCENTILES, values, strict=True))
-            lines.append(f"latency, ms: {told}")
+            percentiles = ", ".join(f"{p} % within {v:.1f}" for p, v in zip(_PERCENTILES, values, strict=True))
+            lines.append(f"latency, ms: {percentiles}")
         return lines

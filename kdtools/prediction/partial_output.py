@@ -1,8 +1,7 @@
-"""What a run has found so far: in memory, and of a long run in blocks beside its output, `OUT.h5.partial/`.
+"""Results of a run so far: in memory, and for long runs in blocks in `OUT.h5.partial/`, from which it can be resumed.
 
-Each block is a complete faces file, written aside and renamed, so it can be read at any moment. It also says of which
-run it is and which inputs it covers, so that a run can go on after the last one. At the end the blocks are joined. A
-lock on `.lock` among them keeps other processes away, for as long as this one lives.
+Each block is a complete faces file, written atomically, and records its run and the inputs it covers. The blocks are
+joined at the end. A lock on `.lock` keeps other processes away.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from kdtools.storage.provenance import Provenance
 
 BLOCK_FACES = 20_000
 BLOCK_SECONDS = 60.0
-WORTH_KEEPING = 10.0  # s; what was done in less is sooner done again than read about
+WORTH_KEEPING = 10.0  # s of work; less is not saved when a run is stopped
 
 _ATTRIBUTE = "partial"
 _LOCK = ".lock"
@@ -44,9 +43,9 @@ _ANEW = "add -f to start anew"
 
 
 class Parts:
-    """Takes outcomes in order and makes one faces file of them; made by `open_parts`.
+    """Collects outcomes in order and writes them as one faces file; made by `open_parts`.
 
-    The inputs from number `first` up to `n_items` are done; `skipped` are those of an earlier run.
+    The inputs from number `first` up to `n_items` are done; `skipped` are those that an earlier run skipped.
     """
 
     def __init__(
@@ -61,7 +60,7 @@ class Parts:
         self.n_items, self.n_faces = self.first, 0
         self.skipped: list[tuple[str, str]] = []
         self._blocks: list[Path] = []
-        self._taken: list[dict[str, Any]] = []  # what each block of an earlier run says of itself
+        self._records: list[dict[str, Any]] = []  # of the blocks of an earlier run
         self._begin_block()
 
     def _begin_block(self) -> None:
@@ -70,8 +69,10 @@ class Parts:
         self._first, self._since = self.n_items, time.monotonic()
 
     def take_up(self) -> None:
-        """Go on after the blocks that are there. Raises FileError where they are of another run, or damaged; with force
-        that only is begun anew."""
+        """Continue after the existing blocks.
+
+        If they belong to another run or are damaged, raises FileError or, with force, starts anew.
+        """
         if not self._folder.is_dir():
             return
         self._lock()
@@ -86,48 +87,48 @@ class Parts:
 
     def _take_up_block(self, path: Path) -> None:
         with open_faces(path) as faces:
-            said = _said_by(faces)
-            if said["run"] != self._run:
-                other = _difference(said["run"], self._run, self._provenance)
+            record = _read_record(faces)
+            if record["run"] != self._run:
+                other = _difference(record["run"], self._run, self._provenance)
                 hint = "give the command of that run with --resume, or -f to start anew"
                 raise FileError(f"{self._folder}: holds a part of another run: {other}", hint)
-            if said["first"] != self.n_items:
+            if record["first"] != self.n_items:
                 raise FileError(f"{path}: a block before it is missing", _ANEW)
-            self.n_items = said["stop"]
-            self.skipped += said["skipped"]
+            self.n_items = record["stop"]
+            self.skipped += record["skipped"]
             self.n_faces += len(faces)
         self._blocks.append(path)
-        self._taken.append(said)
+        self._records.append(record)
 
     def check_inputs(self, stamps: Iterable[Stamp]) -> bool:
-        """Whether the inputs that an earlier run has done are the same now, `stamps` being theirs.
+        """Whether the inputs done by an earlier run, with these `stamps` now, are unchanged.
 
-        Raises FileError where they are not; with force they are to be done again instead.
+        If not, raises FileError or, with force, starts anew and returns False.
         """
         rest = iter(stamps)
-        for said in self._taken:
-            some = list(islice(rest, said["stop"] - said["first"]))
-            if digest_of_stamps(some) == said["stamps"]:
+        for record in self._records:
+            of_block = list(islice(rest, record["stop"] - record["first"]))
+            if digest_of_stamps(of_block) == record["stamps"]:
                 continue
             if self._force:
                 self.start_anew()
                 return False
-            number, now = said["stop"], "there is none"
-            if some and said["first"] + len(some) == number:
-                now = f"it is {some[-1][0]!r}"
-            what = f"number {number} was {said['last']!r}, now {now}"
-            if some and some[-1][0] == said["last"]:
-                what = f"of numbers {said['first'] + 1} to {number} some are others, or were written again"
-            raise FileError(f"{self._folder}: the inputs have changed: {what}", _ANEW)
+            number, now = record["stop"], "there is none"
+            if of_block and record["first"] + len(of_block) == number:
+                now = f"it is {of_block[-1][0]!r}"
+            change = f"number {number} was {record['last']!r}, now {now}"
+            if of_block and of_block[-1][0] == record["last"]:
+                change = f"of numbers {record['first'] + 1} to {number} some are others, or were written again"
+            raise FileError(f"{self._folder}: the inputs have changed: {change}", _ANEW)
         return True
 
     def start_anew(self) -> None:
-        """Delete the blocks, and begin with the first input again."""
+        """Delete the blocks and start again with the first input."""
         self.remove()
         self._forget()
 
     def _lock(self) -> None:
-        """Keep other processes from the blocks. Raises FileError where one has them."""
+        """Lock the folder of blocks. Raises FileError if another process holds the lock."""
         if self._lock_file is not None:
             return
         self._folder.mkdir(exist_ok=True)
@@ -136,14 +137,12 @@ class Parts:
             raise FileError(f"{self._folder}: another process writes there", "wait for it, or name another output")
 
     def unlock(self) -> None:
-        """Leave the blocks to other processes."""
         if self._lock_file is not None:
             (self._folder / _LOCK).unlink(missing_ok=True)
             self._lock_file.close()
             self._lock_file = None
 
     def add(self, outcome: Outcome) -> None:
-        """Take what became of the next inputs."""
         self._pending.append(outcome)
         self._n_pending += outcome.n_faces
         self.n_items += outcome.n_items
@@ -152,9 +151,9 @@ class Parts:
             self._write_block()
 
     def keep(self) -> bool:
-        """Write what would be lost if the run ended now, where it is worth it; whether anything is kept."""
+        """Write pending results of a run that is stopped, if they are worth it; returns whether any block is kept."""
         worth = self._blocks or time.monotonic() - self._since >= WORTH_KEEPING
-        if self._pending and worth and not self._next_block.exists():  # it may have come just as a signal did
+        if self._pending and worth and not self._next_block.exists():  # the signal may have come just after writing it
             self._write_block()
         return bool(self._blocks)
 
@@ -169,7 +168,7 @@ class Parts:
             raise FileError(f"{path}: another process writes there, too", "wait for it, or name another output")
         stamps = [stamp for outcome in self._pending for stamp in outcome.stamps]
         skipped = [one for outcome in self._pending for one in outcome.skipped]
-        said = {
+        record = {
             "run": self._run,
             "columns": list(self._pending[0].columns),
             "first": self._first,
@@ -180,14 +179,14 @@ class Parts:
         }
         with create_faces(str(path), False, self._provenance, may_be_empty=True) as writer:
             self._write(writer, [outcome.columns for outcome in self._pending])
-            writer.h5.attrs[_ATTRIBUTE] = json.dumps(said)
+            writer.h5.attrs[_ATTRIBUTE] = json.dumps(record)
         self._blocks.append(path)
         self._begin_block()
 
     def finish(self, output: str, inputs: dict[str, str], *, listing: str = "", may_be_empty: bool = False) -> None:
-        """Write the output, made from `inputs` (SHA-256 by name) too, with the digest of their `listing`.
+        """Write the output and delete the blocks. `inputs` (SHA-256 by name) and `listing`, a digest, are recorded.
 
-        Raises DataError where there is no face, unless it `may_be_empty`.
+        Raises DataError if there are no faces, unless it `may_be_empty`.
         """
         provenance = replace(self._provenance, inputs={**self._provenance.inputs, **inputs})
         if self._blocks and self._pending:
@@ -210,13 +209,13 @@ class Parts:
         writer.describe_landmarks(self._scheme, "predicted")
 
     def _write_nothing(self, writer: FacesWriter) -> None:
-        """Of a shard without inputs, which it is not known what arrays they would have had."""
+        """The output of a shard without inputs, whose other arrays are not known."""
         writer.put("id", [])
         writer.put_landmarks(np.empty((0, self._scheme.n_points, 2)), self._scheme, "predicted")
 
     def _write_joined(self, writer: FacesWriter) -> None:
         with open_faces(self._blocks[0]) as faces:
-            names = _said_by(faces)["columns"]
+            names = _read_record(faces)["columns"]
         for name in names:
             writer.put_pieces(name, self.n_faces, self._read_blocks(name))
         writer.describe_landmarks(self._scheme, "predicted")
@@ -227,7 +226,7 @@ class Parts:
                 yield faces.read(name, 0, len(faces))
 
     def remove(self) -> None:
-        """Delete the blocks, those too that a killed process left half written."""
+        """Delete the blocks, also unfinished ones of a killed process."""
         if not self._folder.is_dir():
             return
         self._lock()
@@ -239,10 +238,9 @@ class Parts:
         try:
             self._folder.rmdir()
         except OSError as error:
-            if set(os.listdir(self._folder)) <= {_LOCK}:  # of a process that begins just now
+            if set(os.listdir(self._folder)) <= {_LOCK}:  # of another process that has just started
                 return
-            hint = "look what it is, and remove it"
-            raise FileError(f"{self._folder}: holds files of somebody else", hint) from error
+            raise FileError(f"{self._folder}: holds other files", "look at them, and remove them") from error
 
 
 @contextlib.contextmanager
@@ -257,10 +255,10 @@ def open_parts(
     provenance: Provenance,
     reporter: Reporter,
 ) -> Iterator[Parts]:
-    """Yields what collects a run's outcomes from the input `first` on, or from where an earlier run was stopped.
+    """Yields a collector for outcomes from the input `first` on, or from where an earlier run stopped.
 
-    `run` tells it from other runs. A run that is told to stop leaves its blocks, and so does one that fails what it had
-    written of them. Raises FileError for blocks that are there without `resume` or `force`, or are of another run.
+    `run` identifies the run. A run that is stopped keeps its results in blocks; one that fails keeps the blocks it has
+    written. Raises FileError for existing blocks without `resume` or `force`, and for those of another run.
     """
     with contextlib.ExitStack() as stack:
         if output == STANDARD_STREAM:
@@ -285,23 +283,23 @@ def open_parts(
             raise
 
 
-def _said_by(faces: FacesFile) -> dict[str, Any]:
-    """What a block says of its run. Raises FileError where that is damaged."""
+def _read_record(faces: FacesFile) -> dict[str, Any]:
+    """The record of its run in a block. Raises FileError if it is damaged."""
     try:
-        said = json.loads(faces.h5.attrs[_ATTRIBUTE])
+        record = json.loads(faces.h5.attrs[_ATTRIBUTE])
         return {
-            "run": dict(said["run"]),
-            "columns": [name for name in said["columns"] if spec_of(name) is not None],
-            **{key: int(said[key]) for key in ("first", "stop")},
-            **{key: str(said[key]) for key in ("last", "stamps")},
-            "skipped": [(str(identity), str(why)) for identity, why in said["skipped"]],
+            "run": dict(record["run"]),
+            "columns": [name for name in record["columns"] if spec_of(name) is not None],
+            **{key: int(record[key]) for key in ("first", "stop")},
+            **{key: str(record[key]) for key in ("last", "stamps")},
+            "skipped": [(str(identity), str(reason)) for identity, reason in record["skipped"]],
         }
     except (*HDF5_ERRORS, RecursionError) as error:
-        raise FileError(f"{faces.name}: what it says of its run is damaged: {error}", _ANEW) from error
+        raise FileError(f"{faces.name}: the record of its run is damaged: {error}", _ANEW) from error
 
 
 def _difference(then: dict[str, Any], run: dict[str, Any], provenance: Provenance) -> str:
-    """The first thing in which another run differs from this one, in words."""
+    """The first difference between an earlier run and this one, in words."""
     if then.get("version") != run["version"]:
         return f"it was begun by version {then.get('version')}, this is {run['version']}"
     changed = command_differs(then.get("argv", []), provenance)

@@ -1,4 +1,4 @@
-"""What a worker does with photographs: decode, find faces, crop, predict."""
+"""The work on photographs: decode, detect faces, crop, predict."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ from kdtools.prediction.unchanged import stamp_of
 if TYPE_CHECKING:
     from kdtools.prediction.drawings import Drawings
 
-_HELD_BYTES = 64 << 20  # of photographs that one worker keeps until the network has seen their faces
+_HELD_BYTES = 64 << 20  # of decoded photographs that a worker holds before it runs the network
 
 
 @dataclass(frozen=True)
 class Search:
-    """Which faces of a photograph are predicted, and how: found by `detector`, the `most` largest of them (None: all),
-    their crops taken `refine` times again around the points found.
+    """Which faces of a photograph are predicted: the `most` largest that `detector` finds (None: all).
+
+    `refine` is how often the crop is taken again around the predicted points.
     """
 
     detector: Detector
@@ -38,8 +39,9 @@ class Search:
 
     @staticmethod
     def named(detector: str, most: int | None, refine: int | None) -> Search:
-        """As the command line says it: `auto` is the cascade; whole images are crops already, so they are not taken
-        again unless `refine` says so. Raises UsageError for a detector that is not known, and as `find_detector` does.
+        """From options: `auto` is the cascade; `refine` is 0 for whole images, which are crops already, else 1.
+
+        Raises UsageError for an unknown detector, and as `find_detector` does.
         """
         if detector in ("points", "given"):
             hint = "kd-import reads them; here give cascade, whole, a YuNet model (.onnx) or boxes (.csv)"
@@ -51,10 +53,9 @@ class Search:
 
 @dataclass
 class Face:
-    """A face on its way: its crop (S, S, 3) with the map to the photograph, its box (4,), and its points (L, 2).
+    """A face: its crop (S, S, 3) with the map (2, 3) to the photograph, its box (4,) and its points (L, 2).
 
-    `confidence` is (L,), or empty from an engine without it. `track` is its number in a video, -1 where it is not
-    followed.
+    `confidence` is (L,), or empty if the engine has none. `track` is its number in a video, -1 in a photograph.
     """
 
     crop: np.ndarray
@@ -68,7 +69,7 @@ class Face:
 
 @dataclass
 class Seen:
-    """A photograph whose faces wait for the network. `began` in seconds; `undrawn` says why it could not be drawn."""
+    """A decoded photograph and its faces. `began` is in seconds; `undrawn` is why it could not be drawn."""
 
     photograph: Photograph
     image: np.ndarray
@@ -78,17 +79,15 @@ class Seen:
 
 
 def undrawn(seen: Iterable[Seen]) -> list[tuple[str, str]]:
-    """Ids of photographs that could not be drawn, and why."""
+    """(id, reason) of the photographs that could not be drawn."""
     return [(one.photograph.id, f"not drawn: {one.undrawn}") for one in seen if one.undrawn]
 
 
 class PhotographWork:
     """Reads, detects, crops and predicts a group of photographs.
 
-    The crop around what the detector finds follows the model's own rule, and `refine` times it is taken again around
-    the points found: the rule is then met as in training, whatever the detector frames, and whatever part of the face
-    the model's points span. A face's id is that of its photograph, with `#2`, `#3`, ... from the second one on, the
-    largest first.
+    Crops follow the model's crop rule, around the detector's box first and then `refine` times around the points, as in
+    training. A face has the id of its photograph, with `#2`, `#3`, ... from the second one on, the largest first.
     """
 
     def __init__(self, engine: Engine, search: Search, drawings: Drawings | None) -> None:
@@ -123,7 +122,7 @@ class PhotographWork:
         return image
 
     def _look(self, photograph: Photograph, watch: Stopwatch) -> Seen | str:
-        """The photograph with its crops, or why there are none: one bad image must not end a run over millions."""
+        """The photograph with its crops, or why there are none: one bad image must not stop a run over millions."""
         began = watch.lap("read")
         try:
             image = self._read(photograph, watch)
@@ -138,7 +137,7 @@ class PhotographWork:
         return Seen(photograph, image, faces, began) if faces else reasons[0]
 
     def _crop(self, image: np.ndarray, found: Sequence[Found]) -> tuple[list[Face], list[str]]:
-        """The faces that can be cropped, and why others cannot: one absurd box must not cost the others."""
+        """The faces that can be cropped, and the reasons for those that cannot."""
         faces, reasons = [], []
         for one in found:
             square = one.crop_square(self._rule)
@@ -149,7 +148,7 @@ class PhotographWork:
         return faces, reasons
 
     def _finish(self, waiting: Sequence[Seen], watch: Stopwatch) -> list[float]:
-        """Find the points of the faces in these photographs, and draw them; returns the photographs' latencies."""
+        """Predict and draw the faces of these photographs; returns the latency of each photograph."""
         ended = self._find_points(waiting, watch)
         if self._drawings is not None:
             for seen in waiting:
@@ -157,18 +156,18 @@ class PhotographWork:
             watch.lap("draw")
         latencies = [ended - seen.began for seen in waiting]
         for seen in waiting:
-            seen.image = np.empty((0, 0, 3), np.uint8)  # the pixels may go
+            seen.image = np.empty((0, 0, 3), np.uint8)  # frees the pixels
         return latencies
 
     def _find_points(self, waiting: Sequence[Seen], watch: Stopwatch) -> float:
-        """Find the points of the faces in these photographs; returns when they were found."""
+        """Predict the faces of these photographs; returns when this was done."""
         faces = [face for seen in waiting for face in seen.faces]
         self._predict(faces)
         ended = watch.lap("infer")
         for _ in range(self._search.refine):
             for seen in waiting:
                 for face in seen.faces:
-                    with contextlib.suppress(KdError):  # points in one place, or beside the photograph: the crop stays
+                    with contextlib.suppress(KdError):  # coinciding points, or outside the photograph: keep the crop
                         square = self._rule.square_around_points(face.points)
                         (face.crop, face.to_source), face.box = crop_image(seen.image, square, self._size), square
             watch.lap("crop")
@@ -188,7 +187,6 @@ class PhotographWork:
                     face.confidence = confidence[k]
 
     def _draw(self, seen: Seen, drawings: Drawings) -> None:
-        """A picture that cannot be written must not cost the points."""
         image = seen.image
         for face in seen.faces:
             image = draw_landmarks(image, face.points, self._engine.card.scheme)

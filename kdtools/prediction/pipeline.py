@@ -1,8 +1,7 @@
-"""A prediction from its inputs to its output: groups to workers, their outcomes in order to the parts of the file.
+"""Running a prediction: groups of inputs are handed to workers, and their outcomes are collected in order.
 
-One worker does all of a group: it reads, decodes, detects, crops and runs the network, on one core. So many workers
-keep all cores busy without sharing out their work between threads that would wait for each other, and while some wait
-for the disk others compute. On a GPU one at a time uses it, while the others prepare.
+A worker does a whole group on one core: it reads, decodes, detects, crops and runs the network. So all cores are busy
+while some workers wait for the disk. A GPU is used by one worker at a time while the others prepare.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.outputs import is_stream
 from kdtools.storage.provenance import Provenance, sha256_of
 
-_AHEAD = 2  # groups under way per worker: one at work, one to go on with
+_AHEAD = 2  # groups per worker: one in work, one waiting
 
 
 @dataclass(frozen=True)
 class Run:
-    """How a prediction runs, where it goes, and what it reports to.
+    """Settings of a prediction run. `batch` is the largest group of inputs, 0 for that of the engine.
 
-    `batch` inputs at most make a group, 0 being the engine's own number; `shard` is (number from 0, of how many).
+    `shard` is (number from 0, number of shards).
     """
 
     engine: Engine
@@ -50,7 +49,7 @@ class Run:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What tells a run from others whose results cannot be joined with its own."""
+        """What two runs must have in common so that their results can be joined."""
         return {
             "version": __version__,
             "argv": self.provenance.command,
@@ -60,7 +59,7 @@ class Run:
 
 
 def open_parts_of(run: Run, first: int, names: Sequence[str]) -> contextlib.AbstractContextManager[Parts]:
-    """As `open_parts`, for the outcomes of a run over the inputs of these names, from number `first` on."""
+    """As `open_parts`, for a run over the inputs `names` from number `first` on."""
     return open_parts(
         run.output,
         run.force,
@@ -74,27 +73,26 @@ def open_parts_of(run: Run, first: int, names: Sequence[str]) -> contextlib.Abst
 
 
 def digest_inputs(run: Run, names: Sequence[str]) -> Callable[[], dict[str, str]]:
-    """Starts to take the SHA-256 of these inputs, and returns what waits for it.
+    """Compute the SHA-256 of the inputs in the background; returns a function that waits for them.
 
-    It is done beside the work, since to read everything once more takes its time. Shards leave it: a thousand of them
-    would read everything a thousand times. What cannot be read is left out, with a warning.
+    Shards leave it out, since each would read all inputs. Unreadable inputs are left out with a warning.
     """
-    some = [] if run.shard is not None else [name for name in names if not is_stream(name)]
+    readable = [] if run.shard is not None else [name for name in names if not is_stream(name)]
 
     def digests() -> dict[str, str]:
-        found = {}
-        for name in some:
+        by_name = {}
+        for name in readable:
             try:
-                found[name] = sha256_of(name)
+                by_name[name] = sha256_of(name)
             except OSError as error:
                 run.reporter.warn(f"{error.filename or name}: its SHA-256 cannot be taken: {reason_of(error)}")
-        return found
+        return by_name
 
     return in_background(digests)
 
 
 def collect(run: Run, parts: Parts, work: Callable[[Any], Outcome], groups: Iterable[Sequence[Any]]) -> None:
-    """Do all groups by `work` and give the outcomes to the parts, in order."""
+    """Run `work` on all groups and add the outcomes to `parts`, in order."""
     watch = Stopwatch()
     run.timing.n_workers = workers(run.jobs)
 
@@ -108,8 +106,8 @@ def collect(run: Run, parts: Parts, work: Callable[[Any], Outcome], groups: Iter
     with run.reporter.progress("predicting", None) as progress:
         for outcome in map_bounded(work, timed(), run.jobs, ahead=_AHEAD):
             watch.lap("wait")
-            for identity, why in outcome.skipped:
-                run.reporter.skip(identity, why)
+            for identity, reason in outcome.skipped:
+                run.reporter.skip(identity, reason)
             parts.add(outcome)
             run.timing.add(outcome)
             progress(parts.n_items)

@@ -1,4 +1,4 @@
-"""Predictions about the faces of a faces file."""
+"""Prediction of the faces in a faces file."""
 
 from __future__ import annotations
 
@@ -23,34 +23,25 @@ from kdtools.prediction.outcome import Outcome, Stopwatch
 from kdtools.prediction.partial_output import Parts
 from kdtools.prediction.pipeline import Run, collect, digest_inputs, open_parts_of
 
-_ROWS = 1 << 14  # ids that are read at a time
-
-
-def predict_faces_file(run: Run, source: str, *, draw: str | None = None) -> int:
-    """As `predict_faces`, for the file of that name."""
-    with open_crops(source) as faces:
-        return predict_faces(run, faces, source, draw=draw)
+_ROWS = 1 << 14  # ids read at a time
 
 
 @contextlib.contextmanager
 def open_crops(source: str) -> Iterator[FacesFile]:
-    """As `open_faces`; of a file of another kind it is said how images are known."""
+    """As `open_faces`; the error for another kind of file explains how inputs are recognised."""
     with contextlib.ExitStack() as stack:
         try:
             faces = stack.enter_context(open_faces(source))
         except FileError as error:
-            hint = (
-                "images, tar files and videos are known by their suffixes; an image without one can stand in a --list"
-            )
+            hint = "images, tar files and videos are recognised by their suffixes; an image without one needs a --list"
             raise FileError(error.message, error.hint or (hint if os.path.isfile(source) else "")) from error
         yield faces
 
 
 def predict_faces(run: Run, faces: FacesFile, source: str, *, draw: str | None = None) -> int:
-    """Predict the faces of a file that was opened from `source`; returns how many.
+    """Predict the faces of a file opened from `source`, in pixels of the source images; returns their number.
 
-    The points are written in pixels of the source images.
-    Raises DataError where the file's own points are of another number than the model's.
+    Raises DataError if the file has another number of points than the model.
     """
     card = run.engine.card
     faces.require("image")
@@ -72,14 +63,14 @@ def predict_faces(run: Run, faces: FacesFile, source: str, *, draw: str | None =
 
 
 def _check_done(faces: FacesFile, parts: Parts) -> None:
-    """Raises FileError where the faces that an earlier run has done are others now."""
+    """Raises FileError if the faces done by an earlier run have changed."""
     rows = range(parts.first, min(parts.n_items, len(faces)), _ROWS)
     ids = chain.from_iterable(faces.read("id", row, min(row + _ROWS, parts.n_items, len(faces))) for row in rows)
     parts.check_inputs((identity, -1, -1) for identity in ids)
 
 
 class _Work:
-    """Predicts the faces of some rows."""
+    """Predicts a range of rows."""
 
     def __init__(self, engine: Engine, faces: FacesFile, drawings: dict[str, Path]) -> None:
         self._engine, self._faces, self._drawings = engine, faces, drawings
@@ -90,7 +81,7 @@ class _Work:
         first, stop = rows
         faces, watch = self._faces, Stopwatch()
         began = watch.lap("read")
-        images = faces.images[first:stop]  # a new map each time, so that its pages can go
+        images = faces.images[first:stop]  # a new memory map each time, so that its pages can be released
         ids = faces.read("id", first, stop)
         columns = {"id": ids, "landmarks": None, **{name: faces.read(name, first, stop) for name in self._columns}}
         watch.lap("read")
@@ -111,13 +102,13 @@ class _Work:
         return Outcome(columns, stamps, seconds=watch.seconds, latencies=latencies)
 
     def _draw(self, ids: Sequence[str], images: Any, points: np.ndarray) -> None:
-        for identity, image, of_face in zip(ids, images, points, strict=True):
-            write_image_at(self._drawings[identity], draw_landmarks(image, of_face, self._engine.card.scheme))
+        for identity, image, face_points in zip(ids, images, points, strict=True):
+            write_image_at(self._drawings[identity], draw_landmarks(image, face_points, self._engine.card.scheme))
 
 
 def _claim_drawings(faces: FacesFile, folder: str, force: bool) -> dict[str, Path]:
-    """A picture's path in the folder for each face, by id. Raises as `claim_pictures` does."""
-    from kdtools.viewing.output import claim_pictures  # what it loads is for pictures alone
+    """Path of the picture of each face, by id. Raises as `claim_pictures` does."""
+    from kdtools.viewing.output import claim_pictures  # its imports are needed for pictures only
 
     sources = faces.texts("source") if "source" in faces else []
     return claim_pictures(faces.ids, Path(folder), map(Path, sources), force)

@@ -1,4 +1,4 @@
-"""Predictions about the faces that a detector finds in photographs."""
+"""Prediction of the faces in photographs and videos."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from kdtools.prediction.unchanged import Stamp, listing_digest, stamp_of
 if TYPE_CHECKING:
     from kdtools.prediction.drawings import Drawings
 
-_FRAMES = 4  # most frames in a group: those under way are all in memory
+_FRAMES = 4  # largest group of frames, which are all in memory
 
 
 def predict_photographs(
     run: Run, photographs: Photographs, search: Search, *, draw: str | None = None, smooth: bool = False
 ) -> int:
-    """Find and predict the faces in photographs; returns how many. In videos they are followed, and may be smoothed.
+    """Detect and predict the faces in photographs; returns their number. In videos faces are tracked.
 
-    Raises DataError where no face was found at all, FileError where an interrupted run had other inputs, UsageError
-    for a drawing of a part of a video, and for smoothing without one.
+    Raises DataError if no face was found, FileError if an interrupted run had other inputs, UsageError for drawing
+    only a part of a video and for smoothing without one.
     """
     size = run.group_size
     if photographs.have_frames:
@@ -43,7 +43,7 @@ def predict_photographs(
     elif smooth:
         raise UsageError("--smooth is for videos and cameras")
     first, stop, n_known = 0, None, 0
-    listing = in_background(lambda: listing_digest(photographs))  # of millions of names it takes its time
+    listing = in_background(lambda: listing_digest(photographs))  # slow for millions of names
     if run.shard is not None:
         n_known = photographs.count()
         first, stop = shard_range(run.shard, n_known, size)
@@ -52,10 +52,10 @@ def predict_photographs(
         _work_for(run, photographs, search, draw, smooth) as work,
         open_parts_of(run, first, photographs.paths) as parts,
     ):
-        begin = _go_to(parts, photographs, work)
-        for identity, why in parts.skipped:
-            run.reporter.skip(identity, why)
-        rest = islice(begin, None if stop is None else stop - parts.n_items)
+        remaining = _remaining(parts, photographs, work)
+        for identity, reason in parts.skipped:
+            run.reporter.skip(identity, reason)
+        rest = islice(remaining, None if stop is None else stop - parts.n_items)
         collect(run, parts, work, grouped(rest, parts.n_items, size))
         detector = search.detector
         if isinstance(detector, BoxesFile) and detector.unused and not (first or stop or parts.skipped):
@@ -74,7 +74,7 @@ def predict_photographs(
 def _work_for(
     run: Run, photographs: Photographs, search: Search, draw: str | None, smooth: bool
 ) -> Iterator[PhotographWork]:
-    """Yields what does a group; the videos that it draws are in their places when the block ends well."""
+    """Yields the work on a group; videos that it draws are complete when the block ends without an error."""
     drawings = _drawings(draw, run, photographs)
     if not photographs.have_frames:
         yield PhotographWork(run.engine, search, drawings)
@@ -93,7 +93,7 @@ def _work_for(
 def _drawings(draw: str | None, run: Run, photographs: Photographs) -> Drawings | None:
     if draw is None:
         return None
-    from kdtools.prediction.drawings import Drawings  # what it loads is for pictures alone
+    from kdtools.prediction.drawings import Drawings  # its imports are needed for pictures only
 
     drawings = Drawings(draw, run.force or run.resume)
     if not run.resume:
@@ -101,10 +101,10 @@ def _drawings(draw: str | None, run: Run, photographs: Photographs) -> Drawings 
     return drawings
 
 
-def _go_to(parts: Parts, photographs: Iterable[Photograph], work: PhotographWork) -> Iterator[Photograph]:
-    """The photographs that are still to be done. Raises FileError where those before them have changed.
+def _remaining(parts: Parts, photographs: Iterable[Photograph], work: PhotographWork) -> Iterator[Photograph]:
+    """The photographs still to be done. Raises FileError if those before them have changed.
 
-    In the midst of a video `work` first follows the faces up to there again, from the video's first frame on.
+    In the middle of a video, `work` first tracks the faces up to there again, from the first frame on.
     """
     items = iter(photographs)
     last: Photograph | None = None
@@ -117,7 +117,7 @@ def _go_to(parts: Parts, photographs: Iterable[Photograph], work: PhotographWork
 
     passed = pass_over()
     if not parts.check_inputs(passed):
-        return _go_to(parts, photographs, work)
+        return _remaining(parts, photographs, work)
     deque(passed, maxlen=0)
     if last is None or last.frame is None:
         return items

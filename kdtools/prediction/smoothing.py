@@ -1,4 +1,4 @@
-"""Points that tremble from frame to frame made steady, without lagging behind what moves: the One-Euro filter.
+"""Smoothing of the points in a video by the One-Euro filter, and detection of cuts.
 
 Source: Casiez, Roussel and Vogel, "1 € Filter: A Simple Speed-based Low-pass Filter for Noisy Input in Interactive
 Systems", CHI 2012.
@@ -11,19 +11,18 @@ import math
 import cv2
 import numpy as np
 
-MIN_CUTOFF = 1.0  # Hz, of a face that does not move: what trembles faster is smoothed away
+MIN_CUTOFF = 1.0  # Hz, for a face at rest
 SPEED_CUTOFF = 1.0  # Hz, of the filter of the speed
-# Hz per face's size and second. A point at any steady speed lags by less than 1 / (2 pi BETA) of a face: 0.8 %.
+# Hz per face size and second. At constant speed a point lags by less than 1 / (2 pi BETA) of the face size: 0.8 %.
 BETA = 20.0
-_USUAL_STEP = 1 / 30  # s, for frames whose times do not grow
+_USUAL_STEP = 1 / 30  # s, for frames whose times do not increase
 
 
 class OneEuro:
     """Smooths the points of one face, frame after frame.
 
-    A low-pass filter whose cutoff grows with the speed of each point: MIN_CUTOFF + BETA * speed. Speed is counted in
-    sizes of the face, so a face is smoothed alike from near and from far, and it is that of the point, not of x and y
-    each, so the result turns with the face.
+    A low-pass filter with cutoff MIN_CUTOFF + BETA * speed for each point. Speed is in face sizes per second, so it
+    does not depend on the distance, and is that of the point rather than of x and y, so it does not depend on rotation.
     """
 
     def __init__(self) -> None:
@@ -32,7 +31,7 @@ class OneEuro:
         self._speed = np.zeros(0)
 
     def smooth(self, points: np.ndarray, time: float) -> np.ndarray:
-        """Points (L, 2) in pixels at a time in seconds -> smoothed (L, 2). The first, or lost ones (NaN), come back."""
+        """Points (L, 2) in pixels at a time in seconds -> smoothed (L, 2). The filter restarts after NaN."""
         if self._points is None or not (np.isfinite(points).all() and np.isfinite(self._points).all()):
             self._points, self._speed = points, np.zeros_like(points)
         else:
@@ -48,25 +47,25 @@ class OneEuro:
 
 
 def _share(cutoff: np.ndarray | float, step: float) -> np.ndarray:
-    """How much of a new value counts, for a cutoff in Hz and a step in seconds (alpha in the paper's equation 3)."""
+    """Weight of a new value for a cutoff in Hz and a step in seconds (alpha in equation 3 of the paper)."""
     return 1 / (1 + 1 / (2 * np.pi * np.asarray(cutoff) * step))
 
 
 _WIDTH, _HEIGHT = 32, 18
-# Mean difference to the frame before, in standard deviations of the grey levels: between two scenes it is about 1, a
-# camera that is swung round reaches 0.3.
+# Mean difference to the frame before, in standard deviations of the grey levels: about 1 between two scenes, at most
+# 0.3 in a fast pan.
 _CUT = 0.5
-_NOISE = 2.0  # grey levels; what differs by less is a plain frame's noise
+_NOISE = 2.0  # grey levels; smaller differences are noise
 
 
 class Cuts:
-    """Tells for each frame of a video, in order, whether a new scene begins with it."""
+    """Detects cuts in the frames of a video."""
 
     def __init__(self) -> None:
         self._last: np.ndarray | None = None
 
     def begins(self, image: np.ndarray) -> bool:
-        """Whether the scene of this frame (H, W, 3) RGB is another than that of the frame before; the first is none."""
+        """Whether a new scene begins with this frame (H, W, 3) RGB, the next in order; False for the first frame."""
         small = cv2.resize(image, (_WIDTH, _HEIGHT), interpolation=cv2.INTER_AREA)
         now = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.float64)
         last, self._last = self._last, now

@@ -1,7 +1,6 @@
-"""Whether inputs still are what they were: those that a stopped run has done, and those of an output that is whole.
+"""Checks that inputs have not changed since a stopped run or a finished output.
 
-Nothing is read for it but names, sizes and times, and in no more memory than a name takes; only of an input that is one
-file a whole output holds the SHA-256, which is compared.
+They compare names, sizes and times, and SHA-256 for the inputs that a finished output records.
 """
 
 from __future__ import annotations
@@ -24,12 +23,11 @@ from kdtools.storage.provenance import Provenance, sha256_of
 
 LISTING = "listing"  # attribute of an output: `listing_digest` of its inputs
 
-Stamp = tuple[str, int, int]  # an input's id; its file's size and time of its last change in ns, -1 without a file
+Stamp = tuple[str, int, int]  # id of an input, size of its file and time of its last change in ns; -1 without a file
 
 
 def stamp_of(photograph: Photograph) -> Stamp:
-    """What tells a photograph from another, or changed, one of its name. Those in tar files have no file of their own,
-    nor have frames."""
+    """Id, size and time of a photograph. Those in tar files and frames of videos have no file of their own."""
     if photograph.frame is None:
         try:
             status = os.stat(photograph.source)
@@ -40,22 +38,17 @@ def stamp_of(photograph: Photograph) -> Stamp:
 
 
 def digest_of_stamps(stamps: Iterable[Stamp]) -> str:
-    """SHA-256 of them in their order."""
     return _digest("\0".join(map(str, stamp)) for stamp in stamps)
 
 
 def stamps_of_files(names: Sequence[str]) -> dict[str, list[int]]:
-    """Size and time of the last change, in ns, of those inputs that are files."""
-    found = {}
-    for name in names:
-        if os.path.isfile(name):
-            status = os.stat(name)
-            found[name] = [status.st_size, status.st_mtime_ns]
-    return found
+    """Size and time of the last change, in ns, of the inputs that are files."""
+    files = [(name, os.stat(name)) for name in names if os.path.isfile(name)]
+    return {name: [status.st_size, status.st_mtime_ns] for name, status in files}
 
 
 def listing_digest(photographs: Photographs) -> str:
-    """SHA-256 of the names of all photographs that have files of their own; empty where names come as a stream."""
+    """SHA-256 of the names of all photographs with files of their own; empty if names come as a stream."""
     return "" if photographs.has_stream else _digest(one.source for one in photographs.in_files())
 
 
@@ -67,74 +60,73 @@ def _digest(records: Iterable[str]) -> str:
 
 
 def is_finished(output: str, provenance: Provenance, inputs: Photographs | str, *, is_shard: bool) -> bool:
-    """Whether `output` is what the same command would write now, so that there is nothing left to do; `inputs` are
-    photographs, or the name of a faces file. False where it is not there.
+    """Whether `output` exists and is what the same command would write now.
 
-    Raises FileError where it is there and of something else.
+    `inputs` are photographs or the name of a faces file. Raises FileError if the output exists but differs.
     """
     if output == STANDARD_STREAM or not Path(output).is_file():
         return False
-    said, other = _said_by(output), "it does not say of which"
-    if said:
-        other = command_differs(said["argv"], provenance) or files_differ(said["inputs"], provenance.inputs)
-        other = other or _inputs_differ(said, os.stat(output).st_mtime_ns, inputs, is_shard)
+    record, other = _read_record(output), "it does not say of which"
+    if record:
+        other = command_differs(record["argv"], provenance) or files_differ(record["inputs"], provenance.inputs)
+        other = other or _inputs_differ(record, os.stat(output).st_mtime_ns, inputs, is_shard)
     if other:
         raise FileError(f"{output}: exists already, of another run: {other}", "add -f to replace it")
     return True
 
 
-def _said_by(output: str) -> dict[str, Any]:
-    """What a faces file says of where it is from; nothing where it is none, or another program's."""
+def _read_record(output: str) -> dict[str, Any]:
+    """Provenance recorded in a faces file; empty if there is none."""
     try:
         with open_faces(output) as faces:
-            said = {name: json.loads(faces.h5.attrs[name]) for name in ("argv", "inputs")}
-            return {**said, "tool": faces.h5.attrs["tool"], LISTING: faces.h5.attrs.get(LISTING, "")}
+            record = {name: json.loads(faces.h5.attrs[name]) for name in ("argv", "inputs")}
+            return {**record, "tool": faces.h5.attrs["tool"], LISTING: faces.h5.attrs.get(LISTING, "")}
     except (FileError, *HDF5_ERRORS, RecursionError):
         return {}
 
 
 def command_differs(argv: Any, provenance: Provenance) -> str:
-    """That another command made something, in words that can be pasted; nothing where it was the same."""
+    """The command that made an output, if it is another one; else empty."""
     return "" if argv == provenance.command else f"its command was {shlex.join([provenance.tool, *map(str, argv)])}"
 
 
 def files_differ(then: Any, now: dict[str, Any]) -> str:
-    """The first of the files in `now`, by name, of which something else was noted then."""
+    """The first file in `now` whose entry in `then` differs, in words; else empty."""
     return next((f"{name} has changed since" for name, own in now.items() if then.get(name) != own), "")
 
 
-def _inputs_differ(said: dict[str, Any], written: int, inputs: Photographs | str, is_shard: bool) -> str:
-    """The first thing in which the inputs are not those of an output that was `written` at a moment in ns."""
+def _inputs_differ(record: dict[str, Any], written: int, inputs: Photographs | str, is_shard: bool) -> str:
+    """The first difference between the inputs and those of an output that was `written` at a time in ns."""
     if inputs == STANDARD_STREAM or (isinstance(inputs, Photographs) and inputs.has_stream):
         return "what comes by standard input, or from a camera, cannot be compared"
     pictures: Iterator[str] = iter(())
     if isinstance(inputs, str):
         names = [inputs]
-    elif said[LISTING] != listing_digest(inputs):
+    elif record[LISTING] != listing_digest(inputs):
         return "images have come or gone since"
     else:
         names, pictures = inputs.paths, (one.source for one in inputs.in_files())
     files = [name for name in names if os.path.isfile(name)]
-    changed = _newer(files, written) if is_shard else files_differ(said["inputs"], _digests(files))
+    changed = _newer(files, written) if is_shard else files_differ(record["inputs"], _digests(files))
     return changed or _newer(pictures, written)
 
 
 def _digests(names: Sequence[str]) -> dict[str, str]:
-    """SHA-256 of those files that can be read, which all could that an output tells of."""
-    found = {}
+    """SHA-256 of the readable files."""
+    digests = {}
     for name in names:
         with contextlib.suppress(OSError):
-            found[name] = sha256_of(name)
-    return found
+            digests[name] = sha256_of(name)
+    return digests
 
 
 def _newer(paths: Iterable[str], moment: int) -> str:
-    """The first of these files that was changed, or replaced, after a moment in ns."""
+    """The first of these files that was changed or replaced after a time in ns, in words; else empty."""
     for path in paths:
         try:
-            # The time of the inode: unlike that of the content, no copying program sets it back.
+            # ctime, which unlike mtime is not preserved by programs that copy files.
             if max(os.stat(path).st_ctime_ns, os.lstat(path).st_ctime_ns) > moment:
                 return f"{path} has changed since"
         except (OSError, ValueError):
-            continue  # one that could not be read then either, or else the names would differ
+            continue  # was not readable then either, or else the names would differ
     return ""

@@ -1,8 +1,7 @@
-"""Predictions about faces that are followed through the frames of a video.
+"""Prediction of faces that are tracked through the frames of a video.
 
-The crop of a followed face comes from its points in the last frame, so the detector is needed only now and then: for
-faces that are new, to see that what is followed still is a face, since a network finds points in anything, and to put
-it right where it has drifted, since an error in the points is one in the next crop.
+The crop of a tracked face comes from its points in the frame before. The detector runs only now and then: to find new
+faces, to drop tracks that are no face, since a network predicts points for anything, and to correct drift.
 """
 
 from __future__ import annotations
@@ -26,24 +25,25 @@ from kdtools.prediction.photograph_work import Face, PhotographWork, Search, See
 from kdtools.prediction.smoothing import Cuts, OneEuro
 from kdtools.prediction.unchanged import stamp_of
 
-SEARCH_EVERY = 10  # frames between searches, as long as they find faces where they are followed
-SEARCH_SOON = 2  # frames to the next search after one that found something else
-_PATIENCE = 30  # frames that a face is followed though searches do not find it: detectors miss those that turn away
-_SAME_FACE = 0.3  # least overlap of what is followed with what the detector finds
-_SAME_SCENE = 0.6  # the same over a cut: a light that goes on lets a face stay where it is
-_AGREES = 0.9  # least overlap of a followed face with the points from the detector's crop
-_CALM = 0.8  # least overlap of a face with itself in the frame before; if it is less, the detector has a look at once
-_STEADY = 0.4  # the same, of anything that can be one face
-_GROWTH = 1.5  # most change in size of a face since it was found last
-_TWICE = 0.7  # share of the smaller of two followed faces that lies within the other: they have become one
+SEARCH_EVERY = 10  # frames between searches while they confirm the tracks
+SEARCH_SOON = 2  # frames to the next search after one that changed a track
+_PATIENCE = 30  # frames that a track goes on although searches miss it, as detectors do with faces that turn away
+# Smallest overlaps (IoU):
+_SAME_FACE = 0.3  # of a track with the detection of the same face
+_SAME_SCENE = 0.6  # the same across a cut, which may be only a change of light
+_AGREES = 0.9  # of a track with the points from the detector's crop, if it has not drifted
+_CALM = 0.8  # of a track with itself in the frame before; below, a search follows at once
+_STEADY = 0.4  # the same; below, the track is lost
+_GROWTH = 1.5  # largest change in size of a track since it was last detected
+_TWICE = 0.7  # fraction of the smaller of two tracks inside the other above which they are one face
 
 
 @dataclass
 class _Track:
-    """A followed face: its number in the video, its points (L, 2) in the last frame before smoothing, their confidence.
+    """A tracked face: its number in the video, its points (L, 2) in the last frame, not smoothed, and their confidence.
 
-    `square` is the crop around the points. The frame `found` is the last one in which a search found it, `side` that of
-    its square there. A face is new until a second search has found it.
+    `square` is the crop around the points. `found` is the frame of the last search that detected it, `side` the side of
+    its square there. A track is new until a second search detects it.
     """
 
     number: int
@@ -63,10 +63,10 @@ def _overlap(square: np.ndarray, other: np.ndarray) -> float:
 
 
 class VideoWork(PhotographWork):
-    """As `PhotographWork`, but for frames in their order, one call at a time; photographs among them are as ever.
+    """As `PhotographWork`, for frames in order, one call at a time; photographs may come among them.
 
-    The first face of a video has the ids of its frames, the face k its frames' ids with `#k` behind, for as long as it
-    is followed. A frame without a face is nothing to be named.
+    The first track of a video has the ids of its frames, track k those ids with `#k`. A frame without a face is not
+    reported.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class VideoWork(PhotographWork):
         self._begin("")
 
     def _begin(self, source: str) -> None:
-        """Follow nobody: a video begins."""
+        """Start a video, without tracks."""
         self._source, self._cuts = source, Cuts()
         self._tracks: list[_Track] = []
         self._n_tracks, self._wait, self._searched = 0, SEARCH_SOON, 0
@@ -111,7 +111,7 @@ class VideoWork(PhotographWork):
         return Outcome(self._columns(done), stamps, skipped + undrawn(done), watch.seconds, latencies)
 
     def _follow(self, photograph: Photograph, watch: Stopwatch) -> Seen | str:
-        """The frame with the points of all faces that are followed in it, or why it cannot be read."""
+        """The frame with the points of all tracks, or why it cannot be read."""
         began = watch.lap("read")
         frame = photograph.frame or 0
         if photograph.source != self._source or frame == 0:
@@ -137,7 +137,7 @@ class VideoWork(PhotographWork):
         return Face(np.empty(0), np.empty(0), track.square, track.score, points, track.number, track.confidence)
 
     def _move(self, image: np.ndarray, watch: Stopwatch) -> None:
-        """Find the followed faces around where they were; those that cannot be found there are lost."""
+        """Predict the tracks around their last positions; drop those that are lost."""
         faces, tracks = [], []
         for track in self._tracks:
             with contextlib.suppress(KdError):  # it has left the frame
@@ -150,7 +150,7 @@ class VideoWork(PhotographWork):
         self._join()
 
     def _take(self, track: _Track, face: Face) -> bool:
-        """Give a track its points in this frame; whether they can be those of the same face."""
+        """Update a track with its points in this frame; returns whether they can be the same face."""
         square = self._square_of(face.points)
         if square is None:
             return False
@@ -160,14 +160,14 @@ class VideoWork(PhotographWork):
         return overlap >= _STEADY
 
     def _square_of(self, points: np.ndarray) -> np.ndarray | None:
-        """The crop around points, None where they make none."""
+        """The crop around points; None if they do not define one."""
         try:
             return self._rule.square_around_points(points) if np.isfinite(points).all() else None
         except KdError:
             return None
 
     def _join(self) -> None:
-        """Of faces that have become one follow that which was found last, or else was there first."""
+        """Of tracks on the same face keep the one detected last, or else the oldest."""
         squares = np.array([points_square(track.points) for track in self._tracks]).reshape(-1, 4)
         shares = inside(squares, squares)
         kept: list[int] = []
@@ -177,10 +177,10 @@ class VideoWork(PhotographWork):
         self._tracks = [self._tracks[at] for at in sorted(kept)]
 
     def _search_frame(self, seen: Seen, frame: int, is_cut: bool, watch: Stopwatch) -> None:
-        """Begin to follow faces that are new, put right those that have drifted, and cease with what is no face."""
-        found = self._search.detector.find_faces(seen.image, seen.photograph.id)
+        """Detect faces: start new tracks, correct those that have drifted, drop those that are no face."""
+        detections = self._search.detector.find_faces(seen.image, seen.photograph.id)
         watch.lap("detect")
-        faces, _ = self._crop(seen.image, found)
+        faces, _ = self._crop(seen.image, detections)
         known = np.array([track.square for track in self._tracks]).reshape(-1, 4)
         squares = np.array([face.box for face in faces]).reshape(-1, 4)
         again = {k: self._tracks[at] for at, k in associate(known, squares, _SAME_SCENE if is_cut else _SAME_FACE)}
@@ -211,15 +211,15 @@ class VideoWork(PhotographWork):
         self._wait = min(self._wait + 1, SEARCH_EVERY) if is_well else SEARCH_SOON
 
     def _may_be_there(self, track: _Track, frame: int) -> bool:
-        """Whether a face that a search did not find may be there all the same."""
+        """Whether a track that a search did not detect may still be a face."""
         growth = (track.square[2] - track.square[0]) / track.side
         known = track.is_calm and not track.is_new
         return known and frame - track.found < _PATIENCE and 1 / _GROWTH < growth < _GROWTH
 
     def _confirm(self, track: _Track, face: Face, frame: int, is_cut: bool) -> bool:
-        """Note that a track was found again, as `face`; whether it was followed well. If not it takes those points.
+        """Compare a track with its detection `face`; returns whether they agree. If not, it takes the points of `face`.
 
-        Only the points in the detector's crop can tell, since that crop owes nothing to the points before.
+        The detector's crop is independent of the track, so it shows drift.
         """
         square = self._square_of(face.points)
         if square is None:
@@ -242,9 +242,9 @@ class VideoWork(PhotographWork):
 
 
 def associate(boxes: np.ndarray, others: np.ndarray, least: float) -> list[tuple[int, int]]:
-    """Pairs (index in boxes, index in others) that overlap by `least` or more, each at most once, the best first.
+    """Pairs (index in boxes, index in others) with an IoU of at least `least`, each index once, the best first.
 
-    Equal overlaps go in the order of the boxes, so that the same frames give the same pairs.
+    Ties are resolved in the order of the boxes.
     """
     if not (len(boxes) and len(others)):
         return []

@@ -16,10 +16,11 @@ from kdtools.faces.split import split_rows
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.crops import CropRule
 from kdtools.landmarks.shape_model import DEFAULT_CLIP
-from kdtools.model.card import SAFETENSORS, form_of
+from kdtools.model.card import form_of
 from kdtools.model.file import load_model
 from kdtools.model.network import LandmarkNet
 from kdtools.reporting import SILENT, Reporter
+from kdtools.storage.file_kinds import SAFETENSORS
 from kdtools.training.face_set import FaceSet
 
 

@@ -28,12 +28,17 @@ from kdtools.prediction.inputs import Photographs
 from kdtools.prediction.outcome import Timing
 from kdtools.prediction.photograph_work import Search
 from kdtools.prediction.pipeline import Run
-from kdtools.prediction.predict_faces import predict_faces_file
+from kdtools.prediction.predict_faces import predict_faces
 from kdtools.prediction.predict_photographs import predict_photographs
 from kdtools.prediction.unchanged import is_finished
 from kdtools.storage.provenance import Provenance
 
 N = 60  # photographs and faces
+
+
+def predict_file(run: Run, path: Path, draw: str | None = None) -> int:
+    with open_faces(path) as faces:
+        return predict_faces(run, faces, str(path), draw=draw)
 
 
 class MeanEngine:
@@ -109,7 +114,7 @@ def predict(source: Path, output: Path, engine: MeanEngine | None = None, **opti
         **options,
     )
     if source.is_file():
-        predict_faces_file(run, str(source))
+        predict_file(run, source)
     else:
         predict_photographs(run, Photographs([str(source)]), Search(OneOrTwo()))
     return recorder
@@ -324,7 +329,7 @@ def test_a_stop_says_where_the_work_is(faces: Path, tmp_path: Path) -> None:
     recorder = Recorder()
     run = Run(MeanEngine(20), str(tmp_path / "o.h5"), False, Provenance("test"), jobs=1, reporter=recorder)
     with pytest.raises(KeyboardInterrupt):
-        predict_faces_file(run, str(faces))
+        predict_file(run, faces)
     assert recorder.said == [f"what is done is in {tmp_path / 'o.h5.partial'}; --resume goes on"]
 
 

@@ -28,12 +28,17 @@ from kdtools.model.card import ModelCard
 from kdtools.prediction.inputs import Photograph, Photographs
 from kdtools.prediction.photograph_work import PhotographWork, Search
 from kdtools.prediction.pipeline import Run
-from kdtools.prediction.predict_faces import predict_faces_file
+from kdtools.prediction.predict_faces import predict_faces
 from kdtools.prediction.predict_photographs import predict_photographs
 from kdtools.storage.provenance import Provenance
 
 FIXED = np.linspace(-0.4, 0.4, 136, dtype=np.float32).reshape(68, 2)
 SURE = np.linspace(0, 1, 68, dtype=np.float32)
+
+
+def predict_file(run: Run, path: Path, draw: str | None = None) -> int:
+    with open_faces(path) as faces:
+        return predict_faces(run, faces, str(path), draw=draw)
 
 
 class FixedEngine:
@@ -95,7 +100,7 @@ def write_crops(path: Path, n: int = 7, size: int = 16) -> np.ndarray:
 def test_points_of_a_faces_file_come_back_in_source_pixels(size: int, tmp_path: Path) -> None:
     boxes = write_crops(tmp_path / "in.h5", size=size)
     run = run_to(tmp_path / "out.h5", reporter=Strict())
-    assert predict_faces_file(run, str(tmp_path / "in.h5"), draw=str(tmp_path / "drawn")) == 7
+    assert predict_file(run, tmp_path / "in.h5", draw=str(tmp_path / "drawn")) == 7
     with open_faces(tmp_path / "out.h5") as out:
         assert out.role == "predicted"
         assert out.ids == [f"dir/face{k}.jpg" for k in range(7)]
@@ -118,7 +123,7 @@ def test_model_of_another_scheme_is_refused(tmp_path: Path) -> None:
         writer.put_ids(["a"])
         writer.put_landmarks(np.zeros((1, 68, 2)), IBUG68, "hard")
     with pytest.raises(DataError, match="68 points per face, but the model has 5"):
-        predict_faces_file(run_to(tmp_path / "out.h5", FixedEngine(Scheme("five", 5))), str(tmp_path / "in.h5"))
+        predict_file(run_to(tmp_path / "out.h5", FixedEngine(Scheme("five", 5))), tmp_path / "in.h5")
     assert not (tmp_path / "out.h5").exists()
 
 
@@ -127,7 +132,7 @@ def test_ids_that_stand_twice_are_refused(tmp_path: Path) -> None:
         writer.create_images(3, 8, 8)[:] = np.full((3, 8, 8, 3), 0, np.uint8)
         writer.put("id", ["a", "b", "a"])
     with pytest.raises(DataError, match="the same id: 'a'"):
-        predict_faces_file(run_to(tmp_path / "out.h5"), str(tmp_path / "in.h5"))
+        predict_file(run_to(tmp_path / "out.h5"), tmp_path / "in.h5")
 
 
 def test_drawing_stays_in_its_folder(tmp_path: Path) -> None:
@@ -135,7 +140,7 @@ def test_drawing_stays_in_its_folder(tmp_path: Path) -> None:
         writer.create_images(2, 8, 8)[:] = np.full((2, 8, 8, 3), 0, np.uint8)
         writer.put_ids(["../../outside.png", "/absolute"])
     (tmp_path / "a" / "b").mkdir(parents=True)
-    predict_faces_file(run_to(tmp_path / "out.h5"), str(tmp_path / "in.h5"), draw=str(tmp_path / "a" / "b"))
+    predict_file(run_to(tmp_path / "out.h5"), tmp_path / "in.h5", draw=str(tmp_path / "a" / "b"))
     assert sorted(p.name for p in (tmp_path / "a" / "b").iterdir()) == ["absolute.png", "outside.png"]
 
 
@@ -144,7 +149,7 @@ def test_batches_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
     sizes = []
     for jobs in (1, 3):
         engine = FixedEngine()
-        predict_faces_file(run_to(tmp_path / f"out{jobs}.h5", engine, jobs=jobs), str(tmp_path / "in.h5"))
+        predict_file(run_to(tmp_path / f"out{jobs}.h5", engine, jobs=jobs), tmp_path / "in.h5")
         sizes.append(sorted(engine.batches))
     assert sizes[0] == sizes[1] == [1] * 9 + [2] * 8 + [4] * 5  # 8 of one, 8 of two, then fours, and one is left
     assert (tmp_path / "out1.h5").read_bytes() == (tmp_path / "out3.h5").read_bytes()

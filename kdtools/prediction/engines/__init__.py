@@ -1,19 +1,20 @@
-"""What turns crops into points, and which of them suits a model and a machine. Importing it loads no torch."""
+"""Engines, which run a model on crops, and the choice between them. Importing this does not load torch."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from kdtools.errors import DataError, UsageError
-from kdtools.model.card import ONNX, form_of, read_card
+from kdtools.model.card import form_of, read_card
 from kdtools.parallel import workers
 from kdtools.prediction.engines.engine import Engine
 from kdtools.prediction.engines.flipped import FlippedEngine
 from kdtools.reporting import SILENT, Reporter
+from kdtools.storage.file_kinds import ONNX
 
 BACKENDS = ("auto", "torch", "onnx")
-# An export takes some ten seconds, in which PyTorch sees about so many faces. Whether there is a copy does not count:
-# then the same command would not always give the same bits.
+# With fewer faces PyTorch is faster than an export. An existing copy is ignored too, so that results do not depend on
+# the cache.
 FEW_FACES = 1000
 _GPU_NODES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # of NVIDIA's driver, of AMD's, of Windows' Linux
 
@@ -29,15 +30,15 @@ def load_engine(
 ) -> Engine:
     """The engine for a model file (.safetensors) or an exported one (.onnx), on `threads` cores; 0 is all.
 
-    `auto` runs a model file by PyTorch on a GPU, and by ONNX Runtime on a CPU, for which it is exported once, with a
-    message. Where a network cannot be exported, or `n_faces`, if it is known, are too few to be worth that, it runs by
-    PyTorch there too. Raises UsageError for what does not go together, FileError for a file that is no model.
+    `auto` runs a model file with PyTorch on a GPU and with ONNX Runtime on a CPU, for which it is exported once.
+    PyTorch also runs it on a CPU if it cannot be exported or `n_faces` is known to be small. Raises UsageError for
+    options that exclude each other, FileError for a file that is no model.
     """
     if backend not in BACKENDS:
         raise UsageError(f"there is no backend {backend!r}", f"give {', '.join(BACKENDS)}")
     path, threads = Path(path), workers(threads)
     exported = form_of(path) == ONNX
-    read_card(path)  # before torch is loaded for a file that is none of ours
+    read_card(path)  # refuses other files before torch is loaded
     if exported and backend == "torch":
         raise UsageError(f"{path} is an exported model, which PyTorch does not run", "give the .safetensors file")
     if exported or backend == "onnx":
@@ -76,7 +77,7 @@ def _torch_engine(path: Path, device: str, threads: int) -> Engine:
 
 
 def _wants_gpu(device: str) -> bool:
-    """Whether the device is, or for `auto` would be, a GPU. Torch is asked only where there may be one."""
+    """Whether the device is, or for `auto` would be, a GPU. Loads torch only if there may be one."""
     if device == "cpu" or (device == "auto" and not any(Path(node).exists() for node in _GPU_NODES)):
         return False
     from kdtools.model.network import choose_device

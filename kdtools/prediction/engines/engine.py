@@ -1,4 +1,4 @@
-"""What every engine answers to."""
+"""The interface of engines."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from kdtools.model.card import ModelCard
 
 
 class Engine(Protocol):
-    """Turns crops into points. `predict` may be called from several threads at a time.
+    """Predicts points from crops. `predict` may be called from several threads at a time.
 
-    `threads` is how many cores one call keeps busy; `batch` a number of crops at which a call is about as fast, per
-    crop, as it gets; `name` says in words what runs; `has_confidence` whether it says how sure it is of each point.
+    `threads` is the number of cores that one call uses, `batch` a number of crops that is efficient per call, `name` a
+    description. `has_confidence` says whether `predict` returns confidence.
     """
 
     card: ModelCard
@@ -23,6 +23,8 @@ class Engine(Protocol):
     has_confidence: bool
 
     def predict(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Crops (B, S, S, 3) uint8 RGB of the model's input size -> points (B, L, 2) float32, unit coordinates, and
-        confidence (B, L) float32 in 0..1, None where there is none."""
+        """Crops (B, S, S, 3) uint8 RGB -> points (B, L, 2) in unit coordinates and confidence (B, L) in 0..1 or None.
+
+        S is the model's input size; results are float32.
+        """
         ...

@@ -1,4 +1,4 @@
-"""Each crop and its mirror image: two answers of one network, whose mean errs less than either."""
+"""Average over each crop and its mirror image (flip test): lower error, half the speed."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ import numpy as np
 from kdtools.errors import DataError
 from kdtools.prediction.engines.engine import Engine
 
-_TURNED = np.array([-1, 1], np.float32)
+_MIRROR_X = np.array([-1, 1], np.float32)  # unit coordinates are 0 in the middle
 
 
 class FlippedEngine:
-    """Another engine asked twice, known in the field as flip test. Raises DataError where the model's scheme does not
-    say which points change places in a mirror image."""
+    """Averages the predictions of another engine. Raises DataError if the model's scheme has no mirror map."""
 
     def __init__(self, engine: Engine) -> None:
         scheme = engine.card.scheme
@@ -25,11 +24,9 @@ class FlippedEngine:
         self._engine, self._mirror = engine, np.array(scheme.mirror)
 
     def predict(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """As `Engine.predict`: the means of both answers."""
         points, confidence = self._engine.predict(crops)
         flipped, flipped_confidence = self._engine.predict(crops[:, :, ::-1])
-        # Unit coordinates are 0 in the middle, so a mirror changes the sign of x.
-        points = (points + flipped[:, self._mirror] * _TURNED) / 2
+        points = (points + flipped[:, self._mirror] * _MIRROR_X) / 2
         if confidence is not None and flipped_confidence is not None:
             confidence = (confidence + flipped_confidence[:, self._mirror]) / 2
         return points, confidence

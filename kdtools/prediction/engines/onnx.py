@@ -1,4 +1,4 @@
-"""ONNX Runtime on a CPU: runs whatever kd-export writes, and starts without torch."""
+"""ONNX Runtime on a CPU, without torch."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ import numpy as np
 from kdtools.model.card import read_card
 from kdtools.onnx_session import CONFIDENCE, INPUT, OUTPUT, open_session, run_session
 
-# The network of a crop keeps a core busy by itself: beyond some crops a call is only larger, not faster, and the maps
-# of a large batch no longer fit into the caches.
-_BATCH = 16
+_BATCH = 16  # larger batches are no faster per crop, and their feature maps no longer fit into the CPU's caches
 
 
 class OnnxEngine:
-    """An exported model, on `threads` cores. Raises FileError for a file that is none."""
+    """An exported model on `threads` cores. Raises FileError for another file."""
 
     def __init__(self, path: Path, threads: int) -> None:
         self.card, _ = read_card(path)
@@ -25,7 +23,7 @@ class OnnxEngine:
         self.has_confidence = CONFIDENCE in {output.name for output in self._session.get_outputs()}
 
     def predict(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """As `Engine.predict`; numpy and ONNX Runtime both work outside Python's lock."""
+        # numpy and ONNX Runtime both release the global interpreter lock.
         size = self.card.input_size
         images = np.empty((len(crops), 3, size, size), np.float32)
         np.multiply(crops.transpose(0, 3, 1, 2), np.float32(1 / 255), out=images)

@@ -1,4 +1,4 @@
-"""PyTorch: plainly on a CPU; on a GPU in half precision where that gives the same points, as recorded CUDA graphs."""
+"""PyTorch on a CPU or a GPU; there with CUDA graphs, in half precision if that gives the same points."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from kdtools.model.heads import HeatmapHead
 from kdtools.model.network import LandmarkNet, choose_device
 
 _CPU_BATCH = 16  # as in onnx.py
-_GPU_BATCHES = (1, 8, 64, 256)  # sizes of recorded graphs; a batch is filled up to the next of them
-_TOLERANCE_PX = 0.1  # of the input, by which half precision may move a point
+_GPU_BATCHES = (1, 8, 64, 256)  # sizes of recorded graphs; a batch is padded to the next of them
+_TOLERANCE_PX = 0.1  # pixels of the input by which half precision may move a point
 _N_COMPARED = 8
 
 
 class TorchEngine:
-    """A model file on a device (a name, as of `--device`). Raises as `load_model` and `choose_device` do."""
+    """A model file on the device named `device`. Raises as `load_model` and `choose_device` do."""
 
     def __init__(self, path: Path, device: str, threads: int) -> None:
         self._device = choose_device(device)
@@ -39,7 +39,6 @@ class TorchEngine:
         self.name = ", ".join(words)
 
     def predict(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """As `Engine.predict`."""
         with torch.inference_mode():
             pixels = torch.from_numpy(np.require(crops, None, ["C", "W"])).to(self._device)  # maps of files: read-only
             images = pixels.permute(0, 3, 1, 2).float().div_(255)  # stays channels-last in memory
@@ -48,13 +47,13 @@ class TorchEngine:
 
 
 def _answers_of(network: LandmarkNet, images: Tensor) -> Tensor:
-    """x and y of each point, and its confidence where the network has one, (B, L, 2 or 3): one tensor to record."""
+    """x, y and, from a network with heatmaps, confidence of each point as one tensor (B, L, 2 or 3)."""
     points, confidence = network.points_and_confidence(images)
     return points if confidence is None else torch.cat([points, confidence[..., None]], dim=2)
 
 
 def choose_dtype(network: LandmarkNet, device: torch.device) -> torch.dtype:
-    """The first of float16, bfloat16 and float32 in which the network gives the points of float32, on noise."""
+    """The first of float16, bfloat16 and float32 whose points agree with those of float32, on random images."""
     size = network.card.input_size
     generator = torch.Generator().manual_seed(0)
     images = torch.rand(_N_COMPARED, 3, size, size, generator=generator).to(device)
@@ -63,15 +62,15 @@ def choose_dtype(network: LandmarkNet, device: torch.device) -> torch.dtype:
         for dtype in (torch.float16, torch.bfloat16):
             with torch.autocast(device.type, dtype=dtype):
                 moved = (network(images).float() - exact).norm(dim=2).max().item() * size
-            if moved <= _TOLERANCE_PX:  # NaN is not
+            if moved <= _TOLERANCE_PX:  # false for NaN
                 return dtype
     return torch.float32
 
 
 class _Recorded:
-    """A network on a GPU as CUDA graphs, one for each size of batch, recorded when it is first met.
+    """A network as CUDA graphs, one per batch size, recorded on first use.
 
-    Launching the hundreds of small kernels of a mobile network one by one takes longer than running them.
+    Launching the small kernels of a mobile network one by one takes longer than running them.
     """
 
     def __init__(self, network: LandmarkNet, dtype: torch.dtype) -> None:
@@ -88,25 +87,25 @@ class _Recorded:
         size = next(n for n in _GPU_BATCHES if n >= len(images))
         if size not in self._graphs:
             self._graphs[size] = self._record(torch.zeros_like(images[:1]).expand(size, -1, -1, -1))
-        graph, given, answers = self._graphs[size]
-        given[: len(images)].copy_(images)
+        graph, inputs, answers = self._graphs[size]
+        inputs[: len(images)].copy_(images)
         graph.replay()
         return answers[: len(images)].clone()
 
     def _record(self, example: Tensor) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor]:
-        given = example.contiguous(memory_format=torch.channels_last)
-        stream = torch.cuda.Stream(given.device)
-        stream.wait_stream(torch.cuda.current_stream(given.device))
-        with torch.cuda.stream(stream):  # libraries choose their kernels and take their memory before the recording
+        inputs = example.contiguous(memory_format=torch.channels_last)
+        stream = torch.cuda.Stream(inputs.device)
+        stream.wait_stream(torch.cuda.current_stream(inputs.device))
+        with torch.cuda.stream(stream):  # warm-up: libraries choose kernels and allocate memory before the recording
             for _ in range(3):
-                self._forward(given)
-        torch.cuda.current_stream(given.device).wait_stream(stream)
+                self._forward(inputs)
+        torch.cuda.current_stream(inputs.device).wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            answers = self._forward(given)
-        return graph, given, answers
+            answers = self._forward(inputs)
+        return graph, inputs, answers
 
     def _forward(self, images: Tensor) -> Tensor:
-        # Without its cache autocast would keep converted weights that belong to the memory of one recording.
+        # The autocast cache would keep converted weights that live in the memory of one recording.
         with torch.autocast("cuda", self._dtype, enabled=self._dtype != torch.float32, cache_enabled=False):
             return _answers_of(self._network, images)

@@ -1,4 +1,4 @@
-"""What is looked at: files, folders, lists, tar files, videos and cameras, as one stream of photographs."""
+"""Inputs of a prediction: files, folders, lists, tar files, videos and cameras, as one stream of photographs."""
 
 from kdtools.prediction.inputs.photograph import Photograph
 from kdtools.prediction.inputs.photographs import Photographs, kind_of

@@ -1,4 +1,4 @@
-"""What all sources give: photographs, named and not yet read."""
+"""Photographs that are named but not yet read, from files, folders and lists."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from kdtools.storage.names import files_below, split_records
 
 @dataclass(frozen=True)
 class Photograph:
-    """One image to look at. `fetch` gives its file's bytes, or its pixels (H, W, 3) RGB where they come decoded.
+    """An image to predict. `fetch` returns the bytes of its file, or its pixels (H, W, 3) RGB if it is a video frame.
 
-    `id` is what its faces are called by, `source` its path. In videos `frame` counts from 0 and `time` is in seconds.
-    `fetch` may be called from any thread; it raises KdError or OSError where the photograph cannot be read.
+    `id` names its faces, `source` is its path. In videos `frame` counts from 0 and `time` is in seconds. `fetch` may be
+    called from any thread; it raises KdError or OSError if the image cannot be read.
     """
 
     id: str
@@ -35,7 +35,7 @@ class Photograph:
 
 
 def failing(error: KdError) -> Callable[[], bytes | np.ndarray]:
-    """A `fetch` for what is known to be unreadable, so that it is told, counted and skipped in its turn."""
+    """A `fetch` that raises, so that the input is reported in order."""
 
     def fetch() -> bytes | np.ndarray:
         raise error
@@ -47,12 +47,11 @@ Wanted = Callable[[str], bool]
 
 
 def photograph_at(path: Path, identity: str) -> Photograph:
-    """The image file at a path."""
     return Photograph(identity, str(path), partial(read_bytes, path))
 
 
 def photographs_below(folder: str, prefix: str, wanted: Wanted) -> Iterator[Photograph]:
-    """The images in a folder that are `wanted` by their path in it, sorted; their ids are `prefix` and that path."""
+    """The images in a folder whose path in it is `wanted`, sorted; their ids are `prefix` and that path."""
     for name in files_below(Path(folder)):
         path = Path(folder, name)
         if name.endswith("/"):
@@ -62,11 +61,11 @@ def photographs_below(folder: str, prefix: str, wanted: Wanted) -> Iterator[Phot
             yield photograph_at(path, prefix + name)
 
 
-_LOOK_AT = 4096  # bytes in which a \0 would stand if names were separated by it: no path is longer
+_LOOK_AT = 4096  # bytes searched for a \0 between names; no path is longer
 
 
 def photographs_listed(source: str) -> Iterator[Photograph]:
-    """The images that a list names, one a line, or separated by \\0 as `find -print0` does; ids are the names.
+    """The images named in a list, one per line or separated by \\0 as from `find -print0`; ids are the names.
 
     Raises FileError for a list that cannot be read.
     """

@@ -1,4 +1,4 @@
-"""Which kind of source each input of a command line is, and all of them as one stream."""
+"""The photographs of all inputs of a command line."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from kdtools.storage.file_kinds import HDF5_SIGNATURE, IMAGE_SUFFIXES, VIDEO_SUF
 from kdtools.storage.names import NOT_STORABLE, SeenNames, escaped, is_storable
 from kdtools.storage.outputs import STANDARD_INPUT, is_stream
 
-_OF_FURTHER_FACE = re.compile(r"#([2-9]|[1-9]\d+|frame=\d{6,})$", re.ASCII)  # what predictions put behind ids
+_OF_FURTHER_FACE = re.compile(r"#([2-9]|[1-9]\d+|frame=\d{6,})$", re.ASCII)  # endings that predictions add to ids
 _KINDS = ("list", "folder", "image", "tar", "video", "camera")
 
 
 def kind_of(source: str) -> str:
-    """`folder`, `image`, `tar`, `video` or `camera`; `faces` for whatever else, which its reader will judge."""
+    """`folder`, `image`, `tar`, `video` or `camera`; `faces` for anything else."""
     name, path = source.lower(), Path(source)
     if source == "-":
         return "faces" if sys.stdin.isatty() or _starts_as_faces() else "tar"
@@ -46,15 +46,15 @@ def kind_of(source: str) -> str:
 
 def _starts_as_faces() -> bool:
     start = sys.stdin.buffer.peek(1)[:1]  # type: ignore[union-attr]
-    return start in (b"", HDF5_SIGNATURE[:1])  # with which no tar file begins
+    return start in (b"", HDF5_SIGNATURE[:1])  # no tar file begins with it
 
 
 class Photographs:
-    """The photographs of all inputs, in order; can be gone through again unless one is a stream.
+    """The photographs of all inputs, in order; can be iterated again unless one is a stream.
 
-    `inputs` are as on the command line, with `listed` all of them lists of images. `include` are globs over the paths
-    in folders and tar files, in which `*` stands for `/` too; without any, what has the suffix of an image is taken.
-    Raises FileError for an input that is absent, UsageError for one that is none.
+    `inputs` are as on the command line; with `listed` they are lists of images. `include` are globs for the paths in
+    folders and tar files, in which `*` matches `/` too; without any, the suffix decides. Raises FileError for an absent
+    input, UsageError for one of another kind.
     """
 
     def __init__(self, inputs: Sequence[str], *, listed: bool = False, include: Sequence[str] = ()) -> None:
@@ -74,22 +74,22 @@ class Photographs:
 
     @property
     def paths(self) -> list[str]:
-        """Those inputs that are files or folders."""
+        """The inputs that are files or folders."""
         return [n for n, kind in zip(self.inputs, self._kinds, strict=True) if kind != "camera" and n != "-"]
 
     @property
     def has_stream(self) -> bool:
-        """Whether one of them is standard input, a pipe or a camera, which can be gone through only once."""
+        """Whether an input is standard input, a pipe or a camera, which can be read only once."""
         return any(kind == "camera" or is_stream(n) for n, kind in zip(self.inputs, self._kinds, strict=True))
 
     def in_files(self) -> Iterator[Photograph]:
-        """Those that are files by themselves: neither in tar files nor frames."""
+        """The photographs that are files: neither in tar files nor frames."""
         return self._all(("list", "folder", "image"))
 
     def __iter__(self) -> Iterator[Photograph]:
         alone = len(self.inputs) == 1 and self._kinds[0] in ("folder", "image", "video", "camera")
         photographs = map(_with_sound_id, self._all())
-        return photographs if alone else _each_once(photographs)  # names in one folder differ by themselves
+        return photographs if alone else _each_once(photographs)  # names within one input are unique
 
     def _all(self, kinds: Container[str] = _KINDS) -> Iterator[Photograph]:
         for name, kind, prefix in zip(self.inputs, self._kinds, self._prefixes(), strict=True):
@@ -109,7 +109,7 @@ class Photographs:
                 yield photograph_at(Path(name), prefix + Path(name).name)
 
     def _prefixes(self) -> list[str]:
-        """As kd-import makes them; a camera and standard input lie in no folder."""
+        """Prefixes of ids as in kd-import; a camera and standard input have none."""
         prefixes = iter(id_prefixes(self.paths, TAR_SUFFIXES) if len(self.inputs) > 1 else [""])
         return [next(prefixes, "") if name in self.paths else "" for name in self.inputs]
 
@@ -127,24 +127,24 @@ class Photographs:
                 raise UsageError(f"{what} can be read only once, so it can neither be shared out nor resumed", hint)
 
     def count(self) -> int:
-        """How many there are, by going through them once. Raises as `check_rereadable` does."""
+        """Number of photographs, by iterating over them. Raises as `check_rereadable` does."""
         self.check_rereadable()
         return sum(1 for _ in self)
 
 
 def _with_sound_id(photograph: Photograph) -> Photograph:
-    """The same, but it cannot be read where its id cannot be written, or could be that of another one's second face."""
+    """The same photograph; its `fetch` raises if the id cannot be stored or could be that of a further face."""
     if not (is_storable(photograph.id) and is_storable(photograph.source)):
         error = DataError(NOT_STORABLE)
         return Photograph(escaped(photograph.id), escaped(photograph.source), failing(error))
     if photograph.frame is None and (end := _OF_FURTHER_FACE.search(photograph.id)):
-        of = "frames" if "=" in end[0] else "further faces"
-        return replace(photograph, fetch=failing(DataError(f"its name ends in {end[0]}, as the ids of {of} do")))
+        whose = "frames" if "=" in end[0] else "further faces"
+        return replace(photograph, fetch=failing(DataError(f"its name ends in {end[0]}, as the ids of {whose} do")))
     return photograph
 
 
 def _each_once(photographs: Iterable[Photograph]) -> Iterator[Photograph]:
-    """The same, but of those with one id all but the first cannot be read: files are joined by ids."""
+    """The same photographs; `fetch` raises for a repeated id, since files are joined by ids."""
     seen = SeenNames()
     for photograph in photographs:
         if not seen.add(photograph.id):

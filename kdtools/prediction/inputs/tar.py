@@ -1,4 +1,4 @@
-"""Images in tar files, also compressed ones and on standard input, without unpacking them."""
+"""Images in tar files, also compressed ones and on standard input."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from kdtools.storage.outputs import name_of
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 
 Fetch = Callable[[], bytes | np.ndarray]
-_LONGEST_NAME = 1 << 20  # bytes of a header that holds a long name; tarfile would read any number of them
+_LONGEST_NAME = 1 << 20  # bytes of a long name; tarfile itself has no limit
 _LONG_NAMES = (
     tarfile.GNUTYPE_LONGNAME,
     tarfile.GNUTYPE_LONGLINK,
@@ -34,9 +34,9 @@ _DAMAGE = (tarfile.TarError, EOFError, OSError, ValueError, OverflowError, zlib.
 
 
 def photographs_in_tar(source: str, prefix: str, wanted: Wanted) -> Iterator[Photograph]:
-    """The images in a tar file (- is standard input) that are `wanted` by their names, in its order.
+    """The images in a tar file (- is standard input) whose names are `wanted`, in order.
 
-    Ids are `prefix` and the name in it. What is damaged of an archive is a photograph that cannot be read.
+    Ids are `prefix` and the name in the archive. A damaged archive ends with a photograph that cannot be read.
     """
     name = name_of(source)
     try:
@@ -52,14 +52,14 @@ def photographs_in_tar(source: str, prefix: str, wanted: Wanted) -> Iterator[Pho
 
 
 def _members(source: str) -> Iterator[tuple[str, Fetch]]:
-    """Names of the files in an archive, and what reads each; of a stream each is read when it comes by."""
+    """Names of the files in an archive and functions that read them; from a stream they are read at once."""
     if source == "-":
         with tarfile.open(fileobj=sys.stdin.buffer, mode="r|*", tarinfo=_Member) as archive:
             yield from _members_of_stream(archive)
         return
     try:
         archive = tarfile.open(source, mode="r:", tarinfo=_Member)  # noqa: SIM115
-    except tarfile.ReadError:  # compressed, so it can only be read from its beginning
+    except tarfile.ReadError:  # compressed, so without random access
         with tarfile.open(source, mode="r|*", tarinfo=_Member) as archive:
             yield from _members_of_stream(archive)
         return
@@ -70,7 +70,7 @@ def _members(source: str) -> Iterator[tuple[str, Fetch]]:
 
 
 class _Member(tarfile.TarInfo):
-    """A header, which claims no name of many megabytes."""
+    """A header; refuses names of many megabytes."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Member:
@@ -81,7 +81,7 @@ class _Member(tarfile.TarInfo):
 
 
 class _Content:
-    """A file's bytes by their place, for several threads; closed when nobody may read it any more."""
+    """Random access to a file's bytes from several threads; closed when it is garbage-collected."""
 
     def __init__(self, path: str) -> None:
         self._descriptor = os.open(path, os.O_RDONLY)
@@ -109,6 +109,6 @@ def _members_of_stream(archive: tarfile.TarFile) -> Iterator[tuple[str, Fetch]]:
 
 def _each(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     while (member := archive.next()) is not None:
-        archive.members = []  # type: ignore[attr-defined]  # it would keep them all
+        archive.members = []  # type: ignore[attr-defined]  # which would grow with each file
         if member.isreg() and not member.issparse():
             yield member

@@ -1,4 +1,4 @@
-"""Frames of videos and cameras, by OpenCV."""
+"""Frames of videos and cameras."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from kdtools.images.video import frames_in, open_video
 from kdtools.prediction.inputs.photograph import Photograph, failing
 from kdtools.storage.names import frame_id
 
-_STATES_COUNT = (".mp4", ".m4v", ".mov", ".avi")  # other files state a duration, which frames of any length may fill
-_TAIL = 1.0  # s that a file may state and not have: sound that goes on, frames cut off in front. At most a tenth of it
-_FEW = 2  # frames that any file may lack
-_MOST_FRAMES = 1 << 40  # where nothing is known FFmpeg states absurd numbers
+_STATES_COUNT = (".mp4", ".m4v", ".mov", ".avi")  # other formats state only a duration
+_TAIL = 1.0  # s that may be missing at the end, as when sound goes on, but at most a tenth of the video
+_FEW = 2  # frames that may be missing in any file
+_MOST_FRAMES = 1 << 40  # FFmpeg reports absurd numbers if the count is unknown
 
 
 def frames_of(source: str, prefix: str = "") -> Iterator[Photograph]:
-    """The frames of a video file, or of the camera of that number, in order; `NAME#frame=000012` is the 13th.
+    """The frames of a video file or of a camera, given by its number, in order; the id of the 13th ends in
+    `#frame=000012`.
 
-    A video that cannot be opened, or has no frame, is a photograph that cannot be read, and one that has fewer frames
-    than it states has such a photograph after its last frame. A frame's `time` is the one that the file states; a
-    camera's is the time since its first frame.
+    A video that cannot be opened or has no frame yields a photograph that cannot be read, and so does one with fewer
+    frames than it states, after its last frame. `time` is stated by the file, or the time since the first frame of a
+    camera.
     """
     is_camera = source.isdecimal()
     name = f"camera{source}" if is_camera else f"{prefix}{Path(source).name}"
@@ -46,7 +47,7 @@ def frames_of(source: str, prefix: str = "") -> Iterator[Photograph]:
 
 
 def _stated(capture: cv2.VideoCapture, source: str, n_frames: int, last_time: float) -> int:
-    """How many frames the file states, where it had clearly fewer; else 0."""
+    """The number of frames that the file states if it had clearly fewer, else 0."""
     n_stated, rate = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
     if not (0 < n_stated < _MOST_FRAMES and rate > 0):
         return 0
