@@ -153,9 +153,7 @@ def test_an_image_that_is_not_named_as_one(run: Run, photographs: Path, tmp_path
     (tmp_path / "photo").write_bytes((photographs / "0" / "00.png").read_bytes())
     status, said = run(tmp_path / "photo", "-o", tmp_path / "o.h5")
     assert status == 1
-    assert (
-        "images, tar files and videos are known by their suffixes; an image without one can stand in a --list" in said
-    )
+    assert "images, tar files and videos are recognised by their suffixes; an image without one needs a --list" in said
 
 
 @pytest.mark.parametrize(
