@@ -18,9 +18,8 @@ _LARGEST_SQUARE = 20  # side of a crop, in longer sides of its image; only a mis
 def crop_image(image: np.ndarray, box: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Cut a square box (4,) out of an image (H, W, 3) -> crop (size, size, 3) and its map to the image (2, 3).
 
-    Where the box leaves the image, the nearest pixel is repeated. A box much larger than the crop is first shrunk by
-    averaging, because bilinear sampling alone would skip pixels. Raises DataError for a box beside the image, or so
-    large against it that it must be a mistake.
+    Outside the image, edge pixels are repeated. A box much larger than the crop is first shrunk by averaging, because
+    bilinear sampling alone would skip pixels. Raises DataError as `check_square` does.
     """
     check_square(box, *image.shape[:2])
     to_source = box_to_source(box, size, size)
@@ -39,10 +38,10 @@ def crop_image(image: np.ndarray, box: np.ndarray, size: int) -> tuple[np.ndarra
 
 
 def resize_image(image: np.ndarray, size: int) -> np.ndarray:
-    """An image (H, W, 3) uint8 -> (size, size, 3) uint8; one of that size is returned as it is.
+    """An image (H, W, 3) uint8 -> (size, size, 3) uint8; one of that size is returned unchanged.
 
-    The arithmetic is that of `kdtools.model.sampling.resize_images`, by which networks are validated, but for the last
-    step, which rounds to whole grey levels. (OpenCV's warps round places to 1/32 px: up to 4 grey levels at an edge.)
+    The arithmetic is that of `kdtools.model.sampling.resize_images`, with which networks are validated, except that the
+    result is rounded to whole grey levels. (OpenCV's warps round positions to 1/32 px: up to 4 grey levels at an edge.)
     """
     height, width = image.shape[:2]
     if height == width == size:
@@ -66,13 +65,13 @@ def resize_image(image: np.ndarray, size: int) -> np.ndarray:
 
 
 def _hat_weights(n_pixels: int, length: float, size: int) -> np.ndarray:
-    """Bilinear weights (size, n_pixels) of the pixels of an axis, for `size` places over its first `length` pixels."""
+    """Bilinear weights (size, n_pixels) along an axis, for `size` samples over its first `length` pixels."""
     places = np.clip((np.arange(size) + 0.5) * (length / size) - 0.5, 0, n_pixels - 1)
     return np.maximum(0, 1 - np.abs(places[:, None] - np.arange(n_pixels))).astype(np.float32)
 
 
 def check_square(box: np.ndarray, height: int, width: int) -> None:
-    """Raises DataError for a box (4,) beside an image, or so large against it that it must be a mistake."""
+    """Raises DataError for a box (4,) outside an image, or too large for it to be intended."""
     x0, y0, x1, y1 = box.tolist()
     side = x1 - x0
     if not math.isfinite(x0 + y0 + x1 + y1) or side > _LARGEST_SQUARE * max(height, width):
@@ -80,7 +79,7 @@ def check_square(box: np.ndarray, height: int, width: int) -> None:
             f"the crop would be {side:.3g} px wide, in an image of {width} x {height} px: is a point far off?"
         )
     if x0 >= width or y0 >= height or x1 <= 0 or y1 <= 0:
-        raise DataError(f"the crop would lie beside the image of {width} x {height} px")
+        raise DataError(f"the crop would lie outside the image of {width} x {height} px")
 
 
 def _part_under(image: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

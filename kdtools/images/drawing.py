@@ -19,9 +19,9 @@ def draw_landmarks(
     scheme: Scheme,
     colour: tuple[int, int, int] = (60, 255, 60),
 ) -> np.ndarray:
-    """Copy of an image (H, W, 3) with points (L, 2) and the scheme's outlines over it; NaN points are left out.
+    """Copy of an image (H, W, 3) with points (L, 2) and the scheme's outlines; NaN points are left out.
 
-    Thickness follows the spread of the points, so that a face of any size stays visible under them.
+    Line widths scale with the spread of the points, so that small faces stay visible under them.
     """
     image = np.ascontiguousarray(image).copy()
     known = points[np.isfinite(points).all(axis=-1)]
@@ -42,9 +42,9 @@ def outline_segments(points: np.ndarray, scheme: Scheme) -> tuple[np.ndarray, np
 def draw_segments(
     canvas: np.ndarray, starts: np.ndarray, ends: np.ndarray, colour: Sequence[int], width: float
 ) -> None:
-    """Draw lines from starts (K, 2) to ends (K, 2) into canvas (H, W, 3); those with an end that is NaN are left out.
+    """Draw lines from starts (K, 2) to ends (K, 2) on canvas (H, W, 3), without those that have a NaN end.
 
-    They are first cut off outside the canvas: OpenCV's integers cannot hold points that are very far away.
+    Lines are clipped to the canvas first, as OpenCV's integers cannot hold very distant points.
     """
     thickness = max(1, round(width))
     known = np.isfinite(starts).all(axis=-1) & np.isfinite(ends).all(axis=-1)
@@ -52,7 +52,7 @@ def draw_segments(
     low, high = -2.0 - thickness, np.array(canvas.shape[1::-1]) + 2.0 + thickness
     with np.errstate(divide="ignore", invalid="ignore"):  # lines along an axis
         shares = np.stack([low - starts, high - starts]) / (ends - starts)
-    # Where each line enters and leaves, as shares of its way (Liang and Barsky); 0 / 0 is NaN and says nothing.
+    # Where each line enters and leaves, as fractions of its length (Liang and Barsky); fmin and fmax ignore 0 / 0, NaN.
     enter = np.maximum(np.fmin(*shares).max(axis=-1, initial=0), 0)
     leave = np.minimum(np.fmax(*shares).min(axis=-1, initial=1), 1)
     for start, end, first, last in zip(starts, ends, enter, leave, strict=True):
@@ -65,7 +65,7 @@ def draw_segments(
 def draw_points(
     canvas: np.ndarray, points: np.ndarray, colour: Sequence[int], radius: float, ring: float | None = None
 ) -> None:
-    """Draw discs, or rings of that width, at points (L, 2) into canvas (H, W, 3); NaN points are left out."""
+    """Draw discs, or rings `ring` px wide, at points (L, 2) on canvas (H, W, 3); NaN points are left out."""
     thickness = cv2.FILLED if ring is None else max(1, round(ring))
     reach = radius + max(thickness, 0) + 1
     inside = (points > -reach).all(axis=-1) & (points < np.array(canvas.shape[1::-1]) + reach).all(axis=-1)
@@ -75,7 +75,7 @@ def draw_points(
 
 
 def write_image(path: Path, image: np.ndarray) -> None:
-    """Write (H, W, 3) uint8 RGB; the format follows the suffix. Raises FileError where that cannot be done."""
+    """Write (H, W, 3) uint8 RGB in the format of the suffix. Raises FileError if the image cannot be encoded."""
     done, data = cv2.imencode(path.suffix or ".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     if not done:
         raise FileError(f"{path}: cannot encode an image of this kind", "use .png or .jpg")
@@ -83,6 +83,6 @@ def write_image(path: Path, image: np.ndarray) -> None:
 
 
 def write_image_at(path: Path, image: np.ndarray) -> None:
-    """As `write_image`; makes the folders that lead there."""
+    """As `write_image`, and creates missing folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_image(path, image)

@@ -1,4 +1,4 @@
-"""OpenCV, set up when this is imported: one thread, and no messages of its own; and its errors as ours."""
+"""OpenCV's settings (one thread, no messages), applied on import; and its errors as DataError."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from kdtools.errors import DataError
 
 # One image is one task of a pool; OpenCV's own threads would fight with the pool for the cores.
 cv2.setNumThreads(1)
-# What goes wrong is said by us, in a line that names the file; OpenCV would say it again in its own way.
+# Errors are reported by kdtools, with the name of the file; OpenCV would report them again.
 _set_log_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel  # the older name and the newer
 _set_log_level(0)
 
 
 @contextlib.contextmanager
 def opencv_errors(what: str) -> Iterator[None]:
-    """OpenCV's errors become a DataError in one line that starts with `what`, so that callers need not know OpenCV."""
+    """Turns OpenCV's errors into a DataError of one line that starts with `what`."""
     try:
         yield
     except cv2.error as error:

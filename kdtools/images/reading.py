@@ -20,30 +20,30 @@ _ORIENTATION = 0x0112  # EXIF tag
 def read_image(path: Path, *, upright: bool = True) -> np.ndarray:
     """Decode an image file -> (H, W, 3) uint8 RGB, turned upright by its EXIF orientation or else as stored.
 
-    Raises FileError where it is absent or cannot be read, and as `decode_image` does.
+    Raises FileError if it is missing or cannot be read, and as `decode_image` does.
     """
     return _decode(path, read_bytes(path), cv2.IMREAD_COLOR_RGB, upright)
 
 
 def decode_image(data: bytes, name: str | Path) -> np.ndarray:
-    """As `read_image`, of the bytes of the file `name`.
+    """As `read_image`, from the bytes of the file `name`.
 
-    Raises FileError where they are no image, or cut off: decoders fill the rest of a truncated JPEG with grey and say
-    nothing, so its end marker is looked for. Raises DataError where OpenCV cannot hold it.
+    Raises FileError if they are no image or truncated: decoders silently fill the rest of a truncated JPEG with grey,
+    so its end marker is checked. Raises DataError for an image too large for OpenCV.
     """
     return _decode(name, data, cv2.IMREAD_COLOR_RGB)
 
 
 def read_reduced(path: Path, most: int, *, upright: bool = True) -> tuple[np.ndarray, int, tuple[int, int]]:
-    """As `read_image`, but a JPEG 2, 4 or 8 times smaller where `most` allows: pixels, that number, full (H, W).
+    """As `read_image`, but a JPEG reduced 2, 4 or 8 times, at most `most` -> image, reduction, full (H, W).
 
-    Pixel i of the smaller image covers whole pixels k * i to k * i + k - 1 of the full one. The decoder makes it as it
-    goes, by averaging, in less time than the full image takes.
+    Pixel i of the reduced image covers pixels k * i to k * i + k - 1 of the full one, for reduction k. The decoder
+    averages as it decodes, faster than it decodes the full image.
     """
     data = read_bytes(path)
     reduction = max((k for k in _REDUCED if k <= most), default=1)
     frame = _jpeg_frame(data) if reduction > 1 else None
-    # Blocks are counted from the top left as stored: turned by EXIF, a last one that is not whole comes first.
+    # Blocks are counted from the top left as stored; if EXIF turns the image, an incomplete last block comes first.
     if frame is None or (upright and frame[2] and (frame[0] % reduction or frame[1] % reduction)):
         image = _decode(path, data, cv2.IMREAD_COLOR_RGB, upright)
         return image, 1, (image.shape[0], image.shape[1])
@@ -55,9 +55,9 @@ def read_reduced(path: Path, most: int, *, upright: bool = True) -> tuple[np.nda
 
 
 def read_bytes(path: Path) -> bytes:
-    """A file as it is. Raises FileError where it is absent or cannot be read, is no file or far too large for an image.
+    """Contents of a file. Raises FileError if it is missing, unreadable, too large for an image, or no regular file.
 
-    A pipe or a device would be read for ever.
+    A pipe or a device might never end.
     """
     try:
         status = path.stat()
@@ -74,23 +74,23 @@ def read_bytes(path: Path) -> bytes:
 
 
 def check_image_bytes(n_bytes: int, name: str | Path) -> None:
-    """Raises FileError for a file that is too large to be one image."""
+    """Raises FileError for a file too large for an image."""
     if n_bytes > _MOST_BYTES:
         raise FileError(f"{name}: {n_bytes} bytes, which are too many for an image")
 
 
 def is_turned(path: Path) -> bool:
-    """Whether the EXIF orientation of an image file says that it is not upright as stored; False where it has none."""
+    """Whether an image file has an EXIF orientation other than upright."""
     return _header_of(path)[1] in range(2, 9)
 
 
 def stored_size(path: Path) -> tuple[int, int] | None:
-    """Height and width of the stored image, from the file's header; None where it cannot be read."""
+    """Height and width of the stored image, from the file's header; None if it cannot be read."""
     return _header_of(path)[0]
 
 
 def _header_of(path: Path) -> tuple[tuple[int, int] | None, int]:
-    """Height and width as stored, None if they cannot be read, and the EXIF orientation, 1 where there is none."""
+    """Height and width as stored, None if they cannot be read, and the EXIF orientation, 1 if there is none."""
     import warnings
 
     from PIL import Image
@@ -118,15 +118,15 @@ def _decode(name: str | Path, data: bytes, flags: int, upright: bool = True) -> 
 def _jpeg_has_end(data: bytes) -> bool:
     """Whether an end marker follows the start of the scan.
 
-    What follows the end does not matter: phones append a film. Within a scan, ff d9 can be nothing but the marker.
+    Data after the end does not matter: phones append a video. Within a scan, ff d9 can only be the marker.
     """
     if data.endswith(b"\xff\xd9"):
-        return True  # nearly all; one cut off just behind its thumbnail would have to be very unlucky
+        return True  # nearly all files; truncation exactly after the thumbnail is unlikely
     return any(marker == 0xDA and data.find(b"\xff\xd9", at + 2) >= 0 for marker, at in _jpeg_segments(data))
 
 
 def _jpeg_frame(data: bytes) -> tuple[int, int, bool] | None:
-    """Height, width and whether there is EXIF data; None where it is no JPEG, or says none."""
+    """Height, width and whether there is EXIF data; None if it is no JPEG or has no frame header."""
     if not data.startswith(b"\xff\xd8"):
         return None
     has_exif = False
@@ -138,13 +138,13 @@ def _jpeg_frame(data: bytes) -> tuple[int, int, bool] | None:
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
-    """Marker and place of each segment up to the start of the scan; a thumbnail within one has markers of its own."""
+    """Marker and offset of each segment up to the start of the scan, without those of an embedded thumbnail."""
     at = 2
     while 0 <= (at := data.find(b"\xff", at)) < len(data) - 3:
         marker = data[at + 1]
         yield marker, at
         if marker == 0xDA:  # start of scan
             return
-        # A filling ff, a stuffed 00 and the markers 01 and d0 to d9 stand alone; others state their length.
+        # A fill byte ff, a stuffed 00 and the markers 01 and d0 to d9 have no length; other segments state theirs.
         alone = marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD9
         at += 1 if marker == 0xFF else 2 if alone else 2 + int.from_bytes(data[at + 2 : at + 4], "big")

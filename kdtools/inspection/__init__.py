@@ -1,6 +1,6 @@
-"""What a faces file or a model file is: a report on it, and a check of all that it holds. Torch is never loaded.
+"""Reports on faces files and model files, and checks of their contents. Torch is never loaded.
 
-A report is a tree of plain values (see `FIELDS`), the same whether it is printed, or written as lines or as JSON.
+A report is a tree of plain values (see `FIELDS`), the same for terminal, lines and JSON.
 """
 
 from kdtools.inspection.check import check_file

@@ -1,4 +1,4 @@
-"""Whether a file holds what it should: all arrays are read and each fault is told in a line."""
+"""Checks the contents of a file: reads all arrays and reports each fault in one line."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from kdtools.inspection.open import Opened, Weights
 from kdtools.landmarks import Scheme
 from kdtools.onnx_session import CONFIDENCE
 
-# How far from its crop or box a point may lie, in sides of it. A network's guess may leave the crop; points in other
-# units, or of another image, lie farther off.
+# How far outside its crop or box a point may lie, in sides of it. Predictions may leave the crop; points in other
+# units, or of another image, are farther away.
 _ROOM = 1.0
 _LARGEST_PX = 1e6
-_END_ROWS = 64  # of uncompressed images only both ends are read: any bytes are pixels, but a file may be cut short
+_END_ROWS = 64  # read at both ends of uncompressed images: any bytes are pixels, but a file may be truncated
 _LEAST_SCALE = 1e-6
 _FLOATS = ("F64", "F32", "F16")
 
 
 def check_file(opened: Opened) -> Iterator[str]:
-    """Every fault of a file that could be opened, in words; nothing where it is valid."""
+    """Messages on every fault of a file that could be opened; none if it is valid."""
     content = opened.content
-    yield from _told(lambda: provenance_of(opened.attributes, opened.name), opened.name)
+    yield from _error_of(lambda: provenance_of(opened.attributes, opened.name), opened.name)
     if isinstance(content, FacesFile):
         yield from _faces_faults(content)
         return
-    damage = list(_told(lambda: describe_weights(content), opened.name))
+    damage = list(_error_of(lambda: describe_weights(content), opened.name))
     yield from damage or _weights_faults(content)
 
 
-def _told(understand: Callable[[], object], name: str) -> Iterator[str]:
-    """The error of understanding a part of a file, if there is one."""
+def _error_of(read: Callable[[], object], name: str) -> Iterator[str]:
+    """The message of the error that reading a part of a file raises, if any."""
     try:
-        understand()
+        read()
     except KdError as error:
         yield error.message.removeprefix(f"{name}: ").removeprefix(f"{name}:")
 
@@ -62,7 +62,7 @@ def _faces_faults(faces: FacesFile) -> Iterator[str]:
         yield f"/id: {len(twice)} ids stand more than once: {some_of(twice)}"
     if "" in ids:
         yield f"/id: row {ids.index('')} has no name"
-    yield from _told(lambda: faces.crop, faces.name)
+    yield from _error_of(lambda: faces.crop, faces.name)
     for name, test, what in (
         ("landmarks", _half_missing, "have points that are infinite, or NaN in one coordinate alone"),
         ("box", _bad_boxes, "have a box that is not finite or has no area"),
@@ -80,18 +80,18 @@ def _faces_faults(faces: FacesFile) -> Iterator[str]:
     if "landmarks" in faces:
         if faces.role not in ROLES:
             yield f"/landmarks: its role is {faces.role!r}, not one of {', '.join(ROLES)}"
-        yield from _told(lambda: faces.scheme, faces.name)
-        with contextlib.suppress(OSError, RuntimeError):  # told above
+        yield from _error_of(lambda: faces.scheme, faces.name)
+        with contextlib.suppress(OSError, RuntimeError):  # reported above
             yield from _place_faults(faces, ids)
     if "shape_model/mean" in faces:
-        yield from _told(lambda: faces.shape_model, faces.name)
+        yield from _error_of(lambda: faces.shape_model, faces.name)
         for part in ("mean", "modes", "variance"):
             if f"shape_model/{part}" in faces and not np.isfinite(faces.h5[f"shape_model/{part}"][...]).all():
                 yield f"/shape_model/{part}: has values that are not finite"
 
 
 def _array_faults(array: Any, name: str, test: Any, what: str, ids: list[str]) -> Iterator[str]:
-    """One line for the faces of an array for which `test` of a block of rows is true, or why it cannot be read."""
+    """A line on the faces for which `test`, applied to blocks of rows, is true; or why the array cannot be read."""
     bad: list[str] = []
     first = 0
     try:
@@ -126,7 +126,7 @@ def _not_flags(flags: np.ndarray) -> np.ndarray:
 
 
 def _image_faults(faces: FacesFile) -> Iterator[str]:
-    """Compressed images are read to the last; of others both ends, which shows that the file reaches that far."""
+    """Reads all compressed images; of uncompressed ones both ends, which shows that the file is not truncated."""
     images = faces.h5["image"]
     step = max(1, BLOCK_FACES * 1024 // math.prod(images.shape[1:]))
     if images.chunks is None:
@@ -143,14 +143,14 @@ def _image_faults(faces: FacesFile) -> Iterator[str]:
 
 
 def _place_faults(faces: FacesFile, ids: list[str]) -> Iterator[str]:
-    """Faces whose points lie far from their crop, or from their box where the file holds no images."""
+    """Faces whose points lie far from their crop, or from their box if the file has no images."""
     array, far, n_known = faces.h5["landmarks"], list[str](), 0
     for first in range(0, len(ids), BLOCK_FACES):
         points = np.asarray(array[first : first + BLOCK_FACES], np.float64)
         n_known += int(np.isfinite(points).all(axis=2).sum())
         low, high = _bounds(faces, first, len(points))
         off = (points < low[:, None]) | (points > high[:, None])  # (B, L, 2); NaN is never off
-        outside = (off & np.isfinite(points)).any(axis=(1, 2))  # infinite ones are told above
+        outside = (off & np.isfinite(points)).any(axis=(1, 2))  # infinite ones are reported above
         far += [ids[first + int(row)] for row in np.flatnonzero(outside)]
     if far:
         place = "crop" if faces.has_images else "box" if "box" in faces else "image"
@@ -187,12 +187,12 @@ def _weights_faults(weights: Weights) -> Iterator[str]:
         yield from _tensor_faults(weights, scheme.n_points, str(fields.get("head", "linear")))
 
 
-# Of each head its last layer, the axes of its weights, and how many numbers it gives for a point.
+# Head -> its last layer, number of axes of its weights, and numbers per point.
 _LAST_LAYERS = {"linear": ("head", 2, 2), "heatmap": ("head.last", 4, 3)}
 
 
 def _tensor_faults(weights: Weights, n_points: int, head_name: str) -> Iterator[str]:
-    """The layer that answers must give its numbers for each point; all tensors must be finite."""
+    """The last layer must match the number of points, and all tensors must be finite."""
     shapes = shapes_of(weights)
     if head_name not in _LAST_LAYERS:
         yield f"head: {head_name!r} is not known"
@@ -223,14 +223,14 @@ def _onnx_faults(model: Any, n_points: int, input_size: int) -> Iterator[str]:
         yield f"not a valid ONNX graph: {str(error).partition(chr(10))[0]}"
         return
     confidence = [value for value in model.graph.output if value.name == CONFIDENCE]
-    for what, values, wanted in (
+    for what, values, shape in (
         ("input", model.graph.input, [3, input_size, input_size]),
         ("output", model.graph.output, [n_points, 2]),
         *([("confidence", confidence, [n_points])] if confidence else []),
     ):
-        found = [[dim.dim_value for dim in value.type.tensor_type.shape.dim][1:] for value in values]
-        if wanted not in found:
-            yield f"no {what} has the shape (B, {', '.join(map(str, wanted))})"
+        shapes = [[dim.dim_value for dim in value.type.tensor_type.shape.dim][1:] for value in values]
+        if shape not in shapes:
+            yield f"no {what} has the shape (B, {', '.join(map(str, shape))})"
     for item in model.graph.initializer:
         try:
             values = onnx.numpy_helper.to_array(item)

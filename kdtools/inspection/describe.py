@@ -1,4 +1,4 @@
-"""The report on a file: what it holds, what its points mean, and where it comes from."""
+"""Report on a file: its contents, the meaning of its points, and its provenance."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from kdtools.model.card import TRAINING_PREFIX
 
 BLOCK_FACES = 8192
 _N_IDS = 3
-# Tensors that training does not fit by gradients: what batch normalisation has seen.
+# Tensors that training does not fit by gradients: statistics of batch normalisation.
 _STATISTICS = (".running_mean", ".running_var", ".num_batches_tracked")
 
 
 def describe_file(opened: Opened, *, follow: bool) -> dict[str, Any]:
-    """All that is to be said of a file (see `FIELDS`); `follow` looks at the inputs it was made from, too.
+    """Report on a file (see `FIELDS`); `follow` adds the state and history of its inputs.
 
-    Large arrays are read by blocks, images not at all. Raises DataError or FileError for a file that cannot be
-    understood, such as one whose scheme contradicts itself.
+    Large arrays are read in blocks, images not at all. Raises DataError or FileError for invalid contents, such as a
+    scheme that contradicts itself.
     """
     content = opened.content
     provenance = provenance_of(opened.attributes, opened.name)
     try:
         about = _describe_faces(content) if isinstance(content, FacesFile) else describe_weights(content)
     except (OSError, RuntimeError, UnicodeDecodeError) as error:
-        raise FileError(f"{opened.name}: damaged: {error}", "make it again; --check tells more") from error
+        raise FileError(f"{opened.name}: damaged: {error}", "make it again; --check says more") from error
     kind = about.pop("kind")
     return {
         "file": opened.name,
@@ -53,7 +53,7 @@ def describe_file(opened: Opened, *, follow: bool) -> dict[str, Any]:
 
 # ---- faces files
 def blocks_of(array: Any) -> Iterator[np.ndarray]:
-    """An array's rows, a bounded number at a time."""
+    """An array's rows in blocks."""
     for first in range(0, len(array), BLOCK_FACES):
         yield array[first : first + BLOCK_FACES]
 
@@ -131,7 +131,7 @@ def _describe_scheme(scheme: Scheme) -> dict[str, Any]:
 
 
 def _describe_boxes(array: Any) -> dict[str, Any]:
-    """Extremes of /box (N, 4), px; None where no box is finite."""
+    """Extremes of /box (N, 4), px; None if no box is finite."""
     low, high = np.full(5, np.inf), np.full(5, -np.inf)
     for block in blocks_of(array):
         boxes = np.asarray(block, np.float64)
@@ -145,7 +145,7 @@ def _describe_boxes(array: Any) -> dict[str, Any]:
 
 
 def _range_of(array: Any) -> dict[str, Any]:
-    """Least and greatest finite value; None where there is none."""
+    """Least and greatest finite value; None if there is none."""
     low, high = math.inf, -math.inf
     for block in blocks_of(array):
         finite = block[np.isfinite(block)]
@@ -164,7 +164,7 @@ def _share(part: int, whole: int) -> float:
 
 # ---- model files
 def describe_weights(weights: Weights) -> dict[str, Any]:
-    """What a model file says of its network. Raises FileError where that is damaged."""
+    """Description of a model file's network. Raises FileError if its metadata is damaged."""
     fields = weights.fields
     try:
         scheme = Scheme.from_json(json.dumps(fields["scheme"]))
@@ -201,12 +201,12 @@ def shapes_of(weights: Weights) -> dict[str, tuple[int, ...]]:
 
 
 def is_parameter(name: str) -> bool:
-    """Whether a tensor of that name is fitted by training, rather than a statistic or a checkpoint's own."""
+    """Whether a tensor is fitted by training, and not a statistic or state of a checkpoint."""
     return not name.startswith(TRAINING_PREFIX) and not name.endswith(_STATISTICS)
 
 
 def _describe_training(history: list[dict[str, Any]]) -> dict[str, Any]:
-    """How far a checkpoint's training has come."""
+    """Progress of a checkpoint's training."""
     if not history:
         return {"epochs_done": 0}
     return {

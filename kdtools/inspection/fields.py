@@ -1,4 +1,4 @@
-"""A report as one level of dotted names, as lines, and one of its values alone."""
+"""A report flattened to dotted names, as lines, or a single value of it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ FIELDS = {
 
 
 def flatten(report: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """(dotted name, value) of every value of a report; places in lists count from 0."""
+    """(dotted name, value) of every value of a report; list positions count from 0."""
     if isinstance(report, dict):
         items = list(report.items())
     elif isinstance(report, list):
@@ -87,7 +87,7 @@ def to_lines(report: dict[str, Any]) -> str:
 
 
 def field_lines(report: dict[str, Any], name: str) -> str:
-    """One value alone; of a list, one value a line; of a part with names of its own, `name<TAB>value` lines.
+    """A single value; for a list, one value per line; for a part with names, `name<TAB>value` lines.
 
     Raises UsageError for a name that is not in this report.
     """
@@ -111,5 +111,5 @@ def _text(value: Any) -> str:
 
 
 def _clean(text: str) -> str:
-    """Names may hold any character, but a line no tab and no line end."""
+    """Text without tabs and line ends, which names may contain."""
     return " ".join(text.replace("\t", " ").splitlines())

@@ -1,4 +1,4 @@
-"""Where a file comes from, and whether what it was made from is still there and the same."""
+"""Provenance of a file, and whether its inputs still exist unchanged."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ UNCHANGED, CHANGED, GONE, UNREADABLE = "unchanged", "changed", "gone", "unreadab
 
 
 def provenance_of(attributes: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """What a file states of its making. Other programs need not state it all.
+    """Tool, version, date, command line and inputs that a file records; files of other programs may lack some.
 
-    Raises DataError where `argv` or `inputs` is no JSON of the right shape.
+    Raises DataError if `argv` or `inputs` is not JSON of the right structure.
     """
     stated: dict[str, Any] = {key: str(plain(attributes.get(key, ""))) for key in ("tool", "version", "created")}
     try:
@@ -33,34 +33,34 @@ def provenance_of(attributes: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def follow_inputs(provenance: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Add to each input its `state` and, where it is unchanged and of kdtools, its own provenance, followed likewise.
+    """Add to each input its `state` and, if it is an unchanged file of kdtools, its own provenance, recursively.
 
-    An input is looked for by its name as given, and beside the file made from it. A changed file is not followed: its
-    history is not that of the file made from what it was before. No file can be among its own inputs by hash, so this
-    ends.
+    Inputs are looked up by their recorded name, from the working directory and from the folder of the file made from
+    them. A changed file is not followed, as its history is now another. The recursion ends because no file can contain
+    its own hash.
     """
     return _follow(provenance, folder, {})
 
 
 def _follow(provenance: dict[str, Any], folder: Path, digests: dict[Path, str]) -> dict[str, Any]:
     inputs = []
-    for given in provenance["inputs"]:
-        path, state = _find(given["name"], given["sha256"], folder, digests)
-        found = {**given, "state": state}
+    for recorded in provenance["inputs"]:
+        path, state = _find(recorded["name"], recorded["sha256"], folder, digests)
+        source = {**recorded, "state": state}
         if state == UNCHANGED and path.is_file():
             origin = _provenance_in(path)
             if origin is not None:
-                found["provenance"] = _follow(origin, path.parent, digests)
-        inputs.append(found)
+                source["provenance"] = _follow(origin, path.parent, digests)
+        inputs.append(source)
     return {**provenance, "inputs": inputs}
 
 
 def _find(name: str, digest: str, folder: Path, digests: dict[Path, str]) -> tuple[Path, str]:
-    """The input of that name and its state; one with the right bytes before one without."""
+    """The input of that name and its state; a file with the recorded hash is preferred."""
     state = GONE
     for path in dict.fromkeys((Path(name), folder / name)):
         try:
-            if not (path.is_file() or path.is_dir()):  # of pipes and devices nothing can be told
+            if not (path.is_file() or path.is_dir()):  # pipes and devices cannot be hashed
                 continue
             if path not in digests:
                 digests[path] = sha256_of(path)
@@ -74,7 +74,7 @@ def _find(name: str, digest: str, folder: Path, digests: dict[Path, str]) -> tup
 
 
 def _provenance_in(path: Path) -> dict[str, Any] | None:
-    """That of a file of kdtools; None for any other file, such as a list of images."""
+    """Provenance of a file of kdtools; None for any other file, such as a list of images."""
     try:
         with open_any(str(path)) as opened:
             return provenance_of(opened.attributes, opened.name)

@@ -1,4 +1,4 @@
-"""Opening a file of any kind that kdtools writes, told by its first bytes, not by its name."""
+"""Opens any file that kdtools writes; its kind is recognised by its first bytes, not by its name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _HINT = "give a faces file (HDF5), a model file (safetensors) or what kd-export 
 
 @dataclass(frozen=True)
 class Weights:
-    """A model file opened for reading. `fields` is what it says of itself; `tensors` is what holds its numbers.
+    """A model file opened for reading, with the `fields` of its metadata.
 
     `form` is safetensors or onnx; `tensors` is a safetensors handle or an ONNX model.
     """
@@ -34,7 +34,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class Opened:
-    """A file of either kind. `name` is what messages call it, `folder` where its relative inputs may lie."""
+    """An open file. `name` is its name in messages; `folder` is where its relative inputs may be."""
 
     name: str
     folder: Path
@@ -43,7 +43,7 @@ class Opened:
 
     @property
     def attributes(self) -> Mapping[str, Any]:
-        """What the file says of itself and of how it was made."""
+        """Metadata of the file, including its provenance."""
         return self.content.h5.attrs if isinstance(self.content, FacesFile) else self.content.fields
 
 
@@ -51,7 +51,7 @@ class Opened:
 def open_any(source: str) -> Iterator[Opened]:
     """Open a faces file, a model file or an exported model; `-` is standard input.
 
-    Raises FileError, in one line, for a file that is absent, truncated, of another kind, or newer than this package.
+    Raises FileError for a file that is missing, truncated, of another kind, or of a newer version.
     """
     if source == STANDARD_STREAM:
         stream = cast(io.BufferedReader, sys.stdin.buffer)
@@ -70,7 +70,7 @@ def open_any(source: str) -> Iterator[Opened]:
 
 
 def _form_of(path: Path, name: str) -> str:
-    """As `form_of_start`. Of what is no file, or empty, "": opening it as a faces file will say what is wrong.
+    """As `form_of_start`; "" for a missing or empty file, which fails with a clear error when opened as a faces file.
 
     Raises FileError for a file of another kind.
     """
@@ -81,7 +81,7 @@ def _form_of(path: Path, name: str) -> str:
         return ""
     form = form_of_start(start)
     if start and not form:
-        raise FileError(f"{name}: is no file of kdtools", _HINT)
+        raise FileError(f"{name}: is not a file of kdtools", _HINT)
     return form
 
 
@@ -105,5 +105,5 @@ def _open_onnx(path: Path, name: str) -> Iterator[tuple[str | None, Any]]:
     try:
         model = onnx.load(path, format="protobuf", load_external_data=False)
     except DecodeError as error:
-        raise FileError(f"{name}: is no file of kdtools, or a damaged ONNX model", _HINT) from error
+        raise FileError(f"{name}: is not a file of kdtools, or a damaged ONNX model", _HINT) from error
     yield next((prop.value for prop in model.metadata_props if prop.key == METADATA), None), model

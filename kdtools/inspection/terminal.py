@@ -1,4 +1,4 @@
-"""A report laid out for a person at a terminal."""
+"""A report formatted for the terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LONGEST_HISTORY = 24  # lines that fit on a screen
 
 
 def print_report(report: dict[str, Any]) -> None:
-    """Print one report; a value that is too long for its line goes on below."""
+    """Print one report; long values wrap."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -99,24 +99,24 @@ def _crop_rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _history_rows(provenance: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """(label, line, state of an input): how the file was made, then what it was made from, each under its product."""
+    """(label, line, state of an input): how the file was made, then its inputs, each below the file made from it."""
     yield "made", _made(provenance), ""
     rows = list(_input_rows(provenance, 0, set()))
     for number, (line, state) in enumerate(rows[:_LONGEST_HISTORY]):
         yield "" if number else "from", line, state
     if len(rows) > _LONGEST_HISTORY:
-        yield "", "and more, which --json tells", ""
+        yield "", "and more, see --json", ""
 
 
-def _input_rows(provenance: dict[str, Any], depth: int, told: set[str]) -> Iterator[tuple[str, str]]:
-    """(line, state); the history of a file that stands twice is told once."""
+def _input_rows(provenance: dict[str, Any], depth: int, done: set[str]) -> Iterator[tuple[str, str]]:
+    """(line, state); the history of a file that occurs twice is shown once."""
     indent = "  " * depth
-    for given in provenance["inputs"]:
-        yield f"{indent}{given['name']}", given.get("state", "")
-        if "provenance" in given and given["sha256"] not in told:
-            told.add(given["sha256"])
-            yield f"{indent}  by {_made(given['provenance'])}", ""
-            yield from _input_rows(given["provenance"], depth + 1, told)
+    for source in provenance["inputs"]:
+        yield f"{indent}{source['name']}", source.get("state", "")
+        if "provenance" in source and source["sha256"] not in done:
+            done.add(source["sha256"])
+            yield f"{indent}  by {_made(source['provenance'])}", ""
+            yield from _input_rows(source["provenance"], depth + 1, done)
 
 
 def _made(provenance: dict[str, Any]) -> str:

@@ -1,8 +1,8 @@
 """Errors of predicted landmarks: normalised mean error (NME) of each face, and statistics over many faces.
 
-Errors are shares of the normaliser, as numbers (0.05 is 5 %); only `summarise` speaks in percent. Two values
-have meanings of their own: an NME of inf is a face whose prediction lacks a point, which counts as a failure
-at every threshold; an NME of NaN is a face that cannot be measured, which no statistic counts.
+Errors are fractions of the normaliser (0.05 is 5 %); only `summarise` gives percent. An NME of inf is a face whose
+prediction lacks a point, which counts as a failure at every threshold; an NME of NaN is a face that cannot be
+measured, which no statistic counts.
 """
 
 from kdtools.metrics.errors import (

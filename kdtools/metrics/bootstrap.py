@@ -1,7 +1,6 @@
-"""What chance does to means and shares of units: the studentised bootstrap, Wilson's limits, Student's t.
+"""Studentised bootstrap of means, and Wilson's limits of shares, over units; `intervals` documents them.
 
-The numbers behind `uncertainty`, which says what they mean. `units` (n,) are whole numbers from 0 on, the same for the
-values of one unit; None where each value is by itself.
+`units` (n,) are whole numbers from 0 on, equal for the values of one unit; None if each value is its own unit.
 """
 
 from __future__ import annotations
@@ -15,15 +14,15 @@ import numpy.typing as npt
 from kdtools.errors import DataError
 from kdtools.metrics.errors import Array
 
-LEAST_BOOTSTRAPPED = 4  # units; draws from fewer are too often of one unit alone, without spread
-MOST_BOOTSTRAPPED = 1000  # units; more are put together at random into BINS, which keeps a mean's skewness
+LEAST_BOOTSTRAPPED = 4  # units; draws from fewer often contain one unit alone, without spread
+MOST_BOOTSTRAPPED = 1000  # units; more are merged at random into BINS, which keeps a mean's skewness
 BINS = 500
-WIDEST = 1.5  # times Student's interval; a draw without the one outlier of few units has next to no spread
+WIDEST = 1.5  # times Student's interval; a draw without the one outlier among few units has hardly any spread
 CHUNK = 250_000  # numbers drawn at a time, few enough for the cache
 
 
 class SampledMean:
-    """Mean of a sample, its standard error with units drawn by chance, and what that ratio does in draws of units."""
+    """Mean of a sample, its standard error with independent units, and its bootstrap distribution."""
 
     def __init__(self, sample: Array, units: Array | None) -> None:
         if units is None:
@@ -41,11 +40,11 @@ class SampledMean:
         self.error = error if error > rounding else 0.0
 
     def bootstrap(self, draws: int, seed: int) -> Array | None:
-        """|t| of each draw (draws,), ascending; None where Student's t stands for it."""
+        """|t| of each draw (draws,), ascending; None where Student's t is used instead."""
         if self.n_units < LEAST_BOOTSTRAPPED or not self.error:
             return None
         rng = np.random.default_rng(seed)
-        r: Array = self.residuals  # rather than sums: no digits are lost in the differences below
+        r: Array = self.residuals  # rather than sums, to avoid cancellation in the differences below
         n: Array = self.counts
         if self.n_units > MOST_BOOTSTRAPPED:
             bins = rng.integers(0, BINS, self.n_units)
@@ -79,7 +78,7 @@ class SampledMean:
         return self.value - quantile * self.error, self.value + quantile * self.error
 
     def p_value(self, drawn: Array | None, draws: int) -> float:
-        """Two-sided p of a true mean of 0, as the interval has it: the least 1 - level that leaves out 0."""
+        """Two-sided p value of a true mean of 0: the smallest 1 - level whose interval excludes 0."""
         if not self.error:
             return 1.0 if self.value == 0 else 1 / (draws + 1)
         from scipy.special import stdtr  # 0.1 s to load
@@ -97,7 +96,7 @@ def share_limits(cells: Array, n_cells: int, units: Array | None, level: float) 
     if n == 0:
         return None
     t = NormalDist().inv_cdf((1 + level) / 2)
-    worth: Array | float = n
+    n_effective: Array | float = n
     if units is None:
         shares = np.bincount(cells, minlength=n_cells + 1)[:-1].cumsum() / n
     else:
@@ -123,16 +122,16 @@ def share_limits(cells: Array, n_cells: int, units: Array | None, level: float) 
         squares += half**2 * ((1 - smoothed) ** 2 + smoothed**2)
         rows = len(table) + 2
         effect = squares * rows / (rows - 1) / ((n + 2 * half) * smoothed * (1 - smoothed))
-        worth = n / np.maximum(1, effect)
-    centre = shares + t * t / worth / 2
-    half_width = t * np.sqrt(shares * (1 - shares) / worth + (t / worth / 2) ** 2)
-    whole = 1 + t * t / worth
+        n_effective = n / np.maximum(1, effect)
+    centre = shares + t * t / n_effective / 2
+    half_width = t * np.sqrt(shares * (1 - shares) / n_effective + (t / n_effective / 2) ** 2)
+    whole = 1 + t * t / n_effective
     low = np.where(shares > 0, np.maximum(0, (centre - half_width) / whole), 0)  # exactly 0 and 1 at the ends
     return low, np.where(shares < 1, np.minimum(1, (centre + half_width) / whole), 1)
 
 
 def units_of(groups: npt.ArrayLike | None, n: int) -> Array | None:
-    """Units (n,) as whole numbers from 0 on, none much above n: what np.bincount takes."""
+    """Units (n,) as whole numbers from 0 on, none much above n, as np.bincount requires."""
     if groups is None:
         return None
     codes = np.asarray(groups).ravel()

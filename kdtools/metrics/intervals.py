@@ -1,9 +1,9 @@
-"""Uncertainty of the statistics: 95 % intervals and paired tests in which the frames of one person count as one unit.
+"""Confidence intervals and paired tests in which the faces of one person count as one unit.
 
-A unit is a group of faces (a person, a video), or one face where there are no groups. Units are taken as drawn by
-chance, each with its number of faces; nothing is assumed of the faces within one. `groups` (n,) are whole numbers, one
-per face, the same within a group. Means have the studentised bootstrap, since errors of landmarks are skewed; shares
-have Wilson's interval. How often the intervals cover is measured by benchmarks/coverage.py.
+A unit is a group of faces (a person, a video), or one face if there are no groups. Units count as independent draws,
+each with its number of faces; nothing is assumed about the faces within one. `groups` (n,) are whole numbers, one per
+face, equal within a group. Means have a studentised bootstrap, since landmark errors are skewed; shares have Wilson's
+interval. benchmarks/coverage.py measures the coverage of the intervals.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from kdtools.errors import DataError
 from kdtools.metrics.bootstrap import SampledMean, share_limits, units_of
 from kdtools.metrics.errors import Array
 
-LEAST_FOR_WILCOXON = 6  # differences; of five, no order is as rare as 5 %
+LEAST_FOR_WILCOXON = 6  # differences; with five, no p value can be below 5 %
 
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """Errors of one prediction against those of another on the same faces; shares, and None where undefined.
+    """Errors of one prediction compared with a baseline's on the same faces, as fractions; None where undefined.
 
-    n faces have a finite error in both, in n_groups units. `difference` is the mean of errors - baseline over them, so
-    below 0 is better than the baseline, with its interval `low` to `high`; `relative` is that over the baseline's
-    mean. `improved` is the share of faces with a smaller error, of all faces that could be measured in both (a
-    missing prediction is inf, and larger than any other). Both p values are two-sided.
+    `n` faces in `n_groups` units have a finite error in both. `difference` is their mean of errors - baseline, negative
+    if better than the baseline, with its interval `low` to `high`; `relative` is it over the baseline's mean.
+    `improved` is the share of faces with a smaller error among all faces measured in both (a missing prediction is inf,
+    larger than any other). Both p values are two-sided.
     """
 
     n: int
@@ -53,14 +53,13 @@ def mean_interval(
 ) -> tuple[float, float] | None:
     """Interval (low, high) of the mean of values (n,), in their unit; cut off at `bounds`, such as (0, 1) for an AUC.
 
-    None with fewer than two units and with an infinite value; NaN is left out. The units are drawn with replacement,
-    and the half-width is the quantile of |mean - mean of the draw| / standard error of the draw, times the standard
-    error: the symmetric bootstrap-t. Two and three units have Student's t.
+    None with fewer than two units or with an infinite value; NaN is left out. The symmetric bootstrap-t: units are
+    drawn with replacement, and the half-width is the standard error times the quantile of |mean - mean of the draw| /
+    standard error of the draw. Two and three units use Student's t.
 
-    Equal values have an interval of no width. None is more than 1.5 times as wide as Student's, which costs
-    no coverage, and without which one gross error among few faces gives an interval many times its own size.
-    Raises DataError where `groups` are not whole numbers or not one per value, for a level outside 0 to 1 and for
-    draws below 1.
+    Equal values have an interval of zero width. The width is at most 1.5 times that of Student's interval, which costs
+    no coverage; otherwise one gross error among few faces would give an interval many times its own size. Raises
+    DataError if `groups` are not whole numbers or not one per value, for a level outside 0 to 1, and for draws below 1.
     Source: Efron and Tibshirani 1993, ch. 12; Hall 1992, §3.5 (symmetric); Cochran 1977, §6 (error of a ratio).
 
     >>> low, high = mean_interval([0.02, 0.04, 0.06])  # 0.04 ± 4.303 * 0.02 / sqrt(3), Student's t of 2 degrees
@@ -87,14 +86,14 @@ def mean_interval(
 def share_interval(
     hits: npt.ArrayLike, groups: npt.ArrayLike | None = None, *, level: float = 0.95
 ) -> tuple[float, float] | None:
-    """Interval (low, high) of the share of True in hits (n,): Wilson's, of as many faces as the groups are worth.
+    """Wilson's interval (low, high) of the share of True in hits (n,), with the effective sample size of the groups.
 
-    Groups divide the number of faces by the design effect, which is the variance between them over that of independent
-    faces, at least 1; z becomes Student's t of the groups less one. None without faces, and with a single group.
+    Groups divide the number of faces by the design effect, the variance between groups over that of independent faces,
+    at least 1; z becomes Student's t of the number of groups less one. None without faces, or with a single group.
 
-    The design effect counts two half groups more, one of hits and one of none. Few hits are often of one
-    or two people and tell nothing of the spread between people; without the half groups the interval of a rare failure
-    is too narrow by half. So without any hit the faces are worth about two per group.
+    The design effect includes two extra half groups, one with only hits and one without. Rare hits often come from one
+    or two people and say nothing about the spread between people; without the half groups the interval of a rare
+    failure would be half as wide as it should be. Without any hit the effective sample size is about two per group.
     Raises DataError as `mean_interval` does.
     Source: Wilson 1927; Korn and Graubard 1998 (effective sample size).
 
@@ -114,12 +113,12 @@ def share_interval(
 def ced_band(
     nme: npt.ArrayLike, groups: npt.ArrayLike | None, grid: npt.ArrayLike, *, level: float = 0.95
 ) -> tuple[Array, Array] | None:
-    """Limits (low (K,), high (K,)) of the share of faces with an error up to each of grid (K,); out of nme (n,).
+    """Limits (low (K,), high (K,)) of the share of faces in nme (n,) with an error up to each of grid (K,).
 
-    At each error the interval of `share_interval`, so one point of the curve is covered so often, not all at once. Both
-    limits ascend, as the curve does: where groups would make them descend, the interval is wider.
-    A missing prediction (inf) is above every error; NaN is not counted. None as in `share_interval`.
-    Raises DataError as `mean_interval` does, and for a grid that does not ascend.
+    At each error the interval of `share_interval`: pointwise coverage, not simultaneous. Both limits ascend, as the
+    curve does: where groups would make them descend, the interval is wider. A missing prediction (inf) is above every
+    error; NaN is not counted. None as in `share_interval`. Raises DataError as `mean_interval` does, and for a grid
+    that does not ascend.
 
     >>> low, high = ced_band([0.02, 0.05, np.inf], None, [0.01, 0.03])
     >>> print(low.round(3), high.round(3))
@@ -129,7 +128,7 @@ def ced_band(
     errors = np.asarray(nme, dtype=np.float64).ravel()
     at = np.asarray(grid, dtype=np.float64).ravel()
     if not (np.diff(at) >= 0).all():  # NaN included
-        raise DataError("the errors at which a band is wanted do not ascend", "sort them")
+        raise DataError("the errors of the grid do not ascend", "sort them")
     units = units_of(groups, len(errors))
     known = ~np.isnan(errors)
     if not known.all():
@@ -149,16 +148,16 @@ def compare_paired(
     draws: int = 2000,
     seed: int = 0,
 ) -> PairedComparison:
-    """Compare errors (n,) with those of a baseline (n,) on the same faces, in whose order they are; see the result.
+    """Compare errors (n,) with those of a baseline (n,) on the same faces in the same order.
 
-    The interval is that of `mean_interval` of the differences, and p_bootstrap the least 1 - level at which it leaves
-    out 0; with d draws it is never below 1 / (d + 1). p_wilcoxon is that of Wilcoxon's signed ranks of the units' mean
-    differences, and None where fewer than six of them differ from 0.
+    The interval is that of `mean_interval` for the differences, and p_bootstrap the smallest 1 - level whose interval
+    excludes 0; with d draws it is at least 1 / (d + 1). p_wilcoxon is that of Wilcoxon's signed-rank test of the units'
+    mean differences, None if fewer than six of them differ from 0.
 
-    The two p values ask different things. A mean follows a few faces that are much worse; Wilcoxon's test
-    asks whether most units are better, each group counting once, and calls a skewed difference of mean 0 one.
-    Equal predictions have a difference of 0, p_bootstrap 1 and p_wilcoxon None.
-    Raises DataError as `mean_interval` does, and for errors and baseline of different lengths.
+    The two p values answer different questions. A mean follows a few faces that are much worse; Wilcoxon's test asks
+    whether most units are better, each counting once, and can be small for a skewed difference of mean 0. Equal
+    predictions have a difference of 0, p_bootstrap 1 and p_wilcoxon None. Raises DataError as `mean_interval` does, and
+    if errors and baseline differ in length.
     Source: as `mean_interval`; Wilcoxon 1945, scipy.stats.wilcoxon.
 
     >>> found = compare_paired([0.02, 0.03, 0.07], [0.04, 0.05, 0.06])  # -0.02, -0.02, 0.01

@@ -1,4 +1,4 @@
-"""Normalisers: the length, of each face, that its errors are divided by."""
+"""Normalisers: the length by which the errors of a face are divided."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ Bounds = tuple[Array, Array]
 class Normaliser:
     """A length that errors are divided by; `normaliser_named` and `normalisers_of` make them.
 
-    `name` is one of NORMALISERS, GIVEN_BOX, `points:I,J` or a number. `ends` are the points, and `pixels` the number,
-    of those that have them: the length is then from the mean of the first points to that of the second, or the number.
+    `name` is one of NORMALISERS, GIVEN_BOX, `points:I,J` or a number. With `ends`, the length is the distance between
+    the means of two lists of points; with `pixels`, it is that number.
     """
 
     name: str
@@ -32,23 +32,23 @@ class Normaliser:
 
     @property
     def needs_boxes(self) -> bool:
-        """Whether `lengths` wants the boxes that came with the annotation."""
+        """Whether `lengths` needs annotated boxes."""
         return self.name == GIVEN_BOX
 
     def lengths(self, gt: Array, boxes: Array | None = None, bounds: Bounds | None = None) -> Array:
-        """Lengths (n,), in pixels, from the truth gt (n, L, 2) float64, NaN where not annotated (`clean_points`).
+        """Lengths (n,), in pixels, of the truth gt (n, L, 2) float64, NaN where not annotated (`clean_points`).
 
-        inter-ocular: between the outer corners of the eyes. inter-pupil: between the means of the points of either eye.
-        box-diagonal, box-size, face-height: diagonal, sqrt(width * height), and height, of the upright box around the
-        annotated points, from the first point to the last (no pixel added). points:I,J: between two points.
-        given-box: sqrt(width * height) of the annotation's own boxes (n, 4), x0 y0 x1 y1 half-open. A number: itself.
-        `bounds` are the `point_bounds` of gt, where the caller has them already.
+        inter-ocular: between the outer corners of the eyes. inter-pupil: between the means of the points of each eye.
+        box-diagonal, box-size, face-height: diagonal, sqrt(width * height) and height of the upright box around the
+        annotated points, between point coordinates (no pixel added). points:I,J: between two points.
+        given-box: sqrt(width * height) of the annotated boxes (n, 4), x0 y0 x1 y1 half-open. A number: itself.
+        `bounds` are the `point_bounds` of gt, if the caller has them already.
 
-        NaN where a point that the length needs is missing, rather than a length from the remaining points,
-        as another length would make the face's error incomparable. A length may be 0, which `normalise` understands.
-        Raises DataError where boxes are needed and not given, and where the points are too few.
-        Source: docs/metrics.md says which data set and which code takes which; SPIGA's benchmark has them all
-        (spiga/eval/benchmark/metrics/landmarks.py), but takes its "diagonal" and "height" from the given box.
+        NaN if a point that the length needs is missing: a length from the remaining points would make the error
+        incomparable. A length may be 0, which `normalise` handles. Raises DataError if boxes are needed and missing, or
+        if there are too few points.
+        Source: docs/metrics.md says which data set and which code uses which; SPIGA's benchmark has them all
+        (spiga/eval/benchmark/metrics/landmarks.py), but takes its "diagonal" and "height" from the annotated box.
 
         >>> triangle = np.array([[[0.0, 0.0], [3.0, 0.0], [3.0, 4.0]]])
         >>> print(Normaliser("points:0,2", ends=((0,), (2,))).lengths(triangle))
@@ -81,13 +81,13 @@ class Normaliser:
 
 
 def point_bounds(gt: Array) -> Bounds:
-    """Least and greatest x and y, (n, 2) each, of the points of gt (n, L, 2); NaN only for a face without any.
+    """Least and greatest x and y, (n, 2) each, of the points of gt (n, L, 2); NaN only for a face without points.
 
     >>> low, high = point_bounds(np.array([[[0.0, 5.0], [3.0, 1.0], [np.nan, np.nan]]]))
     >>> low.tolist(), high.tolist()
     ([[0.0, 1.0]], [[3.0, 5.0]])
     """
-    xy = (gt[..., 0], gt[..., 1])  # together they would take ten times as long
+    xy = (gt[..., 0], gt[..., 1])  # ten times as fast as both at once
     low, high = (np.stack([f.reduce(values, axis=1) for values in xy], axis=1) for f in (np.minimum, np.maximum))
     if np.isnan(low).any():  # fmin and fmax pass over NaN, but are slower
         low, high = (np.stack([f.reduce(values, axis=1) for values in xy], axis=1) for f in (np.fmin, np.fmax))
@@ -95,10 +95,10 @@ def point_bounds(gt: Array) -> Bounds:
 
 
 def normaliser_named(text: str, scheme: Scheme) -> Normaliser:
-    """The normaliser that a text names, for faces of a scheme.
+    """The normaliser of a name, for faces of a scheme.
 
-    Raises UsageError, which says what is possible, for another text, for what the scheme lacks (the eyes' points), and
-    for points outside the scheme.
+    Raises UsageError that lists the possible names for an unknown name, for a normaliser whose points the scheme lacks,
+    and for points outside the scheme.
 
     >>> from kdtools.landmarks import Scheme
     >>> triangle = Scheme("triangle", 3, outer_corners=(0, 1))
@@ -143,15 +143,14 @@ def normalisers_of(scheme: Scheme) -> list[Normaliser]:
         ends["inter-ocular"] = ((left,), (right,))
     if scheme.left_eye and scheme.right_eye:
         ends["inter-pupil"] = (scheme.left_eye, scheme.right_eye)
-    of_the_eyes = ("inter-ocular", "inter-pupil")
-    return [Normaliser(name, ends.get(name)) for name in NORMALISERS if name in ends or name not in of_the_eyes]
+    return [Normaliser(name, ends.get(name)) for name in NORMALISERS if name in ends or not name.startswith("inter-")]
 
 
 def default_normaliser(scheme: Scheme, gt: Array | None = None) -> Normaliser:
-    """The first of NORMALISERS that a scheme has the points for, which is the first row of kd-eval.
+    """The first of NORMALISERS that a scheme has the points for, which kd-eval reports first.
 
-    With the truth gt (n, L, 2), NaN where not annotated, the first that gives some face a length; without faces that
-    have one, the first of all.
+    With the truth gt (n, L, 2), NaN where not annotated, the first that is defined for at least one face, or else the
+    first of all.
 
     >>> from kdtools.landmarks import Scheme
     >>> eyes = Scheme("eyes", 3, outer_corners=(0, 1))
@@ -167,7 +166,7 @@ def default_normaliser(scheme: Scheme, gt: Array | None = None) -> Normaliser:
 
 
 def measure_words(normaliser: str) -> str:
-    """What errors are shares of, in words.
+    """Description of a normaliser, for labels.
 
     >>> measure_words("inter-ocular"), measure_words("box-diagonal"), measure_words("points:8,27"), measure_words("100")
     ('inter-ocular distance', 'box diagonal', 'distance of points 8 and 27', '100 px')
@@ -183,10 +182,10 @@ def _box_sizes(boxes: Array | None, n_faces: int) -> Array:
     """sqrt(width * height) of boxes (n, 4); NaN where a number is missing, 0 where the box frames nothing."""
     if boxes is None:
         hint = "import the truth with its boxes, or choose another normaliser, such as box-size"
-        raise DataError(f"the normaliser {GIVEN_BOX} needs the boxes that came with the annotation", hint)
+        raise DataError(f"the normaliser {GIVEN_BOX} needs annotated boxes", hint)
     numbers = np.array(boxes, dtype=np.float64)
     if numbers.shape != (n_faces, 4):
-        raise DataError(f"boxes of the form {numbers.shape}", f"they must be ({n_faces}, 4)")
+        raise DataError(f"boxes of shape {numbers.shape}", f"the shape must be ({n_faces}, 4)")
     numbers[~np.isfinite(numbers).all(axis=1)] = np.nan
     sides = np.maximum(numbers[:, 2:] - numbers[:, :2], 0)
     return np.sqrt(sides[:, 0] * sides[:, 1])

@@ -1,7 +1,7 @@
-"""Pictures of faces with sets of points over them: which faces, what is drawn on them, and the sheet they stand on.
+"""Pictures of faces with landmarks drawn on them, singly or as contact sheets.
 
-`gallery` chooses and reads faces, `overlay` draws points, `lettering` and `legend` write; `sheet` and `pictures` put
-faces together and into files, `worst` those with the largest errors of an evaluation.
+`gallery` chooses and reads faces, `overlay` draws points, `lettering` writes text and legends, `sheet` arranges faces,
+`output` writes files, and `worst` shows the faces with the largest errors of an evaluation.
 """
 
 from kdtools.viewing.gallery import Gallery, choose_rows, gather

@@ -1,4 +1,4 @@
-"""Faces and the sets of points over them, joined by id; which of them to show, in which order."""
+"""Faces and the point sets to draw on them, joined by id; and the selection and order of faces."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from kdtools.landmarks.geometry import apply_affine, invert_affine
 from kdtools.metrics import clean_points, default_normaliser, nme_per_face
 from kdtools.reporting import Reporter
 
-_LONGEST = 8  # longer side of a picture in shorter ones; crops are square
+_LONGEST = 8  # largest aspect ratio of a picture; crops are square
 
 
 @dataclass(frozen=True)
 class ShownPoints:
-    """Points of all N faces: points (N, L, 2) and visible (N, L), in the rows and the frame of the faces' own file."""
+    """One set of points: points (N, L, 2) and visible (N, L), in the rows and the frame of the faces' own file."""
 
     name: str
     points: np.ndarray
@@ -34,7 +34,7 @@ class ShownPoints:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Faces and their sets of points, the truth first; errors (n_sets - 1, N) are the NME of the others."""
+    """Faces and their point sets, the truth first; errors (n_sets - 1, N) are the NME of the others."""
 
     faces: FacesFile
     sets: list[ShownPoints]
@@ -43,7 +43,7 @@ class Gallery:
 
     @property
     def scheme(self) -> Scheme | None:
-        """That of the truth; None where there are no points at all."""
+        """Scheme of the truth; None if there are no points at all."""
         return self.sets[0].scheme if self.sets else None
 
 
@@ -62,7 +62,7 @@ class ShownFace:
 def gather(faces: FacesFile, predictions: Sequence[FacesFile], truth: FacesFile | None) -> Gallery:
     """Join the points of `predictions` and `truth` to the faces; without `truth` the first set is the truth.
 
-    Raises DataError where the faces have neither images nor sources, where one of the others holds no points, and as
+    Raises DataError if the faces have neither images nor sources, if one of the other files has no points, and as
     `FacesFile.landmarks_from` does.
     """
     if not faces.has_images and "source" not in faces:
@@ -85,7 +85,7 @@ def gather(faces: FacesFile, predictions: Sequence[FacesFile], truth: FacesFile 
 def _read_set(faces: FacesFile, file: FacesFile) -> ShownPoints:
     file.require("landmarks")
     same = file is faces
-    with np.errstate(over="ignore", invalid="ignore"):  # numbers like 1e38, which are as good as missing
+    with np.errstate(over="ignore", invalid="ignore"):  # numbers like 1e38 count as missing
         points = faces.landmarks if same else faces.landmarks_from(file)
     points = np.where(np.isfinite(points).all(axis=-1, keepdims=True), points, np.nan)
     visible = np.ones(points.shape[:2], bool)
@@ -96,7 +96,7 @@ def _read_set(faces: FacesFile, file: FacesFile) -> ShownPoints:
 
 
 def _measure(faces: FacesFile, sets: Sequence[ShownPoints]) -> tuple[np.ndarray, str]:
-    """NME (n_sets - 1, N) of the sets after the first against it, in the source images, and its normaliser."""
+    """NME (n_sets - 1, N) of all sets against the first, measured in the source images, and its normaliser."""
     if len(sets) < 2:
         return np.empty((0, len(faces))), ""
     gt = faces.to_frame(sets[0].points, "source")
@@ -116,14 +116,13 @@ def choose_rows(
     seed: int | None,
     n_max: int,
 ) -> tuple[np.ndarray, int]:
-    """Rows to show, in order, and how many there were to choose from.
+    """Rows to show, in order, and the number of faces that they were chosen from.
 
-    With a seed they are drawn at random. Sorting comes before the cut to `n_max`: by the largest error of any set, the
-    highest first; by id; by score, the lowest first. What cannot be measured stands last. Without it, file order.
-    Raises DataError for a subset or a glob that no face belongs to, and where the file holds no /score to sort by.
+    With a seed they are drawn at random. Faces are sorted, then cut to `n_max`: by the largest error of any set, the
+    highest first; by id; by score, the lowest first. Faces that cannot be measured come last. Otherwise, file order.
+    Raises DataError for a subset or a glob without faces, and for sorting by score if the file has no /score.
     """
-    wanted = IdPatterns(globs) if globs else None
-    rows = np.flatnonzero(choose_faces(gallery.faces, subsets=subsets, ids=wanted))
+    rows = np.flatnonzero(choose_faces(gallery.faces, subsets=subsets, ids=IdPatterns(globs) if globs else None))
     n_found = len(rows)
     if seed is not None:
         rows = np.sort(np.random.default_rng(seed).permutation(rows)[:n_max])
@@ -143,7 +142,7 @@ def _scores_of(gallery: Gallery) -> np.ndarray:
 def read_shown(
     gallery: Gallery, rows: Sequence[int] | np.ndarray, size: int, reporter: Reporter
 ) -> Iterator[ShownFace]:
-    """Read the faces of these rows, one at a time; without /image they are cropped to `size` px from their sources.
+    """Read the faces of these rows one at a time; without /image, they are cropped from their sources to `size` px.
 
     Faces whose source cannot be read or cropped are skipped.
     """
@@ -171,13 +170,13 @@ def read_shown(
 
 
 def _crop_face(faces: FacesFile, row: int, points: np.ndarray | None, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cut a face out of its source image -> (size, size, 3) and its map to the source (2, 3)."""
+    """Crop a face from its source image -> (size, size, 3) and its map to the source (2, 3)."""
     path = Path(faces.read("source", row, row + 1)[0])
     return crop_image(read_image(path), _square_of(faces, row, points), size)
 
 
 def _square_of(faces: FacesFile, row: int, points: np.ndarray | None) -> np.ndarray:
-    """The crop square (4,) around the first set of points that has two of them, or else the /box made square."""
+    """The crop square (4,) around the first point set with at least two points, or else around the /box."""
     for one in () if points is None else points:
         if np.isfinite(one).all(axis=-1).sum() >= 2:
             return (faces.crop or CropRule()).square_around_points(one)

@@ -1,4 +1,4 @@
-"""Text in pictures: the typeface, texts shortened to fit, and numbers beside points."""
+"""Text in pictures: the font, shortened texts, numbers of points, and legends."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _DIRECTIONS = np.arange(16) * np.pi / 8
 
 @cache
 def font_of(height_px: int) -> FreeTypeFont:
-    """DejaVu Sans, which matplotlib brings along. It has no Chinese, Japanese or Korean; boxes stand for these."""
+    """DejaVu Sans, which comes with matplotlib. Chinese, Japanese and Korean letters appear as boxes."""
     import matplotlib
 
     return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", height_px)
@@ -44,9 +44,9 @@ def line_height(font: FreeTypeFont) -> int:
 
 
 def shorten(text: str, width: int, font: FreeTypeFont) -> str:
-    """The text in one line if it fits `width` px, else as much of its two ends as does, with an ellipsis between.
+    """The text in one line, with an ellipsis in its middle if it does not fit `width` px.
 
-    The ends of an id tell more than its middle: the data set at one, the number at the other.
+    The ends of an id say more than its middle: the data set at one, the number at the other.
     """
     text = printable(text)
     if len(text) <= width and width_of(text, font) <= width:  # no letter is narrower than a pixel
@@ -65,7 +65,7 @@ def write_spans(draw: ImageDraw.ImageDraw, x: float, y: float, spans: Iterable[S
 
 
 def number_points(image: Image.Image, points: np.ndarray, font: FreeTypeFont, gap: float) -> None:
-    """Write its index beside each point (L, 2) in an image, on the side where it covers least of points and numbers."""
+    """Write each point's index next to it, where it overlaps points (L, 2) and other numbers least."""
     draw = ImageDraw.Draw(image)
     known = np.flatnonzero(((points > -gap) & (points < np.array(image.size) + gap)).all(axis=-1))  # not so for NaN
     taken = [np.concatenate([points[k] - gap, points[k] + gap]) for k in known]
@@ -80,14 +80,14 @@ def number_points(image: Image.Image, points: np.ndarray, font: FreeTypeFont, ga
 
 
 def _covered(box: np.ndarray, others: np.ndarray) -> float:
-    """Area of a box (4,) that others (K, 4) cover, twice where two do."""
+    """Area of a box (4,) covered by others (K, 4); counted twice where two overlap."""
     sides = np.minimum(others[:, 2:], box[2:]) - np.maximum(others[:, :2], box[:2])
     return float(np.maximum(sides, 0).prod(axis=1).sum())
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A text, as it fits, after a disc or a ring of a colour, or after nothing."""
+    """A text with a coloured disc or ring before it, or without a mark."""
 
     text: str
     width: int
@@ -96,7 +96,7 @@ class Entry:
 
 
 def short_names(names: Sequence[str]) -> list[str]:
-    """File names without their folders where that tells them apart.
+    """File names without their folders if they remain distinct.
 
     >>> short_names(["a/test.h5", "b/pred.h5"]), short_names(["a/pred.h5", "b/pred.h5"])
     (['test.h5', 'pred.h5'], ['a/pred.h5', 'b/pred.h5'])
@@ -107,7 +107,7 @@ def short_names(names: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class LegendTexts:
-    """What a legend names: each set of points, the truth first, and the errors. Texts go from long to short."""
+    """Texts of a legend, each as alternatives from long to short: the point sets, the truth first, and the errors."""
 
     names: Sequence[Sequence[str]]
     has_occluded: bool
@@ -115,7 +115,7 @@ class LegendTexts:
 
 
 def legend_texts(gallery: Gallery) -> LegendTexts | None:
-    """The legend of a gallery; None where there is nothing to tell apart."""
+    """The legend of a gallery; None for fewer than two point sets."""
     if len(gallery.sets) < 2:
         return None
     truth, *others = short_names([one.name for one in gallery.sets])
@@ -128,7 +128,7 @@ def legend_texts(gallery: Gallery) -> LegendTexts | None:
 
 
 class Legend:
-    """Entries in as many lines as they need in a width."""
+    """Entries broken into lines of a width."""
 
     def __init__(self, texts: LegendTexts, width: int, style: Style) -> None:
         self.font = font_of(style.legend_px)
@@ -139,11 +139,11 @@ class Legend:
 
     @property
     def height(self) -> int:
-        """In pixels, with the room below it."""
+        """In pixels, with the space below it."""
         return len(self.lines) * self.line_px + self.below_px
 
     def draw(self, sheet: Image.Image, left: int, top: int) -> None:
-        """Write it into a sheet from its top left on."""
+        """Draw it on a sheet, with its top left corner there."""
         draw = ImageDraw.Draw(sheet)
         for n, line in enumerate(self.lines):
             x, y = left, top + n * self.line_px
@@ -162,7 +162,7 @@ class Legend:
         return [*entries, self._entry(width, *texts.errors)]
 
     def _entry(self, width: int, *texts: str, colour: Colour | None = None, is_ring: bool = False) -> Entry:
-        """An entry with the first of the texts that fits, or else the last one shortened."""
+        """An entry with the first text that fits, or else the last one shortened."""
         room = width - (self.mark_px if colour else 0)
         text = next((text for text in texts if width_of(text, self.font) <= room), texts[-1])
         text = shorten(text, room, self.font)
@@ -177,7 +177,7 @@ class Legend:
         return lines
 
     def _mark(self, entry: Entry) -> np.ndarray:
-        """Picture (line_px, mark_px, 3) of a disc or ring, in the middle of the line's small letters."""
+        """Picture (line_px, mark_px, 3) of a disc or ring, centred on the line's lower-case letters."""
         times = 4
         canvas = np.full((times * self.line_px, times * self.mark_px, 3), 255, np.uint8)
         unit = times * self.font.size / 12

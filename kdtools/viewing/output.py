@@ -1,4 +1,4 @@
-"""Pictures on disk: one sheet, or a folder with one picture per face."""
+"""Picture files: one sheet, or a folder with one picture per face."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 
 
 def check_picture(output: str, force: bool) -> None:
-    """Raises as `check_output` does, and UsageError for a name that is no picture's."""
+    """Raises as `check_output` does, and UsageError for a name without a picture's suffix."""
     check_output(output, force)
     if output != "-" and Path(output).suffix.lower() not in FORMATS:
         hint = "give a name that ends in .png or .jpg; or one that ends in /, for one picture per face in that folder"
@@ -32,9 +32,9 @@ def check_picture(output: str, force: bool) -> None:
 def write_sheet(
     gallery: Gallery, rows: np.ndarray, style: Style, output: str, force: bool, reporter: Reporter = SILENT
 ) -> int:
-    """Write the faces of these rows as one picture; returns how many they are.
+    """Write the faces of these rows as one picture; returns their number.
 
-    Raises DataError where no face can be drawn, or the sheet would be too large.
+    Raises DataError if no face can be drawn or the sheet would be too large.
     """
     check_room(len(rows), style)
     cells = []
@@ -52,9 +52,9 @@ def write_sheet(
 def write_each(
     gallery: Gallery, rows: np.ndarray, style: Style, output: str, force: bool, reporter: Reporter = SILENT
 ) -> int:
-    """Write each face of these rows as a picture of its own into a folder, all or none; returns how many.
+    """Write each face of these rows as a picture into a folder, all or none; returns their number.
 
-    Raises, before anything is written, as `claim_pictures` does, and DataError where no face can be drawn.
+    Raises, before anything is written, as `claim_pictures` does, and DataError if no face can be drawn.
     """
     ids = gallery.faces.ids
     sources = gallery.faces.texts("source") if "source" in gallery.faces else []
@@ -75,7 +75,7 @@ def write_each(
 
 
 def claim_pictures(ids: Sequence[str], folder: Path, sources: Iterable[Path], force: bool) -> dict[str, Path]:
-    """As `plan_pictures`. Raises FileError for one that is there without `force`, or is one of the `sources`."""
+    """As `plan_pictures`. Raises FileError for a picture that exists, without `force`, or is one of the `sources`."""
     planned = plan_pictures(ids, folder)
     originals = {source.resolve() for source in sources}
     for path in planned.values():
@@ -89,7 +89,7 @@ def claim_pictures(ids: Sequence[str], folder: Path, sources: Iterable[Path], fo
 def place_picture(identity: str, folder: Path) -> Path:
     """A picture's path in the folder for an id, without parts of the id that would lead out of it.
 
-    Control characters, which could not stand in a name or would upset a terminal that lists it, become `_`.
+    Control characters become `_`, as they may be invalid in names or disturb a terminal.
     """
     printable = "".join("_" if unicodedata.category(letter) == "Cc" else letter for letter in identity)
     parts = [part for part in PurePosixPath(printable).parts if part not in ("/", "//", "..")] or ["face"]
@@ -100,7 +100,7 @@ def place_picture(identity: str, folder: Path) -> Path:
 def plan_pictures(ids: Sequence[str], folder: Path) -> dict[str, Path]:
     """The path of `place_picture` for each id.
 
-    Raises DataError where two would have one path, or one would be a folder of another.
+    Raises DataError if two ids have the same path, or if one path would be a folder of another.
     """
     planned = {identity: place_picture(identity, folder) for identity in ids}
     of_path = {path: identity for identity, path in planned.items()}
@@ -115,9 +115,9 @@ def plan_pictures(ids: Sequence[str], folder: Path) -> dict[str, Path]:
 
 
 def picture_bytes(picture: np.ndarray, suffix: str = ".png", *, small: bool = False) -> bytes:
-    """A picture (H, W, 3) uint8 RGB as the bytes of a file with that suffix: .jpg or .jpeg; PNG for any other.
+    """A picture (H, W, 3) uint8 RGB encoded by suffix: .jpg or .jpeg, or PNG for any other.
 
-    `small` takes more time over a PNG. Colours in JPEG stay sharp.
+    `small` compresses a PNG better, in more time. JPEG colours are not subsampled.
     """
     data = io.BytesIO()
     kind = FORMATS.get(suffix.lower(), "PNG")

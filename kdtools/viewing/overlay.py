@@ -1,4 +1,4 @@
-"""One face's picture: its image at the size of a cell, and the points, outlines and errors over it."""
+"""Draws one face: its image at the size of a cell, with points, outlines and errors."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import pixels_to_unit, unit_to_pixels
 from kdtools.viewing.gallery import ShownFace
 
-# Okabe and Ito's colours, which people with any kind of colour vision can tell apart; the truth's comes first.
+# Okabe and Ito's colours, distinct for all kinds of colour vision; the truth's comes first.
 COLOURS = ((86, 180, 233), (230, 159, 0), (204, 121, 167), (0, 158, 115), (240, 228, 66))
 MOST_SETS = len(COLOURS)
 
-EDGE = (25, 25, 25)  # thin and dark around each mark, so that it is seen on light skin as well
+EDGE = (25, 25, 25)  # thin dark edge of each mark, for contrast on light skin
 GREY = (75, 75, 75)  # of text
-_REFERENCE_PX = 200  # cell size that the widths below are given for
+_REFERENCE_PX = 200  # cell size of the line widths below
 _SMALLEST_PX = 100  # in smaller cells marks would be too faint
 
 
 @dataclass(frozen=True)
 class Style:
-    """What is drawn; `size` is the width of a face's picture in pixels, 0 `columns` fill the rows evenly."""
+    """Drawing options. `size` is the width of a face's picture in pixels; with 0 `columns` rows are filled evenly."""
 
     size: int = 200
     columns: int = 0
@@ -37,7 +37,7 @@ class Style:
 
     @property
     def gutter(self) -> int:
-        """Room between pictures and at the borders, in pixels."""
+        """Space between pictures and at the borders, in pixels."""
         return round(6 + 0.03 * self.size)
 
     @property
@@ -47,7 +47,7 @@ class Style:
 
     @property
     def caption_gap(self) -> int:
-        """Room between a picture and what is written below it."""
+        """Space between a picture and its caption."""
         return round(1 + 0.01 * self.size)
 
     @property
@@ -57,7 +57,7 @@ class Style:
 
 
 def darker(colour: tuple[int, int, int]) -> tuple[int, int, int]:
-    """A colour that can be read as text on white."""
+    """A darker shade, readable as text on white."""
     return tuple(round(0.7 * part) for part in colour)  # type: ignore[return-value]
 
 
@@ -67,10 +67,10 @@ def cell_height(image: np.ndarray, size: int) -> int:
 
 
 def draw_cell(face: ShownFace, scheme: Scheme | None, style: Style) -> np.ndarray:
-    """Picture (h, size, 3) of a face. It is drawn several times as large and then averaged, for thin smooth lines.
+    """Picture (h, size, 3) of a face, drawn several times as large and averaged, for thin smooth lines.
 
-    The marks' sizes follow the cell, not the face. Occluded points are rings. Raises DataError where OpenCV cannot
-    scale the image.
+    Sizes of marks follow the cell, not the face. Occluded points are rings. Raises DataError if OpenCV cannot scale the
+    image.
     """
     times = 4 if style.size <= 1024 else 2
     width, height = times * style.size, times * cell_height(face.image, style.size)
@@ -86,7 +86,7 @@ def draw_cell(face: ShownFace, scheme: Scheme | None, style: Style) -> np.ndarra
 def _draw_marks(
     canvas: np.ndarray, points: np.ndarray, visible: np.ndarray, scheme: Scheme | None, style: Style, unit: float
 ) -> None:
-    """Draw sets of points (n_sets, L, 2) into canvas (H, W, 3): outlines lowest, then error bars, then the points."""
+    """Draw sets of points (n_sets, L, 2) on canvas (H, W, 3): outlines lowest, then error bars, then the points."""
     if style.lines and scheme is not None:
         for one, colour in zip(points, COLOURS, strict=False):
             draw_segments(canvas, *outline_segments(one, scheme), colour, 0.8 * unit)

@@ -1,4 +1,4 @@
-"""A contact sheet: faces in even rows and columns, their names and errors below them, a legend above."""
+"""Contact sheets: faces in rows and columns, with ids and errors below them and a legend above."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _LONGEST_SIDE = 16384  # of a sheet, in pixels: 800 MB of memory
 
 @dataclass(frozen=True)
 class Cell:
-    """A face's picture (h, size, 3), and the lines of text below it."""
+    """A face's picture (h, size, 3) and its caption's lines."""
 
     picture: np.ndarray
     caption: list[list[Span]]
 
 
 def make_cell(face: ShownFace, scheme: Scheme | None, style: Style) -> Cell:
-    """Draw a face and write what belongs to it. Raises DataError where its image cannot be scaled."""
+    """Draw a face and its caption. Raises DataError if its image cannot be scaled."""
     picture = draw_cell(face, scheme, style)
     if style.numbers and len(face.points):
         image = Image.fromarray(picture)
@@ -49,7 +49,7 @@ def make_cell(face: ShownFace, scheme: Scheme | None, style: Style) -> Cell:
 
 
 def _caption(face: ShownFace, style: Style) -> list[list[Span]]:
-    """The id and, below it, the errors of all sets, or else the detector's score; as many lines for each face."""
+    """The id and, below it, the errors of all sets or else the detector's score; as many lines for every face."""
     font, width = font_of(style.caption_px), style.size
     lines: list[list[Span]] = [[(shorten(face.id, width, font), GREY)]]
     if len(face.errors) == 1:
@@ -67,7 +67,7 @@ def _caption(face: ShownFace, style: Style) -> list[list[Span]]:
 
 
 def _percent(error: float) -> str:
-    """An NME in few letters, such as 3.42 %, or why there is none: the truth or the prediction lacks points."""
+    """A short NME, such as 3.42 %, or why there is none: the truth or the prediction lacks points."""
     if np.isnan(error):
         return "not measured"
     if np.isinf(error):
@@ -76,7 +76,7 @@ def _percent(error: float) -> str:
 
 
 def compose_sheet(cells: Sequence[Cell], texts: LegendTexts | None, style: Style) -> np.ndarray:
-    """Put cells on a white sheet (H, W, 3), row by row, evenly spaced. Raises DataError where it would be too large."""
+    """Arrange cells on a white sheet (H, W, 3), row by row. Raises DataError if it would be too large."""
     n_columns, n_rows = _grid(len(cells), style)
     gutter, font = style.gutter, font_of(style.caption_px)
     picture_height, n_lines = len(cells[0].picture), len(cells[0].caption)
@@ -102,13 +102,13 @@ def compose_sheet(cells: Sequence[Cell], texts: LegendTexts | None, style: Style
 
 
 def check_room(n_cells: int, style: Style) -> None:
-    """Raises DataError, before any is drawn, where the pictures alone of so many cells would make a sheet too large."""
+    """Raises DataError if the pictures alone of so many cells would make the sheet too large."""
     n_columns, n_rows = _grid(n_cells, style)
     _check_sides(n_columns * style.size, n_rows * style.size)
 
 
 def _grid(n_cells: int, style: Style) -> tuple[int, int]:
-    """Columns and rows. Unless it is told, as few rows as can be, filled evenly: 9 cells are 5 and 4, not 8 and 1."""
+    """Columns and rows. By default as few rows as possible, filled evenly: 9 cells are 5 and 4, not 8 and 1."""
     least_rows = -(-n_cells // _MOST_COLUMNS)
     n_columns = min(style.columns or -(-n_cells // least_rows), n_cells)
     return n_columns, -(-n_cells // n_columns)

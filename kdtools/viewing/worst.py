@@ -1,4 +1,4 @@
-"""The worst faces of one prediction, as a sheet for a report: truth and prediction over the picture."""
+"""Sheet of the worst faces of one prediction for a report, with truth and prediction drawn on each."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _COLUMNS = 6
 
 
 class RowsOfPoints(Protocol):
-    """Anything that gives the points (L, 2) of a face by its row: an array, or an HDF5 data set that stays on disk."""
+    """Points (L, 2) of a face by row: an array, or an HDF5 data set that stays on disk."""
 
     def __getitem__(self, row: int, /) -> Any: ...
 
@@ -41,12 +41,12 @@ def worst_sheet(
     size: int = 200,
     reporter: Reporter = SILENT,
 ) -> np.ndarray | None:
-    """Sheet (H, W, 3) of the n faces of the truth `faces` with the largest errors; None where it has no pictures.
+    """Sheet (H, W, 3) of the n faces of the truth `faces` with the largest errors; None if it has no pictures.
 
-    `points` are the prediction's, in the rows of `faces` and pixels of the source images; nme (N,) their errors as
-    shares of `measure`, which is said in the legend, such as "inter-ocular distance". Pictures are the crops in the
-    file, or else cut from its source images; a face whose source cannot be read is skipped.
-    Only the rows shown are read. Raises DataError where the sheet would be too large.
+    `points` are the prediction's, in the rows of `faces` and in pixels of the source images. nme (N,) are fractions of
+    `measure`, a description for the legend such as "inter-ocular distance". Pictures are the crops in the file, or else
+    cut from its source images; a face whose source cannot be read is skipped. Only the rows shown are read. Raises
+    DataError if the sheet would be too large.
     """
     if "landmarks" not in faces or (not faces.has_images and "source" not in faces):
         return None
@@ -70,10 +70,10 @@ def _read_face(
     """Picture of one face and, in its pixels, the truth and the prediction (2, L, 2)."""
     identity = faces.read("id", row, row + 1)[0]
     truth = np.asarray(faces.h5["landmarks"][row], np.float64)
-    guess = np.asarray(points[row], np.float64)
+    pred = np.asarray(points[row], np.float64)
     if faces.has_images:
         image = np.asarray(faces.images[row])
-        guess = faces.from_source(guess[None], slice(row, row + 1))[0]
+        pred = faces.from_source(pred[None], slice(row, row + 1))[0]
     else:
         try:
             source = read_image(Path(faces.read("source", row, row + 1)[0]))
@@ -81,8 +81,8 @@ def _read_face(
         except (KdError, OSError, MemoryError) as error:
             reporter.skip(identity, reason_of(error))
             return None
-        truth, guess = (apply_affine(invert_affine(to_source), one) for one in (truth, guess))
-    seen = np.ones((2, len(truth)), bool)
+        truth, pred = apply_affine(invert_affine(to_source), np.stack([truth, pred]))
+    visible = np.ones((2, len(truth)), bool)
     if "visible" in faces:
-        seen[0] = np.asarray(faces.h5["visible"][row], bool)
-    return ShownFace(identity, image, np.stack([truth, guess]), seen, nme[row : row + 1], None)
+        visible[0] = np.asarray(faces.h5["visible"][row], bool)
+    return ShownFace(identity, image, np.stack([truth, pred]), visible, nme[row : row + 1], None)

@@ -248,7 +248,7 @@ def test_absurd_rows_of_csv_are_named_and_left_out(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     assert [what for what, _ in skipped] == [f"{path}:3", f"{path}:4", "a.png#2", "a.png#3"]
     assert "would be 1.6e+06 px" in skipped[2][1]  # the tests' margin is 0.3, so 1.6 times the points
-    assert "beside the image of 120 x 90 px" in skipped[3][1]
+    assert "outside the image of 120 x 90 px" in skipped[3][1]
 
 
 def test_a_name_too_long_for_the_system_is_only_a_missing_image(tmp_path: Path) -> None:

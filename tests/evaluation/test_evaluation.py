@@ -716,10 +716,6 @@ def test_words_of_the_command_line() -> None:
         with pytest.raises(UsageError):
             parse_thresholds(text)
     assert split_norms("inter-ocular,points:1,2,100") == ["inter-ocular", "points:1,2", "100"]
-    with pytest.raises(UsageError, match="--by"):
-        Request(["a"], "b", by="nose")
-    with pytest.raises(UsageError, match="--join"):
-        Request(["a"], "b", join="row")
 
 
 def test_rows_hold_the_figures_of_the_library(tmp_path: Path) -> None:

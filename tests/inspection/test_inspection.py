@@ -343,7 +343,7 @@ def test_files_that_cannot_be_read(kind: str, piped: bool, tmp_path: Path, run: 
     path, good = tmp_path / "file", tmp_path / "m.safetensors"
     save_model(good, network, Provenance("x"))
     said_of = {
-        "text": "is no file of kdtools",
+        "text": "is not a file of kdtools",
         "foreign weights": "holds weights, but is no kdtools model",
         "foreign onnx": "holds weights, but is no kdtools model",
         "newer": "model format 2, this kdtools reads up to 1",

@@ -228,9 +228,9 @@ def test_errors_say_what_is_wrong() -> None:
     ones = np.ones(3)
     cases: list[tuple[str, Any]] = [
         ("3 faces of truth, 2 of predictions", lambda: nme_per_face(gt, pred[:2], ones)),
-        (r"normalisers of the form \(2,\)", lambda: nme_per_face(gt, pred, ones[:2])),
+        (r"normalisers of shape \(2,\)", lambda: nme_per_face(gt, pred, ones[:2])),
         ("4 points per face in the predictions, but the truth has 6", lambda: nme_per_face(gt, pred[:, :4], ones)),
-        ("points of the form", lambda: nme_per_face(gt[..., 0], pred, ones)),
+        ("points of shape", lambda: nme_per_face(gt[..., 0], pred, ones)),
         ("2 faces in the predictions, but the truth has 3", lambda: point_distances(gt, pred[:2])),
         ("4 points per face in the predictions", lambda: signed_normal_errors(gt, pred[:, :4], [])),
         ("1 faces in the predictions", lambda: jitter_per_face(gt, pred, gt, pred[:1], ones)),

@@ -44,10 +44,10 @@ def test_given_boxes() -> None:
     boxes = np.array([[0, 0, 4, 9], [5, 5, 5, 9], [9, 9, 0, 0], [0, 0, np.nan, 1], [0, 0, np.inf, 1]], dtype=np.float32)
     # A box turned inside out frames nothing, though its width times its height is above 0.
     np.testing.assert_array_equal(normaliser.lengths(faces(5), boxes), [6, 0, 0, np.nan, np.nan])
-    with pytest.raises(DataError, match="needs the boxes") as error:
+    with pytest.raises(DataError, match="needs annotated boxes") as error:
         normaliser.lengths(faces(5))
     assert "box-size" in error.value.hint
-    with pytest.raises(DataError, match=r"boxes of the form \(4, 4\)"):
+    with pytest.raises(DataError, match=r"boxes of shape \(4, 4\)"):
         normaliser.lengths(faces(5), boxes[:4])
 
 

@@ -134,6 +134,6 @@ def test_thresholds_must_be_above_zero(threshold: float) -> None:
 
 @pytest.mark.parametrize("threshold", [0.00019, 1e9])
 def test_thresholds_that_steps_do_not_fit(threshold: float) -> None:
-    with pytest.raises(DataError, match=r"not one for steps of 0\.0001") as error:
+    with pytest.raises(DataError, match=r"does not suit steps of 0\.0001") as error:
         area_under_binned_ced([0.1], threshold)
     assert "between 0.0002 and 1000" in error.value.hint

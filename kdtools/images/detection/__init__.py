@@ -1,4 +1,4 @@
-"""Finding faces in photographs, each detector's boxes brought to the square around the points (docs/crops.md)."""
+"""Face detectors; each converts its boxes to the square around the points (docs/crops.md)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from kdtools.images.detection.yunet import YuNetDetector
 
 
 def find_detector(name: str) -> Detector:
-    """`cascade`, `whole`, a .onnx file (YuNet) or a .csv file of boxes -> the detector.
+    """The detector for `cascade`, `whole`, a .onnx file (YuNet) or a .csv file of boxes.
 
-    Raises UsageError for another word, FileError or DataError for a file that cannot be used.
+    Raises UsageError for any other name, FileError or DataError for a file that cannot be used.
     """
     if name == "cascade":
         return CascadeDetector()

@@ -1,4 +1,4 @@
-"""Boxes that need no search: those of a list, and the whole image."""
+"""Face boxes without detection: from a list, or the whole image."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from kdtools.landmarks.crops import BoxRelation, square_at
 
 
 class BoxesFile:
-    """Boxes from a CSV file: image name, x0, y0, x1, y1 (half-open, from 0) and perhaps a score; a header may lead.
+    """Boxes from a CSV file: image name, x0, y0, x1, y1 (half-open, from 0) and optionally a score; may have a header.
 
-    Several lines with one name are several faces. A name is the id of an image, or one ends as the other does: the
-    boxes of `photos/a.jpg` serve the image `a.jpg`, and the other way round, where no other name would.
+    Several lines with one name are several faces. A name matches the id of an image if they are equal or if one ends
+    with the other: the boxes of `photos/a.jpg` match the image `a.jpg` and vice versa, if no other name does.
     """
 
     name = "boxes"
@@ -25,7 +25,7 @@ class BoxesFile:
 
     def __init__(self, path: str) -> None:
         self._boxes: dict[str, list[Found]] = defaultdict(list)
-        self._used: dict[str, str] = {}  # name -> the image that asked for it
+        self._used: dict[str, str] = {}  # name -> the image that uses it
         try:
             with Path(path).open(encoding="utf-8-sig", newline="") as stream:
                 for number, row in enumerate(csv.reader(stream), start=1):
@@ -67,14 +67,14 @@ class BoxesFile:
             return []
         if self._used.setdefault(name, image_id) != image_id:
             raise DataError(
-                f"the boxes of {name!r} would serve both {self._used[name]!r} and {image_id!r}",
+                f"the boxes of {name!r} match both {self._used[name]!r} and {image_id!r}",
                 "give the boxes under the ids of the images",
             )
         return self._boxes[name]
 
     @property
     def unused(self) -> list[str]:
-        """Names that no image has asked for."""
+        """Names that no image has used."""
         return [name for name in self._boxes if name not in self._used]
 
 
@@ -87,13 +87,13 @@ def _is_number(text: str) -> bool:
 
 
 def _tails(name: str) -> list[str]:
-    """The name and what is left of it without its first folder, first two folders, ..."""
+    """The name, and the name without its first folder, its first two folders and so on."""
     parts = name.split("/")
     return ["/".join(parts[k:]) for k in range(len(parts))]
 
 
 class WholeImage:
-    """The image is the face: its crop is the image itself, padded to a square."""
+    """Takes the whole image as the face; the crop is the image padded to a square."""
 
     name = "whole"
     relation = BoxRelation()

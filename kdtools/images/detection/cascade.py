@@ -1,4 +1,4 @@
-"""OpenCV's cascade of Haar features, which needs no file but OpenCV."""
+"""OpenCV's cascade of Haar features, which comes with OpenCV."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from kdtools.images.detection.detector import Found
 from kdtools.images.opencv import opencv_errors
 from kdtools.landmarks.crops import BoxRelation
 
-_LARGEST_SIDE = 800  # px; larger photographs are shrunk before the search, which costs time by area
-_MIN_NEIGHBOURS = 4  # hits that must agree; fewer find more faces, and more that are none
+_LARGEST_SIDE = 800  # px; larger photographs are shrunk first, as the time grows with the area
+_MIN_NEIGHBOURS = 4  # hits that must agree; fewer find more faces, and more false ones
 _SMALLEST_FACE = 24  # px, the side on which the cascade was trained
 
 
@@ -35,7 +35,7 @@ class CascadeDetector:
         """The cascade's own squares (4,) in an image (H, W, 3) RGB with their scores, largest first."""
         ratio = min(1.0, _LARGEST_SIDE / max(image.shape[:2]))
         if round(min(image.shape[:2]) * ratio) < _SMALLEST_FACE:
-            return []  # a strip too thin for a face, and perhaps for any row to be left of it when it is shrunk
+            return []  # a strip too thin for a face, of which no row might remain when shrunk
         with opencv_errors("faces cannot be searched"):
             grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
             if ratio < 1:
@@ -47,11 +47,11 @@ class CascadeDetector:
                 minSize=(_SMALLEST_FACE, _SMALLEST_FACE),
                 outputRejectLevels=True,
             )
-        found = [
+        boxes = [
             (np.array([x, y, x + w, y + h], np.float64) / ratio, float(score))
             for (x, y, w, h), score in zip(squares, np.ravel(scores), strict=True)
         ]
-        return sorted(found, key=lambda item: (item[0][0] - item[0][2], item[0].tolist()))
+        return sorted(boxes, key=lambda item: (item[0][0] - item[0][2], item[0].tolist()))
 
     def find_faces(self, image: np.ndarray, image_id: str) -> list[Found]:
         return [Found(self.relation.points_square(box), score) for box, score in self.find_boxes(image)]

@@ -1,4 +1,4 @@
-"""What a detector gives, and how it becomes a crop."""
+"""Interface of detectors, and the crop square of a detected face."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from kdtools.landmarks.crops import BoxRelation, CropRule
 class Found:
     """A face in a photograph.
 
-    `box` (4,) holds, by `kind`: for `face` the tight square around the points, for `given` a box that somebody else
-    made, for `crop` the crop square itself.
+    `kind` says what `box` (4,) is: `face` the tight square around the points, `given` a box from elsewhere, `crop` the
+    crop square itself.
     """
 
     box: np.ndarray
@@ -23,7 +23,7 @@ class Found:
     kind: str = "face"
 
     def crop_square(self, rule: CropRule) -> np.ndarray:
-        """Crop square (4,) by a model's rule. A given box is taken for one of the kind the rule speaks of."""
+        """Crop square (4,) by a model's rule. A given box is assumed to be of the kind that the rule uses."""
         if self.kind == "crop":
             return self.box
         if self.kind == "given":
@@ -32,7 +32,7 @@ class Found:
 
 
 class Detector(Protocol):
-    """`find_faces` may be called from several threads; `relation` is how the points lie in its own boxes."""
+    """`find_faces` may be called from several threads; `relation` places the square of the points in its boxes."""
 
     name: str
     relation: BoxRelation

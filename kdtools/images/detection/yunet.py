@@ -1,4 +1,4 @@
-"""YuNet, a small network that also finds turned and small faces, by OpenCV from a model file that the user names.
+"""YuNet, a small network that also finds rotated and small faces, run by OpenCV from a model file of the user's.
 
 Files are face_detection_yunet_*.onnx of OpenCV's model zoo (Wu et al., Machine Intelligence Research 2023).
 """
@@ -17,7 +17,7 @@ from kdtools.images.opencv import opencv_errors
 from kdtools.landmarks.crops import BoxRelation
 
 _LARGEST_SIDE = 1024  # px; larger photographs are shrunk before the search
-_SMALLEST_SIDE = 32  # px; below, the network has no cells left
+_SMALLEST_SIDE = 32  # px; below, the network has no grid cells
 _MIN_SCORE = 0.6
 _OVERLAP = 0.3  # of two boxes that overlap by more, the better one stays
 _MOST_FACES = 5000  # candidates before overlaps are removed
@@ -56,12 +56,12 @@ class YuNetDetector:
         if rows is None:
             return []
         scale = np.array([image.shape[1] / width, image.shape[0] / height])
-        found = []
+        boxes = []
         for row in np.asarray(rows, np.float64):
             box = np.concatenate([row[:2] * scale, (row[:2] + row[2:4]) * scale])
             if np.isfinite(box).all() and (box[2:] > box[:2]).all():
-                found.append((box, float(row[-1])))
-        return sorted(found, key=lambda item: (-(item[0][2:] - item[0][:2]).max(), item[0].tolist()))
+                boxes.append((box, float(row[-1])))
+        return sorted(boxes, key=lambda item: (-(item[0][2:] - item[0][:2]).max(), item[0].tolist()))
 
     def find_faces(self, image: np.ndarray, image_id: str) -> list[Found]:
         return [Found(self.relation.points_square(box), score) for box, score in self.find_boxes(image)]
