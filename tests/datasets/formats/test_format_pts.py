@@ -384,3 +384,65 @@ def test_mutated_files_give_points_skips_or_errors(name: str, tmp_path: Path) ->
             assert face.points.shape[0] == n_points or name == "pts"
 
     check()
+
+
+# ---- .pts as people have them
+VARIANTS: dict[str, Callable[[str], bytes]] = {
+    "comments": lambda text: ("# made by hand\n" + text.replace("\n", " # a point\n")).encode(),
+    "commas": lambda text: "\n".join(
+        ", ".join(line.split()) if line[:1].isdigit() else line for line in text.split("\n")
+    ).encode(),
+    "no closing brace": lambda text: text.replace("}", "").encode(),
+    "a count with a point": lambda text: text.replace("n_points:  68", "n_points: 68.0").encode(),
+    "UTF-16": lambda text: text.encode("utf-16"),
+    "a third column": lambda text: "\n".join(
+        f"{line} 1.0" if line[:1].isdigit() else line for line in text.split("\n")
+    ).encode(),
+    "one line": lambda text: text.replace("\n", " ").encode(),
+    "points on one line": lambda text: f"version: 1\nn_points: 68\n{{\n{' '.join(text.split()[5:-1])}\n}}\n".encode(),
+    "one line of three columns": lambda text: VARIANTS["a third column"](text).replace(b"\n", b" "),
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_pts_as_found(name: str, tmp_path: Path) -> None:
+    source = pts_sample(tmp_path)
+    for path in source.glob("*.pts"):
+        path.write_bytes(VARIANTS[name](path.read_text()))
+    found, skips = read_all(pts.FORMAT, source)
+    assert skips == []
+    np.testing.assert_allclose(np.stack([np.asarray(one.points) for one in found]), faces(68), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("version: 1\nn_points: 2\n{\n1,5 2,5\n3,5 4,5\n}\n", "commas between some"),
+        ("version: 1\n{\n1 2\n3 4\n", "cut off"),
+        ("version: 1\nn_points: 2\n{\n1.25 2.25\n3.25 4.2", "cut off within"),
+        ("version: 1\nn_points: 3\n{\n1 2 3 4 5\n}", "is not"),
+        ("version: 1\nn_points: 2\n{\n1 2 3\n4 5\n}", "is not three numbers"),
+        ("version: 1\nn_points: 2.5\n{\n1 2\n4 5\n}", "says n_points: 2.5"),
+        ("1 2\n3 4\n", "no { ... } around the points"),
+    ],
+)
+def test_pts_that_could_be_misread(text: str, why: str) -> None:
+    with pytest.raises(DataError, match=why):
+        pts.parse_pts(text)
+
+
+def test_300vw_beside_its_video(tmp_path: Path) -> None:
+    """File 000001.pts is the first frame; where a file has the number 0, that is."""
+    for first, part in ((1, "001"), (0, "002")):
+        for k, points in enumerate(faces(68)):
+            write_pts(tmp_path / part / "annot" / f"{first + k:06d}.pts", points + 1)
+        (tmp_path / part / "vid.avi").write_bytes(b"not looked at")
+        (tmp_path / part / "poster.mp4").write_bytes(b"another video")
+    found, skips = read_all(pts.FORMAT, tmp_path)
+    assert skips == []
+    assert [one.id for one in found] == [f"{p}/vid.avi#frame={k:06d}" for p in ("001", "002") for k in range(3)]
+    assert [one.frame for one in found] == [0, 1, 2] * 2
+    np.testing.assert_allclose(np.asarray(found[4].points), faces(68)[1], atol=1e-9)
+    alone, _ = read_all(pts.FORMAT, tmp_path / "001" / "annot", pictures=False)
+    assert [one.id for one in alone] == [f"vid.avi#frame={k:06d}" for k in range(3)]
+    assert alone[0].image.name == "vid.avi"

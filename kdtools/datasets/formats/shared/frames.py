@@ -14,6 +14,8 @@ from kdtools.datasets.formats.shared.image_beside import frame_name
 from kdtools.storage.file_kinds import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from kdtools.storage.names import frame_id
 
+_VIDEO_OF_300VW = "vid"
+_MOST_DIGITS = 9  # of a frame's number
 _VIDEO_SUFFIXES, _IMAGE_SUFFIXES = (
     tuple(variant for suffix in suffixes for variant in (suffix, suffix.upper()))
     for suffixes in (VIDEO_SUFFIXES, sorted(IMAGE_SUFFIXES))
@@ -70,6 +72,43 @@ def find_still(reading: Reading, name: str, folder: Path, where: str) -> Path | 
                     if os.path.isfile(root / (tail + suffix)):
                         return reading.find_image(name + suffix, folder, where)
     return reading.find_image(f"{name}.png", folder, where)
+
+
+class NumberedFrames:
+    """Annotation files below `root` whose names are the numbers of frames: annot/000012.pts beside vid.avi."""
+
+    def __init__(self, root: Path, reading: Reading) -> None:
+        self._root, self._reading = root, reading
+        self._found: dict[Path, tuple[Path, int] | None] = {}
+
+    def place_of(self, path: Path) -> Place | None:
+        """The frame of an annotation file; None where its name is no number, or no video of one belongs to it."""
+        folder = path.parent
+        if not (path.stem.isascii() and path.stem.isdecimal() and len(path.stem) <= _MOST_DIGITS):
+            return None
+        if folder not in self._found:
+            self._found[folder] = self._video_of(folder, path.suffix)
+        found = self._found[folder]
+        if found is None or int(path.stem) < found[1]:
+            return None
+        video, first = found
+        inside = video.absolute().is_relative_to(self._root.absolute())
+        name = video.absolute().relative_to(self._root.absolute()).as_posix() if inside else video.name
+        return Place(frame_id(clean_name(name), int(path.stem) - first), video, int(path.stem) - first)
+
+    def _video_of(self, folder: Path, suffix: str) -> tuple[Path, int] | None:
+        """The video and the number of its first frame: 0 where a file has that number, else 1, as in 300VW."""
+        stems = [Path(name).stem for name in self._reading.names_in(str(folder)) if name.endswith(suffix)]
+        if any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in self._reading.names_in(str(folder))):
+            return None
+        above = folder.absolute().parent
+        for place in (folder, above):
+            names = sorted(n for n in self._reading.names_in(str(place)) if n.lower().endswith(VIDEO_SUFFIXES))
+            same = [name for name in names if Path(name).stem in (_VIDEO_OF_300VW, folder.absolute().name)]
+            chosen = same if same else names
+            if len(chosen) == 1:
+                return place / chosen[0], 0 if any(stem.isdecimal() and int(stem) == 0 for stem in stems) else 1
+        return None
 
 
 def find_named(reading: Reading, stem: str, folder: Path, where: str) -> Place | None:

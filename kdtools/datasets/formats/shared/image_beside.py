@@ -6,6 +6,7 @@ Faces of 300W get the ids they have in its lists, lfpw/testset/image_0208.png, f
 
 from __future__ import annotations
 
+import codecs
 import os
 from pathlib import Path
 
@@ -22,7 +23,7 @@ def first_line(path: Path) -> str:
     """First line without the spaces around it; empty where the file cannot be read."""
     try:
         with path.open("rb") as stream:
-            return stream.read(200).decode("utf-8-sig", "replace").partition("\n")[0].strip()
+            return _decoded(stream.read(200)).partition("\n")[0].strip()
     except OSError:
         return ""
 
@@ -33,7 +34,13 @@ def read_text(path: Path) -> str:
         data = stream.read(_LARGEST_FILE + 1)
     if len(data) > _LARGEST_FILE:
         raise DataError(f"is larger than {_LARGEST_FILE:,} bytes, which no face's file is")
-    return data.decode("utf-8-sig", "replace")
+    return _decoded(data)
+
+
+def _decoded(data: bytes) -> str:
+    """Text in UTF-8, or in UTF-16 where its mark stands in front."""
+    is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if is_utf16 else "utf-8-sig", "replace")
 
 
 def find_partner(path: Path, root: Path, reading: Reading) -> tuple[str, Path] | None:
