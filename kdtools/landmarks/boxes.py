@@ -1,4 +1,4 @@
-"""Overlap of boxes: intersection over union, and over the smaller of the two."""
+"""Overlap of boxes: intersection over union (IoU), and over the smaller box."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Shared area of each of boxes (T, 4) with each of others (N, 4), as a share of both together (IoU), (T, N).
+    """IoU (T, N) of each of boxes (T, 4) with each of others (N, 4).
 
     >>> print(overlaps(np.array([[0.0, 0, 2, 2]]), np.array([[1.0, 0, 3, 2], [5, 5, 6, 6]])).round(3))
     [[0.333 0.   ]]
@@ -16,7 +16,7 @@ def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def inside(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """As `overlaps`, but as a share of the smaller of the two: 1 where one lies within the other, (T, N).
+    """Intersection over the smaller of the two boxes, (T, N): 1 if one lies within the other.
 
     >>> print(inside(np.array([[0.0, 0, 2, 2]]), np.array([[1.0, 0, 3, 2], [-1, -1, 9, 9]])))
     [[0.5 1. ]]
@@ -29,7 +29,7 @@ def _areas(boxes: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """Shared area (T, N), that of boxes (T, 1) and of others (1, N)."""
     low = np.maximum(boxes[:, None, :2], others[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    area, other_area = (np.prod(some[:, 2:] - some[:, :2], axis=1) for some in (boxes, others))
+    area, other_area = (np.prod(corners[:, 2:] - corners[:, :2], axis=1) for corners in (boxes, others))
     return np.prod(np.maximum(high - low, 0), axis=2), area[:, None], other_area[None]
 
 

@@ -1,6 +1,6 @@
-"""From the points of one scheme to those of another.
+"""Conversion of points between schemes; each target point is a weighted sum of source points.
 
-Each target point is a weighted sum of source points. docs/schemes.md states what was measured of each conversion.
+docs/schemes.md has the measured errors of each conversion.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from kdtools.landmarks.dense_schemes import INSIGHTFACE_OF_LAPA
 from kdtools.landmarks.registry import SCHEMES
 from kdtools.landmarks.scheme import Scheme
 
-# One target point: a source point, several whose mean it is, or the weight of each.
+# One target point: a source point, several to average, or their weights.
 _Rule = int | tuple[int, ...] | dict[int, float]
 
 
@@ -42,9 +42,9 @@ class Conversion:
 
 @cache
 def find_conversion(source_name: str, target_name: str) -> Conversion:
-    """The conversion from one scheme to another, by as few steps as possible; none where the two are the same.
+    """The conversion from one scheme to another in as few steps as possible; the identity for equal schemes.
 
-    Raises UsageError that lists the targets which the source has.
+    Raises UsageError that lists the possible targets of the source.
     """
     if source_name == target_name and source_name in SCHEMES:
         return Conversion(np.eye(SCHEMES[source_name].n_points))
@@ -63,7 +63,7 @@ def find_conversion(source_name: str, target_name: str) -> Conversion:
 
 
 def convert_points(points: np.ndarray, source: Scheme, target: Scheme) -> np.ndarray:
-    """Points (..., L of the source, 2) -> (..., L of the target, 2) float64; NaN where a point that it needs is NaN.
+    """Points (..., L of the source, 2) -> (..., L of the target, 2) float64; NaN if a source point needed is NaN.
 
     Raises UsageError for a pair without a conversion, DataError for another number of points.
     """
@@ -78,7 +78,7 @@ def convert_points(points: np.ndarray, source: Scheme, target: Scheme) -> np.nda
 def convert_mask(values: np.ndarray, source: Scheme, target: Scheme) -> np.ndarray:
     """One value per point (..., L of the source), such as visible or confidence -> (..., L of the target).
 
-    A target point gets the least value of the source points it is made of: it is visible where all of them are.
+    A target point gets the least value of its source points: it is visible if all of them are.
     Raises as `convert_points` does.
     """
     values = np.asarray(values)
@@ -134,7 +134,7 @@ def _build_from_half(source: str, target: str, note: str, *parts: dict[int, _Rul
 
 
 def _to_five(source: str, nose: int, mouth: int) -> Callable[[], Conversion]:
-    """Eye centres as the scheme has them, the tip of the nose, the left corner of the mouth and its mirror image."""
+    """Eye centres, tip of the nose, and corners of the mouth, the right one as mirror image of the left."""
 
     def build() -> Conversion:
         scheme = SCHEMES[source]
@@ -178,7 +178,7 @@ def _muct_to_68() -> Conversion:
 
 
 def _mediapipe_to_68() -> Conversion:
-    """After github.com/PeizhiYan/Mediapipe_2_Dlib_Landmarks, with both halves alike and lip points at equal steps."""
+    """After github.com/PeizhiYan/Mediapipe_2_Dlib_Landmarks, but symmetric and with evenly spaced lip points."""
     return _build_from_half(
         "mediapipe468",
         "ibug68",
@@ -216,7 +216,7 @@ def _wflw_to_cofw() -> Conversion:
     )
 
 
-# In this order, and of two ways the shorter, conversions are chained.
+# Conversions are chained along the shortest path; of equal ones, in this order.
 _CONVERSIONS: dict[tuple[str, str], Callable[[], Conversion]] = {
     ("wflw98", "ibug68"): _wflw_to_68,
     ("ibug68", "ibug51"): lambda: _build("ibug68", range(17, 68)),

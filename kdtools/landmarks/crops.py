@@ -1,4 +1,4 @@
-"""The crop rule: which square of an image around a face becomes its crop (docs/crops.md)."""
+"""The crop rule: which square around a face becomes its crop (docs/crops.md)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from kdtools.errors import DataError
 
 @dataclass(frozen=True)
 class BoxRelation:
-    """Where the square around a face's points lies in a box of another kind, such as a detector's.
+    """Position of the square around a face's points in a box of another kind, such as a detector's.
 
-    `shift_x`, `shift_y` lead from the centre of the box to that of the square and `side` is the side of the square, all
-    as shares of the longer side of the box. The identity says that the box is that of the points.
+    `shift_x`, `shift_y` are the offset of the square's centre from the box's, and `side` is the side of the square, all
+    as fractions of the longer side of the box. The identity means that the box is that of the points.
     """
 
     shift_x: float = 0.0
@@ -34,7 +34,7 @@ class BoxRelation:
 
 
 def measure_relation(boxes: np.ndarray, squares: np.ndarray) -> BoxRelation:
-    """Medians over faces of how squares (N, 4) around the points lie in boxes (N, 4) of another kind."""
+    """Median over faces of the relation of squares (N, 4) around the points to boxes (N, 4) of another kind."""
     longer = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
     shift = (squares[:, :2] + squares[:, 2:] - boxes[:, :2] - boxes[:, 2:]) / 2 / longer[:, None]
     side = (squares[:, 2] - squares[:, 0]) / longer
@@ -46,12 +46,12 @@ BOX_KINDS = ("points", "given", "detector")
 
 @dataclass(frozen=True)
 class CropRule:
-    """How a face is cut out of its photograph: a square around a box, and its margin (docs/crops.md).
+    """Crop of a face: a square around a box, with a margin (docs/crops.md).
 
-    `margin` is added on each side, as a share of the longer side of the box; 0.2 makes the square 1.4 times as large.
-    `box` says which box: that of the points, one `given` with the annotation, or a `detector`'s, brought to the points.
-    For given boxes `relation` holds how the points lie in them, so that a detector's faces can be cropped alike.
-    The same rule is stored in faces files and models, and kd-predict follows it.
+    `margin` is added on each side, as a fraction of the longer side of the box; 0.2 makes the square 1.4 times as big.
+    `box` is that of the `points`, one `given` with the annotation, or a `detector`'s, converted to that of the points.
+    For given boxes, `relation` places the points in them, so that a detector's faces are cropped alike. The rule is
+    stored in faces files and models, and kd-predict follows it.
     """
 
     margin: float = 0.2
@@ -66,7 +66,7 @@ class CropRule:
 
     @staticmethod
     def from_json(text: str) -> CropRule:
-        """Inverse of `to_json`. Raises DataError when the text is no crop rule."""
+        """Inverse of `to_json`. Raises DataError if the text is no crop rule."""
         try:
             fields = json.loads(text)
             relation = BoxRelation(**{key: float(value) for key, value in fields.get("relation", {}).items()})
@@ -88,7 +88,7 @@ class CropRule:
         return self.square_around_face(points_square(points))
 
     def square_around_face(self, square: np.ndarray) -> np.ndarray:
-        """Crop square (4,) that belongs to the tight square (4,) around the points."""
+        """Crop square (4,) for the tight square (4,) around the points."""
         return self.square_around_box(self.relation.box_around(square))
 
 
@@ -100,7 +100,7 @@ def square_at(centre: np.ndarray, side: float) -> np.ndarray:
 def points_square(points: np.ndarray) -> np.ndarray:
     """Tight square (4,), half-open, around points (L, 2), NaN where not annotated; its side is their box's longer one.
 
-    Raises DataError where fewer than two points are annotated or all of them coincide.
+    Raises DataError if fewer than two points are annotated or all of them coincide.
     """
     known = points[np.isfinite(points).all(axis=-1)]
     if len(known) < 2:

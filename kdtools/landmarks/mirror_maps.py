@@ -1,4 +1,4 @@
-"""Mirror maps found from the points themselves, and a check of the ones that schemes state."""
+"""Mirror maps estimated from points or names, and a check of a scheme's mirror map."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from kdtools.landmarks.shape_model import MIN_POINTS, align_shapes
 
 _MEAN_ROUNDS = 5  # after the third, the mean of a few hundred faces moves by less than 1e-4 of its size
 _N_ANGLES = 36
-_N_TRIED = 6  # starts that are followed to their end
-_MAX_ROUNDS = 20  # refitting the axis and the pairs stops by itself, mostly after 2 to 4
-# A map is believed while mirrored points miss their partners by less than this share of the distance to the next point.
+_N_TRIED = 6  # initial angles that are refined
+_MAX_ROUNDS = 20  # refitting axis and pairs mostly converges after 2 to 4
+# A map is accepted if mirrored points miss their partners by less than this share of the distance to the next point.
 # Sets of faces reach 0.03 to 0.33, nearly frontal single faces 0.2 to 0.4, sets of 19 and more random points 0.5 to 1.
 _MAX_MISS = 0.4
-# How like its mirror image a face must be, as a correlation; see `mirror_fits`. Real faces in full profile go down to
+# Least correlation of a face with its mirror image; see `mirror_fits`. Real faces in full profile go down to
 # 0.61 (WFLW's largepose) and 0.81 (300W); of 19 random points 95 % stay below 0.57, of 68 99 % below 0.37.
 _MIN_LIKENESS = 0.55
-# How much worse than a map found in the points a stated one may be: 3 times, and this share of the mean shape's size.
+# Largest excess of a scheme's residual over 3 times that of the estimated map, as a share of the mean shape's size.
 # dlib's five points, taken for those of detectors, reach 0.8; single faces in full profile 0.5 in one of 100 cases.
 _MAX_EXCESS = 0.5
 
-# How points say on which side they are: whole words first, then single letters that stand apart or end a name.
+# Marks of sides in names: whole words first, then single letters that stand alone or end a name.
 _SIDES = [
     ("[Ll]eft|LEFT", "[Rr]ight|RIGHT"),
     (r"(?<![A-Za-z])[Ll](?![A-Za-z])|(?<=[a-z0-9])L$", r"(?<![A-Za-z])[Rr](?![A-Za-z])|(?<=[a-z0-9])R$"),
@@ -46,11 +46,11 @@ class FoundMirror:
 
 
 def find_mirror(points: np.ndarray) -> FoundMirror | None:
-    """The mirror map of faces (N, L, 2), NaN where not annotated; None where they show no believable symmetry.
+    """The mirror map of faces (N, L, 2), NaN where not annotated; None if they are not clearly symmetric.
 
-    The mean shape is reflected, its points are assigned to those of the reflection so that the sum of distances is
-    least, the axis is fitted anew to these pairs, and so on; of several first axes the best result counts, so faces
-    may be rolled. A single face will do, but points closer to each other than the face is lopsided can be confused.
+    Alternates between assigning the points of the mean shape to those of its reflection, with the least total distance,
+    and refitting the axis to these pairs; the best result of several initial axes counts, so faces may be rotated. A
+    single face is enough, but points closer together than its asymmetry can be confused.
     """
     mean = _mean_shape(points)
     if mean is None:
@@ -68,9 +68,9 @@ def find_mirror(points: np.ndarray) -> FoundMirror | None:
 
 
 def mirror_from_names(names: Sequence[str]) -> tuple[int, ...] | None:
-    """The mirror map of points that are called left and right (`left_eye`, `EarL`, `ear.l`); None where they are not.
+    """The mirror map of points named left and right (`left_eye`, `EarL`, `ear.l`); None without such names.
 
-    Each name with a side must have its counterpart, otherwise nothing is believed.
+    None also if a name with a side has no counterpart.
     """
     for left, right in _SIDES:
         swapped = [_swap(name, left, right) for name in names]
@@ -91,11 +91,11 @@ def _other_side(word: str) -> str:
 
 
 def mirror_fits(scheme: Scheme, points: np.ndarray) -> bool:
-    """Whether the scheme's mirror map can be that of faces (N, L, 2), NaN where not annotated; N may be 1.
+    """Whether the scheme's mirror map is plausible for faces (N, L, 2), NaN where not annotated; N may be 1.
 
-    A guard against sets of points that share nothing with the scheme but their number. It says no where most faces are
-    clearly unlike their mirror images (compared as a correlation, 1 for a symmetric face; turned heads reach less), or
-    where another map is found in the points that fits far better.
+    Guards against point sets that share only their number with the scheme. False if most faces correlate poorly with
+    their mirror images (1 for a symmetric face, less for turned heads), or if another map, estimated from the points,
+    fits far better.
     """
     if np.shape(points)[1] != scheme.n_points:
         return False
@@ -131,7 +131,7 @@ def mirror_residual(mirror: Sequence[int], points: np.ndarray) -> float | None:
 
 
 def _likeness(z: np.ndarray, mirror: np.ndarray) -> float | None:
-    """Correlation of a face (L,), complex, with its mirror image; None where too few pairs are annotated."""
+    """Correlation of a face (L,), complex, with its mirror image; None if too few pairs are annotated."""
     both = np.isfinite(z) & np.isfinite(z[mirror])
     if both.sum() < MIN_POINTS:
         return None
@@ -142,7 +142,7 @@ def _likeness(z: np.ndarray, mirror: np.ndarray) -> float | None:
 
 
 def _mean_shape(points: np.ndarray) -> np.ndarray | None:
-    """Mean (L, 2) of faces brought onto each other; None where a point is never annotated or all coincide."""
+    """Mean (L, 2) of aligned faces; None if a point is never annotated or all coincide."""
     points = np.asarray(points, np.float64)
     seen = np.isfinite(points).all(axis=2)
     if points.shape[1] < MIN_POINTS or not seen.any(axis=0).all():
@@ -170,14 +170,14 @@ def _centred(shape: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _first_angles(z: np.ndarray) -> list[float]:
-    """Angles of reflections z -> exp(i angle) conj(z) to begin with: those that bring points nearest to others."""
+    """Initial angles of reflections z -> exp(i angle) conj(z): those that bring points nearest to others."""
     angles = np.pi + 2 * np.pi * np.arange(_N_ANGLES) / _N_ANGLES  # the first is the upright face's
     misses = [np.abs(z[:, None] - np.exp(1j * angle) * z.conj()).min(axis=1).mean() for angle in angles]
     return [float(angles[i]) for i in np.argsort(misses, kind="stable")[:_N_TRIED]]
 
 
 def _follow(z: np.ndarray, angle: float) -> tuple[np.ndarray, float]:
-    """Mirror map (L,) that undoes itself and its mean distance, from the reflection at `angle` on."""
+    """Mirror map (L,), an involution, and its mean distance, refined from the reflection at `angle`."""
     mirror, miss = np.arange(len(z)), np.inf
     for _ in range(_MAX_ROUNDS):
         before = mirror
@@ -195,8 +195,8 @@ def _fit_axis(z: np.ndarray, mirror: np.ndarray) -> tuple[float, float]:
 
 
 def _assign(cost: np.ndarray) -> np.ndarray:
-    """The cheapest map of points (L,) that undoes itself, for a symmetric cost (L, L)."""
-    from scipy.optimize import linear_sum_assignment  # takes longer to load than a small import to run
+    """The involution of points (L,) with the least total cost, for a symmetric cost (L, L)."""
+    from scipy.optimize import linear_sum_assignment  # slow to load
 
     _, mirror = linear_sum_assignment(cost)
     odd = np.flatnonzero(mirror[mirror] != np.arange(len(mirror)))  # longer rings than pairs; rare

@@ -1,4 +1,4 @@
-"""The schemes that are known by name, and how one is chosen."""
+"""Schemes known by name or by their number of points."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kdtools.landmarks.known_schemes import AFLW19, COFW29, IBUG51, IBUG68, IMM7
 from kdtools.landmarks.scheme import Scheme
 from kdtools.landmarks.scheme_toml import read_scheme
 
-# Of two with the same number of points, the first is the one that a number alone stands for.
+# Of two with the same number of points, a number alone means the first.
 SCHEMES = {
     scheme.name: scheme
     for scheme in (
@@ -34,7 +34,7 @@ ALIASES = {
 
 
 def scheme_for_points(n_points: int) -> Scheme:
-    """The known scheme with that many points, or one that knows only how many there are (no mirror, no eyes)."""
+    """The known scheme with that many points, or a scheme without mirror map, eyes and outlines."""
     for scheme in SCHEMES.values():
         if scheme.n_points == n_points:
             return scheme
@@ -42,9 +42,9 @@ def scheme_for_points(n_points: int) -> Scheme:
 
 
 def scheme_named(text: str) -> Scheme:
-    """The scheme of that name or alias, or the one described by a TOML file whose path ends in .toml.
+    """The scheme of a name or alias, or of a TOML file whose path ends in .toml.
 
-    Raises UsageError that lists the known names, and what `read_scheme` raises.
+    Raises UsageError that lists the known names, and as `read_scheme` does.
     """
     if text.lower().endswith(".toml"):
         return read_scheme(Path(text))

@@ -1,4 +1,4 @@
-"""What a set of landmark points means: its mirror image, the points that normalise errors, the lines to draw."""
+"""Landmark schemes: the mirror map of a set of points, the points for normalisers, and the outlines to draw."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 from kdtools.errors import DataError
 
-# A bound on typing errors and on hostile files; the densest meshes in use have some thousand points.
+# Guards against typing errors and malicious files; the densest meshes in use have a few thousand points.
 MAX_POINTS = 100_000
-# How the fields are stored as attributes of /landmarks: arrays of indices, and JSON text.
+# Fields stored as attributes of /landmarks, as arrays of indices and as JSON text.
 INDEX_FIELDS = ("mirror", "outer_corners", "left_eye", "right_eye")
 JSON_FIELDS = ("outlines", "names", "regions")
 
@@ -24,7 +24,7 @@ class Scheme:
     `right_eye`, is the eye's centre. `outlines` are runs of point indices to join when drawing; a run that ends where
     it began is closed. `names` has one name per point, or none at all. `regions` are the parts of the face, each a
     name (jaw, left_brow, right_brow, nose, left_eye, right_eye, mouth, ...) and its points.
-    Raises DataError where these contradict each other.
+    Raises DataError if they contradict each other.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Scheme:
 
     @staticmethod
     def from_json(text: str) -> Scheme:
-        """Inverse of `to_json`. Raises DataError when the text is not a scheme."""
+        """Inverse of `to_json`. Raises DataError if the text is not a scheme."""
         try:
             return Scheme.from_fields(json.loads(text))
         except (ValueError, RecursionError) as error:
@@ -83,9 +83,9 @@ class Scheme:
 
     @staticmethod
     def from_fields(fields: Mapping[str, Any]) -> Scheme:
-        """A scheme from its fields as JSON and HDF5 hold them: lists, arrays, whole numbers of any type.
+        """A scheme from its fields in JSON or HDF5: lists, arrays, whole numbers of any type.
 
-        Raises DataError when they are not those of a scheme.
+        Raises DataError if they are not those of a scheme.
         """
         try:
             known = dict(fields)
@@ -109,7 +109,7 @@ def _as_indices(numbers: Iterable[Any]) -> tuple[int, ...]:
 
 
 def mirror_from_runs(n_points: int, *pairs: tuple[range | tuple[int, ...], range | tuple[int, ...]]) -> tuple[int, ...]:
-    """Mirror map from pairs of runs that face each other; points in no pair lie on the middle line."""
+    """Mirror map from pairs of opposite runs of points; points in no pair lie on the middle line."""
     mirror = list(range(n_points))
     for left, right in pairs:
         for a, b in zip(left, right, strict=True):

@@ -1,4 +1,4 @@
-"""Schemes of one's own, described by a TOML file (docs/schemes.md, examples/my_points.toml)."""
+"""User-defined schemes in TOML files (docs/schemes.md, examples/my_points.toml)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _LARGEST_FILE = 10_000_000  # bytes
 
 
 def read_scheme(path: Path) -> Scheme:
-    """The scheme that a TOML file describes; points are given by index from 0, or by name.
+    """The scheme of a TOML file, which refers to points by index from 0 or by name.
 
-    Raises FileError where it cannot be read, DataError that names the file and the key where it is wrong.
+    Raises FileError if it cannot be read, DataError with the file and the key if it is wrong.
     """
     try:
         with path.open("rb") as stream:
@@ -38,7 +38,7 @@ def read_scheme(path: Path) -> Scheme:
 
 
 def scheme_to_toml(scheme: Scheme) -> str:
-    """Text that `read_scheme` reads back as the same scheme, to start one's own from; points by name where named."""
+    """TOML text of a scheme, to start one's own from; `read_scheme` reads it back. Points by name if they have any."""
     names = scheme.names or None
 
     def listed(points: Sequence[int]) -> str:

@@ -1,4 +1,4 @@
-"""Active shape model of faces, and the Soft-landmarks that it makes of annotated ones.
+"""Active shape model of faces, and Soft-landmarks made with it.
 
 Source: Cootes, Taylor, Cooper, Graham, "Active shape models", CVIU 1995; the alignment is that of Kent, "The
 complex Bingham distribution and shape analysis", JRSS B 1994; Soft-landmarks are those of arXiv 2111.07047.
@@ -19,7 +19,7 @@ from kdtools.errors import DataError
 
 ALIGNMENTS = ("procrustes", "none")
 DEFAULT_CLIP = 3.0  # standard deviations; Cootes et al. and arXiv 2111.07047
-MIN_POINTS = 3  # two points lie on every similarity of every shape, so they say nothing about it
+MIN_POINTS = 3  # a similarity fits any two points exactly, so two say nothing about the shape
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -117,7 +117,7 @@ def align_shapes(shapes: npt.ArrayLike, mean: npt.ArrayLike) -> tuple[Array, Arr
 
 
 def soften(model: ShapeModel, shapes: npt.ArrayLike, *, clip: float = DEFAULT_CLIP) -> Array:
-    """Make Soft-landmarks (N, L, 2) float64 of shapes (N, L, 2): each face as the model's modes can tell it.
+    """Soft-landmarks (N, L, 2) float64 of shapes (N, L, 2): each face as the model's modes can represent it.
 
     Each face is aligned to the mean (see `align_shapes`; not with align="none"), its coefficients are limited
     to ±clip·√variance, and the rebuilt shape goes back through the inverse similarity. Softening a complete

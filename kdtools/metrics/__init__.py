@@ -6,7 +6,6 @@ measured, which no statistic counts.
 """
 
 from kdtools.metrics.errors import (
-    NormalErrors,
     acceleration_per_face,
     clean_points,
     jitter_per_face,
@@ -18,7 +17,7 @@ from kdtools.metrics.errors import (
     signed_normal_errors,
     worst_rows,
 )
-from kdtools.metrics.intervals import PairedComparison, ced_band, compare_paired, mean_interval, share_interval
+from kdtools.metrics.intervals import compare_paired, mean_interval, share_interval
 from kdtools.metrics.normalisers import (
     GIVEN_BOX,
     NORMALISERS,
@@ -40,13 +39,10 @@ from kdtools.metrics.summary import (
 __all__ = [
     "GIVEN_BOX",
     "NORMALISERS",
-    "NormalErrors",
     "Normaliser",
-    "PairedComparison",
     "acceleration_per_face",
     "area_under_binned_ced",
     "area_under_ced",
-    "ced_band",
     "clean_points",
     "compare_paired",
     "default_normaliser",

@@ -69,7 +69,7 @@ def facts_of(evaluation: Evaluation) -> list[tuple[str, str]]:
 
 
 def unit_of(evaluation: Evaluation) -> str:
-    """What intervals and tests count as one, as a word to follow "by"."""
+    """The units of intervals and tests, as a word to follow "by"."""
     return "face" if evaluation.groups is None else "group of faces"
 
 

@@ -1,4 +1,4 @@
-"""Where an evaluation goes: to standard output as JSON, TSV or a table, or to files of reports and plots.
+"""Output of an evaluation: JSON, TSV or a table on standard output, and files of reports and plots.
 
 `check_reports` refuses names before any work is done. `write_files` writes all files or none.
 """
@@ -103,8 +103,8 @@ def write_files(
 ) -> None:
     """Write each (kind, path) of the plots, of the first subset, and each (form, path) of the reports: all, or none.
 
-    The page gets all plots that there is something to draw of; faces without a picture are skipped.
-    Raises DataError for a plot that there is nothing to draw of, FileError as `written_aside_together` does.
+    The HTML page gets all plots that can be drawn; faces without a picture are skipped. Raises DataError for a plot
+    with nothing to draw, FileError as `written_aside_together` does.
     """
     with written_aside_together([path for _, path in (*plots, *reports)], force) as parts:
         for (kind, _), part in zip(plots, parts, strict=False):
@@ -138,11 +138,11 @@ def _subset(evaluation: Evaluation) -> str:
 
 
 def _worst_picture(evaluation: Evaluation, reporter: Reporter, suffix: str = ".png", *, small: bool = False) -> bytes:
-    """The sheet of the worst faces, `suffix` and `small` being as of `picture_bytes`.
+    """The sheet of the worst faces; `suffix` and `small` are those of `picture_bytes`.
 
-    Raises DataError where the truth has no pictures that could be read.
+    Raises DataError if no pictures of the truth can be read.
     """
-    from kdtools.viewing.output import picture_bytes  # which load OpenCV, and tables need none
+    from kdtools.viewing.output import picture_bytes  # loads OpenCV, which tables do not need
     from kdtools.viewing.worst import worst_sheet
 
     worst, truth = evaluation.worst, evaluation.truth

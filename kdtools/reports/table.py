@@ -69,7 +69,7 @@ class Table:
     columns: list[Column]
 
     def labels_shown(self, always: Collection[str] = ()) -> dict[str, list[str]]:
-        """The labels that tell lines apart and those `always` shown; the last one if there are none."""
+        """The labels that differ between lines and those `always` shown; the last one if there are none."""
         shown = {name: texts for name, texts in self.labels.items() if name in always or len(set(texts)) > 1}
         return shown or dict([list(self.labels.items())[-1]])
 

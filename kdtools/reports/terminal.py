@@ -64,7 +64,7 @@ class _Column:
 
 
 def as_text(evaluation: Evaluation) -> str:
-    """The terminal's report without colours, for a file."""
+    """The terminal's report without colours, for text files."""
     from rich.console import Console
 
     console = Console(

@@ -1,7 +1,7 @@
-"""Draw annotated faces: shaded 3-D heads with the exact 68 iBUG/300-W points, made from numbers alone.
+"""Synthetic annotated faces: procedurally generated, shaded 3-D heads with exact positions of the 68 iBUG/300-W points.
 
-`head` is the shape, the pose and the points, `paint` what the head looks like, `scene` all around it and the image.
-A point behind the nose, the hair, dark glasses or an object has visible = 0 and keeps its exact place.
+`head` makes shape, pose and points, `paint` renders the head, `scene` adds background, occluders and camera effects.
+A point behind the nose, the hair, dark glasses or an object has visible = 0 and its exact position.
 """
 
 from kdtools.synth.scene import Face, draw_face, draw_faces

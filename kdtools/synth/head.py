@@ -1,10 +1,10 @@
-"""The head: identity and expression, its surface, the pose before the camera, and the exact 68 points.
+"""The head: identity and expression, surface, camera pose, and the exact 68 points.
 
 A head is a height field over the frontal plane, in face units: x to the right, y downward, z toward the viewer, half
 the face's width = 1, the eyes near y = 0. The curves that give the points also give the drawn features, so the points
-are exact. Convention of the jaw points 0-16: the usual 2-D outline one. A point lies on the jaw line where that is
-seen, and slides forward along its ray from the face's centre to the visible outline where the cheek hides it, so it
-counts as seen. All other points are fixed on the head.
+are exact. Jaw points 0-16 follow the usual 2-D outline convention: a point lies on the jaw line if that is visible, and
+otherwise slides along its ray from the face's centre to the visible outline, so it counts as visible. All other points
+are fixed on the head.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Head:
 
 @dataclass(frozen=True)
 class View:
-    """A head before a camera: what maps face units to an image of `pixels` a side (supersampled)."""
+    """A head and its camera, which map face units to a supersampled image of `pixels` a side."""
 
     head: Head
     turn: Array  # (3, 3) rotation of the head
@@ -114,7 +114,7 @@ def _shape(rng: np.random.Generator) -> Array:
 
 
 def _make_head(rng: np.random.Generator) -> Head:
-    """A random head: its points and the outline that runs through the jaw points and round the cranium."""
+    """A random head: its points, and the outline through the jaw points and around the cranium."""
     xy = _shape(rng)
     cranium = _CRANIUM * [abs(xy[0, 0]), 1 + gauss(rng, 0.05)]
     ring = np.vstack([xy[:17], cranium, cranium[-2::-1] * [-1, 1]])
@@ -187,7 +187,7 @@ def _normal(head: Head, t: Array, angle: Array) -> Array:
 
 
 def _rotation(yaw: float, pitch: float, roll: float) -> Array:
-    """The matrix (3, 3) of a turn about y, then x, then z, in degrees."""
+    """Rotation matrix (3, 3) about y, then x, then z, in degrees."""
     (cy, cp, cr), (sy, sp, sr) = (f(np.radians([yaw, pitch, roll])) for f in (np.cos, np.sin))
     about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
@@ -195,31 +195,31 @@ def _rotation(yaw: float, pitch: float, roll: float) -> Array:
 
 
 def _facing(view: View, xyz: Array, normal: Array) -> Array:
-    """The cosine-like measure (...) of how far surface places (..., 3) face the camera: > 0 seen."""
+    """Cosine-like measure (...) of how much surface positions (..., 3) face the camera; visible above 0."""
     outward = normal @ view.turn.T
     ray = np.array([0, 0, view.distance]) - turned(view, xyz)
     return np.asarray((outward * ray).sum(-1) / (np.linalg.norm(outward, axis=-1) + 1e-12) / view.distance)
 
 
 def turned(view: View, xyz: Array, body: bool = False) -> Array:
-    """Places (..., 3) on the head, or on the body, as the camera sees them: from the pivot, z toward the camera."""
+    """Positions (..., 3) on the head or the body in camera orientation: from the pivot, z toward the camera."""
     return np.asarray((xyz - PIVOT) @ (view.body_turn if body else view.turn).T)
 
 
 def project(view: View, seen: Array) -> Array:
-    """Turned places (..., 3) -> supersampled pixels (..., 2), a pixel's centre an integer."""
+    """Turned positions (..., 3) -> supersampled pixels (..., 2); pixel centres are integers."""
     plane = seen[..., :2] * (view.distance / (view.distance - seen[..., 2:]))
     return np.asarray((plane - view.corner) / view.side * view.pixels - 0.5)
 
 
 def place(view: View, xyz: Array) -> tuple[Array, Array]:
-    """Places (..., 3) on the head -> supersampled pixels (..., 2), a pixel's centre an integer, and depth (...)."""
+    """Positions (..., 3) on the head -> supersampled pixels (..., 2), with integer pixel centres, and depth (...)."""
     seen = turned(view, xyz)
     return project(view, seen), seen[..., 2]
 
 
 def _points3d(view: View) -> tuple[Array, NDArray[np.bool_]]:
-    """The points (68, 3) on the head, those of the jaw slid to the outline, and which face the camera."""
+    """The points (68, 3) on the head, with jaw points moved to the outline, and which face the camera."""
     head = view.head
     t, angle = _polar(head, head.xy)
     rays, along = angle[:17, None], np.linspace(0.5, 0.998, 60)
@@ -232,7 +232,7 @@ def _points3d(view: View) -> tuple[Array, NDArray[np.bool_]]:
 
 
 def make_view(rng: np.random.Generator, margin: float, pixels: int) -> tuple[View, Array, NDArray[np.bool_]]:
-    """A random head, pose, camera and crop, and `_points3d`; no number drawn here depends on the size."""
+    """A random head, pose, camera and crop, and `_points3d`; no random number depends on the size."""
     yaw, pitch, roll = np.clip(rng.normal(0, (19, 8, 9)), (-45, -20, -25), (45, 20, 25))
     body = _rotation(0.4 * yaw, 0.2 * pitch, 0.4 * roll)
     head, distance = _make_head(rng), rng.uniform(6, 14)

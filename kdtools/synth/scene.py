@@ -1,4 +1,4 @@
-"""A whole face: the head in its surroundings, what hides parts of it, and what camera and file do to the image."""
+"""A complete image of a face: head, background, occluders, and effects of camera and compression."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Face = tuple[Image, NDArray[np.float32], NDArray[np.uint8]]
 
 def _background(rng: np.random.Generator, pixels: int) -> Picture:
     """A random background (3, pixels, pixels): clouds or clutter and shapes, more or less out of focus."""
-    n, cells = 128, int(rng.choice([2, 3, 6, 16]))  # it is soft, so 128 pixels do for every size
+    n, cells = 128, int(rng.choice([2, 3, 6, 16]))  # blurred, so 128 pixels are enough for every size
     vivid = rng.uniform(0.1, 0.8)
 
     def colours(*shape: int) -> Array:
@@ -42,7 +42,7 @@ def _background(rng: np.random.Generator, pixels: int) -> Picture:
 
 
 def _put_on_glasses(rng: np.random.Generator, view: View, picture: Picture) -> Image:
-    """Draws glasses, at times dark ones -> mask (pixels, pixels) of what they hide."""
+    """Draws glasses, sometimes dark ones -> mask (pixels, pixels) of what they hide."""
     n, p, hidden, lines = view.pixels, view.head.xy, np.zeros(picture.shape[1:], np.uint8), []
     dark, colour = rng.random() < 0.3, rng.uniform(0, 120, 3) * rng.uniform(0, 1)
     rx, ry, square = rng.uniform(0.27, 0.34), rng.uniform(0.18, 0.28), rng.uniform(0.5, 1)
@@ -67,7 +67,7 @@ def _put_on_glasses(rng: np.random.Generator, view: View, picture: Picture) -> I
 
 
 def _obstruct(rng: np.random.Generator, picture: Picture) -> Image:
-    """Holds a bar, a blob or a hand before the face -> mask (pixels, pixels) of what it hides."""
+    """Draws a bar, a blob or a hand in front of the face -> mask (pixels, pixels) of what it hides."""
     n, hidden, centre = picture.shape[1], np.zeros(picture.shape[1:], np.uint8), rng.uniform(0.1, 0.9, 2)
     kind, angle = rng.choice(["bar", "blob", "hand"]), rng.uniform(0, 2 * np.pi)
     colour = rng.uniform(0, 255, 3)
@@ -91,7 +91,7 @@ def _obstruct(rng: np.random.Generator, picture: Picture) -> Image:
 
 
 def _degrade(rng: np.random.Generator, image: Image) -> Image:
-    """What cameras and files do to (size, size, 3): grey, contrast, coarse pixels, blur, noise, JPEG."""
+    """Camera and file effects on (size, size, 3): grey, contrast, coarse pixels, blur, noise, JPEG."""
     size, out = len(image), image.astype(np.float32)
     if rng.random() < 0.08:
         out[:] = out.mean(2, keepdims=True)
@@ -129,7 +129,7 @@ def draw_face(rng: np.random.Generator, size: int, *, margin: float = 0.2) -> Fa
         hidden |= _obstruct(rng, picture)
     pixel, far = place(view, xyz)
     x, y = np.clip(np.round(pixel).astype(int), 0, pixels - 1).T
-    # At the outline the depth changes so fast that the next pixel may be much nearer than the point.
+    # At the outline depth changes so fast that the next pixel may be much nearer than the point.
     slack = np.where(np.arange(68) < 17, 0.4, 0.15)
     visible = facing & (depth[y, x] < far + slack) & (hidden[y, x] < 128)
     small = np.asarray(cv2.resize(cv2.merge(list(picture)), (size, size), interpolation=cv2.INTER_AREA))
@@ -144,8 +144,8 @@ def _draw_chunk(seed: int, start: int, stop: int, size: int, margin: float) -> l
 
 
 def _start_worker() -> None:
-    """One thread of OpenCV; and an end when the process that gives out the work is gone, killed perhaps."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C goes to all; the one who gives out ends the rest
+    """One thread of OpenCV; and an exit when the parent process is gone, even if it was killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends the workers
     cv2.setNumThreads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -175,7 +175,7 @@ def draw_faces(
         try:
             for start in range(first, stop, chunk):
                 pending.append(pool.submit(_draw_chunk, seed, start, min(start + chunk, stop), size, margin))
-                if len(pending) > 2 * jobs:  # no more in memory than that
+                if len(pending) > 2 * jobs:  # bounds the memory
                     yield from pending.popleft().result()
             while pending:
                 yield from pending.popleft().result()

@@ -1,4 +1,4 @@
-"""Figures, drawn with matplotlib and no screen: a module for each kind, and the style that they share."""
+"""Plots, drawn with matplotlib without a display: a module for each kind, and their common style."""
 
 from kdtools.reports.plots.kinds import PLOTS, check_plots, draw_plot, plot_svg
 from kdtools.reports.plots.modes import draw_modes

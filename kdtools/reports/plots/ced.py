@@ -1,4 +1,4 @@
-"""Cumulative error distributions (CED): which share of the faces has at most which error."""
+"""Cumulative error distributions (CED): the share of faces up to each error."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def ced_drawing(evaluation: Evaluation, subset: str = ALL_FACES) -> Drawing:
 
     Faces that were not predicted keep a curve below 100 %. Raises DataError where no face could be measured.
     """
-    # The legend stands in the corner below the curves where none of them runs through it, or else under the axes.
+    # The legend stands in the corner below the curves if none of them crosses it, or else below the axes.
     curves, limit, threshold = curves_of(evaluation, subset)
     table, n_lines = _table(curves, threshold)
     figure, axes = _draw_axes(evaluation, subset, curves, limit, 0)
@@ -79,10 +79,10 @@ def ced_drawing(evaluation: Evaluation, subset: str = ALL_FACES) -> Drawing:
 
 
 def curves_of(evaluation: Evaluation, subset: str = ALL_FACES) -> tuple[list[Curve], float, float | None]:
-    """The curves, where the axis of errors ends, and the threshold of the AUC; both shares of the normaliser.
+    """The curves, the end of the error axis and the threshold of the AUC; both are fractions of the normaliser.
 
-    The axis ends at the largest threshold, sooner where all curves do, later where none has begun to rise by then.
-    Raises DataError where no face of the subset could be measured.
+    The axis ends at the largest threshold, earlier if all curves end earlier, later if none rises before it. Raises
+    DataError if no face of the subset could be measured.
     """
     chosen = member_of(evaluation.members, subset, evaluation.n_faces)
     measured = []
@@ -153,7 +153,7 @@ def _curve(name: str, nme: np.ndarray, groups: np.ndarray | None, limit: float, 
 def _draw_axes(
     evaluation: Evaluation, subset: str, curves: Sequence[Curve], limit: float, n_lines: int
 ) -> tuple[Figure, Axes]:
-    """Axes and curves, with room for so many lines of a legend in further axes below them."""
+    """Axes with curves, and further axes below them for a legend of `n_lines` lines."""
     below = n_lines * _LINE_IN
     figure = new_figure(COLUMN_IN, _HEIGHT_IN + below)
     if n_lines:
@@ -177,7 +177,7 @@ def _draw_axes(
 
 
 def _draw_curve(axes: Axes, curve: Curve, number: int, n_curves: int) -> None:
-    """The band lowest, then the curve, then a few markers on it, which tell curves apart in grey print."""
+    """The band lowest, then the curve, then a few markers on it, which distinguish curves in grey print."""
     colour, above = colour_of(number), 3 + 0.01 * (n_curves - number)
     if curve.band is not None:
         axes.fill_between(*curve.band, color=colour, alpha=0.22 if n_curves <= 3 else 0.12, linewidth=0, zorder=2)
@@ -196,13 +196,13 @@ def _draw_curve(axes: Axes, curve: Curve, number: int, n_curves: int) -> None:
 
 
 def _height_at(curve: Curve, error_percent: float) -> float:
-    """Height of the lowest part of what is drawn for a curve."""
+    """Height of the curve or, if it has one, of its band's lower limit."""
     x, y = (curve.error_percent, curve.share_percent) if curve.band is None else curve.band[:2]
     return float(np.interp(error_percent, x, y))
 
 
 def _table(curves: Sequence[Curve], threshold: float | None) -> tuple[Any, int]:
-    """The legend, a small table of each curve's look, name, NME and AUC; and how many lines it has."""
+    """The legend, a table of each curve's line, name, NME and AUC; and its number of lines."""
     from matplotlib.offsetbox import HPacker, VPacker
 
     samples = [_sample(None, 1), *(_sample(k, len(curves)) for k in range(len(curves)))]
@@ -259,7 +259,7 @@ def _text(text: str, colour: str, size: float = SMALL_PT) -> Any:
 
 
 def _sample(number: int | None, n_curves: int) -> Any:
-    """A short piece of a curve, as high as a line of text; nothing where there is no number."""
+    """A short sample of a curve, as high as a line of text; empty without a number."""
     from matplotlib.lines import Line2D
     from matplotlib.offsetbox import DrawingArea
 

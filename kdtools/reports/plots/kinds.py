@@ -1,4 +1,4 @@
-"""The plots that can be asked for by name, as `KIND=FILE`, and how any of them is drawn."""
+"""The kinds of plots, which `--plot KIND=FILE` names."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from kdtools.storage.outputs import check_output
 
 @dataclass(frozen=True)
 class Plot:
-    """One kind of figure: how it is drawn of a subset, and its title, with the name of the errors on its axes."""
+    """One kind of plot: the function that draws it, its title, and the name of the errors on its axes."""
 
     draw: Callable[[Evaluation, str], Drawing]
     title: str
@@ -47,9 +47,9 @@ KINDS = {**dict.fromkeys(PLOTS, PLOT_SUFFIXES), "worst": _PHOTO_SUFFIXES}
 
 
 def draw_plot(kind: str, evaluation: Evaluation, path: Path, *, subset: str = ALL_FACES) -> str:
-    """Write the figure of a subset, of a kind of PLOTS, as the suffix says; returns what has no room, or nothing.
+    """Write a plot of a kind of PLOTS in the format of the suffix; returns a message on panels left out, or "".
 
-    Raises DataError where there is nothing to draw.
+    Raises DataError if there is nothing to draw.
     """
     plot = PLOTS[kind]
     with house_style():
@@ -60,7 +60,7 @@ def draw_plot(kind: str, evaluation: Evaluation, path: Path, *, subset: str = AL
 
 
 def plot_svg(kind: str, evaluation: Evaluation, *, subset: str = ALL_FACES, name: str = "") -> str:
-    """The same as an <svg> element, with ids that start with `name`, or else the kind."""
+    """The plot as an <svg> element, with ids that start with `name` or else the kind."""
     plot = PLOTS[kind]
     with house_style():
         figure = plot.draw(evaluation, subset).figure
@@ -68,10 +68,10 @@ def plot_svg(kind: str, evaluation: Evaluation, *, subset: str = ALL_FACES, name
 
 
 def check_plots(texts: Sequence[str], force: bool, n_predictions: int) -> list[tuple[str, str]]:
-    """`ced=a.svg` -> ("ced", "a.svg"), for each of the texts, before any work is done.
+    """`ced=a.svg` -> ("ced", "a.svg") for each text, before any work is done.
 
-    Raises UsageError for an unknown kind, for one that needs more predictions, for a file that is no picture of that
-    kind by its name and for one that is named twice, and as `check_output` does.
+    Raises UsageError for an unknown kind, for one that needs more predictions, for a file without a suffix of that kind
+    and for a file named twice, and as `check_output` does.
     """
     plots: list[tuple[str, str]] = []
     taken: set[Path] = set()

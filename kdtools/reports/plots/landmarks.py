@@ -1,4 +1,4 @@
-"""The error of each landmark, on the mean face: where a network is good and where it is not, and where it leans."""
+"""Error and bias of each landmark, drawn on the mean face."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _COLOURS = "viridis_r"  # large errors are dark, on white and in grey print
 class LandmarkErrors:
     """One prediction's error (L,) and bias (L, 2) by landmark, in percent; NaN where they could not be measured.
 
-    Where faces are missing, whose error is infinite, both are of the others.
+    Both leave out faces without a prediction.
     """
 
     prediction: str
@@ -48,7 +48,7 @@ class LandmarkErrors:
 def landmark_errors(evaluation: Evaluation, subset: str = ALL_FACES) -> list[LandmarkErrors]:
     """Errors by landmark of every prediction that has them, in the order of its landmarks.
 
-    The mean shape is left out: beside its errors all others would have one colour.
+    The mean shape is left out: next to its errors all others would have one colour.
     """
     n_points = evaluation.scheme.n_points
     names = evaluation.scheme.names or tuple(map(str, range(n_points)))
@@ -72,7 +72,7 @@ def landmark_errors(evaluation: Evaluation, subset: str = ALL_FACES) -> list[Lan
 
 
 def _figure_of(row: Row, name: str) -> float:
-    """NaN where it could not be measured, and of infinity, which could not be drawn either."""
+    """The value, or NaN if it could not be measured or is infinite and cannot be drawn."""
     value = row.values.get(name)
     return float(value) if value is not None and np.isfinite(value) else np.nan
 
@@ -157,7 +157,7 @@ def _draw_face(
 
 
 def _draw_arrows(axes: Axes, start: np.ndarray, span: np.ndarray, *, pixels: bool = False) -> None:
-    """Black with a white rim, so that they are seen on discs of any colour."""
+    """Black with a white edge, to be visible on discs of any colour."""
     from matplotlib.patheffects import withStroke
 
     place: dict[str, Any] = {"angles": "xy", "scale_units": "xy", "scale": 1, "units": "inches", "zorder": 4}
@@ -167,7 +167,7 @@ def _draw_arrows(axes: Axes, start: np.ndarray, span: np.ndarray, *, pixels: boo
 
 
 def _add_key(axes: Axes, percent: float, length: float, room: float) -> None:
-    """How long an arrow is for which offset, below the face."""
+    """The scale of the arrows, below the face."""
     right, height = axes.get_xlim()[1], axes.get_ylim()[0] - 0.5 * room
     _draw_arrows(axes, np.array([[right - length, height]]), np.array([[length, 0.0]]))
     look: dict[str, Any] = {"ha": "right", "va": "center_baseline", "size": SMALL_PT - 0.5, "in_layout": False}

@@ -1,4 +1,4 @@
-"""The modes of a shape model."""
+"""Plot of the modes of a shape model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PANEL_IN = 1.8
 
 
 def draw_modes(model: ShapeModel, scheme: Scheme, path: Path) -> None:
-    """Write a picture of the mean shape moved along each of the first modes by 3 standard deviations either way."""
+    """Plot the mean shape moved along each of the first modes by 3 standard deviations in both directions."""
     n_shown = min(_N_SHOWN, len(model.modes))
     share = model.variance / model.variance.sum()
     lines = scheme.outlines if scheme.n_points == len(model.mean) else ()

@@ -1,4 +1,4 @@
-"""Two predictions against each other, face by face: how many faces one of them improves, and which it breaks."""
+"""Scatter plots of the errors of two predictions by face: which faces get better, and which worse."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _DIRECTIONS = np.array([(1, 0), (-1, 0), (0.6, 1), (-0.6, 1), (0.6, -1), (-0.6, 
 
 @dataclass(frozen=True)
 class Pair:
-    """Errors in percent of the faces that both could be measured on: baseline (n,), other (n,); inf is missing."""
+    """Errors in percent of the faces measured with both: baseline (n,), other (n,); inf is missing."""
 
     name: str
     baseline: np.ndarray
@@ -59,7 +59,7 @@ class Pair:
 
 
 def pairs_of(evaluation: Evaluation, subset: str = ALL_FACES) -> tuple[str, list[Pair]]:
-    """Name of the baseline, and each other prediction with it; raises DataError where there is no pair."""
+    """Name of the baseline, and its pair with each other prediction. Raises DataError if there is no pair."""
     chosen = member_of(evaluation.members, subset, evaluation.n_faces)
     every = [errors for errors in evaluation.errors if errors.prediction != MEAN_SHAPE]
     named = [errors.prediction for errors in every]
@@ -82,7 +82,7 @@ def pairs_of(evaluation: Evaluation, subset: str = ALL_FACES) -> tuple[str, list
 def scatter_drawing(evaluation: Evaluation, subset: str = ALL_FACES) -> Drawing:
     """Each face's error of the baseline (or else the first prediction) against that of each other prediction.
 
-    Raises DataError where there are no two predictions of the same faces.
+    Raises DataError without two predictions of the same faces.
     """
     from matplotlib.ticker import FuncFormatter
 
@@ -122,7 +122,7 @@ def scatter_drawing(evaluation: Evaluation, subset: str = ALL_FACES) -> Drawing:
 
 
 def _limits(pairs: Sequence[Pair]) -> tuple[float, float]:
-    """Ends of both axes: all errors but those that are as good as 0, which would be endlessly far down."""
+    """Limits of both axes: all errors except those near 0, which would be far out on a logarithmic axis."""
     every = np.concatenate([errors for pair in pairs for errors in (pair.baseline, pair.other)])
     every = every[np.isfinite(every) & (every > 0)]
     if not len(every):
@@ -182,7 +182,7 @@ def _count_text(word: str, n: int, n_missing: int, n_all: int) -> str:
 
 
 def _write_count(axes: Axes, at: tuple[float, float], text: str, colour: str) -> None:
-    """Into the corner that is near, in shares of the axes."""
+    """Write into the corner, given in fractions of the axes."""
     where: dict[str, Any] = {"va": "top", "ha": "left"} if at[0] < 0.5 else {"va": "bottom", "ha": "right"}
     size = _LABEL_PT + 0.5
     axes.text(*at, text, transform=axes.transAxes, color=colour, size=size, zorder=7, in_layout=False, **where)

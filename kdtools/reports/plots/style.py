@@ -1,7 +1,7 @@
-"""One look for all figures: for a column of a two-column paper, for grey print, for any kind of colour vision.
+"""Common style of all figures: for a column of a two-column paper, for grey print, for all kinds of colour vision.
 
-Figures are as wide as a column (or a page) of a paper and their letters are of 6 to 8 points, so that they go into a
-paper unscaled. The background is white and opaque, for terminals that show pictures on black.
+Figures are as wide as a column (or a page) of a paper, with text of 6 to 8 points, to be included unscaled. The
+background is white and opaque, for terminals that show pictures on black.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ COLUMN_IN, PAGE_IN = 3.4, 7.0  # widths of a column and of a page of a two-colum
 SMALL_PT, TEXT_PT = 6.5, 7.5
 GREY, PALE = "#555555", "#b0b0b0"
 
-# Okabe and Ito's colours but yellow, which is lost on white; the darkest and most different ones first.
+# Okabe and Ito's colours without yellow, which is too light on white; the darkest and most distinct ones first.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
 LINES: tuple[Any, ...] = ("-", (0, (5, 1.4)), (0, (1.2, 1.1)), (0, (5, 1.2, 1.2, 1.2)), (0, (8, 1.5, 3, 1.5)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
@@ -81,7 +81,7 @@ _SCREEN = 1.5  # letters of 7 points are small on a page for the screen
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure, and how many panels it has no room for."""
+    """A figure, and the number of panels left out for lack of space."""
 
     figure: Figure
     n_left_out: int = 0
@@ -89,7 +89,7 @@ class Drawing:
 
 @contextlib.contextmanager
 def house_style() -> Iterator[None]:
-    """Within it figures are made and saved in this look, whatever the user's own settings of matplotlib are."""
+    """Context in which figures are made and saved in this style, whatever the user's matplotlib settings are."""
     import matplotlib
 
     settings: Any = matplotlib.rcParams
@@ -101,7 +101,7 @@ def house_style() -> Iterator[None]:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of that size in inches; its parts are laid out so that no text is cut."""
+    """An empty figure of that size in inches, laid out so that no text is cut off."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -110,23 +110,23 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def check_plot(path: str, force: bool) -> None:
-    """Raises UsageError for a file that is no picture by its name, and as `check_output` does."""
+    """Raises UsageError for a file without a picture's suffix, and as `check_output` does."""
     if Path(path).suffix.lower() not in PLOT_SUFFIXES:
         raise UsageError(f"{path}: not a kind of picture", f"give a name that ends in {', '.join(PLOT_SUFFIXES)}")
     check_output(path, force)
 
 
 def save_figure(figure: Figure, path: Path, title: str) -> None:
-    """Write a figure as the suffix says. The same figure gives the same bytes."""
+    """Write a figure in the format of the suffix. The same figure gives the same bytes."""
     kind = path.suffix.lower().lstrip(".")
     undated: dict[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
     figure.savefig(path, format=kind, dpi=_DPI, metadata={"Title": title, **undated.get(kind, {})})
 
 
 def svg_text(figure: Figure, name: str, title: str) -> str:
-    """The figure as an <svg> element for an HTML page, its ids and its styles made its own by `name`.
+    """The figure as an <svg> element for an HTML page, with ids and styles made unique by `name`.
 
-    It is 1.5 times as large as in print. A style sheet's width and height take precedence.
+    It is 1.5 times as large as in print. Width and height of a style sheet take precedence.
     """
     import io
 
@@ -166,7 +166,7 @@ def shorten(text: str, most: int) -> str:
 
 
 def short_names(names: Sequence[str], most: int) -> list[str]:
-    """Names of predictions, which may be paths, in few letters: the file's own name where that tells them apart.
+    """Short names of predictions, which may be paths: the file name alone if that is unique.
 
     >>> short_names(["runs/l2.h5", "runs/kd.h5"], 20), short_names(["l2/pred.h5", "kd/pred.h5"], 20)
     (['l2', 'kd'], ['l2/pred', 'kd/pred'])
@@ -178,13 +178,13 @@ def short_names(names: Sequence[str], most: int) -> list[str]:
 
 
 def member_of(members: Mapping[str, np.ndarray], subset: str, n_faces: int) -> np.ndarray:
-    """Rows of the faces of a subset, out of the evaluation's members. Raises DataError for an unknown one."""
+    """Rows of the faces of a subset of an evaluation. Raises DataError for an unknown subset."""
     check_subsets([subset], members, "the evaluation")
     return np.flatnonzero(subset_members(members, n_faces)[subset])
 
 
 def error_label(normaliser: str, what: str = "NME") -> str:
-    """How the axis of errors is called.
+    """Label of the axis of errors.
 
     >>> error_label("inter-ocular")
     'NME (% of inter-ocular distance)'
@@ -193,24 +193,24 @@ def error_label(normaliser: str, what: str = "NME") -> str:
 
 
 def colour_of(number: int) -> str:
-    """Colour of the curve or the points of a prediction, by its place."""
+    """Colour of a prediction's curve or points, by its number."""
     return COLOURS[number % len(COLOURS)]
 
 
 def line_of(number: int) -> Any:
-    """Kind of line of a prediction, by its place: no two of 35 have both colour and line in common."""
+    """Line style of a prediction, by its number: no two of 35 share both colour and line style."""
     return LINES[number % len(LINES)]
 
 
 def marker_look(number: int) -> dict[str, Any]:
-    """Marker of a prediction, by its place, as matplotlib's keywords."""
+    """Marker of a prediction, by its number, as matplotlib's keywords."""
     marker = MARKERS[number % len(MARKERS)]
     size, edge = (4.6, 0.3) if marker in "PX*" else (3.4, 0.4)  # pointed ones must be larger to be told apart
     return {"marker": marker, "markersize": size, "markeredgecolor": "white", "markeredgewidth": edge}
 
 
 def nice_below(value: float) -> float:
-    """The round number 1, 2 or 5 times a power of ten that is not above a value.
+    """The largest round number, 1, 2 or 5 times a power of ten, that is not above a value.
 
     >>> nice_below(0.37), nice_below(8.0)
     (0.2, 5.0)
