@@ -37,6 +37,7 @@ from kdtools.datasets.formats import (
     mtfl,
     muct,
     openface,
+    openpose,
     pfld,
     pts,
     retinaface,
@@ -63,7 +64,7 @@ _MODULES = (
     *(cvat, labelstudio, labelme, via, tps),
     *(lapa, helen, retinaface, celeba, mtfl, pfld, yolo),
     *(wflw, list300w, torchlm),
-    *(openface, kaggle),
+    *(openface, openpose, kaggle),
     *(hrnet, csv300w, adnet, tsv_points, csv_points),
     image_folder,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from test_format_downloads import picture, write_text
 from test_format_lists import faces
 
 from kdtools.cli.kd_import import kd_import
-from kdtools.datasets.formats import find_format, openface
+from kdtools.datasets.formats import find_format, openface, openpose
 from kdtools.errors import FileError
 from kdtools.faces.file import open_faces
 
@@ -56,7 +57,23 @@ def write_openface(folder: Path) -> Path:
     return write_text(folder / "processed" / "clip.csv", openface_table(in_frames([1, 2, 4])))
 
 
-SAMPLES: dict[str, Callable[[Path], Path]] = {"openface": write_openface}
+def openpose_person(points: np.ndarray) -> dict[str, object]:
+    triples = np.column_stack([points, np.linspace(0.25, 0.875, len(points))])
+    return {"person_id": [-1], "pose_keypoints_2d": [1.5] * 75, "face_keypoints_2d": triples.reshape(-1).tolist()}
+
+
+def write_openpose(folder: Path) -> Path:
+    """A frame with a face, one with nobody, one with a person without a face and two with one."""
+    write_video(folder / "clip.avi", 4)
+    first, second, third = (openpose_person(points) for points in faces(70))
+    nobody = {"face_keypoints_2d": [0.0] * 210}
+    for k, people in enumerate(([first], [], [nobody, second, third])):
+        name = f"clip_{k:012d}_keypoints.json"
+        write_text(folder / "json" / name, json.dumps({"version": 1.3, "people": people}))
+    return folder / "json"
+
+
+SAMPLES: dict[str, Callable[[Path], Path]] = {"openface": write_openface, "openpose": write_openpose}
 
 
 def points_in(found: list) -> np.ndarray:  # type: ignore[type-arg]
@@ -136,6 +153,29 @@ def test_cases_of_openface(shared_dir: Path) -> None:
         np.testing.assert_allclose(points_in(found), truth, atol=1e-9)
         frames = [int(row[header.index("frame")]) - 1 for row in good]
         assert [one.id for one in found] == [f"R06_openface_{name}#frame={k:06d}" for k in frames]
+
+
+@pytest.mark.parametrize("pictures", [True, False])
+def test_openpose_of_a_video(pictures: bool, tmp_path: Path) -> None:
+    source = write_openpose(tmp_path)
+    assert find_format("auto", source).name == "openpose"
+    found, skips = read_all(openpose.FORMAT, source, pictures=pictures)
+    assert skips == []
+    assert [one.id for one in found] == [f"clip.avi#frame=00000{end}" for end in ("0", "2", "2#2")]
+    np.testing.assert_allclose(points_in(found), faces(70), atol=1e-9)
+    np.testing.assert_allclose(np.asarray(found[2].confidence), np.linspace(0.25, 0.875, 70), atol=1e-9)
+
+
+def test_openpose_of_an_image_with_missing_points(tmp_path: Path) -> None:
+    picture(tmp_path / "group.png")
+    person = openpose_person(faces(70)[0])
+    person["face_keypoints_2d"][9:12] = [0, 0, 0]  # type: ignore[index]
+    short = {"face_keypoints_2d": [1.0] * 207}
+    source = write_text(tmp_path / "group_keypoints.json", json.dumps({"people": [person, short]}))
+    (one,), skips = read_all(openpose.FORMAT, source)
+    assert one.id == "group.png"
+    assert np.flatnonzero(np.isnan(np.asarray(one.points)).any(axis=1)).tolist() == [3]
+    assert "has 69 points, not 70" in skips[0][1]
 
 
 # ---- frames of videos in a faces file
