@@ -30,12 +30,11 @@ import onnx
 import pytest
 import typer
 from docs_shell import IN_FULL, STAND_IN_TIME, Shell, shell_of
+from factories import write_faces
 
 from kdtools.faces import schema
-from kdtools.faces.writer import create_faces
 from kdtools.landmarks import IBUG68, SCHEMES, convert_points
 from kdtools.landmarks.crops import CropRule
-from kdtools.storage.provenance import Provenance
 from kdtools.synth import draw_face
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -261,9 +260,7 @@ def world(shell: Shell, tiny_onnx: Path, tmp_path_factory: pytest.TempPathFactor
 def put_followed(path: Path) -> None:
     """A face that is followed through some frames of a video."""
     points = np.random.default_rng(0).uniform(20, 80, (68, 2)) + np.arange(6)[:, None, None]
-    with create_faces(str(path), False, Provenance("test")) as writer:
-        writer.put_ids([f"clip.mp4#frame={k:06d}" for k in range(len(points))])
-        writer.put_landmarks(points, IBUG68, "predicted")
+    write_faces(path, points, ids=[f"clip.mp4#frame={k:06d}" for k in range(len(points))], role="predicted")
 
 
 def run_page(page: Path, soak: bool, shell: Shell, world: Path, folder: Path) -> Path:

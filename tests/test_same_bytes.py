@@ -14,10 +14,7 @@ import numpy as np
 import pytest
 from contract.running import run_tool
 from contract.table import SCRIPTS
-
-from kdtools.faces import create_faces
-from kdtools.landmarks import IBUG68
-from kdtools.storage.provenance import Provenance
+from factories import write_faces
 
 _TINY = "--arch test_resnet --input-size 32 --epochs 2 --batch 8 --val test.h5 --seed 3 --device cpu -q"
 _COMMANDS = f"""
@@ -82,8 +79,6 @@ def test_text_is_the_same_on_every_machine(name: str, tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     points = (np.arange(2 * 68 * 2).reshape(2, 68, 2) * 37 % 101 + 0.25).astype(np.float32)
     points[1, 5] = np.nan
-    with create_faces("faces.h5", False, Provenance("test")) as writer:
-        writer.put_ids(["ann/1.jpg", "bob/2.jpg"])
-        writer.put_landmarks(points, IBUG68, "hard")
+    write_faces("faces.h5", points, ids=["ann/1.jpg", "bob/2.jpg"])
     result = run_tool("kd-dump", "faces.h5", "--format", name)
     assert (result.status, hashlib.sha256(result.stdout).hexdigest()[:16]) == (0, _TEXTS[name])

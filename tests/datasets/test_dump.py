@@ -13,6 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from factories import write_faces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,9 +26,7 @@ from kdtools.datasets.formats import coco, csv_points, cvat, dlib_xml, jsonl, la
 from kdtools.datasets.formats.shared.annotation import Annotation, FaceBlock, Reading
 from kdtools.datasets.formats.shared.format import Format
 from kdtools.faces.file import open_faces
-from kdtools.faces.writer import create_faces
 from kdtools.landmarks import scheme_for_points
-from kdtools.storage.provenance import Provenance
 
 SIZE = 40
 FORMATS = {
@@ -58,24 +57,17 @@ def make_faces(path: Path, ids: list[str] = IDS, n_points: int = 68, **changes: 
     to_source[:, :, 2] = shift
     low = shift + 0.5 - 0.5 * scale[:, None]
     arrays = {
-        "image": rng.integers(0, 256, (n, SIZE, SIZE, 3), np.uint8),
-        "landmarks": points,
+        "images": rng.integers(0, 256, (n, SIZE, SIZE, 3), np.uint8),
+        "points": points,
         "visible": rng.integers(0, 2, (n, n_points)),
         "box": np.concatenate([low, low + SIZE * scale[:, None]], axis=1),
         "to_source": to_source,
         "score": rng.uniform(0, 1, n),
         "confidence": rng.uniform(0, 1, (n, n_points)),
-        "subset/common": np.arange(n) % 2 == 0,
-        "subset/largepose": np.arange(n) == 1,
+        "subset_common": np.arange(n) % 2 == 0,
+        "subset_largepose": np.arange(n) == 1,
     }
-    with create_faces(str(path), False, Provenance("test")) as writer:
-        writer.put_ids(ids)
-        for name, values in {**arrays, **changes}.items():
-            if name == "landmarks":
-                writer.put_landmarks(values, scheme_for_points(n_points), "predicted")
-            elif values is not None:
-                writer.put(name, values)
-    return path
+    return write_faces(path, ids=ids, role="predicted", **{**arrays, **changes})
 
 
 @pytest.fixture
@@ -221,7 +213,7 @@ def cells_of(text: bytes) -> list[list[str]]:
 
 def test_csv_on_standard_output(tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     points = np.array([[[1.5, 2], [np.nan, 4], [0.1, 1 / 3]]], np.float32)
-    changes: dict[str, Any] = {"image": None, "to_source": None, "landmarks": points, "visible": [[1, 1, 0]]}
+    changes: dict[str, Any] = {"images": None, "to_source": None, "points": points, "visible": [[1, 1, 0]]}
     faces = make_faces(tmp_path / "faces.h5", ["a.jpg"], 3, confidence=None, **changes)
     assert dump(faces) == 0
     assert capsysbinary.readouterr() == (b"id,x0,y0,x1,y1,x2,y2\na.jpg,1.5,2.0,,,0.1,0.33333334\n", b"")

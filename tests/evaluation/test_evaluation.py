@@ -13,6 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from factories import plain_images, write_faces
 from reporters import Recorder, Strict
 
 from kdtools.errors import DataError, FileError, UsageError
@@ -22,23 +23,9 @@ from kdtools.evaluation.point_sets import read_points
 from kdtools.evaluation.request import Request, parse_thresholds, split_norms
 from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Row
 from kdtools.evaluation.units import find_frames, find_units
-from kdtools.faces.writer import create_faces
-from kdtools.landmarks import IBUG68, Scheme
+from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import box_to_source
 from kdtools.metrics import summarise
-from kdtools.storage.provenance import Provenance
-
-
-def write_points(
-    path: Path, points: np.ndarray, ids: list[str] | None = None, *, scheme: Scheme = IBUG68, **arrays: Any
-) -> Path:
-    """A file of points alone; `subset_NAME` and other arrays by name."""
-    with create_faces(str(path), False, Provenance("test")) as writer:
-        writer.put_ids(ids or [f"face{k}" for k in range(len(points))])
-        writer.put_landmarks(points, scheme, "hard")
-        for name, values in arrays.items():
-            writer.put(name.replace("subset_", "subset/"), values)
-    return path
 
 
 def shapes(n: int, seed: int = 0) -> np.ndarray:
@@ -96,10 +83,10 @@ def test_predictions_and_truth_of_other_programs_give_the_same(shared_dir: Path)
 
 def test_a_known_shift_is_a_known_error_and_rows_are_joined_by_id(tmp_path: Path) -> None:
     points = shapes(5)
-    truth = write_points(tmp_path / "truth.h5", points, subset_first=np.arange(5) < 2)
+    truth = write_faces(tmp_path / "truth.h5", points, subset_first=np.arange(5) < 2)
     shifted = points + np.arange(5)[:, None, None] * [0, 1]  # face k is k px too low, of 100
     order = [3, 0, 4, 2, 1]
-    pred = write_points(tmp_path / "pred.h5", shifted[order], [f"face{k}" for k in order])
+    pred = write_faces(tmp_path / "pred.h5", shifted[order], ids=[f"face{k}" for k in order])
     found = by_name(run([pred], truth))
     assert found[str(pred), "full", ""]["nme_percent"] == pytest.approx(2, abs=1e-4)
     assert found[str(pred), "first", ""]["nme_percent"] == pytest.approx(0.5, abs=1e-4)
@@ -110,12 +97,8 @@ def test_predictions_are_compared_in_the_source_whatever_the_crop(tmp_path: Path
     points = shapes(3)
     to_source = box_to_source(np.array([[20.0, 30, 180, 190]] * 3), 64, 64)
     crops = np.einsum("nij,nlj->nli", np.linalg.inv(to_source[:, :, :2]), points - to_source[:, None, :, 2])
-    with create_faces(str(tmp_path / "truth.h5"), False, Provenance("test")) as writer:
-        writer.create_images(3, 64, 64)[:] = np.full((3, 64, 64, 3), 0, np.uint8)
-        writer.put_ids(["face0", "face1", "face2"])
-        writer.put_landmarks(crops, IBUG68, "hard")
-        writer.put("to_source", to_source)
-    pred = write_points(tmp_path / "pred.h5", points + [3, 4])
+    write_faces(tmp_path / "truth.h5", crops, images=plain_images(3, 64), to_source=to_source)
+    pred = write_faces(tmp_path / "pred.h5", points + [3, 4])
     assert only(run([pred], tmp_path / "truth.h5"))["nme_percent"] == pytest.approx(5, abs=1e-3)
 
 
@@ -123,7 +106,7 @@ def test_blocks_and_compressed_files_change_nothing(tmp_path: Path, monkeypatch:
     points = shapes(50)
     points[3, 5], points[7] = np.nan, np.nan
     guess = points + np.random.default_rng(1).normal(0, 3, points.shape)
-    truth, pred = write_points(tmp_path / "truth.h5", points), write_points(tmp_path / "pred.h5", guess)
+    truth, pred = write_faces(tmp_path / "truth.h5", points), write_faces(tmp_path / "pred.h5", guess)
     whole = run([pred], truth, norm="all", details=True)
     packed = tmp_path / "packed.h5"
     with h5py.File(pred) as old, h5py.File(packed, "w") as new:
@@ -150,7 +133,7 @@ def test_regions_landmarks_and_bias(tmp_path: Path) -> None:
     points = shapes(40)
     guess = points + rng.normal(0, 1, points.shape)
     guess[:, 36:48] += [2, -1]  # the eyes, of 100 px
-    truth, pred = write_points(tmp_path / "truth.h5", points), write_points(tmp_path / "pred.h5", guess)
+    truth, pred = write_faces(tmp_path / "truth.h5", points), write_faces(tmp_path / "pred.h5", guess)
     regions = {row.part: row.values for row in run([pred], truth, by="region").rows}
     assert list(regions) == ["jaw", "brows", "nose", "eyes", "mouth"]
     gt = points.astype(np.float32).astype(float)
@@ -176,8 +159,8 @@ def test_a_jaw_that_is_too_wide_is_off_to_the_outside(tmp_path: Path) -> None:
     wide = face.copy()
     wide[0, :17] *= 1.04  # 2 px of 100
     for mirrored in (1, -1):  # whichever way round the outline runs
-        truth = write_points(tmp_path / f"t{mirrored}.h5", face * [mirrored, 1])
-        pred = write_points(tmp_path / f"p{mirrored}.h5", wide * [mirrored, 1])
+        truth = write_faces(tmp_path / f"t{mirrored}.h5", face * [mirrored, 1])
+        pred = write_faces(tmp_path / f"p{mirrored}.h5", wide * [mirrored, 1])
         jaw = run([pred], truth, by="region").rows[0].values
         assert jaw["normal_percent"] == pytest.approx(2, abs=0.05)
         assert jaw["nme_percent"] == pytest.approx(2, abs=1e-4)
@@ -185,10 +168,12 @@ def test_a_jaw_that_is_too_wide_is_off_to_the_outside(tmp_path: Path) -> None:
 
 def test_by_face_is_a_row_each_in_the_order_of_the_truth(tmp_path: Path) -> None:
     points = shapes(4)
-    truth = write_points(tmp_path / "truth.h5", points, subset_odd=np.arange(4) % 2 == 1)
-    one = write_points(tmp_path / "one.h5", points + [1, 0])
-    two = write_points(
-        tmp_path / "two.h5", (points + np.arange(4)[:, None, None] * [0, 1])[::-1], [f"face{k}" for k in (3, 2, 1, 0)]
+    truth = write_faces(tmp_path / "truth.h5", points, subset_odd=np.arange(4) % 2 == 1)
+    one = write_faces(tmp_path / "one.h5", points + [1, 0])
+    two = write_faces(
+        tmp_path / "two.h5",
+        (points + np.arange(4)[:, None, None] * [0, 1])[::-1],
+        ids=[f"face{k}" for k in (3, 2, 1, 0)],
     )
     rows = run([one, two], truth, by="face", compare=True).rows
     assert [row.part for row in rows] == [f"face{k}" for k in range(4)] * 2
@@ -209,8 +194,8 @@ def test_points_that_are_hidden_can_be_left_out(tmp_path: Path) -> None:
     guess = points.copy()
     guess[:, :17] += [0, 8]
     guess[:, 17:] += [0, 2]
-    truth = write_points(tmp_path / "truth.h5", points, visible=visible)
-    pred = write_points(tmp_path / "pred.h5", guess)
+    truth = write_faces(tmp_path / "truth.h5", points, visible=visible)
+    pred = write_faces(tmp_path / "pred.h5", guess)
     figures = only(run([pred], truth, visible_only=True))
     assert figures["nme_percent"] == pytest.approx(2, abs=1e-4)
     assert (figures["n"], figures["unmeasured"]) == (2, 1)
@@ -228,8 +213,8 @@ def test_outlines_run_through_hidden_points_and_jitter_is_of_points_seen_in_both
     visible = np.ones((2, 68), np.uint8)
     visible[0, 1:16:2] = 0
     ids = ["v_1.jpg", "v_2.jpg"]
-    truth = write_points(tmp_path / "truth.h5", face, ids, visible=visible)
-    pred = write_points(tmp_path / "pred.h5", wide, ids)
+    truth = write_faces(tmp_path / "truth.h5", face, ids=ids, visible=visible)
+    pred = write_faces(tmp_path / "pred.h5", wide, ids=ids)
     rows = run([pred], truth, by="landmark", visible_only=True).rows
     assert [row.values["n"] for row in rows[:4]] == [2, 1, 2, 1]
     np.testing.assert_allclose([rows[k].values["normal_percent"] for k in (0, 1, 2, 3, 16)], 2, atol=0.05)
@@ -243,7 +228,7 @@ def test_landmarks_that_are_not_predicted_are_failures_of_theirs(tmp_path: Path)
     points = shapes(4)
     guess = points + [0, 2]
     guess[1, 7] = np.nan
-    truth, pred = write_points(tmp_path / "truth.h5", points), write_points(tmp_path / "pred.h5", guess)
+    truth, pred = write_faces(tmp_path / "truth.h5", points), write_faces(tmp_path / "pred.h5", guess)
     rows = run([pred], truth, by="landmark", allow_missing=True).rows
     assert (rows[7].values["n"], rows[7].values["missing"], rows[7].values["nme_percent"]) == (4, 1, np.inf)
     assert rows[7].values["nme_found_percent"] == pytest.approx(2, abs=1e-4)
@@ -256,8 +241,8 @@ def test_landmarks_that_are_not_predicted_are_failures_of_theirs(tmp_path: Path)
 def test_normalisers_by_name_pair_and_number(tmp_path: Path) -> None:
     points = shapes(3)
     boxes = np.array([[0, 0, 40, 90]] * 3, np.float32)  # sqrt of the area: 60
-    truth = write_points(tmp_path / "truth.h5", points, box=boxes)
-    pred = write_points(tmp_path / "pred.h5", points + [0, 3])
+    truth = write_faces(tmp_path / "truth.h5", points, box=boxes)
+    pred = write_faces(tmp_path / "pred.h5", points + [0, 3])
     found = run([pred], truth, norm="points:36,45,100,given-box,face-height")
     height = np.ptp(points.astype(np.float32)[..., 1], axis=1)
     expected = {"points:36,45": 3, "100": 3, "given-box": 5, "face-height": 100 * np.mean(3 / height)}
@@ -280,14 +265,14 @@ def test_normalisers_by_name_pair_and_number(tmp_path: Path) -> None:
 
 def test_a_protocol_says_what_is_measured(tmp_path: Path) -> None:
     points = shapes(4)
-    truth = write_points(
+    truth = write_faces(
         tmp_path / "truth.h5",
         points,
         subset_challenging=np.arange(4) > 2,
         subset_common=np.arange(4) < 3,
         subset_x=[1] * 4,
     )
-    pred = write_points(tmp_path / "pred.h5", points + [0, 6])
+    pred = write_faces(tmp_path / "pred.h5", points + [0, 6])
     found = run([pred], truth, norm=None, protocol="star")
     assert found.protocol == "star"
     assert {row.normaliser for row in found.rows} >= {"inter-ocular"}
@@ -302,14 +287,10 @@ def test_mean_shape_is_a_row_and_the_measure_of_the_others(tmp_path: Path) -> No
     points = shapes(4)
 
     def with_images(name: str, values: np.ndarray) -> Path:
-        with create_faces(str(tmp_path / name), False, Provenance("test")) as writer:
-            writer.create_images(4, 200, 200)[:] = np.full((4, 200, 200, 3), 0, np.uint8)
-            writer.put_ids([f"face{k}" for k in range(4)])
-            writer.put_landmarks(values, IBUG68, "hard")
-        return tmp_path / name
+        return write_faces(tmp_path / name, values, images=plain_images(4, 200))
 
     truth, other = with_images("truth.h5", points), with_images("other.h5", np.tile(points[:1] + [0, 10], (4, 1, 1)))
-    pred = write_points(tmp_path / "pred.h5", points + [1, 0])
+    pred = write_faces(tmp_path / "pred.h5", points + [1, 0])
     rows = run([pred], truth, mean_shape=str(other)).rows
     assert [row.prediction for row in rows] == [str(pred), MEAN_SHAPE]
     mean_nme = rows[1].values["nme_percent"]
@@ -332,8 +313,8 @@ def test_mean_shape_is_a_row_and_the_measure_of_the_others(tmp_path: Path) -> No
 
 # ---- joining
 def test_faces_and_subsets_that_are_not_there_are_named(tmp_path: Path) -> None:
-    truth = write_points(tmp_path / "truth.h5", shapes(4), subset_first=np.arange(4) < 2)
-    fewer = write_points(tmp_path / "fewer.h5", shapes(3))
+    truth = write_faces(tmp_path / "truth.h5", shapes(4), subset_first=np.arange(4) < 2)
+    fewer = write_faces(tmp_path / "fewer.h5", shapes(3))
     with pytest.raises(DataError, match=r"lacks 1 of the 4 faces .* 'face3'") as error:
         run([fewer], truth)
     assert "ids of" in error.value.hint
@@ -349,8 +330,8 @@ def test_faces_and_subsets_that_are_not_there_are_named(tmp_path: Path) -> None:
 
 def test_missing_faces_count_as_failures_where_that_is_allowed(tmp_path: Path) -> None:
     points = shapes(4)
-    truth = write_points(tmp_path / "truth.h5", points)
-    fewer = write_points(tmp_path / "fewer.h5", points[:3] + [0, 4])
+    truth = write_faces(tmp_path / "truth.h5", points)
+    fewer = write_faces(tmp_path / "fewer.h5", points[:3] + [0, 4])
     heard = Recorder()
     found = run([fewer], truth, heard, allow_missing=True, thresholds=[0.08])
     figures = only(found)
@@ -361,18 +342,18 @@ def test_missing_faces_count_as_failures_where_that_is_allowed(tmp_path: Path) -
     assert figures["nme_low_percent"] is None
     assert "1 of 4 faces are missing and counted as failures" in heard.warned[0]
     assert heard.warned[0] in found.notes
-    stranger = write_points(tmp_path / "stranger.h5", points, [f"other{k}" for k in range(4)])
+    stranger = write_faces(tmp_path / "stranger.h5", points, ids=[f"other{k}" for k in range(4)])
     with pytest.raises(DataError, match="lacks 4 of the 4"):
         run([stranger], truth, allow_missing=True, allow_extra=True)
 
 
 def test_shards_are_one_prediction(tmp_path: Path) -> None:
     points = shapes(10)
-    truth = write_points(tmp_path / "truth.h5", points)
+    truth = write_faces(tmp_path / "truth.h5", points)
     guess = points + np.arange(10)[:, None, None] * [0, 0.5]
     ids = [f"face{k}" for k in range(10)]
     for k, rows in enumerate(([7, 8, 9], [0, 1, 2], [6, 5, 4, 3])):
-        write_points(tmp_path / f"part-{k}.h5", guess[rows], [ids[row] for row in rows])
+        write_faces(tmp_path / f"part-{k}.h5", guess[rows], ids=[ids[row] for row in rows])
     for word in (f"{tmp_path}/part-*.h5", f"mine={tmp_path}/part-?.h5"):
         found = run([word], truth)
         assert only(found)["nme_percent"] == pytest.approx(2.25, abs=1e-4)
@@ -380,7 +361,7 @@ def test_shards_are_one_prediction(tmp_path: Path) -> None:
     (tmp_path / "part-1.h5").unlink()
     with pytest.raises(DataError, match=r"mine: lacks 3 of the 10 faces .*'face0', 'face1', 'face2'"):
         run([f"mine={tmp_path}/part-?.h5"], truth)
-    write_points(tmp_path / "part-9.h5", guess[3:4], ["face3"])
+    write_faces(tmp_path / "part-9.h5", guess[3:4], ids=["face3"])
     with pytest.raises(DataError, match=r"part-9.h5: has face 'face3', and so has .*part-2.h5"):
         run([f"mine={tmp_path}/part-?.h5"], truth)
     with pytest.raises(FileError, match="no file matches"):
@@ -393,13 +374,13 @@ def test_shards_are_one_prediction(tmp_path: Path) -> None:
 
 def test_shards_without_quotes_and_quotes_without_shards_are_told_of(tmp_path: Path) -> None:
     points = shapes(4)
-    truth = write_points(tmp_path / "truth.h5", points)
-    one = write_points(tmp_path / "part-1.h5", points[:2])
-    two = write_points(tmp_path / "part-2.h5", points[2:], ["face2", "face3"])
+    truth = write_faces(tmp_path / "truth.h5", points)
+    one = write_faces(tmp_path / "part-1.h5", points[:2])
+    two = write_faces(tmp_path / "part-2.h5", points[2:], ids=["face2", "face3"])
     with pytest.raises(DataError) as error:
         run([one, two], truth)
     assert "Quote their pattern" in error.value.hint
-    write_points(tmp_path / "part-3.h5", points)
+    write_faces(tmp_path / "part-3.h5", points)
     with pytest.raises(DataError) as error:
         run([f"{tmp_path}/part-*.h5"], truth)
     assert "leave out the quotes" in error.value.hint
@@ -410,7 +391,7 @@ def test_shards_without_quotes_and_quotes_without_shards_are_told_of(tmp_path: P
 
 def test_a_pipe_is_read_once(tmp_path: Path) -> None:
     points = shapes(2)
-    truth = write_points(tmp_path / "truth.h5", points)
+    truth = write_faces(tmp_path / "truth.h5", points)
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     writer = threading.Thread(target=lambda: pipe.write_bytes(truth.read_bytes()), daemon=True)
@@ -423,9 +404,9 @@ def test_a_pipe_is_read_once(tmp_path: Path) -> None:
 
 def test_a_file_whose_name_is_a_pattern_is_taken_as_it_is(tmp_path: Path) -> None:
     points = shapes(2)
-    truth = write_points(tmp_path / "truth.h5", points)
+    truth = write_faces(tmp_path / "truth.h5", points)
     for name in ("a[1].h5", "lr=3e-3.h5"):
-        pred = write_points(tmp_path / name, points)
+        pred = write_faces(tmp_path / name, points)
         assert run([pred], truth).rows[0].prediction == str(pred)
 
 
@@ -438,10 +419,10 @@ def photograph(n: int) -> tuple[np.ndarray, list[str]]:
 
 def test_faces_of_a_photograph_can_be_joined_by_place(tmp_path: Path) -> None:
     points, ids = photograph(9)
-    truth = write_points(tmp_path / "truth.h5", points, ids)
+    truth = write_faces(tmp_path / "truth.h5", points, ids=ids)
     order = [1, 2, 0, 3, 4, 5, 8, 7, 6]  # numbered otherwise in the first and the last photograph
     far = np.full((1, 68, 2), 5000.0) + shapes(1)
-    pred = write_points(tmp_path / "pred.h5", np.concatenate([points[order] + [0, 2], far]), [*ids, "p1.jpg#9"])
+    pred = write_faces(tmp_path / "pred.h5", np.concatenate([points[order] + [0, 2], far]), ids=[*ids, "p1.jpg#9"])
     heard = Recorder()
     by_id = run([pred], truth, heard, allow_extra=True)
     assert only(by_id)["nme_percent"] > 100
@@ -452,7 +433,7 @@ def test_faces_of_a_photograph_can_be_joined_by_place(tmp_path: Path) -> None:
     assert heard.warned == [f"{pred}: 1 faces are not in {truth} and are left out"]
     lost = points.copy()
     lost[4] += [0, 900]
-    astray = write_points(tmp_path / "lost.h5", lost, ids)
+    astray = write_faces(tmp_path / "lost.h5", lost, ids=ids)
     with pytest.raises(DataError, match="lacks 1 of the 9"):  # what lies that far away is no prediction of a face
         run([astray], truth, join="place")
 
@@ -464,8 +445,8 @@ def test_faces_with_few_points_find_their_predictions_by_place(tmp_path: Path) -
     partly[0, 3:] = np.nan
     partly[1, 1:] = np.nan  # a single point
     partly[2] = np.nan  # none at all
-    truth = write_points(tmp_path / "truth.h5", partly, ids)
-    pred = write_points(tmp_path / "pred.h5", points[order] + [0, 1], ids)
+    truth = write_faces(tmp_path / "truth.h5", partly, ids=ids)
+    pred = write_faces(tmp_path / "pred.h5", points[order] + [0, 1], ids=ids)
     figures = only(run([pred], truth, join="place", norm="100"))
     assert (figures["n"], figures["unmeasured"]) == (8, 1)
     assert figures["nme_percent"] == pytest.approx(1, abs=1e-3)
@@ -473,8 +454,10 @@ def test_faces_with_few_points_find_their_predictions_by_place(tmp_path: Path) -
 
 def test_pictures_with_other_suffixes_are_joined_by_place_too(tmp_path: Path) -> None:
     points, ids = photograph(3)
-    truth = write_points(tmp_path / "truth.h5", points, ids)
-    pred = write_points(tmp_path / "pred.h5", points[[1, 0, 2]], [identity.replace(".jpg", ".png") for identity in ids])
+    truth = write_faces(tmp_path / "truth.h5", points, ids=ids)
+    pred = write_faces(
+        tmp_path / "pred.h5", points[[1, 0, 2]], ids=[identity.replace(".jpg", ".png") for identity in ids]
+    )
     heard = Recorder()
     assert only(run([pred], truth, heard, join="place"))["nme_percent"] == 0
     assert "without their suffixes" in heard.warned[0]
@@ -506,7 +489,7 @@ def test_lists_that_number_faces_in_another_order_are_told_of(tmp_path: Path) ->
 
 def test_what_kd_dump_writes_as_pts_is_joined_again(tmp_path: Path) -> None:
     points, ids = photograph(6)
-    truth = write_points(tmp_path / "truth.h5", points, ids)
+    truth = write_faces(tmp_path / "truth.h5", points, ids=ids)
     (tmp_path / "pts").mkdir()
     for name, shape in zip(ids, points, strict=True):
         lines = "".join(f"{x + 1:.4f} {y + 1:.4f}\n" for x, y in shape)
@@ -516,7 +499,7 @@ def test_what_kd_dump_writes_as_pts_is_joined_again(tmp_path: Path) -> None:
 
 def test_other_programs_may_leave_out_folders_and_suffixes(tmp_path: Path) -> None:
     points = shapes(3)
-    truth = write_points(tmp_path / "truth.h5", points, [f"test/im{k}.png" for k in range(3)])
+    truth = write_faces(tmp_path / "truth.h5", points, ids=[f"test/im{k}.png" for k in range(3)])
     (tmp_path / "pts").mkdir()
     for k, shape in enumerate(points + [0, 5]):
         lines = "".join(f"{x + 1:.4f} {y + 1:.4f}\n" for x, y in shape)
@@ -539,7 +522,7 @@ def test_other_programs_may_leave_out_folders_and_suffixes(tmp_path: Path) -> No
 
 
 def test_files_of_no_use_are_refused_in_one_line(tmp_path: Path) -> None:
-    truth = write_points(tmp_path / "truth.h5", shapes(2))
+    truth = write_faces(tmp_path / "truth.h5", shapes(2))
     (tmp_path / "text.h5").write_text("no numbers\n" * 9)
     (tmp_path / "empty.csv").touch()
     with h5py.File(tmp_path / "foreign.h5", "w") as h5:
@@ -550,19 +533,19 @@ def test_files_of_no_use_are_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="no such file"):
         run([tmp_path / "absent.h5"], truth)
     with pytest.raises(DataError, match=r"68 points per face, but .* has 3"):
-        run([write_points(tmp_path / "three.h5", shapes(2)[:, :3], scheme=Scheme("mine", 3))], truth)
+        run([write_faces(tmp_path / "three.h5", shapes(2)[:, :3], scheme=Scheme("mine", 3))], truth)
     with pytest.raises(UsageError, match="only one input"):
         run(["-"], "-")
 
 
 def test_a_file_that_changes_while_it_is_read_is_an_error(tmp_path: Path) -> None:
-    path = write_points(tmp_path / "pred.h5", shapes(3))
+    path = write_faces(tmp_path / "pred.h5", shapes(3))
     with contextlib.ExitStack() as stack:
         points = read_points(str(path), stack, Strict())
     np.testing.assert_array_equal(points.points(np.array([2, -1, 0]))[[0, 2]], points.points(slice(0, 3))[[2, 0]])
     assert np.isnan(points.points(np.array([2, -1, 0]))[1]).all()
     path.unlink()
-    write_points(path, shapes(4))
+    write_faces(path, shapes(4))
     with pytest.raises(FileError, match="was changed while it was read"):
         points.points(slice(0, 2))
 
@@ -572,10 +555,10 @@ def test_comparison_is_with_the_first(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     points = shapes(60)
     ids = [f"person{k // 6}_{k % 6}.jpg" for k in range(60)]
-    truth = write_points(tmp_path / "truth.h5", points, ids, subset_odd=np.arange(60) % 2 == 1)
+    truth = write_faces(tmp_path / "truth.h5", points, ids=ids, subset_odd=np.arange(60) % 2 == 1)
     amount = rng.uniform(2, 4, 60)[:, None, None]
-    worse = write_points(tmp_path / "worse.h5", points + amount * [0, 1], ids)
-    better = write_points(tmp_path / "better.h5", points + (amount - 0.5) * [0, 1], ids)
+    worse = write_faces(tmp_path / "worse.h5", points + amount * [0, 1], ids=ids)
+    better = write_faces(tmp_path / "better.h5", points + (amount - 0.5) * [0, 1], ids=ids)
     found = run([worse, better], truth, compare=True)
     assert found.baseline == str(worse)
     rows = by_name(found)
@@ -604,8 +587,8 @@ def test_frames_of_one_person_are_not_independent(tmp_path: Path) -> None:
     ids = [f"person{k // 20}_{k % 20}.jpg" for k in range(200)]
     offset = np.repeat(rng.uniform(1, 5, 10), 20)[:, None, None] * [0, 1]
     truth, pred = (
-        write_points(tmp_path / "truth.h5", points, ids),
-        write_points(tmp_path / "pred.h5", points + offset, ids),
+        write_faces(tmp_path / "truth.h5", points, ids=ids),
+        write_faces(tmp_path / "pred.h5", points + offset, ids=ids),
     )
 
     def width(**options: Any) -> float:
@@ -621,17 +604,17 @@ def test_frames_of_one_person_are_not_independent(tmp_path: Path) -> None:
 def test_jitter_is_of_frames_that_follow_each_other(tmp_path: Path) -> None:
     points = np.tile(shapes(1), (8, 1, 1))
     ids = [f"a/{k:03d}.jpg" for k in (1, 2, 3, 5)] + [f"b/{k:03d}.jpg" for k in (0, 10, 20, 30)]
-    truth = write_points(tmp_path / "truth.h5", points, ids)
+    truth = write_faces(tmp_path / "truth.h5", points, ids=ids)
     moved = points + np.array([0, 3, 3, 9, 0, 1, 0, 1])[:, None, None] * [0, 1]  # changes: 3, 0, (not next), 1, 1, 1
     order = np.random.default_rng(0).permutation(8)
-    pred = write_points(tmp_path / "pred.h5", moved[order], [ids[k] for k in order])
+    pred = write_faces(tmp_path / "pred.h5", moved[order], ids=[ids[k] for k in order])
     figures = only(run([pred], truth, video="auto"))
     assert figures["jitter_percent"] == pytest.approx((3 + 0 + 1 + 1 + 1) / 5, abs=1e-4)
     np.testing.assert_array_equal(
         find_frames(np.array([i.encode() for i in ids], object), r"(.)/(\d+)").before, [-1, 0, 1, -1, -1, 4, 5, 6]
     )
     assert figures["n_groups"] == 2  # the videos
-    partly = write_points(tmp_path / "partly.h5", np.where(np.arange(8)[:, None, None] == 2, np.nan, moved), ids)
+    partly = write_faces(tmp_path / "partly.h5", np.where(np.arange(8)[:, None, None] == 2, np.nan, moved), ids=ids)
     heard = Recorder()
     figures = only(run([partly], truth, heard, video="auto", allow_missing=True))
     assert figures["jitter_percent"] == pytest.approx((3 + 1 + 1 + 1) / 4, abs=1e-4)
@@ -646,7 +629,7 @@ def test_jitter_is_of_frames_that_follow_each_other(tmp_path: Path) -> None:
 def test_scheme_without_eyes_is_measured_by_its_box(tmp_path: Path) -> None:
     scheme = Scheme("mine", 3)
     points = np.array([[[0.0, 0], [30, 40], [10, 10]]])
-    paths = [write_points(tmp_path / name, points, scheme=scheme) for name in ("truth.h5", "pred.h5")]
+    paths = [write_faces(tmp_path / name, points, scheme=scheme) for name in ("truth.h5", "pred.h5")]
     rows = run([paths[1]], paths[0], norm=None).rows
     assert [row.normaliser for row in rows] == ["box-diagonal", "box-size", "face-height"]
     with pytest.raises(DataError, match="names no regions"):
@@ -658,13 +641,13 @@ def test_faces_that_cannot_be_measured_are_told_of_and_nothing_is_nan(tmp_path: 
     points[1] = np.nan  # no point at all
     points[2, 45] = points[2, 36]  # coincident eye corners
     points[3, 36] = np.nan  # an eye corner missing
-    truth = write_points(
+    truth = write_faces(
         tmp_path / "truth.h5", points, subset_empty=[0] * 5, subset_bad=np.arange(5) == 1, subset_one=np.arange(5) == 0
     )
     guess = shapes(5)
     guess[4, 0] = np.nan  # a point that was not predicted
     heard = Recorder()
-    pred = write_points(tmp_path / "pred.h5", guess)
+    pred = write_faces(tmp_path / "pred.h5", guess)
     with pytest.raises(DataError, match="1 of 5 faces lack predicted points: 'face4'"):
         run([pred], truth)
     found = run([pred], truth, heard, details=True, thresholds=[0.08], allow_missing=True)
@@ -685,7 +668,7 @@ def test_faces_that_cannot_be_measured_are_told_of_and_nothing_is_nan(tmp_path: 
 def test_nothing_that_is_predicted_and_nothing_annotated(tmp_path: Path) -> None:
     points = shapes(3)
     nothing = np.full_like(points, np.nan)
-    truth, none = write_points(tmp_path / "truth.h5", points), write_points(tmp_path / "none.h5", nothing)
+    truth, none = write_faces(tmp_path / "truth.h5", points), write_faces(tmp_path / "none.h5", nothing)
     figures = only(run([none], truth, thresholds=[0.08], allow_missing=True))
     assert (figures["n"], figures["missing"], figures["nme_percent"]) == (3, 3, np.inf)
     assert (figures["fr@0.08_percent"], figures["auc@0.08_percent"], figures["nme_found_percent"]) == (100, 0, None)
@@ -702,11 +685,11 @@ def test_nothing_that_is_predicted_and_nothing_annotated(tmp_path: Path) -> None
 
 
 def test_a_foreign_subset_called_full_does_not_stand_for_all(tmp_path: Path) -> None:
-    truth = write_points(tmp_path / "truth.h5", shapes(3))
+    truth = write_faces(tmp_path / "truth.h5", shapes(3))
     with h5py.File(truth, "r+") as h5:
         h5["subset/full"] = np.array([True, False, False])
     heard = Recorder()
-    assert only(run([write_points(tmp_path / "pred.h5", shapes(3))], truth, heard))["n"] == 3
+    assert only(run([write_faces(tmp_path / "pred.h5", shapes(3))], truth, heard))["n"] == 3
     assert "'full' is left out" in heard.warned[0]
 
 
@@ -721,7 +704,7 @@ def test_words_of_the_command_line() -> None:
 def test_rows_hold_the_figures_of_the_library(tmp_path: Path) -> None:
     points = shapes(30)
     guess = points + np.random.default_rng(2).normal(0, 2, points.shape)
-    truth, pred = write_points(tmp_path / "truth.h5", points), write_points(tmp_path / "pred.h5", guess)
+    truth, pred = write_faces(tmp_path / "truth.h5", points), write_faces(tmp_path / "pred.h5", guess)
     found = run([pred], truth, thresholds=[0.03])
     plain = summarise(found.errors[0].nme, [0.03])
     assert {key: value for key, value in only(found).items() if key in plain} == plain

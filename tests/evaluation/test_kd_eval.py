@@ -10,12 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from factories import write_faces
 
 from kdtools.cli import kd_eval
 from kdtools.cli._app import session
-from kdtools.faces.writer import create_faces
-from kdtools.landmarks import IBUG68
-from kdtools.storage.provenance import Provenance
 
 
 @pytest.fixture
@@ -26,18 +24,10 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     points = rng.uniform(10, 50, (n, 68, 2))
     points[:, 36], points[:, 45] = [20, 30], [40, 30]
     ids = [f"person{k // 3}_{k % 3}.jpg" for k in range(n)]
-
-    def write(name: str, values: np.ndarray, *, pictures: bool = False) -> None:
-        with create_faces(str(tmp_path / name), False, Provenance("test")) as writer:
-            writer.put_ids(ids)
-            if pictures:
-                writer.create_images(n, 64, 64)[:] = rng.integers(0, 255, (n, 64, 64, 3), np.uint8)
-                writer.put("subset/odd", np.arange(n) % 2 == 1)
-            writer.put_landmarks(values, IBUG68, "hard" if pictures else "predicted")
-
-    write("truth.h5", points, pictures=True)
-    write("one.h5", points + rng.normal(0, 1.0, points.shape))
-    write("two.h5", points + rng.normal(0, 0.7, points.shape))
+    images = rng.integers(0, 255, (n, 64, 64, 3), np.uint8)
+    write_faces(tmp_path / "truth.h5", points, ids=ids, images=images, subset_odd=np.arange(n) % 2 == 1)
+    for name, spread in (("one.h5", 1.0), ("two.h5", 0.7)):
+        write_faces(tmp_path / name, points + rng.normal(0, spread, points.shape), ids=ids, role="predicted")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -12,12 +12,12 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from factories import drawn_faces, write_faces
 
 from kdtools.errors import DataError
 from kdtools.export import PRECISIONS, graph
 from kdtools.export.check import Agreement, compare_with_original, measure_speed, sample_faces
 from kdtools.export.graph import export_onnx
-from kdtools.faces.writer import create_faces
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.crops import CropRule
 from kdtools.model.card import ModelCard, read_card
@@ -25,7 +25,6 @@ from kdtools.model.file import save_model
 from kdtools.model.network import LandmarkNet
 from kdtools.prediction.engines import load_engine
 from kdtools.storage.provenance import Provenance
-from kdtools.synth import draw_faces
 
 SIZE = 32
 
@@ -39,12 +38,8 @@ def network(seed: int, head: str = "linear") -> LandmarkNet:
 @pytest.fixture(scope="module")
 def faces_file(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = str(tmp_path_factory.mktemp("export") / "faces.h5")
-    images, points, _ = zip(*draw_faces(12, 48, seed=1), strict=True)
-    with create_faces(path, False, Provenance("test")) as writer:
-        writer.create_images(12, 48, 48)[...] = np.stack(images)
-        writer.put_ids([f"f{k}" for k in range(12)])
-        writer.put_landmarks(np.stack(points), IBUG68, "hard")
-    return path
+    images, points = drawn_faces(12, 48, seed=1)
+    return str(write_faces(path, points, images=images))
 
 
 def kd_export(*words: str) -> subprocess.CompletedProcess[str]:
@@ -178,7 +173,7 @@ def test_kd_export_writes_int8_that_an_engine_runs(tmp_path: Path, faces_file: s
     card, fields = read_card(output)
     assert (card.arch, fields["precision"]) == ("test_resnet", "int8")
     assert json.loads(fields["inputs"]).keys() == {str(model), faces_file}
-    crops = np.stack([image for image, _, _ in draw_faces(3, SIZE, seed=2)])
+    crops, _ = drawn_faces(3, SIZE, seed=2)
     points, _ = load_engine(output, threads=1).predict(crops)
     with torch.inference_mode():
         original = network(0)(torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255).numpy()

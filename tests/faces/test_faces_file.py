@@ -9,13 +9,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from factories import write_faces
 
 from kdtools.errors import DataError, FileError
 from kdtools.faces import file as store
 from kdtools.faces import writer as writer_module
 from kdtools.faces.file import FacesFile, match_ids, open_faces
 from kdtools.faces.writer import create_faces
-from kdtools.landmarks import IBUG68
+from kdtools.landmarks import IBUG68, Scheme
 from kdtools.landmarks.crops import CropRule
 from kdtools.landmarks.geometry import apply_affine, box_to_source, invert_affine
 from kdtools.storage.outputs import written_aside, written_aside_together
@@ -24,7 +25,7 @@ from kdtools.storage.provenance import Provenance
 PROVENANCE = Provenance("test", ["kd-test", "-o", "x.h5", "-f", "--seed", "1"])
 
 
-def write_faces(path: Path, n: int = 6, *, order: np.ndarray | None = None, size: int = 8) -> np.ndarray:
+def write_small(path: Path, n: int = 6, *, order: np.ndarray | None = None, size: int = 8) -> np.ndarray:
     """A small faces file with a crop map; returns its points in source pixels, in the order of ids face0, face1, ..."""
     rng = np.random.default_rng(5)
     points = rng.uniform(0, size, (n, 68, 2)).astype(np.float32)
@@ -33,18 +34,21 @@ def write_faces(path: Path, n: int = 6, *, order: np.ndarray | None = None, size
     to_source = box_to_source(boxes, size, size)
     images = rng.integers(0, 255, (n, size, size, 3), np.uint8)
     rows = np.arange(n) if order is None else order
-    with create_faces(str(path), False, PROVENANCE) as writer:
-        writer.create_images(n, size, size)[:] = images[rows]
-        writer.put_ids([f"face{k}" for k in rows])
-        writer.put_landmarks(points[rows], IBUG68, "hard")
-        writer.put("to_source", to_source[rows])
-        writer.put("subset/even", rows % 2 == 0)
-        writer.put_crop(CropRule(0.1))
+    write_faces(
+        path,
+        points[rows],
+        ids=[f"face{k}" for k in rows],
+        images=images[rows],
+        crop=CropRule(0.1),
+        provenance=PROVENANCE,
+        to_source=to_source[rows],
+        subset_even=rows % 2 == 0,
+    )
     return np.einsum("nij,nlj->nli", to_source[:, :, :2], points) + to_source[:, None, :, 2]
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
-    source_points = write_faces(tmp_path / "a.h5")
+    source_points = write_small(tmp_path / "a.h5")
     with open_faces(tmp_path / "a.h5") as faces:
         assert faces.ids == [f"face{k}" for k in range(6)]
         assert faces.scheme == IBUG68
@@ -64,14 +68,14 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 
 
 def test_images_are_a_memory_map_of_the_same_pixels(tmp_path: Path) -> None:
-    write_faces(tmp_path / "a.h5")
+    write_small(tmp_path / "a.h5")
     with open_faces(tmp_path / "a.h5") as faces:
         assert isinstance(faces.images, np.memmap)
         np.testing.assert_array_equal(faces.images[2:4], faces.h5["image"][2:4])
 
 
 def test_compressed_images_are_read_too(tmp_path: Path) -> None:
-    write_faces(tmp_path / "a.h5")
+    write_small(tmp_path / "a.h5")
     with h5py.File(tmp_path / "a.h5", "r+") as h5:
         pixels = h5["image"][...]
         del h5["image"]
@@ -81,18 +85,17 @@ def test_compressed_images_are_read_too(tmp_path: Path) -> None:
 
 
 def test_files_are_joined_by_id_and_moved_into_each_others_crops(tmp_path: Path) -> None:
-    source_points = write_faces(tmp_path / "a.h5")
+    source_points = write_small(tmp_path / "a.h5")
     order = np.array([3, 1, 0, 5, 4, 2])
-    with create_faces(str(tmp_path / "pred.h5"), False, PROVENANCE) as writer:  # no images, so source pixels
-        writer.put_ids([f"face{k}" for k in order])
-        writer.put_landmarks(source_points[order], IBUG68, "predicted")
+    ids = [f"face{k}" for k in order]
+    write_faces(tmp_path / "pred.h5", source_points[order], ids=ids, role="predicted")  # no images, so source pixels
     with open_faces(tmp_path / "a.h5") as faces, open_faces(tmp_path / "pred.h5") as pred:
         np.testing.assert_allclose(faces.landmarks_from(pred), faces.landmarks, atol=1e-3)
 
 
 def test_points_and_boxes_in_the_frame_asked_for(tmp_path: Path) -> None:
     """Of all rows or some; a file without /image has its points in pixels of the sources, and no other frame."""
-    source_points = write_faces(tmp_path / "a.h5", size=8)
+    source_points = write_small(tmp_path / "a.h5", size=8)
     some = slice(2, 5)
     with open_faces(tmp_path / "a.h5") as faces:
         stored = faces.landmarks
@@ -161,7 +164,7 @@ def test_images_that_were_all_filled_are_not_copied(tmp_path: Path, monkeypatch:
 
 
 def test_newer_format_is_refused_and_older_one_upgraded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_faces(tmp_path / "a.h5")
+    write_small(tmp_path / "a.h5")
     with h5py.File(tmp_path / "a.h5", "r+") as h5:
         h5.attrs["kd_format"] = 2
     with pytest.raises(FileError, match="faces format 2"), open_faces(tmp_path / "a.h5"):
@@ -174,7 +177,7 @@ def test_newer_format_is_refused_and_older_one_upgraded(tmp_path: Path, monkeypa
 
 
 def test_array_of_the_wrong_length_is_refused(tmp_path: Path) -> None:
-    write_faces(tmp_path / "a.h5")
+    write_small(tmp_path / "a.h5")
     with h5py.File(tmp_path / "a.h5", "r+") as h5:
         del h5["subset/even"]
         h5["subset/even"] = np.ones(5, bool)
@@ -197,7 +200,7 @@ def test_array_of_the_wrong_length_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_array_of_the_wrong_type_is_refused_by_name(tmp_path: Path, array: str, values: np.ndarray) -> None:
-    write_faces(tmp_path / "a.h5")
+    write_small(tmp_path / "a.h5")
     with h5py.File(tmp_path / "a.h5", "r+") as h5:
         if array in h5:
             del h5[array]
@@ -208,7 +211,7 @@ def test_array_of_the_wrong_type_is_refused_by_name(tmp_path: Path, array: str, 
 
 def test_arrays_of_related_types_are_read(tmp_path: Path) -> None:
     """Other programs write doubles, whole numbers for points, and 0 and 1 for membership."""
-    write_faces(tmp_path / "a.h5")
+    write_small(tmp_path / "a.h5")
     with h5py.File(tmp_path / "a.h5", "r+") as h5:
         for name in ("landmarks", "subset/even"):
             del h5[name]
@@ -222,7 +225,7 @@ def test_arrays_of_related_types_are_read(tmp_path: Path) -> None:
 
 
 def test_group_in_the_place_of_a_subset_is_refused(tmp_path: Path) -> None:
-    write_faces(tmp_path / "a.h5")
+    write_small(tmp_path / "a.h5")
     with h5py.File(tmp_path / "a.h5", "r+") as h5:
         h5.create_group("subset/odd")
     with pytest.raises(FileError, match="/subset/odd"), open_faces(tmp_path / "a.h5"):
@@ -231,7 +234,7 @@ def test_group_in_the_place_of_a_subset_is_refused(tmp_path: Path) -> None:
 
 def test_attributes_of_fixed_length_or_in_arrays_of_one_are_read(tmp_path: Path) -> None:
     """C writes text of a fixed length, MATLAB often arrays of one element."""
-    write_faces(tmp_path / "a.h5")
+    write_small(tmp_path / "a.h5")
     with h5py.File(tmp_path / "a.h5", "r+") as h5:
         h5.attrs["kd_kind"] = np.bytes_(b"faces")
         h5.attrs["kd_format"] = np.array([1], np.int32)
@@ -249,9 +252,7 @@ def test_attributes_of_fixed_length_or_in_arrays_of_one_are_read(tmp_path: Path)
 
 
 def test_scheme_comes_from_the_file_itself(tmp_path: Path) -> None:
-    with create_faces(str(tmp_path / "a.h5"), False, PROVENANCE) as writer:
-        writer.put_ids(["a"])
-        writer.put_landmarks(np.zeros((1, 3, 2)), IBUG68.__class__("mine", 3, mirror=(1, 0, 2)), "hard")
+    write_faces(tmp_path / "a.h5", np.zeros((1, 3, 2)), scheme=Scheme("mine", 3, mirror=(1, 0, 2)))
     with open_faces(tmp_path / "a.h5") as faces:
         assert faces.scheme.name == "mine"
         assert faces.scheme.mirror == (1, 0, 2)
@@ -333,7 +334,7 @@ def test_link_as_output_stays_a_link(tmp_path: Path) -> None:
 
 def test_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a.h5", "b.h5"):
-        write_faces(tmp_path / name)
+        write_small(tmp_path / name)
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
 
 

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import h5py
 import numpy as np
 import pytest
+from factories import write_faces
 
 from kdtools.cli import kd_merge, kd_split
 from kdtools.cli._app import session
@@ -23,12 +24,10 @@ from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.file_pool import OpenFaces
 from kdtools.faces.people import group_faces
 from kdtools.faces.split import draw_folds, draw_share
-from kdtools.faces.writer import create_faces
 from kdtools.landmarks import IBUG68, Scheme, convert_mask, convert_points, scheme_named
 from kdtools.landmarks.crops import CropRule
 from kdtools.landmarks.geometry import box_to_source
 from kdtools.landmarks.shape_model import ShapeModel
-from kdtools.storage.provenance import Provenance
 
 Run = Callable[..., tuple[int, str]]
 SIDE = 4
@@ -70,33 +69,27 @@ def boxes_of(numbers: Sequence[int]) -> np.ndarray:
     return np.stack([first, 2 * first, first + 8, 2 * first + 8], axis=1)
 
 
-def write_faces(
+def write_numbered(
     path: Path, numbers: Sequence[int], *, leave_out: Sequence[str] = (), stem: str = "face", **options: Any
 ) -> Path:
     """A faces file in which every array of a face says which it is."""
     values = np.array(numbers)
     scheme, size = options.get("scheme", IBUG68), options.get("size", SIDE)
-    with create_faces(str(path), False, Provenance("test")) as writer:
-        writer.put_ids([f"{stem}_{k}" for k in numbers])
-        if "image" not in leave_out:
-            writer.create_images(len(values), size, size)[:] = (values % 256)[:, None, None, None]
-        if "landmarks" not in leave_out:
-            writer.put_landmarks(points_of(numbers, scheme), scheme, options.get("role", "hard"))
-        arrays = {
-            "visible": values[:, None] % 2 == np.zeros(scheme.n_points),
-            "box": boxes_of(numbers),
-            "to_source": box_to_source(boxes_of(numbers), size, size),
-            "source": [f"photo {k}.jpg" for k in numbers],
-            "score": values / 1000,
-            "confidence": confidence_of(numbers, scheme.n_points),
-            "subset/odd": values % 2 == 1,
-        }
-        for name, array in arrays.items():
-            if name not in leave_out:
-                writer.put(name, array)
-        if "crop" not in leave_out:
-            writer.put_crop(CropRule(options.get("margin", 0.2)))
-    return path
+    arrays = {
+        "images": np.tile((values % 256).astype(np.uint8)[:, None, None, None], (1, size, size, 3)),
+        "points": points_of(numbers, scheme),
+        "crop": CropRule(options.get("margin", 0.2)),
+        "visible": values[:, None] % 2 == np.zeros(scheme.n_points),
+        "box": boxes_of(numbers),
+        "to_source": box_to_source(boxes_of(numbers), size, size),
+        "source": [f"photo {k}.jpg" for k in numbers],
+        "score": values / 1000,
+        "confidence": confidence_of(numbers, scheme.n_points),
+        "subset/odd": values % 2 == 1,
+    }
+    kept = {name: array for name, array in arrays.items() if name not in leave_out}
+    ids = [f"{stem}_{k}" for k in numbers]
+    return write_faces(path, ids=ids, scheme=scheme, role=options.get("role", "hard"), **kept)
 
 
 def check_rows(faces: FacesFile) -> list[int]:
@@ -125,7 +118,7 @@ def test_merged_rows_keep_every_array_in_step(tmp_path: Path, run: Run, monkeypa
     rng = np.random.default_rng(0)
     numbers = rng.permutation(600)[:57].tolist()
     parts = [numbers[:20], numbers[20:21], numbers[21:]]
-    paths = [write_faces(tmp_path / f"{k}.h5", part) for k, part in enumerate(parts)]
+    paths = [write_numbered(tmp_path / f"{k}.h5", part) for k, part in enumerate(parts)]
     assert run(kd_merge.main, *paths, "-o", tmp_path / "all.h5") == (
         0,
         f"kd-merge: 57 faces to {tmp_path / 'all.h5'}\n",
@@ -139,7 +132,7 @@ def test_merged_rows_keep_every_array_in_step(tmp_path: Path, run: Run, monkeypa
 
 
 def test_the_shards_of_a_split_merge_to_the_whole(tmp_path: Path, run: Run) -> None:
-    whole = write_faces(tmp_path / "whole.h5", range(30))
+    whole = write_numbered(tmp_path / "whole.h5", range(30))
     assert run(kd_split.main, whole, "-o", tmp_path / "a.h5", "--rest", tmp_path / "b.h5", "--share", 0.3)[0] == 0
     assert run(kd_merge.main, tmp_path / "b.h5", tmp_path / "a.h5", "-o", tmp_path / "again.h5")[0] == 0
     with open_faces(tmp_path / "again.h5") as again:
@@ -147,7 +140,7 @@ def test_the_shards_of_a_split_merge_to_the_whole(tmp_path: Path, run: Run) -> N
 
 
 def test_parts_of_a_file(tmp_path: Path, run: Run) -> None:
-    path, out = write_faces(tmp_path / "in.h5", range(20)), tmp_path / "out.h5"
+    path, out = write_numbered(tmp_path / "in.h5", range(20)), tmp_path / "out.h5"
 
     def taken(*words: Any, stdin: str = "", status: int = 0) -> list[int]:
         assert run(kd_merge.main, path, *words, "-f", "-o", out, stdin=stdin)[0] == status
@@ -164,7 +157,7 @@ def test_parts_of_a_file(tmp_path: Path, run: Run) -> None:
 
 
 def test_ids_that_are_not_there_are_named(tmp_path: Path, run: Run) -> None:
-    path, out = write_faces(tmp_path / "in.h5", range(5)), tmp_path / "out.h5"
+    path, out = write_numbered(tmp_path / "in.h5", range(5)), tmp_path / "out.h5"
     status, said = run(kd_merge.main, path, "--ids-from", "-", "-o", out, stdin="face_3\nface_9\nx*\n")
     assert status == 4
     assert "skipped face_9: no face has this id" in said
@@ -177,7 +170,7 @@ def test_ids_that_are_not_there_are_named(tmp_path: Path, run: Run) -> None:
 
 
 def test_added_subsets(tmp_path: Path, run: Run) -> None:
-    path, out = write_faces(tmp_path / "in.h5", range(6)), tmp_path / "out.h5"
+    path, out = write_numbered(tmp_path / "in.h5", range(6)), tmp_path / "out.h5"
     words = ["--add-subset", "few=face_[12]", "--add-subset", "few=face_5", "--add-subset", "odd=face_0"]
     assert run(kd_merge.main, path, *words, "-o", out)[0] == 0
     with open_faces(out) as faces:
@@ -186,9 +179,9 @@ def test_added_subsets(tmp_path: Path, run: Run) -> None:
 
 
 def test_arrays_that_only_some_files_hold(tmp_path: Path, run: Run) -> None:
-    whole = write_faces(tmp_path / "whole.h5", [1, 2, 3])
+    whole = write_numbered(tmp_path / "whole.h5", [1, 2, 3])
     lacking = ("visible", "score", "confidence", "subset/odd", "to_source", "source")
-    part = write_faces(tmp_path / "part.h5", [4, 5], leave_out=lacking)
+    part = write_numbered(tmp_path / "part.h5", [4, 5], leave_out=lacking)
     for paths, order in (((whole, part), slice(0, 3)), ((part, whole), slice(2, 5))):
         status, said = run(kd_merge.main, *paths, "-f", "-o", tmp_path / "out.h5")
         assert status == 0
@@ -210,7 +203,7 @@ def test_arrays_that_only_some_files_hold(tmp_path: Path, run: Run) -> None:
 
 
 def test_files_that_do_not_fit_are_refused(tmp_path: Path, run: Run) -> None:
-    one, out = write_faces(tmp_path / "one.h5", range(3)), tmp_path / "out.h5"
+    one, out = write_numbered(tmp_path / "one.h5", range(3)), tmp_path / "out.h5"
     five, mirrored = Scheme("five", 5), Scheme("ibug68", 68, mirror=tuple(range(68)))
     wrong: dict[str, tuple[dict[str, Any], list[str]]] = {
         "size": ({"size": 8}, ["images of 4 x 4 and of 8 x 8 px", "--no-images"]),
@@ -218,11 +211,11 @@ def test_files_that_do_not_fit_are_refused(tmp_path: Path, run: Run) -> None:
         "name": ({"scheme": Scheme("mine", 68)}, ["schemes ibug68 and mine", "--convert converts"]),
         "mirror": ({"scheme": mirrored}, ["ibug68, but with another mirror"]),
         "role": ({"role": "soft"}, ["landmarks of the roles hard and soft"]),
-        "images": ({"leave_out": ["image"]}, ["holds /image, but", "--no-images"]),
-        "landmarks": ({"leave_out": ["landmarks", "visible", "confidence"]}, ["holds /landmarks, but"]),
+        "images": ({"leave_out": ["images"]}, ["holds /image, but", "--no-images"]),
+        "landmarks": ({"leave_out": ["points", "visible", "confidence"]}, ["holds /landmarks, but"]),
     }
     for name, (options, expected) in wrong.items():
-        other = write_faces(tmp_path / f"{name}.h5", range(3, 6), **options)
+        other = write_numbered(tmp_path / f"{name}.h5", range(3, 6), **options)
         status, said = run(kd_merge.main, one, other, "-o", out)
         assert (status, len(said.splitlines())) == (1, 2), said
         assert str(one) in said
@@ -233,8 +226,8 @@ def test_files_that_do_not_fit_are_refused(tmp_path: Path, run: Run) -> None:
 
 def test_the_same_ids_are_told_apart_by_a_prefix(tmp_path: Path, run: Run) -> None:
     one, two, out = (
-        write_faces(tmp_path / "a.h5", range(5)),
-        write_faces(tmp_path / "b.h5", range(3, 8)),
+        write_numbered(tmp_path / "a.h5", range(5)),
+        write_numbered(tmp_path / "b.h5", range(3, 8)),
         tmp_path / "o",
     )
     status, said = run(kd_merge.main, one, two, "-o", out)
@@ -250,9 +243,9 @@ def test_the_same_ids_are_told_apart_by_a_prefix(tmp_path: Path, run: Run) -> No
 
 
 def test_without_images_points_go_to_the_sources(tmp_path: Path, run: Run) -> None:
-    small = write_faces(tmp_path / "small.h5", range(3), margin=0.2)
-    large = write_faces(tmp_path / "large.h5", range(3, 6), size=8, margin=0.4)
-    bare = write_faces(tmp_path / "bare.h5", range(6, 8), leave_out=["image"])
+    small = write_numbered(tmp_path / "small.h5", range(3), margin=0.2)
+    large = write_numbered(tmp_path / "large.h5", range(3, 6), size=8, margin=0.4)
+    bare = write_numbered(tmp_path / "bare.h5", range(6, 8), leave_out=["images"])
     status, said = run(kd_merge.main, small, large, bare, "--no-images", "-o", tmp_path / "out.h5")
     assert status == 0
     assert "warning" not in said
@@ -268,7 +261,7 @@ def test_without_images_points_go_to_the_sources(tmp_path: Path, run: Run) -> No
 
 def test_one_crop_rule_or_none(tmp_path: Path, run: Run) -> None:
     """A rule that holds for some faces only is not stated: a model trained on them would take it for its own."""
-    paths = [write_faces(tmp_path / f"{k}.h5", [k], margin=0.2 + k / 10) for k in range(2)]
+    paths = [write_numbered(tmp_path / f"{k}.h5", [k], margin=0.2 + k / 10) for k in range(2)]
     status, said = run(kd_merge.main, *paths, "-o", tmp_path / "out.h5")
     assert status == 0
     assert f"no crop rule is written: {paths[0]} states" in said
@@ -278,7 +271,7 @@ def test_one_crop_rule_or_none(tmp_path: Path, run: Run) -> None:
 
 def test_points_of_several_schemes_in_one(tmp_path: Path, run: Run) -> None:
     five = scheme_named("points5")
-    many, few = (write_faces(tmp_path / f"{s.name}.h5", [k, k + 1], scheme=s) for k, s in ((0, IBUG68), (2, five)))
+    many, few = (write_numbered(tmp_path / f"{s.name}.h5", [k, k + 1], scheme=s) for k, s in ((0, IBUG68), (2, five)))
     assert run(kd_merge.main, many, few, "--convert", "points5", "-o", tmp_path / "out.h5")[0] == 0
     with open_faces(tmp_path / "out.h5") as out:
         assert out.scheme == five
@@ -295,7 +288,7 @@ def test_points_of_several_schemes_in_one(tmp_path: Path, run: Run) -> None:
 
 
 def test_the_shape_model_of_all_stays(tmp_path: Path, run: Run) -> None:
-    paths = [write_faces(tmp_path / f"{k}.h5", [k], role="soft") for k in range(2)]
+    paths = [write_numbered(tmp_path / f"{k}.h5", [k], role="soft") for k in range(2)]
     for change, path in enumerate(paths):
         with h5py.File(path, "r+") as h5:
             h5["shape_model/mean"] = np.zeros((68, 2)) + change
@@ -308,7 +301,7 @@ def test_the_shape_model_of_all_stays(tmp_path: Path, run: Run) -> None:
 
 
 def test_usage_of_merge(tmp_path: Path, run: Run) -> None:
-    path = write_faces(tmp_path / "in.h5", range(3))
+    path = write_numbered(tmp_path / "in.h5", range(3))
     status, said = run(kd_merge.main, path, "--subset", "even", "-o", tmp_path / "out.h5")
     assert (status, "no subset 'even'\n  there are full, odd" in said) == (1, True), said
     for words, expected in (
@@ -334,7 +327,7 @@ def test_a_share_keeps_rows_in_step_and_people_together(tmp_path: Path, run: Run
     rng = np.random.default_rng(seed)
     numbers = rng.permutation(200)[:60]
     whole, paths = tmp_path / "whole.h5", [tmp_path / "a.h5", tmp_path / "b.h5"]
-    write_faces(whole, numbers.tolist())
+    write_numbered(whole, numbers.tolist())
     with h5py.File(whole, "r+") as h5:
         h5["id"][...] = [f"{k}/who{k % 17}-face_{k}" for k in numbers]
     words = ["-o", paths[0], "--rest", paths[1], "--share", 0.25, "--group", "/who(\\d+)-", "--seed", seed]
@@ -350,7 +343,7 @@ def test_a_share_keeps_rows_in_step_and_people_together(tmp_path: Path, run: Run
 
 def test_folds(tmp_path: Path, run: Run) -> None:
     numbers = list(range(50))
-    whole = write_faces(tmp_path / "whole.h5", numbers)
+    whole = write_numbered(tmp_path / "whole.h5", numbers)
     with h5py.File(whole, "r+") as h5:
         h5["id"][...] = [f"set/p{k % 10}-{k // 10}_{k}" for k in numbers]
     words = ["--folds", 4, "--group", "p(\\d+)", "-o", tmp_path / "fold{}.h5"]
@@ -370,7 +363,7 @@ def test_folds(tmp_path: Path, run: Run) -> None:
 
 
 def test_by_subset(tmp_path: Path, run: Run) -> None:
-    whole, a, b = write_faces(tmp_path / "whole.h5", range(20)), tmp_path / "a.h5", tmp_path / "b.h5"
+    whole, a, b = write_numbered(tmp_path / "whole.h5", range(20)), tmp_path / "a.h5", tmp_path / "b.h5"
     words = ["-o", a, "--rest", b, "--by-subset", "odd", "-f"]
     status, said = run(kd_split.main, whole, *words)
     assert (status, "warning" in said) == (0, False)
@@ -389,7 +382,7 @@ def test_by_subset(tmp_path: Path, run: Run) -> None:
 
 
 def test_a_split_keeps_the_shape_model(tmp_path: Path, run: Run) -> None:
-    whole = write_faces(tmp_path / "whole.h5", range(10), role="soft")
+    whole = write_numbered(tmp_path / "whole.h5", range(10), role="soft")
     with h5py.File(whole, "r+") as h5:
         h5["shape_model/mean"] = np.arange(136.0).reshape(68, 2)
         h5["shape_model/modes"], h5["shape_model/variance"] = np.ones((1, 68, 2)), np.ones(1)
@@ -402,7 +395,7 @@ def test_a_split_keeps_the_shape_model(tmp_path: Path, run: Run) -> None:
 
 
 def test_usage_of_split(tmp_path: Path, run: Run) -> None:
-    whole = write_faces(tmp_path / "whole.h5", range(10))
+    whole = write_numbered(tmp_path / "whole.h5", range(10))
     a, b = tmp_path / "a.h5", tmp_path / "b.h5"
     for status, words, expected in (
         (2, ["-o", a], "give --rest FILE"),
@@ -443,13 +436,16 @@ def test_a_virtual_file_reads_as_a_merged_one(run: Run, tmp_path: Path, monkeypa
     (tmp_path / "parts").mkdir()
     paths = [tmp_path / "parts" / f"{k}.h5" for k in range(3)]
     for k, path in enumerate(paths):
-        with create_faces(str(path), False, Provenance("test"), may_be_empty=True) as writer:
-            n = 2 * k  # the first is empty
-            writer.put("id", [f"{k}/ä{row}" for row in range(n)])
-            writer.put_landmarks(np.random.default_rng(k).random((n, 68, 2)), IBUG68, "predicted")
-            writer.put("source", [f"photo {k} {row}" for row in range(n)])
-            writer.put("score", np.arange(n))
-            writer.put("subset/odd", np.arange(n) % 2)
+        n = 2 * k  # the first is empty
+        write_faces(
+            path,
+            np.random.default_rng(k).random((n, 68, 2)),
+            ids=[f"{k}/ä{row}" for row in range(n)],
+            role="predicted",
+            source=[f"photo {k} {row}" for row in range(n)],
+            score=np.arange(n),
+            subset_odd=np.arange(n) % 2,
+        )
     words = [*map(str, paths), "-o"]
     assert run(kd_merge.main, *words, tmp_path / "copied.h5")[0] == 0
     assert run(kd_merge.main, *words, tmp_path / "virtual.h5", "--virtual")[0] == 0
@@ -472,9 +468,7 @@ def test_a_virtual_file_reads_as_a_merged_one(run: Run, tmp_path: Path, monkeypa
 
 def test_a_virtual_file_is_of_whole_files_with_different_ids(run: Run, tmp_path: Path) -> None:
     path, output = tmp_path / "a.h5", tmp_path / "o.h5"
-    with create_faces(str(path), False, Provenance("test")) as writer:
-        writer.put_ids(["a"])
-        writer.put_landmarks(np.zeros((1, 68, 2)), IBUG68, "predicted")
+    write_faces(path, np.zeros((1, 68, 2)), role="predicted")
     for words, told in (
         ([path, path, "-o", output], "ids stand more than once|hold 1 of the same ids"),
         ([path, "--prefix", "-o", output], "whole files"),
@@ -492,12 +486,8 @@ def write_parts(folder: Path, n_parts: int) -> list[Path]:
     paths = [folder / f"{k}.h5" for k in range(n_parts)]
     for k, path in enumerate(paths):
         n = 0 if k == 1 else 2
-        with create_faces(str(path), False, Provenance("test"), may_be_empty=True) as writer:
-            writer.put("id", [f"{k}/{row}" for row in range(n)])
-            writer.put_landmarks(np.full((n, 68, 2), k), IBUG68, "predicted")
-            if n:
-                writer.put("score", np.full(n, k))
-                writer.put("subset/odd", np.arange(n) % 2)
+        some = {"score": np.full(n, k), "subset_odd": np.arange(n) % 2} if n else {}
+        write_faces(path, np.full((n, 68, 2), k), ids=[f"{k}/{row}" for row in range(n)], role="predicted", **some)
     return paths
 
 

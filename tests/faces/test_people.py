@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from factories import plain_images, write_faces
 
 from kdtools.errors import DataError
 from kdtools.faces.file import open_faces
@@ -122,13 +123,8 @@ def test_copied_rows_keep_every_array_in_step(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     n = 40
     points = rng.uniform(0, 16, (n, 68, 2)).astype(np.float32)
-    with create_faces(str(tmp_path / "all.h5"), False, Provenance("test")) as writer:
-        images = writer.create_images(n, 4, 4)
-        images[:] = np.arange(n, dtype=np.uint8)[:, None, None, None]
-        writer.put_ids([f"face{k}" for k in range(n)])
-        writer.put_landmarks(points, IBUG68, "hard")
-        writer.put("subset/odd", np.arange(n) % 2 == 1)
-        writer.put_crop(CropRule(0.3))
+    images = plain_images(n, 4) + np.arange(n, dtype=np.uint8)[:, None, None, None]
+    write_faces(tmp_path / "all.h5", points, images=images, subset_odd=np.arange(n) % 2 == 1, crop=CropRule(0.3))
     rows = rng.permutation(n)[:13]
     with (
         open_faces(tmp_path / "all.h5") as faces,

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from factories import write_faces
 
 import kdtools.faces.selection as selection
 from kdtools.errors import DataError
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.selection import IdPatterns, check_subsets, choose_faces, subset_members, take_parts
-from kdtools.faces.writer import create_faces
-from kdtools.storage.provenance import Provenance
 
 IDS = ["a/x/1.jpg", "a/2.jpg", "A/3.jpg", "b[1].jpg", "b1.jpg"]
 
@@ -25,10 +24,9 @@ def files(tmp_path: Path) -> Iterator[list[FacesFile]]:
     with ExitStack() as stack:
         found = []
         for name, ids, subset in (("one", IDS, "first"), ("two", ["c/1.jpg"], "second")):
-            with create_faces(str(tmp_path / f"{name}.h5"), False, Provenance("test")) as writer:
-                writer.put_ids(ids)
-                writer.put(f"subset/{subset}", [k < 2 for k in range(len(ids))])
-            found.append(stack.enter_context(open_faces(tmp_path / f"{name}.h5")))
+            members = {f"subset_{subset}": [k < 2 for k in range(len(ids))]}
+            path = write_faces(tmp_path / f"{name}.h5", ids=ids, **members)
+            found.append(stack.enter_context(open_faces(path)))
         yield found
 
 
@@ -80,9 +78,10 @@ def test_no_face_left(files: list[FacesFile], tmp_path: Path) -> None:
         with pytest.raises(DataError, match="no face is left") as caught:
             fail()
         assert "'a/x/1.jpg'" in caught.value.hint
-    with create_faces(str(tmp_path / "none.h5"), False, Provenance("test"), may_be_empty=True) as writer:
-        writer.put_ids([])
-    with open_faces(tmp_path / "none.h5") as empty, pytest.raises(DataError, match="no face is left") as caught:
+    with (
+        open_faces(write_faces(tmp_path / "none.h5", ids=[])) as empty,
+        pytest.raises(DataError, match="no face is left") as caught,
+    ):
         choose_faces(empty)
     assert caught.value.hint == "it holds none at all"
 

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from factories import write_faces
 
 from kdtools.errors import DataError
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.soft_landmarks import fit_faces, soften_faces
-from kdtools.faces.writer import create_faces
 from kdtools.landmarks import Scheme
-from kdtools.storage.provenance import Provenance
 
 
 def write_turned_copies(path: Path, height: int, width: int, *, images: bool = True) -> None:
@@ -21,11 +20,9 @@ def write_turned_copies(path: Path, height: int, width: int, *, images: bool = T
     shape = rng.normal(size=20) + 1j * rng.normal(size=20)
     pose = rng.uniform(3, 6, 30) * np.exp(1j * rng.uniform(-0.6, 0.6, 30))
     points = pose[:, None] * shape + width / 2 + 1j * height / 2
-    with create_faces(str(path), False, Provenance("test")) as writer:
-        if images:
-            writer.create_images(30, height, width)[:] = np.full((30, height, width, 3), 0, np.uint8)
-        writer.put_ids([f"face{k}" for k in range(30)])
-        writer.put_landmarks(np.stack([points.real, points.imag], axis=-1), Scheme("twenty", 20), "hard")
+    black = np.zeros((30, height, width, 3), np.uint8) if images else None
+    points = np.stack([points.real, points.imag], axis=-1)
+    write_faces(path, points, images=black, scheme=Scheme("twenty", 20))
 
 
 def largest_change(faces: FacesFile) -> float:

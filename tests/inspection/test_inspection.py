@@ -19,13 +19,13 @@ import h5py
 import numpy as np
 import onnx
 import pytest
+from factories import plain_images, write_faces
 from onnx import TensorProto, helper, numpy_helper
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from kdtools.cli import kd_info
 from kdtools.cli._app import session
-from kdtools.faces.writer import create_faces
 from kdtools.inspection import FIELDS, describe_file, flatten, open_any
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.crops import CropRule
@@ -58,28 +58,29 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     return call
 
 
-def write_faces(path: Path, provenance: Provenance | None = None, **leave_out: bool) -> Path:
+def write_all_arrays(path: Path, provenance: Provenance | None = None, *, with_images: bool = True) -> Path:
     """Twelve faces of six people, with every array of the format."""
     rng = np.random.default_rng(0)
     boxes = np.array([[10 * k, 5, 10 * k + 20 + k, 25 + k] for k in range(N)], float)
     points = rng.uniform(0, SIDE, (N, 68, 2))
     points[2, 5], points[7] = np.nan, np.nan
-    with create_faces(str(path), False, provenance or Provenance("test", ["a b", "-x"])) as writer:
-        writer.put_ids([f"set/ann{k // 2}_{k}.jpg" for k in range(N)])
-        if not leave_out.get("image"):
-            writer.create_images(N, SIDE, SIDE)[:] = np.full((N, SIDE, SIDE, 3), 7, np.uint8)
-            writer.put_crop(CropRule(0.3))
-        writer.put_landmarks(points, IBUG68, "hard")
-        writer.put("visible", np.arange(N * 68).reshape(N, 68) % 4 > 0)
-        writer.put("box", boxes)
-        writer.put("to_source", box_to_source(boxes, SIDE, SIDE))
-        writer.put("source", ["x.jpg"] * N)
-        writer.put("score", np.where(np.arange(N) == 3, np.nan, np.arange(N) / 10))
-        writer.put("confidence", np.full((N, 68), 0.25))
-        writer.put("subset/common", np.arange(N) < 5)
-        writer.put("subset/with.dot", np.arange(N) < 2)
-        writer.put_shape_model(ShapeModel(np.zeros((68, 2)), np.zeros((3, 68, 2)), np.ones(3), "none"))
-    return path
+    return write_faces(
+        path,
+        points,
+        ids=[f"set/ann{k // 2}_{k}.jpg" for k in range(N)],
+        images=plain_images(N, SIDE, 7) if with_images else None,
+        crop=CropRule(0.3) if with_images else None,
+        shape_model=ShapeModel(np.zeros((68, 2)), np.zeros((3, 68, 2)), np.ones(3), "none"),
+        provenance=provenance or Provenance("test", ["a b", "-x"]),
+        visible=np.arange(N * 68).reshape(N, 68) % 4 > 0,
+        box=boxes,
+        to_source=box_to_source(boxes, SIDE, SIDE),
+        source=["x.jpg"] * N,
+        score=np.where(np.arange(N) == 3, np.nan, np.arange(N) / 10),
+        confidence=np.full((N, 68), 0.25),
+        subset_common=np.arange(N) < 5,
+        **{"subset/with.dot": np.arange(N) < 2},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +125,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("small_blocks")
 def test_a_faces_file(tmp_path: Path) -> None:
-    path = write_faces(tmp_path / "faces.h5")
+    path = write_all_arrays(tmp_path / "faces.h5")
     with h5py.File(path, "r+") as h5:
         h5["landmarks"][9, 5, 0] = np.nan
     flat = dict(flatten(report_of(path)))
@@ -203,7 +204,7 @@ def test_a_model_and_a_checkpoint(tmp_path: Path, network: LandmarkNet) -> None:
 
 
 def test_every_value_is_documented(tmp_path: Path, network: LandmarkNet) -> None:
-    model, faces = tmp_path / "m.safetensors", write_faces(tmp_path / "faces.h5")
+    model, faces = tmp_path / "m.safetensors", write_all_arrays(tmp_path / "faces.h5")
     save_model(model, network, Provenance("x").with_inputs([faces]), training_fields={"history": []})
     for path in (model, faces):
         for key, _ in flatten(report_of(path)):
@@ -218,10 +219,10 @@ def test_the_chain_of_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(folder)
     Path("pictures").mkdir()
     Path("pictures/a.csv").write_text("1,2\n")
-    write_faces(Path("first.h5"), Provenance("kd-import", ["pictures"]).with_inputs(["pictures"]))
-    write_faces(Path("second.h5"), Provenance("kd-asm", ["first.h5"]).with_inputs(["first.h5"]))
+    write_all_arrays(Path("first.h5"), Provenance("kd-import", ["pictures"]).with_inputs(["pictures"]))
+    write_all_arrays(Path("second.h5"), Provenance("kd-asm", ["first.h5"]).with_inputs(["first.h5"]))
     Path("list.txt").write_text("x")
-    write_faces(Path("third.h5"), Provenance("kd-merge", []).with_inputs(["second.h5", "list.txt"]))
+    write_all_arrays(Path("third.h5"), Provenance("kd-merge", []).with_inputs(["second.h5", "list.txt"]))
 
     def states(path: Path) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -254,7 +255,7 @@ def test_the_chain_of_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_attributes_as_matlab_writes_them(tmp_path: Path) -> None:
     """Arrays of one text, or one number."""
-    path = write_faces(tmp_path / "faces.h5", Provenance("test", ["a b"]))
+    path = write_all_arrays(tmp_path / "faces.h5", Provenance("test", ["a b"]))
     before = report_of(path)
     with h5py.File(path, "r+") as h5:
         for key in ("kd_kind", "kd_format", "tool", "version", "created", "argv", "inputs"):
@@ -265,7 +266,7 @@ def test_attributes_as_matlab_writes_them(tmp_path: Path) -> None:
 
 # ---- the forms of the report
 def test_lines_json_and_one_value(tmp_path: Path, run: Run) -> None:
-    path = write_faces(tmp_path / "faces.h5", Provenance("test", ["a\tb\nc"]))
+    path = write_all_arrays(tmp_path / "faces.h5", Provenance("test", ["a\tb\nc"]))
     status, lines, said = run(path)
     assert (status, said) == (0, "")
     pairs = dict(line.split("\t") for line in lines.splitlines())
@@ -293,9 +294,9 @@ def test_lines_json_and_one_value(tmp_path: Path, run: Run) -> None:
 
 def test_a_terminal_gets_a_page(tmp_path: Path) -> None:
     """No line is longer than the terminal is wide, and nothing is cut off."""
-    path = write_faces(tmp_path / "faces.h5")
+    path = write_all_arrays(tmp_path / "faces.h5")
     long = ["--very-long-option", "x" * 120]
-    made = write_faces(tmp_path / "made.h5", Provenance("kd-asm", long).with_inputs([path]))
+    made = write_all_arrays(tmp_path / "made.h5", Provenance("kd-asm", long).with_inputs([path]))
     master, slave = os.openpty()
     code = "from kdtools.cli.kd_info import main; main()"
     environment = {**os.environ, "COLUMNS": "80", "TERM": "dumb"}
@@ -318,7 +319,7 @@ def test_a_terminal_gets_a_page(tmp_path: Path) -> None:
 
 
 def test_several_files_and_standard_input(tmp_path: Path, run: Run, network: LandmarkNet) -> None:
-    faces, model = write_faces(tmp_path / "faces.h5"), tmp_path / "m.safetensors"
+    faces, model = write_all_arrays(tmp_path / "faces.h5"), tmp_path / "m.safetensors"
     save_model(model, network, Provenance("x"))
     exported = write_onnx(tmp_path / "m.onnx", model)
     status, out, _ = run(faces, model, exported, "--value", "landmarks.points")
@@ -414,7 +415,7 @@ FACES_FAULTS: dict[str, tuple[Callable[[h5py.File], Any], str]] = {
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("name", FACES_FAULTS)
 def test_faults_of_a_faces_file(name: str, tmp_path: Path, run: Run) -> None:
-    path = write_faces(tmp_path / "faces.h5")
+    path = write_all_arrays(tmp_path / "faces.h5")
     assert faults_of(run, path) == []
     spoil, expected = FACES_FAULTS[name]
     with h5py.File(path, "r+") as h5:
@@ -425,7 +426,7 @@ def test_faults_of_a_faces_file(name: str, tmp_path: Path, run: Run) -> None:
 
 @pytest.mark.usefixtures("small_blocks")
 def test_points_without_crops_lie_by_their_boxes(tmp_path: Path, run: Run) -> None:
-    path = write_faces(tmp_path / "faces.h5", image=True)
+    path = write_all_arrays(tmp_path / "faces.h5", with_images=False)
     with h5py.File(path, "r+") as h5:
         h5["landmarks"][...] = h5["box"][...][:, None, :2] + np.linspace(0, 18, 68)[:, None]
     assert faults_of(run, path) == []
@@ -438,7 +439,7 @@ def test_points_without_crops_lie_by_their_boxes(tmp_path: Path, run: Run) -> No
 @pytest.mark.usefixtures("small_blocks")
 def test_damaged_chunks_are_found(tmp_path: Path, run: Run) -> None:
     """All of a compressed array is read."""
-    path = write_faces(tmp_path / "faces.h5")
+    path = write_all_arrays(tmp_path / "faces.h5")
     with h5py.File(path, "r+") as h5:
         noise = np.random.default_rng(0).integers(0, 255, (N, SIDE, SIDE, 3), np.uint8)
         for name, values in (("image", noise), ("landmarks", h5["landmarks"][...])):
@@ -524,7 +525,7 @@ def test_faults_of_an_exported_model(tmp_path: Path, run: Run, network: Landmark
 
 
 def test_check_of_several(tmp_path: Path, run: Run) -> None:
-    good, bad = write_faces(tmp_path / "good.h5"), write_faces(tmp_path / "bad.h5")
+    good, bad = write_all_arrays(tmp_path / "good.h5"), write_all_arrays(tmp_path / "bad.h5")
     with h5py.File(bad, "r+") as h5:
         h5["score"][1] = np.inf
     status, out, said = run("--check", good, bad)

@@ -9,10 +9,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from factories import write_faces
 
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.faces.file import open_faces
-from kdtools.faces.writer import create_faces
 from kdtools.landmarks import (
     IBUG68,
     SCHEMES,
@@ -26,7 +26,6 @@ from kdtools.landmarks import (
     scheme_named,
     scheme_to_toml,
 )
-from kdtools.storage.provenance import Provenance
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "my_points.toml"
 ALL = pytest.mark.parametrize("scheme", SCHEMES.values(), ids=lambda scheme: scheme.name)
@@ -123,16 +122,13 @@ def test_json_of_older_versions_and_of_other_things() -> None:
 
 
 # ---- in faces files
-def write_faces(path: Path, scheme: Scheme) -> Path:
-    with create_faces(str(path), False, Provenance("test")) as writer:
-        writer.put_ids(["a"])
-        writer.put_landmarks(np.zeros((1, scheme.n_points, 2)), scheme, "hard")
-    return path
+def write_scheme(path: Path, scheme: Scheme) -> Path:
+    return write_faces(path, np.zeros((1, scheme.n_points, 2)), scheme=scheme)
 
 
 @pytest.mark.parametrize("scheme", [*SCHEMES.values(), read_scheme(EXAMPLE)], ids=lambda scheme: scheme.name)
 def test_file_holds_the_whole_scheme(tmp_path: Path, scheme: Scheme) -> None:
-    path = write_faces(tmp_path / "a.h5", scheme)
+    path = write_scheme(tmp_path / "a.h5", scheme)
     with h5py.File(path, "r+") as h5:
         h5.attrs["scheme"] = "mine"  # so that the registry cannot help
     with open_faces(path) as faces:
@@ -144,7 +140,7 @@ def _without(scheme: Scheme, *keys: str) -> dict:
 
 
 def test_older_file_takes_regions_from_the_registry(tmp_path: Path) -> None:
-    path = write_faces(tmp_path / "a.h5", IBUG68)
+    path = write_scheme(tmp_path / "a.h5", IBUG68)
     with h5py.File(path, "r+") as h5:
         del h5["landmarks"].attrs["regions"], h5["landmarks"].attrs["names"]
     with open_faces(path) as faces:
@@ -155,7 +151,7 @@ def test_older_file_takes_regions_from_the_registry(tmp_path: Path) -> None:
     ("key", "value"), [("regions", "{"), ("names", '["a"]'), ("mirror", np.zeros(3, int)), ("outlines", "5")]
 )
 def test_broken_attributes_are_named(tmp_path: Path, key: str, value: object) -> None:
-    path = write_faces(tmp_path / "a.h5", Scheme("mine", 3, mirror=(1, 0, 2)))
+    path = write_scheme(tmp_path / "a.h5", Scheme("mine", 3, mirror=(1, 0, 2)))
     with h5py.File(path, "r+") as h5:
         h5["landmarks"].attrs[key] = value
     with open_faces(path) as faces, pytest.raises(DataError, match=r"a\.h5:/landmarks: its attributes are no scheme"):

@@ -17,14 +17,13 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from factories import plain_images, write_faces
 
 from kdtools.cli import kd_predict
 from kdtools.cli._app import session
 from kdtools.faces.file import open_faces
-from kdtools.faces.writer import create_faces
 from kdtools.images.drawing import write_image
 from kdtools.landmarks import IBUG68
-from kdtools.storage.provenance import Provenance
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
@@ -194,9 +193,7 @@ assert not slow, slow
 
 def test_a_stopped_run_says_how_to_go_on(tiny_onnx: Path, tmp_path: Path) -> None:
     """SIGTERM, in a process of its own."""
-    with create_faces(str(tmp_path / "faces.h5"), False, Provenance("test")) as writer:
-        writer.create_images(4000, 32, 32)[...] = np.zeros((4000, 32, 32, 3), np.uint8)
-        writer.put_ids([f"face{k}" for k in range(4000)])
+    write_faces(tmp_path / "faces.h5", images=plain_images(4000, 32))
     words = ["kd-predict", str(tiny_onnx), str(tmp_path / "faces.h5"), "-j", "1", "-o", str(tmp_path / "o.h5")]
     code = f"""
 import os, signal, sys

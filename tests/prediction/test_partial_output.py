@@ -11,6 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from factories import write_faces
 from reporters import Recorder, Strict
 
 from kdtools.errors import FileError
@@ -86,12 +87,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("faces") / "faces.h5"
     rng = np.random.default_rng(1)
-    with create_faces(str(path), False, Provenance("test")) as writer:
-        writer.create_images(N, 32, 32)[:] = rng.integers(0, 255, (N, 32, 32, 3))
-        writer.put_ids([f"face{k}" for k in range(N)])
-        writer.put("source", [f"photo{k}.jpg" for k in range(N)])
-        writer.put("subset/odd", np.arange(N) % 2)
-    return path
+    images = rng.integers(0, 255, (N, 32, 32, 3))
+    return write_faces(path, images=images, source=[f"photo{k}.jpg" for k in range(N)], subset_odd=np.arange(N) % 2)
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from factories import plain_images, write_faces
 from reporters import Recorder, Strict
 
 from kdtools.datasets.formats.csv_points import read_rows
@@ -86,12 +87,14 @@ def predict_group(
 def write_crops(path: Path, n: int = 7, size: int = 16) -> np.ndarray:
     """Faces file with boxes of different places and sizes; returns the boxes."""
     boxes = np.array([[10 * k, 5 * k, 10 * k + 20 + k, 5 * k + 20 + k] for k in range(n)], float)
-    with create_faces(str(path), False, Provenance("test")) as writer:
-        writer.create_images(n, size, size)[:] = np.full((n, size, size, 3), 100, np.uint8)
-        writer.put_ids([f"dir/face{k}.jpg" for k in range(n)])
-        writer.put("box", boxes)
-        writer.put("to_source", box_to_source(boxes, size, size))
-        writer.put("subset/some", np.arange(n) < 3)
+    write_faces(
+        path,
+        ids=[f"dir/face{k}.jpg" for k in range(n)],
+        images=plain_images(n, size, 100),
+        box=boxes,
+        to_source=box_to_source(boxes, size, size),
+        subset_some=np.arange(n) < 3,
+    )
     return boxes
 
 
@@ -118,10 +121,7 @@ def test_points_of_a_faces_file_come_back_in_source_pixels(size: int, tmp_path: 
 
 
 def test_model_of_another_scheme_is_refused(tmp_path: Path) -> None:
-    with create_faces(str(tmp_path / "in.h5"), False, Provenance("test")) as writer:
-        writer.create_images(1, 8, 8)[:] = np.full((1, 8, 8, 3), 0, np.uint8)
-        writer.put_ids(["a"])
-        writer.put_landmarks(np.zeros((1, 68, 2)), IBUG68, "hard")
+    write_faces(tmp_path / "in.h5", np.zeros((1, 68, 2)), images=plain_images(1, 8))
     with pytest.raises(DataError, match="68 points per face, but the model has 5"):
         predict_file(run_to(tmp_path / "out.h5", FixedEngine(Scheme("five", 5))), tmp_path / "in.h5")
     assert not (tmp_path / "out.h5").exists()
@@ -136,9 +136,7 @@ def test_ids_that_stand_twice_are_refused(tmp_path: Path) -> None:
 
 
 def test_drawing_stays_in_its_folder(tmp_path: Path) -> None:
-    with create_faces(str(tmp_path / "in.h5"), False, Provenance("test")) as writer:
-        writer.create_images(2, 8, 8)[:] = np.full((2, 8, 8, 3), 0, np.uint8)
-        writer.put_ids(["../../outside.png", "/absolute"])
+    write_faces(tmp_path / "in.h5", ids=["../../outside.png", "/absolute"], images=plain_images(2, 8))
     (tmp_path / "a" / "b").mkdir(parents=True)
     predict_file(run_to(tmp_path / "out.h5"), tmp_path / "in.h5", draw=str(tmp_path / "a" / "b"))
     assert sorted(p.name for p in (tmp_path / "a" / "b").iterdir()) == ["absolute.png", "outside.png"]

@@ -11,13 +11,13 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from factories import plain_images, write_faces
 from PIL import Image
 from reporters import Recorder
 
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.evaluation.results import Errors, Evaluation, Row
 from kdtools.faces.file import match_ids, open_faces
-from kdtools.faces.writer import create_faces
 from kdtools.images.drawing import write_image
 from kdtools.landmarks import IBUG68, Scheme
 from kdtools.landmarks.shape_model import ShapeModel
@@ -27,7 +27,6 @@ from kdtools.reports.plots import PLOTS, check_plots, draw_modes, draw_plot, plo
 from kdtools.reports.plots.ced import ced_drawing, curves_of
 from kdtools.reports.plots.landmarks import landmark_errors
 from kdtools.reports.plots.scatter import farthest, pairs_of
-from kdtools.storage.provenance import Provenance
 from kdtools.viewing.output import picture_bytes
 from kdtools.viewing.overlay import COLOURS as MARKS
 from kdtools.viewing.worst import worst_sheet
@@ -378,15 +377,9 @@ SIZE = 100
 
 def truth_file(path: Path, points: np.ndarray, **arrays: Any) -> str:
     """A faces file with these points (N, 68, 2) and grey images, or with what is given instead of these."""
-    with create_faces(str(path), True, Provenance("test")) as writer:
-        writer.put_ids([f"face{k}.png" for k in range(len(points))])
-        writer.put_landmarks(points, IBUG68, "hard")
-        if not arrays:
-            writer.create_images(len(points), SIZE, SIZE)[:] = np.full((len(points), SIZE, SIZE, 3), 128, np.uint8)
-            writer.put("to_source", np.tile([[2.0, 0, 30], [0, 2.0, 40]], (len(points), 1, 1)))
-        for name, values in arrays.items():
-            writer.put(name, values)
-    return str(path)
+    n = len(points)
+    grey = {"images": plain_images(n, SIZE, 128), "to_source": np.tile([[2.0, 0, 30], [0, 2.0, 40]], (n, 1, 1))}
+    return str(write_faces(path, points, ids=[f"face{k}.png" for k in range(n)], **(arrays or grey)))
 
 
 def grid_of_points(n_faces: int) -> np.ndarray:

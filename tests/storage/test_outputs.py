@@ -12,11 +12,11 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from factories import write_faces
 
 from kdtools.cli import kd_asm, kd_dump, kd_eval, kd_split, kd_view
 from kdtools.errors import FileError
 from kdtools.faces.writer import create_faces
-from kdtools.landmarks.known_schemes import IBUG68
 from kdtools.storage.commit import commit
 from kdtools.storage.outputs import Outputs, move_into_place, written_aside
 from kdtools.storage.provenance import Provenance
@@ -29,11 +29,8 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four faces of 40 px with 68 points each, no two in a plane."""
     path = tmp_path_factory.mktemp("faces") / "faces.h5"
     rng = np.random.default_rng(0)
-    with create_faces(str(path), False, Provenance("test")) as writer:
-        writer.put_ids(["a.png", "b/c.png", "d.png", "b/e.png"])
-        writer.put_landmarks(rng.uniform(2, 38, (4, 68, 2)), IBUG68, "hard")
-        writer.create_images(4, 40, 40)[...] = rng.integers(0, 256, (4, 40, 40, 3), np.uint8)
-    return path
+    points, images = rng.uniform(2, 38, (4, 68, 2)), rng.integers(0, 256, (4, 40, 40, 3), np.uint8)
+    return write_faces(path, points, ids=["a.png", "b/c.png", "d.png", "b/e.png"], images=images)
 
 
 def content(folder: Path) -> dict[str, bytes]:

@@ -10,16 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from factories import drawn_faces, write_faces
 
 from kdtools.errors import DataError, UsageError
 from kdtools.faces.file import open_faces
-from kdtools.faces.writer import create_faces
-from kdtools.landmarks import IBUG68
 from kdtools.landmarks.geometry import box_to_source
 from kdtools.model.file import load_model
 from kdtools.model.inference import predict_crops
-from kdtools.storage.provenance import Provenance
-from kdtools.synth import draw_faces
 from kdtools.training.cross_fitting import fold_rows
 from kdtools.training.run import TrainingRun, cross_fit_teachers
 from kdtools.training.settings import resolve_settings
@@ -31,14 +28,10 @@ N, SIZE, PEOPLE = 24, 40, 6
 @pytest.fixture(scope="module")
 def faces_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("faces") / "faces.h5"
-    images, points, _ = zip(*draw_faces(N, SIZE, 11), strict=True)
-    with create_faces(str(path), False, Provenance("test")) as writer:
-        writer.create_images(N, SIZE, SIZE)[:] = np.stack(images)
-        writer.put_ids([f"person{k % PEOPLE}_{k // PEOPLE:02}" for k in range(N)])
-        writer.put_landmarks(np.stack(points), IBUG68, "hard")
-        boxes = np.array([[k, 2 * k, k + 80, 2 * k + 80] for k in range(N)], float)
-        writer.put("to_source", box_to_source(boxes, SIZE, SIZE))
-    return path
+    images, points = drawn_faces(N, SIZE, 11)
+    ids = [f"person{k % PEOPLE}_{k // PEOPLE:02}" for k in range(N)]
+    boxes = np.array([[k, 2 * k, k + 80, 2 * k + 80] for k in range(N)], float)
+    return write_faces(path, points, images=images, ids=ids, to_source=box_to_source(boxes, SIZE, SIZE))
 
 
 def test_nobody_is_in_both(faces_path: Path) -> None:

@@ -11,12 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from factories import drawn_faces, write_faces
 from safetensors.numpy import load_file
-
-from kdtools.faces.writer import create_faces
-from kdtools.landmarks import IBUG68
-from kdtools.storage.provenance import Provenance
-from kdtools.synth import draw_faces
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--no-python", "--nproc-per-node"]
 SCRIPTS = Path(sys.executable).parent
@@ -27,15 +23,10 @@ CALL = "--arch test_vit --input-size 160 --loss l1 --epochs 2 --batch 8 --augmen
 @pytest.fixture(scope="module")
 def faces_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("faces") / "faces.h5"
-    images, points, _ = zip(*draw_faces(30, 40, 11), strict=True)
-    truth = np.stack(points)
+    images, truth = drawn_faces(30, 40, 11)
     truth[3, :20] = np.nan  # processes then have different numbers of known points
     truth[11] = np.nan
-    with create_faces(str(path), False, Provenance("test")) as writer:
-        writer.create_images(30, 40, 40)[:] = np.stack(images)
-        writer.put_ids([f"face{k}" for k in range(30)])
-        writer.put_landmarks(truth, IBUG68, "hard")
-    return path
+    return write_faces(path, truth, images=images)
 
 
 def run(command: list[Any], n: int, status: int = 0) -> str:

@@ -11,16 +11,12 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
+from factories import drawn_faces, write_faces
 from rich.console import Console
 
 from kdtools.cli._progress import training_progress
 from kdtools.faces.file import open_faces
-from kdtools.faces.writer import create_faces
-from kdtools.landmarks import IBUG68
-from kdtools.storage.provenance import Provenance
-from kdtools.synth import draw_faces
 from kdtools.training.trainer import Epoch, Step
 
 SCRIPTS = Path(sys.executable).parent
@@ -35,12 +31,8 @@ def call(tool: str, *words: object) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def faces_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("faces") / "faces.h5"
-    images, points, _ = zip(*draw_faces(24, 40, 5), strict=True)
-    with create_faces(str(path), False, Provenance("test")) as writer:
-        writer.create_images(24, 40, 40)[:] = np.stack(images)
-        writer.put_ids([f"face{k}" for k in range(24)])
-        writer.put_landmarks(np.stack(points), IBUG68, "hard")
-    return path
+    images, points = drawn_faces(24, 40, 5)
+    return write_faces(path, points, images=images)
 
 
 def test_settings_are_shown_without_faces_and_output() -> None:
@@ -84,9 +76,8 @@ def test_what_makes_no_sense_is_refused(words: list[str], message: str) -> None:
 def test_a_finished_run_with_exchanged_teachers_is_another_run(faces_path: Path, tmp_path: Path) -> None:
     teachers = [tmp_path / "a.h5", tmp_path / "b.h5"]
     for k, teacher in enumerate(teachers):
-        with open_faces(faces_path) as faces, create_faces(str(teacher), False, Provenance("test")) as writer:
-            writer.put_ids(faces.ids)
-            writer.put_landmarks(faces.landmarks + k, IBUG68, "predicted")
+        with open_faces(faces_path) as faces:
+            write_faces(teacher, faces.landmarks + k, ids=faces.ids, role="predicted")
     output = tmp_path / "m.safetensors"
     words = ["kd-student", faces_path, *TINY[:-2], "--epochs", "1", "-o", output, "--resume"]
     a, b = teachers

@@ -11,16 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from factories import drawn_faces, write_faces
 from reporters import Recorder
 
 from kdtools.errors import UsageError
 from kdtools.faces.file import open_faces
-from kdtools.faces.writer import create_faces
-from kdtools.landmarks import IBUG68
 from kdtools.model.card import read_card
 from kdtools.model.file import load_model
-from kdtools.storage.provenance import Provenance
-from kdtools.synth import draw_faces
 from kdtools.training.run import Callbacks, TrainingRun, cross_fit_teachers, train_model
 from kdtools.training.settings import Settings, resolve_settings
 from kdtools.training.trainer import Epoch, Step, Stopped
@@ -31,12 +28,8 @@ N, SIZE = 24, 40
 @pytest.fixture(scope="module")
 def faces_path(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("faces") / "faces.h5"
-    images, points, _ = zip(*draw_faces(N, SIZE, 5), strict=True)
-    with create_faces(str(path), False, Provenance("test")) as writer:
-        writer.create_images(N, SIZE, SIZE)[:] = np.stack(images)
-        writer.put_ids([f"person{k // 2}_{k % 2}" for k in range(N)])
-        writer.put_landmarks(np.stack(points), IBUG68, "hard")
-    return str(path)
+    images, points = drawn_faces(N, SIZE, 5)
+    return str(write_faces(path, points, images=images, ids=[f"person{k // 2}_{k % 2}" for k in range(N)]))
 
 
 def settings(**options: object) -> Settings:

@@ -11,13 +11,13 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from factories import drawn_faces, write_faces
 from reporters import Recorder
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from kdtools.errors import DataError, FileError, TrainingError, UsageError
 from kdtools.faces.file import open_faces
-from kdtools.faces.writer import create_faces
 from kdtools.landmarks import IBUG68, Scheme
 from kdtools.landmarks.crops import CropRule
 from kdtools.landmarks.geometry import unit_to_pixels
@@ -28,7 +28,6 @@ from kdtools.model.network import LandmarkNet, choose_device
 from kdtools.model.sampling import resize_images
 from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.provenance import Provenance
-from kdtools.synth import draw_faces
 from kdtools.training.checkpoints import RunFiles
 from kdtools.training.face_set import FaceSet
 from kdtools.training.losses import KD_VARIANTS, kd_loss, loss_terms
@@ -60,22 +59,14 @@ TERMS = ("tough", "tolerant")
 @pytest.fixture(scope="module")
 def faces_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("faces") / "faces.h5"
-    images, points, _ = zip(*draw_faces(32, 40, 11), strict=True)
-    return write_faces(path, np.stack(images), np.stack(points))
-
-
-def write_faces(path: Path, images: np.ndarray, points: np.ndarray, role: str = "hard") -> Path:
-    with create_faces(str(path), False, Provenance("test")) as writer:
-        writer.create_images(*images.shape[:3])[:] = images
-        writer.put_ids([f"face{k}" for k in range(len(images))])
-        writer.put_landmarks(points, IBUG68, role)
-    return path
+    images, points = drawn_faces(32, 40, 11)
+    return write_faces(path, points, images=images)
 
 
 def moved_faces(faces_path: Path, path: Path, by_px: float, role: str = "hard") -> Path:
     """A copy of a faces file whose points lie elsewhere."""
     with open_faces(faces_path) as faces:
-        return write_faces(path, np.array(faces.images), faces.landmarks + by_px, role)
+        return write_faces(path, faces.landmarks + by_px, images=faces.images, role=role)
 
 
 def run_training(
@@ -152,16 +143,16 @@ def test_no_face_is_both_trained_on_and_validated_with(faces_path: Path) -> None
 
 
 def test_faces_of_another_file_validate_and_all_others_train(faces_path: Path, tmp_path: Path) -> None:
-    images, points, _ = zip(*draw_faces(5, 48, 12), strict=True)
-    other = write_faces(tmp_path / "val.h5", np.stack(images), np.stack(points))
+    images, points = drawn_faces(5, 48, 12)
+    other = write_faces(tmp_path / "val.h5", points, images=images)
     with load(faces_path, other) as task:
         assert task.train.rows.tolist() == list(range(32))
         assert task.val.rows.tolist() == list(range(5))
-        np.testing.assert_array_equal(task.val.images, np.stack(images))
+        np.testing.assert_array_equal(task.val.images, images)
         with open_faces(faces_path) as faces:
             np.testing.assert_array_equal(task.train.images, faces.images)
         in_pixels = unit_to_pixels(task.val.points["truth"].numpy(), 48, 48)
-        np.testing.assert_allclose(in_pixels, np.stack(points), atol=1e-4)
+        np.testing.assert_allclose(in_pixels, points, atol=1e-4)
 
 
 def test_faces_without_any_point_are_not_trained_on(faces_path: Path, tmp_path: Path) -> None:
@@ -169,7 +160,7 @@ def test_faces_without_any_point_are_not_trained_on(faces_path: Path, tmp_path: 
         images, points = np.array(faces.images), faces.landmarks
     points[[4, 9, 20]] = np.nan
     points[5, 3:] = np.nan  # three points are better than none
-    with load(write_faces(tmp_path / "holes.h5", images, points)) as task:
+    with load(write_faces(tmp_path / "holes.h5", points, images=images)) as task:
         assert sorted({*task.train.rows, *task.val.rows, 4, 9, 20}) == list(range(32))
         assert not {4, 9, 20} & set(task.train.rows)
 
@@ -191,7 +182,7 @@ def test_faces_that_may_not_belong_together_are_warned_of(faces_path: Path, tmp_
     paths = [tmp_path / "wide.h5", tmp_path / "narrow.h5"]
     for path, margin in zip(paths, (0.7, 0.1), strict=True):
         with open_faces(faces_path) as faces:
-            write_faces(path, np.array(faces.images), faces.landmarks)
+            write_faces(path, faces.landmarks, images=faces.images)
         with h5py.File(path, "r+") as h5:
             h5.attrs["crop"] = CropRule(margin).to_json()
             h5["id"][...] = [f"{path.stem}{k}" for k in range(32)]
@@ -464,8 +455,8 @@ def test_resume_refuses_other_images_and_another_mirror_map(faces_path: Path, tm
     settings = Settings(**{**vars(TINY), "epochs": 1})
     run_training(faces_path, tmp_path / "m.safetensors", settings)
     with open_faces(faces_path) as faces:
-        brighter = write_faces(tmp_path / "brighter.h5", np.array(faces.images) // 2 + 128, faces.landmarks)
-        unmirrored = write_faces(tmp_path / "unmirrored.h5", np.array(faces.images), faces.landmarks)
+        brighter = write_faces(tmp_path / "brighter.h5", faces.landmarks, images=faces.images // 2 + 128)
+        unmirrored = write_faces(tmp_path / "unmirrored.h5", faces.landmarks, images=faces.images)
     with h5py.File(unmirrored, "r+") as h5:
         h5["landmarks"].attrs["mirror"] = np.arange(68)
     for other in (brighter, unmirrored):
@@ -525,10 +516,10 @@ def test_teachers_as_predictions_and_as_models_give_like_losses(faces_path: Path
     run_training(faces_path, tmp_path / "t.safetensors", Settings(**{**vars(TINY), "epochs": 2}))
     model = tmp_path / "t.best.safetensors"
     network = load_model(model, CPU)
-    with open_faces(faces_path) as faces, create_faces(str(tmp_path / "t.h5"), False, Provenance("test")) as writer:
+    with open_faces(faces_path) as faces:
         units = predict_units(network, faces.images, device=CPU, batch=16)
-        writer.put_ids(faces.ids[::-1])
-        writer.put_landmarks(unit_to_pixels(units, 40, 40)[::-1], IBUG68, "predicted")
+        points = unit_to_pixels(units, 40, 40)
+        write_faces(tmp_path / "t.h5", points[::-1], ids=faces.ids[::-1], role="predicted")
     settings = Settings(**{**vars(TINY), "loss": "kd", "epochs": 1, "augmentation": "none"})
     runs = {
         kind: run_training(faces_path, tmp_path / f"{kind}.safetensors", settings, teachers={k: str(p) for k in TERMS})

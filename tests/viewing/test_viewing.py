@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from factories import plain_images, write_faces
 from PIL import Image
 from reporters import Strict
 
@@ -23,7 +24,7 @@ from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.writer import create_faces
 from kdtools.images.drawing import draw_points, draw_segments, write_image
 from kdtools.images.reading import read_image
-from kdtools.landmarks import Scheme, scheme_for_points
+from kdtools.landmarks import Scheme
 from kdtools.landmarks.crops import CropRule
 from kdtools.landmarks.geometry import box_to_source
 from kdtools.storage.provenance import Provenance
@@ -36,18 +37,13 @@ GREY = 128
 SIZE = 64  # of the images; cells of 64 px then show them as they are
 
 
-def write_faces(path: Path, points: np.ndarray, ids: list[str] | None = None, **arrays: Any) -> str:
+def write_grey_faces(
+    path: str | Path, points: np.ndarray, ids: list[str] | None = None, *, images: bool = True, **arrays: Any
+) -> str:
     """A faces file of plain grey images with these points (N, L, 2)."""
     ids = ids or [f"face{k}.png" for k in range(len(points))]
-    scheme = arrays.pop("scheme", scheme_for_points(points.shape[1]))
-    with create_faces(str(path), True, Provenance("test")) as writer:
-        writer.put_ids(ids)
-        writer.put_landmarks(points, scheme, "hard")
-        if arrays.pop("images", True):
-            writer.create_images(len(points), SIZE, SIZE)[...] = np.full((len(points), SIZE, SIZE, 3), GREY)
-        for name, values in arrays.items():
-            writer.put(name.replace("__", "/"), values)
-    return str(path)
+    grey = plain_images(len(points), SIZE, GREY) if images else None
+    return str(write_faces(path, points, ids=ids, images=grey, **arrays))
 
 
 def points_at(*shapes: list[tuple[float, float]]) -> np.ndarray:
@@ -100,7 +96,7 @@ BARE = ("--no-labels", "--no-legend")
 def test_points_land_where_they_belong(size: int, tmp_path: Path) -> None:
     """Within half a pixel of the image's map onto its cell, in the colours of the truth and the prediction."""
     gt, pred = points_at([(20, 30)]), points_at([(45.5, 12.25)])
-    paths = write_faces(tmp_path / "gt.h5", gt), write_faces(tmp_path / "pred.h5", pred)
+    paths = write_grey_faces(tmp_path / "gt.h5", gt), write_grey_faces(tmp_path / "pred.h5", pred)
     view(*paths, "--width", size, *BARE, "-o", tmp_path / "a.png")
     drawn = cell(picture(tmp_path / "a.png"), 0, size, 1)
     for points, colour in ((gt, TRUTH), (pred, FIRST)):
@@ -111,7 +107,7 @@ def test_occluded_points_are_rings_and_missing_ones_are_left_out(tmp_path: Path)
     visible = np.ones((1, 68))
     visible[0, 1] = 0
     points = points_at([(16, 31.5), (48, 31.5)])
-    view(write_faces(tmp_path / "gt.h5", points, visible=visible), "--width", "512", *BARE, "--no-lines",
+    view(write_grey_faces(tmp_path / "gt.h5", points, visible=visible), "--width", "512", *BARE, "--no-lines",
          "-o", tmp_path / "a.png")  # fmt: skip
     drawn = cell(picture(tmp_path / "a.png"), 0, 512, 1)
     (_, y), (x_disc, x_ring) = (np.round((points[0, :2] + 0.5) * 8 - 0.5).astype(int)[:, k] for k in (1, 0))
@@ -127,7 +123,7 @@ def test_occluded_points_are_rings_and_missing_ones_are_left_out(tmp_path: Path)
 def test_outlines_follow_the_scheme_and_can_be_left_out(tmp_path: Path) -> None:
     scheme = Scheme("three", 3, outlines=((0, 1),))
     points = np.array([[[8, 20], [56, 20], [32, 50]]], float)
-    path = write_faces(tmp_path / "gt.h5", points, scheme=scheme)
+    path = write_grey_faces(tmp_path / "gt.h5", points, scheme=scheme)
     view(path, "--width", "256", *BARE, "-o", tmp_path / "with.png")
     view(path, "--width", "256", *BARE, "--no-lines", "-o", tmp_path / "without.png")
     middle = [near(cell(picture(tmp_path / name), 0, 256, 1), TRUTH)[81, 129] for name in ("with.png", "without.png")]
@@ -136,7 +132,7 @@ def test_outlines_follow_the_scheme_and_can_be_left_out(tmp_path: Path) -> None:
 
 def test_error_bars_join_truth_and_prediction(tmp_path: Path) -> None:
     gt, pred = points_at([(10, 32), (10, 50)]), points_at([(50, 32), (np.nan, np.nan)])
-    paths = write_faces(tmp_path / "gt.h5", gt), write_faces(tmp_path / "pred.h5", pred)
+    paths = write_grey_faces(tmp_path / "gt.h5", gt), write_grey_faces(tmp_path / "pred.h5", pred)
     view(*paths, "--width", "256", *BARE, "--no-lines", "--error-bars", "-o", tmp_path / "a.png")
     drawn = cell(picture(tmp_path / "a.png"), 0, 256, 1)
     white = near(drawn, np.array([255] * 3), 60)
@@ -150,7 +146,7 @@ def test_error_bars_join_truth_and_prediction(tmp_path: Path) -> None:
 def test_points_far_outside_stay_out_of_other_cells(tmp_path: Path) -> None:
     gt = points_at([(30, 30)], [(30, 30)])
     pred = points_at([(3e6, 30)], [(30, 30)])
-    paths = write_faces(tmp_path / "gt.h5", gt), write_faces(tmp_path / "pred.h5", pred)
+    paths = write_grey_faces(tmp_path / "gt.h5", gt), write_grey_faces(tmp_path / "pred.h5", pred)
     view(*paths, "--width", "512", *BARE, "--error-bars", "-o", tmp_path / "a.png")
     sheet = picture(tmp_path / "a.png")
     first = cell(sheet, 0, 512, 2)
@@ -171,7 +167,7 @@ def test_lines_are_cut_off_where_they_leave_the_canvas() -> None:
 
 def test_numbers_stand_beside_points_without_covering_them(tmp_path: Path) -> None:
     points = points_at([(20, 20), (24, 20), (40, 50)])
-    path = write_faces(tmp_path / "gt.h5", points)
+    path = write_grey_faces(tmp_path / "gt.h5", points)
     view(path, *BARE, "--no-lines", "-o", tmp_path / "plain.png", "--width", "480")
     view(path, *BARE, "--no-lines", "--numbers", "-o", tmp_path / "numbers.png")
     plain, numbered = (cell(picture(tmp_path / name), 0, 480, 1) for name in ("plain.png", "numbers.png"))
@@ -187,8 +183,8 @@ def test_files_are_joined_by_id(tmp_path: Path) -> None:
     gt = points_at(*[[(10 + 5 * k, 20)] for k in range(8)])
     order = np.array([5, 2, 7, 0, 1, 6, 4, 3])
     ids = [f"face{k}.png" for k in range(8)]
-    first = write_faces(tmp_path / "gt.h5", gt)
-    second = write_faces(tmp_path / "pred.h5", gt[order] + [0, 25], [ids[k] for k in order])
+    first = write_grey_faces(tmp_path / "gt.h5", gt)
+    second = write_grey_faces(tmp_path / "pred.h5", gt[order] + [0, 25], [ids[k] for k in order])
     view(first, second, "--width", "128", "--columns", "3", *BARE, "-o", tmp_path / "a.png")
     sheet = picture(tmp_path / "a.png")
     for k in range(8):
@@ -201,9 +197,9 @@ def test_points_in_source_pixels_come_into_the_crop(tmp_path: Path) -> None:
     """Predictions are files without images, in pixels of the sources."""
     box = np.array([[100.0, 200.0, 356.0, 456.0]])
     gt = points_at([(20, 30)])
-    first = write_faces(tmp_path / "gt.h5", gt, box=box, to_source=box_to_source(box, SIZE, SIZE))
+    first = write_grey_faces(tmp_path / "gt.h5", gt, box=box, to_source=box_to_source(box, SIZE, SIZE))
     in_source = (gt + 0.5) * 4 - 0.5 + [100, 200] + [40, 0]
-    second = write_faces(tmp_path / "pred.h5", in_source, images=False)
+    second = write_grey_faces(tmp_path / "pred.h5", in_source, images=False)
     view(first, second, "--width", "128", *BARE, "-o", tmp_path / "a.png")
     drawn = cell(picture(tmp_path / "a.png"), 0, 128, 1)
     np.testing.assert_allclose(centre_of(drawn, FIRST), [60.5, 60.5], atol=0.6)
@@ -216,8 +212,8 @@ def shifted(tmp_path: Path, shifts: list[float], **arrays: Any) -> tuple[str, st
     pred = gt + np.array(shifts)[:, None, None] * [0, 1]
     scheme, ids = Scheme("test5", 5), arrays.pop("ids", None)
     return (
-        write_faces(tmp_path / "gt.h5", gt, ids, scheme=scheme, **arrays),
-        write_faces(tmp_path / "pred.h5", pred, ids, scheme=scheme, images=False),
+        write_grey_faces(tmp_path / "gt.h5", gt, ids, scheme=scheme, **arrays),
+        write_grey_faces(tmp_path / "pred.h5", pred, ids, scheme=scheme, images=False),
     )
 
 
@@ -251,7 +247,7 @@ def test_which_faces_in_which_order(words: str, expected: list[int], tmp_path: P
         [4, 16, 2, np.nan, 8],
         ids=["x", "y", "bc", "a", "b"],
         score=[0.5, np.nan, 0.1, 0.9, 0.3],
-        subset__some=[0, 1, 0, 1, 0],
+        subset_some=[0, 1, 0, 1, 0],
     )
     view(*paths, "--no-lines", "--width", "128", *BARE, *words.split(), "-o", tmp_path / "a.png")
     assert order_of(tmp_path / "a.png", len(expected)) == expected
@@ -294,7 +290,7 @@ def test_faces_with_nothing_known_are_shown_all_the_same(tmp_path: Path, monkeyp
         "kdtools.viewing.sheet.write_spans", lambda draw, x, y, spans, font: written.extend(t for t, _ in spans)
     )
     nothing = np.full((2, 68, 2), np.nan)
-    paths = write_faces(tmp_path / "gt.h5", nothing), write_faces(tmp_path / "pred.h5", nothing)
+    paths = write_grey_faces(tmp_path / "gt.h5", nothing), write_grey_faces(tmp_path / "pred.h5", nothing)
     view(*paths, *BARE[1:], "--error-bars", "--numbers", "-o", tmp_path / "a.png")
     assert written == ["face0.png", "NME not measured", "face1.png", "NME not measured"]
     assert not near(picture(tmp_path / "a.png"), TRUTH).any()
@@ -306,7 +302,7 @@ def test_points_that_are_no_places_are_no_fault(value: float, tmp_path: Path) ->
     boxes = np.array([[0.0, 0, 512, 512]])
     crop = {"box": boxes, "to_source": box_to_source(boxes, SIZE, SIZE)}
     good, bad = points_at([(20, 30), (40, 50)]), points_at([(value, 30), (40, value), (45, 10)])
-    paths = [write_faces(tmp_path / "a.h5", good, **crop), write_faces(tmp_path / "b.h5", bad, **crop)]
+    paths = [write_grey_faces(tmp_path / "a.h5", good, **crop), write_grey_faces(tmp_path / "b.h5", bad, **crop)]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for words in (paths, paths[::-1]):
@@ -323,7 +319,7 @@ def test_points_that_are_no_places_are_no_fault(value: float, tmp_path: Path) ->
      (5, "--columns 2", 2, 3), (2, "--columns 7", 2, 1)],
 )  # fmt: skip
 def test_size_of_a_sheet(n: int, words: str, columns: int, rows: int, tmp_path: Path) -> None:
-    path = write_faces(tmp_path / "gt.h5", points_at(*[[(30, 30)]] * n))
+    path = write_grey_faces(tmp_path / "gt.h5", points_at(*[[(30, 30)]] * n))
     view(path, "--width", "40", *BARE, *words.split(), "-o", tmp_path / "a.png")
     sheet = picture(tmp_path / "a.png")
     assert sheet.shape == (7 + rows * 47, 7 + columns * 47, 3)
@@ -373,7 +369,7 @@ def test_colours_differ_for_the_colour_blind() -> None:
 
 
 def test_kinds_of_pictures(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    path = write_faces(tmp_path / "gt.h5", points_at([(30, 30)]))
+    path = write_grey_faces(tmp_path / "gt.h5", points_at([(30, 30)]))
     view(path, *BARE, "-o", tmp_path / "a.png")
     view(path, *BARE, "-o", tmp_path / "a.JPG")
     view(path, *BARE, "-o", "-", "-q")
@@ -385,9 +381,7 @@ def test_kinds_of_pictures(tmp_path: Path, capfdbinary: pytest.CaptureFixture[by
 
 
 def test_images_alone_need_no_points(tmp_path: Path) -> None:
-    with create_faces(str(tmp_path / "bare.h5"), False, Provenance("test")) as writer:
-        writer.put_ids(["a", "b"])
-        writer.create_images(2, 16, 16)[:] = [[[[10]]], [[[200]]]]
+    write_faces(tmp_path / "bare.h5", images=np.stack([*plain_images(1, 16, 10), *plain_images(1, 16, 200)]))
     view(tmp_path / "bare.h5", "--no-labels", "-o", tmp_path / "a.png")
     sheet = picture(tmp_path / "a.png")
     assert [cell(sheet, k, 200, 2).mean() for k in range(2)] == [10, 200]
@@ -410,7 +404,7 @@ def test_faces_without_images_are_cropped_from_their_sources(
     points = points_at([(50, 20), (90, 60)], [], [(50, 20), (90, 60)])
     boxes = np.array([[0, 0, 1, 1], [100, 40, 140, 60], [0, 0, 1, 1]])
     sources = [str(tmp_path / name) for name in ("photo.png", "photo.png", "absent.png")]
-    path = write_faces(tmp_path / "pred.h5", points, images=False, box=boxes, source=sources)
+    path = write_grey_faces(tmp_path / "pred.h5", points, images=False, box=boxes, source=sources)
     view(path, "--no-labels", "--no-lines", "-o", tmp_path / "a.png", status=4)
     assert "skipped face2.png: " in capsys.readouterr().err
     sheet = picture(tmp_path / "a.png")
@@ -425,9 +419,9 @@ def test_faces_without_images_are_cropped_from_their_sources(
 
 def test_nothing_to_draw_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     points = points_at([(30, 30), (40, 40)])
-    view(write_faces(tmp_path / "a.h5", points, images=False), "-o", tmp_path / "a.png", status=1)
+    view(write_grey_faces(tmp_path / "a.h5", points, images=False), "-o", tmp_path / "a.png", status=1)
     assert "holds neither /image nor /source" in capsys.readouterr().err
-    path = write_faces(tmp_path / "a.h5", points, images=False, source=[str(tmp_path / "absent.png")])
+    path = write_grey_faces(tmp_path / "a.h5", points, images=False, source=[str(tmp_path / "absent.png")])
     view(path, "-o", tmp_path / "a.png", status=1)
     assert "no face could be drawn" in capsys.readouterr().err
     assert not (tmp_path / "a.png").exists()
@@ -437,7 +431,7 @@ def test_nothing_to_draw_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize("words", [["-o", "{}/"], ["--each", "-o", "{}"]])
 def test_one_picture_per_face(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ids = ["a/b.jpg", "../../up.png", "/etc/abs.tif", "..", "party.jpg#2"]
-    path = write_faces(tmp_path / "gt.h5", points_at(*[[(30, 30)]] * 5), ids)
+    path = write_grey_faces(tmp_path / "gt.h5", points_at(*[[(30, 30)]] * 5), ids)
     folder = tmp_path / "out" / "faces"
     folder.parent.mkdir()
     call = [path, *BARE, "--width", "64", *(word.format(folder) for word in words)]
@@ -462,7 +456,7 @@ def test_names_of_pictures_stay_apart(tmp_path: Path) -> None:
 def test_source_images_are_never_drawn_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_photograph(tmp_path / "photo.png")
     before = (tmp_path / "photo.png").read_bytes()
-    path = write_faces(tmp_path / "a.h5", points_at([(50, 20), (90, 60)]), ["photo.png"], images=False,
+    path = write_grey_faces(tmp_path / "a.h5", points_at([(50, 20), (90, 60)]), ["photo.png"], images=False,
                        source=[str(tmp_path / "photo.png")])  # fmt: skip
     view(path, "-f", "-o", f"{tmp_path}/", status=1)
     assert "one of the source images" in capsys.readouterr().err
@@ -503,10 +497,9 @@ def test_what_is_refused(
     points = points_at(*[[(30, 30)]] * 9)
     names = {name: str(tmp_path / f"{name}.h5") for name in ("gt", "pred", "five", "bare")}
     for name in ("gt", "pred"):
-        write_faces(Path(names[name]), points)
-    write_faces(Path(names["five"]), points[:, :5])
-    with create_faces(names["bare"], False, Provenance("test")) as writer:
-        writer.put_ids([f"face{k}.png" for k in range(9)])
+        write_grey_faces(names[name], points)
+    write_grey_faces(names["five"], points[:, :5])
+    write_faces(names["bare"], ids=[f"face{k}.png" for k in range(9)])
     folder = tmp_path / "dir"
     folder.mkdir()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
@@ -526,7 +519,7 @@ def test_only_the_faces_shown_are_read(tmp_path: Path, monkeypatch: pytest.Monke
             return np.full((SIZE, SIZE, 3), GREY, np.uint8)
 
     monkeypatch.setattr(FacesFile, "images", property(lambda self: Images()))
-    path = write_faces(tmp_path / "gt.h5", points_at(*[[(30, 30)]] * 9))
+    path = write_grey_faces(tmp_path / "gt.h5", points_at(*[[(30, 30)]] * 9))
     view(path, "--ids", "face[46]*", "-o", tmp_path / "a.png")
     assert asked == [4, 6]
 
