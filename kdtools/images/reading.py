@@ -12,6 +12,7 @@ import numpy as np
 from kdtools.errors import FileError
 from kdtools.images.opencv import opencv_errors
 
+# Not Pillow, whose `draft` gives the same pixels but mostly takes longer (benchmarks/jpeg_decoding.py).
 _REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
 _MOST_BYTES = 2**30
 _ORIENTATION = 0x0112  # EXIF tag
