@@ -63,11 +63,16 @@ def kd_info(
 
 def _inspect(path: str, json_form: bool, value: str | None, check: bool, follow: bool) -> bool:
     """Print what was asked of one file; whether it has faults."""
-    from kdtools.inspection import describe_file, field_lines, open_any, print_report, to_lines
+    from kdtools.inspection import SCHEME_TOML, describe_file, field_lines, open_any, print_report, scheme_of, to_lines
 
     with open_any(path) as opened:
         if check:
             return _check(opened, json_form)
+        if value == SCHEME_TOML:
+            from kdtools.landmarks import scheme_to_toml
+
+            print(scheme_to_toml(scheme_of(opened)), end="")
+            return False
         wanted = value is None or value.startswith("provenance.inputs")
         report = describe_file(opened, follow=follow and wanted)
     if value is not None:

@@ -4,13 +4,14 @@ A report is a tree of plain values (see `FIELDS`), the same for terminal, lines 
 """
 
 from kdtools.inspection.check import check_file
-from kdtools.inspection.describe import describe_file
-from kdtools.inspection.fields import FIELDS, field_lines, flatten, to_lines
+from kdtools.inspection.describe import describe_file, scheme_of
+from kdtools.inspection.fields import FIELDS, SCHEME_TOML, field_lines, flatten, to_lines
 from kdtools.inspection.open import Opened, open_any
 from kdtools.inspection.terminal import print_report
 
 __all__ = [
     "FIELDS",
+    "SCHEME_TOML",
     "Opened",
     "check_file",
     "describe_file",
@@ -18,5 +19,6 @@ __all__ = [
     "flatten",
     "open_any",
     "print_report",
+    "scheme_of",
     "to_lines",
 ]

@@ -162,6 +162,18 @@ def _share(part: int, whole: int) -> float:
     return round(part / whole, 6) if whole else 0.0
 
 
+def scheme_of(opened: Opened) -> Scheme:
+    """The scheme of a file's points. Raises FileError where it says none, DataError where it contradicts itself."""
+    content = opened.content
+    if isinstance(content, FacesFile):
+        content.require("landmarks")
+        return content.scheme
+    try:
+        return Scheme.from_json(json.dumps(content.fields["scheme"]))
+    except KeyError as error:
+        raise FileError(f"{content.name}: its description is damaged: {error}") from error
+
+
 # ---- model files
 def describe_weights(weights: Weights) -> dict[str, Any]:
     """Description of a model file's network. Raises FileError if its metadata is damaged."""

@@ -8,7 +8,10 @@ from typing import Any
 
 from kdtools.errors import UsageError
 
-# Every name that a report can hold; * stands for a name of the file's own or for a number in a list.
+# This name is of no report: kd-info prints it by itself.
+SCHEME_TOML = "scheme.toml"
+
+# Every name that --value takes, and so that a report can hold; * is a name of the file's own or a number in a list.
 FIELDS = {
     "file": "path as it was given",
     "kind": "faces, model, or checkpoint (a model with the state of its training)",
@@ -28,6 +31,7 @@ FIELDS = {
     "landmarks.points": "points per face",
     "landmarks.role": "hard, soft or predicted",
     "landmarks.scheme": "name of the scheme",
+    SCHEME_TOML: "the scheme as a file that --scheme takes, to start one's own from; not in the JSON",
     "landmarks.mirror": "whether it is known which point becomes which in a mirrored image",
     "landmarks.normalisers.*": "lengths by which kd-eval can divide errors",
     "landmarks.frame": "image, or source: of which image the points are pixels",

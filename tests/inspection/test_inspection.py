@@ -27,7 +27,7 @@ from safetensors.numpy import save_file
 from kdtools.cli import kd_info
 from kdtools.cli._app import session
 from kdtools.inspection import FIELDS, describe_file, flatten, open_any
-from kdtools.landmarks import IBUG68
+from kdtools.landmarks import IBUG68, read_scheme
 from kdtools.landmarks.crops import CropRule
 from kdtools.landmarks.geometry import box_to_source
 from kdtools.landmarks.shape_model import ShapeModel
@@ -290,6 +290,19 @@ def test_lines_json_and_one_value(tmp_path: Path, run: Run) -> None:
     assert "subsets.common" in said
     status, out, _ = run(path, "--value", "subsets")
     assert (status, "with.dot\t2\n" in out, out.count("\n")) == (0, True, 2)
+
+
+def test_the_scheme_as_a_file_of_its_own(tmp_path: Path, run: Run, network: LandmarkNet) -> None:
+    model, bare = tmp_path / "m.safetensors", write_faces(tmp_path / "bare.h5", ids=["a"])
+    save_model(model, network, Provenance("x"))
+    for path in (write_all_arrays(tmp_path / "faces.h5"), model):
+        status, text, said = run(path, "--value", "scheme.toml")
+        assert (status, said) == (0, "")
+        (tmp_path / "own.toml").write_text(text)
+        assert read_scheme(tmp_path / "own.toml") == IBUG68
+    status, out, said = run(bare, "--value", "scheme.toml")
+    assert (status, out) == (1, "")
+    assert "no /landmarks" in said
 
 
 def test_a_terminal_gets_a_page(tmp_path: Path) -> None:
