@@ -49,12 +49,14 @@ def evaluate(request: Request, reporter: Reporter = SILENT) -> Evaluation:
         frames = None if request.video is None else find_frames(truth.ids, request.video)
         units = frames.units if frames and request.group is None else find_units(truth.ids, request.group)
         plan = _plan(request, truth, measures, members, joined, frames)
-        found = measure(plan, reporter)
-        errors = [Errors(pred.name, normalise(pred.distance, found.lengths[0])) for pred in found.predictions]
+        measurements = measure(plan, reporter)
+        errors = [
+            Errors(pred.name, normalise(pred.distance, measurements.lengths[0])) for pred in measurements.predictions
+        ]
         worst = _find_worst(joined[0], errors[0], next(iter(members.values()))) if request.details else None
-    notes += _check_complete(request, truth, joined, found, reporter)
-    _warn_of_wrong_places(truth, found, reporter)
-    tables = Tables(request, truth, measures, members, units.codes, found)
+    notes += _check_complete(request, truth, joined, measurements, reporter)
+    _warn_of_wrong_places(truth, measurements, reporter)
+    tables = Tables(request, truth, measures, members, units.codes, measurements)
     overall, regions, landmarks = tables.rows(), tables.region_rows(), tables.landmark_rows()
     if request.mean_shape is not None:
         put_share_of_mean_shape([*overall, *regions])
@@ -82,7 +84,7 @@ def evaluate(request: Request, reporter: Reporter = SILENT) -> Evaluation:
         members=members,
         groups=units.codes,
         grouping=units.description,
-        mean_face=found.mean_face,
+        mean_face=measurements.mean_face,
         worst=worst,
         files=[*truth.files, *(path for pred, _ in joined for path in pred.files)],
         notes=notes,
@@ -165,12 +167,12 @@ def _check_complete(
     request: Request,
     truth: PointSet,
     joined: list[tuple[PointSource, np.ndarray]],
-    found: Measurements,
+    measurements: Measurements,
     reporter: Reporter,
 ) -> list[str]:
     """Notes on predictions that lack points. Raises DataError if the request does not allow them."""
     notes = []
-    for (pred, row_of), measured in zip(joined, found.predictions, strict=True):
+    for (pred, row_of), measured in zip(joined, measurements.predictions, strict=True):
         lacking = np.flatnonzero(np.isposinf(measured.distance) & (row_of >= 0))
         if len(lacking) and pred.name != MEAN_SHAPE:
             text = f"{pred.name}: {len(lacking)} of {len(truth)} faces lack predicted points"
@@ -188,12 +190,14 @@ def _check_complete(
     return notes
 
 
-def _warn_of_wrong_places(truth: PointSet, found: Measurements, reporter: Reporter) -> None:
+def _warn_of_wrong_places(truth: PointSet, measurements: Measurements, reporter: Reporter) -> None:
     """Warn of predictions so far from their face that they must belong to another one."""
     shared: set[bytes] | None = None
-    for pred in found.predictions:
+    for pred in measurements.predictions:
         with np.errstate(invalid="ignore"):
-            far = np.flatnonzero(np.isfinite(pred.distance) & (pred.distance > found.size) & (found.size > 0))
+            far = np.flatnonzero(
+                np.isfinite(pred.distance) & (pred.distance > measurements.size) & (measurements.size > 0)
+            )
         if not len(far) or pred.name == MEAN_SHAPE:
             continue
         if shared is None:  # photographs with a second face

@@ -125,18 +125,18 @@ class Tables:
     measures: Measures
     members: dict[str, np.ndarray]
     groups: np.ndarray | None
-    found: Measurements
+    measurements: Measurements
 
     @property
     def baseline(self) -> str:
-        return self.found.predictions[0].name
+        return self.measurements.predictions[0].name
 
     def rows(self) -> list[Row]:
         rows = []
-        for one in self.found.predictions:
+        for one in self.measurements.predictions:
             for subset, member in self.members.items():
                 for k, normaliser in enumerate(self.measures.normalisers):
-                    values = self._values(one.distance, self.found.predictions[0].distance, one.name, k, member)
+                    values = self._values(one.distance, self.measurements.predictions[0].distance, one.name, k, member)
                     if one.jitter is not None and k == 0:
                         frames = one.jitter[member]
                         frames = frames[np.isfinite(frames)]
@@ -145,14 +145,14 @@ class Tables:
         return rows
 
     def region_rows(self) -> list[Row]:
-        if not self.found.predictions[0].regions.size:
+        if not self.measurements.predictions[0].regions.size:
             return []
         rows = []
         points = region_points(self.truth.scheme)
-        for one in self.found.predictions:
+        for one in self.measurements.predictions:
             for s, (subset, member) in enumerate(self.members.items()):
                 for r, region in enumerate(points):
-                    base = self.found.predictions[0].regions[:, r]
+                    base = self.measurements.predictions[0].regions[:, r]
                     values = self._values(one.regions[:, r], base, one.name, 0, member)
                     if one.landmarks is not None:
                         parts = landmark_values(one.landmarks, s, points[region])
@@ -169,7 +169,7 @@ class Tables:
                 landmark_values(one.landmarks, s, [point]),
                 landmark_label(self.truth.scheme, point),
             )
-            for one in self.found.predictions
+            for one in self.measurements.predictions
             if one.landmarks is not None
             for s, subset in enumerate(self.members)
             for point in range(self.truth.n_points)
@@ -180,14 +180,14 @@ class Tables:
         normalisers = list(enumerate(self.measures.normalisers))[: None if self.request.norm else 1]
         return FaceRows(
             self.truth.ids,
-            self.found,
+            self.measurements,
             {name: self.members[name] for name in subsets},
             normalisers,
             self.baseline if self.request.compare else "",
         )
 
     def _values(self, distance: np.ndarray, base: np.ndarray, name: str, k: int, member: np.ndarray) -> Values:
-        lengths = self.found.lengths[k]
+        lengths = self.measurements.lengths[k]
         everyone = member.all()
         nme = normalise(distance, lengths) if everyone else normalise(distance[member], lengths[member])
         groups = self.groups if self.groups is None or everyone else self.groups[member]
@@ -203,16 +203,16 @@ class FaceRows(Sequence[Row]):
     def __init__(
         self,
         ids: np.ndarray,
-        found: Measurements,
+        measurements: Measurements,
         members: dict[str, np.ndarray],
         normalisers: Sequence[tuple[int, str]],
         baseline: str,
     ) -> None:
-        self.ids, self.found, self.baseline = ids, found, baseline
+        self.ids, self.measurements, self.baseline = ids, measurements, baseline
         rows_of = {name: np.flatnonzero(member) for name, member in members.items()}
         self.runs = [
             (one, subset, k, normaliser, rows)
-            for one in found.predictions
+            for one in measurements.predictions
             for subset, rows in rows_of.items()
             for k, normaliser in normalisers
         ]
@@ -244,7 +244,7 @@ class FaceRows(Sequence[Row]):
         values: Values = {"missing": 1} if error == np.inf else {}
         values["nme_percent"] = error
         if self.baseline and one.name != self.baseline:
-            base = self._error(self.found.predictions[0], k, row)
+            base = self._error(self.measurements.predictions[0], k, row)
             values["difference_percent"] = None
             if error is not None and base is not None and np.isfinite([error, base]).all():
                 values["difference_percent"] = error - base
@@ -252,5 +252,5 @@ class FaceRows(Sequence[Row]):
 
     def _error(self, one: Measured, k: int, row: int) -> float | None:
         """Error in percent; None where it cannot be measured."""
-        error = 100 * float(one.distance[row] / self.found.lengths[k, row])
+        error = 100 * float(one.distance[row] / self.measurements.lengths[k, row])
         return None if np.isnan(error) else error

@@ -59,7 +59,7 @@ def find_mirror(points: np.ndarray) -> FoundMirror | None:
     distance = np.abs(z[:, None] - z)
     np.fill_diagonal(distance, np.inf)
     spacing = float(distance.min(axis=1).mean())
-    mirror, miss = min((_follow(z, angle) for angle in _first_angles(z)), key=lambda found: found[1])
+    mirror, miss = min((_follow(z, angle) for angle in _first_angles(z)), key=lambda result: result[1])
     # A line of points is its own mirror image; faces have few points on their middle line.
     n_fixed = int(np.sum(mirror == np.arange(len(z))))
     if miss > _MAX_MISS * spacing or n_fixed > len(z) / 2:
@@ -80,7 +80,7 @@ def mirror_from_names(names: Sequence[str]) -> tuple[int, ...] | None:
 
 
 def _swap(name: str, left: str, right: str) -> str:
-    return re.sub(f"{left}|{right}", lambda found: _other_side(found.group()), name)
+    return re.sub(f"{left}|{right}", lambda match: _other_side(match.group()), name)
 
 
 def _other_side(word: str) -> str:
@@ -113,8 +113,8 @@ def mirror_fits(scheme: Scheme, points: np.ndarray) -> bool:
     residual = _fit_axis(z, mirror)[1] / size
     if residual <= _MAX_EXCESS:
         return True
-    found = find_mirror(points)
-    return found is None or residual <= 3 * found.residual + _MAX_EXCESS
+    estimated = find_mirror(points)
+    return estimated is None or residual <= 3 * estimated.residual + _MAX_EXCESS
 
 
 def mirror_residual(mirror: Sequence[int], points: np.ndarray) -> float | None:
@@ -154,11 +154,11 @@ def _mean_shape(points: np.ndarray) -> np.ndarray | None:
             return None
         _, to_mean = align_shapes(points[:, known], mean[known])
         aligned = apply_affine(to_mean, points)
-        found = np.isfinite(aligned).all(axis=2)
-        if not found.any():
+        finite = np.isfinite(aligned).all(axis=2)
+        if not finite.any():
             return None
-        count = found.sum(axis=0)[:, None]
-        mean = np.where(found[..., None], aligned, 0).sum(axis=0) / np.where(count, count, np.nan)
+        count = finite.sum(axis=0)[:, None]
+        mean = np.where(finite[..., None], aligned, 0).sum(axis=0) / np.where(count, count, np.nan)
     return mean if np.isfinite(mean).all() else None
 
 

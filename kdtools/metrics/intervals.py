@@ -106,8 +106,8 @@ def share_interval(
     """
     _check(level)
     hit = np.asarray(hits, dtype=bool).ravel()
-    found = share_limits(np.where(hit, 0, 1), 1, units_of(groups, len(hit)), level)
-    return None if found is None else (float(found[0][0]), float(found[1][0]))
+    limits = share_limits(np.where(hit, 0, 1), 1, units_of(groups, len(hit)), level)
+    return None if limits is None else (float(limits[0][0]), float(limits[1][0]))
 
 
 def ced_band(
@@ -160,8 +160,8 @@ def compare_paired(
     if errors and baseline differ in length.
     Source: as `mean_interval`; Wilcoxon 1945, scipy.stats.wilcoxon.
 
-    >>> found = compare_paired([0.02, 0.03, 0.07], [0.04, 0.05, 0.06])  # -0.02, -0.02, 0.01
-    >>> print(round(found.difference, 4), round(found.relative, 4), round(found.improved, 4))
+    >>> comparison = compare_paired([0.02, 0.03, 0.07], [0.04, 0.05, 0.06])  # -0.02, -0.02, 0.01
+    >>> print(round(comparison.difference, 4), round(comparison.relative, 4), round(comparison.improved, 4))
     -0.01 -0.2 0.6667
     """
     _check(level, draws)

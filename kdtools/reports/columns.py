@@ -191,7 +191,7 @@ def format_interval(values: Values, key: str) -> str:
 
 
 def is_interval_end(key: str) -> bool:
-    """Whether a key is an end of an interval, which is shown beside its value."""
+    """Whether a key is an end of an interval, which is shown with its value."""
     return parts_of(key)[0].endswith(("_low", "_high"))
 
 

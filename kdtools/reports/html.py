@@ -123,7 +123,7 @@ def _results(rows: Sequence[Row], by: str) -> Grid:
 
 
 def _comparison(evaluation: Evaluation, rows: Sequence[Row], by: str = "") -> Grid:
-    """The verdict, with the interval drawn as a line, stands beside the difference."""
+    """The verdict, with the interval drawn as a line, next to the difference."""
     rows = compared(rows)
     caption = f"NME minus that of {clean(evaluation.baseline)}, points of % of {clean(rows[0].normaliser)}"
     caption = f"By {by}, {clean(rows[0].subset)} set: {caption}" if by else caption

@@ -79,10 +79,10 @@ def unmet(evaluation: Evaluation, requirements: Sequence[Requirement]) -> list[s
                 counts[place] += 1
                 if counts[place] <= _MOST_PARTS:
                     failing.setdefault(place, []).append(row)
-        for place, found in failing.items():
+        for place, failed in failing.items():
             start = "{}: {} {}".format(*place) if several else "{} {}".format(*place[1:])
-            messages += [f"{start} {row.part}".rstrip() + f": {_shortfall(row, key, requirement)}" for row in found]
-            if more := counts[place] - len(found):
+            messages += [f"{start} {row.part}".rstrip() + f": {_shortfall(row, key, requirement)}" for row in failed]
+            if more := counts[place] - len(failed):
                 messages.append(f"{start}: {requirement} is not met {more} times more")
     return messages
 

@@ -168,9 +168,9 @@ def best_values(rows: Sequence[Row]) -> Best:
                 drops_missing = (key == "nme_percent" and math.isfinite(value)) or base in _OF_FOUND_ONLY
                 counts.setdefault(place, set()).add((n, missing if drops_missing else None))
     return {
-        place: format_value(place[3], _BETTER[parts_of(place[3])[0]](found))
-        for place, found in values.items()
-        if len({format_value(place[3], value) for value in found}) > 1 and len(counts[place]) == 1
+        place: format_value(place[3], _BETTER[parts_of(place[3])[0]](competing))
+        for place, competing in values.items()
+        if len({format_value(place[3], value) for value in competing}) > 1 and len(counts[place]) == 1
     }
 
 
@@ -191,10 +191,10 @@ def in_order(rows: Sequence[Row]) -> list[Row]:
 
 def by_normaliser(rows: Iterable[Row]) -> dict[str, list[Row]]:
     """The rows of each normaliser, in their order."""
-    found: dict[str, list[Row]] = {}
+    groups: dict[str, list[Row]] = {}
     for row in rows:
-        found.setdefault(row.normaliser, []).append(row)
-    return found
+        groups.setdefault(row.normaliser, []).append(row)
+    return groups
 
 
 def rows_for_people(evaluation: Evaluation) -> tuple[list[Row], list[str]]:

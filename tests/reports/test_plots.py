@@ -213,7 +213,7 @@ def test_landmarks_without_names_are_numbers() -> None:
 
 def test_undefined_landmarks_are_drawn_hollow() -> None:
     evaluation = evaluation_of([0.02, 0.03])
-    rows = [replace(row, figures={"nme_percent": None if row.part == "left" else INF}) for row in evaluation.landmarks]
+    rows = [replace(row, values={"nme_percent": None if row.part == "left" else INF}) for row in evaluation.landmarks]
     rows[1] = evaluation.landmarks[1]
     (panel,) = landmark_errors(replace(evaluation, landmarks=rows))
     assert np.isfinite(panel.error).tolist() == [False, True, False]
@@ -223,7 +223,7 @@ def test_undefined_landmarks_are_drawn_hollow() -> None:
 def test_landmarks_with_missing_faces_are_those_of_the_others() -> None:
     """One lost face of thousands must not make every disc hollow."""
     lost = {"n": 9, "missing": 2, "nme_percent": INF, "nme_found_percent": 4.0}
-    rows = [replace(row, figures=lost) for row in evaluation_of([0.02]).landmarks]
+    rows = [replace(row, values=lost) for row in evaluation_of([0.02]).landmarks]
     evaluation = evaluation_of([0.02], landmarks=rows)
     (panel,) = landmark_errors(evaluation)
     assert panel.error.tolist() == [4, 4, 4]
@@ -234,7 +234,7 @@ def test_the_scale_of_the_arrows_is_said() -> None:
     assert "mean offset of 1 %" in texts_of(
         plot_svg("landmarks", evaluation_of([0.02, 0.03]))
     )  # of sqrt(1.25), rounded down
-    none = [replace(row, figures={"nme_percent": 1.0}) for row in evaluation_of([0.02]).landmarks]
+    none = [replace(row, values={"nme_percent": 1.0}) for row in evaluation_of([0.02]).landmarks]
     assert not any("offset" in text for text in texts_of(plot_svg("landmarks", evaluation_of([0.02], landmarks=none))))
 
 
@@ -344,9 +344,7 @@ def test_the_users_own_settings_change_nothing() -> None:
 
 def test_the_modes_are_in_the_same_look(tmp_path: Path) -> None:
     modes = np.random.default_rng(0).normal(size=(2, 3, 2))
-    draw_modes(ShapeModel(FACE, modes, np.array([3.0, 1.0]), "none"), TRIANGLE, str(tmp_path / "a.svg"), False)
-    with pytest.raises(FileError, match="exists already"):
-        draw_modes(ShapeModel(FACE, modes, np.array([3.0, 1.0]), "none"), TRIANGLE, str(tmp_path / "a.svg"), False)
+    draw_modes(ShapeModel(FACE, modes, np.array([3.0, 1.0]), "none"), TRIANGLE, tmp_path / "a.svg")
     texts = texts_of((tmp_path / "a.svg").read_text())
     assert {"mode 1: 75 % of those kept", "mode 2: 25 % of those kept", "mean"} <= set(texts)
 

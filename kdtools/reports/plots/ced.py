@@ -105,13 +105,13 @@ def curves_of(evaluation: Evaluation, subset: str = ALL_FACES) -> tuple[list[Cur
 
 def _limit(every: Sequence[np.ndarray], thresholds: Sequence[float]) -> float:
     """The error at which the axis ends."""
-    found = [nme[np.isfinite(nme)] for nme in every]
-    found = [nme for nme in found if len(nme)]
+    finite = [nme[np.isfinite(nme)] for nme in every]
+    finite = [nme for nme in finite if len(nme)]
     top = max(thresholds, default=0.0)
-    if not found:
+    if not finite:
         return top or 0.1
-    most = max(float(np.quantile(nme, 0.99)) for nme in found)
-    best = min(float(np.median(nme)) for nme in found)
+    most = max(float(np.quantile(nme, 0.99)) for nme in finite)
+    best = min(float(np.median(nme)) for nme in finite)
     if best > top:  # no curve would reach half its height; without thresholds this is so as well
         return _nice_above(max(top, min(most, 3 * best)))
     return top if most > 0.6 * top else max(_nice_above(1.05 * most), 0.02 * top)
@@ -127,8 +127,8 @@ def _nice_above(value: float) -> float:
 
 def _curve(name: str, nme: np.ndarray, groups: np.ndarray | None, limit: float, threshold: float | None) -> Curve:
     ordered = np.sort(nme)
-    n, found = len(ordered), ordered[np.isfinite(ordered)]
-    steps = np.unique(found[found < limit])
+    n, finite = len(ordered), ordered[np.isfinite(ordered)]
+    steps = np.unique(finite[finite < limit])
     if len(steps) > _MOST_STEPS:  # where the curve is known exactly; in between it is drawn straight
         at = np.linspace(0, limit, _MOST_STEPS)
         shares = np.searchsorted(ordered, at, side="right") / n
@@ -141,11 +141,11 @@ def _curve(name: str, nme: np.ndarray, groups: np.ndarray | None, limit: float, 
     return Curve(
         name,
         n,
-        n - len(found),
+        n - len(finite),
         100 * at,
         100 * shares,
         None if band is None else (100 * grid, 100 * band[0], 100 * band[1]),
-        100 * float(found.mean()) if len(found) else None,
+        100 * float(finite.mean()) if len(finite) else None,
         100 * area_under_ced(nme, threshold) if threshold else None,
     )
 

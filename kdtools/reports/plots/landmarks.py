@@ -59,19 +59,19 @@ def landmark_errors(evaluation: Evaluation, subset: str = ALL_FACES) -> list[Lan
             continue
         if row.subset == subset and row.normaliser == evaluation.normalisers[0] and row.part in place:
             rows_of.setdefault(row.prediction, []).append(row)
-    found = []
+    results = []
     for prediction, rows in rows_of.items():
         error, bias = np.full(n_points, np.nan), np.full((n_points, 2), np.nan)
         for row in rows:
             nme = "nme_found_percent" if "nme_found_percent" in row.values else "nme_percent"
-            error[place[row.part]] = _figure_of(row, nme)
-            bias[place[row.part]] = _figure_of(row, "bias_x_percent"), _figure_of(row, "bias_y_percent")
+            error[place[row.part]] = _value_of(row, nme)
+            bias[place[row.part]] = _value_of(row, "bias_x_percent"), _value_of(row, "bias_y_percent")
         missing = max(int(row.values.get("missing") or 0) for row in rows)
-        found.append(LandmarkErrors(prediction, missing, error, bias))
-    return [one for one in found if np.isfinite(one.error).any()]
+        results.append(LandmarkErrors(prediction, missing, error, bias))
+    return [one for one in results if np.isfinite(one.error).any()]
 
 
-def _figure_of(row: Row, name: str) -> float:
+def _value_of(row: Row, name: str) -> float:
     """The value, or NaN if it could not be measured or is infinite and cannot be drawn."""
     value = row.values.get(name)
     return float(value) if value is not None and np.isfinite(value) else np.nan

@@ -161,13 +161,13 @@ def _draw_pair(axes: Axes, pair: Pair, low: float, high: float, is_histogram: bo
         for chosen, colour in ((y < x, _BETTER), (y > x, _WORSE), (y == x, GREY)):
             axes.plot(x[chosen], y[chosen], "o", color=colour, rasterized=pixels, **look)
     lost = pair.baseline[np.isinf(pair.other) & np.isfinite(pair.baseline)]
-    found = pair.other[np.isinf(pair.baseline) & np.isfinite(pair.other)]
+    gained = pair.other[np.isinf(pair.baseline) & np.isfinite(pair.other)]
     far: dict[str, Any] = {"markersize": 3, "markeredgewidth": 0, "alpha": 0.7, "clip_on": False, "in_layout": False}
-    at_top, at_right = _thinned(lost, low, high), _thinned(found, low, high)
+    at_top, at_right = _thinned(lost, low, high), _thinned(gained, low, high)
     axes.plot(at_top, np.full(len(at_top), high / 1.03), "^", color=_WORSE, **far)
     axes.plot(np.full(len(at_right), high / 1.03), at_right, ">", color=_BETTER, **far)
     _write_count(axes, (0.03, 0.97), _count_text("worse", pair.n_worse, len(lost), len(pair.rows)), _WORSE)
-    _write_count(axes, (0.97, 0.03), _count_text("better", pair.n_better, len(found), len(pair.rows)), _BETTER)
+    _write_count(axes, (0.97, 0.03), _count_text("better", pair.n_better, len(gained), len(pair.rows)), _BETTER)
     return cells
 
 
@@ -197,7 +197,7 @@ def farthest(pair: Pair) -> list[int]:
 
 
 def _label_farthest(axes: Axes, pair: Pair, low: float, high: float) -> None:
-    """Ids beside the faces farthest off the diagonal, where they cover no other text and the fewest points."""
+    """Ids next to the faces farthest off the diagonal, where they cover no other text and the fewest points."""
     ground = {"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.4}  # a halo would make paths of the letters
     chosen = farthest(pair)
     area, unit = axes.get_window_extent(), axes.get_figure(root=True).dpi / 72  # type: ignore[union-attr]
