@@ -36,6 +36,7 @@ from kdtools.datasets.formats import (
     ljson,
     mtfl,
     muct,
+    numpy_points,
     openface,
     openpose,
     pfld,
@@ -64,7 +65,7 @@ _MODULES = (
     *(cvat, labelstudio, labelme, via, tps),
     *(lapa, helen, retinaface, celeba, mtfl, pfld, yolo),
     *(wflw, list300w, torchlm),
-    *(openface, openpose, kaggle),
+    *(openface, openpose, numpy_points, kaggle),
     *(hrnet, csv300w, adnet, tsv_points, csv_points),
     image_folder,
 )
