@@ -52,15 +52,18 @@ def kd_split(
         check_output(path, force)
     with open_faces(faces_path) as faces:
         grouping = group_faces(faces.ids, group)
-        told = grouping.told
+        kept = grouping.description
         if folds is not None:
             part_of = draw_folds(grouping.names, folds, seed)
         elif by_subset is not None:
-            part_of, told = choose_subset(faces, by_subset, grouping, session), f"those of {by_subset} to {rest}"
+            part_of, kept = (
+                choose_subset(faces, by_subset, grouping, session),
+                f"those of {by_subset} to {rest}",
+            )
         else:
             part_of = draw_share(grouping.names, 0.1 if share is None else share, seed)
         sizes = write_parts(faces, part_of, outputs, force, session.provenance(faces_path))
-    session.say(", ".join(f"{n} faces to {path}" for n, path in zip(sizes, outputs, strict=True)) + f"; {told}")
+    session.say(", ".join(f"{n} faces to {path}" for n, path in zip(sizes, outputs, strict=True)) + f"; {kept}")
 
 
 def _outputs(output: str, rest: str | None, folds: int | None) -> list[str]:

@@ -1,7 +1,4 @@
-"""Reading and joining faces files.
-
-Nothing here reads all images into memory: `FacesFile.images` is a memory map where the file allows it.
-"""
+"""Reading and joining faces files. Images are memory-mapped if the file allows it."""
 
 from __future__ import annotations
 
@@ -29,17 +26,19 @@ from kdtools.storage.limits import files_allowed
 from kdtools.storage.names import digest_of
 from kdtools.storage.outputs import name_of, readable
 
-# What turns a file of format k, opened, into one that reads like format k + 1.
+# Functions that make an opened file of format k readable as format k + 1.
 UPGRADES: dict[int, Callable[[FacesFile], None]] = {}
 
 Frame = Literal["source", "image", "unit"]
 
-_SOME_ROWS = 1 << 16  # of small arrays, read at a time
+_SOME_ROWS = 1 << 16  # of small arrays read at a time
 
 
 class FacesFile:
-    """A faces file opened for reading, by `open_faces`. `name` is what messages call it; `parts` are the files, by
-    their names from its folder, that its virtual arrays refer to."""
+    """A faces file opened for reading by `open_faces`.
+
+    `name` is used in messages; `parts` are the files that its virtual arrays refer to, relative to its folder.
+    """
 
     def __init__(self, h5: h5py.File, path: Path, name: str, stream: GuardedStream | None = None) -> None:
         self.h5, self.path, self.name = h5, path, name
@@ -57,7 +56,7 @@ class FacesFile:
         return int(self.h5["id"].shape[0])
 
     def require(self, *arrays: str) -> None:
-        """Raises DataError that names the first of `arrays` which the file does not hold."""
+        """Raises DataError for the first of `arrays` that the file does not hold."""
         for array in arrays:
             if array not in self:
                 hint = {
@@ -72,27 +71,27 @@ class FacesFile:
         return self.texts("id")
 
     def texts(self, name: str, rows: slice = slice(None)) -> list[str]:
-        """Rows of an array of texts. Raises FileError where they are damaged."""
-        with self._damage_told(name):
+        """Rows of an array of texts. Raises FileError if they are damaged."""
+        with self._damage_reported(name):
             return list(self.h5[name].asstr()[rows])
 
     def read(self, name: str, first: int, stop: int) -> Any:
-        """Rows of an array of the format, text as a list; of an absent /to_source the identity."""
+        """Rows of an array of the format, text as a list; the identity for an absent /to_source."""
         if name == "to_source" and name not in self:
             return np.broadcast_to(IDENTITY, (stop - first, 2, 3))
         spec = schema.spec_of(name)
         if spec is not None and spec.dtype == "text":
             return self.texts(name, slice(first, stop))
-        with self._damage_told(name):
+        with self._damage_reported(name):
             return self.h5[name][first:stop]
 
     def _whole(self, name: str) -> np.ndarray:
-        with self._damage_told(name):
+        with self._damage_reported(name):
             return np.asarray(self.h5[name][...])
 
     @contextlib.contextmanager
-    def _damage_told(self, name: str) -> Iterator[None]:
-        """Errors of the library in reading an array become a FileError that names it."""
+    def _damage_reported(self, name: str) -> Iterator[None]:
+        """Turns errors of h5py while reading an array into a FileError that names it."""
         try:
             yield
         except DataError as error:
@@ -103,13 +102,13 @@ class FacesFile:
 
     @property
     def id_digests(self) -> np.ndarray:
-        """(N,) uint64, equal for equal ids; of ten million ids they can be held where the ids could not."""
+        """64-bit digests of the ids, (N,) uint64: they fit into memory where the ids do not."""
         starts = range(0, len(self), _SOME_ROWS)
         names = (name for first in starts for name in self.read("id", first, first + _SOME_ROWS))
         return np.fromiter(map(digest_of, names), np.uint64, len(self))
 
     def check_unique(self) -> None:
-        """Raises DataError that names ids which stand twice."""
+        """Raises DataError for duplicate ids."""
         if len(np.unique(self.id_digests)) < len(self):
             check_unique_ids(self.ids)
 
@@ -124,7 +123,7 @@ class FacesFile:
 
     @property
     def has_images(self) -> bool:
-        """Whether there is /image, in whose pixels the points then are; else in those of the source images."""
+        """Whether there is /image. Points are then in its pixels, else in those of the source images."""
         return "image" in self
 
     @property
@@ -135,13 +134,13 @@ class FacesFile:
 
     @property
     def crop(self) -> CropRule | None:
-        """The rule by which the images were cut out, where the file states one."""
+        """The crop rule of the images, if the file states one."""
         text = plain(self.h5.attrs.get("crop"))
         return CropRule.from_json(text) if text else None
 
     @property
     def images(self) -> Any:
-        """(N, H, W, 3) uint8, sliceable by rows: a read-only memory map, or the HDF5 dataset where it is compressed."""
+        """(N, H, W, 3) uint8, sliceable by rows: a read-only memory map, or the HDF5 dataset if it is compressed."""
         self.require("image")
         data = self.h5["image"]
         offset = data.id.get_offset()
@@ -151,24 +150,21 @@ class FacesFile:
 
     @property
     def landmarks(self) -> np.ndarray:
-        """(N, L, 2) float32, pixels of /image, or of the source image where there is no /image."""
+        """(N, L, 2) float32, in pixels of /image, or of the source images if there is no /image."""
         self.require("landmarks")
         return np.asarray(self._whole("landmarks"), np.float32)
 
     def points(self, frame: Frame = "source", rows: slice = slice(None)) -> np.ndarray:
-        """Landmarks (n, L, 2) of some rows, in the frame asked for; any two files can be compared in `source`.
-
-        They are float32, as stored, where they already are in that frame, else float64. Raises as `to_frame`.
-        """
+        """Landmarks (n, L, 2) of some rows in `frame`: float32 if stored so, else float64. Raises as `to_frame`."""
         self.require("landmarks")
         stored = np.asarray(self.read("landmarks", *rows.indices(len(self))[:2]), np.float32)
         return self.to_frame(stored, frame, rows)
 
     def to_frame(self, points: np.ndarray, frame: Frame, rows: slice = slice(None)) -> np.ndarray:
-        """Points (n, L, 2) of some rows, in the pixels in which this file stores its own -> those of another frame.
+        """Convert points (n, L, 2) of some rows from the pixels in which this file stores its landmarks to `frame`.
 
         `source`: pixels of the source images. `image`: pixels of /image. `unit`: unit coordinates of /image, -0.5 to
-        0.5. Raises DataError for the last two where the file holds no /image.
+        0.5. Raises DataError for the last two if the file holds no /image.
         """
         if frame == "source":
             maps = self._image_maps(rows)
@@ -177,19 +173,19 @@ class FacesFile:
         return pixels_to_unit(points, *size) if frame == "unit" else points
 
     def from_source(self, points: np.ndarray, rows: slice = slice(None)) -> np.ndarray:
-        """Points (n, L, 2) of some rows in pixels of the source images -> the pixels in which this file has its own."""
+        """Convert points (n, L, 2) of some rows from pixels of the source images to those of this file's landmarks."""
         maps = self._image_maps(rows)
         return points if maps is None else apply_affine(invert_affine(maps), points)
 
     def boxes(self, frame: Literal["source", "image"] = "source", rows: slice = slice(None)) -> np.ndarray:
-        """Boxes (n, 4) of some rows, half-open; in a turned /image, the upright boxes around them."""
+        """Boxes (n, 4) of some rows, half-open; in a rotated /image, the upright boxes around them."""
         self.require("box", *(["image"] if frame == "image" else []))
         boxes = np.asarray(self.read("box", *rows.indices(len(self))[:2]))
         maps = None if frame == "source" else self._image_maps(rows)
         return boxes if maps is None else upright_boxes(invert_affine(maps), boxes)
 
     def _image_maps(self, rows: slice) -> np.ndarray | None:
-        """Maps (n, 2, 3) from /image to the source images; None where points are in pixels of these anyway."""
+        """Maps (n, 2, 3) from /image to the source images; None if points are in pixels of the source images."""
         if not (self.has_images and "to_source" in self):
             return None
         return np.asarray(self.read("to_source", *rows.indices(len(self))[:2]), np.float64)
@@ -197,19 +193,19 @@ class FacesFile:
     def landmarks_from(self, other: FacesFile) -> np.ndarray:
         """Points of `other` for the faces of this file, joined by id, (N, L, 2) in pixels of this file's /image.
 
-        Raises DataError where an id of this file is absent there, or the numbers of points differ.
+        Raises DataError if `other` lacks an id of this file, or the numbers of points differ.
         """
         self.check_same_points(other)
         rows = match_ids(self.ids, other.ids, self.name, other.name)
         return np.asarray(self.from_source(other.points("source")[rows]), np.float32)
 
     def check_same_points(self, other: FacesFile) -> None:
-        """Raises DataError where two files have different numbers of points; one without any fits all."""
+        """Raises DataError if both files have points, but different numbers of them."""
         if "landmarks" in self:
             self.require_points(other.n_points, other.name)
 
     def require_points(self, n_points: int, whose: str) -> None:
-        """Raises DataError where this file has not `n_points` points, as `whose` has."""
+        """Raises DataError if this file does not have `n_points` points, as `whose` does."""
         if self.n_points != n_points:
             raise DataError(
                 f"{self.name}:/landmarks: {self.n_points} points per face, but {whose} has {n_points}",
@@ -217,7 +213,7 @@ class FacesFile:
             )
 
     def compare_crop(self, crop: CropRule | None, whose: str, reporter: Reporter) -> None:
-        """Warn where these faces are cropped by another rule than `whose`: networks see best what they have learnt."""
+        """Warn if these faces are cropped by another rule than those of `whose`."""
         if self.crop is not None and crop is not None and self.crop != crop:
             reporter.warn(f"{self.name} is cropped by the rule {self.crop.to_json()}, {whose} by {crop.to_json()}")
 
@@ -228,7 +224,7 @@ class FacesFile:
 
     @property
     def scheme(self) -> Scheme:
-        """What the points mean, from the file's own attributes; the registry fills in what they leave out."""
+        """The scheme of the points, from the file's attributes; the registry completes them."""
         name = str(plain(self.h5.attrs.get("scheme", "")))
         known = SCHEMES.get(name)
         if known is None or known.n_points != self.n_points:
@@ -245,7 +241,7 @@ class FacesFile:
 
     @property
     def shape_model(self) -> ShapeModel:
-        """The shape model that kd-asm wrote. Raises DataError where there is none."""
+        """The shape model that kd-asm wrote. Raises DataError if there is none."""
         for part in ("mean", "modes", "variance"):
             if f"shape_model/{part}" not in self:
                 raise DataError(f"{self.name}: holds no /shape_model/{part}", "kd-asm writes one")
@@ -255,18 +251,18 @@ class FacesFile:
         return ShapeModel(mean, modes, variance, align)
 
     def check_texts(self, *, with_heaps: bool = False) -> None:
-        """Raises FileError where texts of this file, or their heaps, would lead the library astray."""
+        """Raises FileError for damaged texts, or damaged heaps of them, on which HDF5 would hang or crash."""
         for name, spec in schema.ARRAYS.items():
             if self._stream is not None and spec.dtype == "text" and name in self and not self.h5[name].is_virtual:
-                with self._damage_told(name):
+                with self._damage_reported(name):
                     self._stream.check_texts(self.h5[name], with_heaps=with_heaps)
 
 
 @contextlib.contextmanager
 def open_faces(source: str | Path) -> Iterator[FacesFile]:
-    """Open a faces file, or standard input for `-`, and check what it is.
+    """Open and check a faces file, or standard input for `-`.
 
-    Raises FileError, in one line, for a file that is absent, truncated, of another kind, or newer than this package.
+    Raises FileError for a file that is absent, damaged, of another kind, or newer than this package.
     """
     source = str(source)
     with readable(source) as path:
@@ -279,7 +275,7 @@ def open_faces(source: str | Path) -> Iterator[FacesFile]:
                 return
             for part in sorted(faces.parts):
                 _check_part(path.parent / part, name)
-        # The library opens the parts by itself, and so must open this one.
+        # HDF5 opens the parts itself, which requires that it opened this file itself.
         with h5py.File(path, "r") as h5:
             faces = _checked(h5, path, name, None)
             with files_allowed(len(faces.parts), name):
@@ -299,7 +295,7 @@ def _checked(h5: h5py.File, path: Path, name: str, stream: GuardedStream | None)
 
 
 def _check_part(path: Path, whole: str) -> None:
-    """Raises FileError where a part of a virtual file is no sound faces file, or virtual itself."""
+    """Raises FileError if a part of a virtual file is no sound faces file, or virtual itself."""
     with open_faces(path) as part:
         if part.parts:
             raise FileError(f"{whole}: refers to {path}, which refers to others itself", "join the parts themselves")
@@ -325,25 +321,25 @@ def _check_signature(path: Path, name: str) -> None:
 
 
 def check_unique_ids(ids: Sequence[str]) -> None:
-    """Raises DataError that names ids which stand twice."""
+    """Raises DataError for duplicate ids."""
     if len(set(ids)) != len(ids):
         twice = [identity for identity, count in Counter(ids).items() if count > 1]
         hint = "rename a file or a folder, or give each input once"
         raise DataError(f"two faces have the same id: {some_of(twice)}", hint)
 
 
-def match_ids(wanted: Sequence[str], given: Sequence[str], wanted_name: str, given_name: str) -> np.ndarray:
-    """Row in `given` of each id in `wanted`, (N,) int64; rows that nobody wants are left.
+def match_ids(ids: Sequence[str], other_ids: Sequence[str], name: str, other_name: str) -> np.ndarray:
+    """Row of each of `ids` in `other_ids`, (N,) int64.
 
-    Raises DataError that names some ids where one is absent or stands twice.
+    Raises DataError if an id is missing there or stands there twice.
     """
-    row_of = {identity: row for row, identity in enumerate(given)}
-    if len(row_of) != len(given):
-        raise DataError(f"{given_name}: some ids stand more than once", "ids must be unique to join files by them")
-    missing = [identity for identity in wanted if identity not in row_of]
+    row_of = {identity: row for row, identity in enumerate(other_ids)}
+    if len(row_of) != len(other_ids):
+        raise DataError(f"{other_name}: some ids stand more than once", "ids must be unique to join files by them")
+    missing = [identity for identity in ids if identity not in row_of]
     if missing:
         raise DataError(
-            f"{given_name}: lacks {len(missing)} of the {len(wanted)} faces of {wanted_name}: {some_of(missing)}",
+            f"{other_name}: lacks {len(missing)} of the {len(ids)} faces of {name}: {some_of(missing)}",
             "files are joined by /id; use a file made from the same faces",
         )
-    return np.fromiter((row_of[identity] for identity in wanted), np.int64, len(wanted))
+    return np.fromiter((row_of[identity] for identity in ids), np.int64, len(ids))

@@ -1,4 +1,4 @@
-"""Any number of faces files, of which few are open at a time: systems let a process open 1,024, or 256."""
+"""Any number of faces files, of which few are open at a time: systems limit a process to 256 or 1,024."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from kdtools.faces.file import FacesFile, open_faces
 from kdtools.storage.limits import room_for_files
 from kdtools.storage.outputs import STANDARD_STREAM
 
-_MOST = 1000  # more than this many are no faster
+_MOST = 1000  # open files; more are no faster
 
 
 class OpenFaces(Sequence[FacesFile]):
-    """The files of `paths`, each opened when it is asked for; a context that closes them.
+    """The files of `paths`, each opened on access; a context that closes them.
 
-    Of more than `most` (what the system allows, if not said) the one is closed that was asked for the longest ago, so a
-    file may be used until so many others were asked for, at least two. Standard input stays open: it comes once.
-    Raises as `open_faces` does.
+    Beyond `most` open files (default: the system's limit, at least two) the least recently used one is closed, except
+    standard input, which can be read only once. Raises as `open_faces` does.
     """
 
     def __init__(self, paths: Sequence[str], most: int | None = None) -> None:
@@ -31,7 +30,6 @@ class OpenFaces(Sequence[FacesFile]):
         return len(self._paths)
 
     def __getitem__(self, number: Any) -> Any:
-        """The file of a number from 0 on."""
         number = range(len(self))[number]
         if number not in self._open:
             if len(self._open) >= self._most:

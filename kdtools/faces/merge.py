@@ -1,4 +1,4 @@
-"""Faces files joined by rows."""
+"""Merging faces files row by row."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from kdtools.landmarks.geometry import IDENTITY
 from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.reporting import Reporter
 
-_BLOCK_BYTES = 64 << 20  # of images that are copied at a time
-# What stands for an array in the rows of a file that lacks it. No value says "not known" in the others.
+_BLOCK_BYTES = 64 << 20  # of images copied at a time
+# Values for rows of files that lack an array; the other arrays have no value for "unknown".
 _NEUTRAL: dict[str, Any] = {"to_source": IDENTITY, "score": np.nan, "confidence": np.nan}
 SMALL_ARRAYS = [
     name for name, spec in ARRAYS.items() if spec.dims[0] == "face" and name not in ("id", "image", "landmarks")
@@ -32,7 +32,7 @@ _LACKING = {
 
 
 class _FilesOf(Sequence[FacesFile]):
-    """The files of some parts, opened when they are asked for."""
+    """The files of some parts, opened on access."""
 
     def __init__(self, parts: Sequence[Part]) -> None:
         self._parts = parts
@@ -45,17 +45,17 @@ class _FilesOf(Sequence[FacesFile]):
 
 
 def check_joinable(parts: Sequence[Part], *, with_images: bool, any_scheme: bool) -> None:
-    """Raises DataError, which names both files, where parts cannot stand in one file."""
+    """Raises DataError, naming both files, if parts cannot be merged."""
     check_alike(_FilesOf(parts), with_images=with_images, any_scheme=any_scheme)
     _check_unique(parts)
 
 
 def check_alike(files: Sequence[FacesFile], *, with_images: bool, any_scheme: bool) -> None:
-    """Raises DataError, which names both files, where they hold different arrays or points of different meaning."""
+    """Raises DataError, naming both files, if they hold different arrays or points of different meaning."""
     if any_scheme:
         files[0].require("landmarks")
     for k in range(1, len(files)):
-        first, other = files[0], files[k]  # each time anew, since few files may be open
+        first, other = files[0], files[k]  # on each turn, since a file pool may have closed the first
         names = f"{first.name} and {other.name}"
         for array in ("image", "landmarks"):
             if (array in first) != (array in other) and (with_images or array != "image"):
@@ -104,19 +104,17 @@ def write_merged(
     added: dict[str, IdPatterns],
     reporter: Reporter,
 ) -> None:
-    """Write the parts, one after the other, into one file. Images are copied by blocks, other arrays part by part.
+    """Write the parts one after the other into one file.
 
-    Without images the points go to pixels of the source images. With `target` they become those of that scheme. `added`
-    are subsets to make, by their ids. Warns of what cannot be kept. Raises UsageError where points of a file's
-    scheme cannot be converted.
+    Without images, points are in pixels of the source images. `target` is a scheme to convert them to. `added` maps new
+    subsets to the patterns of their ids. Warns of arrays that cannot be kept. Raises UsageError if a file's points
+    cannot be converted.
     """
     first = parts[0]
     ids = [identity for part in parts for identity in part.ids]
     files = _FilesOf(parts)
     has_images = with_images and "image" in first.arrays
-    converted = target is not None and _tell_conversions(
-        files, target, reporter
-    )  # early: it refuses what cannot be done
+    converted = target is not None and _check_conversions(files, target, reporter)
     writer.put_ids(ids)
     if has_images:
         _copy_images(writer, parts)
@@ -126,7 +124,7 @@ def write_merged(
         writer.describe_landmarks(target or first.faces.scheme, first.faces.role)
     for name in SMALL_ARRAYS:
         lacking = [part.name for part in parts if name not in part.arrays]
-        if len(lacking) == len(parts) or (name == "to_source" and not has_images):  # points are in the sources then
+        if len(lacking) == len(parts) or (name == "to_source" and not has_images):
             continue
         if lacking and name not in _NEUTRAL:
             reporter.warn(f"/{name} is left out: {lacking[0]} holds none")
@@ -136,8 +134,8 @@ def write_merged(
     put_common_shape_model(writer, files, converted, reporter)
 
 
-def _tell_conversions(files: Sequence[FacesFile], target: Scheme, reporter: Reporter) -> bool:
-    """Whether points of any file are converted; warns of new points that are estimates."""
+def _check_conversions(files: Sequence[FacesFile], target: Scheme, reporter: Reporter) -> bool:
+    """Whether points of any file are converted; warns of approximate ones. Raises UsageError for impossible ones."""
     sources = sorted({faces.scheme.name for faces in files if _differs(faces.scheme, target)})
     for source in sources:
         conversion = find_conversion(source, target.name)
@@ -147,7 +145,7 @@ def _tell_conversions(files: Sequence[FacesFile], target: Scheme, reporter: Repo
 
 
 def _differs(source: Scheme, target: Scheme) -> bool:
-    """Whether points need a conversion. Schemes of one name may differ in what they state of their points."""
+    """Whether points need a conversion. Schemes of one name may still differ in their attributes."""
     return (source.name, source.n_points) != (target.name, target.n_points)
 
 
@@ -159,13 +157,13 @@ def _copy_images(writer: FacesWriter, parts: Sequence[Part]) -> None:
     for part in parts:
         for first in range(0, len(part.rows), step):
             rows = part.rows[first : first + step]
-            images[at : at + len(rows)] = part.faces.images[rows]  # a new map each time, or all of it stays in memory
+            images[at : at + len(rows)] = part.faces.images[rows]  # a new memory map each time frees its pages
             at += len(rows)
-    writer.h5.flush()  # a full disk is found here
+    writer.h5.flush()  # raises if the disk is full
 
 
 def _points_of(part: Part, in_images: bool, target: Scheme | None) -> np.ndarray:
-    """Landmarks (n, L, 2) of a part's rows."""
+    """Landmarks (n, L, 2) of a part, converted to `target`."""
     faces = part.faces
     points = faces.points("image" if in_images else "source")[part.rows]
     if target is not None and _differs(faces.scheme, target):
@@ -174,7 +172,7 @@ def _points_of(part: Part, in_images: bool, target: Scheme | None) -> np.ndarray
 
 
 def _values_of(part: Part, name: str, target: Scheme | None) -> Any:
-    """An array's rows of a part, or what stands for them where the file lacks it."""
+    """Rows of an array for a part, neutral ones if its file lacks the array."""
     faces, spec = part.faces, ARRAYS[name]
     if name not in faces:
         row = [dim if isinstance(dim, int) else (target or faces.scheme).n_points for dim in spec.dims[1:]]
@@ -186,12 +184,12 @@ def _values_of(part: Part, name: str, target: Scheme | None) -> Any:
 
 
 def _put_subsets(writer: FacesWriter, parts: Sequence[Part], ids: list[str], added: dict[str, IdPatterns]) -> None:
-    """All subsets of all parts, false where a file does not have one, and those that are made here."""
+    """The subsets of all parts, without faces of files that lack them, and the `added` ones."""
     members = [{name: flags[part.rows] for name, flags in part.faces.subsets.items()} for part in parts]
-    names = {name for of_part in members for name in of_part}
+    names = {name for subsets in members for name in subsets}
     for name in sorted(names | set(added)):
         flags = np.concatenate(
-            [of_part.get(name, np.zeros(len(part.rows), bool)) for part, of_part in zip(parts, members, strict=True)]
+            [subsets.get(name, np.zeros(len(part.rows), bool)) for part, subsets in zip(parts, members, strict=True)]
         )
         if name in added:
             flags = flags | added[name].match(ids)
@@ -199,7 +197,7 @@ def _put_subsets(writer: FacesWriter, parts: Sequence[Part], ids: list[str], add
 
 
 def put_common_crop(writer: FacesWriter, files: Sequence[FacesFile], reporter: Reporter) -> None:
-    """The crop rule, where all files have the same; stating one for faces cut out by another would be untrue."""
+    """Write the crop rule if it is the same in all files; warn if not."""
     named = [(faces.name, faces.crop) for faces in files]
     rules = [rule for _, rule in named]
     if rules[0] is not None and all(rule == rules[0] for rule in rules):
@@ -207,15 +205,15 @@ def put_common_crop(writer: FacesWriter, files: Sequence[FacesFile], reporter: R
         return
     for name, rule in named:
         if rule != rules[0]:
-            told = [r.to_json() if r else "none" for r in (rules[0], rule)]
-            reporter.warn(f"no crop rule is written: {named[0][0]} states {told[0]}, {name} {told[1]}")
+            first, other = (r.to_json() if r else "none" for r in (rules[0], rule))
+            reporter.warn(f"no crop rule is written: {named[0][0]} states {first}, {name} {other}")
             return
 
 
 def put_common_shape_model(
     writer: FacesWriter, files: Sequence[FacesFile], converted: bool, reporter: Reporter
 ) -> None:
-    """The shape model, where all files have the same, as parts of one kd-asm file do."""
+    """Write the shape model if it is the same in all files, as in parts of one kd-asm file; warn if not."""
     if not any("shape_model/mean" in faces for faces in files):
         return
     same = not converted and all("shape_model/mean" in faces for faces in files)

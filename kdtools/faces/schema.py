@@ -1,4 +1,4 @@
-"""The arrays a faces file may hold, format 1: their dimensions, types and units (docs/design.md, section 1)."""
+"""The arrays of a faces file, format 1: their dimensions, types and units (docs/design.md, section 1)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class ArraySpec:
-    """`dims` name the axes; a number is an axis of that length. `dtype` is what is written; readers convert."""
+    """`dims` names the axes; a number is an axis of that length. `dtype` is the type as written."""
 
     dims: tuple[str | int, ...]
     dtype: str
@@ -36,7 +36,7 @@ ARRAYS: dict[str, ArraySpec] = {
     "shape_model/modes": ArraySpec(("mode", "landmark", 2), "float64"),
     "shape_model/variance": ArraySpec(("mode",), "float64"),
 }
-COMPANIONS = ("box", "source", "frame", "time", "track")  # what predictions about the faces of a file take over from it
+COMPANIONS = ("box", "source", "frame", "time", "track")  # copied from a faces file to predictions of its faces
 SUBSET = ArraySpec(("face",), "bool")
 
 AXIS_NAMES = {
@@ -52,7 +52,7 @@ ROLES = ("hard", "soft", "predicted")
 
 
 def check_subset_name(name: str) -> None:
-    """Raises UsageError for what cannot be the name of a subset, or is the one that stands for all faces."""
+    """Raises UsageError for a name that no subset can have."""
     if name == "full":
         raise UsageError("no subset can be called full: that is all faces, whatever the subsets", "choose another name")
     if name in ("", ".", "..") or "/" in name or "\0" in name or not name.isprintable():
@@ -60,12 +60,12 @@ def check_subset_name(name: str) -> None:
 
 
 def spec_of(name: str) -> ArraySpec | None:
-    """The rule for an array's path (without leading slash); None for one the format does not know."""
+    """Specification of an array by its path without leading slash; None if the format does not define it."""
     return SUBSET if name.startswith("subset/") else ARRAYS.get(name)
 
 
 def dims_of(name: str) -> list[str]:
     """Names of an array's axes, for its `dims` attribute."""
     spec = spec_of(name)
-    assert spec is not None  # callers write only what the format knows
+    assert spec is not None
     return [AXIS_NAMES.get((name, axis), str(dim)) for axis, dim in enumerate(spec.dims)]

@@ -1,4 +1,4 @@
-"""Choosing faces by subset, id and glob, of one file or of several."""
+"""Choosing faces by subset, id and glob, from one file or several."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from kdtools.storage.outputs import STANDARD_INPUT, name_of, readable
 
 ALL_FACES = "full"  # the subset that every file has
 
-_SOME_IDS = 1 << 16  # matched at a time
+_SOME_IDS = 1 << 16  # ids matched at a time
 
 
 class IdPatterns:
-    """Ids and globs; remembers which of them have matched. Case counts, and in a glob `*` matches `/` too.
+    """Ids and globs, case-sensitive; records which have matched. In globs `*` matches `/` too.
 
-    An id with brackets, such as `b[1]`, matches itself as well as what it means as a glob.
+    A pattern such as `b[1]` matches as a glob and literally.
     """
 
     def __init__(self, patterns: Sequence[str]) -> None:
@@ -33,7 +33,7 @@ class IdPatterns:
         self._globs = {p: re.compile(fnmatch.translate(p)) for p in self.patterns if re.search(r"[*?\[]", p)}
 
     def matches(self, identity: str) -> bool:
-        """Whether an id is among the patterns or fits one."""
+        """Whether an id matches a pattern."""
         fitting = [pattern for pattern, glob in self._globs.items() if glob.match(identity)]
         if identity in self._exact:
             fitting.append(identity)
@@ -41,7 +41,7 @@ class IdPatterns:
         return bool(fitting)
 
     def match(self, ids: Sequence[str]) -> np.ndarray:
-        """Mask (N,) of the ids that are among the patterns or fit one."""
+        """Mask (N,) of the ids that match a pattern."""
         return np.fromiter(map(self.matches, ids), bool, len(ids))
 
     @property
@@ -56,9 +56,9 @@ def choose_faces(
     ids: IdPatterns | None = None,
     exclude: IdPatterns | None = None,
 ) -> np.ndarray:
-    """Mask (N,) of the faces that are in one of `subsets`, match `ids` and do not match `exclude`.
+    """Mask (N,) of the faces that are in one of `subsets` (if any), match `ids` and do not match `exclude`.
 
-    What is not given does not restrict. Raises DataError for an unknown subset, and where no face is left.
+    Raises DataError for an unknown subset, and if no face is left.
     """
     check_subsets(subsets, faces.subsets, faces.name)
     mask = _mask_of(faces, subsets, ids, exclude)
@@ -67,16 +67,16 @@ def choose_faces(
     return mask
 
 
-def check_subsets(wanted: Iterable[str], known: Iterable[str], where: str) -> None:
-    """Raises DataError for a subset that is not among the `known`, and lists them; `full` always is."""
+def check_subsets(subsets: Iterable[str], known: Iterable[str], where: str) -> None:
+    """Raises DataError, listing the known ones, for a subset that is neither `full` nor known."""
     names = dict.fromkeys([ALL_FACES, *known])
-    for name in wanted:
+    for name in subsets:
         if name not in names:
             raise DataError(f"{where}: no subset {name!r}", f"there are {', '.join(names)}")
 
 
 def subset_members(subsets: Mapping[str, np.ndarray], n_faces: int) -> dict[str, np.ndarray]:
-    """Masks (N,) by name, with `full`, which is all faces whatever a file says, as the first."""
+    """Masks (N,) by name; the first is `full`, which is always all faces."""
     return {ALL_FACES: np.ones(n_faces, bool)} | {k: mask for k, mask in subsets.items() if k != ALL_FACES}
 
 
@@ -87,7 +87,7 @@ def _mask_of(
     exclude: IdPatterns | None,
     prefix: str = "",
 ) -> np.ndarray:
-    """As `choose_faces`, of ids with `prefix` before them; a subset that this file lacks adds no face."""
+    """As `choose_faces`, with `prefix` before each id; a subset that the file lacks has no faces."""
     mask = np.ones(len(faces), bool)
     if subsets:
         members = subset_members(faces.subsets, len(faces))
@@ -112,10 +112,9 @@ def _no_face_left(where: str, faces: FacesFile) -> DataError:
 
 @dataclass(frozen=True)
 class Part:
-    """What is taken of a file: rows in file order, and the ids they get, one each.
+    """Rows chosen from a file, in file order, and the ids they will have.
 
-    `file` is its number among `files`, of which few may be open at a time; `name` is that of the file, `arrays` are
-    those that it holds.
+    `file` is its number among `files`, of which few may be open at a time. `name` and `arrays` are those of the file.
     """
 
     files: Sequence[FacesFile]
@@ -138,10 +137,10 @@ def take_parts(
     exclude: IdPatterns | None = None,
     prefix: bool = False,
 ) -> list[Part]:
-    """The faces of each file that `choose_faces` would choose; files without any are left out.
+    """The faces that `choose_faces` chooses from each file; files without any are left out.
 
-    Patterns see ids as they will be written: with `prefix` the file's name, without its suffix, stands before them.
-    Raises DataError for a subset that no file has, and where no face is left in any.
+    With `prefix`, ids begin with the name of their file without its suffix, for patterns too.
+    Raises DataError for a subset that no file has, and if no face is left in any.
     """
     where = files[0].name if len(files) == 1 else f"{len(files)} files"
     if subsets:
@@ -162,14 +161,14 @@ def take_parts(
 
 
 def read_patterns(source: str) -> IdPatterns:
-    """Patterns of a text file, one a line, or of standard input for `-`; empty lines are left out.
+    """Patterns from a text file, or standard input for `-`, one per line.
 
-    Raises FileError for a file that cannot be read, or holds none.
+    Raises FileError for a file that cannot be read or is empty.
     """
     name = name_of(source)
     try:
         with readable(source) as path:
-            lines = path.read_text("utf-8-sig").split("\n")  # not at the rarer line ends of splitlines
+            lines = path.read_text("utf-8-sig").split("\n")  # ids may contain the other separators of splitlines
     except (OSError, UnicodeDecodeError) as error:
         raise FileError(f"{name}: {reason_of(error)}", "give a text file with an id or glob on each line") from error
     patterns = [line for line in lines if line]
@@ -179,7 +178,6 @@ def read_patterns(source: str) -> IdPatterns:
 
 
 def patterns_by_subset(pairs: Sequence[tuple[str, str]]) -> dict[str, IdPatterns]:
-    """(subset, glob) pairs -> the patterns of each subset."""
     globs: dict[str, list[str]] = {}
     for name, glob in pairs:
         globs.setdefault(name, []).append(glob)
@@ -187,7 +185,7 @@ def patterns_by_subset(pairs: Sequence[tuple[str, str]]) -> dict[str, IdPatterns
 
 
 def parse_subsets(option: str, words: Sequence[str]) -> list[tuple[str, str]]:
-    """`NAME=GLOB` words of an option -> (name, glob). Raises UsageError for one that is none, or for the name full."""
+    """`NAME=GLOB` values of an option -> (name, glob). Raises UsageError for another form or a bad name."""
     pairs = []
     for word in words:
         name, equals, glob = word.partition("=")

@@ -1,4 +1,4 @@
-"""Soft-landmarks of a faces file: in which coordinates a shape model is fitted and applied."""
+"""Soft-landmarks of a faces file."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from kdtools.landmarks.shape_model import ShapeModel, fit_shape_model, soften
 
 
 def shapes_of(faces: FacesFile) -> np.ndarray:
-    """Landmarks (N, L, 2) as a shape model sees them: over a crop -0.5 to 0.5, else in pixels of the source images.
+    """Landmarks (N, L, 2) for a shape model: -0.5 to 0.5 over a crop, or in pixels of the source images without crops.
 
-    Both axes have one scale, the longer side, also where crops are not square: else turned faces would be sheared.
+    Both axes are scaled by the longer side, so that shapes are not distorted if crops are not square.
     """
     if not faces.has_images:
         return faces.landmarks
@@ -25,10 +25,10 @@ def fit_faces(faces: FacesFile, *, variance: float, align: str) -> ShapeModel:
 
 
 def soften_faces(faces: FacesFile, model: ShapeModel, *, clip: float) -> np.ndarray:
-    """Soft-landmarks (N, L, 2) in pixels of the file's images, or of the source images where it has none.
+    """Soft-landmarks (N, L, 2) in pixels of the file's images, or of the source images if it has none.
 
-    Raises DataError for another number of points, and for a file without crops where the model, fitted without
-    alignment, knows the places of points in a crop.
+    Raises DataError for another number of points, and for a file without crops if the model was fitted without
+    alignment.
     """
     faces.require_points(len(model.mean), "the shape model")
     if model.align == "none" and not faces.has_images:

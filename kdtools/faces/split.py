@@ -1,4 +1,4 @@
-"""Parts of a faces file that share nobody: a share of it, a subset, or folds."""
+"""Splitting a faces file into parts without common people: a random fraction, a subset, or folds."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from kdtools.storage.provenance import Provenance
 
 
 def draw_folds(groups: Sequence[str], n_folds: int, seed: int) -> np.ndarray:
-    """Fold (N,) of each face, from 0: whole groups, the larger first, each into the fold that has the fewest faces.
+    """Fold (N,) of each face, from 0. Whole groups, largest first, go to the fold with the fewest faces.
 
-    Raises DataError where there are fewer groups than folds.
+    Raises DataError if there are fewer groups than folds.
     """
     sizes = Counter(groups)
     if len(sizes) < n_folds:
@@ -38,9 +38,9 @@ def draw_folds(groups: Sequence[str], n_folds: int, seed: int) -> np.ndarray:
 
 
 def choose_subset(faces: FacesFile, name: str, grouping: Grouping, reporter: Reporter) -> np.ndarray:
-    """Mask (N,) of a subset. People on both sides are an error where they are certain, else a warning.
+    """Mask (N,) of a subset. People on both sides are an error if the grouping is certain, else a warning.
 
-    Raises DataError for a subset that is not there, or has no face or all.
+    Raises DataError for an unknown subset, and one with no face or all faces.
     """
     check_subsets([name], faces.subsets, faces.name)
     member = subset_members(faces.subsets, len(faces))[name]
@@ -58,27 +58,27 @@ def choose_subset(faces: FacesFile, name: str, grouping: Grouping, reporter: Rep
 def write_parts(
     faces: FacesFile, part_of: np.ndarray, outputs: Sequence[str], force: bool, provenance: Provenance
 ) -> list[int]:
-    """Write the faces of part k, (N,) from 0, to the k-th output; all are put in place, or none.
+    """Write the faces with `part_of` (N,) equal to k to the k-th output, all outputs or none.
 
-    Each gets the rows of everything that `faces` holds, and its shape model. Returns their numbers of faces.
+    Every array of `faces` and its shape model are kept. Returns the number of faces in each output.
     """
-    rows = [np.flatnonzero(part_of == part) for part in range(len(outputs))]
+    parts = [np.flatnonzero(part_of == part) for part in range(len(outputs))]
     with Outputs(force) as together:
-        for path, wanted in zip(outputs, rows, strict=True):
+        for path, rows in zip(outputs, parts, strict=True):
             with create_faces(path, force, provenance, within=together) as writer:
-                writer.copy_rows(faces, wanted)
+                writer.copy_rows(faces, rows)
                 if "shape_model/mean" in faces:
                     writer.put_shape_model(faces.shape_model)
-    return [len(wanted) for wanted in rows]
+    return [len(rows) for rows in parts]
 
 
-_OVERSHOOT = 1.5  # how far a split may go past the share asked for, to keep a group whole
+_OVERSHOOT = 1.5  # how far a split may exceed the requested share to keep a group whole
 
 
 def draw_share(groups: Sequence[str], share: float, seed: int) -> np.ndarray:
-    """Mask (N,) of about `share` of the faces, whole groups drawn at random.
+    """Mask (N,) of about `share` of the faces, in whole groups drawn at random.
 
-    Raises DataError where fewer than two faces would be kept.
+    Raises DataError if fewer than two faces would be kept.
     """
     sizes = Counter(groups)
     names = sorted(sizes)
@@ -99,23 +99,22 @@ def draw_share(groups: Sequence[str], share: float, seed: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Split:
-    """Row numbers of both parts, in file order, and in words what was kept together."""
+    """Row numbers of both parts, in file order, and what was kept together."""
 
     kept: np.ndarray
     split_off: np.ndarray
-    told: str
+    description: str
 
 
 def split_rows(ids: Sequence[str], share: float, seed: int) -> Split:
-    """Split off about `share` of the faces to validate with, whole groups at a time, drawn at random.
+    """Split off about `share` of the faces for validation, in whole groups drawn at random.
 
-    Raises DataError where fewer than two faces would be kept.
+    Raises DataError if fewer than two faces would be kept.
     """
     grouping = group_faces(ids, None)
     try:
         chosen = draw_share(grouping.names, share, seed)
-    except DataError as error:  # kd-split has another way out
-        raise DataError(
-            error.message, "give faces of more people, a smaller --val-share, or others by --val"
-        ) from error
-    return Split(np.flatnonzero(~chosen), np.flatnonzero(chosen), grouping.told)
+    except DataError as error:
+        hint = "give faces of more people, a smaller --val-share, or others by --val"
+        raise DataError(error.message, hint) from error
+    return Split(np.flatnonzero(~chosen), np.flatnonzero(chosen), grouping.description)

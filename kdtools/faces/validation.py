@@ -1,4 +1,4 @@
-"""What is checked of a faces file before anything in it is believed."""
+"""Checks of a faces file on opening."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ from kdtools.storage.hdf5_guard import check_attributes, check_claim, item_at
 
 
 def plain(value: Any) -> Any:
-    """An attribute as h5py would give one of its own: C writes text of a fixed length, MATLAB arrays of one element."""
+    """An attribute as h5py writes it: other programs write text of fixed length, or arrays of one element."""
     if isinstance(value, np.ndarray) and value.size == 1:
         value = value.reshape(-1)[0]
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
 def check_kind(h5: h5py.File, name: str) -> int:
-    """The version of its format. Raises FileError for a file of another kind, or a newer one; and as
-    `check_attributes`."""
+    """The version of the format. Raises FileError for a file of another kind or a newer one."""
     check_attributes(h5)
     kind = plain(h5.attrs.get("kd_kind"))
     if not isinstance(kind, str) or kind != schema.KIND:
@@ -40,13 +39,13 @@ def check_kind(h5: h5py.File, name: str) -> int:
 
 
 def subset_names(h5: h5py.File) -> list[str]:
-    """Sorted. Raises DataError where a link leads to them."""
+    """Names of the subsets, sorted. Raises DataError if the group is a link."""
     group = item_at(h5, "subset")
     return sorted(group) if isinstance(group, h5py.Group) else []
 
 
 def check_arrays(h5: h5py.File, path: Path, name: str) -> set[str]:
-    """The files that virtual arrays refer to. Raises FileError or DataError where an array is not what it must be."""
+    """Check all arrays; returns the files that virtual ones refer to. Raises FileError or DataError for a bad array."""
     if not isinstance(item_at(h5, "id"), h5py.Dataset):
         raise FileError(f"{name}: holds no /id, so its faces have no names", "write the file again")
     shape_model = item_at(h5, "shape_model")
@@ -62,7 +61,7 @@ def check_arrays(h5: h5py.File, path: Path, name: str) -> set[str]:
 
 
 def _check_array(data: Any, array: str, name: str, sizes: dict[str, int]) -> None:
-    """`sizes` are the lengths of the axes met so far, by their names."""
+    """`sizes` maps the axes met so far to their lengths."""
     spec = schema.spec_of(array)
     if not isinstance(data, h5py.Dataset):
         raise FileError(f"{name}: /{array} is not an array")
@@ -83,15 +82,15 @@ def _check_array(data: Any, array: str, name: str, sizes: dict[str, int]) -> Non
 
 
 def _parts_of(data: h5py.Dataset, array: str, path: Path, name: str) -> set[str]:
-    """Files that a virtual array refers to, beside its own or below that folder: a file that was got from elsewhere
-    must not read others.
+    """Files that a virtual array refers to.
 
-    Raises FileError for one elsewhere, and for one that is absent, of which HDF5 would read zeros.
+    Raises FileError for one outside the folder of `path`, since a downloaded file must not read others, and for an
+    absent one: HDF5 returns zeros for sources it cannot open.
     """
     parts = {source.file_name for source in data.virtual_sources()} if data.is_virtual else set()
     for part in parts:
         if part.startswith("/") or posixpath.normpath(part).split("/")[0] in (".", "..", path.name):
-            hint = "parts must lie beside the file, or in folders there; kd-merge without --virtual copies them"
+            hint = "parts must lie in the folder of the file or below it; kd-merge without --virtual copies them"
             raise FileError(f"{name}: /{array} refers to {part!r}, which is not looked for", hint)
         if not path.parent.joinpath(part).is_file():
             hint = "bring it back, or join the parts without --virtual while they are there"
@@ -99,13 +98,8 @@ def _parts_of(data: h5py.Dataset, array: str, path: Path, name: str) -> set[str]
     return parts
 
 
-def _is_readable_as(found: np.dtype[Any], wanted: str) -> bool:
-    """Whether an array of type `found` can stand for one that the format writes as `wanted`.
-
-    Whole numbers do for floats, and 0 and 1 in any type of whole numbers for truth values (/visible, /subset).
-    """
-    if wanted == "text":
-        return h5py.check_string_dtype(found) is not None
-    if wanted.startswith("float"):
-        return found.kind in "fiu"
-    return found.kind in "biu"
+def _is_readable_as(dtype: np.dtype[Any], expected: str) -> bool:
+    """Whether an array of type `dtype` can be read as `expected`: integers as floats, any integers as booleans."""
+    if expected == "text":
+        return h5py.check_string_dtype(dtype) is not None
+    return dtype.kind in ("fiu" if expected.startswith("float") else "biu")

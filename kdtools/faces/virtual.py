@@ -1,4 +1,4 @@
-"""Faces files joined without a copy, by HDF5's virtual datasets: a file that refers to the others."""
+"""Merging faces files without copying, by HDF5 virtual datasets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kdtools.storage.limits import room_for_files
 
 @dataclass(frozen=True)
 class _Referred:
-    """A file with faces, its number among all, and the shapes of the arrays that it holds."""
+    """A file with faces, its number among all files, and the shapes of its arrays."""
 
     number: int
     name: str
@@ -31,7 +31,7 @@ class _Referred:
 
 
 def check_referable(files: Sequence[FacesFile]) -> None:
-    """Raises DataError as `check_joinable` does, but keeps no list of all ids."""
+    """Raises DataError as `check_joinable` does, without holding all ids in memory."""
     check_alike(files, with_images=True, any_scheme=False)
     digests = np.concatenate([faces.id_digests for faces in files])
     if len(np.unique(digests)) < len(digests):
@@ -39,10 +39,10 @@ def check_referable(files: Sequence[FacesFile]) -> None:
 
 
 def write_virtual(writer: FacesWriter, files: Sequence[FacesFile], output: str, reporter: Reporter) -> None:
-    """Write the faces of all files, in order, as references; the files are looked for from the output's folder.
+    """Write references to the faces of all files, in order, with paths relative to the folder of the output.
 
-    Warns of arrays that only some files hold, which are left out, and of more files than may be open here.
-    Files without faces, as of empty shards, need not hold what others do.
+    Warns of arrays that only some files hold, which are left out, and of more files than may be open at a time.
+    Files without faces, such as empty shards, may lack arrays.
     """
     folder = Path(output).resolve().parent
     names = ["id", "image", "landmarks", *SMALL_ARRAYS]

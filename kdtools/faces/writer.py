@@ -24,7 +24,7 @@ from kdtools.storage.outputs import Outputs, written_aside
 from kdtools.storage.provenance import Provenance
 
 _COPY_ROWS = 1024
-# The oldest library that may read the files; older layouts cannot hold a long command line in an attribute.
+# Readable by HDF5 1.10 and later; older layouts cannot store a long command line in an attribute.
 _LIBRARY_VERSIONS = ("v110", "v110")
 
 
@@ -46,11 +46,11 @@ class FacesWriter:
         self._describe(name, data, attributes)
 
     def put_pieces(self, name: str, n_rows: int, pieces: Iterable[Any], **attributes: Any) -> None:
-        """As `put`, of an array of `n_rows` rows that comes in pieces, at least one; they make no difference to it."""
+        """As `put`, for an array of `n_rows` rows in pieces, at least one. The bytes do not depend on the pieces."""
         spec = schema.spec_of(name)
         assert spec is not None, name
-        is_text, data = spec.dtype == "text", None
-        if is_text:  # by equal numbers, since where HDF5 puts texts depends on how many are written at a time
+        data: h5py.Dataset | None = None
+        if spec.dtype == "text":  # in pieces of one size, since the layout of texts in HDF5 depends on it
             data = self.h5.create_dataset(name, (n_rows,), h5py.string_dtype())
             pieces = batched(chain.from_iterable(pieces), _COPY_ROWS)
         at = 0
@@ -65,7 +65,7 @@ class FacesWriter:
         self._describe(name, data, attributes)
 
     def _describe(self, name: str, data: h5py.Dataset, attributes: dict[str, Any]) -> None:
-        self.h5.flush()  # a full disk is found here, not when `data` goes, where h5py can only print a traceback
+        self.h5.flush()  # raises if the disk is full; h5py can only print a traceback when `data` is closed
         data.attrs["dims"] = schema.dims_of(name)
         spec = schema.spec_of(name)
         data.attrs["unit"] = spec.unit if spec else ""
@@ -73,20 +73,20 @@ class FacesWriter:
             data.attrs[key] = value
 
     def put_ids(self, ids: Sequence[str]) -> None:
-        """Write /id. Raises DataError for one that stands twice."""
+        """Write /id. Raises DataError for duplicates."""
         check_unique_ids(ids)
         self.put("id", ids)
 
     def put_landmarks(self, points: np.ndarray, scheme: Scheme, role: str) -> None:
-        """Write /landmarks (N, L, 2) with its role and everything that is known of the scheme."""
+        """Write /landmarks (N, L, 2) with its role and scheme."""
         self.put("landmarks", points)
         self.describe_landmarks(scheme, role)
 
     def describe_landmarks(self, scheme: Scheme, role: str) -> None:
-        """Give /landmarks its role and everything that is known of the scheme."""
+        """Write the role and the scheme of /landmarks."""
         self.h5.attrs["scheme"] = scheme.name
-        self.h5["landmarks"].attrs["role"] = role
         attrs = self.h5["landmarks"].attrs
+        attrs["role"] = role
         for key in INDEX_FIELDS:
             value = getattr(scheme, key)
             if value is not None:
@@ -95,7 +95,7 @@ class FacesWriter:
             attrs[key] = json.dumps(getattr(scheme, key))
 
     def copy_companions(self, faces: FacesFile) -> None:
-        """Take over from `faces`, row by row, what an output about the same faces keeps: boxes, sources, subsets."""
+        """Copy COMPANIONS and subsets from `faces`, for an output about the same faces."""
         for name in schema.COMPANIONS:
             if name in faces:
                 faces.h5.copy(name, self.h5)
@@ -103,7 +103,7 @@ class FacesWriter:
             self.put(f"subset/{name}", member)
 
     def copy_rows(self, faces: FacesFile, rows: np.ndarray) -> None:
-        """Take over these rows of everything that `faces` holds, in this order."""
+        """Copy these rows of all per-face arrays of `faces`, in this order."""
         for key in ("scheme", "crop"):
             if key in faces.h5.attrs:
                 self.h5.attrs[key] = faces.h5.attrs[key]
@@ -111,8 +111,8 @@ class FacesWriter:
             images = self.create_images(len(rows), *faces.image_size)
             for first in range(0, len(rows), _COPY_ROWS):
                 block = rows[first : first + _COPY_ROWS]
-                order = np.argsort(block)  # h5py reads rows only in their order
-                # A new memory map each time, so that pages of the last one can go.
+                order = np.argsort(block)  # h5py requires increasing rows
+                # A new memory map each time, so that the pages of the last one are freed.
                 images[first : first + len(block)] = faces.images[block[order]][np.argsort(order)]
         per_face = [name for name, spec in schema.ARRAYS.items() if spec.dims[0] == "face" and name != "image"]
         for name in (*per_face, *(f"subset/{subset}" for subset in faces.subsets)):
@@ -130,26 +130,23 @@ class FacesWriter:
         self.h5.attrs["crop"] = crop.to_json()
 
     def create_images(self, n_faces: int, height: int, width: int) -> h5py.Dataset:
-        """Make /image, contiguous and uncompressed so that it can be memory-mapped, to be filled by rows."""
+        """Create /image, to be filled by rows; contiguous and uncompressed, so that it can be memory-mapped."""
         data = self.h5.create_dataset("image", (n_faces, height, width, 3), np.uint8)
         data.attrs["dims"] = schema.dims_of("image")
         data.attrs["unit"] = schema.ARRAYS["image"].unit
         return data
 
     def keep_first_images(self, n_faces: int) -> None:
-        """Of the rows made by `create_images` only the first `n_faces` were filled; the rest will be cut off.
-
-        That copies the file, so nothing is done where all rows were filled.
-        """
+        """Truncate /image to its first `n_faces` rows at the end, by copying the file; does nothing if all are used."""
         self.n_images = n_faces if n_faces < len(self.h5["image"]) else None
 
 
 @contextlib.contextmanager
 def _new_hdf5(path: Path) -> Iterator[h5py.File]:
-    """A new HDF5 file, closed at the end, also where the device is full.
+    """A new HDF5 file, closed at the end, even if the device is full.
 
-    HDF5 cannot close a file whose last bytes it cannot write: h5py then prints tracebacks and crashes as Python ends.
-    So after an error, when the file will be deleted anyhow, its descriptor is led to /dev/zero, which takes it all.
+    HDF5 cannot close a file that it cannot write completely: h5py then prints tracebacks and crashes at exit. So after
+    an error, when the file will be deleted anyway, its descriptor is redirected to /dev/zero.
     """
     h5 = h5py.File(path, "w", libver=_LIBRARY_VERSIONS)
     try:
@@ -170,10 +167,10 @@ def _new_hdf5(path: Path) -> Iterator[h5py.File]:
 def create_faces(
     output: str, force: bool, provenance: Provenance, *, within: Outputs | None = None, may_be_empty: bool = False
 ) -> Iterator[FacesWriter]:
-    """Write a faces file aside and put it in place when the block ends well (see `written_aside`).
+    """Yields a writer for a faces file, which is put in place when the block ends without an error.
 
-    `within` several outputs it is put in place together with the others. Raises DataError for a file without faces,
-    unless it `may_be_empty` because it is a part of something.
+    It is one of the outputs `within`, which appear together, or on its own (see `written_aside`). Raises DataError for
+    a file without faces, unless it `may_be_empty`.
     """
     with written_aside(output, force) if within is None else contextlib.nullcontext(within.file(output)) as path:
         with _new_hdf5(path) as h5:

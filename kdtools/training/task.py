@@ -73,7 +73,7 @@ def load_task(
             split = split_rows([ids[row] for row in usable], val_share, seed)
             train_rows = usable[split.kept]
             val = _face_set(faces, {"truth": truth}, usable[split.split_off])
-            reporter.say(f"{len(train_rows)} faces to train on, {len(val)} to validate with; {split.told}")
+            reporter.say(f"{len(train_rows)} faces to train on, {len(val)} to validate with; {split.description}")
         else:
             others = stack.enter_context(open_faces(val_path))
             others.require("image", "landmarks")

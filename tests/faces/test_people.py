@@ -28,7 +28,7 @@ from kdtools.storage.provenance import Provenance
 def test_people_are_not_split(name: str, n_people: int, n_each: int) -> None:
     ids = [name.format(p=p, k=k) for p in range(n_people) for k in range(n_each)]
     split = split_rows(ids, 0.2, 0)
-    assert "nobody in both" in split.told
+    assert "nobody in both" in split.description
     people = [{row // n_each for row in rows} for rows in (split.kept, split.split_off)]
     assert not people[0] & people[1]
     assert 0.15 < len(split.split_off) / len(ids) <= 0.3
@@ -45,10 +45,10 @@ def test_few_people_of_one_folder_stay_whole() -> None:
 def test_numbered_file_names_are_no_people() -> None:
     split = split_rows([f"image_{k:04d}.jpg" for k in range(100)], 0.1, 0)
     assert (len(split.kept), len(split.split_off)) == (90, 10)
-    assert "'image'" in split.told
+    assert "'image'" in split.description
     mixed = [f"lfpw/image_{k:04d}.jpg" for k in range(100)] + [f"yt/p{p}_{k}.jpg" for p in range(100) for k in range(3)]
     split = split_rows(mixed, 0.1, 0)
-    assert "'lfpw/image'" in split.told
+    assert "'lfpw/image'" in split.description
     people = [{(row - 100) // 3 for row in rows if row >= 100} for rows in (split.kept, split.split_off)]
     assert not people[0] & people[1]
     assert sum(row < 100 for row in split.split_off) in range(1, 30)
