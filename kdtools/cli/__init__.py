@@ -1,9 +1,9 @@
-"""One short module per tool: parse, check, call the library, report."""
+"""The command-line tools, one module each: parse, check, call the library, report."""
 
 import signal
 import sys
 from pathlib import PurePath
 
-# Until `run` takes over, Ctrl-C ends a tool without Python's traceback; its workers too, which begin here as well.
+# Until `run` handles signals, Ctrl-C ends a tool, or one of its worker processes, without a traceback.
 if PurePath(sys.argv[0]).name.startswith("kd-") and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)

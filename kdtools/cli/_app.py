@@ -1,7 +1,4 @@
-"""What every tool does alike: errors in a line or two, exit statuses, signals, messages, progress.
-
-Nothing heavy is imported here: `--help` must answer as fast as Python and typer start.
-"""
+"""The frame of every tool: help, errors, exit statuses and signals. It imports nothing heavy, so --help is fast."""
 
 from __future__ import annotations
 
@@ -26,24 +23,23 @@ from kdtools.cli._exit import DONE, FAILED, NEGATIVE, SKIPPED, USAGE, Interrupte
 from kdtools.cli._reporter import StderrReporter
 from kdtools.errors import KdError, missing_error, require
 from kdtools.reporting import one_line
-from kdtools.storage.outputs import check_no_input as check_no_input
 
 if TYPE_CHECKING:
     from kdtools.storage.provenance import Provenance
 
-COMPLETE = "_KDTOOLS_COMPLETE"  # set by a shell that wants to know what could stand where the cursor is
+COMPLETE = "_KDTOOLS_COMPLETE"  # set by a shell that asks for completions
 
 # The base of typer's own usage errors: typer brings its own copy of click in some versions and not in others.
 _TYPER_ERROR: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
 
 class Session(StderrReporter):
-    """The running tool: its name, its command line (`argv`, without the name) and how much it says."""
+    """The running tool: its name, its arguments `argv`, and its verbosity."""
 
     argv: Sequence[str] = ()
 
     def provenance(self, *inputs: str | Path | None) -> Provenance:
-        """What will be recorded in an output made from `inputs` (files, folders; None is left out)."""
+        """Provenance of an output made from `inputs`, files or folders; None is left out."""
         from kdtools.storage.provenance import Provenance
 
         present = [path for path in inputs if path is not None and str(path) != "-"]
@@ -53,11 +49,11 @@ class Session(StderrReporter):
 session = Session("kdtools")
 
 
-_LONGEST_OPTION = 25  # and its choices, so that there is room for the text beside it on a narrow terminal
+_LONGEST_OPTION = 25  # characters of an option with its choices; longer ones list them in the help text
 
 
 class _Command(TyperCommand):
-    """Usage in the words of a Unix manual: `kd-asm [OPTIONS] FACES -o FILE`; help that lists the choices of options."""
+    """Usage in the style of Unix manuals, `kd-asm [OPTIONS] FACES -o FILE`, and help that lists choices of options."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -89,10 +85,10 @@ class _Command(TyperCommand):
         for parameter in self.params:
             value = context.params.get(parameter.name)
             name = parameter.opts[-1] if parameter.param_type_name == "option" else parameter.metavar
-            # As a path it would be the folder one is in, which nobody means.
+            # As a path, an empty word would be the current folder.
             is_empty = value == "" or (isinstance(value, list | tuple) and "" in value)
             hint = "give a value; a variable of the shell that is not set gives an empty one"
-            require(not is_empty, f"{name}: the word given is empty", hint)
+            require(not is_empty, f"{name}: the value is empty", hint)
         return context
 
     def invoke(self, ctx: Any) -> Any:
@@ -101,13 +97,13 @@ class _Command(TyperCommand):
 
 
 def _with_sentence(text: str, sentence: str) -> str:
-    """A help text with a sentence at its end, but before a default in brackets."""
+    """A help text with a sentence appended, before a default in brackets."""
     before, bracket, default = text.partition("  [default: ")
     return f"{before} {sentence}{bracket}{default}"
 
 
 def plain_record(name: str, text: str) -> tuple[str, str]:
-    """An argument's or option's line of help without Python's types, and bounds in words.
+    """Help line of an argument or option, without Python types and with bounds in words.
 
     >>> plain_record("INPUT <list[str]>", "Images.  [0<=x<=10; required]")
     ('INPUT', 'Images.  [0 to 10; required]')
@@ -119,7 +115,7 @@ def plain_record(name: str, text: str) -> tuple[str, str]:
 
 @contextlib.contextmanager
 def _past_typer() -> Iterator[None]:
-    """Typer ends silently, with statuses of its own, on Ctrl-C and on a broken pipe; ours are said and documented."""
+    """Keeps Typer from handling Ctrl-C and broken pipes, with its own exit statuses and no message."""
     try:
         yield
     except KeyboardInterrupt:
@@ -129,9 +125,9 @@ def _past_typer() -> Iterator[None]:
 
 
 def app_of(command: Callable[..., Any]) -> typer.Typer:
-    """The Typer application that a tool's function is: its options, its help, its usage."""
+    """The Typer application of a tool's function."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    # Typer's help is never narrower than 50 columns, unless it is told.
+    # By default the help is never narrower than 50 columns.
     settings = {
         "help_option_names": ["-h", "--help"],
         "terminal_width": min(shutil.get_terminal_size().columns, 80) - 2,
@@ -141,7 +137,7 @@ def app_of(command: Callable[..., Any]) -> typer.Typer:
 
 
 def run(tool: str, command: Callable[..., Any]) -> NoReturn:
-    """Entry point of a tool: runs `command` as a typer command and exits with the documented status."""
+    """Entry point of a tool: run `command` and exit with the documented status."""
     session.begin(tool)
     session.argv = sys.argv[1:]
     _open_standard_streams()
@@ -167,9 +163,9 @@ def run(tool: str, command: Callable[..., Any]) -> NoReturn:
 
 
 def _open_standard_streams() -> None:
-    """A shell may have closed them (>&-): files opened later must not take their numbers.
+    """Replace standard streams that the shell has closed (>&-), so that no file opened later gets their numbers.
 
-    What takes their places cannot be read, or written, so that a product is not lost without a word; messages may be.
+    Reading the new input and writing the new output fail, so that no result is lost silently; messages may be.
     """
     for number, (name, mode, way) in enumerate(
         (("stdin", "r", os.O_WRONLY), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_WRONLY))
@@ -177,12 +173,12 @@ def _open_standard_streams() -> None:
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, way)  # takes the lowest number that is free, which is this one
+            os.open(os.devnull, way)  # gets the lowest free number, which is this one
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
 
 
-_BROKEN_PIPE = 128 + signal.SIGPIPE  # what the shell reports of cat when its reader leaves
+_BROKEN_PIPE = 128 + signal.SIGPIPE  # as a shell reports it
 
 
 def _status_of(app: typer.Typer, signals: _Signals) -> int:
@@ -202,7 +198,7 @@ def _status_of_error(error: BaseException, stopped: type[Stopped] | None) -> int
         stopped = type(error)
     elif isinstance(error, (KeyboardInterrupt, typer.Abort)):
         stopped = Interrupted
-    if stopped is not None:  # a library may have turned what a signal raised into an error of its own
+    if stopped is not None:  # a library may have turned a signal's exception into an error of its own
         print(f"{session.tool}: {stopped.word}", file=sys.stderr)
         return stopped.exit_status
     if isinstance(error, (BrokenPipeError, ReaderLeft)):
@@ -213,7 +209,7 @@ def _status_of_error(error: BaseException, stopped: type[Stopped] | None) -> int
     if isinstance(error, KdError):
         return _fail(error, error.message, error.hint, error.exit_status)
     if isinstance(error, _TYPER_ERROR):
-        # "Value error, " is what pydantic puts before the message of an exception of Python.
+        # pydantic puts "Value error, " before the message of a Python exception.
         message = error.format_message().rstrip(".").replace(": Value error, ", ": ")
         return _fail(error, message, f"see {session.tool} --help", USAGE)
     if isinstance(error, MemoryError):
@@ -233,7 +229,7 @@ def _fail(error: BaseException, message: str, hint: str, status: int) -> int:
     if session.verbosity > 0:
         traceback.print_exception(error)
     if isinstance(error, KdError) and os.environ.get("LOCAL_RANK", "0") != "0":
-        return status  # torchrun started others that say the same
+        return status  # the first process of torchrun reports it
     print(f"{session.tool}: error: {one_line(message)}", file=sys.stderr)
     if hint:
         print(f"  {one_line(hint)}", file=sys.stderr)
@@ -241,7 +237,7 @@ def _fail(error: BaseException, message: str, hint: str, status: int) -> int:
 
 
 def _stdout_fails() -> bool:
-    """Whether it was standard output that could not be written: what it did not take is still waiting."""
+    """Whether standard output is what could not be written: the rest is still in its buffer."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -250,13 +246,13 @@ def _stdout_fails() -> bool:
 
 
 def _drop_stdout() -> None:
-    """Keep Python from complaining, when it exits, about output that nobody reads."""
+    """Keep Python from reporting, at exit, output that nobody reads."""
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
-def show_version(wanted: bool) -> None:
-    if wanted:
+def show_version(is_set: bool) -> None:
+    if is_set:
         print(f"{session.tool} {__version__}")
         raise typer.Exit
 

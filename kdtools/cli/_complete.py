@@ -1,8 +1,7 @@
-"""What the tab key offers: options, words that an option takes, and which files go there.
+"""Shell completion: options, their choices, and the files that suit them. Loads no torch and reads no file.
 
-The shells' scripts (completions/) call a tool with the words so far as its own and `_KDTOOLS_COMPLETE` set. It answers
-with lines: a word, a tab and what it means; or a glob, for the shell to complete files by. Nothing here loads torch,
-and no file is read.
+The scripts in completions/ call a tool with the words so far and `_KDTOOLS_COMPLETE` set. It prints lines: a word, a
+tab and its help; or a glob, for the shell to complete file names.
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ import typer
 
 from kdtools.training import settings
 
-# Words and globs; a glob has a star, and ends with a slash where a folder is meant.
+# Words and globs; a glob has a star, and ends with a slash if it stands for folders.
 FACES, WEIGHTS, MODELS = ["*.h5"], ["*.safetensors"], ["*.safetensors", "*.onnx"]
 IMAGES, FIGURES, ANY_FILE, FOLDERS = ["*.png", "*.jpg"], ["*.svg", "*.pdf", "*.png"], ["*"], ["*/"]
-FREE: list[str] = []  # numbers, patterns, names of one's own
+FREE: list[str] = []  # numbers, patterns, new names
 TEACHERS = [*FACES, *WEIGHTS]
 ARCHS = sorted({preset["arch"] for of_tool in settings.PRESETS.values() for preset in of_tool.values()})
 PLOTS = ["ced=", "landmarks=", "scatter=", "worst="]
@@ -27,20 +26,20 @@ FIGURES_OF_EVAL = ["nme", "p50", "p90", "p95", "p99", "fr@0.08", "auc@0.08"]
 
 
 def completions(command: Any, context: typer.Context, tool: str, words: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """(word, help) pairs, and (glob, ""), for the last of `words`, which may be empty.
+    """(word, help) and (glob, "") pairs for the last of `words`, which may be empty.
 
-    What stands before a = in it is left as it is: answers are for the piece behind, as in --loss=l1 and ced=FILE.
+    Of a word with =, such as --loss=l1 or ced=FILE, the part after it is completed.
     """
     *before, current = words or [""]
     parameters = command.get_params(context)
     options = {name: p for p in parameters for name in (*p.opts, *p.secondary_opts) if name.startswith("-")}
     arguments = [p for p in parameters if p.param_type_name == "argument"]
-    waiting, n_given, only_arguments = None, 0, False
+    waiting, n_arguments, only_arguments = None, 0, False
     for word in before:
         if waiting is not None:
             waiting = None
         elif only_arguments or word == "-" or not word.startswith("-"):
-            n_given += 1
+            n_arguments += 1
         elif word == "--":
             only_arguments = True
         elif word in options and not options[word].is_flag:
@@ -50,8 +49,8 @@ def completions(command: Any, context: typer.Context, tool: str, words: Sequence
         waiting, current = options[name], current[len(name) + 1 :]
     elif waiting is None and not (current.startswith("-") and not only_arguments):
         is_endless = bool(arguments) and arguments[-1].nargs == -1
-        if n_given < len(arguments) or is_endless:
-            waiting = arguments[min(n_given, len(arguments) - 1)]
+        if n_arguments < len(arguments) or is_endless:
+            waiting = arguments[min(n_arguments, len(arguments) - 1)]
     if waiting is None:
         for name, option in options.items():
             if name.startswith(current):
@@ -64,7 +63,7 @@ def completions(command: Any, context: typer.Context, tool: str, words: Sequence
 
 
 def _beginning(text: str) -> str:
-    """What fits beside a word on a terminal."""
+    """The start of a help text, short enough for a list of completions."""
     return textwrap.shorten(re.split(r"[.;] |\.? +\[", text)[0], 60, placeholder=" ...")
 
 
@@ -75,7 +74,7 @@ def print_completions(app: typer.Typer, tool: str, words: Sequence[str]) -> None
         print(f"{value}\t{text}" if text else value)
 
 
-# ---- the values: functions of what stands before the last = of a value, such as loss= of --set loss=l1
+# ---- values: functions of the part of a value up to its last =, such as `loss=` in --set loss=l1
 def _fixed(values: Sequence[str]) -> Callable[[str], Sequence[str]]:
     return lambda known: values
 
@@ -127,8 +126,8 @@ def _settings(known: str) -> Sequence[str]:
     return choices.get(known.rstrip("="), FREE) if known else [f"{name}=" for name in choices]
 
 
-# By the name of a parameter, with that of its tool before it where tools differ. What a type or a metavar says is not
-# here: the words of a Literal, folders for DIR, nothing for numbers and patterns.
+# By parameter, with the tool before it if tools differ. Types and metavars cover the rest: choices of a Literal,
+# folders for DIR, nothing for numbers and patterns.
 VALUES: dict[str, Callable[[str], Sequence[str]]] = {
     **dict.fromkeys(("faces_path", "paths", "calibrate", "verify", "landmarks", "val", "rest"), _fixed(FACES)),
     "mean_shape": _fixed(FACES),
@@ -165,12 +164,11 @@ VALUES: dict[str, Callable[[str], Sequence[str]]] = {
     "kd-teacher.output": _fixed([*WEIGHTS, *FACES]),
     "kd-view.output": _fixed([*IMAGES, *FOLDERS]),
 }
-# Numbers, patterns and words of one's own.
 FREE_METAVARS = ("N", "K", "K/N", "PX", "SHARE", "RATE", "PERCENT", "T,...", "GLOB", "NAME=GLOB", "'FIGURE>=N'")
 
 
 def values_of(command: Any, tool: str, parameter: Any) -> Callable[[str], Sequence[str]]:
-    """What a parameter may be given. Raises KeyError for one that is forgotten above, which a test sees."""
+    """Completions for a parameter. Raises KeyError for one that VALUES lacks, which a test checks."""
     if parameter.name in command.choices:
         return _fixed(command.choices[parameter.name])
     for key in (f"{tool}.{parameter.name}", parameter.name):

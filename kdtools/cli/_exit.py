@@ -12,7 +12,7 @@ DONE, FAILED, USAGE, NEGATIVE, SKIPPED, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 4,
 
 
 class Stopped(BaseException):
-    """A signal asked the tool to stop. Not an Exception, so that nothing mistakes it for an error."""
+    """A signal asked the tool to stop. Not an Exception, so that no handler of errors catches it."""
 
     exit_status, word = TERMINATED, "terminated"
 
@@ -28,16 +28,16 @@ class Interrupted(Stopped):
 
 
 class ReaderLeft(BaseException):
-    """Nobody reads standard output any more."""
+    """The reader of standard output has closed the pipe."""
 
 
 class _Signals:
-    """Lets SIGTERM and Ctrl-C raise Terminated and Interrupted, once, so that what tidies up then is left in peace."""
+    """Makes SIGTERM and Ctrl-C raise Terminated and Interrupted, only once, so that cleaning up is not interrupted."""
 
     def __init__(self) -> None:
-        self.stopped: type[Stopped] | None = None  # no instance: it would keep alive what is to be tidied up
+        self.stopped: type[Stopped] | None = None  # a type, because an instance would keep objects alive
         causes: dict[int, type[Stopped]] = {signal.SIGTERM: Terminated, signal.SIGINT: Interrupted}
-        # Signals that are ignored stay so: nohup and a script's background jobs want it.
+        # Ignored signals stay ignored, as for nohup and background jobs of scripts.
         self._causes = {n: cause for n, cause in causes.items() if signal.getsignal(n) != signal.SIG_IGN}
         for number in self._causes:
             signal.signal(number, self._receive)
@@ -49,16 +49,16 @@ class _Signals:
             raise self.stopped
 
     def _send_again(self, lost: Any) -> None:
-        """Python drops an exception that arises in a destructor or a callback; a signal's must not be lost."""
+        """Repeat a signal whose exception Python dropped because it arose in a destructor or a callback."""
         if not issubclass(lost.exc_type, Stopped):
             self._usual_hook(lost)
             return
         number = next(number for number, cause in self._causes.items() if cause is lost.exc_type)
         self.stopped = None
-        threading.Timer(0.01, os.kill, (os.getpid(), number)).start()  # in here it would be dropped once more
+        threading.Timer(0.01, os.kill, (os.getpid(), number)).start()  # later, since here it would be dropped again
 
     def leave_to_system(self) -> None:
-        """All is done: from now on a signal ends the process at once, and Python has nothing to say to it."""
+        """From now on a signal ends the process at once, without a traceback."""
         for number in self._causes:
             signal.signal(number, signal.SIG_DFL)
         sys.unraisablehook = self._usual_hook

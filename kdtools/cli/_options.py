@@ -1,4 +1,4 @@
-"""Options that several tools share, each defined once: a name means the same everywhere."""
+"""Options shared by several tools."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ Quiet = Annotated[
 ]
 Verbose = Annotated[
     bool,
-    typer.Option("-v", "--verbose", callback=set_verbose, is_eager=True, help="With an error, print its traceback."),
+    typer.Option(
+        "-v",
+        "--verbose",
+        callback=set_verbose,
+        is_eager=True,
+        help="Print all messages, without collapsing those alike, and the traceback of an error.",
+    ),
 ]
 Version = Annotated[
     bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and stop.")
@@ -93,9 +99,9 @@ FormatName = Annotated[
 ]
 
 
-def _list_formats(wanted: bool) -> None:
-    """Print the formats that the tool reads, or of kd-dump those that it writes, and stop."""
-    if wanted:
+def _list_formats(is_set: bool) -> None:
+    """Print the formats that the tool reads, or kd-dump writes, and stop."""
+    if is_set:
         from kdtools.datasets.formats import FORMATS
 
         for form in FORMATS.values():

@@ -1,4 +1,4 @@
-"""The line that a training draws on a terminal: epoch, steps, images/s, loss terms, validation NME, time left."""
+"""Progress line of a training run: epoch, steps, images/s, loss terms, validation NME, time left."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def training_progress(
     console: Console | None = None,
 ) -> Iterator[tuple[Callable[[Step], None], Callable[[Epoch], None]]]:
-    """Yields what to call after each step and after each epoch. Draws nothing but on a terminal, and not with -q."""
+    """Yields functions to call after each step and each epoch. Draws only on a terminal, and not with -q."""
     if console is None and (session.verbosity < 0 or not sys.stderr.isatty()):
         yield lambda step: None, lambda epoch: None
         return

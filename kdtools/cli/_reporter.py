@@ -1,4 +1,4 @@
-"""What a running tool tells its user on standard error: messages, warnings, skipped inputs, progress bars."""
+"""The tools' reporter: messages, warnings, skipped inputs and progress bars on standard error."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from collections.abc import Callable, Iterator
 from kdtools.reporting import Reporter, kind_of, one_line
 
 _N_PRINTED = 10  # messages of one kind; more are counted
-_LONGEST_NAME = 255  # characters of a skipped input's name, as of a file's
+_LONGEST_NAME = 255  # characters of the name of a skipped input
 
 
 class StderrReporter(Reporter):
-    """Prints `tool: text` lines. After ten of one kind it only counts them, and `finish` says how many more there were.
+    """Prints `tool: text` lines. After ten of a kind it only counts them; `finish` prints how many more there were.
 
-    `verbosity` is -1 with -q, which leaves out messages and bars, and 1 with -v, which prints every line.
+    `verbosity` is -1 with -q, which hides messages and bars, and 1 with -v, which prints every line.
     """
 
     def __init__(self, tool: str) -> None:
         self.begin(tool)
 
     def begin(self, tool: str) -> None:
-        """Start afresh: nothing is counted yet."""
+        """Reset for a new run."""
         self.tool, self.verbosity, self.n_skipped = tool, 0, 0
         self._counts: Counter[tuple[str, str]] = Counter()
         self._first: dict[tuple[str, str], str] = {}  # text of the first message of each kind
@@ -37,7 +37,7 @@ class StderrReporter(Reporter):
         self._report("warning: ", "", text, kind_of(text))
 
     def skip(self, name: str, reason: str) -> None:
-        """Name an input that could not be used; the tool will end with exit status 4."""
+        """Report an input that could not be used; the tool will exit with status 4."""
         self.n_skipped += 1
         self._report("skipped ", f"{one_line(name, _LONGEST_NAME)}: ", reason, kind_of(reason))
 
@@ -50,7 +50,7 @@ class StderrReporter(Reporter):
         print(f"{self.tool}: {label}{name}{one_line(text)}", file=sys.stderr)
 
     def finish(self) -> None:
-        """Say how many messages of each kind were counted only."""
+        """Print how many messages of each kind were not printed."""
         counts, self._counts = self._counts, Counter()
         for (label, kind), count in counts.items():
             if (n := count - _N_PRINTED) > 0:

@@ -1,4 +1,4 @@
-"""What kd-teacher and kd-student share: signals that stop a training, its progress and its report."""
+"""Training from kd-teacher and kd-student: signals, progress and reports."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 
 def check_validation(val_path: str | None, val_share: float | None) -> None:
-    """Raises UsageError where the share to keep apart would do nothing."""
-    require(val_path is None or val_share is None, "--val-share has no use beside --val", "leave one of them out")
+    """Raises UsageError if --val-share would have no effect."""
+    require(val_path is None or val_share is None, "--val-share has no use together with --val", "leave one out")
 
 
 def run_training(run: TrainingRun, n_folds: int | None = None) -> None:
-    """Train a model or, with `n_folds`, cross-fitted teachers; report as it goes, and stop at a signal."""
+    """Train a model or, with `n_folds`, cross-fitted teachers, with reports and handling of signals."""
     from kdtools.training.run import Callbacks, cross_fit_teachers, train_model
     from kdtools.training.trainer import Stopped
 
     signal.signal(signal.SIGUSR1, lambda number, frame: _raise(Terminated()))
-    if os.environ.get("RANK", "0") != "0":  # torchrun started others that would say the same
+    if os.environ.get("RANK", "0") != "0":  # the first process of torchrun reports
         session.verbosity = min(session.verbosity, -1)
     stop = _Stop()
     with training_progress() as (draw_step, draw_epoch):
@@ -55,7 +55,7 @@ def _raise(error: BaseException) -> None:
 
 
 class _Stop:
-    """Whether a signal asked the training to stop, and which exception ends the tool then."""
+    """Whether a signal asked the training to stop, and the exception that then ends the tool."""
 
     def __init__(self) -> None:
         self._cause: type[BaseException] | None = None
@@ -71,12 +71,12 @@ class _Stop:
         if self._cause is None:
             self._cause = cause
         elif number == signal.SIGINT:
-            raise cause  # Ctrl-C twice: at once, with the checkpoint as it lies there
-        # A second SIGTERM changes nothing: schedulers send it to a script and its tools, and the script passes it on.
+            raise cause  # second Ctrl-C: stop at once, with the last checkpoint
+        # A second SIGTERM is ignored: schedulers send it to a script and its tools, and the script forwards it.
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Ctrl-C, SIGTERM and SIGUSR1 (a scheduler's warning) let the step end and a checkpoint be written."""
+        """On Ctrl-C, SIGTERM and SIGUSR1 (a scheduler's warning) the step ends and a checkpoint is written."""
         numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
         before = {number: signal.signal(number, self.receive) for number in numbers}
         try:

@@ -1,4 +1,4 @@
-"""The options of the two training tools, beside those that all tools share."""
+"""Options shared by the two training tools."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import typer
 from kdtools.training import settings
 
 
-def _let_rest_be_absent(ctx: typer.Context, wanted: bool) -> bool:
-    """With --show-settings nothing else is needed. Eager options are read first, before absent ones are missed."""
-    if wanted:
+def _require_nothing_else(ctx: typer.Context, is_set: bool) -> bool:
+    """Make all parameters optional. Eager options are processed before missing parameters are reported."""
+    if is_set:
         for parameter in ctx.command.params:
             parameter.required = False
-    return wanted
+    return is_set
 
 
 TrainFaces = Annotated[str, typer.Argument(metavar="FACES", help="Faces file with images and hard landmarks.")]
@@ -25,7 +25,7 @@ ShowSettings = Annotated[
     bool,
     typer.Option(
         "--show-settings",
-        callback=_let_rest_be_absent,
+        callback=_require_nothing_else,
         is_eager=True,
         help="Print all settings, one per line, and stop.",
     ),

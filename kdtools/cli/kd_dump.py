@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from kdtools.cli._app import check_no_input, run, session
+from kdtools.cli._app import run, session
 from kdtools.cli._options import Faces, Force, FormatName, Formats, Ids, Images, Output, Quiet, Subset, Verbose, Version
 from kdtools.errors import require
+from kdtools.storage.outputs import check_no_input
 
 
 def kd_dump(

@@ -1,14 +1,15 @@
-"""kd-eval: predictions against truth: NME, failure rate, AUC, with their uncertainty."""
+"""kd-eval: NME, failure rate and AUC of predictions, with their uncertainty."""
 
 from __future__ import annotations
 
 import sys
 
 from kdtools.cli import _eval_options as opt
-from kdtools.cli._app import check_no_input, run, session
+from kdtools.cli._app import run, session
 from kdtools.cli._exit import DONE, NEGATIVE, SKIPPED
 from kdtools.cli._options import Force, Group, Json, Quiet, Subset, TruthFile, Value, Verbose, Version
 from kdtools.errors import require
+from kdtools.storage.outputs import check_no_input
 
 
 def kd_eval(
@@ -56,8 +57,8 @@ def kd_eval(
     )
     require((truth is None) == jitter, "give either --truth FILE or --jitter")
     if jitter or truth is None:
-        judged_by = protocol, thresholds, subset, mean_shape, plot, output, max_nme, requirements
-        require(not any(judged_by), "--jitter goes with --norm, --video, --value, --json and --tsv only")
+        of_truth = protocol, thresholds, subset, mean_shape, plot, output, max_nme, requirements
+        require(not any(of_truth), "--jitter goes with --norm, --video, --value, --json and --tsv only")
         return _print_jitter(predictions, norm, video or "auto", _form(json_form, tsv_form), value)
     from kdtools.evaluation.evaluate import evaluate
     from kdtools.evaluation.request import Request, parse_thresholds, thresholds_in
@@ -116,7 +117,7 @@ def kd_eval(
 
 
 def _form(json_form: bool, tsv_form: bool) -> str:
-    """Form of a printed report: where none is asked for, a table on a terminal and TSV for a program."""
+    """Form of the printed report; by default a table on a terminal, else TSV."""
     return "json" if json_form else "tsv" if tsv_form or not sys.stdout.isatty() else "table"
 
 

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from kdtools.cli._app import check_no_input, run, session
+from kdtools.cli._app import run, session
 from kdtools.cli._options import Force, Output, Quiet, Verbose, Version
 from kdtools.errors import require
 from kdtools.export import INT8, Precision
+from kdtools.storage.outputs import check_no_input, check_output, written_aside
 
 
 def kd_export(
@@ -37,9 +38,9 @@ def kd_export(
 
     Its input `images` is (B, 3, S, S) float32, RGB from 0 to 1; the colour normalisation is inside. Its output
     `landmarks` is (B, L, 2): x and y from -0.5 to 0.5 over the crop, so that pixel = (value + 0.5) * S - 0.5. Both are
-    the same in every precision. What the model file says of itself is in the metadata under `kdtools`. The result is
-    compared with the original before it is put in place, and its size and speed are told; of faces with points the NME
-    of both too. int8 that makes it more than 2 % larger is warned of.
+    the same in every precision. The description in the model file is in the metadata under `kdtools`. The result is
+    compared with the original before it is written, and its size and speed are reported, with the NME of both for faces
+    with points. A warning says if int8 makes the NME more than 2 % larger.
     """
     require(model_path != "-", "the model cannot be read from standard input", "name its file")
     require(calibrate != "-", "--calibrate is read more than once, so not from standard input", "name a file")
@@ -47,17 +48,16 @@ def kd_export(
     from kdtools.faces.file import open_faces
     from kdtools.model.card import form_of, read_card
     from kdtools.storage.file_kinds import ONNX
-    from kdtools.storage.outputs import check_output, written_aside
 
     check_no_input([output], [path for path in (model_path, calibrate, verify) if path])
     check_output(output, force)
-    made_of = "give the model file (.safetensors) that it was made of"
-    require(form_of(model_path) != ONNX, f"{model_path}: is an exported model already (ONNX)", made_of)
-    card, said = read_card(model_path)
-    for given in (calibrate, verify):  # before torch is loaded, which takes seconds
-        if given is None or given == "-":
+    hint = "give the model file (.safetensors) that it was exported from"
+    require(form_of(model_path) != ONNX, f"{model_path}: is an exported model already (ONNX)", hint)
+    card, description = read_card(model_path)
+    for path in (calibrate, verify):  # checked before torch is loaded, which takes seconds
+        if path is None or path == "-":
             continue
-        with open_faces(given) as file:
+        with open_faces(path) as file:
             file.require("image")
             if "landmarks" in file:
                 file.require_points(card.scheme.n_points, "the model")
@@ -76,18 +76,18 @@ def kd_export(
     network = load_model(model_path, choose_device("cpu"))
     sample = sample_faces(verify or calibrate, network, N_CHECKED)
     calibration = sample_faces(calibrate, network, N_CALIBRATION).images if calibrate else None
-    fields = {**said, **session.provenance(model_path, calibrate, verify).attributes()}
-    with written_aside(output, force) as path:
-        export_onnx(network, path, fields, precision, calibration)
-        agreement = compare_with_original(network, path, sample, precision)
-        n_bytes, speed = path.stat().st_size, measure_speed(network, path, sample.images)
+    fields = {**description, **session.provenance(model_path, calibrate, verify).attributes()}
+    with written_aside(output, force) as part:
+        export_onnx(network, part, fields, precision, calibration)
+        agreement = compare_with_original(network, part, sample, precision)
+        n_bytes, speed = part.stat().st_size, measure_speed(network, part, sample.images)
     session.say(
         f"{agreement.mean_px:.2g} px from the original on average, {agreement.largest_px:.2g} px at most, "
         f"over {agreement.n_faces} {sample.name}"
     )
     if agreement.nme:
-        was, now = (100 * nme for nme in agreement.nme)
-        session.say(f"NME {now:.3f} %, of the original {was:.3f} %: {100 * agreement.worse:+.1f} % of that")
+        original, exported = (100 * nme for nme in agreement.nme)
+        session.say(f"NME {exported:.3f} %, of the original {original:.3f} %: {100 * agreement.worse:+.1f} % of that")
     session.say(f"{n_bytes / 1e6:.1f} MB; {speed[1]:.0f} faces/s by ONNX Runtime, {speed[0]:.0f} by PyTorch, all cores")
     if precision == INT8 and agreement.worse > MOST_WORSE:
         session.warn(

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from kdtools.cli._app import check_no_input, run, session
+from kdtools.cli._app import run, session
 from kdtools.cli._options import (
     AddSubset,
     Convert,
@@ -27,6 +27,7 @@ from kdtools.cli._options import (
     Version,
 )
 from kdtools.errors import require
+from kdtools.storage.outputs import check_no_input, check_output
 
 
 def kd_import(
@@ -87,7 +88,6 @@ def kd_import(
     from kdtools.faces.selection import parse_subsets
     from kdtools.faces.writer import create_faces
     from kdtools.landmarks import scheme_named
-    from kdtools.storage.outputs import check_output
 
     check_output(output, force)
     subsets = parse_subsets("--add-subset", add_subset or [])

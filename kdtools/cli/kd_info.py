@@ -1,4 +1,4 @@
-"""kd-info: what a file is, and whether it is sound."""
+"""kd-info: describe and check files."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def kd_info(
     verbose: Verbose = False,
     version: Version = False,
 ) -> int:
-    """Tell what each FILE is: its arrays, points, subsets and sizes, or its network, and how it was made from what.
+    """Describe each FILE: its arrays, points, subsets and sizes, or its network, and the command and inputs it is from.
 
     On a terminal this is a page; piped, it is lines of a name, a tab and a value. --value NAME prints one value alone,
-    such as faces, landmarks.role or subsets.common. Inputs are told by their SHA-256, which takes time where they are
-    large; those that are unchanged are asked for their own inputs in turn. --check prints a line `file<TAB>fault` for
-    each fault, so none for a sound file; with --json, each file's list of them.
+    such as faces, landmarks.role or subsets.common. Inputs are recognised by their SHA-256, which takes time if they
+    are large; unchanged ones are described with their own inputs in turn. --check prints a line `file<TAB>fault` for
+    each fault, none for a sound file; with --json, a list for each file.
     """
     require(paths.count("-") <= 1, "only one input can be standard input")
     require(json_form + (value is not None) <= 1, "give one of --json and --value")
@@ -62,7 +62,7 @@ def kd_info(
 
 
 def _inspect(path: str, json_form: bool, value: str | None, check: bool, follow: bool) -> bool:
-    """Print what was asked of one file; whether it has faults."""
+    """Describe or check one file; returns whether it has faults."""
     from kdtools.inspection import SCHEME_TOML, describe_file, field_lines, open_any, print_report, scheme_of, to_lines
 
     with open_any(path) as opened:
@@ -73,8 +73,8 @@ def _inspect(path: str, json_form: bool, value: str | None, check: bool, follow:
 
             print(scheme_to_toml(scheme_of(opened)), end="")
             return False
-        wanted = value is None or value.startswith("provenance.inputs")
-        report = describe_file(opened, follow=follow and wanted)
+        shows_inputs = value is None or value.startswith("provenance.inputs")
+        report = describe_file(opened, follow=follow and shows_inputs)
     if value is not None:
         print(field_lines(report, value))
     elif json_form:

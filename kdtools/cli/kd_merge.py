@@ -45,8 +45,8 @@ def kd_merge(
     array is left out, with a warning. Globs are matched against the ids as they are written; * stands for / too.
     """
     require([*paths, ids_from].count("-") <= 1, "only one input can be standard input")
-    parted = subset, ids, ids_from, exclude, add_subset, prefix, no_images, convert
-    require(not virtual or not any(parted), "--virtual refers to whole files", "leave the other options out")
+    changes = subset, ids, ids_from, exclude, add_subset, prefix, no_images, convert
+    require(not virtual or not any(changes), "--virtual refers to whole files", "leave the other options out")
     require(not virtual or "-" not in (*paths, output), "--virtual refers to files, not to streams", "name them")
     from kdtools.faces.file_pool import OpenFaces
     from kdtools.faces.merge import check_joinable, write_merged
@@ -59,8 +59,8 @@ def kd_merge(
         session.say(f"{_refer_to(paths, output, force)} faces to {output}, which refers to {len(paths)} files")
         return
     require(not (ids and ids_from), "--ids and --ids-from both choose by id", "give one of them")
-    wanted = read_patterns(ids_from) if ids_from else IdPatterns(ids) if ids else None
-    unwanted = IdPatterns(exclude or [])
+    chosen_ids = read_patterns(ids_from) if ids_from else IdPatterns(ids) if ids else None
+    excluded = IdPatterns(exclude or [])
     added = patterns_by_subset(parse_subsets("--add-subset", add_subset or []))
     target = None
     if convert is not None:
@@ -69,20 +69,20 @@ def kd_merge(
         target = scheme_named(convert)
     recipe = convert if convert is not None and convert.lower().endswith(".toml") else None
     with OpenFaces(paths) as files:
-        parts = take_parts(files, subsets=subset or [], ids=wanted, exclude=unwanted, prefix=prefix)
+        parts = take_parts(files, subsets=subset or [], ids=chosen_ids, exclude=excluded, prefix=prefix)
         chosen = {part.file for part in parts}
         left_out = [files[k].name for k in range(len(files)) if k not in chosen]
         check_joinable(parts, with_images=not no_images, any_scheme=target is not None)
         with create_faces(output, force, session.provenance(*paths, ids_from, recipe)) as writer:
             write_merged(writer, parts, with_images=not no_images, target=target, added=added, reporter=session)
-    _report_unmatched(wanted, unwanted, added)
+    _report_unmatched(chosen_ids, excluded, added)
     for name in left_out:
         session.warn(f"{name}: no face of it was chosen")
     session.say(f"{sum(len(part.rows) for part in parts)} faces to {output}")
 
 
 def _refer_to(paths: list[str], output: str, force: bool) -> int:
-    """Write a file that refers to the others; returns how many faces are in it."""
+    """Write a virtual file; returns its number of faces."""
     from kdtools.faces.file_pool import OpenFaces
     from kdtools.faces.virtual import check_referable, write_virtual
     from kdtools.faces.writer import create_faces
@@ -94,11 +94,11 @@ def _refer_to(paths: list[str], output: str, force: bool) -> int:
         return sum(map(len, files))
 
 
-def _report_unmatched(wanted: IdPatterns | None, unwanted: IdPatterns, added: dict[str, IdPatterns]) -> None:
-    """An id that was asked for and is in no file is an input that was skipped; of other patterns a warning will do."""
-    for pattern in wanted.unmatched if wanted else []:
+def _report_unmatched(chosen: IdPatterns | None, excluded: IdPatterns, added: dict[str, IdPatterns]) -> None:
+    """Unmatched patterns of faces to choose are reported as skipped inputs, others as warnings."""
+    for pattern in chosen.unmatched if chosen else []:
         session.skip(pattern, "no face has this id")
-    for pattern in unwanted.unmatched:
+    for pattern in excluded.unmatched:
         session.warn(f"--exclude {pattern}: no id fits")
     for name, patterns in added.items():
         for pattern in patterns.unmatched:

@@ -10,9 +10,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from kdtools.cli._app import check_no_input, run, session
+from kdtools.cli._app import run, session
 from kdtools.cli._options import Batch, Detector, Device, Force, Jobs, Output, Quiet, Resume, Verbose, Version
 from kdtools.errors import require
+from kdtools.storage.outputs import check_no_input, check_output
 
 
 def kd_predict(
@@ -92,9 +93,9 @@ def kd_predict(
 
     part = None if shard is None else parse_shard(shard)
     one_file = not listed and [kind_of(name) for name in inputs] == ["faces"]
-    for_images = None if detector == "auto" else detector, max_faces, refine, include, smooth or None
+    image_options = None if detector == "auto" else detector, max_faces, refine, include, smooth or None
     require(
-        not one_file or all(option is None for option in for_images),
+        not one_file or all(option is None for option in image_options),
         "--detector, --max-faces, --refine, --include and --smooth are for images and videos",
     )
     detector_file = detector if Path(detector).suffix else None
@@ -105,11 +106,10 @@ def kd_predict(
         return
     from kdtools.parallel import workers
     from kdtools.prediction.engines import FlippedEngine, load_engine
-    from kdtools.storage.outputs import check_output
 
     check_no_input([output], [model_path, *([] if one_file else filter(os.path.isfile, inputs))])
     check_output(output, force)
-    # Images are shared out to workers of a core each; the frames of a video come one after the other.
+    # Images go to workers of a core each; the frames of a video are predicted one after the other by all cores.
     threads = workers(jobs) if any(kind_of(name) in ("video", "camera") for name in inputs) else 1
     with contextlib.ExitStack() as stack:
         file = None if photographs else stack.enter_context(open_crops(inputs[0]))
@@ -135,7 +135,7 @@ def kd_predict(
             n_faces = predict_photographs(task, photographs, search, draw=draw, smooth=smooth)
     session.say(f"{n_faces} faces")
     for line in task.timing.lines(task.engine.name) if bench else []:
-        print(f"{session.tool}: {line}", file=sys.stderr)  # with -q, too: it was asked for
+        print(f"{session.tool}: {line}", file=sys.stderr)  # also with -q
 
 
 def main() -> None:

@@ -96,7 +96,7 @@ def kd_student(
 
 
 def _check_teachers(loss: str, teachers: dict[str, str], variant: str | None) -> None:
-    """Raises UsageError where a loss lacks its teachers, or where what was given would do nothing."""
+    """Raises UsageError if a loss lacks its teachers, or an option would have no effect."""
     if loss in MAIN_LOSSES:
         useless = [f"--{name}" for name in teachers] + ["--variant"] * (variant is not None)
         hint = f"leave out what a teacher is for, or give --loss {loss}+{'mimic' if variant is None else 'assist'}"

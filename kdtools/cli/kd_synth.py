@@ -1,4 +1,4 @@
-"""kd-synth: draw annotated faces, for trying things and for tests."""
+"""kd-synth: draw annotated faces, for trials and tests."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def kd_synth(
     verbose: Verbose = False,
     version: Version = False,
 ) -> None:
-    """Draw faces with exact 68 landmarks (the iBUG scheme) and say which of them are hidden.
+    """Draw faces with exact 68 landmarks (the iBUG scheme) and mark those that are hidden.
 
-    A face depends on the seed and its number alone, so the first faces of a longer file are those of a shorter one.
+    A face depends only on the seed and its number, so a shorter file holds the first faces of a longer one.
     """
     import numpy as np
 

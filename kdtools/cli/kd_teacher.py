@@ -50,9 +50,9 @@ def kd_teacher(
     FILE is the network of the epoch with the lowest validation NME. Beside it stay NAME.last.safetensors (for
     --resume) and NAME.log.jsonl (one line per epoch). Against Soft-landmarks the NME is that to Soft-landmarks.
 
-    A teacher is nearly exact on faces it was trained on, and then tells a student nothing new. With --folds, K teachers
-    are trained, each without one fold, and FILE is a faces file for kd-student: of each face the prediction of the
-    teacher that never saw this person.
+    A teacher is nearly exact on the faces it was trained on, which teaches a student nothing new. With --folds, K
+    teachers are trained, each without one fold, and FILE is a faces file for kd-student: for each face the prediction
+    of the teacher that has never seen this person.
     """
     options = {
         "arch": arch,

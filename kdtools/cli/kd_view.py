@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from kdtools.cli._app import check_no_input, run, session
+from kdtools.cli._app import run, session
 from kdtools.cli._options import Faces, Force, Ids, MostFaces, Output, Quiet, Seed, Subset, TruthFile, Verbose, Version
 from kdtools.errors import require
+from kdtools.storage.outputs import check_no_input
 
 
 def kd_view(
