@@ -88,7 +88,7 @@ class _Command(TyperCommand):
             # As a path, an empty word would be the current folder.
             is_empty = value == "" or (isinstance(value, list | tuple) and "" in value)
             hint = "give a value; a variable of the shell that is not set gives an empty one"
-            require(not is_empty, f"{name}: the value is empty", hint)
+            require(not is_empty, f"{name}: the word given is empty", hint)
         return context
 
     def invoke(self, ctx: Any) -> Any:

@@ -59,7 +59,7 @@ def test_without_show_settings_faces_and_output_are_needed() -> None:
         ),
         (["--loss", "l1+mimic"], "--loss l1+mimic needs a teacher"),
         (["--loss", "l1+mimic", "--tough", "t.h5", "--variant", "figure"], "has no use for --variant"),
-        (["--loss", "l1", "--val", "v.h5", "--val-share", "0.2"], "--val-share has no use beside --val"),
+        (["--loss", "l1", "--val", "v.h5", "--val-share", "0.2"], "--val-share has no use together with --val"),
         (["--loss", "l1+admire"], "'--loss': 'l1+admire' is not one of 'l2', "),
         (["--preset", "worst"], "'--preset': 'worst' is not one of 'default', "),
         (["--set", "ema"], "has no value"),
