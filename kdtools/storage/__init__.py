@@ -1,1 +1,1 @@
-"""Files as files: outputs written whole or not at all, provenance, names, limits, and the guard before HDF5."""
+"""Files whatever their content: atomic outputs, provenance, names, limits, and checks before HDF5 opens a file."""

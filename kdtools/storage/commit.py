@@ -1,8 +1,8 @@
-"""Put finished files in place, all of them or none: hidden folders to write in, the renames, and how they are undone.
+"""Put finished files in place, all or none.
 
-Every output is first written into a hidden folder beside its place, so on the same file system. Committing it is a
-rename, which a file system does in one step. Several renames are not one step; so before the first of them, each file
-that one will replace gets a second name in the hidden folder, by which it comes back if a later one fails.
+Every output is first written into a hidden folder next to its place, on the same file system, and then renamed, which
+is atomic. Several renames are not; so each file to be replaced first gets a second name in the hidden folder, from
+which it is restored if a later rename fails.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from typing import Any
 from kdtools.errors import FileError
 
 _SUFFIX = ".part"
-_ABANDONED_AFTER = 60  # seconds: a hidden folder is made first and locked then
-_MOST_SYNCED_ONE_BY_ONE = 500  # files; beyond that it is faster to let the system write everything it holds back
+_ABANDONED_AFTER = 60  # seconds, because a hidden folder is locked shortly after it is made
+_MOST_SYNCED_ONE_BY_ONE = 500  # files; beyond that one sync of everything is faster
 
 
 class Room:
-    """A hidden folder beside a place, to write in; a context that ends with its removal, unless it is to be `kept`.
+    """A hidden folder next to `place` to write in; a context that removes it at the end, unless it is `kept`.
 
-    Only its owner may look into it, and no name in it exists before, so nothing written there follows a link. It is
-    locked while it is used: what a killed process left of the same output on the same machine is removed.
+    It is private to its owner and empty, so nothing written there follows a link. It is locked while in use; folders
+    that killed processes on this machine left for the same output are removed.
     """
 
     def __init__(self, place: Path) -> None:
@@ -55,7 +55,7 @@ class Room:
 
 @dataclass(frozen=True)
 class Move:
-    """`part`, written into a room, is to be at `place`, which messages call `output`."""
+    """Move `part`, written into a room, to `place`; `output` is its name in messages."""
 
     part: Path
     place: Path
@@ -64,12 +64,12 @@ class Move:
 
 
 def is_room(path: Path) -> bool:
-    """Whether it is such a hidden folder, by its name."""
+    """Whether `path` is such a hidden folder, by its name."""
     return path.name.startswith(".") and path.name.endswith(_SUFFIX) and path.is_dir() and not path.is_symlink()
 
 
 def _locked_folder(path: Path) -> int | None:
-    """A descriptor that holds a lock on the folder; None where another process has it, or it cannot be locked."""
+    """A descriptor that locks the folder; None if another process holds the lock or it cannot be locked."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:
@@ -96,11 +96,11 @@ def _remove_abandoned(folder: Path, prefix: str) -> None:
 
 
 def commit(moves: Sequence[Move], force: bool) -> None:
-    """Carry out all moves, or none: where one fails, all are undone and its error is raised.
+    """Carry out all moves, or none: if one fails, all are undone and its error is raised.
 
-    A folder moves whole where its place is free; into a folder that exists its files move one by one, and what else is
-    there stays. Signals wait meanwhile. Raises FileError for a file that exists already without `force`; where an old
-    file cannot be put back, for that file, with the name under which it is kept.
+    A folder is moved as a whole if its place is free; otherwise its files are moved one by one, and other files there
+    stay. Signals are held back meanwhile. Raises FileError for a file that exists, without `force`; and for an old file
+    that cannot be restored, with the path of its content.
     """
     for move in moves:
         _put_on_device(move.part)
@@ -120,7 +120,7 @@ def commit(moves: Sequence[Move], force: bool) -> None:
 
 
 def _single_moves(move: Move) -> list[Move]:
-    """What is one rename each. Raises FileError where a file would take the place of a folder, or lie in a file."""
+    """The renames of a move. Raises FileError if a file would replace a folder or lie within a file."""
     if not (move.part.is_dir() and move.place.exists()):
         return [move]
     moves = []
@@ -183,7 +183,7 @@ def _take_back(move: Move) -> None:
 
 
 def _rename(move: Move, force: bool) -> None:
-    """Give a part its name; without `force` never over an existing file. Its old name may stay."""
+    """Rename a part to its place; without `force` never over an existing file. The old name may remain."""
     exists = f"{move.output}: exists already", "add -f to replace it"
     if move.part.is_dir():
         try:
@@ -208,9 +208,9 @@ def _rename(move: Move, force: bool) -> None:
 
 @contextlib.contextmanager
 def _signals_held() -> Iterator[Any]:
-    """Holds SIGINT and SIGTERM back; yields a function that hands on those that came, and may raise what they raise.
+    """Holds back SIGINT and SIGTERM; yields a function that delivers those received, which may raise.
 
-    Those that come later are handed on when the block ends.
+    Later ones are delivered when the block ends.
     """
     came: list[int] = []
     handlers: dict[int, Any] = {}
@@ -220,12 +220,12 @@ def _signals_held() -> Iterator[Any]:
         for number in waiting:
             handlers[number](number, None)
 
-    if threading.current_thread() is not threading.main_thread():  # which alone gets signals
+    if threading.current_thread() is not threading.main_thread():  # only that one receives signals
         yield deliver
         return
     for one in (signal.SIGINT, signal.SIGTERM):
         handler = signal.getsignal(one)
-        if callable(handler):  # one that is ignored stays so
+        if callable(handler):  # ignored signals stay ignored
             handlers[one] = handler
             signal.signal(one, lambda number, frame: came.append(number))
     try:
@@ -237,8 +237,7 @@ def _signals_held() -> Iterator[Any]:
 
 
 def _put_on_device(path: Path) -> None:
-    """Wait until a file, or all that a folder holds, is on the device: a rename may outlive the bytes of what it
-    names when the machine is lost."""
+    """Sync a file, or all files in a folder; after a crash a rename might otherwise be there without the content."""
     if not path.is_dir():
         _sync_file(path)
         return
@@ -257,7 +256,7 @@ def _sync_file(path: Path) -> None:
 
 
 def _sync_folder(path: Path) -> None:
-    """So that its names are on the device. Does nothing on a file system that knows no such thing."""
+    """Sync the names in a folder. Does nothing on a file system that does not support it."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:  # a folder that may be written but not listed

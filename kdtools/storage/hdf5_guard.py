@@ -1,9 +1,8 @@
-"""HDF5 files that may be damaged or hostile, opened so that they cannot take the HDF5 library along.
+"""Opening HDF5 files that may be damaged or hostile without hanging or crashing in the HDF5 library.
 
-The library (2.0) follows whatever a file says. In a damaged heap of texts it runs in a circle for ever; for a text that
-claims 4 GB it takes 4 GB; and links, external and virtual data sets lead it to other files. So it reads through a
-stream of ours, which looks at every heap and every header before the library sees it, and arrays are used only where
-they lie in the file itself and hold as much as they claim.
+The library (2.0) trusts its input: a damaged heap of texts makes it loop forever, a text that claims 4 GB makes it
+allocate 4 GB, and links, external and virtual data sets lead it to other files. So it reads through a stream that
+checks every heap and header first, and arrays are used only if they lie in the file and hold as much as they claim.
 
 Source: HDF5 File Format Specification, version 4: III.E (global heap), IV.A (object headers).
 """
@@ -29,21 +28,23 @@ HDF5_ERRORS = (OSError, KeyError, ValueError, TypeError, RuntimeError, Attribute
 
 _HEAP = b"GCOL\x01"
 _LARGEST_INDEX = 2**16 - 1
-_VIRTUAL = (0x0304, 0x0305)  # stands before such an address too: layout of version 4 or 5, kind 3, a virtual array's
-_LEAST_PACKED = 5  # bytes; the filter of checksums takes 4 off whatever there is, and the library dies of a chunk of 0
+_VIRTUAL = (0x0304, 0x0305)  # also precedes a heap address: layout version 4 or 5, class 3 (virtual)
+_LEAST_PACKED = 5  # bytes; the checksum filter removes 4, and the library crashes on an empty chunk
 _HEAP_HEAD, _OBJECT_HEAD = 16, 16  # bytes before a heap's first object, and before an object's content
-_OLD_HEADER, _MOST_OLD = 16, 1 << 16  # bytes; in layouts before 1.8 headers have no signature, but are short
+_OLD_HEADER, _MOST_OLD = 16, 1 << 16  # bytes; headers from before HDF5 1.8 have no signature, but are short
 _PLAIN_TYPES = (h5py.h5t.TypeIntegerID, h5py.h5t.TypeFloatID, h5py.h5t.TypeStringID, h5py.h5t.TypeEnumID)
-_ELEMENT = np.dtype([("length", "<u4"), ("heap", "<u8"), ("index", "<u4")])  # of an array of texts, as it is stored
-_BLOCK = 1 << 22  # bytes of elements looked at a time
-# zlib packs at most 1032 to 1. Arrays beyond the first size must be packed less than by the ratio: real ones are.
+_ELEMENT = np.dtype([("length", "<u4"), ("heap", "<u8"), ("index", "<u4")])  # of an array of texts, as stored
+_BLOCK = 1 << 22  # bytes of elements checked at a time
+# zlib compresses at most 1032 to 1. Arrays larger than the first size must be compressed less than the ratio.
 _HARMLESS, _LARGEST_RATIO = 2**28, 100
 _ALWAYS_HARMLESS, _ZLIB_RATIO = 2**20, 1100
 
 
 class GuardedStream(io.FileIO):
-    """A file as the library reads it. `fault` tells what was refused, which the library reports in its own words;
-    `latest` is the one that was read last."""
+    """A file as the library reads it. `fault` is why a read was refused, which the library does not report clearly.
+
+    `latest` is the stream that was read last.
+    """
 
     latest: ClassVar[GuardedStream | None] = None
 
@@ -56,7 +57,7 @@ class GuardedStream(io.FileIO):
         self._rest_at, self._rest, self._tail = -1, 0, b""
 
     def _find_base(self) -> int:
-        """Where addresses count from: MATLAB writes a block of its own before the signature, of 512 bytes or more."""
+        """Offset of the addresses: MATLAB writes a user block of 512 bytes or more before the signature."""
         base = 0
         while base < self.size and os.pread(self.fileno(), 8, base) != HDF5_SIGNATURE:
             base = max(512, 2 * base)
@@ -72,14 +73,14 @@ class GuardedStream(io.FileIO):
             self._refuse(f"cannot be read at byte {at + n}")
         if data[:5] == _HEAP:
             (size,) = struct.unpack_from("<Q", data.tobytes().ljust(16), 8)
-            # Of a large heap the rest is read afterwards.
+            # The library reads the rest of a large heap later.
             self._check_heap(data if size <= n else memoryview(os.pread(self.fileno(), min(size, self.size), at)))
         else:
             self._check_header(data, at)
         return n
 
     def _check_header(self, data: memoryview, at: int) -> None:
-        """Of a long header, too, the rest is read afterwards; a text's length may stand on both sides of the cut."""
+        """Check a header, or the rest of a long one; a length may lie across the cut."""
         goes_on = at == self._rest_at
         length = self._rest if goes_on else self._length_of_header(data)
         checked = (self._tail if goes_on else b"") + data[:length].tobytes()
@@ -92,7 +93,7 @@ class GuardedStream(io.FileIO):
         raise OSError(fault)
 
     def _check_heap(self, data: memoryview) -> None:
-        """In a heap of texts every object must lead on to a later one."""
+        """Every object in a heap of texts must lead to a later one."""
         if len(data) < _HEAP_HEAD:
             self._refuse("its texts are damaged (a heap that is cut off)")
         (size,) = struct.unpack_from("<Q", data, 8)
@@ -104,9 +105,9 @@ class GuardedStream(io.FileIO):
             at += length if index == 0 else _OBJECT_HEAD + (length + 7) // 8 * 8
 
     def _length_of_header(self, data: memoryview) -> int:
-        """How many of these bytes are a header, or a block of a heap of headers; 0 for others, such as pixels.
+        """Number of these bytes that are a header, or a block of a heap of headers; 0 for others, such as pixels.
 
-        The library reads 512 bytes before it knows how long a header is: what lies behind it means something else.
+        The library reads 512 bytes before it knows the length of a header.
         """
         kind = bytes(data[:4])
         if kind in (b"OCHK", b"FHDB"):
@@ -123,10 +124,10 @@ class GuardedStream(io.FileIO):
         return len(data)  # may be the rest of a header
 
     def _check_lengths(self, data: bytes) -> None:
-        """No attribute may hold a text that is longer than the file: its length stands before its heap's address.
+        """Refuse attributes with a text longer than the file; its length precedes the address of its heap.
 
-        The places are not known, so all are looked at, those too that are not used any more. There a length may be the
-        head of an unused message, whose size is in its upper half; so what is harmless passes.
+        The positions are not known, so every byte is tried, including unused space. There an unused message may look
+        like a length, so harmless lengths pass.
         """
         n = len(data) - _ELEMENT.itemsize + 1
         if n <= 0:
@@ -144,13 +145,13 @@ class GuardedStream(io.FileIO):
         return os.pread(self.fileno(), len(_HEAP), self.base + address) == _HEAP
 
     def check_texts(self, data: h5py.Dataset, *, with_heaps: bool) -> None:
-        """Raises DataError where a text of an array claims to be longer than the file.
+        """Raises DataError if a text of an array claims to be longer than the file.
 
-        With `with_heaps` the heaps of all texts are checked too, for readers that do not come through this stream.
+        `with_heaps` also checks the heaps of all texts, for readers that do not use this stream.
         """
         where = f"/{data.name.lstrip('/')}"
         kind = h5py.check_string_dtype(data.dtype)
-        if kind is None or kind.length is not None:  # of a fixed length, so they lie in no heap
+        if kind is None or kind.length is not None:  # texts of a fixed length are in no heap
             return
         for first, n_bytes in self._pieces_of(data, where):
             for at in range(0, n_bytes, _BLOCK):
@@ -163,7 +164,7 @@ class GuardedStream(io.FileIO):
 
     def _check_heap_at(self, heap: int, where: str) -> None:
         if heap >= self.size - self.base or not self._holds_heap(heap):
-            return  # the library refuses what has no signature
+            return  # the library itself refuses a heap without signature
         (size,) = struct.unpack("<Q", os.pread(self.fileno(), 8, self.base + heap + 8).ljust(8, b"\0"))
         try:
             self._check_heap(memoryview(os.pread(self.fileno(), min(size, self.size), self.base + heap)))
@@ -171,14 +172,14 @@ class GuardedStream(io.FileIO):
             raise DataError(f"{where}: {error}", "the file is damaged") from error
 
     def _pieces_of(self, data: h5py.Dataset, where: str) -> Iterator[tuple[int, int]]:
-        """Place and number of bytes of each piece of an array, of which h5py can tell where it lies."""
+        """Offset and number of bytes of each chunk of an array."""
         if data.chunks is None:
             offset = data.id.get_offset()
-            if offset is not None:  # a few bytes may stand in the header, which is checked as such
+            if offset is not None:  # else it is in the header, which is checked as such
                 yield offset, data.size * _ELEMENT.itemsize
             return
         if data.id.get_create_plist().get_nfilters():
-            hint = "that saves nothing, for it packs their places alone: h5repack -f NONE removes it"
+            hint = "a filter compresses only references to texts, so it saves nothing: h5repack -f NONE removes it"
             raise DataError(f"{where}: texts behind a filter are not read", hint)
         for k in range(data.id.get_num_chunks()):
             chunk = data.id.get_chunk_info(k)
@@ -187,7 +188,7 @@ class GuardedStream(io.FileIO):
 
 @contextlib.contextmanager
 def guarded_file(path: Path, name: str) -> Iterator[tuple[h5py.File, GuardedStream]]:
-    """Open an HDF5 file for reading. Raises FileError, which calls it `name`, where it is none or damaged."""
+    """Open an HDF5 file for reading. Raises FileError, with `name`, for a damaged or another file."""
     try:
         stream = GuardedStream(path)
     except OSError as error:
@@ -209,7 +210,7 @@ def guarded_file(path: Path, name: str) -> Iterator[tuple[h5py.File, GuardedStre
 
 
 def _is_of_reading(error: BaseException) -> bool:
-    """Whether h5py raised it, or the stream, and not in writing an output."""
+    """Whether h5py or the stream raised it, but not while writing an output."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -218,7 +219,7 @@ def _is_of_reading(error: BaseException) -> bool:
 
 
 def _open(stream: GuardedStream, path: Path) -> h5py.File:
-    """Through the stream, under the file's own name."""
+    """Open the file through the stream, under its own name."""
     access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
     access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
     access.set_fileobj_driver(h5py.h5fd.fileobj_driver, stream)
@@ -226,30 +227,27 @@ def _open(stream: GuardedStream, path: Path) -> h5py.File:
     created = opened.get_create_plist()
     if created.get_sizes() != (8, 8) or created.get_userblock() != stream.base:
         opened.close()
-        raise OSError("addresses of another width, or that count from another place")
+        raise OSError("addresses of another width or with another offset")
     return h5py.File(opened)
 
 
 def item_at(group: h5py.Group, name: str) -> Any:
-    """What stands in a group under a name, or a path, in the file itself; None where nothing does.
-
-    Raises DataError where a link leads there: it could lead out of the file, or in a circle.
-    """
+    """The item at a path in a group, or None. Raises DataError for a link, which may leave the file or be circular."""
     item: Any = group
     for part in name.split("/"):
         link = item.get(part, getlink=True) if isinstance(item, h5py.Group) else None
         if link is None:
             return None
         if not isinstance(link, h5py.HardLink):
-            raise DataError(f"/{name}: is a link, which is not followed", "copy into the file what it leads to")
+            raise DataError(f"/{name}: is a link, which is not followed", "copy its target into the file")
         item = item.get(part)
     return item
 
 
 def check_attributes(item: h5py.HLObject, *names: str) -> None:
-    """Raises DataError where an attribute, of those named or of all, is neither a number nor a text.
+    """Raises DataError for attributes, all or those named, that are neither numbers nor texts.
 
-    The library (2.0) ends the process over a list of variable length whose kind is damaged.
+    The library (2.0) crashes on a damaged variable-length list.
     """
     for name in names or item.attrs:
         if name in item.attrs and not isinstance(item.attrs.get_id(name).get_type(), _PLAIN_TYPES):
@@ -258,10 +256,10 @@ def check_attributes(item: h5py.HLObject, *names: str) -> None:
 
 
 def check_claim(data: h5py.Dataset, *, whole: bool = True) -> None:
-    """Raises DataError for an array that does not lie in the file, or claims more than the file can hold.
+    """Raises DataError for an array that is not in the file or claims more data than the file can hold.
 
-    `whole` is for arrays that are read at once, which must not be packed absurdly; of others that goes for each chunk.
-    Virtual arrays are not checked here.
+    The limit of compression applies to the array if it is read as a `whole`, else to each chunk. Virtual arrays are not
+    checked here.
     """
     where = f"/{data.name.lstrip('/')}"
     if data.external:

@@ -1,4 +1,4 @@
-"""Names in a fixed order without a list of all of them: a folder may hold ten million files."""
+"""Names in a fixed order without holding them all in memory: a folder may have ten million files."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ import numpy as np
 from kdtools.parallel import batched
 
 _LONGEST_RECORD = 1 << 20  # bytes
-_RUN = 100_000  # names that are sorted in memory at a time, some 10 MB; more are spilled to temporary files
+_RUN = 100_000  # names sorted in memory, some 10 MB; more are spilled to temporary files
 NOT_STORABLE = "its name is not UTF-8, so it cannot be stored; rename it"
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_FOLDER, _FILE = b"\0d", b"\0f"  # behind a name, which can hold neither \0 nor a slash, so that order is that of names
+_FOLDER, _FILE = b"\0d", b"\0f"  # endings that do not change the order, since names contain no \0
 
 
 def files_below(folder: Path, *, hidden: bool = False) -> Iterator[str]:
-    """Paths in `folder`, relative and with forward slashes, of all files in it and in the folders in it.
+    """Paths of all files below `folder`, relative to it and with forward slashes.
 
-    They are sorted by their parts, as `sorted(folder.rglob("*"))` would be. Links to folders are not followed; hidden
-    files and folders come only with `hidden`. A folder that cannot be listed is given with a slash behind it.
+    They are sorted by their parts, as `sorted(folder.rglob("*"))` is. Links to folders are not followed; hidden files
+    and folders are left out without `hidden`. A folder that cannot be listed is yielded with a slash at the end.
     """
     yield from _walk(os.fspath(folder), "", hidden)
 
@@ -47,7 +47,7 @@ def _walk(folder: str, prefix: str, hidden: bool) -> Iterator[str]:
             if hidden or not entry.name.startswith(".")
         )
         records = sorted_records(marked, b"/")
-        first = list(islice(records, 1))  # reads all entries, so that no folder stays open while those in it are walked
+        first = list(islice(records, 1))  # reads all entries, so that the folder can be closed before its subfolders
     for record in chain(first, records):
         name = os.fsdecode(record[:-2])
         if record.endswith(_FOLDER):
@@ -66,20 +66,17 @@ def frame_id(video: str, frame: int) -> str:
 
 
 def is_storable(name: str) -> bool:
-    """Whether a faces file can hold it, as an id or a path: UTF-8 without \\0. Of others Python keeps surrogates."""
+    """Whether a faces file can store it: UTF-8 without \\0. In other names Python has surrogates."""
     return "\0" not in name and not _SURROGATE.search(name)
 
 
 def escaped(name: str) -> str:
-    r"""A name with those bytes that are not UTF-8 written out: `caf\xe9.jpg`."""
+    r"""A name with its bytes that are not UTF-8 as escapes: `caf\xe9.jpg`."""
     return _SURROGATE.sub(lambda one: ascii(one[0])[1:-1].replace("\\udc", "\\x"), name)
 
 
 def sorted_records(records: Iterable[bytes], separator: bytes) -> Iterator[bytes]:
-    """The records in order. Many are sorted by parts, which are spilled to temporary files and merged.
-
-    `separator` is a byte that no record holds.
-    """
+    """The records in order; many are sorted in temporary files. `separator` is a byte that no record contains."""
     with contextlib.ExitStack() as stack:
         runs: list[IO[bytes]] = []
         for run in batched(records, _RUN):
@@ -95,9 +92,9 @@ def sorted_records(records: Iterable[bytes], separator: bytes) -> Iterator[bytes
 
 
 def split_records(stream: BufferedReader, separator: bytes) -> Iterator[bytes]:
-    """What stands between separators in a stream, as soon as it comes; the last one need not have one behind it.
+    """Records between separators, as soon as they arrive; the last one need not end in a separator.
 
-    One that does not end within a megabyte comes as far as that, for the reader to refuse.
+    A record longer than a megabyte is yielded truncated, and ends the iteration.
     """
     rest = b""
     while chunk := stream.read1(1 << 16):
@@ -109,24 +106,24 @@ def split_records(stream: BufferedReader, separator: bytes) -> Iterator[bytes]:
         yield rest
 
 
-_RECENT = 1 << 16  # digests kept as Python's objects, which take ten times the room
+_RECENT = 1 << 16  # digests kept as Python objects, which take ten times the memory
 
 
 def digest_of(name: str) -> int:
-    """64 bits that differ, as good as surely, for different names."""
+    """A 64-bit digest."""
     data = name.encode(errors="surrogateescape")
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
 
 
 class SeenNames:
-    """A set of names: digests of the recent ones in a Python set, older ones in sorted arrays of doubling lengths."""
+    """Duplicate detection by 64-bit digests: recent ones in a set, older ones in sorted arrays of doubling lengths."""
 
     def __init__(self) -> None:
         self._recent: set[int] = set()
         self._arrays: list[np.ndarray] = []
 
     def add(self, name: str) -> bool:
-        """Whether it is new."""
+        """Add a name; returns whether it is new."""
         digest = digest_of(name)
         if digest in self._recent or any(_holds(array, digest) for array in self._arrays):
             return False

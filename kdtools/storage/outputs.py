@@ -1,6 +1,6 @@
-"""Outputs exist whole or not at all: they are written beside their place and renamed into it.
+"""Atomic outputs: they are written next to their place and renamed into it, so they exist whole or not at all.
 
-`-` stands for standard input or output; both are spooled through a temporary file, because HDF5 must seek.
+`-` stands for standard input or output; both go through a temporary file, because HDF5 must seek.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from typing import IO, BinaryIO
 from kdtools.errors import FileError, UsageError, require
 from kdtools.storage.commit import Move, Room, commit, is_room
 
-STANDARD_STREAM, STANDARD_INPUT = "-", "standard input"  # how users write it, and what messages call it
+STANDARD_STREAM, STANDARD_INPUT = "-", "standard input"  # on the command line, and in messages
 
 
 def check_no_input(outputs: Iterable[str], inputs: Iterable[str]) -> None:
-    """Raises UsageError where an output, even by force, would replace what was read."""
+    """Raises UsageError if an output would replace an input, even with force."""
     read = {place_of(path) for path in inputs if path != STANDARD_STREAM}
     for output in outputs:
         if output == STANDARD_STREAM:
@@ -35,7 +35,7 @@ def check_no_input(outputs: Iterable[str], inputs: Iterable[str]) -> None:
 
 
 def check_output(output: str, force: bool, *, binary: bool = True) -> None:
-    """Say early, before hours of work, that an output cannot be written.
+    """Check that an output can be written, before hours of work.
 
     Raises FileError for a missing or unwritable folder and for an existing file without `force`, UsageError for binary
     data on a terminal.
@@ -58,7 +58,7 @@ def check_output(output: str, force: bool, *, binary: bool = True) -> None:
 
 
 def place_of(output: str) -> Path:
-    """Where a symbolic link leads to. Raises FileError for a name that cannot be one of a file."""
+    """The path with symbolic links resolved. Raises FileError for an impossible file name."""
     try:
         place = Path(output).resolve()
         place.stat()
@@ -70,9 +70,9 @@ def place_of(output: str) -> Path:
 
 
 class Outputs:
-    """Several outputs of one command, written aside; all are put in place together as its context ends, or none.
+    """Several outputs of one command; a context that puts all of them in place at its end, or none.
 
-    Names that are refused raise FileError as `check_output` does; a full device raises it, too.
+    Raises FileError as `check_output` does, and for a full device.
     """
 
     def __init__(self, force: bool) -> None:
@@ -82,9 +82,9 @@ class Outputs:
         self._spools: list[Path] = []
 
     def file(self, output: str, *, binary: bool = True) -> Path:
-        """The path to write a file to; of `-`, a temporary file that is copied to standard output.
+        """The path to write a file to; for `-`, a temporary file that is copied to standard output.
 
-        A symbolic link is followed: its target is replaced and the link stays.
+        If the output is a symbolic link, its target is replaced.
         """
         check_output(output, self._force, binary=binary)
         if output == STANDARD_STREAM:
@@ -93,14 +93,14 @@ class Outputs:
             )
             return self._spools[-1]
         place = place_of(output)
-        # The suffix stays, for writers that go by it.
+        # With the suffix, because some writers go by it.
         return self._aside(output, place, f"new{place.suffix}")
 
     def folder(self, output: str, *, may_hold_others: bool = False) -> Path:
-        """A new folder to fill. Where `output` exists already, its files are put into it, and what else is there stays.
+        """A new folder to fill. If `output` exists, the files are moved into it and others there stay.
 
-        Raises FileError where it holds something, unless by `force` or because it `may_hold_others`; then only a file
-        of the same name is refused.
+        Raises FileError if it is not empty, unless with force or `may_hold_others`, which refuses only a file of the
+        same name.
         """
         check_folder(output)
         place = place_of(output)
@@ -112,7 +112,7 @@ class Outputs:
 
     def _aside(self, output: str, place: Path, name: str) -> Path:
         with _device_errors(output):
-            # A folder may be another file system than the one that it lies in.
+            # A folder may be on another file system than its parent.
             room = self._stack.enter_context(Room(place / place.name if place.is_dir() else place))
         self._moves.append(Move(room.path / name, place, output, room))
         return self._moves[-1].part
@@ -137,20 +137,20 @@ class Outputs:
 
 @contextlib.contextmanager
 def written_aside(output: str, force: bool, *, binary: bool = True) -> Iterator[Path]:
-    """Yields the path to write to; puts it in place when the block ends well, removes it when not (see `Outputs`)."""
+    """Yields the path to write to, which is put in place if the block ends without an error (see `Outputs`)."""
     with Outputs(force) as outputs:
         yield outputs.file(output, binary=binary)
 
 
 @contextlib.contextmanager
 def written_aside_together(outputs: Sequence[str], force: bool, *, binary: bool = True) -> Iterator[list[Path]]:
-    """Yields a path to write to for each output; all get their names when the block ends well, and none when not."""
+    """As `written_aside` for several outputs, which are put in place together."""
     with Outputs(force) as together:
         yield [together.file(output, binary=binary) for output in outputs]
 
 
 def check_folder(output: str) -> None:
-    """Raises FileError for a folder that neither exists nor can be made, or that cannot be written to."""
+    """Raises FileError for a folder that cannot be created or written to."""
     place = place_of(output)
     if place.exists() and not place.is_dir():
         raise FileError(f"{output}: is not a folder", "name a folder for the files")
@@ -162,7 +162,7 @@ def check_folder(output: str) -> None:
 
 
 def move_into_place(finished: Path, output: str, force: bool) -> None:
-    """Give a file that a long run wrote beside its output that output's name, or copy it to standard output for `-`."""
+    """Rename the finished file of a long run to its output, or copy it to standard output for `-`."""
     if output == STANDARD_STREAM:
         _copy_to_stdout(finished)
         return
@@ -174,10 +174,9 @@ def move_into_place(finished: Path, output: str, force: bool) -> None:
 
 @contextlib.contextmanager
 def claimed(output: str, place: Path) -> Iterator[None]:
-    """Keep other processes of this machine from the files that a long run keeps beside its output's `place`.
+    """Lock the files that a long run keeps next to its output's `place` against other processes on this machine.
 
-    Raises FileError where another one has claimed it. What counts is the lock on a hidden file, not that it is there:
-    one that a killed process left does not matter.
+    Raises FileError if another process holds the lock. A lock file left by a killed process does not matter.
     """
     path = place.with_name(f".{place.name}.lock")
     with _device_errors(output):
@@ -192,7 +191,7 @@ def claimed(output: str, place: Path) -> Iterator[None]:
 
 
 def locked(path: Path) -> IO[str] | None:
-    """The file, made if need be, with a lock that ends when it is closed; None where another process has that."""
+    """Open and lock `path`; None if another process holds it."""
     file = path.open("w")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -205,12 +204,12 @@ def locked(path: Path) -> IO[str] | None:
 
 
 def is_stream(source: str) -> bool:
-    """Whether it can be read only once: standard input, or a pipe, such as a shell's `<(...)`."""
+    """Whether `source` can be read only once: standard input, or a pipe, such as a shell's `<(...)`."""
     return source == STANDARD_STREAM or Path(source).is_fifo()
 
 
 def name_of(source: str) -> str:
-    """What messages and records call an input."""
+    """Name of an input in messages and records."""
     return STANDARD_INPUT if source == STANDARD_STREAM else source
 
 
@@ -221,19 +220,19 @@ def _copy_to_stdout(path: Path) -> None:
 
 @contextlib.contextmanager
 def standard_output() -> Iterator[BinaryIO]:
-    """Yields standard output, for bytes. Raises FileError where the shell has closed it, or its device is full."""
+    """Yields standard output, for bytes. Raises FileError if it is closed or its device is full."""
     try:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
     except OSError as error:
         if isinstance(error, BrokenPipeError) or error.filename or not error.strerror:
-            raise  # nothing to complain of, or of something else
+            raise  # a broken pipe, which is no error, or an error of another file
         raise FileError(f"standard output: {error.strerror}") from error
 
 
 @contextlib.contextmanager
 def _device_errors(output: str) -> Iterator[None]:
-    """Turn a full device or a refused write into one line; h5py hides the error number in its message."""
+    """Turn the errors of a full device into FileError; h5py hides the error number in its message."""
     try:
         yield
     except (OSError, RuntimeError) as error:
@@ -246,7 +245,7 @@ def _device_errors(output: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def readable(source: str) -> Iterator[Path]:
-    """Yields a path that can be opened and seeked: `source` itself, or a temporary copy of standard input for `-`."""
+    """Yields a seekable path: `source` itself, or a temporary copy of standard input for `-`."""
     if source != STANDARD_STREAM:
         yield Path(source)
         return
@@ -261,7 +260,7 @@ def readable(source: str) -> Iterator[Path]:
 
 
 def _pieces_of_stdin() -> Iterator[bytes]:
-    """Raises FileError where the shell has closed it, or it is a folder."""
+    """Blocks of standard input. Raises FileError if it is closed or a folder."""
     try:
         while piece := sys.stdin.buffer.read(1 << 20):
             yield piece

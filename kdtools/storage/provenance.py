@@ -1,4 +1,4 @@
-"""Where a file comes from: tool, version, command line, inputs and their SHA-256."""
+"""Provenance of a file: tool, version, command line, inputs and their SHA-256."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from kdtools import __version__
 from kdtools.storage.names import files_below
 
-# Words of a command line that say how it ran, not what came out; the second kind has a value behind it.
+# Options that do not change the content of an output; the second kind takes a value.
 _FLAGS_LEFT_OUT = {"-f", "--force", "-q", "--quiet", "-v", "--verbose", "--resume", "--bench"}
 _OPTIONS_LEFT_OUT = {"-o", "--output", "-j", "--jobs", "--rest"}
 _ANNOTATION_SUFFIXES = {".asf", ".csv", ".json", ".jsonl", ".ljson", ".mat", ".pts", ".tsv", ".txt", ".xml"}
@@ -22,12 +22,10 @@ _ANNOTATION_SUFFIXES = {".asf", ".csv", ".json", ".jsonl", ".ljson", ".mat", ".p
 
 @dataclass(frozen=True)
 class Provenance:
-    """Recorded in every file. `inputs` maps paths, as they were given, to SHA-256; `roles` tells what each was used as,
-    where inputs of one kind could be exchanged.
+    """Recorded in every file. `inputs` maps paths, as on the command line, to SHA-256; `roles` maps roles to inputs.
 
-    The same command with the same inputs gives the same bytes: `created` is a day (UTC), or the moment in
-    SOURCE_DATE_EPOCH where that is set, and `argv` leaves out where the output went, by how many workers, and how much
-    was said.
+    The same command with the same inputs gives the same bytes: `created` is a day (UTC), or SOURCE_DATE_EPOCH if it is
+    set, and `argv` leaves out the output, the number of workers and the verbosity.
     """
 
     tool: str
@@ -40,8 +38,8 @@ class Provenance:
 
     @property
     def command(self) -> list[str]:
-        """Words of the command line that can change the content."""
-        return _what_matters(self.argv)
+        """The command line without options that cannot change the content."""
+        return _without_irrelevant(self.argv)
 
     def attributes(self) -> dict[str, str]:
         epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
@@ -60,7 +58,7 @@ class Provenance:
         }
 
 
-def _what_matters(argv: Sequence[str]) -> list[str]:
+def _without_irrelevant(argv: Sequence[str]) -> list[str]:
     kept: list[str] = []
     words = iter(argv)
     for word in words:
@@ -73,9 +71,9 @@ def _what_matters(argv: Sequence[str]) -> list[str]:
 
 
 def sha256_of(path: str | Path) -> str:
-    """SHA-256 of a file's bytes; of a folder, that of its files' sorted names and sizes and of all annotation's bytes.
+    """SHA-256 of a file's bytes; for a folder, of its files' sorted names and sizes and the bytes of annotations.
 
-    Pictures are told by their sizes: reading all of a large data set once more would take as long as importing it.
+    The pixels of images are left out, since reading a large data set again would take as long as importing it.
     """
     path = Path(path)
     if path.is_dir():
