@@ -73,7 +73,7 @@ AddSubset = Annotated[
     typer.Option("--add-subset", metavar="NAME=GLOB", help="Put faces whose id matches GLOB into a subset."),
 ]
 Images = Annotated[
-    list[str] | None, typer.Option("--images", metavar="DIR", help="Where the images lie, if not beside.")
+    list[str] | None, typer.Option("--images", metavar="DIR", help="Folder of the images, if they are elsewhere.")
 ]
 NoImages = Annotated[
     bool, typer.Option("--no-images", help="Points alone, in pixels of the source images, which need not be there.")

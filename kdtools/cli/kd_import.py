@@ -50,7 +50,7 @@ def kd_import(
     margin: Margin = 0.2,
     scheme_name: Annotated[
         str | None,
-        typer.Option("--scheme", metavar="NAME|FILE", help="What the points are; else told by their number."),
+        typer.Option("--scheme", metavar="NAME|FILE", help="Scheme of the points; by default by their number."),
     ] = None,
     convert: Convert = None,
     role: Annotated[
@@ -66,9 +66,9 @@ def kd_import(
 ) -> None:
     """Read annotated images and write one faces file: square crops and their landmarks.
 
-    The format is found by a look at SOURCE, and said; --formats lists them. What cannot be used is named and skipped;
-    the exit status is then 4. Crops are
-    squares around what --detector names; auto is the points, or the whole image where there are none.
+    The format is recognised from SOURCE and reported; --formats lists them. What cannot be used is named and skipped;
+    the exit status is then 4. Crops are squares around what --detector names; auto is the points, or the whole
+    image where there are none.
     """
     require("-" not in sources, "images cannot be read from standard input", "name a folder or a file")
     check_no_input([output], filter(os.path.isfile, sources))

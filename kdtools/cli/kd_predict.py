@@ -43,7 +43,7 @@ def kd_predict(
             metavar="N",
             min=0,
             max=10,
-            help="In images: crop again N times around the points found; 1 if not said, 0 with whole.",
+            help="In images: crop again N times around the points; by default 1, with whole 0.",
         ),
     ] = None,
     flip: Annotated[

@@ -50,7 +50,7 @@ def kd_view(
     error_bars: Annotated[
         bool, typer.Option("--error-bars", help="A line from each true point to the predicted one.")
     ] = False,
-    numbers: Annotated[bool, typer.Option("--numbers", help="Index of each point of the truth beside it.")] = False,
+    numbers: Annotated[bool, typer.Option("--numbers", help="Index of each true point next to it.")] = False,
     labels: Annotated[bool, typer.Option(help="Id and NME, or the detector's score, below each picture.")] = True,
     legend: Annotated[
         bool, typer.Option(help="Files and colours above; only for more than one file of points.")

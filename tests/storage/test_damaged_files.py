@@ -35,6 +35,7 @@ from kdtools.prediction.engines.onnx import OnnxEngine
 from kdtools.prediction.inputs import Photographs
 from kdtools.prediction.inputs.photograph import photographs_listed
 from kdtools.prediction.inputs.tar import photographs_in_tar
+from kdtools.reporting import SILENT
 from kdtools.storage.provenance import Provenance
 from kdtools.viewing.output import plan_pictures
 
@@ -190,10 +191,10 @@ def test_a_damaged_copy_in_the_cache_is_made_again(
         (b"\x08 not a model", 3),
         (tiny_onnx.read_bytes()[:99], 4),
     ):
-        with cache.exported_copy(model, lambda text: None) as copy:
+        with cache.exported_copy(model, SILENT) as copy:
             if damage is not None:
                 copy.write_bytes(damage)
-        with cache.exported_copy(model, lambda text: None) as copy:
+        with cache.exported_copy(model, SILENT) as copy:
             assert copy.read_bytes() == tiny_onnx.read_bytes()
         assert len(exports) == n_exports
 
