@@ -72,6 +72,10 @@ AddSubset = Annotated[
     list[str] | None,
     typer.Option("--add-subset", metavar="NAME=GLOB", help="Put faces whose id matches GLOB into a subset."),
 ]
+Categories = Annotated[
+    list[str] | None,
+    typer.Option("--category", metavar="NAME", help="Which things, where the annotations hold points of several."),
+]
 Images = Annotated[
     list[str] | None, typer.Option("--images", metavar="DIR", help="Folder of the images, if they are elsewhere.")
 ]

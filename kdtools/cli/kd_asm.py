@@ -56,6 +56,7 @@ def kd_asm(
         else:
             with open_faces(model_path) as fitted:
                 model = fitted.shape_model
+                faces.require_scheme(fitted.scheme, model_path)
         soft = faces.to_frame(soften_faces(faces, model, clip=clip), "source")
         provenance = session.provenance(faces_path, model_path)
         with Outputs(force) as together:

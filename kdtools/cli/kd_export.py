@@ -60,7 +60,7 @@ def kd_export(
         with open_faces(path) as file:
             file.require("image")
             if "landmarks" in file:
-                file.require_points(card.scheme.n_points, "the model")
+                file.require_scheme(card.scheme, "the model")
     from kdtools.export.check import (
         MOST_WORSE,
         N_CALIBRATION,

@@ -11,6 +11,7 @@ import typer
 from kdtools.cli._app import run, session
 from kdtools.cli._options import (
     AddSubset,
+    Categories,
     Convert,
     Detector,
     Force,
@@ -39,6 +40,7 @@ def kd_import(
         Literal["0", "0.5", "1"] | None,
         typer.Option(help="Coordinate of the first pixel's centre; else the format's own."),
     ] = None,
+    categories: Categories = None,
     images: Images = None,
     no_images: NoImages = False,
     exif: Annotated[
@@ -81,10 +83,10 @@ def kd_import(
         read_annotations,
         role_of_points,
         scheme_of_points,
-        settle_scheme,
     )
     from kdtools.datasets.crop_boxes import choose_boxes
     from kdtools.datasets.import_faces import import_faces, import_points
+    from kdtools.datasets.point_scheme import settle_scheme
     from kdtools.faces.selection import parse_subsets
     from kdtools.faces.writer import create_faces
     from kdtools.landmarks import scheme_named
@@ -99,6 +101,7 @@ def kd_import(
         images or [],
         not no_images,
         upright=exif == "apply",
+        categories=categories or [],
     )
     annotations = read_annotations(wanted, session)
     annotations, scheme = settle_scheme(

@@ -7,23 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from kdtools.datasets.formats import Annotation, Reading, find_format
 from kdtools.datasets.formats.shared.id_prefixes import id_prefixes
 from kdtools.datasets.formats.shared.naming_300w import subsets_in_300w
 from kdtools.datasets.plausibility import HeldSkips, plausible
 from kdtools.errors import DataError, FileError, KdError, UsageError, some_of
-from kdtools.faces.file import check_unique_ids
+from kdtools.faces.ids import check_unique_ids
 from kdtools.faces.schema import check_subset_name
-from kdtools.landmarks import SCHEMES, Scheme, scheme_for_points
-from kdtools.landmarks.conversions import convert_mask, convert_points, find_conversion
-from kdtools.landmarks.mirror_maps import find_mirror, mirror_fits, mirror_from_names
+from kdtools.landmarks import SCHEMES, Scheme
+from kdtools.landmarks.point_names import are_names, order_by_names
 from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.names import NOT_STORABLE, escaped, is_storable
-
-_FEWEST_FOR_MIRROR = 5  # faces; a few may look symmetric by chance
-_N_COMPARED = 300  # faces that are compared with their mirror images; more would not tell more
 
 
 @dataclass(frozen=True)
@@ -32,7 +26,7 @@ class Sources:
 
     `index` is the annotation file that predictions were made for, for those that name their pictures by its numbers
     (COCO's result lists); others have no use for it, and it may be any file. Not `upright` leaves pictures as they are
-    stored, whatever their EXIF orientation is.
+    stored, whatever their EXIF orientation is. `categories` are the names of the things to read.
     """
 
     paths: Sequence[str]
@@ -42,6 +36,7 @@ class Sources:
     pictures: bool = True
     index: str | None = None
     upright: bool = True
+    categories: Sequence[str] = ()
 
 
 def read_annotations(sources: Sources, reporter: Reporter = SILENT) -> list[Annotation]:
@@ -56,9 +51,14 @@ def read_annotations(sources: Sources, reporter: Reporter = SILENT) -> list[Anno
     index = None if sources.index is None else Path(sources.index)
     for path, prefix in zip(sources.paths, id_prefixes(sources.paths), strict=True):
         form = find_format(sources.format_name, Path(path))
+        if sources.categories and form.names_of_category is None:
+            hint = "leave --category out, or have the program write these things alone"
+            raise UsageError(f"{path}: files of the format {form.name} are not read by category", hint)
         base = form.base_of(Path(path)) if sources.base is None else sources.base
         held = HeldSkips(Path(path), reporter)
-        reading = Reading(base, held.skip, roots, sources.pictures, index, sources.upright, reporter.say)
+        reading = Reading(
+            base, held.skip, roots, sources.pictures, index, sources.upright, reporter.say, tuple(sources.categories)
+        )
         found = []
         for one in form.read(Path(path), reading):
             held.release()
@@ -100,12 +100,26 @@ def _storable(annotations: Iterable[Annotation], reporter: Reporter) -> Iterator
 
 
 def names_of_points(sources: Sources) -> tuple[str, ...]:
-    """Names of the points that the sources give and agree in; empty where they do not."""
-    found = set()
+    """Names of the points, as the sources have them; empty where none has names, or mere numbers.
+
+    Raises DataError where the points of two sources are called otherwise, or stand in another order.
+    """
+    first = ""
+    names: tuple[str, ...] = ()
     for path in sources.paths:
         form = find_format(sources.format_name, Path(path))
-        found.add(tuple((form.names_of and form.names_of(Path(path))) or ()))
-    return found.pop() if len(found) == 1 else ()
+        found = form.point_names(Path(path), tuple(sources.categories))
+        if not found or not are_names(found):
+            continue
+        if names and found != names and len(found) == len(names):
+            if order_by_names(names, found) is None:
+                what, hint = "other names than those of", "import each by itself: they are different points"
+            else:
+                what = "the same names, in another order than those of"
+                hint = "import each by itself; kd-merge joins points by their names"
+            raise DataError(f"{path}: its points have {what} {first}: {some_of(found)}; {some_of(names)}", hint)
+        first, names = first or path, names or found
+    return names
 
 
 def mirror_of_points(sources: Sources) -> tuple[int, ...] | None:
@@ -162,115 +176,3 @@ def _with_equal_points(annotations: list[Annotation], reporter: Reporter) -> lis
         if size != usual:
             reporter.skip(one.id, f"{size or 'no'} points, but {kept[0].id} has {usual or 'none'}")
     return kept
-
-
-def settle_scheme(
-    annotations: list[Annotation],
-    declared: Scheme | None,
-    target: Scheme | None,
-    names: tuple[str, ...] = (),
-    reporter: Reporter = SILENT,
-    mirror: tuple[int, ...] | None = None,
-) -> tuple[list[Annotation], Scheme | None]:
-    """What the points mean, and the annotations converted to `target` where that is given.
-
-    Without `declared` the number of points decides, unless the points or their own `mirror` map contradict it; a mirror
-    map that is not known is found from the points' `names`, or from the data. None where the annotations have no
-    points. Raises UsageError for a scheme of another size.
-    """
-    if not annotations or annotations[0].points is None:
-        if declared or target:
-            raise UsageError("a scheme was named, but the input has no points")
-        return annotations, None
-    points = np.stack([one.points for one in annotations if one.points is not None])
-    n_points = points.shape[1]
-    if declared is not None and declared.n_points != n_points:
-        raise UsageError(f"--scheme {declared.name} has {declared.n_points} points, but the input has {n_points}")
-    if declared is not None and declared.names and names and names != declared.names:
-        annotations = _in_order(annotations, names, declared)
-        points = np.stack([one.points for one in annotations if one.points is not None])
-        names, mirror = declared.names, None
-    mirror = mirror if mirror is not None and len(mirror) == n_points else None
-    scheme = declared or _scheme_by_count(points, reporter, mirror)
-    if len(names) == n_points == len(set(names)) and scheme.name not in SCHEMES and not scheme.names:
-        scheme = replace(scheme, names=names)
-    if scheme.mirror is None and mirror is not None:
-        reporter.say(f"mirror map of {scheme.name} as the source has it: {_pairs(mirror)}")
-        scheme = replace(scheme, mirror=mirror)
-    if scheme.mirror is None:
-        scheme = _with_found_mirror(scheme, points, reporter)
-    if target is None or target == scheme:
-        return annotations, scheme
-    conversion = find_conversion(scheme.name, target.name)
-    reporter.say(
-        f"{scheme.name} converted to {target.name}"
-        + (f", approximately: {conversion.note}" if conversion.approximate else "")
-    )
-    converted = convert_points(points, scheme, target)
-    return [
-        replace(
-            one,
-            points=converted[k],
-            visible=None if one.visible is None else convert_mask(one.visible, scheme, target),
-            confidence=None if one.confidence is None else convert_mask(one.confidence, scheme, target),
-        )
-        for k, one in enumerate(annotations)
-    ], target
-
-
-def _in_order(annotations: list[Annotation], names: tuple[str, ...], scheme: Scheme) -> list[Annotation]:
-    """Put named points into the order of a scheme with the same names. Raises UsageError where the names differ."""
-    given, wanted = set(names), set(scheme.names)
-    if given != wanted:
-        lacking, more = (some_of(sorted(a - b)) for a, b in ((wanted, given), (given, wanted)))
-        raise UsageError(
-            f"--scheme {scheme.name} has points that the input has not: {lacking}",
-            f"the input has {more}; give points that are the same one name",
-        )
-    order = [names.index(name) for name in scheme.names]
-    return [
-        replace(
-            one,
-            points=None if one.points is None else one.points[order],
-            visible=None if one.visible is None else one.visible[order],
-            confidence=None if one.confidence is None else one.confidence[order],
-        )
-        for one in annotations
-    ]
-
-
-def _scheme_by_count(points: np.ndarray, reporter: Reporter, mirror: tuple[int, ...] | None) -> Scheme:
-    scheme = scheme_for_points(points.shape[1])
-    if scheme.mirror is None:
-        return scheme
-    some = points[:: max(1, len(points) // _N_COMPARED)]
-    if mirror in (None, scheme.mirror) and mirror_fits(scheme, some):
-        reporter.say(f"{scheme.n_points} points, taken for {scheme.name} (--scheme names another)")
-        return scheme
-    reporter.warn(
-        f"{scheme.n_points} points could be {scheme.name}, but do not mirror like those; they are taken for points of "
-        f"their own (give --scheme {scheme.name} if they are)"
-    )
-    return Scheme(f"points{scheme.n_points}", scheme.n_points)
-
-
-def _with_found_mirror(scheme: Scheme, points: np.ndarray, reporter: Reporter) -> Scheme:
-    mirror = mirror_from_names(scheme.names)
-    if mirror is not None:
-        reporter.say(f"mirror map of {scheme.name} by the left and right in its points' names: {_pairs(mirror)}")
-        return replace(scheme, mirror=mirror)
-    found = find_mirror(points) if len(points) >= _FEWEST_FOR_MIRROR else None
-    if found is None:
-        reporter.warn(
-            f"no mirror map is known for {scheme.name}, and the points show no symmetry: training will not flip images"
-        )
-        return scheme
-    reporter.say(
-        f"mirror map of {scheme.name} found from the mean shape of {len(points)} faces, "
-        f"to {100 * found.residual:.1f} % of its size: {_pairs(found.mirror)}"
-    )
-    return replace(scheme, mirror=found.mirror)
-
-
-def _pairs(mirror: tuple[int, ...]) -> str:
-    return ", ".join(f"{i}-{j}" for i, j in enumerate(mirror) if i < j)

@@ -16,14 +16,14 @@ from kdtools.evaluation.measures import choose_measures, choose_subsets
 from kdtools.evaluation.point_sets import (
     PointSet,
     check_ids,
-    check_inputs,
     photograph_of,
     read_points,
     read_prediction,
+    same_points,
     text_of,
 )
 from kdtools.evaluation.protocols import Measures
-from kdtools.evaluation.request import Request
+from kdtools.evaluation.request import Request, check_inputs
 from kdtools.evaluation.results import MEAN_SHAPE, Errors, Evaluation, Row, Worst
 from kdtools.evaluation.table import Tables, region_points
 from kdtools.evaluation.units import Frames, find_frames, find_units
@@ -99,7 +99,7 @@ def _join_predictions(
     notes = []
     for word in request.predictions:
         pred = read_prediction(word, request.truth, stack, reporter)
-        _check_points(truth, pred, reporter)
+        pred = _with_points_of(truth, pred, reporter)
         rows = join_rows(truth, pred, request.join, reporter)
         notes += check_join(truth, pred, rows, request)
         if len(pred) == len(truth) and np.array_equal(rows, np.arange(len(rows))):
@@ -145,14 +145,19 @@ def _find_worst(joined: tuple[PointSource, np.ndarray], errors: Errors, member: 
     return Worst(pred.name, dict(zip(rows.tolist(), pred.points(row_of[rows]), strict=True)))
 
 
-def _check_points(truth: PointSet, pred: PointSet, reporter: Reporter) -> None:
+def _with_points_of(truth: PointSet, pred: PointSet, reporter: Reporter) -> PointSet:
+    """The prediction with its points in the order of the truth's. Raises DataError where they are other points."""
     if truth.n_points != pred.n_points:
         raise DataError(
             f"{truth.name}: {truth.n_points} points per face, but {pred.name} has {pred.n_points}",
             "use files of the same scheme; --convert of kd-merge and kd-import converts between schemes",
         )
-    if truth.scheme.name != pred.scheme.name and not (truth.foreign or pred.foreign):
+    found = same_points(truth, pred)
+    if found is not pred:
+        reporter.say(f"{pred.name}: its points are put into the order of those of {truth.name}, by their names")
+    elif truth.scheme.name != pred.scheme.name and not (truth.foreign or pred.foreign):
         reporter.warn(f"{pred.name}: its points are {pred.scheme.name}, those of {truth.name} {truth.scheme.name}")
+    return found
 
 
 def _check_names(names: Sequence[str]) -> None:

@@ -30,7 +30,7 @@ class MeanShape:
             faces.require("landmarks")
             if not faces.has_images:
                 raise DataError(f"{faces.name}: --mean-shape needs a file with images", hint)
-            faces.require_points(truth.n_points, truth.name)
+            faces.require_scheme(truth.scheme, truth.name)
             total = np.zeros((truth.n_points, 2))
             count = np.zeros((truth.n_points, 2))
             for start in range(0, len(faces), _BLOCK):

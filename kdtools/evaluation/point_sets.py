@@ -21,10 +21,11 @@ import h5py
 import numpy as np
 
 from kdtools.datasets.formats import FORMATS
-from kdtools.errors import DataError, FileError, UsageError, some_of
+from kdtools.errors import DataError, FileError, some_of
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import IDENTITY, apply_affine
+from kdtools.landmarks.point_names import point_order
 from kdtools.metrics import clean_points
 from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.file_kinds import HDF5, N_START, SAFETENSORS, form_of_start
@@ -85,9 +86,12 @@ class _Part:
     to_source: _Column | None = None
     visible: _Column | None = None
     boxes: _Column | None = None
+    order: np.ndarray | None = None  # of the points, where it is not that of the file
 
     def read(self, rows: np.ndarray | slice) -> np.ndarray:
         points = clean_points(self.points.rows(rows))
+        if self.order is not None:
+            points = points[:, self.order]
         return points if self.to_source is None else apply_affine(self.to_source.rows(rows), points)
 
 
@@ -109,9 +113,15 @@ class PointSet:
     subsets: dict[str, np.ndarray] = field(default_factory=dict)
     files: Sequence[str] = ()  # its input files, without standard input
     image_size: tuple[int, int] | None = None  # of the crops, if the file has images; `boxes` are then the crops'
+    guessed: bool = False  # whether the scheme is told by nothing but the number of points
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def in_order(self, order: np.ndarray, scheme: Scheme) -> PointSet:
+        """The same faces with their points (L,) in another order, which is that of `scheme`."""
+        parts = [replace(one, order=order if one.order is None else one.order[order]) for one in self.parts]
+        return replace(self, parts=parts, scheme=scheme)
 
     def points(self, rows: np.ndarray | slice) -> np.ndarray:
         """Points (n, L, 2) float64 of these rows in pixels of the source images; NaN for row -1, a missing face."""
@@ -125,9 +135,7 @@ class PointSet:
 
     def visible(self, rows: np.ndarray | slice) -> np.ndarray:
         """Whether each point is visible, (n, L) bool; all are if the file does not say."""
-        return self._gather(
-            rows, (self.n_points,), lambda part, some: True if part.visible is None else part.visible.rows(some), 1
-        ).astype(bool)
+        return self._gather(rows, (self.n_points,), _visible_of, 1).astype(bool)
 
     def boxes(self, rows: np.ndarray | slice) -> np.ndarray:
         """Annotated boxes (n, 4) in pixels of the source images, NaN where there are none."""
@@ -149,6 +157,13 @@ class PointSet:
             chosen = (part_of == k) & (rows >= 0)
             values[chosen] = read(self.parts[k], rows[chosen] - self.starts[k])
         return values
+
+
+def _visible_of(part: _Part, rows: np.ndarray | slice) -> Any:
+    if part.visible is None:
+        return True
+    visible = part.visible.rows(rows)
+    return visible if part.order is None else visible[:, part.order]
 
 
 def describe_ids(points: PointSet) -> str:
@@ -191,12 +206,13 @@ def read_prediction(word: str, index: str, stack: contextlib.ExitStack, reporter
 
 def _join_parts(name: str, sets: Sequence[PointSet]) -> PointSet:
     first = sets[0]
-    for other in sets[1:]:
+    for k, other in enumerate(sets):
         if other.n_points != first.n_points:
             raise DataError(
                 f"{other.name}: {other.n_points} points per face, but {first.name} has {first.n_points}",
                 "the shards of one prediction must be of one scheme",
             )
+        sets = [*sets[:k], same_points(first, other), *sets[k + 1 :]]
     ids = np.concatenate([one.ids for one in sets])
     if len(sets) > 1:
         owner: dict[bytes, int] = {}
@@ -212,7 +228,16 @@ def _join_parts(name: str, sets: Sequence[PointSet]) -> PointSet:
     starts = np.cumsum([0] + [len(one) for one in sets[:-1]])
     files = [path for one in sets for path in one.files]
     foreign = any(one.foreign for one in sets)
-    return PointSet(name, ids, first.n_points, first.scheme, parts, starts, foreign, files=files)
+    guessed = all(one.guessed for one in sets)
+    return PointSet(name, ids, first.n_points, first.scheme, parts, starts, foreign, files=files, guessed=guessed)
+
+
+def same_points(wanted: PointSet, given: PointSet) -> PointSet:
+    """`given` with its points in the order of `wanted`, by name. Raises DataError where they are other points."""
+    if wanted.guessed or given.guessed:
+        return given
+    order = point_order(wanted.scheme, given.scheme, wanted.name, given.name)
+    return given if order is None else given.in_order(order, wanted.scheme)
 
 
 def read_points(path: str, stack: contextlib.ExitStack, reporter: Reporter, *, index: str | None = None) -> PointSet:
@@ -293,7 +318,8 @@ class _WithoutMessages(Reporter):
 def _from_annotations(path: str, index: str | None, reporter: Reporter) -> PointSet:
     """With `index` the points are predictions, which need not look like faces."""
     # It loads OpenCV, which faces files do not need.
-    from kdtools.datasets.annotations import Sources, names_of_points, read_annotations, settle_scheme
+    from kdtools.datasets.annotations import Sources, names_of_points, read_annotations
+    from kdtools.datasets.point_scheme import settle_scheme
 
     sources = Sources([path], pictures=False, index=index)
     annotations = read_annotations(sources, _WithoutMessages(reporter))
@@ -301,7 +327,8 @@ def _from_annotations(path: str, index: str | None, reporter: Reporter) -> Point
     if not with_points:
         raise DataError(f"{path}: holds no landmarks", "name the file of the points, not the pictures")
     scheme_reporter = SILENT if index else _WithoutMessages(reporter)
-    _, scheme = settle_scheme(with_points, None, None, names_of_points(sources), scheme_reporter)
+    own_names = names_of_points(sources)
+    _, scheme = settle_scheme(with_points, None, None, own_names, scheme_reporter)
     points = np.stack([one.points for one in with_points if one.points is not None])
     if scheme is None:
         scheme = Scheme(f"points{points.shape[1]}", points.shape[1])
@@ -312,13 +339,10 @@ def _from_annotations(path: str, index: str | None, reporter: Reporter) -> Point
         visible = np.stack([everything if one.visible is None else one.visible for one in with_points])
     if any(one.box is not None for one in with_points):
         boxes = np.stack([np.full(4, np.nan) if one.box is None else one.box for one in with_points])
-    part = _Part(_Column(points), None, *(None if one is None else _Column(one) for one in (visible, boxes)))
+    columns = [None if one is None else _Column(one) for one in (visible, boxes)]
+    part = _Part(_Column(points), None, columns[0], columns[1])
     ids = np.array([one.id.encode() for one in with_points], object)
     subsets = {name: np.array([name in one.subsets for one in with_points]) for name in sorted(names)}
-    return PointSet(path, ids, points.shape[1], scheme, [part], np.zeros(1, np.int64), True, subsets, [path])
-
-
-def check_inputs(words: Sequence[str]) -> None:
-    """Raises UsageError if standard input is named twice."""
-    if sum(word == "-" or word.endswith("=-") for word in words) > 1:
-        raise UsageError("only one input can be standard input")
+    guessed = len(own_names) != points.shape[1]
+    starts = np.zeros(1, np.int64)
+    return PointSet(path, ids, points.shape[1], scheme, [part], starts, True, subsets, [path], guessed=guessed)

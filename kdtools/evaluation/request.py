@@ -82,3 +82,9 @@ def split_norms(text: str) -> list[str]:
     ['box-size', 'points:36,45', '100']
     """
     return re.findall(r"points:\d+,\d+|[^,]+", re.sub(r"\s", "", text))
+
+
+def check_inputs(words: Sequence[str]) -> None:
+    """Raises UsageError where standard input is asked for twice."""
+    if sum(word == "-" or word.endswith("=-") for word in words) > 1:
+        raise UsageError("only one input can be standard input")

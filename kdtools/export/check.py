@@ -80,7 +80,7 @@ def sample_faces(path: str | None, network: LandmarkNet, most: int) -> Sample:
         rows = np.unique(np.linspace(0, len(faces) - 1, min(most, len(faces))).round().astype(int))
         truth = None
         if "landmarks" in faces:
-            faces.require_points(card.scheme.n_points, "the model")
+            faces.require_scheme(card.scheme, "the model")
             truth = faces.to_frame(faces.landmarks[rows], "unit")
         return Sample(_network_inputs(faces.images[rows], card.input_size), truth, f"faces of {faces.name}")
 

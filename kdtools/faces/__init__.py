@@ -3,7 +3,8 @@
 `schema` is what a file may hold; `people` says which faces belong together, by their ids.
 """
 
-from kdtools.faces.file import FacesFile, check_unique_ids, match_ids, open_faces
+from kdtools.faces.file import FacesFile, open_faces
+from kdtools.faces.ids import check_unique_ids, match_ids
 from kdtools.faces.writer import FacesWriter, create_faces
 
 __all__ = [

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 import h5py
 import numpy as np
 
-from kdtools.errors import DataError, FileError, some_of
+from kdtools.errors import DataError, FileError
 from kdtools.faces import schema
+from kdtools.faces.ids import check_unique_ids, match_ids
 from kdtools.faces.validation import check_arrays, check_kind, plain, subset_names
 from kdtools.landmarks import INDEX_FIELDS, JSON_FIELDS, SCHEMES, Scheme, scheme_for_points
 from kdtools.landmarks.crops import CropRule
 from kdtools.landmarks.geometry import IDENTITY, apply_affine, invert_affine, pixels_to_unit, upright_boxes
+from kdtools.landmarks.point_names import point_order
 from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.reporting import Reporter
 from kdtools.storage.file_kinds import HDF5, N_START, SAFETENSORS, form_of_start
@@ -193,16 +194,32 @@ class FacesFile:
     def landmarks_from(self, other: FacesFile) -> np.ndarray:
         """Points of `other` for the faces of this file, joined by id, (N, L, 2) in pixels of this file's /image.
 
-        Raises DataError if `other` lacks an id of this file, or the numbers of points differ.
+        Raises DataError if `other` lacks an id of this file, and as `order_of_points` does.
         """
-        self.check_same_points(other)
+        order = self.order_of_points(other)
         rows = match_ids(self.ids, other.ids, self.name, other.name)
-        return np.asarray(self.from_source(other.points("source")[rows]), np.float32)
+        return np.asarray(self.from_source(other.points("source")[rows][:, order]), np.float32)
 
-    def check_same_points(self, other: FacesFile) -> None:
-        """Raises DataError if both files have points, but different numbers of them."""
-        if "landmarks" in self:
-            self.require_points(other.n_points, other.name)
+    def order_of_points(self, other: FacesFile) -> np.ndarray | slice:
+        """What brings the points of `other` into the order of this file's: an index of them, or a slice of all.
+
+        Points are compared by their names where both files have some. Raises DataError where they are not the same
+        ones; a file without any fits all.
+        """
+        if "landmarks" not in self:
+            return slice(None)
+        self.require_points(other.n_points, other.name)
+        order = point_order(self.scheme, other.scheme, self.name, other.name)
+        return slice(None) if order is None else order
+
+    def require_scheme(self, scheme: Scheme, whose: str) -> None:
+        """Raises DataError where this file's points are not those of `whose` scheme, in the same order."""
+        self.require_points(scheme.n_points, whose)
+        if point_order(scheme, self.scheme, whose, self.name) is not None:
+            raise DataError(
+                f"{self.name}: its points have the names of those of {whose}, but stand in another order",
+                "kd-merge --convert SCHEME puts them into the order of a scheme",
+            )
 
     def require_points(self, n_points: int, whose: str) -> None:
         """Raises DataError if this file does not have `n_points` points, as `whose` does."""
@@ -232,6 +249,8 @@ class FacesFile:
         attrs = self.h5["landmarks"].attrs
         fields = {**vars(known)}
         fields.update({key: np.atleast_1d(attrs[key]) for key in INDEX_FIELDS if key in attrs})
+        if fields["mirror"] is not None and len(fields["mirror"]) == 0:
+            fields.update(mirror=None, flips=False)
         try:
             fields.update({key: json.loads(plain(attrs[key])) for key in JSON_FIELDS if key in attrs})
             return Scheme.from_fields(fields)
@@ -318,28 +337,3 @@ def _check_signature(path: Path, name: str) -> None:
     if form != HDF5:
         kind = "a model file" if form == SAFETENSORS else "of another kind"
         raise FileError(f"{name}: is {kind}, not a faces file (HDF5)")
-
-
-def check_unique_ids(ids: Sequence[str]) -> None:
-    """Raises DataError for duplicate ids."""
-    if len(set(ids)) != len(ids):
-        twice = [identity for identity, count in Counter(ids).items() if count > 1]
-        hint = "rename a file or a folder, or give each input once"
-        raise DataError(f"two faces have the same id: {some_of(twice)}", hint)
-
-
-def match_ids(ids: Sequence[str], other_ids: Sequence[str], name: str, other_name: str) -> np.ndarray:
-    """Row of each of `ids` in `other_ids`, (N,) int64.
-
-    Raises DataError if an id is missing there or stands there twice.
-    """
-    row_of = {identity: row for row, identity in enumerate(other_ids)}
-    if len(row_of) != len(other_ids):
-        raise DataError(f"{other_name}: some ids stand more than once", "ids must be unique to join files by them")
-    missing = [identity for identity in ids if identity not in row_of]
-    if missing:
-        raise DataError(
-            f"{other_name}: lacks {len(missing)} of the {len(ids)} faces of {name}: {some_of(missing)}",
-            "files are joined by /id; use a file made from the same faces",
-        )
-    return np.fromiter((row_of[identity] for identity in ids), np.int64, len(ids))

@@ -14,8 +14,10 @@ from kdtools.faces.file import FacesFile
 from kdtools.faces.schema import ARRAYS
 from kdtools.faces.selection import IdPatterns, Part
 from kdtools.faces.writer import FacesWriter
-from kdtools.landmarks import Scheme, convert_mask, convert_points, find_conversion
+from kdtools.landmarks import Scheme, convert_mask, convert_points
+from kdtools.landmarks.conversions import conversion_between
 from kdtools.landmarks.geometry import IDENTITY
+from kdtools.landmarks.point_names import order_by_names
 from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.reporting import Reporter
 
@@ -44,14 +46,17 @@ class _FilesOf(Sequence[FacesFile]):
         return self._parts[number].faces
 
 
-def check_joinable(parts: Sequence[Part], *, with_images: bool, any_scheme: bool) -> None:
-    """Raises DataError, naming both files, if parts cannot be merged."""
-    check_alike(_FilesOf(parts), with_images=with_images, any_scheme=any_scheme)
+def check_joinable(parts: Sequence[Part], *, with_images: bool, any_scheme: bool, may_reorder: bool = True) -> None:
+    """Raises DataError, which names both files, where parts cannot stand in one file.
+
+    Points of the same names in another order can, if they `may_reorder`.
+    """
+    check_alike(_FilesOf(parts), with_images=with_images, any_scheme=any_scheme, may_reorder=may_reorder)
     _check_unique(parts)
 
 
-def check_alike(files: Sequence[FacesFile], *, with_images: bool, any_scheme: bool) -> None:
-    """Raises DataError, naming both files, if they hold different arrays or points of different meaning."""
+def check_alike(files: Sequence[FacesFile], *, with_images: bool, any_scheme: bool, may_reorder: bool) -> None:
+    """Raises DataError, which names both files, where they hold different arrays or points of different meaning."""
     if any_scheme:
         files[0].require("landmarks")
     for k in range(1, len(files)):
@@ -71,11 +76,20 @@ def check_alike(files: Sequence[FacesFile], *, with_images: bool, any_scheme: bo
             raise DataError(f"{names}: landmarks of the roles {first.role} and {other.role}", "merge those of one role")
         if not any_scheme:
             other.require_points(first.n_points, first.name)
-            _check_same_meaning(first, other)
+            _check_same_meaning(first, other, may_reorder=may_reorder)
 
 
-def _check_same_meaning(first: FacesFile, other: FacesFile) -> None:
+def _check_same_meaning(first: FacesFile, other: FacesFile, *, may_reorder: bool) -> None:
     one, two = first.scheme, other.scheme
+    if one.names and two.names:
+        order = first.order_of_points(other)
+        if not isinstance(order, slice):
+            if may_reorder:
+                return  # points of the other file are put into the order of the first one
+            raise DataError(
+                f"{first.name} and {other.name}: points with the same names, in another order",
+                "leave --virtual out, so that they can be reordered",
+            )
     for key in ("name", "mirror", "outer_corners", "left_eye", "right_eye"):
         if getattr(one, key) != getattr(two, key):
             what = f"{one.name} and {two.name}" if key == "name" else f"{one.name}, but with another {key}"
@@ -113,6 +127,9 @@ def write_merged(
     first = parts[0]
     ids = [identity for part in parts for identity in part.ids]
     files = _FilesOf(parts)
+    own_target = first.faces.scheme if target is None and "landmarks" in first.arrays else target
+    if own_target is not None and any(_differs(faces.scheme, own_target) for faces in files):
+        target = own_target  # the same points in another order, or else `check_joinable` has refused them
     has_images = with_images and "image" in first.arrays
     converted = target is not None and _check_conversions(files, target, reporter)
     writer.put_ids(ids)
@@ -136,17 +153,20 @@ def write_merged(
 
 def _check_conversions(files: Sequence[FacesFile], target: Scheme, reporter: Reporter) -> bool:
     """Whether points of any file are converted; warns of approximate ones. Raises UsageError for impossible ones."""
-    sources = sorted({faces.scheme.name for faces in files if _differs(faces.scheme, target)})
-    for source in sources:
-        conversion = find_conversion(source, target.name)
+    sources = [faces.scheme for faces in files if _differs(faces.scheme, target)]
+    for name, source in sorted({source.name: source for source in sources}.items()):
+        conversion = conversion_between(source, target)
         if conversion.approximate:
-            reporter.warn(f"{source} to {target.name} is approximate: {conversion.note}")
+            reporter.warn(f"{name} to {target.name} is approximate: {conversion.note}")
     return bool(sources)
 
 
 def _differs(source: Scheme, target: Scheme) -> bool:
-    """Whether points need a conversion. Schemes of one name may still differ in their attributes."""
-    return (source.name, source.n_points) != (target.name, target.n_points)
+    """Whether points need a conversion. Schemes of one name may differ in what they state of their points."""
+    if (source.name, source.n_points) != (target.name, target.n_points):
+        return True
+    order = order_by_names(target.names, source.names) if source.names and target.names else None
+    return order is not None and not np.array_equal(order, np.arange(len(order)))
 
 
 def _copy_images(writer: FacesWriter, parts: Sequence[Part]) -> None:

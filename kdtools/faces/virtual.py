@@ -31,11 +31,11 @@ class _Referred:
 
 
 def check_referable(files: Sequence[FacesFile]) -> None:
-    """Raises DataError as `check_joinable` does, without holding all ids in memory."""
-    check_alike(files, with_images=True, any_scheme=False)
+    """Raises DataError as `check_joinable` does, but keeps no list of all ids."""
+    check_alike(files, with_images=True, any_scheme=False, may_reorder=False)
     digests = np.concatenate([faces.id_digests for faces in files])
     if len(np.unique(digests)) < len(digests):
-        check_joinable(take_parts(files), with_images=True, any_scheme=False)
+        check_joinable(take_parts(files), with_images=True, any_scheme=False, may_reorder=False)
 
 
 def write_virtual(writer: FacesWriter, files: Sequence[FacesFile], output: str, reporter: Reporter) -> None:

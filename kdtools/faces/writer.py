@@ -15,7 +15,8 @@ import numpy as np
 
 from kdtools.errors import DataError
 from kdtools.faces import schema
-from kdtools.faces.file import FacesFile, check_unique_ids
+from kdtools.faces.file import FacesFile
+from kdtools.faces.ids import check_unique_ids
 from kdtools.landmarks import INDEX_FIELDS, JSON_FIELDS, Scheme
 from kdtools.landmarks.crops import CropRule
 from kdtools.landmarks.shape_model import ShapeModel
@@ -91,6 +92,8 @@ class FacesWriter:
             value = getattr(scheme, key)
             if value is not None:
                 attrs[key] = np.array(value, np.int32)
+        if not scheme.flips:
+            attrs["mirror"] = np.empty(0, np.int32)  # else the map of a known scheme of this name would be taken
         for key in JSON_FIELDS:
             attrs[key] = json.dumps(getattr(scheme, key))
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from kdtools.errors import DataError, UsageError
 from kdtools.landmarks.dense_schemes import INSIGHTFACE_OF_LAPA
+from kdtools.landmarks.point_names import order_by_names
 from kdtools.landmarks.registry import SCHEMES
 from kdtools.landmarks.scheme import Scheme
 
@@ -62,6 +63,22 @@ def find_conversion(source_name: str, target_name: str) -> Conversion:
     return whole
 
 
+def conversion_between(source: Scheme, target: Scheme) -> Conversion:
+    """As `find_conversion`, of schemes; where both name the same points, these are put in the target's order.
+
+    Raises UsageError as that, DataError where a scheme is not the known one of its name.
+    """
+    if source.names and target.names and source.n_points == target.n_points:
+        order = order_by_names(target.names, source.names)
+        if order is not None:
+            return Conversion(np.eye(source.n_points)[order])
+    conversion = find_conversion(source.name, target.name)
+    for scheme, expected in zip((target, source), conversion.weights.shape, strict=True):
+        if scheme.n_points != expected:
+            raise DataError(f"scheme {scheme.name} has {scheme.n_points} points, but the known one has {expected}")
+    return conversion
+
+
 def convert_points(points: np.ndarray, source: Scheme, target: Scheme) -> np.ndarray:
     """Points (..., L of the source, 2) -> (..., L of the target, 2) float64; NaN if a source point needed is NaN.
 
@@ -89,10 +106,7 @@ def convert_mask(values: np.ndarray, source: Scheme, target: Scheme) -> np.ndarr
 
 
 def _weights(source: Scheme, target: Scheme, n_points: int) -> np.ndarray:
-    weights = find_conversion(source.name, target.name).weights
-    for scheme, expected in ((source, weights.shape[1]), (target, weights.shape[0])):
-        if scheme.n_points != expected:
-            raise DataError(f"scheme {scheme.name} has {scheme.n_points} points, but the known one has {expected}")
+    weights = conversion_between(source, target).weights
     if n_points != source.n_points:
         raise DataError(f"{n_points} points per face, but scheme {source.name} has {source.n_points}")
     return weights

@@ -38,7 +38,13 @@ def scheme_for_points(n_points: int) -> Scheme:
     for scheme in SCHEMES.values():
         if scheme.n_points == n_points:
             return scheme
-    return Scheme(f"points{n_points}", n_points)
+    return own_scheme(n_points)
+
+
+def own_scheme(n_points: int) -> Scheme:
+    """A scheme that knows only how many points there are, under a name that no known scheme has."""
+    name = f"points{n_points}"
+    return Scheme(f"custom{n_points}" if name in SCHEMES else name, n_points)
 
 
 def scheme_named(text: str) -> Scheme:

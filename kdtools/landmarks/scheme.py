@@ -20,7 +20,8 @@ JSON_FIELDS = ("outlines", "names", "regions")
 class Scheme:
     """A set of landmark points. Left and right are those of the image, everywhere.
 
-    `mirror[i]` is the point that point i becomes in a mirrored image. The mean of the points `left_eye`, and that of
+    `mirror[i]` is the point that point i becomes in a mirrored image; None where that is not known, or where the points
+    have no mirror image and images must never be flipped (not `flips`). The mean of the points `left_eye`, and that of
     `right_eye`, is the eye's centre. `outlines` are runs of point indices to join when drawing; a run that ends where
     it began is closed. `names` has one name per point, or none at all. `regions` are the parts of the face, each a
     name (jaw, left_brow, right_brow, nose, left_eye, right_eye, mouth, ...) and its points.
@@ -36,6 +37,7 @@ class Scheme:
     outlines: tuple[tuple[int, ...], ...] = ()
     names: tuple[str, ...] = ()
     regions: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    flips: bool = True
 
     def __post_init__(self) -> None:
         mirror = self.mirror
@@ -54,6 +56,8 @@ class Scheme:
                 f"scheme {self.name}: mirror is not a map of {self.n_points} points that undoes itself",
                 "mirror[mirror[i]] must be i for every point",
             )
+        if mirror is not None and not self.flips:
+            raise DataError(f"scheme {self.name}: has a mirror map, and is never to be flipped")
         if self.outer_corners is not None and len(self.outer_corners) != 2:
             raise DataError(f"scheme {self.name}: outer_corners has {len(self.outer_corners)} points, not two")
         used = [*(self.outer_corners or ()), *(self.left_eye or ()), *(self.right_eye or ())]
@@ -71,7 +75,10 @@ class Scheme:
             raise DataError(f"scheme {self.name}: a region stands twice, or has no name or no points")
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), sort_keys=True)
+        fields = asdict(self)
+        if self.flips:  # the rule, which files written by older versions do not state
+            del fields["flips"]
+        return json.dumps(fields, sort_keys=True)
 
     @staticmethod
     def from_json(text: str) -> Scheme:
@@ -92,6 +99,8 @@ class Scheme:
             for key in INDEX_FIELDS:
                 if known.get(key) is not None:
                     known[key] = _as_indices(known[key])
+            if "flips" in known:
+                known["flips"] = bool(known["flips"])
             known["outlines"] = tuple(_as_indices(line) for line in known.get("outlines", ()))
             known["names"] = tuple(str(name) for name in known.get("names", ()))
             regions = dict(known.get("regions", ()))

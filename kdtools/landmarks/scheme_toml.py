@@ -53,6 +53,8 @@ def scheme_to_toml(scheme: Scheme) -> str:
         pairs = [(i, j) for i, j in enumerate(scheme.mirror) if i < j]
         lines += ["", "# Pairs of points that change places in a mirrored image; the others lie on the middle line."]
         lines += ["mirror = [", *(f"    {listed(pair)}," for pair in pairs), "]"]
+    elif not scheme.flips:
+        lines += ["", "mirror = false  # never flip images"]
     eyes = [(key, getattr(scheme, key)) for key in ("outer_corners", "left_eye", "right_eye")]
     lines += ["", *(f"{key} = {listed(points)}" for key, points in eyes if points is not None)]
     if scheme.outlines:
@@ -81,10 +83,12 @@ def _scheme_of(fields: dict[str, Any]) -> Scheme:
     regions = fields.get("regions", {})
     if not isinstance(regions, dict):
         raise DataError("regions: must be a table", "for example, under [regions]: mouth = [3, 4, 5]")
+    pairs = fields.get("mirror")
     return Scheme(
         name,
         n_points,
-        mirror=_mirror_of(fields["mirror"], points) if "mirror" in fields else None,
+        mirror=None if pairs is None or pairs is False else _mirror_of(pairs, points),
+        flips=pairs is not False,
         outer_corners=None if corners is None else (corners[0], corners[1]),
         outlines=tuple(points.listed(line, "outlines") for line in _list_of(fields.get("outlines", []), "outlines")),
         names=names,
@@ -136,7 +140,10 @@ class _Points:
 def _mirror_of(pairs: Any, points: _Points) -> tuple[int, ...]:
     """Mirror map of pairs; a point in no pair, or paired with itself, lies on the middle line."""
     mirror: dict[int, int] = {}
-    for pair in _list_of(pairs, "mirror"):
+    if not isinstance(pairs, list):
+        hint = "write mirror = [[0, 4], [1, 3]], or mirror = false for points that have no mirror image"
+        raise DataError(f"mirror: {pairs!r} is neither a list of pairs nor false", hint)
+    for pair in pairs:
         ends = points.listed(pair, "mirror")
         if len(ends) != 2:
             raise DataError(f"mirror: {pair!r} is not a pair of points", "for example mirror = [[0, 4], [1, 3]]")

@@ -63,7 +63,7 @@ def load_task(
         for name, path in teachers.items():
             if _is_model(path):
                 online[name] = teacher = load_model(path, device)
-                faces.require_points(teacher.card.scheme.n_points, path)
+                faces.require_scheme(teacher.card.scheme, path)
                 faces.compare_crop(teacher.card.crop, path, reporter)
             else:
                 points[name] = faces.landmarks_from(stack.enter_context(open_faces(path)))
@@ -77,11 +77,11 @@ def load_task(
         else:
             others = stack.enter_context(open_faces(val_path))
             others.require("image", "landmarks")
-            faces.check_same_points(others)
+            order = faces.order_of_points(others)
             faces.compare_crop(others.crop, val_path, reporter)
             train_rows = usable
             val_truth, kind = _validation_target(others, targets)
-            val = _face_set(others, {"truth": val_truth}, np.arange(len(others)))
+            val = _face_set(others, {"truth": val_truth[:, order]}, np.arange(len(others)))
             reporter.say(
                 f"{len(train_rows)} faces to train on, {len(val)} of {val_path} to validate with, by {kind} landmarks"
             )
@@ -102,6 +102,7 @@ def _validation_target(val_faces: FacesFile, targets: FacesFile | None) -> tuple
     """
     if targets is None or "shape_model/mean" not in targets:
         return val_faces.landmarks, "hard"
+    val_faces.require_scheme(targets.scheme, targets.name)
     return soften_faces(val_faces, targets.shape_model, clip=DEFAULT_CLIP).astype(np.float32), "Soft-"
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from kdtools.errors import DataError, KdError, reason_of
-from kdtools.faces.file import FacesFile, match_ids
+from kdtools.faces.file import FacesFile
+from kdtools.faces.ids import match_ids
 from kdtools.faces.selection import IdPatterns, choose_faces
 from kdtools.images.cropping import crop_image
 from kdtools.images.reading import read_image
@@ -75,24 +76,26 @@ def gather(faces: FacesFile, predictions: Sequence[FacesFile], truth: FacesFile 
     files += predictions
     if truth is not None:
         files = [truth] + [file for file in files if file is not truth]
-    for file in files[1:]:
-        files[0].check_same_points(file)
-    sets = [_read_set(faces, file) for file in files]
+    first = faces if "landmarks" in faces else files[0] if files else faces
+    sets = [_read_set(faces, file, first) for file in files]
     errors, normaliser = _measure(faces, sets)
     return Gallery(faces, sets, errors, normaliser)
 
 
-def _read_set(faces: FacesFile, file: FacesFile) -> ShownPoints:
+def _read_set(faces: FacesFile, file: FacesFile, first: FacesFile) -> ShownPoints:
+    """Points of `file` in the order of the `first` one."""
     file.require("landmarks")
-    same = file is faces
+    same, order = file is faces, first.order_of_points(file)
     with np.errstate(over="ignore", invalid="ignore"):  # numbers like 1e38 count as missing
         points = faces.landmarks if same else faces.landmarks_from(file)
+    if first is not faces:
+        points = points[:, order]
     points = np.where(np.isfinite(points).all(axis=-1, keepdims=True), points, np.nan)
     visible = np.ones(points.shape[:2], bool)
     if "visible" in file:
         rows = slice(None) if same else match_ids(faces.ids, file.ids, faces.name, file.name)
-        visible = np.asarray(file.h5["visible"][...], bool)[rows]
-    return ShownPoints(file.name, points, visible, file.scheme)
+        visible = np.asarray(file.h5["visible"][...], bool)[rows][:, order]
+    return ShownPoints(file.name, points, visible, file.scheme if isinstance(order, slice) else first.scheme)
 
 
 def _measure(faces: FacesFile, sets: Sequence[ShownPoints]) -> tuple[np.ndarray, str]:

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from reporters import Recorder, Strict
 
-from kdtools.datasets.annotations import Sources, read_annotations, settle_scheme
+from kdtools.datasets.annotations import Sources, read_annotations
 from kdtools.datasets.formats import find_format
 from kdtools.datasets.formats.csv_points import read_rows
 from kdtools.datasets.formats.pts import parse_pts
 from kdtools.datasets.formats.shared.annotation import Reading
 from kdtools.datasets.formats.shared.id_prefixes import id_prefixes
 from kdtools.datasets.import_faces import import_faces
+from kdtools.datasets.point_scheme import settle_scheme
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.faces.file import open_faces
 from kdtools.faces.selection import parse_subsets

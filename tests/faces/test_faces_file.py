@@ -14,7 +14,8 @@ from factories import write_faces
 from kdtools.errors import DataError, FileError
 from kdtools.faces import file as store
 from kdtools.faces import writer as writer_module
-from kdtools.faces.file import FacesFile, match_ids, open_faces
+from kdtools.faces.file import FacesFile, open_faces
+from kdtools.faces.ids import match_ids
 from kdtools.faces.writer import create_faces
 from kdtools.landmarks import IBUG68, Scheme
 from kdtools.landmarks.crops import CropRule

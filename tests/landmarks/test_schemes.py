@@ -182,7 +182,7 @@ def test_example_file() -> None:
         ('name = "x"\nn_points = 2\nmirror = [[0, 2]]', "mirror: 2 is not a point"),
         ('name = "x"\nn_points = 3\nmirror = [[0, 1], [1, 2]]', r"mirror: \[1, 2\]: one of them is in another pair"),
         ('name = "x"\nn_points = 3\nmirror = [[0, 1, 2]]', "mirror: .* not a pair"),
-        ('name = "x"\nn_points = 3\nmirror = "0-1"', "mirror: '0-1' is not a list"),
+        ('name = "x"\nn_points = 3\nmirror = "0-1"', "mirror: '0-1' is neither a list of pairs nor false"),
         ('name = "x"\nn_points = 2\nouter_corners = [0]', "outer_corners: must be two"),
         ('name = "x"\nn_points = 2\nleft_eye = [0]', "left_eye: the other eye is not given"),
         ('name = "x"\nn_points = 2\nleft_eye = []\nright_eye = [1]', "left_eye: an empty list"),

@@ -17,7 +17,8 @@ from reporters import Recorder
 
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.evaluation.results import Errors, Evaluation, Row
-from kdtools.faces.file import match_ids, open_faces
+from kdtools.faces.file import open_faces
+from kdtools.faces.ids import match_ids
 from kdtools.images.drawing import write_image
 from kdtools.landmarks import IBUG68, Scheme
 from kdtools.landmarks.shape_model import ShapeModel

@@ -5,6 +5,9 @@
  571.5], "num_keypoints": 68, "iscrowd": 0, "area": 303578.9, "category_id": 1}, ...],
  "categories": [{"id": 1, "name": "face", "keypoints": [], "skeleton": []}]}
 
+Categories of different names are different things, of which `Reading.categories` says one where several have points;
+those of the same points can be read together. A category without annotations does not matter.
+
 Each point is x, y, v with v 0: not labelled, 1: labelled but hidden, 2: visible; a file without any 2 uses 1 for
 `there` and tells nothing of visibility. `bbox` is x, y, width, height. Of COCO-WholeBody `face_kpts` are read. Crowds,
 and persons of COCO-WholeBody without a valid face, are no faces and are left out.
@@ -43,7 +46,10 @@ from kdtools.datasets.formats.shared.annotation import (
     box_from_corners,
     box_from_size,
 )
+from kdtools.datasets.formats.shared.categories import choose_categories
 from kdtools.datasets.formats.shared.coco_json import (
+    categories_of,
+    category_of,
     coco_file,
     coco_files,
     finite_or_none,
@@ -51,6 +57,7 @@ from kdtools.datasets.formats.shared.coco_json import (
     keypoints_of,
     load_coco,
     look_up,
+    n_points_of,
     names_of_images,
     read_results,
     triples_of,
@@ -68,22 +75,26 @@ def accepts(source: Path) -> bool:
     return bool(coco_files(source) or files_of_predictions(source))
 
 
-def names_of(source: Path) -> list[str] | None:
-    """Names of the points; None where the categories have none, or differ, and for results."""
+def names_of(source: Path, categories: tuple[str, ...] = ()) -> list[str] | None:
+    """Names of the points of the chosen category; None where it has none, and for results. Raises as `read` does."""
     if _is_of_inferencer(source):
         return None
-    document = load_coco(coco_file(source))
+    path = coco_file(source)
+    document = load_coco(path)
     if isinstance(document, list):
         return None
-    lists = [list(names) for names in _names_by_category(document).values() if names]
-    return lists[0] if lists and all(names == lists[0] for names in lists) else None
+    known = categories_of(document)
+    chosen = choose_categories(path, categories, known, _things(document))
+    names = {known[key].points for key in chosen if key in known}
+    return list(names.pop()) or None if len(names) == 1 else None
 
 
 def read(source: Path, reading: Reading) -> Iterator[Annotation]:
     """`source` is the file, or a folder with just one. Results need `reading.index`.
 
     File names are relative to the file's folder, to its folder images/, or where it lies in a folder annotations/ to
-    that folder's parent. Faces that kdtools wrote get the id back that they had.
+    that folder's parent. Faces that kdtools wrote get the id back that they had. Raises DataError where points are of
+    several categories, and none is chosen.
     """
     if _is_of_inferencer(source):
         yield from read_predictions(files_of_predictions(source), reading)
@@ -94,7 +105,8 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
         yield from read_results(path, document, reading)
         return
     file_names = names_of_images(document, path)
-    names = _names_by_category(document)
+    known = categories_of(document)
+    chosen = choose_categories(path, reading.categories, known, _things(document))
     folder = folder_of_images(path)
     visibility = _tells_visibility(document["annotations"])
     for k, entry in enumerate(document["annotations"]):
@@ -102,7 +114,7 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
         try:
             if not isinstance(entry, dict):
                 raise DataError("is no JSON object")
-            if not _is_face(entry):
+            if not _is_face(entry) or category_of(entry) not in chosen:
                 continue
             whole_body = "face_kpts" in entry
             file_name = look_up(file_names, entry.get("image_id"))
@@ -113,7 +125,7 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
             triples = _with_visibility(triples_of(keypoints)) if keypoints else None
             if triples is None and box is None:
                 raise DataError("has neither keypoints nor a bbox")
-            expected = None if whole_body else look_up(names, entry.get("category_id"))
+            expected = () if whole_body or category_of(entry) not in known else known[category_of(entry)].points
             if expected and triples is not None and len(expected) != len(triples):
                 raise DataError(f"{len(triples)} points, but its category names {len(expected)}")
             points, visible = (None, None) if triples is None else _points(triples, reading.base, visibility)
@@ -143,14 +155,11 @@ def _is_of_inferencer(source: Path) -> bool:
     return not coco_files(source) and bool(files_of_predictions(source))
 
 
-def _names_by_category(document: dict[str, Any]) -> dict[Any, tuple[str, ...]]:
-    categories = document.get("categories")
-    names: dict[Any, tuple[str, ...]] = {}
-    for entry in categories if isinstance(categories, list) else []:
-        if isinstance(entry, dict) and isinstance(entry.get("id"), int | str):
-            keypoints = entry.get("keypoints")
-            names[entry["id"]] = tuple(map(str, keypoints)) if isinstance(keypoints, list) else ()
-    return names
+def _things(document: dict[str, Any]) -> list[tuple[Any, int]]:
+    """Category and number of points of each annotation with points; where none has points, of each with a box."""
+    entries = [entry for entry in document["annotations"] if isinstance(entry, dict) and _is_face(entry)]
+    things = [(category_of(entry), n) for entry in entries if (n := n_points_of(entry))]
+    return things or [(category_of(entry), 0) for entry in entries]
 
 
 def _is_face(entry: dict[str, Any]) -> bool:
@@ -276,4 +285,6 @@ def _bbox(known: np.ndarray, box: np.ndarray | None) -> np.ndarray:
     return np.array([box[0], box[1], box[2] - box[0], box[3] - box[1]], np.float32)
 
 
-FORMAT = Format("coco", "COCO keypoint JSON, as of MMPose", 0, accepts, read, write, suffix=".json", names_of=names_of)
+FORMAT = Format(
+    "coco", "COCO keypoint JSON, as of MMPose", 0, accepts, read, write, suffix=".json", names_of_category=names_of
+)

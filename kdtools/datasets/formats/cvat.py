@@ -23,6 +23,7 @@ github.com/cvat-ai/cvat. `CVAT for video 1.1`, which has tracks in place of imag
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,7 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 
 from kdtools.datasets.formats.shared.annotation import Annotation, Blocks, FaceBlock, Reading
+from kdtools.datasets.formats.shared.categories import choose_categories
 from kdtools.datasets.formats.shared.format import Format
 from kdtools.datasets.formats.shared.labelled_points import (
     MOST_LABELS,
@@ -47,7 +49,7 @@ from kdtools.errors import DataError, some_of
 from kdtools.landmarks import Scheme
 
 _NO_POINTS = ("polygon", "polyline", "ellipse", "cuboid", "mask")
-_ONE_KIND = "export the faces alone: a task, or a filter, with one label"
+_ONE_KIND = "name it with --category, or export the faces alone: a task, or a filter, with one label"
 
 
 def accepts(source: Path) -> bool:
@@ -63,9 +65,9 @@ def _looks_right(path: Path) -> bool:
     return text.startswith("<") and "<annotations" in text and ("<image " in text or "<track " not in text)
 
 
-def names_of(source: Path) -> list[str] | None:
+def names_of(source: Path, categories: tuple[str, ...] = ()) -> list[str] | None:
     """Names of the points in their order; None where the points have numbers alone."""
-    pictures, declared = _pictures(only_file(source, _files_in(source)))
+    pictures, declared = _pictures(only_file(source, _files_in(source)), categories)
     return names_of_marks(pictures, declared)
 
 
@@ -75,7 +77,7 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
     Raises DataError where the file holds different things: skeletons of face and of hand, points by name and by number.
     """
     path = only_file(source, _files_in(source))
-    pictures, declared = _pictures(path)
+    pictures, declared = _pictures(path, reading.categories)
     for picture in pictures:
         for shape in picture.others:
             reading.skip(picture.where, f"a {shape} is no point")
@@ -101,7 +103,7 @@ class _Handler:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.pictures: list[_Picture] = []
-        self.skeletons: set[str] = set()
+        self.skeletons: dict[str, str] = {}  # group of the marks of each skeleton -> label
         self.declared: dict[str, list[str]] = {}
         self._picture: _Picture | None = None
         self._skeleton: str | None = None
@@ -121,7 +123,7 @@ class _Handler:
         elif tag == "skeleton":
             self._n_skeletons += 1
             self._skeleton = f"skeleton {self._n_skeletons}"
-            self.skeletons.add(attributes.get("label", ""))
+            self.skeletons[self._skeleton] = attributes.get("label", "")
         elif tag in ("points", "box"):
             try:
                 self._add(picture, tag, attributes)
@@ -193,15 +195,17 @@ def _corners(attributes: dict[str, str]) -> tuple[float, float, float, float]:
     return tuple(map(float, (*(centre - half), *(centre + half))))  # type: ignore[return-value]
 
 
-def _pictures(path: Path) -> tuple[list[_Picture], list[str]]:
-    """The images of a file with all their marks, and the names of the points that its skeleton declares."""
+def _pictures(path: Path, categories: Sequence[str] = ()) -> tuple[list[_Picture], list[str]]:
+    """The images of a file with the marks of the chosen things, and the names of the points that these declare."""
     handler = _Handler(path)
     for _ in parse_xml(path, handler, "annotations", "CVAT's"):
         pass
     pictures = handler.pictures
+    if categories:
+        _keep_only(handler, choose_categories(path, categories, {}, _things(handler)))
     several = {label for one in pictures for label, _, marks in one.lists if len(marks) > 1}
     single = {label for one in pictures for label, _, marks in one.lists if len(marks) == 1} - several
-    kinds = sorted(handler.skeletons | several)
+    kinds = sorted({*handler.skeletons.values()} | several)
     if len(kinds) > 1:
         raise DataError(f"{path}: holds points of {some_of(kinds)}, which are different things", _ONE_KIND)
     if kinds and single:
@@ -219,6 +223,21 @@ def _pictures(path: Path) -> tuple[list[_Picture], list[str]]:
                 ]
     declared = handler.declared.get(kinds[0], []) if handler.skeletons else []
     return pictures, declared if len(set(declared)) == len(declared) else []
+
+
+def _things(handler: _Handler) -> Iterator[tuple[str, int]]:
+    """Label and number of points of each skeleton, and of each shape of points outside them."""
+    for picture in handler.pictures:
+        counts = Counter(mark.group for mark in picture.marks)
+        yield from ((handler.skeletons[group], n) for group, n in counts.items())
+        yield from ((label, len(marks)) for label, _, marks in picture.lists)
+
+
+def _keep_only(handler: _Handler, labels: frozenset[str]) -> None:
+    for picture in handler.pictures:
+        picture.marks = [mark for mark in picture.marks if handler.skeletons[mark.group] in labels]
+        picture.lists = [shape for shape in picture.lists if shape[0] in labels]
+    handler.skeletons = {group: label for group, label in handler.skeletons.items() if label in labels}
 
 
 def write(blocks: Blocks, scheme: Scheme, stream: BinaryIO) -> None:
@@ -278,5 +297,12 @@ def _seen(block: FaceBlock, k: int) -> np.ndarray:
 
 
 FORMAT = Format(
-    "cvat", "CVAT for images 1.1, XML: skeletons or points", 0, accepts, read, write, suffix=".xml", names_of=names_of
+    "cvat",
+    "CVAT for images 1.1, XML: skeletons or points",
+    0,
+    accepts,
+    read,
+    write,
+    suffix=".xml",
+    names_of_category=names_of,
 )

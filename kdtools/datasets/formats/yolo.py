@@ -32,6 +32,7 @@ from kdtools.datasets.formats.shared.annotation import (
     check_pictures_wanted,
     size_of_picture,
 )
+from kdtools.datasets.formats.shared.categories import Category, choose_categories
 from kdtools.datasets.formats.shared.format import Format
 from kdtools.datasets.formats.shared.label_folders import find_labelled
 from kdtools.datasets.formats.shared.text_lists import (
@@ -43,7 +44,7 @@ from kdtools.datasets.formats.shared.text_lists import (
     text_files,
 )
 from kdtools.datasets.formats.shared.yolo_yaml import YoloSet, folders_of_labels, read_yolo_yaml, yaml_of
-from kdtools.errors import DataError, FileError, KdError, some_of
+from kdtools.errors import DataError, FileError, KdError
 
 _N_BEFORE = 5  # class, and the box
 _FEWEST = 3  # points; two numbers less could be those of anything
@@ -86,7 +87,9 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
     root = about.folder if files and about else source if source.is_dir() else source.parent
     lines = list(_read_lines(files or [("", path) for path in text_files(source)], reading))
     about = about or _guess(source, [numbers for *_, numbers in lines])
-    lines = list(_of_one_class(lines, about, source))
+    known = {number: Category(name) for number, name in about.classes.items()}
+    chosen = choose_categories(source, reading.categories, known, [(int(n[0]), about.n_points) for *_, n in lines])
+    lines = [line for line in lines if int(line[3][0]) in chosen]
     triples = {where: _triples(numbers, about) for where, _, _, numbers in lines}
     thirds = np.concatenate([points[:, 2] for points in triples.values()] or [np.zeros(0)])
     is_visibility = bool(np.isin(thirds, (0, 1, _VISIBLE)).all())
@@ -116,7 +119,8 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
         )
 
 
-def names_of(source: Path) -> list[str] | None:
+def names_of(source: Path, categories: tuple[str, ...] = ()) -> list[str] | None:
+    """Those that all classes share."""
     path = yaml_of(source)
     return None if path is None else list(read_yolo_yaml(path).names)
 
@@ -180,15 +184,6 @@ def _lie_in_their_boxes(numbers: np.ndarray, dims: int) -> bool:
     return bool(np.mean(inside | absent) > _SHARE_IN_BOXES)
 
 
-def _of_one_class(lines: list[_Line], about: YoloSet, source: Path) -> Iterator[_Line]:
-    """Raises DataError where the lines are of several classes: points of different things are no one scheme."""
-    classes = sorted({int(numbers[0]) for *_, numbers in lines})
-    if len(classes) > 1:
-        names = [about.classes.get(number, str(number)) for number in classes]
-        raise DataError(f"{source}: labels of {len(classes)} classes: {some_of(names)}", "leave those of one class")
-    yield from lines
-
-
 def _triples(numbers: np.ndarray, about: YoloSet) -> np.ndarray:
     """x, y and v (L, 3) of a line; v 1 where the set has none. Raises FileError where kpt_shape is of other lines."""
     wanted = about.n_points * about.dims
@@ -220,6 +215,6 @@ FORMAT = Format(
     0,
     accepts,
     read,
-    names_of=names_of,
+    names_of_category=names_of,
     mirror_of=mirror_of,
 )

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from format_reading import draw_pictures, read_all, written_blocks
 
-from kdtools.datasets.annotations import settle_scheme
 from kdtools.datasets.formats import find_format, labelme, labelstudio, tps, via
 from kdtools.datasets.formats.shared.annotation import Annotation
 from kdtools.datasets.formats.shared.format import Format
+from kdtools.datasets.point_scheme import settle_scheme
 from kdtools.errors import DataError, KdError
 from kdtools.landmarks import Scheme
 

@@ -15,7 +15,7 @@ from format_reading import read_all
 from reporters import Recorder, Strict
 from test_format_lists import draw, faces, words
 
-from kdtools.datasets.annotations import Sources, read_annotations, settle_scheme
+from kdtools.datasets.annotations import Sources, read_annotations
 from kdtools.datasets.formats import (
     aflw2000,
     catflw,
@@ -31,6 +31,7 @@ from kdtools.datasets.formats import (
 )
 from kdtools.datasets.formats.shared.annotation import Annotation
 from kdtools.datasets.formats.shared.format import Format
+from kdtools.datasets.point_scheme import settle_scheme
 from kdtools.errors import DataError, FileError
 from kdtools.images.drawing import write_image
 from kdtools.landmarks import IBUG68, WFLW98

@@ -51,7 +51,8 @@ class Reading:
     reason)` names an entry that cannot be used. `roots` are folders to look for pictures in, before those the format
     suggests. Without `pictures` nothing is looked for: the annotations come with the names of their pictures alone.
     `index` is the annotation file that predictions were made for, where they name their pictures by its numbers; it
-    may be any file. `say(text)` takes a message on how a file was read.
+    may be any file. `categories` are the names of the things to read, where a file holds several with points.
+    `say(text)` takes a message on how a file was read.
     """
 
     base: float
@@ -61,6 +62,7 @@ class Reading:
     index: Path | None = None
     upright: bool = True
     say: Callable[[str], None] = SILENT.say
+    categories: tuple[str, ...] = ()
     n_absent: int = 0
     n_without_points: int = 0
     _times: Counter[str] = field(default_factory=Counter)

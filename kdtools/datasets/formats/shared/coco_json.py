@@ -11,6 +11,7 @@ import numpy as np
 import orjson
 
 from kdtools.datasets.formats.shared.annotation import Annotation, Reading, as_points
+from kdtools.datasets.formats.shared.categories import Category, choose_categories
 from kdtools.datasets.formats.shared.naming_300w import id_in_300w, subsets_in_300w
 from kdtools.datasets.formats.shared.text_lists import files_like, numbers_of, only_file, peek_text
 from kdtools.errors import DataError, FileError, reason_of
@@ -71,6 +72,35 @@ def look_up(table: dict[Any, Any], key: Any) -> Any:
     return table.get(key) if isinstance(key, int | str) else None
 
 
+def categories_of(document: dict[str, Any]) -> dict[Any, Category]:
+    """The categories that a document declares, by their ids."""
+    declared = document.get("categories")
+    found: dict[Any, Category] = {}
+    for entry in declared if isinstance(declared, list) else []:
+        if isinstance(entry, dict) and isinstance(entry.get("id"), int | str):
+            names, above = entry.get("keypoints"), entry.get("supercategory")
+            found[entry["id"]] = Category(
+                str(entry.get("name") or f"id {entry['id']}"),
+                above if isinstance(above, str) else "",
+                tuple(map(str, names)) if isinstance(names, list) else (),
+            )
+    return found
+
+
+def category_of(entry: dict[str, Any]) -> Any:
+    """Id of the category of an annotation or a result; None for none."""
+    key = entry.get("category_id")
+    return key if isinstance(key, int | str) else None
+
+
+def n_points_of(entry: dict[str, Any]) -> int:
+    """How many points its keypoints have; 0 where none of them is there."""
+    numbers = keypoints_of(entry)
+    if not isinstance(numbers, list) or len(numbers) % 3 or not any(numbers[2::3]):
+        return 0
+    return len(numbers) // 3
+
+
 def keypoints_of(entry: dict[str, Any]) -> Any:
     return entry.get("face_kpts" if "face_kpts" in entry else "keypoints")
 
@@ -95,7 +125,9 @@ _NEEDS_INDEX = "name the annotation file that has the images: kd-eval --truth AN
 def read_results(path: Path, entries: list[Any], reading: Reading) -> Iterator[Annotation]:
     """Raises FileError where there is no index to name the pictures, DataError where no result is of one of them."""
     index = _index_of(path, reading.index)
-    names = _names_in(index)
+    names, known = _names_in(index)
+    things = [(category_of(entry), n) for entry in entries if isinstance(entry, dict) and (n := n_points_of(entry))]
+    chosen = choose_categories(path, reading.categories, known, things)
     if not any(isinstance(entry, dict) and look_up(names, entry.get("image_id")) for entry in entries):
         raise DataError(
             f"{path}: none of its {len(entries)} results is of an image in {index}",
@@ -106,6 +138,8 @@ def read_results(path: Path, entries: list[Any], reading: Reading) -> Iterator[A
         try:
             if not isinstance(entry, dict):
                 raise DataError("is no JSON object")
+            if things and category_of(entry) not in chosen:
+                continue
             found = look_up(names, entry.get("image_id"))
             if found is None:
                 raise DataError(f"there is no image with its image_id {entry.get('image_id')!r} in {index}")
@@ -138,8 +172,8 @@ def _index_of(path: Path, index: Path | None) -> Path:
     return only_file(index, files)
 
 
-def _names_in(index: Path) -> dict[Any, tuple[str, str]]:
-    """File name and id of each picture of an annotation file, by image id. Raises as `read` does."""
+def _names_in(index: Path) -> tuple[dict[Any, tuple[str, str]], dict[Any, Category]]:
+    """File name and id of each picture of an annotation file, by image id, and its categories. Raises as `read`."""
     document = load_coco(index)
     if isinstance(document, list):
         raise FileError(f"{index}: a COCO result file, which names no pictures", _NEEDS_INDEX)
@@ -148,7 +182,8 @@ def _names_in(index: Path) -> dict[Any, tuple[str, str]]:
         key, name = (entry.get("image_id"), entry.get("kd_id")) if isinstance(entry, dict) else (None, None)
         if isinstance(name, str) and isinstance(key, int | str) and (picture := _NUMBER.sub("", name).strip()):
             stated.setdefault(key, picture)
-    return {
+    names = {
         key: (file_name, stated.get(key) or id_in_300w(file_name))
         for key, file_name in names_of_images(document, index).items()
     }
+    return names, categories_of(document)

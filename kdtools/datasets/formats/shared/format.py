@@ -22,6 +22,8 @@ class Format:
     Writers add `base` themselves. `find_base(source)` takes the place of `base` where one layout carries data sets that
     count differently; `names_of(source)` gives the points' names, where files tell them, and
     `mirror_of(source)` the point that each becomes in a mirrored image.
+    `names_of_category(source, names)` takes the place of `names_of` in formats whose files may hold points of several
+    things; their readers heed `Reading.categories`.
     `accepts_named(source)` says what the format reads where the user names it, if that is more than what it knows.
     `scheme` is the one that all its points have, where a program knows no other; `predicted` says that programs alone
     write it.
@@ -42,6 +44,7 @@ class Format:
     mirror_of: Callable[[Path], tuple[int, ...] | None] | None = None
     scheme: str = ""
     predicted: bool = False
+    names_of_category: Callable[[Path, tuple[str, ...]], list[str] | None] | None = None
 
     @property
     def is_written(self) -> bool:
@@ -51,6 +54,12 @@ class Format:
     def in_folder(self) -> bool:
         """Whether it is written as a folder of files."""
         return bool(self.write_face or self.write_picture)
+
+    def point_names(self, source: Path, categories: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """Names of the points of a source, of these categories; empty where it has none."""
+        if self.names_of_category is not None:
+            return tuple(self.names_of_category(source, categories) or ())
+        return tuple((self.names_of and self.names_of(source)) or ())
 
     def base_of(self, source: Path) -> float:
         """Coordinate of the first pixel's centre in a source of this format."""
