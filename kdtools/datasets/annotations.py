@@ -57,7 +57,15 @@ def read_annotations(sources: Sources, reporter: Reporter = SILENT) -> list[Anno
         base = form.base_of(Path(path)) if sources.base is None else sources.base
         held = HeldSkips(Path(path), reporter)
         reading = Reading(
-            base, held.skip, roots, sources.pictures, index, sources.upright, reporter.say, tuple(sources.categories)
+            base,
+            held.skip,
+            roots,
+            sources.pictures,
+            index,
+            sources.upright,
+            reporter.say,
+            tuple(sources.categories),
+            reporter.warn,
         )
         found = []
         for one in form.read(Path(path), reading):

@@ -52,7 +52,7 @@ class Reading:
     suggests. Without `pictures` nothing is looked for: the annotations come with the names of their pictures alone.
     `index` is the annotation file that predictions were made for, where they name their pictures by its numbers; it
     may be any file. `categories` are the names of the things to read, where a file holds several with points.
-    `say(text)` takes a message on how a file was read.
+    `say(text)` takes a message on how a file was read, `warn(text)` one on what is doubtful in it.
     """
 
     base: float
@@ -63,6 +63,7 @@ class Reading:
     upright: bool = True
     say: Callable[[str], None] = SILENT.say
     categories: tuple[str, ...] = ()
+    warn: Callable[[str], None] = SILENT.warn
     n_absent: int = 0
     n_without_points: int = 0
     _times: Counter[str] = field(default_factory=Counter)

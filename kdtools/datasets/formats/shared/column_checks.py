@@ -12,7 +12,8 @@ The evidence:
 - all x before all y: points read so are symmetric like a face and else are not, or the first and the second half of
   the numbers differ far more than neighbours do;
 - numbers at an end that, taken for points, lie away from all others;
-- a count that no known set of points has, but one with four to six numbers fewer.
+- a count that no known set of points has, but one with four to six numbers fewer, where these numbers lie far from the
+  points or do not move with them; else this is only a warning.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from pathlib import Path
 import numpy as np
 
 from kdtools.datasets.formats.shared.annotation import Reading, box_from_corners
+from kdtools.datasets.formats.shared.box_columns import ORDERS, are_away, corners_of, frame_points, low_and_high
 from kdtools.datasets.formats.shared.point_order import (
     FEWEST_POINTS,
     FEWEST_ROWS,
     HINT,
-    MOST_FEWER,
     SYMMETRIC,
     asymmetries,
     both_ways,
@@ -46,7 +47,8 @@ _SMALL = 10  # largest absolute value of an attribute
 _N_ENDS = 12  # columns at either end in which attributes are looked for
 _SHARES = (-0.5, 1.5)  # shares of a picture; points may lie somewhat outside it
 _MIRRORED = 0.15  # largest such residual of five points and others, where these are points too
-_AWAY = 0.25  # by how much of the size of the points a number beside them lies away from these, to be none
+_FAR = 2.0  # by how many sizes of the points others may lie from their middle
+_MOVES = 0.75  # by how many sizes the place of a point in its face usually differs from face to face at most
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ class PointColumns:
     """Which of a row's numbers are points: `xy` (2 L,) positions of x0, y0, x1, y1, ...
 
     `box` are the positions of a box's four numbers and `order` what they mean, where that is certain. `note` describes
-    what was found, for a message; it is empty where all numbers are points in the usual order.
+    what was found, for a message; it is empty where all numbers are points in the usual order. `doubt` is a warning:
+    all numbers are taken for points, but there is weak evidence that some are not.
     """
 
     n_numbers: int
@@ -62,6 +65,7 @@ class PointColumns:
     box: tuple[int, ...] = ()
     order: str = ""
     note: str = ""
+    doubt: str = ""
 
     def points_in(self, numbers: np.ndarray) -> np.ndarray:
         """The numbers (2 L,) of the points of one row."""
@@ -69,7 +73,7 @@ class PointColumns:
 
     def box_in(self, numbers: np.ndarray) -> np.ndarray | None:
         """The box (4,) of one row as it stands in the file, where one was found and is not absurd."""
-        return box_from_corners(*_corners(numbers[None, list(self.box)], self.order)[0]) if self.box else None
+        return box_from_corners(*corners_of(numbers[None, list(self.box)], self.order)[0]) if self.box else None
 
 
 def find_columns(rows: Sequence[np.ndarray]) -> PointColumns:
@@ -85,15 +89,17 @@ def find_columns(rows: Sequence[np.ndarray]) -> PointColumns:
         n_rest = n_numbers - split.before - split.after
         if split.doubtful or n_rest % 2 or (what and n_rest // 2 not in KNOWN_COUNTS):
             raise _refusal(n_numbers, n_rest, what)
-        planar = is_planar(split.core(table))
+        planar, doubt = is_planar(split.core(table))
+    if split.weak:
+        doubt = f"{n_numbers} numbers a line are taken for {n_rest // 2} points, but {'; '.join(split.weak)}"
     places = np.arange(split.before, n_numbers - split.after)
     xy = places.reshape(2, -1).T.ravel() if planar else places
     if planar:
         what = [*what, "all x come before all y"]
     note = f"{n_numbers} numbers a line, of which {n_rest // 2} points: {'; '.join(what)}" if what else ""
     if len(split.orders) != 1:
-        return PointColumns(n_numbers, tuple(map(int, xy)), note=note)
-    return PointColumns(n_numbers, tuple(map(int, xy)), split.box, split.orders[0], note)
+        return PointColumns(n_numbers, tuple(map(int, xy)), note=note, doubt=doubt)
+    return PointColumns(n_numbers, tuple(map(int, xy)), split.box, split.orders[0], note, doubt)
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,7 @@ class _Split:
     box: tuple[int, ...] = ()
     orders: tuple[str, ...] = ()
     doubtful: bool = False
+    weak: tuple[str, ...] = ()
 
     def core(self, table: np.ndarray) -> np.ndarray:
         """The rows' numbers of points, NaN for what may be written for a missing one."""
@@ -129,17 +136,43 @@ def _split(table: np.ndarray) -> _Split:
     if best and best[0].before + best[0].after == 0:
         return best[0]
     for one in best:
-        n_points = one.core(table).shape[1] // 2
         if _are_no_points(one, table):
-            return replace(one, doubtful=n_points == 5 and not _is_sure_box(one, table))
+            if one.core(table).shape[1] == 10 and not _is_sure_box(one, table):
+                return _doubted(one, table)
+            return one
     for one in splits:
         if one.box and "x0 y0 x1 y1" in one.orders and one.before + one.after == 4:
             return replace(one, doubtful=one not in known or not _is_sure_box(one, table))
     if n_columns // 2 not in KNOWN_COUNTS:
         for one in known:
             if one.core(table).shape[1] > 10 and _are_no_points(one, table):
-                return replace(one, doubtful=True)
+                return _doubted(one, table)
     return _Split()
+
+
+def _doubted(split: _Split, table: np.ndarray) -> _Split:
+    """A split of which the count is nearly all the evidence: refused where more speaks for it, else only a warning."""
+    n_extra = split.before + split.after
+    if n_extra % 2 or "x0 y0 x1 y1" in split.orders or _are_strange(split, table):
+        return replace(split, doubtful=True)
+    return _Split(weak=tuple(_describe(table, split)))
+
+
+def _are_strange(split: _Split, table: np.ndarray) -> bool:
+    """Whether the columns beside the points, taken for points, lie far from the others or do not move with them."""
+    core = both_ways(split.core(table))[0]
+    part = np.hstack([table[:, : split.before], table[:, table.shape[1] - split.after :]])
+    part = np.where(np.isin(part, (0, -1)), np.nan, part).reshape(len(part), -1, 2)
+    low, high = low_and_high(core)
+    size = np.maximum((high - low).max(axis=1), 1e-9)[:, None, None]
+    places = (part - ((low + high) / 2)[:, None]) / size
+    for place in np.moveaxis(places, 1, 0):
+        place = place[np.isfinite(place).all(axis=1)]
+        if len(place):
+            median = np.median(place, axis=0)
+            if (np.abs(median) > _FAR).any() or (np.median(np.abs(place - median), axis=0) > _MOVES).any():
+                return True
+    return False
 
 
 def _are_no_points(split: _Split, table: np.ndarray) -> bool:
@@ -152,7 +185,7 @@ def _are_no_points(split: _Split, table: np.ndarray) -> bool:
     if split.box:
         return True
     part = np.hstack([table[:, : split.before], table[:, table.shape[1] - split.after :]])
-    return _are_away(part.reshape(len(part), -1, 2), core.reshape(len(core), -1, 2))
+    return are_away(part.reshape(len(part), -1, 2), core.reshape(len(core), -1, 2))
 
 
 def _mirror_with_five(split: _Split, table: np.ndarray) -> bool:
@@ -201,6 +234,7 @@ def _extras_at_ends(table: np.ndarray) -> tuple[int, int]:
 def _is_extra(table: np.ndarray) -> np.ndarray:
     """(k,) whether a column holds what no coordinate can be, given the others."""
     known = np.isfinite(table)
+    seen = known.any(axis=0)  # a column without any number is a point that nobody marked
 
     def mostly(holds: np.ndarray) -> np.ndarray:
         return (holds | ~known).mean(axis=0) >= 0.99
@@ -208,12 +242,12 @@ def _is_extra(table: np.ndarray) -> np.ndarray:
     whole = mostly(table % 1 == 0)
     in_range = mostly((table > _SHARES[0]) & (table < _SHARES[1]))
     if np.mean(in_range & ~whole) > 0.5:  # shares of the picture
-        return whole | ~in_range
+        return (whole | ~in_range) & seen
     small = mostly(np.abs(table) <= _SMALL)
     constant = mostly(table == table[:1]) if len(table) > 2 else np.zeros(len(whole), bool)
     if constant.mean() > 0.5:  # the same face over and over
         constant[:] = False
-    return small | (constant & whole)
+    return (small | (constant & whole)) & seen
 
 
 def _may_be_missing_points(block: np.ndarray, n_rest: int) -> bool:
@@ -235,62 +269,10 @@ def _with_box(split: _Split, table: np.ndarray) -> _Split:
         [n_columns - split.after, n_columns - 4] if split.after >= 4 else []
     )
     for start in dict.fromkeys(at_ends):
-        orders = tuple(order for order in _ORDERS if _frames(_corners(table[:, start : start + 4], order), core))
+        orders = tuple(order for order in ORDERS if frame_points(corners_of(table[:, start : start + 4], order), core))
         if orders:
             return replace(split, box=tuple(range(start, start + 4)), orders=orders)
     return split
-
-
-_ORDERS = ("x0 y0 x1 y1", "x y width height", "x0 x1 y0 y1", "centre and size")
-
-
-def _corners(four: np.ndarray, order: str) -> np.ndarray:
-    """Corners (N, 4) x0, y0, x1, y1 of boxes (N, 4) in one of `_ORDERS`."""
-    a, b, c, d = np.asarray(four, np.float64).T
-    if order == "x y width height":
-        return np.stack([a, b, a + c, b + d], axis=1)
-    if order == "x0 x1 y0 y1":
-        return np.stack([a, c, b, d], axis=1)
-    if order == "centre and size":
-        return np.stack([a - c / 2, b - d / 2, a + c / 2, b + d / 2], axis=1)
-    return np.stack([a, b, c, d], axis=1)
-
-
-def _frames(boxes: np.ndarray, core: np.ndarray) -> bool:
-    """Whether boxes (N, 4) frame the points of rows (N, 2 L), as pairs or as all x before all y, in nearly all rows.
-
-    A detector's box may leave out the chin, so most of the points must lie inside, and the sizes be alike.
-    """
-    for points in both_ways(core):
-        low, high = _low_and_high(points)
-        ratio = (boxes[:, 2:] - boxes[:, :2]) / np.maximum(high - low, 1e-9)
-        middle = (low + high) / 2
-        inside = ((points >= boxes[:, None, :2]) & (points <= boxes[:, None, 2:])).all(axis=2)
-        share = inside.sum(axis=1) / np.maximum(np.isfinite(points).all(axis=2).sum(axis=1), 1)
-        fits = (
-            (ratio > 0.5).all(axis=1)
-            & (ratio < 4).all(axis=1)
-            & (middle > boxes[:, :2]).all(axis=1)
-            & (middle < boxes[:, 2:]).all(axis=1)
-            & (share >= 0.6)
-        )
-        if fits.mean() >= MOST_FEWER:
-            return True
-    return False
-
-
-def _are_away(part: np.ndarray, rest: np.ndarray) -> bool:
-    """Whether one of the points (N, e, 2) lies outside the box around the rest in most rows."""
-    low, high = (bound[:, None] for bound in _low_and_high(rest))
-    margin = _AWAY * (high - low).max(axis=2, keepdims=True)
-    away = ((part < low - margin) | (part > high + margin)).any(axis=2)
-    return bool((away.mean(axis=0) > 0.5).any())
-
-
-def _low_and_high(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Least and largest coordinates (N, 2) of points (N, L, 2); without any known point infinite."""
-    known = np.isfinite(points)
-    return np.where(known, points, np.inf).min(axis=1), np.where(known, points, -np.inf).max(axis=1)
 
 
 def _describe(table: np.ndarray, split: _Split) -> list[str]:
@@ -319,7 +301,7 @@ def _refusal(n_numbers: int, n_rest: int, what: list[str]) -> DataError:
 
 
 def usual_columns(path: Path, rows: Sequence[np.ndarray], reading: Reading) -> PointColumns | None:
-    """`find_columns` of the rows of a list; what it found goes to `reading.say`. None without rows.
+    """`find_columns` of the rows of a list; what it found goes to `reading.say` and `warn`. None without rows.
 
     Raises FileError where it cannot be told which numbers are points.
     """
@@ -331,4 +313,6 @@ def usual_columns(path: Path, rows: Sequence[np.ndarray], reading: Reading) -> P
         raise FileError(f"{path}: {error.message}", error.hint) from error
     if columns.note:
         reading.say(f"{path}: {columns.note}")
+    if columns.doubt:
+        reading.warn(f"{path}: {columns.doubt}; {HINT}")
     return columns

@@ -15,36 +15,52 @@ from kdtools.landmarks.mirror_maps import find_mirror, mirror_residual
 
 HINT = "write a CSV file with a header that names the columns: image,x0,y0,x1,y1,..."
 _BETWEEN = 0.6  # share of the variance between two halves of a row from which they are all x and all y
-_FEWEST_TO_CORRELATE = 10  # points
-_MOST_CORRELATED = 0.9  # largest correlation of x and y in a face
+_FEWEST_TO_COMPARE = 10  # points
+_MOST_ALIKE = 0.9  # largest likeness of x and y in a face
+_LEAST_ALIKE = 0.5  # smallest likeness of neighbours where all x stand before all y
 SYMMETRIC = 0.35  # largest residual of a mean shape in the right order of x and y; see `mirror_residual`
 FEWEST_ROWS = 5  # a few faces may look symmetric by chance
 FEWEST_POINTS = 3
 MOST_FEWER = 0.95  # share of rows in which a rule must hold; single rows may be damaged
 
 
-def is_planar(numbers: np.ndarray) -> bool:
-    """Whether rows (N, 2 L) hold all x before all y. Raises DataError where they look so, but it is not certain."""
+def is_planar(numbers: np.ndarray) -> tuple[bool, str]:
+    """Whether rows (N, 2 L) hold all x before all y, and a warning where they may, but the evidence is weak.
+
+    Raises DataError where they look so, but it is not certain.
+    """
     n_points = numbers.shape[1] // 2
     pairs, halves = both_ways(numbers)
     as_pairs, as_halves = asymmetries(numbers)
-    looks_planar = n_points >= _FEWEST_TO_CORRELATE and _correlation(pairs) > _MOST_CORRELATED > _correlation(halves)
-    if not looks_planar and not as_pairs < min(SYMMETRIC, as_halves / 2):
-        mirrored = as_halves < min(SYMMETRIC, as_pairs / 2)
-        looks_planar = mirrored or _are_apart(halves, pairs) or _only_halves_mirror(halves, pairs)
-    if looks_planar and not as_halves < min(SYMMETRIC, as_pairs):
-        raise DataError(f"its {2 * n_points} numbers look like all x before all y of {n_points} points", HINT)
-    return looks_planar
+    many = n_points >= _FEWEST_TO_COMPARE
+    neighbours = _likeness(pairs)
+    alike = many and neighbours > _MOST_ALIKE > _likeness(halves)
+    if not alike and (as_pairs < min(SYMMETRIC, as_halves / 2) or (many and neighbours < _LEAST_ALIKE)):
+        return False, ""
+    mirrored = as_halves < min(SYMMETRIC, as_pairs / 2)
+    apart, mirrors = _are_apart(halves, pairs), _only_halves_mirror(halves, pairs)
+    if not (alike or mirrored or apart or mirrors):
+        return False, ""
+    if as_halves < min(SYMMETRIC, as_pairs):
+        return True, ""
+    text = f"its {2 * n_points} numbers look like all x before all y of {n_points} points"
+    if not many and not (apart and mirrors):
+        return False, text
+    raise DataError(text, HINT)
 
 
-def _correlation(points: np.ndarray) -> float:
-    """Median correlation of x and y in faces (N, L, 2): about 0 for faces, near 1 where both hold x or both y."""
+def _likeness(points: np.ndarray) -> float:
+    """Median intraclass correlation of x and y in faces (N, L, 2): near 1 where both hold x or both y, else about 0.
+
+    Unlike Pearson's, it is low for points along a line that is not the picture's diagonal, as one side of a jaw.
+    """
     known = np.isfinite(points).all(axis=2, keepdims=True)
-    count = np.maximum(known.sum(axis=1, keepdims=True), 1)
+    count = np.maximum(known.sum(axis=(1, 2)), 1)
     kept = np.where(known, points, 0)
-    centred = np.where(known, points - kept.sum(axis=1, keepdims=True) / count, 0)
-    power = (centred**2).sum(axis=1).prod(axis=1)
-    return float(np.median(centred.prod(axis=2).sum(axis=1) / np.sqrt(np.where(power > 0, power, 1))))
+    mean = kept.sum(axis=(1, 2)) / (2 * count)
+    centred = np.where(known, points - mean[:, None, None], 0)
+    variance = (centred**2).sum(axis=(1, 2)) / 2
+    return float(np.median(centred.prod(axis=2).sum(axis=1) / np.where(variance > 0, variance, 1)))
 
 
 def both_ways(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
