@@ -20,6 +20,7 @@ import numpy as np
 
 from kdtools.datasets.formats.hrnet import square_box
 from kdtools.datasets.formats.shared.annotation import Annotation, Reading, as_points
+from kdtools.datasets.formats.shared.column_checks import usual_columns
 from kdtools.datasets.formats.shared.format import Format
 from kdtools.datasets.formats.shared.naming_300w import id_in_300w, subsets_in_300w
 from kdtools.datasets.formats.shared.text_lists import (
@@ -55,19 +56,21 @@ def _is_row(line: str) -> bool:
 def read(source: Path, reading: Reading) -> Iterator[Annotation]:
     path = only_file(source, _tables_in(source))
     faces = list(_read_faces(path, reading))
-    usual = most_frequent([len(points) for _, _, points, _, _ in faces])
-    for where, name, points, box, subsets in faces:
-        if len(points) != usual:
-            reading.skip(where, f"{len(points)} points, but most lines of the file have {usual}")
+    usual = most_frequent([len(numbers) for _, _, numbers, _, _ in faces])
+    columns = usual_columns(path, [numbers for _, _, numbers, _, _ in faces if len(numbers) == usual], reading)
+    for where, name, numbers, box, subsets in faces:
+        if columns is None or len(numbers) != usual:
+            reading.skip(where, f"{len(numbers)} numbers in the third column, but most lines of the file have {usual}")
             continue
         image = reading.find_image(name, path.parent, where)
         if image is not None:
             name = id_in_300w(name)
             subsets |= subsets_in_300w(name)
-            yield Annotation(reading.number(name), image, points - reading.base, box=box, subsets=subsets)
+            points = as_points(columns.points_in(numbers), reading.base)
+            yield Annotation(reading.number(name), image, points, box=box, subsets=subsets)
 
 
-_Face = tuple[str, str, np.ndarray, np.ndarray | None, frozenset[str]]  # where, name, points, box, subsets
+_Face = tuple[str, str, np.ndarray, np.ndarray | None, frozenset[str]]  # where, name, numbers, box, subsets
 
 
 def _read_faces(path: Path, reading: Reading) -> Iterator[_Face]:
@@ -93,7 +96,7 @@ def _parse_row(line: str, base: float) -> tuple[str, np.ndarray, np.ndarray | No
     if len(flags) != len(ATTRIBUTES) or not np.isin(flags, (0, 1)).all():
         raise DataError("the last column does not hold six attributes of 0 or 1")
     subsets = frozenset(attribute for attribute, flag in zip(ATTRIBUTES, flags, strict=True) if flag)
-    return name, as_points(_numbers_in(cells[2])), box, subsets
+    return name, _numbers_in(cells[2]), box, subsets
 
 
 def _numbers_in(cell: str) -> np.ndarray:

@@ -18,6 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from kdtools.datasets.formats.shared.annotation import Annotation, Reading, as_points, box_from_corners
+from kdtools.datasets.formats.shared.column_checks import PointColumns, usual_columns
+from kdtools.datasets.formats.shared.csv_columns import numbers_of_rows
 from kdtools.datasets.formats.shared.format import Format
 from kdtools.datasets.formats.shared.naming_300w import id_in_300w, subsets_in_300w
 from kdtools.datasets.formats.shared.tables import first_rows, numbers_of, read_table
@@ -25,7 +27,9 @@ from kdtools.datasets.formats.shared.text_lists import files_like, only_file
 from kdtools.errors import DataError
 
 _N_POINTS = 68
-_N_CELLS = 1 + 6 + 2 * _N_POINTS
+_N_SQUARE = 6
+_N_CELLS = 1 + _N_SQUARE + 2 * _N_POINTS
+_N_LOOKED_AT = 300  # rows
 _N_PEEKED = 5  # lines, since the first may be damaged
 _TOLERANCE = 0.05  # px: the file has six digits of each number
 
@@ -48,9 +52,11 @@ def _is_line(row: Sequence[str]) -> bool:
 
 def read(source: Path, reading: Reading) -> Iterator[Annotation]:
     path = only_file(source, _tables_in(source))
+    rows = [row[_N_SQUARE:] for row in first_rows(path, _N_LOOKED_AT) if len(row) == _N_CELLS]
+    columns = usual_columns(path, numbers_of_rows(rows), reading)
     for where, row in read_table(path):
         try:
-            name, points, box = _parse(row, reading.base)
+            name, points, box = _parse(row, reading.base, columns)
         except DataError as error:
             reading.skip(where, error.message)
             continue
@@ -60,21 +66,24 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
             yield Annotation(id, image, points, box=box, subsets=subsets_in_300w(name))
 
 
-def _parse(row: Sequence[str], base: float) -> tuple[str, np.ndarray, np.ndarray | None]:
+def _parse(
+    row: Sequence[str], base: float, columns: PointColumns | None = None
+) -> tuple[str, np.ndarray, np.ndarray | None]:
     """Name, points (68, 2) and upright box (4,). Raises DataError for a line that is not of this form."""
     if len(row) != _N_CELLS:
         raise DataError(f"{len(row)} cells, not {_N_CELLS}")
     name = row[0].strip()
     if not name or "\0" in name:
         raise DataError("no name")
-    corners = as_points(numbers_of(row[1:7]), base)
+    corners = as_points(numbers_of(row[1 : 1 + _N_SQUARE]), base)
     right, corner, left = corners  # upper right, upper left, lower left
     across, down = right - corner, left - corner
     side = float(np.hypot(*across))
     skew = max(abs(side - np.hypot(*down)), abs(across @ down) / side) if side > 0 else np.inf
     if not skew <= max(_TOLERANCE, 1e-4 * side):
         raise DataError("its first six numbers are not three corners of a square")
-    points = as_points(numbers_of(row[7:]), base)
+    numbers = numbers_of(row[1 + _N_SQUARE :])
+    points = as_points(numbers if columns is None else columns.points_in(numbers), base)
     centre = (right + left) / 2
     return name, points, box_from_corners(*(centre - side / 2), *(centre + side / 2))
 

@@ -13,13 +13,16 @@ Source: data/ and lib/datasets/ of github.com/HRNet/HRNet-Facial-Landmark-Detect
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 
 from kdtools.datasets.formats.shared.annotation import Annotation, Reading, as_points, box_from_corners
+from kdtools.datasets.formats.shared.column_checks import PointColumns, usual_columns
 from kdtools.datasets.formats.shared.format import Format
 from kdtools.datasets.formats.shared.naming_300w import id_in_300w, subsets_in_300w
 from kdtools.datasets.formats.shared.text_lists import files_like, only_file, parse_numbers, peek_lines
@@ -28,6 +31,7 @@ from kdtools.errors import DataError, FileError, reason_of
 _SQUARE = ("scale", "center_w", "center_h")
 _UNIT_PX = 200  # side of the square with scale 1, from MPII's annotations of people
 _WFLW = 98  # points
+_N_LOOKED_AT = 300  # rows
 
 
 def accepts(source: Path) -> bool:
@@ -62,7 +66,9 @@ def _read_rows(path: Path, rows: Iterator[list[str]], reading: Reading) -> Itera
     _, header = next(filled)
     points_at = _columns_of_points(header, path)
     square_at = [header.index(name) for name in _SQUARE]
-    for number, row in filled:
+    first = list(islice(filled, _N_LOOKED_AT))
+    columns = _columns_in(path, [row for _, row in first if len(row) == len(header)], points_at, reading)
+    for number, row in chain(first, filled):
         where = f"{path}:{number}"
         try:
             if len(row) != len(header):
@@ -70,7 +76,8 @@ def _read_rows(path: Path, rows: Iterator[list[str]], reading: Reading) -> Itera
             name = row[0].strip()
             if not name:
                 raise DataError("no image name")
-            points = as_points(_numbers_at(points_at, row), reading.base)
+            numbers = _numbers_at(points_at, row)
+            points = as_points(numbers if columns is None else columns.points_in(numbers), reading.base)
             box = square_box(_numbers_at(square_at, row), reading.base)
         except DataError as error:
             reading.skip(where, error.message)
@@ -79,6 +86,15 @@ def _read_rows(path: Path, rows: Iterator[list[str]], reading: Reading) -> Itera
         if image is not None:
             name = id_in_300w(name)
             yield Annotation(reading.number(name), image, points, box=box, subsets=subsets_in_300w(name))
+
+
+def _columns_in(path: Path, rows: list[list[str]], points_at: list[int], reading: Reading) -> PointColumns | None:
+    """Which of the columns that the header calls points are points: scripts name boxes and attributes so too."""
+    numbers = []
+    for row in rows:
+        with contextlib.suppress(DataError):
+            numbers.append(_numbers_at(points_at, row))
+    return usual_columns(path, numbers, reading)
 
 
 def _columns_of_points(header: list[str], path: Path) -> list[int]:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from kdtools.datasets.formats.shared.annotation import Annotation, Reading, as_points, box_from_corners
+from kdtools.datasets.formats.shared.column_checks import PointColumns, usual_columns
 from kdtools.datasets.formats.shared.format import Format
 from kdtools.datasets.formats.shared.naming_300w import id_in_300w, subsets_in_300w
 from kdtools.datasets.formats.shared.text_lists import (
@@ -27,7 +28,8 @@ from kdtools.datasets.formats.shared.text_lists import (
 )
 from kdtools.errors import DataError
 
-_LENGTH = 4 + 2 * 68
+_N_BOX = 4
+_LENGTH = _N_BOX + 2 * 68
 
 
 def accepts(source: Path) -> bool:
@@ -49,9 +51,11 @@ def is_line(line: str) -> bool:
 
 def read(source: Path, reading: Reading) -> Iterator[Annotation]:
     for path in _lists_in(source):
-        for row in rows_of_one_length(path, split_path_first, reading.skip):
+        rows = rows_of_one_length(path, split_path_first, reading.skip)
+        columns = usual_columns(path, [row.numbers[_N_BOX:] for row in rows if len(row.numbers) == _LENGTH], reading)
+        for row in rows:
             try:
-                points, box = _split_numbers(row.numbers)
+                points, box = _split_numbers(row.numbers, columns)
             except DataError as error:
                 reading.skip(row.where, error.message)
                 continue
@@ -67,12 +71,12 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
                 )
 
 
-def _split_numbers(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _split_numbers(numbers: np.ndarray, columns: PointColumns | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Points (68, 2) and box (4,) as they stand in the file. Raises DataError where the line is of another layout."""
     if len(numbers) != _LENGTH:
         raise DataError(f"{len(numbers)} numbers, but a box and 68 points are {_LENGTH}")
-    x0, x1, y0, y1 = numbers[:4]
-    points = as_points(numbers[4:])
+    x0, x1, y0, y1 = numbers[:_N_BOX]
+    points = as_points(numbers[_N_BOX:] if columns is None else columns.points_in(numbers[_N_BOX:]))
     box = box_from_corners(x0, y0, x1, y1)
     centre = points.mean(axis=0)
     if box is None or not ((box[:2] < centre) & (centre < box[2:])).all():

@@ -4,10 +4,12 @@ x0 y0 ... x97 y97 37--Soccer/37_Soccer_soccer_ball_37_45.jpg
 x0 y0 ... x97 y97 x_min y_min x_max y_max pose expression illumination make-up occlusion blur 37--Soccer/37_...jpg
 
 Separated by spaces, which the name may hold too; lists of other sets of points in this layout are read as well. Which
-of the two it is: six attributes of 0 or 1 after four whole numbers in most of its lines make it the second, unless all
-numbers are whole and could be points. The same face in several lists of a folder is one face, with the subsets that
-their names tell (`list_98pt_test_blur.txt`). Several faces of a picture are numbered as they come, so that NAME#2 of
-the six lists, which lack 534 of the 2,500 test faces, may be another face than NAME#2 of the whole list.
+it is: six attributes of 0 or 1 after four whole numbers in most of its lines make it the second, unless all numbers are
+whole and could be points. Other boxes and attributes are looked for as in any list (`column_checks`).
+
+The same face in several lists of a folder is one face, with the subsets that their names tell
+(`list_98pt_test_blur.txt`). Several faces of a picture are numbered as they come, so that NAME#2 of the six lists,
+which lack 534 of the 2,500 test faces, may be another face than NAME#2 of the whole list.
 
 0-based, as MMPose, HRNet and ADNet take the numbers too: mean pictures around mirrored points are each other's mirror
 images best where the numbers count from 0.26 +- 0.12 (92 faces in 83 photographs). 300W in this layout
@@ -34,6 +36,7 @@ from kdtools.datasets.formats.shared.annotation import (
     as_points,
     box_from_corners,
 )
+from kdtools.datasets.formats.shared.column_checks import PointColumns, usual_columns
 from kdtools.datasets.formats.shared.format import Format
 from kdtools.datasets.formats.shared.naming_300w import id_in_300w, subsets_in_300w
 from kdtools.datasets.formats.shared.text_lists import (
@@ -129,9 +132,10 @@ def _read_faces(lists: list[Path], reading: Reading) -> list[_Face]:
         rows = rows_of_one_length(path, _split_name_last, reading.skip)
         n_extra = _N_EXTRA if _have_attributes(rows, path) else 0
         tells = words[path].intersection(ATTRIBUTES + (_PARTS if has_parts else ()))
+        columns = usual_columns(path, [row.numbers[: len(row.numbers) - n_extra] for row in rows], reading)
         for row in rows:
             try:
-                face = _parse_face(row, n_extra, _picture_folder(path))
+                face = _parse_face(row, n_extra, columns, _picture_folder(path))
             except DataError as error:
                 reading.skip(row.where, error.message)
                 continue
@@ -172,9 +176,10 @@ def _points_have_decimals(row: Row) -> bool:
     return "." in last_of_points and not any("." in text for text in extra)
 
 
-def _parse_face(row: Row, n_extra: int, folder: Path) -> _Face:
+def _parse_face(row: Row, n_extra: int, columns: PointColumns | None, folder: Path) -> _Face:
     numbers = row.numbers[: len(row.numbers) - n_extra]
-    face = _Face(row, folder, as_points(numbers), None)
+    points, box = (numbers, None) if columns is None else (columns.points_in(numbers), columns.box_in(numbers))
+    face = _Face(row, folder, as_points(points), box)
     if n_extra:
         rectangle, flags = row.numbers[-n_extra:][:4], row.numbers[-len(ATTRIBUTES) :]
         if not np.isin(flags, (0, 1)).all():

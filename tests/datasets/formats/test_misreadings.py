@@ -12,8 +12,13 @@ from reporters import Recorder
 
 from kdtools.datasets.annotations import Sources, read_annotations
 from kdtools.datasets.formats import Annotation
-from kdtools.errors import FileError, KdError
+from kdtools.datasets.import_faces import import_faces
+from kdtools.errors import DataError, FileError, KdError
+from kdtools.faces.writer import create_faces
 from kdtools.images.drawing import write_image
+from kdtools.landmarks import IBUG68
+from kdtools.landmarks.crops import CropRule
+from kdtools.storage.provenance import Provenance
 
 N = 12
 WIDTH, HEIGHT = 320, 240
@@ -160,6 +165,110 @@ def test_points_alone_stay_points(form: str, chosen: slice, tmp_path: Path) -> N
     assert not any("look" in text or "come before" in text for text in recorder.said)
 
 
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("shuffled", [True, False])
+def test_sets_of_own_choice_stay_points(seed: int, shuffled: bool, tmp_path: Path) -> None:
+    """Any points of a face, however many and in whatever order; weak evidence against them is a warning at most."""
+    rng = np.random.default_rng(seed)
+    for n_points in range(3, 68, 3):
+        chosen = rng.permutation(68)[:n_points]
+        points = faces()[:, chosen if shuffled else np.sort(chosen)]
+        found, _ = read(write_list(tmp_path / "list", [points], "csv"))
+        np.testing.assert_allclose(points_of(found), points)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("never", [[0], [67], [0, 1, 66, 67]])
+def test_points_that_nobody_marked_stay_points(form: str, never: list[int], tmp_path: Path) -> None:
+    points = faces()
+    points[:, never] = np.nan
+    found, _ = read(write_list(tmp_path / "list", [points], form), form)
+    np.testing.assert_allclose(points_of(found), points)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_two_points_beside_29_are_taken_with_a_warning(form: str, tmp_path: Path) -> None:
+    """A count that is known but for four numbers, where these could be points: the brows above an eyeless face."""
+    points = faces()[:, [0, 16, *range(31, 36), *range(46, 68)]]
+    points = np.concatenate([points[:, :2] * [1, 1] - [0, 40], points[:, 2:29], points[:, 2:4]], axis=1)
+    assert points.shape[1] == 31
+    found, recorder = read(write_list(tmp_path / "list", [points], form), form)
+    np.testing.assert_allclose(points_of(found), points)
+    assert any("taken for 31 points, but columns" in text for text in recorder.warned)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("first", [True, False])
+def test_numbers_that_do_not_move_with_29_points_are_refused(form: str, first: bool, tmp_path: Path) -> None:
+    points = faces()[:, 30:59] + np.random.default_rng(1).uniform(0, 600, (N, 1, 1))
+    angles = np.round(np.random.default_rng(0).uniform(-90, 90, (N, 4)), 2)
+    path = write_list(tmp_path / "list", [angles, points] if first else [points, angles], form)
+    with pytest.raises(FileError, match="look like other numbers; 29 points are left"):
+        read(path, form)
+
+
+def text_of(numbers: np.ndarray, comma: str) -> str:
+    return comma.join(f"{number:.10g}" for number in numbers.ravel())
+
+
+def write_layout(form: str, folder: Path, box: np.ndarray, numbers: np.ndarray) -> Path:
+    """Rows of numbers where a format has its points, with boxes (N, 4) where it has one of its own."""
+    names = [f"img/{k}.jpg" for k in range(len(numbers))]
+    side = (box[:, 2:] - box[:, :2]).max(axis=1)
+    centre = (box[:, :2] + box[:, 2:]) / 2
+    squares = np.column_stack([side / 200, centre])
+    if form == "wflw":
+        lines = [f"{text_of(row, ' ')} {name}" for name, row in zip(names, numbers, strict=True)]
+    elif form == "list300w":
+        four = box[:, [0, 2, 1, 3]]
+        lines = [f"{n} {text_of(b, ' ')} {text_of(row, ' ')}" for n, b, row in zip(names, four, numbers, strict=True)]
+    elif form == "csv300w":
+        half = side[:, None] / 2
+        three = np.hstack([centre + half * corner for corner in ([1, -1], [-1, -1], [-1, 1])])
+        lines = [f"{n},{text_of(b, ',')},{text_of(row, ',')}" for n, b, row in zip(names, three, numbers, strict=True)]
+    elif form == "hrnet":
+        header = [f"original_{k}_{axis}" for k in range(numbers.shape[1] // 2) for axis in "xy"]
+        lines = [",".join(["image_name,scale,center_w,center_h", *header])]
+        lines += [f"{n},{text_of(s, ',')},{text_of(r, ',')}" for n, s, r in zip(names, squares, numbers, strict=True)]
+    else:
+        lines = [
+            "\t".join([n, text_of(row[:10], ","), text_of(row, ","), text_of(square, "\t")])
+            for n, square, row in zip(names, squares, numbers, strict=True)
+        ]
+    path = folder / f"a_list{({'adnet': '.tsv', 'hrnet': '.csv', 'csv300w': '.csv'}).get(form, '.txt')}"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("form", ["wflw", "adnet", "hrnet"])
+@pytest.mark.parametrize("kind", ["box first", "box last", "attributes"])
+def test_other_numbers_in_layouts_of_data_sets_are_no_points(form: str, kind: str, tmp_path: Path) -> None:
+    """A box of four numbers without WFLW's attributes is no two points more, nor where a header says so."""
+    points = faces()
+    box = boxes(points, "corners")
+    flags = np.random.default_rng(0).integers(0, 4, (N, 4))
+    rows = points.reshape(N, -1)
+    numbers = {"box first": [box, rows], "box last": [rows, box], "attributes": [rows, flags]}[kind]
+    found, recorder = read(write_layout(form, tmp_path, box, np.hstack(numbers)), form)
+    np.testing.assert_allclose(points_of(found), points - BASES.get(form, 0))
+    what = "attributes" if kind == "attributes" else "a box"
+    assert any("68 points" in text and f"look like {what}" in text for text in recorder.said)
+
+
+@pytest.mark.parametrize("form", ["wflw", "list300w", "adnet", "hrnet", "csv300w"])
+@pytest.mark.parametrize("planar", [True, False])
+def test_the_order_of_x_and_y_in_layouts_of_data_sets(form: str, planar: bool, tmp_path: Path) -> None:
+    points = faces() * [1, 1.2]
+    box = boxes(points, "corners")
+    if form == "list300w":  # only where the middle of all numbers lies in the box is it this format
+        points = points + [0, points[..., 0].mean() - points[..., 1].mean()]
+        box = boxes(points, "corners")
+    numbers = (points.transpose(0, 2, 1) if planar else points).reshape(N, -1)
+    found, recorder = read(write_layout(form, tmp_path, box, numbers), form)
+    np.testing.assert_allclose(points_of(found), points - BASES.get(form, 0))
+    assert any("all x come before all y" in text for text in recorder.said) == planar
+
+
 def write_as(form: str, folder: Path, points: np.ndarray) -> Path:
     """Faces (n, L, 2) as they are to stand in a file of the format, with its own index base."""
     folder.mkdir(exist_ok=True, parents=True)
@@ -198,7 +307,7 @@ def write_as(form: str, folder: Path, points: np.ndarray) -> Path:
     return folder
 
 
-BASES = {"pts": 1}
+BASES = {"pts": 1, "list300w": 1, "hrnet": 1, "csv300w": 1}
 ALL = (*FORMS, "jsonl", "coco", "dlib", "pts")
 
 
@@ -275,6 +384,20 @@ def test_all_points_in_one_place_are_refused(form: str, tmp_path: Path) -> None:
         read(write_as(form, tmp_path, 100 + faces() / 1000), form)
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl", "pts"])
+def test_points_far_outside_most_pictures_are_refused(form: str, tmp_path: Path) -> None:
+    """Faces of a plausible size, but with most of them outside three times their picture."""
+    draw(tmp_path, (60, 40))
+    found, recorder = read(write_as(form, tmp_path, faces()), form, pictures=True)
+    with (
+        pytest.raises(DataError, match=rf"{N} of {N} faces have points outside three times their image") as caught,
+        create_faces(str(tmp_path / "faces.h5"), False, Provenance("test")) as writer,
+    ):
+        import_faces(found, writer, crop=CropRule(1.0), size=32, jobs=1, scheme=IBUG68, subsets=[], reporter=recorder)
+    assert "--base" in caught.value.hint
+    assert not (tmp_path / "faces.h5").exists()
+
+
 @pytest.mark.parametrize("form", ["csv", "jsonl", "torchlm", "pts"])
 def test_no_face_with_a_point_is_refused(form: str, tmp_path: Path) -> None:
     points = np.full((N, 68, 2), np.nan)
@@ -288,14 +411,24 @@ def test_no_face_with_a_point_is_refused(form: str, tmp_path: Path) -> None:
         read(path, form)
 
 
-def test_boxes_of_absurd_size_are_refused(tmp_path: Path) -> None:
-    lines = [
-        json.dumps({"image": f"{k}.jpg", "points": p.tolist(), "box": [0, 0, 9000, 9000]})
-        for k, p in enumerate(faces())
-    ]
-    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+@pytest.mark.parametrize("form", ["jsonl", "dlib"])
+@pytest.mark.parametrize("side", [1, 9000])
+def test_boxes_of_absurd_size_are_refused(form: str, side: int, tmp_path: Path) -> None:
+    path = write_as(form, tmp_path, faces().round())
+    text = path.read_text()
+    text = text.replace('"points"', f'"box": [0, 0, {side}, {side}], "points"')
+    text = text.replace("width='99' height='99'", f"width='{side}' height='{side}'")
+    path.write_text(text)
     with pytest.raises(FileError, match="12 of 12 boxes"):
-        read(tmp_path / "a.jsonl")
+        read(path, form)
+
+
+@pytest.mark.parametrize("form", ["csv", "tsv"])
+def test_a_box_that_is_left_out_is_mentioned(form: str, tmp_path: Path) -> None:
+    points = faces()
+    found, recorder = read(write_list(tmp_path / "list", [boxes(points, "corners"), points], form), form)
+    assert all(one.box is None for one in found)
+    assert any("columns 1 to 4 look like a box" in text for text in recorder.said)
 
 
 @pytest.mark.parametrize(
