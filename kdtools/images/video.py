@@ -29,6 +29,15 @@ def frames_in(capture: cv2.VideoCapture) -> Iterator[tuple[np.ndarray, float]]:
         yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB), capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
 
 
+def stated_frames(path: Path) -> int:
+    """Number of frames that a video's header states; 0 where it states none. Some headers are off by a few frames."""
+    capture = open_video(os.path.abspath(path))
+    try:
+        return max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+    finally:
+        capture.release()
+
+
 class FrameReader:
     """Frames of a video file by their number from 0 on; in rising order each frame is decoded once.
 

@@ -104,9 +104,11 @@ def test_a_table_of_pixels_gives_ten_short_lines_and_an_exact_count(tmp_path: Pa
     """A column of pixels where coordinates should be, as in the CSV files of a contest: 34 kB a cell."""
     pixels = " ".join(map(str, np.arange(9000)))
     rows = [f"a{k}.png,1,2,3,{pixels}" for k in range(40)]
+    rows += [f"b{k}.png,{k},2,3,{40 + k}" for k in range(20)]
     (tmp_path / "faces.csv").write_text("\n".join(["image,x0,y0,x1,y1", *rows]) + "\n")
     result = run_tool("kd-import", tmp_path / "faces.csv", "--format", "csv", "--no-images", "-o", tmp_path / "o.h5")
-    assert (result.status, result.stderr.count("kd-import: skipped ")) == (1, 10)
+    assert (result.status, result.stderr.count("kd-import: skipped ")) == (4, 10)
+    assert "kd-import: 20 faces, 40 skipped\n" in result.stderr
     assert len(result.stderr) < 20_000
     assert max(map(len, result.stderr.splitlines())) < 1000
 

@@ -57,7 +57,7 @@ def test_choices_are_those_of_the_library() -> None:
     for tool, name, words in (
         ("kd-asm", "align", ALIGNMENTS),
         ("kd-eval", "protocol", PROTOCOLS),
-        ("kd-import", "role", ROLES),
+        ("kd-import", "role", ("auto", *ROLES)),
         ("kd-predict", "backend", BACKENDS),
     ):
         assert command_of(tool)[0].choices[name] == tuple(words)

@@ -197,7 +197,7 @@ def test_a_stopped_run_says_how_to_go_on(tiny_onnx: Path, tmp_path: Path) -> Non
     words = ["kd-predict", str(tiny_onnx), str(tmp_path / "faces.h5"), "-j", "1", "-o", str(tmp_path / "o.h5")]
     code = f"""
 import os, signal, sys
-from kdtools.prediction import parts
+from kdtools.prediction import partial_output as parts
 parts.WORTH_KEEPING = 0.0
 add = parts.Parts.add
 def add_and_tell(self, outcome):

@@ -14,7 +14,7 @@ import pytest
 from factories import plain_images, write_faces
 from reporters import Recorder, Strict
 
-from kdtools.datasets.formats.csv_points import read_rows
+from kdtools.datasets.annotations import Sources, read_annotations
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.writer import create_faces
@@ -327,7 +327,8 @@ def test_square_of_the_cascade_is_corrected_downwards() -> None:
 def test_faces_are_found_in_real_photographs(shared_dir: Path, tmp_path: Path) -> None:
     """Boxes from the cascade, brought to the crop rule, agree with those around the annotated points."""
     folder = shared_dir / "data" / "youtube68" / "val"
-    truth = {row.image: row.points for row in read_rows(folder / "landmarks.csv", lambda *_: None)}
+    annotations = read_annotations(Sources([str(folder / "landmarks.csv")], "csv", pictures=False), Strict())
+    truth = {annotation.id: annotation.points for annotation in annotations if "#" not in annotation.id}
     names = sorted(truth)[:60:3]
     rule, detector = CropRule(0.25), CascadeDetector()
     best = []

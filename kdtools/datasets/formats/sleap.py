@@ -28,11 +28,12 @@ import numpy as np
 
 from kdtools.datasets.formats.shared.annotation import Annotation, Reading, as_points
 from kdtools.datasets.formats.shared.format import Format
-from kdtools.datasets.formats.shared.frames import find_frame_or_still
+from kdtools.datasets.formats.shared.frames import find_frame_or_still, find_video
 from kdtools.datasets.formats.shared.hdf5 import as_text, attribute_of, dataset_at, numbers_at, opened, texts_at
 from kdtools.datasets.formats.shared.text_lists import check_size, files_like, only_file
 from kdtools.errors import DataError, FileError, reason_of
 
+_FEW_FRAMES = 2  # by which a video's header may be off
 _AXES = ("track", "xy", "node", "frame")
 
 
@@ -88,6 +89,7 @@ def _read_analysis(path: Path, reading: Reading) -> Iterator[Annotation]:
     if scores is not None:
         scores = _in_order(scores, axes, "frame track", path, tracks.shape)
     video = _video_of(path)
+    _check_first_frame(path, video, len(tracks), reading)
     for frame, k in np.argwhere(np.isfinite(tracks).all(axis=-1).any(axis=-1)):
         where = f"{path}: frame {frame}, track {k}"
         try:
@@ -101,6 +103,25 @@ def _read_analysis(path: Path, reading: Reading) -> Iterator[Annotation]:
             confidence = None if point_scores is None else _known(point_scores[frame, k])
             score = None if scores is None or not np.isfinite(scores[frame, k]) else float(scores[frame, k])
             yield Annotation(id, place.image, points, confidence=confidence, score=score, frame=place.frame)
+
+
+def _check_first_frame(path: Path, video: str, n_frames: int, reading: Reading) -> None:
+    """Raises DataError where frames would be taken from a video that has more of them than the file.
+
+    Without SLEAP's `all frames` the export begins and ends with the first and last labelled frame, and does not say
+    which these are, so its frame 0 may be any frame of the video.
+    """
+    place = find_video(reading, video, path.parent)
+    if place is None:
+        return
+    from kdtools.images.video import stated_frames
+
+    stated = stated_frames(place)
+    if stated > n_frames + _FEW_FRAMES:
+        raise DataError(
+            f"{path}: holds {n_frames} frames, but {place.name} has {stated}; which of them is the first is not known",
+            "export again with SLEAP's `all frames`, or give the .slp project",
+        )
 
 
 def _axes_of(file: h5py.File) -> tuple[str, ...]:

@@ -86,6 +86,21 @@ def save_analysis(folder: Path) -> Path:
 SAMPLES: dict[str, Callable[[Path], Path]] = {"deeplabcut": save_project, "sleap": save_analysis}
 
 
+def test_frames_of_sleap_are_not_taken_from_a_longer_video(tmp_path: Path) -> None:
+    """Exported without `all frames`, the file does not say which frame of the video is its first."""
+    path = save_analysis(tmp_path)
+    for n_frames, is_refused in ((3, False), (12, True)):
+        writer = cv2.VideoWriter(str(tmp_path / "walk.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 20, (32, 32))
+        for _ in range(n_frames):
+            writer.write(np.zeros((32, 32, 3), np.uint8))
+        writer.release()
+        if is_refused:
+            with pytest.raises(DataError, match=r"holds 3 frames, but walk\.avi has 12"):
+                read(sleap, path)
+        else:
+            assert [face.frame for face in read(sleap, path)[0]] == [0, 2, 2]
+
+
 def test_labels_of_deeplabcut(tmp_path: Path) -> None:
     path = save_project(tmp_path)
     for source in (path, path.parent, path.parent.parent, tmp_path):
