@@ -112,6 +112,23 @@ def test_own_names_win_over_a_scheme_of_as_many_points(tmp_path: Path) -> None:
     assert any("names of their own" in text for text in recorder.said)
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".tsv"])
+def test_names_in_the_header_of_a_table_are_names_of_points(tmp_path: Path, suffix: str) -> None:
+    names = ["left_ear", "right_ear", "snout", "left_paw", "right_paw"]
+    between = "," if suffix == ".csv" else "\t"
+    rows = [["image", *(f"{name}_{axis}" for name in names for axis in "xy")]]
+    rows += [[f"{k}.jpg", *map(str, points.ravel())] for k, points in enumerate(SHAPES)]
+    path = tmp_path / f"points{suffix}"
+    path.write_text("".join(between.join(row) + "\n" for row in rows))
+    points, scheme, _ = scheme_of(path)
+    np.testing.assert_allclose(points, SHAPES)
+    assert scheme.names == tuple(names)
+    assert scheme.name not in SCHEMES
+    path.write_text(path.read_text().replace("left_paw", "p3").replace("right_paw", "p4"))
+    path.write_text(path.read_text().replace("left_ear", "p0").replace("right_ear", "p1").replace("snout", "p2"))
+    assert scheme_of(path)[1] == SCHEMES["points5"]  # numbers are no names
+
+
 def test_points_of_a_known_scheme_in_another_order_keep_what_is_known_of_them(tmp_path: Path) -> None:
     path = dlib(tmp_path, ["left_eye", "right_eye", "nose", "mouth_l", "mouth_r"])
     _, scheme, _ = scheme_of(path)

@@ -61,6 +61,18 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
         yield from read_faces(path, reading)
 
 
+def names_of(source: Path, suffix: str = ".csv") -> list[str] | None:
+    """Names of the points in the header, such as nose of nose_x, nose_y; None where it has none."""
+    path = source if source.is_file() else table_at(source, suffix)
+    rows = first_rows(path, 1) if path is not None else []
+    if not rows or is_numbered(rows[0]) or not is_header(rows[0]):
+        return None
+    try:
+        return list(columns_of_header(rows[0]).names) or None
+    except DataError as error:
+        raise FileError(f"{path}: {error.message}", error.hint) from error
+
+
 def read_faces(path: Path, reading: Reading) -> Iterator[Annotation]:
     """The faces of a table, whatever it is called."""
     for row in read_rows(path, reading):
@@ -164,5 +176,6 @@ FORMAT = Format(
     read,
     write,
     suffix=".csv",
+    names_of=names_of,
     accepts_named=accepts_named,
 )

@@ -39,12 +39,16 @@ _HINT = "name the columns image,x0,y0,x1,y1,..."
 
 @dataclass(frozen=True)
 class Columns:
-    """Positions of the cells: `image` the picture's name or None, `id` the face's id or None, `xy` (2 L,) of points."""
+    """Positions of the cells: `image` the picture's name or None, `id` the face's id or None, `xy` (2 L,) of points.
+
+    `names` are those of the points in a header, without their axis; empty where the header has no more than x and y.
+    """
 
     n_cells: int
     xy: tuple[int, ...]
     image: int | None = 0
     id: int | None = None
+    names: tuple[str, ...] = ()
 
     def points_of(self, row: Sequence[str], base: float) -> np.ndarray:
         """Points (L, 2) with `base` subtracted. Raises DataError for a cell that is no number."""
@@ -73,7 +77,14 @@ def columns_of_header(header: Sequence[str]) -> Columns:
             raise DataError(f"its header has no column for the image's name before {names[0]!r}", _HINT)
         images = [0]
     xy = tuple(k for pair in pairs for k in pair)
-    return Columns(len(names), xy, images[0] if images else None, ids[0] if ids else None)
+    called = tuple((names[k][: axes[k].start()] + names[k][axes[k].end() :]).strip("_.- ") for k in xy[::2])
+    return Columns(
+        len(names),
+        xy,
+        images[0] if images else None,
+        ids[0] if ids else None,
+        called if all(called) and len(set(called)) == len(called) else (),
+    )
 
 
 def _axis_of(name: str) -> re.Match[str] | None:
