@@ -42,15 +42,19 @@ _QUOTED = re.compile(r"""(?<!\w)(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
 _NAME = re.compile(r"[\d/\\]|\w\.\w")  # what tells names and numbers in a message from its words
 
 
-def one_line(text: str, longest: int = _LONGEST_MESSAGE) -> str:
+def one_line(text: str, longest: int = _LONGEST_MESSAGE, longest_word: int | None = _LONGEST_WORD) -> str:
     """Text from outside as one short line: control characters escaped; quoted names, words and the whole cut.
+
+    An error names the path that it is about whole, so it takes no `longest_word`.
 
     >>> one_line("two\\nlines")
     'two\\\\nlines'
     """
     text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
     text = _QUOTED.sub(lambda quoted: _cut(quoted[0], _LONGEST_QUOTED + 2), text)
-    return _cut(re.sub(r"\S{256,}", lambda word: _cut(word[0], _LONGEST_WORD), text), longest)
+    if longest_word is not None:
+        text = re.sub(r"\S+", lambda word: _cut(word[0], longest_word), text)
+    return _cut(text, longest)
 
 
 def kind_of(text: str) -> str:

@@ -230,9 +230,9 @@ def _fail(error: BaseException, message: str, hint: str, status: int) -> int:
         traceback.print_exception(error)
     if isinstance(error, KdError) and os.environ.get("LOCAL_RANK", "0") != "0":
         return status  # the first process of torchrun reports it
-    print(f"{session.tool}: error: {one_line(message)}", file=sys.stderr)
+    print(f"{session.tool}: error: {one_line(message, longest_word=None)}", file=sys.stderr)
     if hint:
-        print(f"  {one_line(hint)}", file=sys.stderr)
+        print(f"  {one_line(hint, longest_word=None)}", file=sys.stderr)
     return status
 
 

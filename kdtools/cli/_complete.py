@@ -135,7 +135,7 @@ VALUES: dict[str, Callable[[str], Sequence[str]]] = {
     **dict.fromkeys(("predictions", "truth_path"), _fixed(FACES)),
     **dict.fromkeys(("inputs", "sources", "kd-eval.predictions", "truth"), _fixed(ANY_FILE)),
     **dict.fromkeys(("scheme_name", "convert"), _schemes),
-    **dict.fromkeys(("subset", "by_subset"), _fixed(FREE)),
+    **dict.fromkeys(("subset", "by_subset", "categories"), _fixed(FREE)),
     "arch": _fixed(ARCHS),
     "assignments": _settings,
     "detector": _fixed(["auto", "cascade", "whole", "*.onnx", "*.csv"]),

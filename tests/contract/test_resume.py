@@ -92,7 +92,7 @@ class Prediction:
         """Begin, or go on."""
         code = f"""
 import sys, time
-from kdtools.prediction import parts
+from kdtools.prediction import partial_output as parts
 parts.BLOCK_FACES = 3
 add = parts.Parts.add
 def add_slowly(self, outcome):

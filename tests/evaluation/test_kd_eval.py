@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from factories import write_faces
+from factories import drawn_faces, write_faces
 
 from kdtools.cli import kd_eval
 from kdtools.cli._app import session
@@ -139,7 +139,7 @@ def test_no_input_is_written_over(files: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_skipped_faces_end_with_status_4(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    line = " ".join(f"{value:.3f}" for value in np.random.default_rng(0).uniform(0, 99, 136))
+    line = " ".join(f"{value:.3f}" for value in drawn_faces(1, 100, seed=0)[1].reshape(-1))
     box = "0 0 100 100 0 0 0 0 0 0"
     (files / "list.txt").write_text(f"{line} {box} a.jpg\nno numbers here\n{line} {box} b.jpg\n")
     assert call("list.txt", "--truth", "list.txt", "--norm", "box-size", "--value", "nme") == 4
