@@ -22,7 +22,7 @@ from kdtools.images.cropping import crop_image
 from kdtools.images.detection import CascadeDetector, YuNetDetector
 from kdtools.images.reading import read_image
 from kdtools.landmarks.boxes import overlaps
-from kdtools.landmarks.crops import BoxRelation, CropRule, points_square
+from kdtools.landmarks.crop_rule import BoxRelation, CropRule, points_square
 from kdtools.landmarks.geometry import apply_affine
 
 SAME_FACE = 0.25

@@ -24,7 +24,7 @@ import torch
 from kdtools.export import FLOAT32, INT8, PRECISIONS
 from kdtools.export.graph import export_onnx
 from kdtools.landmarks import IBUG68
-from kdtools.landmarks.crops import CropRule
+from kdtools.landmarks.crop_rule import CropRule
 from kdtools.model.card import ModelCard, read_card
 from kdtools.model.file import load_model, save_model
 from kdtools.model.network import LandmarkNet

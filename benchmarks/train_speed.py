@@ -29,7 +29,7 @@ from torch import Tensor
 
 from kdtools.faces.writer import create_faces
 from kdtools.landmarks import IBUG68
-from kdtools.landmarks.crops import CropRule
+from kdtools.landmarks.crop_rule import CropRule
 from kdtools.model.file import save_model
 from kdtools.model.network import LandmarkNet, ModelCard, choose_device, to_device
 from kdtools.parallel import workers

@@ -63,7 +63,7 @@ def tiny_onnx(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from onnx import TensorProto, helper, numpy_helper
 
     from kdtools.landmarks import IBUG68
-    from kdtools.landmarks.crops import CropRule
+    from kdtools.landmarks.crop_rule import CropRule
     from kdtools.model.card import ModelCard
 
     weight = np.linspace(-0.3, 0.3, 3 * 136, dtype=np.float32).reshape(3, 136)

@@ -11,7 +11,7 @@ import numpy as np
 
 from kdtools.faces import create_faces
 from kdtools.landmarks import Scheme, scheme_for_points
-from kdtools.landmarks.crops import CropRule
+from kdtools.landmarks.crop_rule import CropRule
 from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.storage.provenance import Provenance
 from kdtools.synth import draw_faces

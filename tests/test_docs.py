@@ -34,7 +34,7 @@ from factories import write_faces
 
 from kdtools.faces import schema
 from kdtools.landmarks import IBUG68, SCHEMES, convert_points
-from kdtools.landmarks.crops import CropRule
+from kdtools.landmarks.crop_rule import CropRule
 from kdtools.synth import draw_face
 
 REPOSITORY = Path(__file__).resolve().parent.parent

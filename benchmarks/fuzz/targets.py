@@ -33,7 +33,7 @@ with atheris.instrument_imports(include=["kdtools"]):
     from kdtools.inspection.check import check_file
     from kdtools.inspection.open import open_any
     from kdtools.landmarks import IBUG68, SCHEMES
-    from kdtools.landmarks.crops import CropRule
+    from kdtools.landmarks.crop_rule import CropRule
     from kdtools.landmarks.scheme_toml import read_scheme, scheme_to_toml
     from kdtools.model.card import ModelCard, read_card
     from kdtools.prediction.inputs.photograph import photographs_listed

@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from kdtools.images.cropping import crop_image
 from kdtools.images.detection import CascadeDetector, YuNetDetector
 from kdtools.landmarks import IBUG68
-from kdtools.landmarks.crops import CropRule, points_square
+from kdtools.landmarks.crop_rule import CropRule, points_square
 from kdtools.landmarks.geometry import apply_affine, invert_affine
 from kdtools.synth import draw_face
 

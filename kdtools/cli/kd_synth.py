@@ -26,7 +26,7 @@ def kd_synth(
 
     from kdtools.faces.writer import create_faces
     from kdtools.landmarks import IBUG68
-    from kdtools.landmarks.crops import CropRule
+    from kdtools.landmarks.crop_rule import CropRule
     from kdtools.parallel import workers
     from kdtools.storage.outputs import check_output
     from kdtools.synth import draw_faces

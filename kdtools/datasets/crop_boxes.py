@@ -13,7 +13,7 @@ from kdtools.errors import DataError, KdError, UsageError, reason_of, some_of
 from kdtools.images.detection import BoxesFile, Detector, Found, find_detector
 from kdtools.images.reading import read_image
 from kdtools.landmarks.boxes import overlaps
-from kdtools.landmarks.crops import BoxRelation, CropRule, measure_relation, points_square
+from kdtools.landmarks.crop_rule import BoxRelation, CropRule, measure_relation, points_square
 from kdtools.parallel import map_bounded
 from kdtools.reporting import SILENT, Reporter
 

@@ -16,7 +16,7 @@ from kdtools.images.cropping import check_square, crop_image
 from kdtools.images.detection import whole_square
 from kdtools.images.reading import is_turned, read_reduced
 from kdtools.landmarks import Scheme
-from kdtools.landmarks.crops import CropRule, points_in_box
+from kdtools.landmarks.crop_rule import CropRule, points_in_box
 from kdtools.landmarks.geometry import box_to_source
 from kdtools.parallel import batched, map_bounded
 from kdtools.reporting import SILENT, Reporter

@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 
 from kdtools.errors import DataError, UsageError, some_of
+from kdtools.evaluation.choose_measures import choose_measures, choose_subsets
 from kdtools.evaluation.join import check_join, join_rows
 from kdtools.evaluation.mean_shape import MeanShape, put_share_of_mean_shape
 from kdtools.evaluation.measure import Measurements, Plan, PointSource, measure
-from kdtools.evaluation.measures import choose_measures, choose_subsets
 from kdtools.evaluation.point_sets import (
     PointSet,
     check_ids,

@@ -16,7 +16,7 @@ from kdtools.faces import schema
 from kdtools.faces.ids import check_unique_ids, match_ids
 from kdtools.faces.validation import check_arrays, check_kind, plain, subset_names
 from kdtools.landmarks import INDEX_FIELDS, JSON_FIELDS, SCHEMES, Scheme, scheme_for_points
-from kdtools.landmarks.crops import CropRule
+from kdtools.landmarks.crop_rule import CropRule
 from kdtools.landmarks.geometry import IDENTITY, apply_affine, invert_affine, pixels_to_unit, upright_boxes
 from kdtools.landmarks.point_names import point_order
 from kdtools.landmarks.shape_model import ShapeModel

@@ -18,7 +18,7 @@ from kdtools.faces import schema
 from kdtools.faces.file import FacesFile
 from kdtools.faces.ids import check_unique_ids
 from kdtools.landmarks import INDEX_FIELDS, JSON_FIELDS, Scheme
-from kdtools.landmarks.crops import CropRule
+from kdtools.landmarks.crop_rule import CropRule
 from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.parallel import batched
 from kdtools.storage.outputs import Outputs, written_aside

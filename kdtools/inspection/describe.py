@@ -18,7 +18,7 @@ from kdtools.faces.validation import plain
 from kdtools.inspection.history import follow_inputs, provenance_of
 from kdtools.inspection.open import Opened, Weights
 from kdtools.landmarks import Scheme
-from kdtools.landmarks.crops import CropRule
+from kdtools.landmarks.crop_rule import CropRule
 from kdtools.metrics import normalisers_of
 from kdtools.model.card import TRAINING_PREFIX
 

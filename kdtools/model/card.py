@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from kdtools.errors import DataError, FileError
 from kdtools.landmarks import Scheme
-from kdtools.landmarks.crops import CropRule
+from kdtools.landmarks.crop_rule import CropRule
 from kdtools.model import HEADS
 from kdtools.storage.file_kinds import N_START, ONNX, SAFETENSORS, form_of_start
 

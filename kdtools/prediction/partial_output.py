@@ -28,10 +28,10 @@ from kdtools.landmarks import Scheme
 from kdtools.prediction.outcome import Outcome
 from kdtools.prediction.unchanged import LISTING, Stamp, command_differs, digest_of_stamps, files_differ
 from kdtools.reporting import Reporter
-from kdtools.storage.commit import is_room
 from kdtools.storage.hdf5_guard import HDF5_ERRORS
 from kdtools.storage.outputs import STANDARD_STREAM, locked
 from kdtools.storage.provenance import Provenance
+from kdtools.storage.rename_together import is_room
 
 BLOCK_FACES = 20_000
 BLOCK_SECONDS = 60.0

@@ -16,7 +16,7 @@ import numpy as np
 from kdtools.errors import KdError, reason_of
 from kdtools.images.cropping import crop_image
 from kdtools.landmarks.boxes import inside, overlaps
-from kdtools.landmarks.crops import points_square
+from kdtools.landmarks.crop_rule import points_square
 from kdtools.prediction.drawings import AnnotatedVideos, Drawings
 from kdtools.prediction.engines import Engine
 from kdtools.prediction.inputs import Photograph

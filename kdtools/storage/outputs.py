@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import IO, BinaryIO
 
 from kdtools.errors import FileError, UsageError, require
-from kdtools.storage.commit import Move, Room, commit, is_room
+from kdtools.storage.rename_together import Move, Room, commit, is_room
 
 STANDARD_STREAM, STANDARD_INPUT = "-", "standard input"  # on the command line, and in messages
 

@@ -14,7 +14,7 @@ from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.soft_landmarks import soften_faces
 from kdtools.faces.split import split_rows
 from kdtools.landmarks import Scheme
-from kdtools.landmarks.crops import CropRule
+from kdtools.landmarks.crop_rule import CropRule
 from kdtools.landmarks.shape_model import DEFAULT_CLIP
 from kdtools.model.card import form_of
 from kdtools.model.file import load_model

@@ -15,7 +15,7 @@ from kdtools.faces.selection import IdPatterns, choose_faces
 from kdtools.images.cropping import crop_image
 from kdtools.images.reading import read_image
 from kdtools.landmarks import Scheme
-from kdtools.landmarks.crops import CropRule, square_at
+from kdtools.landmarks.crop_rule import CropRule, square_at
 from kdtools.landmarks.geometry import apply_affine, invert_affine
 from kdtools.metrics import clean_points, default_normaliser, nme_per_face
 from kdtools.reporting import Reporter

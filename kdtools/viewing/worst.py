@@ -11,7 +11,7 @@ from kdtools.errors import KdError, reason_of
 from kdtools.faces.file import FacesFile
 from kdtools.images.cropping import crop_image
 from kdtools.images.reading import read_image
-from kdtools.landmarks.crops import CropRule
+from kdtools.landmarks.crop_rule import CropRule
 from kdtools.landmarks.geometry import apply_affine, invert_affine
 from kdtools.metrics import worst_rows
 from kdtools.reporting import SILENT, Reporter

@@ -25,7 +25,7 @@ from kdtools.images.cropping import crop_image
 from kdtools.images.drawing import draw_landmarks, write_image
 from kdtools.images.reading import read_image
 from kdtools.landmarks import IBUG68
-from kdtools.landmarks.crops import CropRule
+from kdtools.landmarks.crop_rule import CropRule
 from kdtools.landmarks.geometry import apply_affine
 from kdtools.storage.provenance import Provenance
 

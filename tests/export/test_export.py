@@ -19,7 +19,7 @@ from kdtools.export import PRECISIONS, graph
 from kdtools.export.check import Agreement, compare_with_original, measure_speed, sample_faces
 from kdtools.export.graph import export_onnx
 from kdtools.landmarks import IBUG68
-from kdtools.landmarks.crops import CropRule
+from kdtools.landmarks.crop_rule import CropRule
 from kdtools.model.card import ModelCard, read_card
 from kdtools.model.file import save_model
 from kdtools.model.network import LandmarkNet

@@ -18,7 +18,7 @@ from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.ids import match_ids
 from kdtools.faces.writer import create_faces
 from kdtools.landmarks import IBUG68, Scheme
-from kdtools.landmarks.crops import CropRule
+from kdtools.landmarks.crop_rule import CropRule
 from kdtools.landmarks.geometry import apply_affine, box_to_source, invert_affine
 from kdtools.storage.outputs import written_aside, written_aside_together
 from kdtools.storage.provenance import Provenance

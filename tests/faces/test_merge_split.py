@@ -25,7 +25,7 @@ from kdtools.faces.file_pool import OpenFaces
 from kdtools.faces.people import group_faces
 from kdtools.faces.split import draw_folds, draw_share
 from kdtools.landmarks import IBUG68, Scheme, convert_mask, convert_points, scheme_named
-from kdtools.landmarks.crops import CropRule
+from kdtools.landmarks.crop_rule import CropRule
 from kdtools.landmarks.geometry import box_to_source
 from kdtools.landmarks.shape_model import ShapeModel
 

@@ -16,7 +16,7 @@ from kdtools.faces.people import find_groups
 from kdtools.faces.split import split_rows
 from kdtools.faces.writer import create_faces
 from kdtools.landmarks import IBUG68
-from kdtools.landmarks.crops import CropRule
+from kdtools.landmarks.crop_rule import CropRule
 from kdtools.storage.provenance import Provenance
 
 

@@ -20,7 +20,7 @@ from kdtools.images.drawing import write_image
 from kdtools.images.reading import read_image
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.boxes import overlaps
-from kdtools.landmarks.crops import BoxRelation, CropRule, measure_relation, points_square
+from kdtools.landmarks.crop_rule import BoxRelation, CropRule, measure_relation, points_square
 from kdtools.storage.provenance import Provenance
 
 POINTS = np.array([[40.0, 30.0], [79.0, 34.0], [60.0, 62.0]])  # their square is 39.5 .. 79.5 wide, half-open + 0.5

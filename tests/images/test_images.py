@@ -13,7 +13,7 @@ from kdtools.datasets.import_faces import crop_annotated
 from kdtools.errors import FileError
 from kdtools.images.drawing import write_image
 from kdtools.images.reading import read_image, read_reduced
-from kdtools.landmarks.crops import CropRule
+from kdtools.landmarks.crop_rule import CropRule
 
 POINTS = np.array([[300.0, 400.0], [700.0, 430.0], [480.0, 800.0]])
 

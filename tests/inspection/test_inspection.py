@@ -28,7 +28,7 @@ from kdtools.cli import kd_info
 from kdtools.cli._app import session
 from kdtools.inspection import FIELDS, describe_file, flatten, open_any
 from kdtools.landmarks import IBUG68, read_scheme
-from kdtools.landmarks.crops import CropRule
+from kdtools.landmarks.crop_rule import CropRule
 from kdtools.landmarks.geometry import box_to_source
 from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.metrics import NORMALISERS

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kdtools.errors import DataError
-from kdtools.landmarks.crops import CropRule
+from kdtools.landmarks.crop_rule import CropRule
 from kdtools.landmarks.geometry import (
     apply_affine,
     box_to_source,

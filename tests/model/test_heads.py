@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from kdtools.errors import UsageError
 from kdtools.landmarks import IBUG68
-from kdtools.landmarks.crops import CropRule
+from kdtools.landmarks.crop_rule import CropRule
 from kdtools.model.backbones import synchronise_norms
 from kdtools.model.card import ModelCard, read_card
 from kdtools.model.file import load_model, save_model

@@ -20,7 +20,7 @@ from kdtools.errors import DataError, FileError, UsageError
 from kdtools.export import cache
 from kdtools.export.graph import export_onnx
 from kdtools.landmarks import IBUG68, Scheme
-from kdtools.landmarks.crops import CropRule
+from kdtools.landmarks.crop_rule import CropRule
 from kdtools.model.card import ModelCard, form_of, read_card
 from kdtools.model.file import save_model
 from kdtools.model.network import LandmarkNet

@@ -22,7 +22,7 @@ from kdtools.faces.writer import create_faces
 from kdtools.images.detection import Found
 from kdtools.images.drawing import write_image
 from kdtools.landmarks import IBUG68
-from kdtools.landmarks.crops import BoxRelation, CropRule
+from kdtools.landmarks.crop_rule import BoxRelation, CropRule
 from kdtools.model.card import ModelCard
 from kdtools.prediction import partial_output as parts
 from kdtools.prediction.inputs import Photographs

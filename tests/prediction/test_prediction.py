@@ -23,7 +23,7 @@ from kdtools.images.drawing import write_image
 from kdtools.images.reading import read_image
 from kdtools.landmarks import IBUG68, Scheme
 from kdtools.landmarks.boxes import overlaps
-from kdtools.landmarks.crops import BoxRelation, CropRule
+from kdtools.landmarks.crop_rule import BoxRelation, CropRule
 from kdtools.landmarks.geometry import box_to_source
 from kdtools.model.card import ModelCard
 from kdtools.prediction.inputs import Photograph, Photographs

@@ -14,7 +14,7 @@ from kdtools.errors import FileError, UsageError
 from kdtools.faces.file import open_faces
 from kdtools.images.detection import Found
 from kdtools.landmarks import IBUG68
-from kdtools.landmarks.crops import BoxRelation, CropRule, points_square
+from kdtools.landmarks.crop_rule import BoxRelation, CropRule, points_square
 from kdtools.metrics import acceleration_per_face
 from kdtools.model.card import ModelCard
 from kdtools.prediction.inputs import Photograph, Photographs

@@ -27,7 +27,7 @@ from kdtools.inspection.check import check_file
 from kdtools.inspection.describe import describe_file
 from kdtools.inspection.open import open_any
 from kdtools.landmarks import SCHEMES
-from kdtools.landmarks.crops import CropRule
+from kdtools.landmarks.crop_rule import CropRule
 from kdtools.landmarks.scheme import Scheme
 from kdtools.landmarks.scheme_toml import read_scheme
 from kdtools.model.card import ModelCard, read_card

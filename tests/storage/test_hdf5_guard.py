@@ -106,9 +106,7 @@ def test_truncation(tmp_path: Path) -> None:
     data, path = write_sound(tmp_path / "faces.h5").read_bytes(), tmp_path / "cut.h5"
     for length in [0, 1, 7, 8, 9, 47, 48, 511, 2047, 2048, 2049, *range(4096, len(data), 499), len(data) - 1]:
         path.write_bytes(data[:length])
-        with pytest.raises(
-            FileError, match=r"cut\.h5: (is empty|cannot be opened|is of another kind|is not a file)"
-        ):
+        with pytest.raises(FileError, match=r"cut\.h5: (is empty|cannot be opened|is of another kind|is not a file)"):
             read_all(path)
 
 

@@ -17,9 +17,9 @@ from factories import write_faces
 from kdtools.cli import kd_asm, kd_dump, kd_eval, kd_split, kd_view
 from kdtools.errors import FileError
 from kdtools.faces.writer import create_faces
-from kdtools.storage.commit import commit
 from kdtools.storage.outputs import Outputs, move_into_place, written_aside
 from kdtools.storage.provenance import Provenance
+from kdtools.storage.rename_together import commit
 
 RENAMES = ("replace", "rename", "link", "mkdir")
 
@@ -235,7 +235,7 @@ def test_nothing_is_written_through_a_link_in_the_way(tmp_path: Path, monkeypatc
 
 def test_what_a_killed_process_left_is_removed_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.gethostname", lambda: "host")
-    monkeypatch.setattr("kdtools.storage.commit._ABANDONED_AFTER", -1)
+    monkeypatch.setattr("kdtools.storage.rename_together._ABANDONED_AFTER", -1)
     for name in (".a.txt.host.12345678.part", ".b.txt.host.12345678.part", ".a.txt.other.12345678.part"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "new.txt").write_text("half")

@@ -17,7 +17,7 @@ from kdtools.faces.file import open_faces
 from kdtools.faces.writer import create_faces
 from kdtools.images.drawing import write_image
 from kdtools.landmarks import IBUG68, Scheme
-from kdtools.landmarks.crops import CropRule
+from kdtools.landmarks.crop_rule import CropRule
 from kdtools.landmarks.geometry import pixels_to_unit, unit_to_pixels
 from kdtools.model.card import ModelCard
 from kdtools.model.inference import predict_units

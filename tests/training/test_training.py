@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from kdtools.errors import DataError, FileError, TrainingError, UsageError
 from kdtools.faces.file import open_faces
 from kdtools.landmarks import IBUG68, Scheme
-from kdtools.landmarks.crops import CropRule
+from kdtools.landmarks.crop_rule import CropRule
 from kdtools.landmarks.geometry import unit_to_pixels
 from kdtools.model.card import ModelCard, read_card
 from kdtools.model.file import create_network, load_model, load_training_state, save_model

@@ -25,7 +25,7 @@ from kdtools.faces.writer import create_faces
 from kdtools.images.drawing import draw_points, draw_segments, write_image
 from kdtools.images.reading import read_image
 from kdtools.landmarks import Scheme
-from kdtools.landmarks.crops import CropRule
+from kdtools.landmarks.crop_rule import CropRule
 from kdtools.landmarks.geometry import box_to_source
 from kdtools.storage.provenance import Provenance
 from kdtools.viewing.lettering import font_of, short_names, shorten, width_of

@@ -10,7 +10,7 @@ import numpy as np
 
 from kdtools.errors import DataError, FileError
 from kdtools.images.detection.detector import Found
-from kdtools.landmarks.crops import BoxRelation, square_at
+from kdtools.landmarks.crop_rule import BoxRelation, square_at
 
 
 class BoxesFile:

@@ -11,7 +11,7 @@ import numpy as np
 from kdtools.errors import FileError
 from kdtools.images.detection.detector import Found
 from kdtools.images.opencv import opencv_errors
-from kdtools.landmarks.crops import BoxRelation
+from kdtools.landmarks.crop_rule import BoxRelation
 
 _LARGEST_SIDE = 800  # px; larger photographs are shrunk first, as the time grows with the area
 _MIN_NEIGHBOURS = 4  # hits that must agree; fewer find more faces, and more false ones

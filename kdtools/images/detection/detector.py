@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from kdtools.landmarks.crops import BoxRelation, CropRule
+from kdtools.landmarks.crop_rule import BoxRelation, CropRule
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 from kdtools.errors import FileError, KdError
 from kdtools.images.detection.detector import Found
 from kdtools.images.opencv import opencv_errors
-from kdtools.landmarks.crops import BoxRelation
+from kdtools.landmarks.crop_rule import BoxRelation
 
 _LARGEST_SIDE = 1024  # px; larger photographs are shrunk before the search
 _SMALLEST_SIDE = 32  # px; below, the network has no grid cells

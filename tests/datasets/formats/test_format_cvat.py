@@ -182,7 +182,7 @@ def test_refused(tmp_path: Path, text: str, why: str) -> None:
 
 def test_a_picture_of_another_size_is_skipped(tmp_path: Path) -> None:
     from kdtools.datasets.import_faces import crop_annotated
-    from kdtools.landmarks.crops import CropRule
+    from kdtools.landmarks.crop_rule import CropRule
 
     source = save(tmp_path)
     draw_pictures(tmp_path / "images", ["folder/face_01.png"], 480, 640)

@@ -17,7 +17,7 @@ from kdtools.errors import DataError, FileError, KdError
 from kdtools.faces.writer import create_faces
 from kdtools.images.drawing import write_image
 from kdtools.landmarks import IBUG68
-from kdtools.landmarks.crops import CropRule
+from kdtools.landmarks.crop_rule import CropRule
 from kdtools.storage.provenance import Provenance
 
 N = 12
