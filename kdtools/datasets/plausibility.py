@@ -26,6 +26,7 @@ from kdtools.reporting import Reporter
 _BESIDE = 0.2  # by how much of its size a point may lie outside its face
 _FEWEST = 3  # points that tell where a face is
 _SHARES = (-0.5, 1.5)  # points may lie somewhat outside their picture
+_NEGATIVE_SHARES = 0.1  # of all shares; few points lie left of their picture or above it
 _SMALLEST_FACE = 1.0  # px
 _LARGEST_BOX = 10  # times as large as the points
 _SENTINEL_FORMAT = "pts"  # the only one in which the rules of MERL-RAV are documented
@@ -147,6 +148,11 @@ def _in_pixels(path: str, found: list[Annotation], reading: Reading, reporter: R
         raise FileError(
             f"{path}: all {axis[0]} lie between 0 and 1, as shares of the image, but {axis[1]} do not",
             "give both in pixels, or both as shares",
+        )
+    if np.mean(raw < 0) > _NEGATIVE_SHARES:
+        raise FileError(
+            f"{path}: its coordinates lie around 0, from {raw.min():.3g} to {raw.max():.3g}, as if scaled to -1 to 1",
+            "give pixels, or shares of the image from 0 to 1",
         )
     if not reading.pictures:
         raise FileError(

@@ -108,7 +108,7 @@ def test_no_reader_loads_a_pickle(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             with contextlib.suppress(KdError, OSError):
                 read(path)
     for name, source in sources.items():
-        pictures = name in ("pfld", "yolo", "tps")  # whose points depend on the sizes of pictures
+        pictures = name in ("pfld", "yolo", "tps", "mediapipe")  # whose points depend on the sizes of pictures
         assert read_annotations(Sources([str(source)], name, pictures=pictures), NoSkips()), name
     assert called == []
     assert not mark.exists()

@@ -35,6 +35,7 @@ from kdtools.datasets.formats.shared.csv_columns import (
 )
 from kdtools.datasets.formats.shared.format import Format
 from kdtools.datasets.formats.shared.tables import first_rows, picture_of, read_table, table_at
+from kdtools.datasets.formats.shared.text_lists import is_number
 from kdtools.errors import DataError, FileError
 from kdtools.landmarks import Scheme
 
@@ -116,13 +117,29 @@ def _columns_of(path: Path, first: list[str], reading: Reading) -> Columns | Non
             )
             return columns_by_place(len(first))
         if is_header(first):
-            return columns_of_header(first)
+            columns = columns_of_header(first)
+            _check_a_row_is_a_face(columns, first_rows(path, _N_LOOKED_AT)[1:])
+            return columns
     except DataError as error:
         raise FileError(f"{path}: {error.message}", error.hint) from error
     usual = usual_columns(path, numbers_of_rows(first_rows(path, _N_LOOKED_AT)), reading)
     if usual is None or not usual.note:
         return None
     return Columns(1 + usual.n_numbers, tuple(1 + k for k in usual.xy))
+
+
+def _check_a_row_is_a_face(columns: Columns, rows: list[list[str]]) -> None:
+    """Raises DataError for a table with a row for each point: one point a row, and images that repeat."""
+    image = columns.image
+    if len(columns.xy) != 2 or image is None or len(rows) < 2:
+        return
+    last = max(image, *columns.xy)
+    images = [row[image] for row in rows if len(row) > last and all(is_number(row[k]) for k in columns.xy)]
+    if images and 2 * len(set(images)) <= len(images):
+        raise DataError(
+            "one point a row, and several rows an image: a row is a point here, not a face",
+            "write a row for each face: image,x0,y0,x1,y1,...",
+        )
 
 
 def _row_of(where: str, cells: list[str], columns: Columns, base: float) -> Row:

@@ -103,7 +103,11 @@ def parse_pts(text: str) -> np.ndarray:
         if len(row) != n_columns:
             raise DataError(f"{' '.join(row)[:40]!r} is not {'two' if n_columns == 2 else 'three'} numbers")
     numbers = parse_numbers([text for row in rows for text in row])
-    points = as_points(numbers.reshape(-1, n_columns)[:, :2])
+    table = numbers.reshape(-1, n_columns)
+    indices = np.arange(len(table))
+    # A first column that counts the points, from 0 or 1, is their index; else the third is depth or a flag.
+    is_indexed = n_columns == 3 and len(table) > 2 and any(np.array_equal(table[:, 0], indices + k) for k in (0, 1))
+    points = as_points(table[:, 1:] if is_indexed else table[:, :2])
     if n_stated is not None and n_stated != len(points):
         raise DataError(f"{'' if end else 'cut off: '}says n_points: {n_stated}, but holds {len(points)}")
     return points

@@ -12,6 +12,8 @@ from reporters import Recorder
 
 from kdtools.datasets.annotations import Sources, read_annotations
 from kdtools.datasets.formats import Annotation
+from kdtools.datasets.formats.pts import parse_pts
+from kdtools.datasets.formats.shared.column_checks import find_columns
 from kdtools.datasets.import_faces import import_faces
 from kdtools.errors import DataError, FileError, KdError
 from kdtools.faces.writer import create_faces
@@ -454,3 +456,43 @@ def test_files_without_points_are_one_error(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="none of its 5 entries"):
         read_annotations(Sources([str(tmp_path)], "pts", pictures=False), recorder)
     assert recorder.skipped == []
+
+
+# ---- what looks like points and is something else
+def test_an_index_before_the_points_of_pts_is_no_coordinate() -> None:
+    points = np.random.default_rng(3).uniform(50, 200, (5, 2)).round(2)
+    for first in (0, 1):
+        lines = [f"{k + first} {x} {y}" for k, (x, y) in enumerate(points)]
+        text = "version: 1\nn_points: 5\n{\n" + "\n".join(lines) + "\n}\n"
+        np.testing.assert_array_equal(parse_pts(text), points)
+    lines = [f"{x} {y} {k}" for k, (x, y) in enumerate(points)]
+    np.testing.assert_array_equal(parse_pts("n_points: 5\n{\n" + "\n".join(lines) + "\n}\n"), points)
+
+
+@pytest.mark.parametrize("third", [1.0, 0.9, 2.0])
+def test_every_third_number_of_a_list_is_a_flag_or_a_score(third: float) -> None:
+    points = np.random.default_rng(4).uniform(50, 300, (8, 68, 2))
+    rows = np.concatenate([points, np.full((8, 68, 1), third)], axis=2).reshape(8, -1)
+    columns = find_columns(list(rows))
+    np.testing.assert_array_equal(np.stack([columns.points_in(row) for row in rows]), points.reshape(8, -1))
+    assert "every third is" in columns.note
+
+
+@pytest.mark.parametrize("pictures", [True, False])
+def test_coordinates_around_0_are_no_shares(pictures: bool, tmp_path: Path) -> None:
+    points = np.random.default_rng(5).uniform(-0.5, 0.6, (6, 5, 2))
+    cells = [",".join([f"a{k}.png", *map(str, one.reshape(-1))]) for k, one in enumerate(points)]
+    header = ",".join(["image", *(f"{axis}{k}" for k in range(5) for axis in "xy")])
+    (tmp_path / "a.csv").write_text("\n".join([header, *cells]) + "\n")
+    for k in range(6):
+        write_image(tmp_path / f"a{k}.png", np.full((60, 80, 3), 90, np.uint8))
+    with pytest.raises(FileError, match="as if scaled to -1 to 1"):
+        read_annotations(Sources([str(tmp_path / "a.csv")], "csv", pictures=pictures), Recorder())
+
+
+def test_a_table_with_a_row_for_each_point_is_refused(tmp_path: Path) -> None:
+    names = ("left_eye", "right_eye", "nose")
+    rows = [f"a{k}.png,{name},{10 + k + n},{20 + n}" for k in range(4) for n, name in enumerate(names)]
+    (tmp_path / "a.csv").write_text("\n".join(["image,point,x,y", *rows]) + "\n")
+    with pytest.raises(FileError, match="a row is a point here, not a face"):
+        read_annotations(Sources([str(tmp_path / "a.csv")], "csv", pictures=False), Recorder())

@@ -83,6 +83,10 @@ def find_columns(rows: Sequence[np.ndarray]) -> PointColumns:
     """
     table = np.stack(list(rows)[:: max(1, len(rows) // _N_LOOKED_AT)])
     n_numbers = table.shape[1]
+    if _are_triples(table):
+        pairs = tuple(k for k in range(n_numbers) if k % 3 < 2)
+        note = f"{n_numbers} numbers a line, of which {len(pairs) // 2} points: every third is a flag or score"
+        return PointColumns(n_numbers, pairs, note=note)
     with np.errstate(invalid="ignore"):
         split = _split(table)
         what = _describe(table, split)
@@ -100,6 +104,18 @@ def find_columns(rows: Sequence[np.ndarray]) -> PointColumns:
     if len(split.orders) != 1:
         return PointColumns(n_numbers, tuple(map(int, xy)), note=note, doubt=doubt)
     return PointColumns(n_numbers, tuple(map(int, xy)), split.box, split.orders[0], note, doubt)
+
+
+def _are_triples(table: np.ndarray) -> bool:
+    """Whether every third number lies between 0 and 2, as flags and scores do, and the others far beyond."""
+    n_numbers = table.shape[1]
+    if n_numbers % 3 or n_numbers < 3 * FEWEST_POINTS or np.isnan(table).all():
+        return False
+    thirds = np.arange(n_numbers) % 3 == 2
+    third, others = table[:, thirds], table[:, ~thirds]
+    if not np.isfinite(third).any():
+        return False
+    return bool(np.nanmin(third) >= 0 and np.nanmax(third) <= 2 and np.nanmedian(np.abs(others)) > _SMALL)
 
 
 @dataclass(frozen=True)
