@@ -57,6 +57,15 @@ def shared_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
+def case_dir(shared_dir: Path) -> Path:
+    """Folder of small annotation files as other tools write them, with the reference values; skips where absent."""
+    folder = shared_dir / "cases" / "formats"
+    if not folder.is_dir():
+        pytest.skip(f"annotation files not found in {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tiny_onnx(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An exported model of 68 points and 32 px, made without torch: its points follow the mean colour of the crop."""
     import onnx

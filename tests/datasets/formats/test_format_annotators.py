@@ -22,7 +22,6 @@ from kdtools.datasets.point_scheme import settle_scheme
 from kdtools.errors import DataError, KdError
 from kdtools.landmarks import Scheme
 
-CASES = Path(__file__).resolve().parents[4] / "shared" / "cases" / "formats"
 NAMES = ["left_eye", "right_eye", "nose", "mouth_l", "mouth_r"]
 ORDER = [0, 3, 4, 2, 1]  # the names above in the order of the alphabet
 FIVE = np.array([[220.0, 200], [420, 201], [320, 260], [260, 330], [380, 331]])
@@ -413,18 +412,17 @@ SAMPLES: dict[str, Callable[[Path], Path]] = {
 }
 
 
-@pytest.mark.skipif(not CASES.is_dir(), reason="the cases are not here")
-def test_cases_at_hand(tmp_path: Path) -> None:
+def test_cases_at_hand(tmp_path: Path, case_dir: Path) -> None:
     twelve = np.stack([(FIVE + k)[ORDER] for k in range(12)])
-    reads(labelme.FORMAT, CASES / "R07_labelme.json", twelve[:1])
-    reads(via.FORMAT, CASES / "R07_via.json", twelve)
-    entries = json.loads((CASES / "R07_labelstudio.json").read_text())
+    reads(labelme.FORMAT, case_dir / "R07_labelme.json", twelve[:1])
+    reads(via.FORMAT, case_dir / "R07_via.json", twelve)
+    entries = json.loads((case_dir / "R07_labelstudio.json").read_text())
     expected = np.full((12, 5, 2), np.nan)
     for k, entry in enumerate(entries):
         for item in entry["annotations"][0]["result"]:
             place = sorted(NAMES).index(item["value"]["keypointlabels"][0])
             expected[k, place] = item["value"]["x"] * 6.4, item["value"]["y"] * 4.8
-    reads(labelstudio.FORMAT, CASES / "R07_labelstudio.json", expected)
+    reads(labelstudio.FORMAT, case_dir / "R07_labelstudio.json", expected)
 
 
 # ---- written and read back
