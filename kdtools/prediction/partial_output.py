@@ -29,7 +29,7 @@ from kdtools.prediction.outcome import Outcome
 from kdtools.prediction.unchanged import LISTING, Stamp, command_differs, digest_of_stamps, files_differ
 from kdtools.reporting import Reporter
 from kdtools.storage.hdf5_guard import HDF5_ERRORS
-from kdtools.storage.outputs import STANDARD_STREAM, locked
+from kdtools.storage.outputs import STANDARD_STREAM, locked, release
 from kdtools.storage.provenance import Provenance
 from kdtools.storage.rename_together import is_room
 
@@ -131,15 +131,19 @@ class Parts:
         """Lock the folder of blocks. Raises FileError if another process holds the lock."""
         if self._lock_file is not None:
             return
-        self._folder.mkdir(exist_ok=True)
-        self._lock_file = locked(self._folder / _LOCK)
+        while True:
+            self._folder.mkdir(exist_ok=True)
+            try:
+                self._lock_file = locked(self._folder / _LOCK)
+                break
+            except FileNotFoundError:  # a process that has just finished removed the folder
+                continue
         if self._lock_file is None:
             raise FileError(f"{self._folder}: another process writes there", "wait for it, or name another output")
 
     def unlock(self) -> None:
         if self._lock_file is not None:
-            (self._folder / _LOCK).unlink(missing_ok=True)
-            self._lock_file.close()
+            release(self._lock_file, self._folder / _LOCK)
             self._lock_file = None
 
     def add(self, outcome: Outcome) -> None:

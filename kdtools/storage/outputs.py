@@ -183,24 +183,43 @@ def claimed(output: str, place: Path) -> Iterator[None]:
         file = locked(path)
     if file is None:
         raise FileError(f"{output}: another process is writing it", "wait for it, or name another")
-    with file:
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
+    try:
+        yield
+    finally:
+        release(file, path)
 
 
 def locked(path: Path) -> IO[str] | None:
-    """Open and lock `path`; None if another process holds it."""
-    file = path.open("w")
+    """Open and lock `path`; None if another process holds it. `release` ends the lock."""
+    while True:
+        file = path.open("w")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return None
+        except OSError:  # a file system without locks
+            return file
+        if _is_at(file, path):
+            return file
+        file.close()  # its last holder removed it after we had opened it: it keeps nobody else out
+
+
+def release(file: IO[str], path: Path) -> None:
+    """Remove the lock file at `path` and end its lock, in this order, so that nobody locks a file without a name.
+
+    If another process has put its own lock file there, that one stays.
+    """
+    with file:
+        if _is_at(file, path):
+            path.unlink(missing_ok=True)
+
+
+def _is_at(file: IO[str], path: Path) -> bool:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    except OSError:
-        pass  # a file system without locks
-    return file
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def is_stream(source: str) -> bool:

@@ -26,6 +26,7 @@ from kdtools.errors import FileError
 
 _SUFFIX = ".part"
 _ABANDONED_AFTER = 60  # seconds, because a hidden folder is locked shortly after it is made
+_ABANDONED_ELSEWHERE_AFTER = 24 * 3600  # seconds without a change, where the lock may not be seen
 _MOST_SYNCED_ONE_BY_ONE = 500  # files; beyond that one sync of everything is faster
 
 
@@ -37,8 +38,9 @@ class Room:
     """
 
     def __init__(self, place: Path) -> None:
-        prefix = f".{place.name[:30]}.{socket.gethostname()[:40]}."
-        _remove_abandoned(place.parent, prefix)
+        host = f".{place.name[:30]}.{socket.gethostname()[:40]}."
+        prefix = f"{host}{_boot()}."
+        _remove_abandoned(place.parent, host, prefix)
         self.path = Path(tempfile.mkdtemp(prefix=prefix, suffix=_SUFFIX, dir=place.parent))
         self.kept = False
         self._descriptor = _locked_folder(self.path)
@@ -82,17 +84,36 @@ def _locked_folder(path: Path) -> int | None:
     return descriptor
 
 
-def _remove_abandoned(folder: Path, prefix: str) -> None:
+def _boot() -> str:
+    """Identifies the running kernel, which machines and containers of one host name do not share; empty if unknown."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii")[:8]
+    except OSError:
+        return ""
+
+
+def _remove_abandoned(folder: Path, host: str, prefix: str) -> None:
+    """Remove hidden folders that no process holds: those of this kernel (`prefix`), and old ones of this `host`.
+
+    A lock is only sure to be seen by the kernel that it was made with: on some network file systems others do not see
+    it. So a folder from before a restart, or of another machine with this host name, has to be unchanged for a day.
+    """
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            if not (entry.name.startswith(prefix) and is_room(Path(entry.path))):
+            if not (entry.name.startswith(host) and is_room(Path(entry.path))):
                 continue
-            if time.time() - entry.stat().st_mtime < _ABANDONED_AFTER:
+            least = _ABANDONED_AFTER if entry.name.startswith(prefix) else _ABANDONED_ELSEWHERE_AFTER
+            if time.time() - _last_change(Path(entry.path)) < least:
                 continue
             descriptor = _locked_folder(Path(entry.path))
             if descriptor is not None:
                 shutil.rmtree(entry.path, ignore_errors=True)
                 os.close(descriptor)
+
+
+def _last_change(room: Path) -> float:
+    """Time of the last change of a hidden folder or anything in it."""
+    return max(path.stat(follow_symlinks=False).st_mtime for path in (room, *room.rglob("*")))
 
 
 def commit(moves: Sequence[Move], force: bool) -> None:

@@ -224,8 +224,9 @@ def test_nothing_is_written_through_a_link_in_the_way(tmp_path: Path, monkeypatc
     names = iter(["guessed", "free"])
     monkeypatch.setattr("tempfile._get_candidate_names", lambda: names)
     monkeypatch.setattr("socket.gethostname", lambda: "host")
+    monkeypatch.setattr("kdtools.storage.rename_together._boot", lambda: "boot")
     (tmp_path / "elsewhere").mkdir()
-    (tmp_path / ".a.txt.host.guessed.part").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / ".a.txt.host.boot.guessed.part").symlink_to(tmp_path / "elsewhere")
     with written_aside(str(tmp_path / "a.txt"), force=False) as part:
         assert stat.S_IMODE(part.parent.stat().st_mode) == 0o700
         part.write_text("x")
@@ -235,8 +236,10 @@ def test_nothing_is_written_through_a_link_in_the_way(tmp_path: Path, monkeypatc
 
 def test_what_a_killed_process_left_is_removed_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.gethostname", lambda: "host")
+    monkeypatch.setattr("kdtools.storage.rename_together._boot", lambda: "boot")
     monkeypatch.setattr("kdtools.storage.rename_together._ABANDONED_AFTER", -1)
-    for name in (".a.txt.host.12345678.part", ".b.txt.host.12345678.part", ".a.txt.other.12345678.part"):
+    ours, of_b, of_other = (f".{name}.boot.12345678.part" for name in ("a.txt.host", "b.txt.host", "a.txt.other"))
+    for name in (ours, of_b, of_other):
         (tmp_path / name).mkdir()
         (tmp_path / name / "new.txt").write_text("half")
     with written_aside(str(tmp_path / "a.txt"), force=False) as first:
@@ -247,7 +250,11 @@ def test_what_a_killed_process_left_is_removed_and_no_more(tmp_path: Path, monke
         with pytest.raises(FileError, match="exists already"), written_aside(str(tmp_path / "a.txt"), force=False):
             pass
         (tmp_path / "a.txt").unlink()
-    assert sorted(os.listdir(tmp_path)) == [".a.txt.other.12345678.part", ".b.txt.host.12345678.part", "a.txt"]
+    assert sorted(os.listdir(tmp_path)) == [
+        ".a.txt.other.boot.12345678.part",
+        ".b.txt.host.boot.12345678.part",
+        "a.txt",
+    ]
 
 
 def test_files_and_folders_are_on_the_device_before_and_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
