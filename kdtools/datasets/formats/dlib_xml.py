@@ -8,7 +8,8 @@
 
 Parts are points in the order of their names: as numbers where all names are numbers, else as text, which is how dlib
 sorts them. A part that other boxes have and this one has not is a missing point. Boxes marked ignore='1' are left
-out, as dlib's training leaves them out. occluded, truncated and difficult boxes form subsets of these names.
+out, as dlib's training leaves them out. occluded, truncated and difficult boxes form subsets of these names. A box may
+hold a <label>; boxes with different labels are different things, of which `Reading.categories` says one.
 
 Base: the file of dlib's own 68-point model says so (`we have adjusted the coordinates ... to 0 being the first index`),
 and its points are those of 300W's .pts files less 1, rounded to whole pixels, in all 93 faces of the 300W test set.
@@ -16,7 +17,7 @@ and its points are those of 300W's .pts files less 1, rounded to whole pixels, i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -32,6 +33,7 @@ from kdtools.datasets.formats.shared.annotation import (
     box_from_corners,
     box_from_size,
 )
+from kdtools.datasets.formats.shared.categories import NO_LABEL, Category, choose_categories
 from kdtools.datasets.formats.shared.format import Format
 from kdtools.datasets.formats.shared.naming_300w import id_in_300w, subsets_in_300w
 from kdtools.datasets.formats.shared.text_lists import files_like, only_file, parse_numbers, peek_text
@@ -40,6 +42,7 @@ from kdtools.errors import DataError
 from kdtools.landmarks import Scheme
 
 _MOST_PARTS = 10_000  # names in one file: every face has a point for each, so a wrong file could fill the memory
+_LONGEST_LABEL = 1000
 _FLAGS = {"occluded": "occlusion", "truncated": "truncated", "difficult": "difficult"}
 
 
@@ -56,22 +59,27 @@ def _looks_right(path: Path) -> bool:
     return text.startswith("<") and "<dataset" in text and "<images" in text
 
 
-def names_of(source: Path) -> list[str] | None:
+def names_of(source: Path, categories: tuple[str, ...] = ()) -> list[str] | None:
     """Names of the parts, in the order of the points; None where they are mere numbers, or there are none."""
-    names = _part_names(_file_of(source))
+    names, _ = _part_names(_file_of(source), categories)
     return None if all(name.isdecimal() for name in names) else names
 
 
 def read(source: Path, reading: Reading) -> Iterator[Annotation]:
     """`source` is the file, or a folder with just one. File names are relative to it, or to a folder images/ there.
 
-    The file is read twice, first for the names of the parts. Boxes without parts are skipped where others have some.
+    The file is read twice, first for the names of the parts. Boxes without parts are skipped where others of their
+    label have some. Raises DataError where boxes have several labels, and none is chosen.
     """
     path = _file_of(source)
-    names = _part_names(path)
+    names, labels = _part_names(path, reading.categories)
     order = {name: k for k, name in enumerate(names)}
+    n_left_out = 0
     for box in _boxes(path):
         where = f"{path}:{box.line}"
+        if box.label not in labels and not box.wrong and (box.label or box.parts):
+            n_left_out += 1
+            continue
         try:
             if box.wrong:
                 raise DataError(box.wrong)
@@ -97,18 +105,33 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
                 score=score_value,
                 subsets=subsets_in_300w(name) | flags,
             )
+    if n_left_out:
+        reading.say(f"{path}: {n_left_out} boxes with other labels are left out")
 
 
 def _file_of(source: Path) -> Path:
     return only_file(source, _files_in(source))
 
 
-def _part_names(path: Path) -> list[str]:
-    names: set[str] = set()
+def _part_names(path: Path, categories: Sequence[str]) -> tuple[list[str], frozenset[str]]:
+    """Names of the parts of the chosen boxes, in the order of the points, and the labels of these boxes."""
+    names: dict[str, set[str]] = {}
+    counts: dict[str, list[int]] = {}
     for box in _boxes(path):
-        names.update(box.parts)
-        if len(names) > _MOST_PARTS:
+        names.setdefault(box.label, set()).update(box.parts)
+        if not box.wrong:
+            counts.setdefault(box.label, []).append(len(box.parts))
+        if sum(map(len, names.values())) > _MOST_PARTS:
             raise DataError(f"{path}: its parts have more than {_MOST_PARTS} names", "points need the same in each box")
+    ordered = {label: _in_order(parts) for label, parts in names.items()}
+    known = {label: Category(label or NO_LABEL, "", tuple(parts)) for label, parts in ordered.items()}
+    with_parts = any(ordered.values())
+    found = [(label, len(ordered[label])) for label, sizes in counts.items() for n in sizes if n or not with_parts]
+    chosen = choose_categories(path, categories, known, found)
+    return next((ordered[label] for label in ordered if label in chosen), []), chosen
+
+
+def _in_order(names: set[str]) -> list[str]:
     return sorted(names, key=lambda name: (int(name), name)) if all(map(_is_whole, names)) else sorted(names)
 
 
@@ -153,6 +176,7 @@ class _Box:
     file: str
     line: int
     attributes: dict[str, str]
+    label: str = ""
     parts: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
     wrong: str = ""
 
@@ -164,6 +188,7 @@ class _Handler:
         self.boxes: list[_Box] = []
         self._file = ""
         self._box: _Box | None = None
+        self._in_label = False
 
     def start(self, tag: str, attributes: dict[str, str], line: int) -> None:
         if tag == "image":
@@ -171,6 +196,8 @@ class _Handler:
         elif tag == "box":
             wrong = "" if self._file.strip() else "its image has no file name"
             self._box = _Box(self._file, line, attributes, wrong=wrong)
+        elif tag == "label":
+            self._in_label = True
         elif tag == "part" and self._box is not None:
             name = attributes.get("name")
             if name is None:
@@ -183,7 +210,10 @@ class _Handler:
                 self._box.wrong = f"has more than {_MOST_PARTS} parts"
 
     def end(self, tag: str) -> None:
-        if tag == "box" and self._box is not None:
+        if tag == "label":
+            self._in_label = False
+        elif tag == "box" and self._box is not None:
+            self._box.label = self._box.label.strip()
             if not _is_set(self._box.attributes, "ignore"):
                 self.boxes.append(self._box)
             self._box = None
@@ -191,7 +221,8 @@ class _Handler:
             self._file = ""
 
     def text(self, text: str) -> None:
-        """Text between elements tells nothing."""
+        if self._in_label and self._box is not None and len(self._box.label) < _LONGEST_LABEL:
+            self._box.label += text
 
 
 def _boxes(path: Path) -> Iterator[_Box]:
@@ -253,5 +284,12 @@ def _box_element(block: FaceBlock, k: int, width: int) -> str:
 
 
 FORMAT = Format(
-    "dlib", "dlib's XML with boxes and parts, as of imglab", 0, accepts, read, write, suffix=".xml", names_of=names_of
+    "dlib",
+    "dlib's XML with boxes and parts, as of imglab",
+    0,
+    accepts,
+    read,
+    write,
+    suffix=".xml",
+    names_of_category=names_of,
 )

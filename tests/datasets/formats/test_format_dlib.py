@@ -37,13 +37,13 @@ BODY = """  <image file='a.jpg' width='160' height='120'>
       <part name='02' x='-1' y='70'/>
     </box>
     <box top='5' left='90' width='40' height='40' occluded='1' detection_score='0.75'>
-      <part name='00' x='92' y='6'/>
+      <label>face</label><part name='00' x='92' y='6'/>
       <part name='02' x='100' y='40'/>
     </box>
   </image>
   <image file='caf\xe9/b.jpg'>
     <box top='1' left='2' width='30' height='40'>
-      <part name='02' x='7' y='8'/>
+      <part name='02' x='7' y='8'/><label>face</label>
       <part name='01' x='5' y='6'/>
       <part name='00' x='3' y='4'/>
     </box>
@@ -139,6 +139,53 @@ def test_a_box_without_parts_among_others_is_skipped(tmp_path: Path) -> None:
     faces, skipped = read(path)
     assert len(faces) == 3
     assert skipped == [(f"{path}:8", "a box without parts")]
+
+
+def labelled(*labels: str) -> str:
+    """Boxes of three parts with these labels; an empty one is left out."""
+    boxes = [
+        f"<box top='1' left='{k}' width='30' height='40'>{f'<label>{label}</label>' if label else ''}"
+        + "".join(f"<part name='{part}' x='{k + 3 * part}' y='{part}'/>" for part in range(3))
+        + "</box>"
+        for k, label in enumerate(labels)
+    ]
+    return HEAD + "<image file='a.jpg'>" + "".join(boxes) + "</image>" + TAIL
+
+
+@pytest.mark.parametrize("labels", [("face", "hand", "face"), ("face", "", "face"), ("", "hand", "")])
+def test_boxes_of_several_labels_are_different_things(tmp_path: Path, labels: tuple[str, ...]) -> None:
+    path = save(tmp_path, labelled(*labels))
+    with pytest.raises(KdError, match="different things.* annotations of 3 points") as caught:
+        read(path)
+    assert "--category" in caught.value.hint
+    faces, skipped = read(path, categories=(labels[0] or "no label",))
+    assert [one.points[0].tolist() for one in faces if one.points is not None] == [[0, 0], [2, 0]]
+    assert skipped == []
+    assert len(read(path, categories=("*",))[0]) == 3
+    with pytest.raises(KdError, match="no points are of the category 'foot'"):
+        read(path, categories=("foot",))
+
+
+def test_parts_of_other_labels_are_no_missing_parts(tmp_path: Path) -> None:
+    text = labelled("face", "hand").replace("name='2'", "name='thumb'").replace("name='thumb'", "name='2'", 1)
+    path = save(tmp_path, text)
+    with pytest.raises(KdError, match="different points"):
+        read(path, categories=("face", "hand"))
+    (one,) = read(path, categories=("hand",))[0]
+    assert one.points is not None
+    assert np.isfinite(one.points).all()
+    assert dlib_xml.names_of(path, ("hand",)) == ["0", "1", "thumb"]
+    assert dlib_xml.names_of(path, ("face",)) is None
+
+
+def test_boxes_of_another_label_without_parts_do_not_matter(tmp_path: Path) -> None:
+    path = save(tmp_path, labelled("face", "face").replace("</image>", BODYLESS + "</image>"))
+    faces, skipped = read(path)
+    assert len(faces) == 2
+    assert skipped == []
+
+
+BODYLESS = "<box top='1' left='2' width='30' height='40'><label>person</label></box>"
 
 
 def test_missing_pictures_are_skipped_or_not_looked_for(tmp_path: Path) -> None:
