@@ -6,6 +6,7 @@
 A header may name the columns in other ways and in another order (`csv_columns`). An empty cell, nan and NA are missing
 numbers. Comma, semicolon or tab stand between the cells. A name that stands in several lines is an image with several
 faces; the id of the k-th ends in #k from the second on. Under the header `id` stand ids that already end so.
+A column category, class or label says what the points of a row are of; of several things `Reading.categories` says one.
 A header that only numbers the columns is understood where the points mirror like those of a scheme of that number.
 The first pixel is 0, as in numpy and OpenCV: by definition, since such files say nothing of it.
 """
@@ -13,8 +14,9 @@ The first pixel is 0, as in numpy and OpenCV: by definition, since such files sa
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,6 +25,7 @@ import orjson
 
 from kdtools.datasets.formats import csv300w, deeplabcut, hrnet, kaggle, muct, openface, via
 from kdtools.datasets.formats.shared.annotation import Annotation, Blocks, FaceBlock, Reading
+from kdtools.datasets.formats.shared.categories import NO_LABEL, Category, choose_categories
 from kdtools.datasets.formats.shared.column_checks import usual_columns
 from kdtools.datasets.formats.shared.csv_columns import (
     Columns,
@@ -34,7 +37,7 @@ from kdtools.datasets.formats.shared.csv_columns import (
     scheme_of_numbered,
 )
 from kdtools.datasets.formats.shared.format import Format
-from kdtools.datasets.formats.shared.tables import first_rows, picture_of, read_table, table_at
+from kdtools.datasets.formats.shared.tables import first_rows, is_missing, picture_of, read_table, table_at
 from kdtools.datasets.formats.shared.text_lists import is_number
 from kdtools.errors import DataError, FileError
 from kdtools.landmarks import Scheme
@@ -62,8 +65,11 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
         yield from read_faces(path, reading)
 
 
-def names_of(source: Path, suffix: str = ".csv") -> list[str] | None:
-    """Names of the points in the header, such as nose of nose_x, nose_y; None where it has none."""
+def names_of(source: Path, categories: tuple[str, ...] = (), suffix: str = ".csv") -> list[str] | None:
+    """Names of the points in the header, such as nose of nose_x, nose_y; None where it has none.
+
+    They are the same for all `categories`.
+    """
     path = source if source.is_file() else table_at(source, suffix)
     rows = first_rows(path, 1) if path is not None else []
     if not rows or is_numbered(rows[0]) or not is_header(rows[0]):
@@ -93,14 +99,20 @@ class Row:
 
 
 def read_rows(path: Path, reading: Reading) -> Iterator[Row]:
-    """Faces of a table. Raises FileError where its columns cannot be understood."""
+    """Faces of a table. Raises FileError where its columns cannot be understood.
+
+    Raises DataError where rows are of several categories, and none is chosen.
+    """
     rows = read_table(path)
-    columns = None
+    columns, chosen = None, None
     for n_before, (where, cells) in enumerate(rows):
         if n_before == 0:
             columns = _columns_of(path, cells, reading)
+            chosen = _chosen_categories(path, columns, reading)
             if is_header(cells) or is_numbered(cells):
                 continue
+        if chosen is not None and columns and _category_of(cells, columns) not in chosen:
+            continue
         try:
             yield _row_of(where, cells, columns or columns_by_place(len(cells)), reading.base)
         except DataError as error:
@@ -126,6 +138,28 @@ def _columns_of(path: Path, first: list[str], reading: Reading) -> Columns | Non
     if usual is None or not usual.note:
         return None
     return Columns(1 + usual.n_numbers, tuple(1 + k for k in usual.xy))
+
+
+def _chosen_categories(path: Path, columns: Columns | None, reading: Reading) -> frozenset[str | None] | None:
+    """The categories whose rows are read; None where rows have none."""
+    if columns is None or columns.category is None:
+        if reading.categories:
+            choose_categories(path, reading.categories, {}, [])  # which raises
+        return None
+    found = [
+        (_category_of(cells, columns), len(columns.xy) // 2)
+        for _, cells in islice(read_table(path), 1, None)
+        if len(cells) == columns.n_cells and not all(is_missing(cells[k]) for k in columns.xy)
+    ]
+    known = {name: Category(name or NO_LABEL) for name, _ in found}
+    chosen = choose_categories(path, reading.categories, known, found)
+    return chosen | {None}  # a row that is too short for a category is skipped by its length
+
+
+def _category_of(cells: Sequence[str], columns: Columns) -> str | None:
+    if columns.category is None or columns.category >= len(cells):
+        return None
+    return cells[columns.category].strip()
 
 
 def _check_a_row_is_a_face(columns: Columns, rows: list[list[str]]) -> None:
@@ -193,6 +227,6 @@ FORMAT = Format(
     read,
     write,
     suffix=".csv",
-    names_of=names_of,
+    names_of_category=names_of,
     accepts_named=accepts_named,
 )

@@ -34,6 +34,6 @@ FORMAT = Format(
     read,
     write,
     suffix=".tsv",
-    names_of=partial(csv_points.names_of, suffix=".tsv"),
+    names_of_category=partial(csv_points.names_of, suffix=".tsv"),
     accepts_named=csv_points.accepts_named,
 )

@@ -419,3 +419,35 @@ def test_damage_ends_in_annotations_skips_or_an_error(name: str, samples: dict[s
         check()
     finally:
         path.write_bytes(whole)
+
+
+# ---- rows of several things
+def things(*categories: str, column: str = "class", comma: str = ",") -> str:
+    header = comma.join(["image", column, "x0", "y0", "x1", "y1"])
+    rows = [comma.join([f"{k}.png", name, *map(str, range(k, k + 4))]) for k, name in enumerate(categories)]
+    return "\n".join([header, *rows]) + "\n"
+
+
+@pytest.mark.parametrize("column", ["label", "class", "Category", "class name", "object"])
+@pytest.mark.parametrize(("suffix", "comma"), [("csv", ","), ("tsv", "\t")])
+def test_rows_of_several_categories_are_different_things(tmp_path: Path, column: str, suffix: str, comma: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    path.write_text(things("face", "hand", "face", column=column, comma=comma))
+    form = FORMATS[suffix]
+    with pytest.raises(KdError, match=r"'face' \(2 annotations of 2 points\), 'hand' \(1 anno") as caught:
+        read(form, path)
+    assert "--category" in caught.value.hint
+    found, skipped = read_all(form, path, pictures=False, categories=("hand",))
+    assert [one.id for one in found] == ["1.png"]
+    assert skipped == []
+    assert len(read_all(form, path, pictures=False, categories=("*",))[0]) == 3
+
+
+def test_a_column_of_one_category_and_unused_ones_do_not_matter(tmp_path: Path) -> None:
+    text = things("face", "face", "hand").replace("2,3,4,5", ",,,")
+    found, skipped = read_text(text, tmp_path)
+    assert [one.id for one in found] == ["0.png", "1.png"]
+    assert skipped == []
+    assert len(read_text("label,x0,y0\na.png,1,2\nb.png,3,4\n", tmp_path)[0]) == 2  # the only column of names
+    with pytest.raises(KdError, match="no points are of the category 'hand'"):
+        read_all(FORMATS["csv"], tmp_path / "list.csv", pictures=False, categories=("hand",))

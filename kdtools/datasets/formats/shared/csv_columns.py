@@ -26,6 +26,11 @@ IMAGE_NAMES = {
     *("image", "image_name", "imagename", "image_file", "image_path", "img", "img_name", "img_path", "picture"),
     *("name", "path", "file", "filename", "file_name", "filepath", "file_path"),
 }
+# What a row's thing is, where a table has points of several: at most one column decides, the first of these names.
+CATEGORY_NAMES = (
+    *("category", "category_name", "class", "class_name", "classname", "label", "label_name", "object", "object_class"),
+    *("object_name", "thing", "species", "category_id", "class_id", "label_id"),
+)
 _AXIS = re.compile(r"(?<![A-Za-z])[xyXY](?![A-Za-z])|(?<=[a-z])[XY](?![A-Za-z])")
 # A column whose words are all of these, one at least of the first kind, is of no point: box_x0, face_center_x, pose_x.
 _OTHER_THINGS = {
@@ -41,6 +46,7 @@ _HINT = "name the columns image,x0,y0,x1,y1,..."
 class Columns:
     """Positions of the cells: `image` the picture's name or None, `id` the face's id or None, `xy` (2 L,) of points.
 
+    `category` says what the points of a row are of, where the table has such a column.
     `names` are those of the points in a header, without their axis; empty where the header has no more than x and y.
     """
 
@@ -49,6 +55,7 @@ class Columns:
     image: int | None = 0
     id: int | None = None
     names: tuple[str, ...] = ()
+    category: int | None = None
 
     def points_of(self, row: Sequence[str], base: float) -> np.ndarray:
         """Points (L, 2) with `base` subtracted. Raises DataError for a cell that is no number."""
@@ -76,6 +83,7 @@ def columns_of_header(header: Sequence[str]) -> Columns:
         if 0 not in plain:
             raise DataError(f"its header has no column for the image's name before {names[0]!r}", _HINT)
         images = [0]
+    things = {name: k for k, name in reversed(plain.items()) if k not in (*ids, *images)}
     xy = tuple(k for pair in pairs for k in pair)
     called = tuple((names[k][: axes[k].start()] + names[k][axes[k].end() :]).strip("_.- ") for k in xy[::2])
     return Columns(
@@ -84,6 +92,7 @@ def columns_of_header(header: Sequence[str]) -> Columns:
         images[0] if images else None,
         ids[0] if ids else None,
         called if all(called) and len(set(called)) == len(called) else (),
+        next((things[name] for name in CATEGORY_NAMES if name in things), None),
     )
 
 
