@@ -11,8 +11,8 @@ A skeleton is a face, and its elements are named points: outside="1" is a missin
 file in which nothing is occluded tells nothing of visibility. A <points> of several points is a face too, whose points
 stand in the order in which CVAT numbers them, so one with fewer points cannot be used. Of a <points> with one point the
 label is the name; a group (`group_id`), or else the boxes, say which of them make a face. Polygons, polylines, ellipses
-and masks are no points, and are skipped. Skeletons, or shapes of several points, with different labels are different
-things: which of them is meant is not guessed.
+and masks are no points, and are left out. Skeletons, or shapes of several points, with different labels are different
+things, as are single points in boxes of different labels: which of them is meant is not guessed.
 
 Coordinates are copied to COCO keypoints as they stand by CVAT itself, and so are read here: the number 0 as the centre
 of the first pixel. On CVAT's canvas that centre is drawn at 0.5, so `--base 0.5` is right to the half pixel.
@@ -40,9 +40,8 @@ from kdtools.datasets.formats.shared.labelled_points import (
     Mark,
     MarkedPicture,
     Region,
-    names_of_marks,
-    read_marked,
 )
+from kdtools.datasets.formats.shared.marked_pictures import names_of_marks, read_marked
 from kdtools.datasets.formats.shared.text_lists import files_like, is_number, only_file, parse_numbers, peek_text
 from kdtools.datasets.formats.shared.xml_elements import parse_xml
 from kdtools.errors import DataError, some_of
@@ -67,8 +66,9 @@ def _looks_right(path: Path) -> bool:
 
 def names_of(source: Path, categories: tuple[str, ...] = ()) -> list[str] | None:
     """Names of the points in their order; None where the points have numbers alone."""
-    pictures, declared = _pictures(only_file(source, _files_in(source)), categories)
-    return names_of_marks(pictures, declared)
+    path = only_file(source, _files_in(source))
+    pictures, declared, by_box = _pictures(path, categories)
+    return names_of_marks(path, pictures, declared, categories if by_box else ())
 
 
 def read(source: Path, reading: Reading) -> Iterator[Annotation]:
@@ -77,11 +77,9 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
     Raises DataError where the file holds different things: skeletons of face and of hand, points by name and by number.
     """
     path = only_file(source, _files_in(source))
-    pictures, declared = _pictures(path, reading.categories)
-    for picture in pictures:
-        for shape in picture.others:
-            reading.skip(picture.where, f"a {shape} is no point")
-    yield from read_marked(pictures, reading, path.parent, declared)
+    pictures, declared, by_box = _pictures(path, reading.categories)
+    about = reading if by_box else replace(reading, categories=())
+    yield from read_marked(path, pictures, about, path.parent, declared)
 
 
 class _Picture(MarkedPicture):
@@ -92,7 +90,6 @@ class _Picture(MarkedPicture):
         size = (int(width), int(height)) if width.isdecimal() and height.isdecimal() else None
         super().__init__(where, (attributes.get("name", ""),), size if size and min(size) > 0 else None)
         self.lists: list[tuple[str, str, list[Mark]]] = []
-        self.others: list[str] = []
         if not self.names[0].strip():
             self.wrong = "an image without a name"
 
@@ -130,13 +127,13 @@ class _Handler:
             except DataError as error:
                 picture.wrong = f"a <{tag}> in line {line}: {error.message}"
         elif tag in _NO_POINTS:
-            picture.others.append(tag)
+            picture.notes.append(f"a {tag} is no point")
 
     def _add(self, picture: _Picture, tag: str, attributes: dict[str, str]) -> None:
         group = attributes.get("group_id", "0")
         group = "" if group in ("", "0") else f"group {group}"
         if tag == "box":
-            picture.regions.append(Region(_corners(attributes), group))
+            picture.regions.append(Region(_corners(attributes), group, attributes.get("label", "").strip()))
             return
         label, hidden = attributes.get("label", "").strip(), attributes.get("occluded") == "1"
         if not label:
@@ -195,13 +192,17 @@ def _corners(attributes: dict[str, str]) -> tuple[float, float, float, float]:
     return tuple(map(float, (*(centre - half), *(centre + half))))  # type: ignore[return-value]
 
 
-def _pictures(path: Path, categories: Sequence[str] = ()) -> tuple[list[_Picture], list[str]]:
-    """The images of a file with the marks of the chosen things, and the names of the points that these declare."""
+def _pictures(path: Path, categories: Sequence[str] = ()) -> tuple[list[_Picture], list[str], bool]:
+    """The images of a file with the marks of the chosen things, and the names of the points that these declare.
+
+    The last value says that things are told by their boxes alone, which are not chosen from yet.
+    """
     handler = _Handler(path)
     for _ in parse_xml(path, handler, "annotations", "CVAT's"):
         pass
     pictures = handler.pictures
-    if categories:
+    by_box = not handler.skeletons and all(len(marks) == 1 for one in pictures for *_, marks in one.lists)
+    if categories and not by_box:
         _keep_only(handler, choose_categories(path, categories, {}, _things(handler)))
     several = {label for one in pictures for label, _, marks in one.lists if len(marks) > 1}
     single = {label for one in pictures for label, _, marks in one.lists if len(marks) == 1} - several
@@ -221,8 +222,10 @@ def _pictures(path: Path, categories: Sequence[str] = ()) -> tuple[list[_Picture
                 picture.regions = [
                     replace(one, group=f"shape {k}") if one.group == group else one for one in picture.regions
                 ]
+        if not by_box:  # the points say what they are
+            picture.regions = [replace(region, label="") for region in picture.regions]
     declared = handler.declared.get(kinds[0], []) if handler.skeletons else []
-    return pictures, declared if len(set(declared)) == len(declared) else []
+    return pictures, declared if len(set(declared)) == len(declared) else [], by_box
 
 
 def _things(handler: _Handler) -> Iterator[tuple[str, int]]:

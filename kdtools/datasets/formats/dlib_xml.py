@@ -17,7 +17,8 @@ and its points are those of 300W's .pts files less 1, rounded to whole pixels, i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -35,6 +36,7 @@ from kdtools.datasets.formats.shared.annotation import (
 )
 from kdtools.datasets.formats.shared.categories import NO_LABEL, Category, choose_categories
 from kdtools.datasets.formats.shared.format import Format
+from kdtools.datasets.formats.shared.label_sets import check_labels_are_shared, warn_of_rare
 from kdtools.datasets.formats.shared.naming_300w import id_in_300w, subsets_in_300w
 from kdtools.datasets.formats.shared.text_lists import files_like, only_file, parse_numbers, peek_text
 from kdtools.datasets.formats.shared.xml_elements import parse_xml
@@ -72,7 +74,7 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
     label have some. Raises DataError where boxes have several labels, and none is chosen.
     """
     path = _file_of(source)
-    names, labels = _part_names(path, reading.categories)
+    names, labels = _part_names(path, reading.categories, reading)
     order = {name: k for k, name in enumerate(names)}
     n_left_out = 0
     for box in _boxes(path):
@@ -113,12 +115,16 @@ def _file_of(source: Path) -> Path:
     return only_file(source, _files_in(source))
 
 
-def _part_names(path: Path, categories: Sequence[str]) -> tuple[list[str], frozenset[str]]:
+def _part_names(
+    path: Path, categories: Sequence[str], reading: Reading | None = None
+) -> tuple[list[str], frozenset[str]]:
     """Names of the parts of the chosen boxes, in the order of the points, and the labels of these boxes."""
-    names: dict[str, set[str]] = {}
+    names: dict[str, Counter[str]] = {}
+    sets: dict[str, set[frozenset[str]]] = {}
     counts: dict[str, list[int]] = {}
     for box in _boxes(path):
-        names.setdefault(box.label, set()).update(box.parts)
+        names.setdefault(box.label, Counter()).update(box.parts.keys())
+        sets.setdefault(box.label, set()).add(frozenset(box.parts))
         if not box.wrong:
             counts.setdefault(box.label, []).append(len(box.parts))
         if sum(map(len, names.values())) > _MOST_PARTS:
@@ -128,10 +134,16 @@ def _part_names(path: Path, categories: Sequence[str]) -> tuple[list[str], froze
     with_parts = any(ordered.values())
     found = [(label, len(ordered[label])) for label, sizes in counts.items() for n in sizes if n or not with_parts]
     chosen = choose_categories(path, categories, known, found)
+    for label in chosen:
+        check_labels_are_shared(path, map(set, sets[label]))
+    if reading is not None:
+        counted = sum((names[label] for label in chosen), Counter[str]())
+        warn_of_rare(path, counted, sum(n > 0 for label in chosen for n in counts[label]), reading)
     return next((ordered[label] for label in ordered if label in chosen), []), chosen
 
 
-def _in_order(names: set[str]) -> list[str]:
+def _in_order(names: Iterable[str]) -> list[str]:
+    names = list(names)
     return sorted(names, key=lambda name: (int(name), name)) if all(map(_is_whole, names)) else sorted(names)
 
 

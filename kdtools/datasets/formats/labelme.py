@@ -5,10 +5,11 @@
    {"label": "face", "points": [[180, 150], [460, 400]], "group_id": null, "shape_type": "rectangle", "flags": {}}],
  "imagePath": "face_00.jpg", "imageData": null, "imageHeight": 480, "imageWidth": 640}
 
-Points of one `group_id`, or within one rectangle, are a face. A shape whose flag `occluded` or `hidden` is set is a
-hidden point; a file set without such a flag tells nothing of visibility. Other shapes (polygon, line, circle, mask) are
-no points, and are skipped. The picture is the file `imagePath`, relative to the JSON; where that is absent, the one in
-`imageData`. labelme turns pictures upright by their EXIF orientation before it shows them, as kdtools does.
+Points of one `group_id`, or within one rectangle, are a face; rectangles of different labels are around different
+things. A shape whose flag `occluded` or `hidden` is set is a hidden point; a file set without such a flag tells nothing
+of visibility. Other shapes (polygon, line, circle, mask) are no points, and are left out. The picture is the file
+`imagePath`, relative to the JSON; where that is absent, the one in `imageData`. labelme turns pictures upright by their
+EXIF orientation before it shows them, as kdtools does.
 
 The numbers are places on labelme's canvas, which draws the first pixel from 0 to 1. They are read as they stand, as
 the converters to COCO take them: 0 as the first pixel's centre. `--base 0.5` is right to the half pixel.
@@ -35,9 +36,8 @@ from kdtools.datasets.formats.shared.labelled_points import (
     MarkedPicture,
     Region,
     declared_names,
-    names_of_marks,
-    read_marked,
 )
+from kdtools.datasets.formats.shared.marked_pictures import names_of_marks, read_marked
 from kdtools.datasets.formats.shared.text_lists import files_like, load_json, pairs_of, peek_text
 from kdtools.errors import DataError, KdError
 from kdtools.landmarks import Scheme
@@ -60,29 +60,26 @@ def _looks_right(path: Path) -> bool:
     return text.startswith("{") and '"shapes"' in text and ('"imagePath"' in text or '"shape_type"' in text)
 
 
-def names_of(source: Path) -> list[str] | None:
+def names_of(source: Path, categories: tuple[str, ...] = ()) -> list[str] | None:
     """Names of the points in their order; None where the points have numbers alone."""
     pictures, names = _pictures(source)
-    return names_of_marks(pictures, names)
+    return names_of_marks(source, pictures, names, categories)
 
 
 def read(source: Path, reading: Reading) -> Iterator[Annotation]:
-    """`source` is a file, or a folder of them and of folders."""
+    """`source` is a file, or a folder of them and of folders. Raises DataError where rectangles have several labels."""
     pictures, names = _pictures(source)
     for picture in pictures:
-        for kind in picture.others:
-            reading.skip(picture.where, f"a shape of the kind {kind!r} is no point")
         if picture.data and reading.pictures:
             found = reading.locate(picture.names[0], picture.folder or source)
             picture.load = None if found else picture.decode
-    yield from read_marked(pictures, reading, source, names)
+    yield from read_marked(source, pictures, reading, source, names)
 
 
 class _Picture(MarkedPicture):
-    """`data` is the picture itself in base64, where the file holds it; `others` kinds of shapes that are skipped."""
+    """`data` is the picture itself in base64, where the file holds it."""
 
     data: str = ""
-    others: Sequence[str] = ()
 
     def decode(self) -> np.ndarray:
         from kdtools.images.reading import decode_image  # which loads OpenCV
@@ -121,38 +118,37 @@ def _fill(picture: _Picture, entry: Any, folder: str) -> None:
     width, height = entry.get("imageWidth"), entry.get("imageHeight")
     if type(width) is int and type(height) is int and width > 0 and height > 0:
         picture.size = (width, height)
-    others = []
     for k, shape in enumerate(shapes):
         try:
-            others += _add_shape(picture, shape)
+            _add_shape(picture, shape)
         except DataError as error:
             raise DataError(f"shape {k}: {error.message}") from error
-    picture.others = others
 
 
-def _add_shape(picture: _Picture, shape: Any) -> list[str]:
-    """Adds a point or a rectangle to `picture`; returns the kind of a shape that is neither."""
+def _add_shape(picture: _Picture, shape: Any) -> None:
+    """Adds a point or a rectangle to `picture`, or a note of a shape that is neither."""
     if not isinstance(shape, dict):
         raise DataError("is no JSON object")
     kind = shape.get("shape_type") or "polygon"  # which files of old versions leave out
     if kind not in (_POINTS, _RECTANGLE):
-        return [str(kind)[:40]]
+        picture.notes.append(f"a shape of the kind {str(kind)[:40]!r} is no point")
+        return
     points = pairs_of(shape.get("points"), "points")
     if np.isnan(points).any() or len(points) != (1 if kind == _POINTS else 2):
         raise DataError(f"a {kind} of {len(points)} points")
+    label = str(shape["label"]).strip() if isinstance(shape.get("label"), str | int) else ""
     group = shape.get("group_id")
     group = "" if group is None else f"group {group}"
     if kind == _RECTANGLE:
         low, high = points.min(axis=0), points.max(axis=0)
-        picture.regions.append(Region((float(low[0]), float(low[1]), float(high[0]), float(high[1])), group))
-        return []
-    label = shape.get("label")
-    if not isinstance(label, str | int) or not str(label).strip():
+        corners = float(low[0]), float(low[1]), float(high[0]), float(high[1])
+        picture.regions.append(Region(corners, group, label))
+        return
+    if not label:
         raise DataError("a point without a label")
     flags = shape.get("flags")
     hidden = isinstance(flags, dict) and any(flags.get(flag) is True for flag in HIDDEN_FLAGS)
-    picture.marks.append(Mark(str(label).strip(), float(points[0, 0]), float(points[0, 1]), group, hidden))
-    return []
+    picture.marks.append(Mark(label, float(points[0, 0]), float(points[0, 1]), group, hidden))
 
 
 def write_picture(name: str, faces: Sequence[tuple[FaceBlock, int]], scheme: Scheme) -> bytes:
@@ -200,5 +196,5 @@ FORMAT = Format(
     read,
     write_picture=write_picture,
     suffix=".json",
-    names_of=names_of,
+    names_of_category=names_of,
 )

@@ -10,10 +10,11 @@
 x is x / 100 * original_width, as Label Studio's own converter computes it for COCO, 0-based. JSON-MIN is a list of
 {"image": ..., "kp": [{"x": ..., "y": ..., "keypointlabels": [...], "original_width": ...}, ...]}.
 
-Points that `parentID` or relations tie to each other or to one rectangle, or that lie within one, are a face. A choice
-`occluded` or `hidden` made for a point says that it is hidden. Cancelled annotations are left out. Of several of a task
-the one marked as ground truth is taken, or the last updated one, and the others are named. Predictions are read where
-no task of the file has an annotation: so is what kd-dump writes. A picture turned within Label Studio is skipped.
+Points that `parentID` or relations tie to each other or to one rectangle, or that lie within one, are a face;
+rectangles of different labels are around different things. A choice `occluded` or `hidden` made for a point says that
+it is hidden. Cancelled annotations are left out. Of several of a task the one marked as ground truth is taken, or the
+last updated one, and a message says so. Predictions are read where no task of the file has an annotation: so is what
+kd-dump writes. A picture turned within Label Studio is skipped.
 
 A picture is looked for by its path, then by its file name, with and without the eight hexadecimal digits that an upload
 puts before it. `/data/local-files/?d=PATH` is PATH.
@@ -39,10 +40,9 @@ from kdtools.datasets.formats.shared.labelled_points import (
     MarkedPicture,
     Region,
     declared_names,
-    names_of_marks,
-    read_marked,
 )
 from kdtools.datasets.formats.shared.labelstudio_tasks import write
+from kdtools.datasets.formats.shared.marked_pictures import names_of_marks, read_marked
 from kdtools.datasets.formats.shared.text_lists import files_like, load_json, numbers_of, only_file, peek_text
 from kdtools.errors import DataError, FileError
 from kdtools.storage.file_kinds import IMAGE_SUFFIXES
@@ -69,40 +69,30 @@ def _looks_right(path: Path) -> bool:
     return tasks or unmarked or ('"keypointlabels"' in text and '"original_width"' in text)
 
 
-def names_of(source: Path) -> list[str] | None:
+def names_of(source: Path, categories: tuple[str, ...] = ()) -> list[str] | None:
     """Names of the points in their order; None where the points have numbers alone."""
-    pictures, names = _pictures(only_file(source, _files_in(source)))
-    return names_of_marks(pictures, names)
+    path = only_file(source, _files_in(source))
+    pictures, names = _pictures(path)
+    return names_of_marks(path, pictures, names, categories)
 
 
 def read(source: Path, reading: Reading) -> Iterator[Annotation]:
-    """`source` is the file, or a folder with just one."""
+    """`source` is the file, or a folder with just one. Raises DataError where rectangles have several labels."""
     path = only_file(source, _files_in(source))
     pictures, names = _pictures(path)
-    for picture in pictures:
-        for reason in picture.notes:
-            reading.skip(picture.where, reason)
-    yield from read_marked(pictures, reading, path.parent, names)
+    yield from read_marked(path, pictures, reading, path.parent, names)
 
 
-class _Picture(MarkedPicture):
-    """A task; `notes` are what of it is left out, and why."""
-
-    def __init__(self, where: str) -> None:
-        super().__init__(where, ("",))
-        self.notes: list[str] = []
-
-
-def _pictures(path: Path) -> tuple[list[_Picture], list[str]]:
+def _pictures(path: Path) -> tuple[list[MarkedPicture], list[str]]:
     document = load_json(path)
     tasks = document if isinstance(document, list) else [document]
     if not all(isinstance(task, dict) for task in tasks):
         raise FileError(f"{path}: not a list of tasks of Label Studio")
     key = next((key for key in _ANNOTATIONS if any(_done(task, key) for task in tasks)), "predictions")
-    pictures: list[_Picture] = []
+    pictures: list[MarkedPicture] = []
     names: list[str] = []
     for k, task in enumerate(tasks):
-        picture = _Picture(f"{path}:task {task.get('id', k)}"[:300])
+        picture = MarkedPicture(f"{path}:task {task.get('id', k)}"[:300], ("",))
         try:
             data = task.get("data") if isinstance(task.get("data"), dict) else task
             names = names or declared_names(data)
@@ -135,7 +125,7 @@ def _done(task: dict[str, Any], key: str) -> list[dict[str, Any]]:
     ]
 
 
-def _items_of(picture: _Picture, task: dict[str, Any], key: str) -> list[Any]:
+def _items_of(picture: MarkedPicture, task: dict[str, Any], key: str) -> list[Any]:
     """The results of the annotation that is taken."""
     done = _done(task, key)
     if not done:
@@ -194,7 +184,7 @@ def _suffix_of(text: str) -> str:
     return PurePosixPath(_path_of(text)).suffix.lower() if len(text) < 4000 else ""
 
 
-def _fill(picture: _Picture, items: list[Any]) -> None:
+def _fill(picture: MarkedPicture, items: list[Any]) -> None:
     """Adds the key points and rectangles of a result. Raises DataError for one that cannot be understood."""
     hidden: set[str] = set()
     parents: dict[str, str] = {}
@@ -231,7 +221,7 @@ def _fill(picture: _Picture, items: list[Any]) -> None:
         picture.size = (width, height)
         scale = np.array([width, height]) / 100
         if kind.startswith("rectangle"):
-            picture.regions.append(Region(_corners(value, width, height), group_of[key]))
+            picture.regions.append(Region(_corners(value, width, height), group_of[key], ", ".join(labels[key])))
             continue
         if len(labels[key]) != 1:
             raise DataError(f"a key point with {len(labels[key])} labels")
@@ -294,5 +284,5 @@ FORMAT = Format(
     read,
     write,
     suffix=".json",
-    names_of=names_of,
+    names_of_category=names_of,
 )

@@ -10,7 +10,8 @@ face_00.jpg,12345,"{}",5,0,"{""name"":""point"",""cx"":220,""cy"":200}","{""part
 
 Of a region's attributes one is the label of a point (part, name, ...), one may be the face that it belongs to (face,
 group, person, ...), and one may say that it is hidden (occluded, visible). Rectangles, circles and ellipses around
-points are their face; a circle around nothing is no point, for it has a size. Polygons and lines are no points. Points
+points are their face, and a class, type or label of theirs says what they are around; a circle around nothing is no
+point, for it has a size. Polygons and lines are no points. Points
 without a label have the numbers that VIA shows, so a face with fewer of them cannot be used.
 
 Source: robots.ox.ac.uk/~vgg/software/via, and via-2.x.y/CodeDoc.md of gitlab.com/vgg/via. VIA counts on its canvas from
@@ -30,7 +31,8 @@ import numpy as np
 
 from kdtools.datasets.formats.shared.annotation import Annotation, Reading
 from kdtools.datasets.formats.shared.format import Format
-from kdtools.datasets.formats.shared.labelled_points import Mark, MarkedPicture, Region, names_of_marks, read_marked
+from kdtools.datasets.formats.shared.labelled_points import Mark, MarkedPicture, Region
+from kdtools.datasets.formats.shared.marked_pictures import names_of_marks, read_marked
 from kdtools.datasets.formats.shared.tables import read_table
 from kdtools.datasets.formats.shared.text_lists import (
     files_like,
@@ -49,6 +51,7 @@ _FACE_KEYS = {
 }
 _HIDDEN_KEYS, _VISIBLE_KEYS = {"occluded", "occlusion", "hidden", "invisible"}, {"visible", "visibility"}
 _LABEL_KEYS = ("part", "label", "landmark", "keypoint", "point", "name", "class", "type", "id")
+_KIND_KEYS = ("category", "class", "type", "kind", "label", "species", "object", "thing", "part")
 _YES, _NO = {"1", "true", "yes", "y", "on"}, {"0", "false", "no", "n", "off", "occluded", "hidden"}
 
 
@@ -72,19 +75,16 @@ def _is_csv(path: Path) -> bool:
     return bool(lines) and lines[0].lstrip("#").replace('"', "") == _HEADER
 
 
-def names_of(source: Path) -> list[str] | None:
+def names_of(source: Path, categories: tuple[str, ...] = ()) -> list[str] | None:
     """Names of the points in their order; None where the points have numbers alone."""
-    return names_of_marks(_pictures(only_file(source, _files_in(source))))
+    path = only_file(source, _files_in(source))
+    return names_of_marks(path, _pictures(path), categories=categories)
 
 
 def read(source: Path, reading: Reading) -> Iterator[Annotation]:
-    """`source` is the file, or a folder with just one."""
+    """`source` is the file, or a folder with just one. Raises DataError where regions around points differ in kind."""
     path = only_file(source, _files_in(source))
-    pictures = _pictures(path)
-    for picture in pictures:
-        for kind in picture.others:
-            reading.skip(picture.where, f"a {kind} is no point")
-    yield from read_marked(pictures, reading, path.parent)
+    yield from read_marked(path, _pictures(path), reading, path.parent)
 
 
 class _Picture(MarkedPicture):
@@ -94,7 +94,6 @@ class _Picture(MarkedPicture):
         super().__init__(where, (name,))
         self.attributes: list[dict[str, str]] = []
         self.around: list[tuple[str, Region, dict[str, str]]] = []
-        self.others: list[str] = []
 
 
 def _pictures(path: Path) -> list[_Picture]:
@@ -105,7 +104,7 @@ def _pictures(path: Path) -> list[_Picture]:
             if kind == "rect" or any(region.holds(mark) for mark in picture.marks):
                 picture.regions.append(region)
             else:
-                picture.others.append(f"{kind} without points in it")
+                picture.notes.append(f"a {kind} without points in it is no point")
     return pictures
 
 
@@ -182,7 +181,7 @@ def _add_region(picture: _Picture, shape: Any, attributes: Any) -> None:
         r = max(rx, ry) if shape.get("theta") else 0
         picture.around.append((kind, Region((x - (r or rx), y - (r or ry), x + (r or rx), y + (r or ry))), texts))
     else:
-        picture.others.append(kind or "shape without a name")
+        picture.notes.append(f"a {kind or 'shape without a name'} is no point")
 
 
 def _text_of(value: Any) -> str:
@@ -220,15 +219,26 @@ def _settle_labels(path: Path, pictures: list[_Picture]) -> None:
                 picture.wrong = picture.wrong or f"a point without {label!r}"
             hidden = any(_is_hidden(key, texts.get(key, "")) for key in flags)
             picture.marks[k] = replace(mark, label=name, group=_group(face, texts), hidden=hidden)
-        picture.around = [(kind, replace(one, group=_group(face, texts)), texts) for kind, one, texts in picture.around]
+        picture.around = [
+            (kind, replace(one, group=_group(face, texts), label=_kind_of(texts, face)), texts)
+            for kind, one, texts in picture.around
+        ]
 
 
 def _group(face: str | None, texts: dict[str, str]) -> str:
     return f"face {texts[face]}" if face and face in texts else ""
 
 
+def _kind_of(texts: dict[str, str], face: str | None) -> str:
+    """What a region around points is of, by its attributes other than that of the `face`."""
+    by_key = {key.lower(): text for key, text in reversed(texts.items()) if key != face}
+    return next((by_key[key] for key in _KIND_KEYS if key in by_key), "")
+
+
 def _is_hidden(key: str, text: str) -> bool:
     return text.lower() in (_YES if key.lower() in _HIDDEN_KEYS else _NO)
 
 
-FORMAT = Format("via", "VGG Image Annotator 1 and 2: project, JSON or CSV", 0, accepts, read, names_of=names_of)
+FORMAT = Format(
+    "via", "VGG Image Annotator 1 and 2: project, JSON or CSV", 0, accepts, read, names_of_category=names_of
+)

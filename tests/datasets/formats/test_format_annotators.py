@@ -85,9 +85,10 @@ def test_labelme_groups_rectangles_flags_and_folders(tmp_path: Path) -> None:
     hidden = [*lm_face(FIVE), lm_shape("x", [[1, 1], [2, 2], [3, 1]], "polygon"), lm_shape("y", [[1, 1], [2, 2]], None)]
     hidden[0]["flags"] = {"occluded": True}
     put(tmp_path / "b.json", lm_file("b.jpg", hidden))
-    reasons = [f"a shape of the kind {kind!r} is no point" for kind in ("polygon", "polygon")]
-    found, skipped = read_all(labelme.FORMAT, tmp_path, pictures=False)
-    assert [why for _, why in skipped] == reasons
+    said: list[str] = []
+    found, skipped = read_all(labelme.FORMAT, tmp_path, pictures=False, say=said.append)
+    assert skipped == []
+    assert said == [f"{tmp_path / 'b.json'}: a shape of the kind 'polygon' is no point"] * 2
     assert sorted(one.points.tolist() for one in found[:2] if one.points is not None) == sorted(
         [FIVE[ORDER].tolist(), far[ORDER].tolist()]
     )
@@ -225,10 +226,11 @@ def test_labelstudio_which_annotation_counts(tmp_path: Path) -> None:
     latest["annotations"][0]["updated_at"], latest["annotations"][1]["updated_at"] = "2024-05-02", "2024-05-01"
     predicted = ls_task("d.png", two, key="predictions")
     source = put(tmp_path / "a.json", [cancelled, truth, latest, predicted, ls_task("e.png")])
-    several = "has 2 annotations; the ground truth, or else the last, is taken"
-    reads(
-        labelstudio.FORMAT, source, [FIVE[ORDER]] * 3, skipped=[several, several, "has predictions, but no annotation"]
-    )
+    several = f"{source}:task 1: has 2 annotations; the ground truth, or else the last, is taken"
+    said: list[str] = []
+    unmarked = ["has predictions, but no annotation"]
+    reads(labelstudio.FORMAT, source, [FIVE[ORDER]] * 3, skipped=unmarked, say=said.append)
+    assert said == [several, several]
     reads(labelstudio.FORMAT, put(tmp_path / "b.json", [predicted]), [(FIVE + 1)[ORDER]])
     old = {"completions": [{"result": one}], "data": {"image": "a.png"}, "id": 0}
     reads(labelstudio.FORMAT, put(tmp_path / "c.json", old), [FIVE[ORDER]])
@@ -257,7 +259,6 @@ def test_labelstudio_faults(tmp_path: Path) -> None:
     choice = {"id": "p2", "type": "choices", "from_name": "v", "to_name": "image", "value": {"choices": ["Occluded"]}}
     tasks = [ls_task(f"{k}.png", result) for k, result in enumerate((turned, unsized, [*hidden, polygon, choice]))]
     why = [
-        "a shape of the kind 'polygonlabels' is no point",
         "its picture was turned by 90 degrees in Label Studio",
         "no original_width and original_height, of which its numbers are percent",
     ]
@@ -331,8 +332,13 @@ def test_via_faces_boxes_and_visibility(tmp_path: Path) -> None:
     source = put(
         tmp_path / "a.json", via_document(grouped, via_face(FIVE) + via_face(far) + around, via_face(FIVE)[:-1])
     )
-    found, skipped = read_all(via.FORMAT, source, pictures=False)
-    assert [why for _, why in skipped] == ["a polygon is no point", "a circle without points in it is no point"]
+    said: list[str] = []
+    found, skipped = read_all(via.FORMAT, source, pictures=False, say=said.append)
+    assert skipped == []
+    assert [text.rpartition(": ")[2] for text in said] == [
+        "a polygon is no point",
+        "a circle without points in it is no point",
+    ]
     for k in (0, 2):
         got = sorted(one.points.tolist() for one in found[k : k + 2] if one.points is not None)
         assert got == sorted([FIVE[ORDER].tolist(), far[ORDER].tolist()])
@@ -425,6 +431,70 @@ def test_cases_at_hand(tmp_path: Path, case_dir: Path) -> None:
     reads(labelstudio.FORMAT, case_dir / "R07_labelstudio.json", expected)
 
 
+# ---- faces and hands, with points of the same labels
+HAND = FIVE + [0, 500]
+HAND_BOX = (180.0, 650.0, 460.0, 900.0)
+
+
+def labelme_things(folder: Path, second: str) -> Path:
+    shapes = [*lm_face(FIVE), *lm_face(HAND, 1)]
+    for label, (x0, y0, x1, y1) in (("face", BOX), (second, HAND_BOX)):
+        shapes.append(lm_shape(label, [[x0, y0], [x1, y1]], "rectangle"))
+    return put(folder / "a.json", lm_file("a.jpg", shapes, imageHeight=960))
+
+
+def labelstudio_things(folder: Path, second: str) -> Path:
+    items = [*ls_face(FIVE, "a"), *ls_face(HAND, "b"), ls_box(*BOX, "r1")]
+    items.append(ls_box(*HAND_BOX, "r2", rectanglelabels=[second]))
+    return put(folder / "a.json", [ls_task("a.jpg", items)])
+
+
+def labelstudio_min_things(folder: Path, second: str) -> Path:
+    items = [*ls_face(FIVE, "a"), *ls_face(HAND, "b"), ls_box(*BOX, "r1")]
+    items.append(ls_box(*HAND_BOX, "r2", rectanglelabels=[second]))
+    lists = {
+        key: [
+            {**one["value"], "original_width": 640, "original_height": 480}
+            for one in items
+            if one["type"].startswith(kind)
+        ]
+        for key, kind in (("kp", "keypoint"), ("box", "rectangle"))
+    }
+    return put(folder / "a.json", [{"image": "a.jpg", **lists}])
+
+
+def via_things(folder: Path, second: str) -> Path:
+    regions = [*via_face(FIVE), *via_face(HAND, 1)]
+    for label, (x0, y0, x1, y1) in (("face", BOX), (second, HAND_BOX)):
+        shape = {"name": "rect", "x": x0, "y": y0, "width": x1 - x0, "height": y1 - y0}
+        regions.append({"shape_attributes": shape, "region_attributes": {"class": label}})
+    return put(folder / "a.json", via_document(regions))
+
+
+def cvat_things(folder: Path, second: str) -> Path:
+    lines = ['<?xml version="1.0"?><annotations><version>1.1</version><image id="0" name="a.jpg">']
+    for label, (x0, y0, x1, y1) in (("face", BOX), (second, HAND_BOX)):
+        lines.append(f'<box label="{label}" xtl="{x0}" ytl="{y0}" xbr="{x1}" ybr="{y1}"></box>')
+    for name, (x, y) in [*zip(NAMES, FIVE, strict=True), *zip(NAMES, HAND, strict=True)]:
+        lines.append(f'<points label="{name}" points="{x},{y}"></points>')
+    return put(folder / "a.xml", "\n".join([*lines, "</image></annotations>"]))
+
+
+@pytest.mark.parametrize("write", [labelme_things, labelstudio_things, labelstudio_min_things, via_things, cvat_things])
+def test_rectangles_of_face_and_hand(write: Callable[[Path, str], Path], tmp_path: Path) -> None:
+    source = write(tmp_path, "hand")
+    form = find_format("auto", source)
+    with pytest.raises(DataError, match=r"different things: .*'hand' \(1 annotations of 5 points\)") as caught:
+        read_all(form, source, pictures=False)
+    assert "--category" in caught.value.hint
+    for category, points in (("face", FIVE), ("hand", HAND)):
+        reads(form, source, [points[ORDER]], categories=(category,))
+        assert form.point_names(source, (category,)) == tuple(NAMES[k] for k in ORDER)
+    with pytest.raises(DataError, match="no points are of the category 'foot'"):
+        read_all(form, source, pictures=False, categories=("foot",))
+    assert len(read_all(form, write(tmp_path, "face"), pictures=False)[0]) == 2
+
+
 # ---- written and read back
 @pytest.mark.parametrize("names", [(), ("z", "b", "é", "d", '"e"')])
 def test_written_and_read_back(tmp_path: Path, names: tuple[str, ...]) -> None:
@@ -444,8 +514,7 @@ def test_written_and_read_back(tmp_path: Path, names: tuple[str, ...]) -> None:
         np.testing.assert_allclose(np.stack([one.points for one in found]), points, rtol=0, atol=1e-5)
         np.testing.assert_array_equal(np.stack([one.visible for one in found]), visible)
         np.testing.assert_allclose(np.stack([one.box for one in found]), [[1, 2, 60, 70]] * 3, atol=1e-5)
-        assert form.names_of is not None
-        assert form.names_of(source) == (list(names) or None)
+        assert form.point_names(source) == names
 
 
 def test_labelstudio_needs_the_sizes_of_pictures() -> None:

@@ -152,15 +152,18 @@ def test_turned_boxes_and_numbered_labels(tmp_path: Path) -> None:
     assert cvat.names_of(source) is None
 
 
-def test_what_is_no_point_is_named_and_skipped(tmp_path: Path) -> None:
+def test_what_is_no_point_is_a_note_beside_faces_and_else_a_skip(tmp_path: Path) -> None:
     outline = shape("1,1;2,2;3,1", tag="polygon") + shape("1,1;2,2", tag="polyline")
-    found, skipped = points_in(
-        tmp_path, document(skeleton(FIVE) + outline, skeleton(FIVE).replace("220.00", "x"), "", skeleton(FIVE))
+    said: list[str] = []
+    source = save(
+        tmp_path, document(skeleton(FIVE) + outline, skeleton(FIVE).replace("220.00", "x"), outline, skeleton(FIVE))
     )
-    np.testing.assert_array_equal(found, [FIVE[ORDER]] * 2)
-    assert [why for _, why in skipped][:2] == ["a polygon is no point", "a polyline is no point"]
-    assert "is no list of x,y" in skipped[2][1]
-    assert len(skipped) == 3
+    found, skipped = read_all(cvat.FORMAT, source, pictures=False, say=said.append)
+    np.testing.assert_array_equal([one.points for one in found], [FIVE[ORDER]] * 2)
+    notes = ["a polygon is no point", "a polyline is no point"]
+    assert [text.rpartition(": ")[2] for text in said] == notes
+    assert "is no list of x,y" in skipped[0][1]
+    assert [why for _, why in skipped[1:]] == notes
 
 
 @pytest.mark.parametrize(

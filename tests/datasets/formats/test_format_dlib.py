@@ -155,7 +155,7 @@ def labelled(*labels: str) -> str:
 @pytest.mark.parametrize("labels", [("face", "hand", "face"), ("face", "", "face"), ("", "hand", "")])
 def test_boxes_of_several_labels_are_different_things(tmp_path: Path, labels: tuple[str, ...]) -> None:
     path = save(tmp_path, labelled(*labels))
-    with pytest.raises(KdError, match="different things.* annotations of 3 points") as caught:
+    with pytest.raises(KdError, match=r"different things.* annotations of 3 points") as caught:
         read(path)
     assert "--category" in caught.value.hint
     faces, skipped = read(path, categories=(labels[0] or "no label",))
@@ -183,6 +183,18 @@ def test_boxes_of_another_label_without_parts_do_not_matter(tmp_path: Path) -> N
     faces, skipped = read(path)
     assert len(faces) == 2
     assert skipped == []
+
+
+def test_parts_that_boxes_do_not_share_and_rare_ones(tmp_path: Path) -> None:
+    hand = labelled("").replace("<box", "<box ").replace("name='", "name='hand").partition("<image file='a.jpg'>")[2]
+    with pytest.raises(KdError, match="share no label: '0', '1', '2'; 'hand0', 'hand1', 'hand2'"):
+        read(save(tmp_path, labelled("").replace("</image>" + TAIL, hand)))
+    warned: list[str] = []
+    text = labelled(*[""] * 12)
+    at = text.rindex("name='2'")
+    read(save(tmp_path, text[:at] + "name='02x'" + text[at + 8 :]), warn=warned.append)
+    assert len(warned) == 1
+    assert "hardly any of its 12 faces has the points '02x'" in warned[0]
 
 
 BODYLESS = "<box top='1' left='2' width='30' height='40'><label>person</label></box>"

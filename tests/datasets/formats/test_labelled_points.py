@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from kdtools.datasets.formats.shared.annotation import Annotation, Reading
-from kdtools.datasets.formats.shared.labelled_points import (
-    Face,
-    Mark,
-    MarkedPicture,
-    Region,
-    names_of_marks,
-    order_of,
-    read_marked,
-)
+from kdtools.datasets.formats.shared.labelled_points import Face, Mark, MarkedPicture, Region, order_of
+from kdtools.datasets.formats.shared.marked_pictures import names_of_marks, read_marked
+from kdtools.errors import DataError
 
 LEFT, RIGHT = Region((0, 0, 50, 50)), Region((60, 0, 110, 50))
 A = [Mark("eye", 10, 10), Mark("nose", 20, 20), Mark("mouth", 20, 30)]
 B = [Mark("eye", 70, 10), Mark("nose", 80, 20), Mark("mouth", 80, 30)]
 
 
-def read(*pictures: MarkedPicture, base: float = 0) -> tuple[list[Annotation], list[str]]:
+FILE = Path("file")
+
+
+def read(*pictures: MarkedPicture, base: float = 0, **options: Any) -> tuple[list[Annotation], list[str]]:
     skipped: list[str] = []
-    reading = Reading(base, lambda what, why: skipped.append(why), pictures=False)
-    return list(read_marked(pictures, reading, Path())), skipped
+    reading = Reading(base, lambda what, why: skipped.append(why), pictures=False, **options)
+    return list(read_marked(FILE, pictures, reading, Path())), skipped
 
 
 def picture(marks: list[Mark], *regions: Region, name: str = "a.jpg", ordered: bool = False) -> MarkedPicture:
@@ -117,7 +115,66 @@ def test_points_without_labels_stand_in_their_order_and_never_shift() -> None:
     )
     assert [one.points.tolist() for one in found if one.points is not None] == [[[10, 10], [20, 20], [20, 30]]] * 2
     assert skipped == ["2 points without labels, but most faces have 3"]
-    assert names_of_marks([picture(unnamed, ordered=True)]) is None
+    assert names_of_marks(FILE, [picture(unnamed, ordered=True)]) is None
+
+
+# ---- different things
+FACE, HAND = Region(LEFT.corners, label="face"), Region(RIGHT.corners, label="hand")
+
+
+def test_rectangles_of_different_labels_are_around_different_things() -> None:
+    both = picture([*A, *B], FACE, HAND)
+    with pytest.raises(DataError, match=r"different things: '(face|hand)' \(1 annotations of 3 points\)") as caught:
+        read(both)
+    assert "--category" in caught.value.hint
+    for category, points in (("face", FACE_A), ("hand", FACE_B)):
+        found, skipped = read(both, picture([*A, *B], LEFT, name="b.jpg"), categories=(category,))
+        assert [one.points.tolist() for one in found if one.points is not None] == [points]
+        assert skipped == []
+    assert len(read(both, categories=("*",))[0]) == 2
+    assert names_of_marks(FILE, [both], categories=("face",)) == ["eye", "mouth", "nose"]
+
+
+def test_rectangles_without_points_and_of_one_label_change_nothing() -> None:
+    person = Region((55, -5, 120, 60), label="person")
+    said: list[str] = []
+    found, skipped = read(picture(A, FACE, person), picture([*A, *B], FACE, name="b.jpg"), say=said.append)
+    assert len(found) == 3  # the second face of b.jpg has no rectangle
+    assert skipped == []
+    assert said == ["file: 1 things with other labels are left out"]
+
+
+def test_points_that_share_no_label_are_of_different_things() -> None:
+    hand = [Mark(label, 70 + k, 10 + k) for k, label in enumerate(("thumb", "palm", "wrist"))]
+    with pytest.raises(DataError, match="share no label: 'eye', 'mouth', 'nose'; 'palm', 'thumb', 'wrist'"):
+        read(picture(A), picture(hand, name="b.jpg"))
+    both = [picture(A, FACE), picture(hand, HAND, name="b.jpg")]
+    found, _ = read(*both, categories=("hand",))
+    assert [one.points.tolist() for one in found if one.points is not None] == [[[71, 11], [70, 10], [72, 12]]]
+    with pytest.raises(DataError, match="different points"):
+        read(*both, categories=("face", "hand"))
+
+
+def test_a_label_that_hardly_any_face_has_is_mentioned() -> None:
+    warned: list[str] = []
+    odd = [*A[:2], Mark("muoth", 20, 30)]
+    found, _ = read(*(picture(A, name=f"{k}.jpg") for k in range(11)), picture(odd, name="x.jpg"), warn=warned.append)
+    assert len(found) == 12
+    assert warned == [
+        "file: hardly any of its 12 faces has the points 'muoth', which are missing in all others; correct these "
+        "labels if they are misspelt"
+    ]
+
+
+def test_what_is_no_point_is_a_note_where_faces_are_read() -> None:
+    said: list[str] = []
+    one, other = picture(A), picture([], name="b.jpg")
+    one.notes.append("a polygon is no point")
+    other.notes.append("a polygon is no point")
+    found, skipped = read(one, other, say=said.append)
+    assert len(found) == 1
+    assert skipped == ["a polygon is no point"]
+    assert said == ["file:1: a polygon is no point"]
 
 
 def order(*labels: str, declared: tuple[str, ...] = ()) -> tuple[list[str], bool]:

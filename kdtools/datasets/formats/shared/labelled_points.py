@@ -11,17 +11,14 @@ file declares (CVAT's skeletons, `kd_names`) the declared one; all others sort a
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from kdtools.datasets.formats.shared.annotation import Annotation, Reading, box_from_corners
-from kdtools.datasets.formats.shared.text_lists import check_size, most_frequent
 from kdtools.errors import DataError
 from kdtools.landmarks import SCHEMES
 
@@ -45,10 +42,11 @@ class Mark:
 
 @dataclass(frozen=True)
 class Region:
-    """A rectangle around a face, x0, y0, x1, y1; `group` ties it to points."""
+    """A rectangle around a face, x0, y0, x1, y1; `group` ties it to points, and its `label` says of what it is."""
 
     corners: tuple[float, float, float, float]
     group: str = ""
+    label: str = ""
 
     def holds(self, mark: Mark) -> bool:
         x0, y0, x1, y1 = self.corners
@@ -65,7 +63,7 @@ class MarkedPicture:
 
     `where` is its place in the file, `names` what the picture may be called, the likeliest first; `size` its width and
     height as the program states them. Where `ordered`, points have no labels and stand in the order of their numbers,
-    so a face with fewer of them cannot be used.
+    so a face with fewer of them cannot be used. `notes` are what of it is not read, and why.
     """
 
     where: str
@@ -78,6 +76,7 @@ class MarkedPicture:
     id: str = ""
     folder: Path | None = None
     load: Callable[[], np.ndarray] | None = None
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -187,73 +186,6 @@ def _innermost(faces: list[Face]) -> list[Face]:
         if all(face.region and other.region and face.region.lies_in(other.region) for other in faces):
             return [face]
     return faces
-
-
-def read_marked(
-    pictures: Iterable[MarkedPicture], reading: Reading, folder: Path, declared: Sequence[str] = ()
-) -> Iterator[Annotation]:
-    """Annotations of all faces of a source, in its order; what is uncertain is skipped."""
-    found: list[tuple[MarkedPicture, Face]] = []
-    for picture in pictures:
-        try:
-            check_size(np.array([value for mark in picture.marks for value in (mark.x, mark.y)], np.float64))
-            found += [(picture, face) for face in faces_in(picture)]
-        except DataError as error:
-            reading.skip(picture.where, error.message + (f"; {error.hint}" if error.hint else ""))
-    has_points = any(face.marks for _, face in found)
-    ordered = any(picture.ordered for picture, face in found if face.marks)
-    n_usual = most_frequent([len(face.marks) for _, face in found if face.marks])
-    order = [str(k) for k in range(n_usual)]
-    if not ordered:
-        order, _ = order_of([face for _, face in found], declared)
-    place = {label: k for k, label in enumerate(order)}
-    tells = any(mark.hidden for _, face in found for mark in face.marks.values())
-    scored = any(mark.confidence is not None for _, face in found for mark in face.marks.values())
-    for picture, face in found:
-        if has_points and not any(not mark.missing for mark in face.marks.values()):
-            reading.skip(picture.where, "a face without points")
-            continue
-        if ordered and len(face.marks) != n_usual:
-            reading.skip(picture.where, f"{len(face.marks)} points without labels, but most faces have {n_usual}")
-            continue
-        image = _find(picture, reading, folder)
-        if image is None:
-            continue
-        points, seen, scores = np.full((len(order), 2), np.nan), np.zeros(len(order), bool), np.full(len(order), np.nan)
-        for label, mark in face.marks.items():
-            if not mark.missing:
-                points[place[label]] = mark.x - reading.base, mark.y - reading.base
-                seen[place[label]] = not mark.hidden
-                scores[place[label]] = np.nan if mark.confidence is None else mark.confidence
-        yield Annotation(
-            reading.number(picture.id or picture.names[-1]),
-            image,
-            points if has_points else None,
-            visible=seen if tells else None,
-            confidence=scores if scored else None,
-            box=box_from_corners(*(np.array(face.region.corners) - reading.base)) if face.region else None,
-            load=picture.load,
-            size=picture.size,
-        )
-
-
-def _find(picture: MarkedPicture, reading: Reading, folder: Path) -> Path | None:
-    """Path of the picture; its name where the annotation file holds the pixels itself. None, after a skip."""
-    if picture.load:
-        return Path(picture.names[0])
-    return reading.find_first(picture.names, picture.folder or folder, picture.where)
-
-
-def names_of_marks(pictures: Iterable[MarkedPicture], declared: Sequence[str] = ()) -> list[str] | None:
-    """Names of the points in their order; None where they are mere numbers, or there are none."""
-    faces: list[Face] = []
-    for picture in pictures:
-        if picture.ordered and picture.marks:
-            return None
-        with contextlib.suppress(DataError):
-            faces += faces_in(picture)
-    order, named = order_of(faces, declared)
-    return order if named else None
 
 
 def order_of(faces: Sequence[Face], declared: Sequence[str] = ()) -> tuple[list[str], bool]:
