@@ -34,10 +34,10 @@ def kd_split(
 ) -> None:
     """Split FACES at random into two files, such as one to train on and one to test with, or into folds.
 
-    Ids that differ only in a last number (ann_01.jpg, ann/01.jpg), or in the #k of several faces in one image, stay
-    together, so that nobody is in both files. A name that nearly a whole folder shares, such as image_0001.jpg, is
-    taken for that of numbered files; a message says so. --group tells people apart more reliably. With --folds each
-    fold is a file: -o holds {}, which stands for 1 to K.
+    Ids that differ only in a last number (ann_01.jpg, ann-01.jpg, ann/01.jpg), in capitals, in the frame of a video or
+    in the #k of several faces in one image stay together, so that nobody is in both files. A name that nearly a whole
+    folder shares, such as image_0001.jpg, is taken for that of numbered files; a message says so. --group tells people
+    apart more reliably. With --folds each fold is a file: -o holds {}, which stands for 1 to K.
     """
     require((rest is None) == (folds is not None), "give --rest FILE for two parts, or --folds K with -o NAME{}.h5")
     require(share is None or 0 < share < 1, f"--share is {share}", "give a share between 0 and 1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,11 +35,13 @@ class Groups:
 def find_groups(ids: Sequence[bytes] | np.ndarray) -> Groups:
     """Groups of ids in UTF-8, by common prefixes. A million ids take well under a second.
 
-    `ann_07.jpg` and `ann/07.jpg` belong to `ann`; `party.jpg#2`, one of several faces in an image, to `party`.
+    `ann_07.jpg`, `ann-07.jpg`, `ann (7).jpg` and `ann/07.jpg` belong to `ann`, and so does `ANN_08.JPG`; `party.jpg#2`,
+    one of several faces in an image, to `party`; `clip.mp4#frame=000012` and `clip/frame_000012` to `clip`. Frames of
+    one video always stay together.
 
-    >>> ids = [b"actor/Ann_Lee_07.jpg", b"ann/07.jpg", b"party.jpg#2"]
+    >>> ids = [b"actor/Ann_Lee_07.jpg", b"ann/07.jpg", b"party.jpg#2", b"clip.mp4#frame=000012"]
     >>> [identity[:end] for identity, end in zip(ids, find_groups(ids).ends)]
-    [b'actor/Ann_Lee', b'ann', b'party']
+    [b'actor/Ann_Lee', b'ann', b'party', b'clip']
     """
     prefixes = _read_prefixes(ids)
     if not len(ids):
@@ -48,7 +51,7 @@ def find_groups(ids: Sequence[bytes] | np.ndarray) -> Groups:
     _, first = np.unique(group, return_index=True)
 
     def name(k: int) -> str:
-        return bytes(ids[first[k]])[: prefixes.group_end[first[k]]].decode()
+        return bytes(ids[first[k]])[: prefixes.group_end[first[k]]].decode(errors="replace")
 
     in_full_folder = group_size[group] > _NUMBERED_IN_FOLDER * folder_size[folder]
     fills = np.bincount(group[in_full_folder], minlength=len(group_size)) > 0
@@ -61,10 +64,18 @@ def find_groups(ids: Sequence[bytes] | np.ndarray) -> Groups:
     own = fills & ~generic & ~event
     is_numbered = generic | event
     is_numbered |= own & (own.sum() < _FOLDERS_OF_OWN) & (group_size > _NUMBERED_OF_ALL * len(ids))
+    is_numbered &= _photos_in(group, prefixes.photo_hash) > 1
     by_photo = is_numbered[group]
     ends = np.where(by_photo, prefixes.photo_end, prefixes.group_end)
     codes, _ = _number(np.where(by_photo, prefixes.photo_hash, prefixes.group_hash))
     return Groups(codes, ends, sorted(name(int(k)) for k in np.flatnonzero(is_numbered & (group_size > 1))))
+
+
+def _photos_in(group: np.ndarray, photo_hash: np.ndarray) -> np.ndarray:
+    """Number of photographs, or videos, of each group."""
+    photo, _ = _number(photo_hash)
+    _, first = np.unique(photo, return_index=True)
+    return np.bincount(group[first], minlength=group.max() + 1)
 
 
 def _number(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -75,7 +86,10 @@ def _number(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class _Prefixes:
-    """Lengths in bytes and 64-bit hashes, (N,) each, of the prefixes that name group, photograph and folder."""
+    """Lengths in bytes and 64-bit hashes, (N,) each, of the prefixes that name group, photograph and folder.
+
+    Hashes are of lower case. The frames of a video are one photograph.
+    """
 
     group_end: np.ndarray
     photo_end: np.ndarray
@@ -98,11 +112,26 @@ def _read_prefixes(ids: Sequence[bytes] | np.ndarray) -> _Prefixes:
     return _Prefixes(*map(np.concatenate, zip(*blocks, strict=True)))
 
 
-def _read_block(ids: list[bytes]) -> tuple[np.ndarray, ...]:
+_FRAME = (b"#frame=", b"/frame_")  # before the number, in ids of frames by kd-predict and kd-import
+_DIGITS_OF_FRAME = 6  # at least
+
+
+def _lower(identity: bytes) -> bytes:
+    """In lower case, and composed: file systems differ in how they write an accented letter."""
+    if identity.isascii():
+        return identity.lower()
+    text = identity.decode("utf-8", "surrogateescape")
+    return unicodedata.normalize("NFC", text).lower().encode("utf-8", "surrogateescape")
+
+
+def _read_block(written: list[bytes]) -> tuple[np.ndarray, ...]:
+    ids = list(map(_lower, written))
+    # What follows a prefix is ASCII and as long in both forms.
+    longer = np.fromiter(map(len, written), np.int64, len(ids)) - np.fromiter(map(len, ids), np.int64, len(ids))
     length = np.fromiter(map(len, ids), np.int64, len(ids))
     width = max(1, int(length.max()))
     text = np.array(ids, f"S{width}").view(np.uint8).reshape(len(ids), width)
-    column = np.arange(width)
+    column, rows = np.arange(width), np.arange(len(ids))
 
     def last(is_one: np.ndarray, before: np.ndarray) -> np.ndarray:
         """Last column before `before` where `is_one` is true; -1 if there is none."""
@@ -112,18 +141,43 @@ def _read_block(ids: list[bytes]) -> tuple[np.ndarray, ...]:
     def cut(before: np.ndarray, run: np.ndarray, separators: bytes) -> np.ndarray:
         """Column of the separator if the name ends in one and a run of these bytes; else `before`."""
         place = last(~run[text], before)
-        separated = np.isin(text[np.arange(len(ids)), place], list(separators))
+        separated = np.isin(text[rows, place], list(separators))
         return np.where((place >= 0) & separated & (place + 1 < before), place, before)
 
-    photo_end = cut(length, _DIGITS, b"#")
-    group_end = cut(cut(photo_end, _LETTERS, b"."), _DIGITS, b"_/")
+    def cut_frame(before: np.ndarray) -> np.ndarray:
+        """Column where the mark and the number of a frame begin, if the name ends in them; else `before`."""
+        place = last(~_DIGITS[text], before)
+        for mark in _FRAME:
+            begin = place + 1 - len(mark)
+            marked = (begin > 0) & (before - place > _DIGITS_OF_FRAME)
+            for k, byte in enumerate(mark):
+                marked &= text[rows, np.clip(begin + k, 0, width - 1)] == byte
+            before = np.where(marked, begin, before)
+        return before
+
+    def cut_copy(before: np.ndarray) -> np.ndarray:
+        """Column of ` (7)` as Windows numbers names, if the name ends so; else `before`."""
+        closes = (before > 0) & (text[rows, np.maximum(before - 1, 0)] == ord(")"))
+        opened = cut(before - closes, _DIGITS, b"(")
+        spaced = (opened > 0) & (text[rows, np.maximum(opened - 1, 0)] == ord(" "))
+        return np.where(closes & spaced & (opened < before - 1), opened - 1, before)
+
+    photo_end = cut_frame(cut(length, _DIGITS, b"#"))
+    stem_end = cut(photo_end, _LETTERS, b".")
+    copy_end = cut_copy(stem_end)
+    group_end = np.where(copy_end < stem_end, copy_end, cut(stem_end, _DIGITS, b"_/-"))
     folder_end = np.maximum(last(text == ord("/"), photo_end), 0)
 
     running = np.zeros((width + 1, len(ids)), np.uint64)  # hash of the first 0, 1, 2, ... bytes
     for k, byte in enumerate(np.ascontiguousarray(text.T).astype(np.uint64)):
         running[k + 1] = (running[k] ^ byte) * _FACTOR + np.uint64(1)
-    rows = np.arange(len(ids))
-    return group_end, photo_end, running[group_end, rows], running[photo_end, rows], running[folder_end, rows]
+    return (
+        group_end + longer,
+        photo_end + longer,
+        running[group_end, rows],
+        running[photo_end, rows],
+        running[folder_end, rows],
+    )
 
 
 @dataclass(frozen=True)
@@ -152,7 +206,9 @@ def group_faces(ids: Sequence[str], pattern: str | None) -> Grouping:
     """
     if pattern is None:
         groups = find_groups(texts := [identity.encode() for identity in ids])
-        names = [text[:end].decode() for text, end in zip(texts, groups.ends, strict=True)]
+        _, first, code = np.unique(groups.codes, return_index=True, return_inverse=True)
+        name_of = [texts[row][: groups.ends[row]].decode(errors="replace") for row in first]
+        names = [name_of[k] for k in code.reshape(-1)]
         description = "nobody in both by their ids" if len(set(names)) < len(ids) else "each face by itself"
         if groups.numbered:
             description += f"; names like {groups.numbered[0]!r} are taken for numbered files, not for people"

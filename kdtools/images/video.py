@@ -16,8 +16,11 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 
 def open_video(source: str) -> cv2.VideoCapture:
-    """The video file, or the camera of that number; what is none gives no frames."""
-    return cv2.VideoCapture(int(source)) if source.isdecimal() else cv2.VideoCapture(source)
+    """The video file, or the camera of that number; what is none gives no frames.
+
+    FFmpeg would take a name like `12:30.mp4` for a URL, which an absolute path never is.
+    """
+    return cv2.VideoCapture(int(source)) if source.isdecimal() else cv2.VideoCapture(os.path.abspath(source))
 
 
 def frames_in(capture: cv2.VideoCapture) -> Iterator[tuple[np.ndarray, float]]:
@@ -36,6 +39,34 @@ def stated_frames(path: Path) -> int:
         return max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
     finally:
         capture.release()
+
+
+def frame_times(path: Path) -> np.ndarray:
+    """Seconds (N,) of all frames of a video file, which are decoded for it."""
+    capture, times = open_video(str(path)), []
+    try:
+        while capture.grab():
+            times.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+    finally:
+        capture.release()
+    return np.array(times, np.float64)
+
+
+_SLOTS = 30  # of a constant rate for each frame of variable rate, at most
+
+
+def constant_rate(times: np.ndarray, stated: float) -> float:
+    """Frames per second at which frames of these times (N,) can be shown, each within half a frame of its time.
+
+    This is the `stated` rate if their times are in step with it, or if they state none. Else it is that of the shortest
+    intervals, unless that would take a great many frames.
+    """
+    times = times - times[:1]
+    intervals = np.diff(times)
+    intervals = intervals[intervals > 0]
+    if not len(intervals) or np.abs(times * stated - np.arange(len(times))).max() <= 0.5:
+        return stated
+    return float(min(1 / np.percentile(intervals, 10), _SLOTS * len(times) / intervals.sum()))
 
 
 class FrameReader:

@@ -13,6 +13,7 @@ import numpy as np
 
 from kdtools.errors import DataError, FileError
 from kdtools.images.drawing import draw_landmarks
+from kdtools.images.video import constant_rate, frame_times, open_video
 from kdtools.landmarks import Scheme
 from kdtools.prediction.inputs import Photographs
 from kdtools.storage.outputs import check_output, written_aside
@@ -56,11 +57,29 @@ class Drawings:
 
 
 _USUAL_RATE = 30.0  # frames per second, if the source states none
+_HIGHEST_RATE = 1000.0
+
+
+def _rate_of(source: str) -> tuple[float, bool]:
+    """The constant rate at which a video, or a camera, is drawn, and whether its frames are to be put at their times.
+
+    A camera is open already; its frames have times.
+    """
+    if source.isdecimal():
+        return _USUAL_RATE, True
+    capture = open_video(source)
+    stated = capture.get(cv2.CAP_PROP_FPS)
+    capture.release()
+    times = frame_times(Path(source))
+    stated = stated if 0 < stated < _HIGHEST_RATE else _USUAL_RATE
+    rate = min(constant_rate(times, stated), _HIGHEST_RATE)
+    return rate, rate != stated
 
 
 class AnnotatedVideos:
     """Writes the annotated frames of one video after the other; a context that completes the last one.
 
+    Drawn videos have a constant rate; frames are repeated, or left out, so that each is shown at its own time.
     `sources` are all videos to draw. Raises FileError if two of them would have the same output, or one exists without
     `force`.
     """
@@ -68,6 +87,7 @@ class AnnotatedVideos:
     def __init__(self, folder: str, force: bool, sources: Sequence[str]) -> None:
         self._folder, self._force = Path(folder), force
         self._source = ""
+        self._last: np.ndarray = np.empty(0)
         owner: dict[Path, str] = {}
         for source in sources:
             output = self._output(source)
@@ -81,14 +101,30 @@ class AnnotatedVideos:
         self._writer: cv2.VideoWriter | None = None
         self._stack = contextlib.ExitStack()
 
-    def draw(self, source: str, image: np.ndarray, faces: Sequence[np.ndarray], scheme: Scheme) -> None:
-        """Add a frame (H, W, 3) RGB with the points (L, 2) of its faces. Raises FileError if it cannot be encoded."""
+    def draw(
+        self, source: str, image: np.ndarray, faces: Sequence[np.ndarray], scheme: Scheme, time: float | None = None
+    ) -> None:
+        """Add a frame (H, W, 3) RGB with the points (L, 2) of its faces, shown at `time`, in seconds of its video.
+
+        Raises FileError if it cannot be encoded.
+        """
         if source != self._source or self._writer is None:
             self.close()
             self._source, self._writer = source, self._open(source, image.shape[1], image.shape[0])
+            self._n_written, self._began = 0, 0.0 if time is None else time
         for points in faces:
             image = draw_landmarks(image, points, scheme)
-        self._writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        place = self._n_written if time is None or not self._keeps_time else round((time - self._began) * self._rate)
+        while 0 < self._n_written < place:
+            self._write(self._last)
+        self._last = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        if place >= self._n_written:
+            self._write(self._last)
+
+    def _write(self, image: np.ndarray) -> None:
+        if self._writer is not None:
+            self._writer.write(image)
+            self._n_written += 1
 
     def _output(self, source: str) -> Path:
         name = f"camera{source}" if source.isdecimal() else Path(source).stem
@@ -98,12 +134,8 @@ class AnnotatedVideos:
         self._folder.mkdir(parents=True, exist_ok=True)
         output = self._output(source)
         part = self._stack.enter_context(written_aside(str(output), self._force))
-        capture = cv2.VideoCapture() if source.isdecimal() else cv2.VideoCapture(source)
-        rate = capture.get(cv2.CAP_PROP_FPS)
-        capture.release()
-        writer = cv2.VideoWriter(
-            str(part), cv2.VideoWriter.fourcc(*"mp4v"), rate if 0 < rate < 1000 else _USUAL_RATE, (width, height)
-        )
+        self._rate, self._keeps_time = _rate_of(source)
+        writer = cv2.VideoWriter(str(part), cv2.VideoWriter.fourcc(*"mp4v"), self._rate, (width, height))
         self._stack.callback(writer.release)  # before the file is renamed
         if not writer.isOpened():
             raise FileError(f"{output}: OpenCV cannot encode a video of {width} x {height} px")

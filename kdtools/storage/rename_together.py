@@ -1,8 +1,9 @@
 """Put finished files in place, all or none.
 
 Every output is first written into a hidden folder next to its place, on the same file system, and then renamed, which
-is atomic. Several renames are not; so each file to be replaced first gets a second name in the hidden folder, from
-which it is restored if a later rename fails.
+is atomic. Several renames are not; so all files to be replaced are first moved into the hidden folder, from which they
+are restored if a later rename fails. A process that is killed in between leaves outputs missing, never an old one
+beside a new one.
 """
 
 from __future__ import annotations
@@ -132,8 +133,12 @@ def commit(moves: Sequence[Move], force: bool) -> None:
     else:
         with _signals_held() as deliver, contextlib.ExitStack() as undo:
             for number, one in enumerate(single):
+                if force and os.path.lexists(one.place):
+                    _set_aside(one, one.room.path / f"old{number}", undo)
+            for one in single:
                 folders |= {folder.parent for folder in _make_folders(one, undo)}
-                _rename_undoably(one, force, one.room.path / f"old{number}", undo)
+                _rename(one, force)
+                undo.callback(_take_back, one)
             deliver()
             undo.pop_all()
     for folder in folders:
@@ -173,17 +178,9 @@ def _remove_empty(folder: Path) -> None:
         folder.rmdir()
 
 
-def _rename_undoably(move: Move, force: bool, backup: Path, undo: contextlib.ExitStack) -> None:
-    if force and os.path.lexists(move.place):
-        try:
-            os.link(move.place, backup, follow_symlinks=False)  # unlike a rename, leaves no moment without the file
-        except OSError:
-            os.rename(move.place, backup)
-        undo.callback(_restore, backup, move)
-        os.replace(move.part, move.place)
-    else:
-        _rename(move, force)
-        undo.callback(_take_back, move)
+def _set_aside(move: Move, backup: Path, undo: contextlib.ExitStack) -> None:
+    os.rename(move.place, backup)
+    undo.callback(_restore, backup, move)
 
 
 def _restore(backup: Path, move: Move) -> None:

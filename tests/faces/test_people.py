@@ -12,7 +12,7 @@ from factories import plain_images, write_faces
 
 from kdtools.errors import DataError
 from kdtools.faces.file import open_faces
-from kdtools.faces.people import find_groups
+from kdtools.faces.people import find_groups, group_faces
 from kdtools.faces.split import split_rows
 from kdtools.faces.writer import create_faces
 from kdtools.landmarks import IBUG68
@@ -138,3 +138,37 @@ def test_copied_rows_keep_every_array_in_step(tmp_path: Path) -> None:
         assert part.subsets["odd"].tolist() == [bool(k % 2) for k in rows]
         assert (part.scheme, part.crop, part.role) == (IBUG68, CropRule(0.3), "hard")
         assert part.h5["landmarks"].attrs["unit"] == "pixel"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "{p}.mp4#frame={k:06d}",  # as kd-predict names frames
+        "{p}.mp4#frame={k:06d}#2",
+        "films/{p}.mp4#frame={k:06d}",
+        "{p}/frame_{k:06d}",  # as kd-import names frames
+        "{p}-{k:02d}.jpg",
+        "{p} ({k}).jpg",
+    ],
+)
+def test_what_shows_one_person_is_in_one_part(name: str) -> None:
+    people = ("ann", "bob", "cid", "dan")
+    ids = [name.format(p=p, k=k) for p in people for k in range(25)]
+    split = split_rows(ids, 0.3, 0)
+    parts = [{row // 25 for row in rows} for rows in (split.kept, split.split_off)]
+    assert not parts[0] & parts[1]
+    assert len(set(find_groups([identity.encode() for identity in ids]).codes)) == 4
+
+
+def test_frames_of_numbered_videos_stay_with_their_video() -> None:
+    assert groups_in(("annot/{p:03d}/frame_{k:06d}", 2, 60)) == 2
+    assert groups_in(("clip_{p}.mp4#frame={k:06d}", 2, 60)) == 2
+    assert groups_in(("clip.mp4#frame={k:06d}", 1, 60)) == 1
+    assert not find_groups([b"clip.mp4#frame=%06d" % k for k in range(60)]).numbered
+
+
+@pytest.mark.parametrize(("name", "other"), [("ann", "ANN"), ("é", "É"), ("é", "e\u0301")])
+def test_names_differ_neither_by_capitals_nor_by_how_an_accent_is_written(name: str, other: str) -> None:
+    ids = [f"{who}_{k:02d}.jpg" for who in (name, other, "bob") for k in range(9)]
+    assert len(set(find_groups([identity.encode() for identity in ids]).codes)) == 2
+    assert len(set(group_faces(ids, None).names)) == 2

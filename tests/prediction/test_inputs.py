@@ -15,7 +15,7 @@ import pytest
 from reporters import NoSkips, Recorder
 
 from kdtools.datasets.annotations import Sources, read_annotations
-from kdtools.errors import FileError, KdError, UsageError
+from kdtools.errors import DataError, FileError, KdError, UsageError
 from kdtools.images.drawing import write_image
 from kdtools.images.reading import decode_image
 from kdtools.prediction.inputs import Photograph, Photographs, kind_of
@@ -187,6 +187,25 @@ def test_a_list_of_images(separator: str, last: bool, tmp_path: Path, monkeypatc
         found[2].fetch()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(text.encode()))))  # type: ignore
     assert ids("-", listed=True) == [one.id for one in found]
+
+
+def test_a_name_with_dots_has_the_id_of_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    touch(tmp_path, "a/b.png", "b.png", "c/d.png", "far/near/x.png", "far/b.png")
+    Path("list").write_text("a/../b.png\na/b.png\n./c/./d.png\n")
+    assert ids("list", listed=True) == ["b.png", "a/b.png", "c/d.png"]
+    Path("list").write_text("b.png\na/../b.png\n")
+    first, second = Photographs(["list"], listed=True)
+    assert first.id == second.id
+    with pytest.raises(KdError, match="another image has this id"):
+        second.fetch()
+    write_tar(tmp_path / "t.tar", {"a/../b.png": 1, "a/b.png": 2, "..": 3})
+    assert ids("t.tar") == ["b.png", "a/b.png"]
+    Path("link").symlink_to("far/near")
+    Path("list").write_text("link/../b.png\n")  # far/b.png, not b.png
+    (through,) = Photographs(["list"], listed=True)
+    with pytest.raises(DataError, match="follows a link"):
+        through.fetch()
 
 
 def test_a_list_is_read_as_it_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

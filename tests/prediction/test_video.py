@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from kdtools.errors import FileError, UsageError
 from kdtools.faces.file import open_faces
 from kdtools.images.detection import Found
+from kdtools.images.video import constant_rate, frames_in, open_video
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.crop_rule import BoxRelation, CropRule, points_square
 from kdtools.metrics import acceleration_per_face
@@ -281,6 +283,45 @@ def test_a_video_file_becomes_a_faces_file_and_an_annotated_video(tmp_path: Path
         predict(tmp_path / "v.avi", tmp_path / "q.h5", draw=str(tmp_path / "drawn"))
     assert [one.name for one in (tmp_path / "drawn").iterdir()] == ["v.mp4"]
     assert not (tmp_path / "q.h5").exists()
+
+
+def test_a_name_with_a_colon_is_a_file_and_no_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames, _ = moving_face(3)
+    write_video(tmp_path / "v.avi", frames[:4])
+    name = "2024-05-01T12:30:05.avi"
+    (tmp_path / "v.avi").rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    for number, video in enumerate((Path(name), tmp_path / name)):
+        assert predict(video, tmp_path / f"{number}.h5", draw=str(tmp_path / f"drawn{number}")) == 4
+    assert (tmp_path / "drawn0" / "2024-05-01T12:30:05.mp4").stat().st_size
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="FFmpeg makes the video of variable rate")
+def test_a_drawn_video_shows_each_frame_at_its_time(tmp_path: Path) -> None:
+    """20 frames at 10 a second, then 20 at 40: the average rate would show frame 19 at 1.2 s, not 1.9."""
+    write_video(tmp_path / "constant.avi", [frame_with((10.0 if k < 20 else 140.0, 30.0)) for k in range(40)])
+    times = "if(lt(N,20),N*0.1,2+(N-20)*0.025)/TB"
+    words = ["-i", tmp_path / "constant.avi", "-vf", f"settb=1/1000,setpts='{times}'"]
+    words += ["-vsync", "vfr", "-enc_time_base", "1/1000", tmp_path / "v.mp4"]
+    subprocess.run(["ffmpeg", "-v", "error", *words], check=True, stdin=subprocess.DEVNULL)
+    assert predict(tmp_path / "v.mp4", tmp_path / "p.h5", draw=str(tmp_path / "drawn")) == 40
+    with open_faces(tmp_path / "p.h5") as faces:
+        times = faces.h5["time"][...]
+    assert times[[0, 19, 20, 39]] == pytest.approx([0, 1.9, 2, 2.475], abs=0.01)
+    drawn = open_video(str(tmp_path / "drawn" / "v.mp4"))
+    shown = [(image, time) for image, time in frames_in(drawn)]
+    assert drawn.get(cv2.CAP_PROP_FPS) == pytest.approx(40, abs=0.1)
+    jump = next(time for image, time in shown if image[:, WIDTH // 2 :].mean() > image[:, : WIDTH // 2].mean())
+    assert jump == pytest.approx(2, abs=0.02)
+    assert shown[-1][1] == pytest.approx(times[-1], abs=0.02)
+
+
+def test_the_rate_of_a_drawn_video() -> None:
+    steps = np.arange(100)
+    assert constant_rate(steps / 25 + 3, 25) == 25  # from another time than 0
+    assert constant_rate(np.round(steps / 29.97, 3), 29.97) == 29.97  # times in whole milliseconds
+    assert constant_rate(np.zeros(100), 30) == constant_rate(np.zeros(0), 30) == 30  # times that are not stated
+    assert constant_rate(np.r_[steps / 60, 5 + steps], 2) == pytest.approx(60 * 30 * 200 / 60 / 104 * 1.0, rel=0.05)
 
 
 def test_two_drawings_of_one_name_are_refused_before_anything_is_done(tmp_path: Path) -> None:

@@ -307,7 +307,7 @@ def test_members_of_tar_files_stay_names(mode: str, tmp_path: Path) -> None:
     path = tmp_path / "p.tar"
     path.write_bytes(tar_of(*regular, *(("link.png", kind, b"") for kind in kinds), mode=mode))
     found = list(photographs_in_tar(str(path), "", lambda name: True))
-    assert [one.id for one in found] == ["x.png", "etc/y.png", "a/z.png", "a"]
+    assert [one.id for one in found] == ["x.png", "etc/y.png", "z.png", "a"]
     assert all(decode_image(one.fetch(), one.id).shape == (2, 2, 3) for one in found)  # type: ignore[arg-type]
     assert os.listdir(tmp_path) == ["p.tar"]
 

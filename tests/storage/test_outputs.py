@@ -131,6 +131,50 @@ def test_a_failure_between_two_renames(call: Callable[[Path], int], before: str,
     assert set(outcomes[:-1]) >= {1}  # of some a file system without links is a way round
 
 
+def test_a_process_killed_between_two_renames_leaves_no_old_output_beside_a_new_one(tmp_path: Path) -> None:
+    """A test part beside the training part of an earlier split would share faces with it."""
+    seen = set()
+    for number in range(20):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for name in "abc":
+            (folder / name).write_text("old")
+        child = os.fork()
+        if not child:
+            with pytest.MonkeyPatch.context() as patch, Outputs(force=True) as outputs:
+                for name in "abc":
+                    outputs.file(str(folder / name)).write_text("new")
+                kill_at(patch, number)
+            os._exit(0)
+        killed = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
+        left = {(folder / name).read_text() for name in "abc" if (folder / name).exists()}
+        assert len(left) <= 1, f"call {number}"
+        seen |= left
+        if not killed:
+            break
+    assert not killed
+    assert left == {"new"}
+    assert seen == {"old", "new"}
+
+
+def kill_at(patch: pytest.MonkeyPatch, number: int) -> None:
+    """Let the process end at once before the call of that number, from 0, of functions that change names."""
+    n_calls = 0
+
+    def counted(usual: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*args: Any, **options: Any) -> Any:
+            nonlocal n_calls
+            n_calls += 1
+            if n_calls == number + 1:
+                os._exit(9)
+            return usual(*args, **options)
+
+        return called
+
+    for name in RENAMES:
+        patch.setattr(os, name, counted(getattr(os, name)))
+
+
 def test_a_folder_is_filled_and_nothing_else_in_it_changes(tmp_path: Path) -> None:
     (tmp_path / "out" / "sub").mkdir(parents=True)
     (tmp_path / "out" / "sub" / "a").write_text("old")

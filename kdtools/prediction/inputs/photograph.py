@@ -14,7 +14,7 @@ from typing import cast
 import numpy as np
 
 from kdtools.datasets.formats.shared.annotation import clean_path
-from kdtools.errors import FileError, KdError
+from kdtools.errors import DataError, FileError, KdError
 from kdtools.images.reading import read_bytes
 from kdtools.storage.names import files_below, split_records
 
@@ -86,4 +86,17 @@ def _named_in(stream: BufferedReader) -> Iterator[Photograph]:
             raise FileError("a list of images: a name of over 4096 bytes, which no file has", "is it a list?")
         name = os.fsdecode(record.removesuffix(b"\r") if separator == b"\n" else record)
         if name:
-            yield photograph_at(Path(name), clean_path(name) or name)
+            yield _photograph_named(name)
+
+
+def _photograph_named(name: str) -> Photograph:
+    """An image in a list. A `..` behind a link to a folder leads elsewhere than the plain path, which is its id."""
+    plain = os.path.normpath(name)
+    if (
+        ".." in name.split("/")
+        and os.path.exists(name)
+        and not (os.path.exists(plain) and os.path.samefile(name, plain))
+    ):
+        error = DataError("its '..' follows a link to a folder, so it is not the file of its id; name it without '..'")
+        return Photograph(clean_path(name) or name, name, failing(error))
+    return photograph_at(Path(name), clean_path(name) or name)

@@ -43,7 +43,7 @@ def photographs_in_tar(source: str, prefix: str, wanted: Wanted) -> Iterator[Pho
         for member, fetch in _members(source):
             identity = clean_path(member)
             hidden = any(part.startswith(".") for part in identity.split("/"))
-            if not hidden and wanted(identity):
+            if identity and not hidden and wanted(identity):
                 path = identity if source == "-" else f"{source}/{identity}"
                 yield Photograph(prefix + identity, path, fetch)
     except _DAMAGE as error:

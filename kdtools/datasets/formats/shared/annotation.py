@@ -156,8 +156,21 @@ def clean_name(name: str) -> str:
 
 
 def clean_path(path: str) -> str:
-    """A path of this system, or in an archive, as an id: no leading slash, no `.` and no `..`; a backslash stays."""
-    return "/".join(part for part in path.split("/") if part not in ("", ".", ".."))
+    """A path of this system, or in an archive, as an id: no leading slash, no `.` and no `..`; a backslash stays.
+
+    `..` takes away the folder before it, so that the id is that of the same file by its plain path; a leading one,
+    which leads out of the data set, is left out.
+
+    >>> clean_path("./a/../b.png"), clean_path("../a//b.png")
+    ('b.png', 'a/b.png')
+    """
+    kept: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            del kept[-1:]
+        elif part not in ("", "."):
+            kept.append(part)
+    return "/".join(kept)
 
 
 def box_from_corners(x0: float, y0: float, x1: float, y1: float) -> np.ndarray | None:
