@@ -60,7 +60,7 @@ def save_model(
     training_state: dict[str, Tensor] | None = None,
     training_fields: dict[str, Any] | None = None,
 ) -> None:
-    """Write a model file atomically. A checkpoint also holds the state of the training."""
+    """Write a model file atomically, not through a link. A checkpoint also holds the state of the training."""
     fields = {"kd_kind": MODEL_KIND, "kd_format": MODEL_FORMAT, **provenance.attributes(), **network.card.to_fields()}
     if training_fields is not None:
         fields["training"] = training_fields
@@ -68,7 +68,7 @@ def save_model(
     for name, tensor in (training_state or {}).items():
         tensors[TRAINING_PREFIX + name] = _to_store(tensor)
     try:
-        with written_aside(str(path), force=True) as part:
+        with written_aside(str(path), force=True, follow_link=False) as part:
             # A single metadata entry, because safetensors writes several in random order.
             save_file(tensors, part, metadata={METADATA: json.dumps(fields, sort_keys=True)})
             part.chmod(0o666 & ~_umask())  # safetensors makes it readable by the owner only

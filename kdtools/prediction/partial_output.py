@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -20,7 +21,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from kdtools.errors import FileError
+from kdtools.errors import FileError, some_of
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.schema import spec_of
 from kdtools.faces.writer import FacesWriter, create_faces
@@ -28,8 +29,9 @@ from kdtools.landmarks import Scheme
 from kdtools.prediction.outcome import Outcome
 from kdtools.prediction.unchanged import LISTING, Stamp, command_differs, digest_of_stamps, files_differ
 from kdtools.reporting import Reporter
+from kdtools.storage.file_kinds import HDF5_SIGNATURE
 from kdtools.storage.hdf5_guard import HDF5_ERRORS
-from kdtools.storage.outputs import STANDARD_STREAM, locked, release
+from kdtools.storage.outputs import STANDARD_STREAM, check_no_link, locked, release
 from kdtools.storage.provenance import Provenance
 from kdtools.storage.rename_together import is_room
 
@@ -78,6 +80,7 @@ class Parts:
         self._lock()
         try:
             for path in sorted(self._folder.glob("block-*.h5")):
+                check_no_link(path)
                 self._take_up_block(path)
         except FileError:
             if not self._force:
@@ -133,6 +136,7 @@ class Parts:
             return
         while True:
             self._folder.mkdir(exist_ok=True)
+            check_no_link(self._folder)
             try:
                 self._lock_file = locked(self._folder / _LOCK)
                 break
@@ -230,14 +234,22 @@ class Parts:
                 yield faces.read(name, 0, len(faces))
 
     def remove(self) -> None:
-        """Delete the blocks, also unfinished ones of a killed process."""
+        """Delete the blocks, also unfinished ones of a killed process.
+
+        Raises FileError, and deletes nothing, if there are other files.
+        """
         if not self._folder.is_dir():
             return
         self._lock()
-        for path in self._folder.glob("block-*.h5"):
-            path.unlink(missing_ok=True)
-        for path in filter(is_room, list(self._folder.iterdir())):
-            shutil.rmtree(path, ignore_errors=True)
+        inside = [path for path in self._folder.iterdir() if path.name != _LOCK]
+        if others := sorted(path.name for path in inside if not (is_room(path) or _is_block(path))):
+            hint = "look at them, and move them, or name another output"
+            raise FileError(f"{self._folder}: holds files that no run of kd-predict left: {some_of(others)}", hint)
+        for path in inside:
+            if is_room(path):
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
         self.unlock()
         try:
             self._folder.rmdir()
@@ -269,6 +281,7 @@ def open_parts(
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kdtools-")), "partial")
         else:
             folder = Path(f"{output}.partial")
+        check_no_link(folder)
         parts = Parts(folder, run, first, scheme, provenance, force)
         stack.callback(parts.unlock)
         if resume:
@@ -285,6 +298,18 @@ def open_parts(
             if output != STANDARD_STREAM and parts.keep():
                 reporter.say(f"what is done is in {folder}; --resume goes on")
             raise
+
+
+def _is_block(path: Path) -> bool:
+    """Whether a file is a block of a run, or was one before it was damaged."""
+    if path.is_symlink() or not (path.is_file() and re.fullmatch(r"block-\d{6,}\.h5", path.name)):
+        return False
+    try:
+        with open_faces(path) as faces:
+            return _ATTRIBUTE in faces.h5.attrs
+    except FileError:
+        with path.open("rb") as stream:
+            return stream.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
 
 
 def _read_record(faces: FacesFile) -> dict[str, Any]:

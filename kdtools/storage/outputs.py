@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -47,6 +48,10 @@ def check_output(output: str, force: bool, *, binary: bool = True) -> None:
     path, folder = Path(output), place_of(output).parent
     if path.is_dir():
         raise FileError(f"{output}: is a folder", "name a file in it")
+    if os.path.basename(output) in ("", "."):
+        raise FileError(
+            f"{output}: names a folder", f"for a file of that name give {path}; else name one in the folder"
+        )
     if not folder.is_dir():
         raise FileError(f"{output}: there is no folder {folder}", "create it first")
     if path.exists() and not path.is_file():
@@ -81,18 +86,22 @@ class Outputs:
         self._moves: list[Move] = []
         self._spools: list[Path] = []
 
-    def file(self, output: str, *, binary: bool = True) -> Path:
+    def file(self, output: str, *, binary: bool = True, follow_link: bool = True) -> Path:
         """The path to write a file to; for `-`, a temporary file that is copied to standard output.
 
-        If the output is a symbolic link, its target is replaced.
+        If the output is a symbolic link, its target is replaced: whoever names a link means what it leads to. For names
+        that kdtools makes itself `follow_link` is false, and a link is refused.
         """
+        if not follow_link:
+            check_no_link(Path(output))
         check_output(output, self._force, binary=binary)
         if output == STANDARD_STREAM:
             self._spools.append(
                 Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="kdtools-")), "stdout")
             )
             return self._spools[-1]
-        place = place_of(output)
+        # The link is checked above; one that appears later is replaced itself, since a rename does not follow it.
+        place = place_of(output) if follow_link else place_of(os.path.dirname(output) or ".") / Path(output).name
         # With the suffix, because some writers go by it.
         return self._aside(output, place, f"new{place.suffix}")
 
@@ -136,10 +145,10 @@ class Outputs:
 
 
 @contextlib.contextmanager
-def written_aside(output: str, force: bool, *, binary: bool = True) -> Iterator[Path]:
-    """Yields the path to write to, which is put in place if the block ends without an error (see `Outputs`)."""
+def written_aside(output: str, force: bool, *, binary: bool = True, follow_link: bool = True) -> Iterator[Path]:
+    """Yields the path to write to, which is put in place if the block ends without an error (see `Outputs.file`)."""
     with Outputs(force) as outputs:
-        yield outputs.file(output, binary=binary)
+        yield outputs.file(output, binary=binary, follow_link=follow_link)
 
 
 @contextlib.contextmanager
@@ -190,9 +199,12 @@ def claimed(output: str, place: Path) -> Iterator[None]:
 
 
 def locked(path: Path) -> IO[str] | None:
-    """Open and lock `path`; None if another process holds it. `release` ends the lock."""
+    """Open and lock `path`; None if another process holds it. `release` ends the lock.
+
+    Raises FileError for what is no lock file of kdtools.
+    """
     while True:
-        file = path.open("w")
+        file = _open_lock(path)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -217,9 +229,31 @@ def release(file: IO[str], path: Path) -> None:
 
 def _is_at(file: IO[str], path: Path) -> bool:
     try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+        return os.path.samestat(os.fstat(file.fileno()), path.lstat())
     except FileNotFoundError:
         return False
+
+
+def _open_lock(path: Path) -> IO[str]:
+    """An empty file to lock, made if it is absent. Whatever else has its name is neither followed nor changed."""
+    hint = "kdtools locks a file of this name: remove it, or name another output"
+    try:  # without O_NONBLOCK, opening a pipe would wait for its other end
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            raise FileError(f"{path}: is not a lock file", hint) from error
+        raise
+    status = os.fstat(descriptor)
+    if status.st_size or not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise FileError(f"{path}: is not a lock file", hint)
+    return os.fdopen(descriptor, "r+", encoding="utf-8")
+
+
+def check_no_link(path: Path) -> None:
+    """Raises FileError for a symbolic link in the place of a file or folder that kdtools itself has named."""
+    if path.is_symlink():
+        raise FileError(f"{path}: is a link, which is not followed", "remove it, or name another output")
 
 
 def is_stream(source: str) -> bool:

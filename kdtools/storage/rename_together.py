@@ -146,7 +146,7 @@ def commit(moves: Sequence[Move], force: bool) -> None:
 
 
 def _single_moves(move: Move) -> list[Move]:
-    """The renames of a move. Raises FileError if a file would replace a folder or lie within a file."""
+    """The renames of a move. Raises FileError if a file would replace a folder, or lie in a file or beyond a link."""
     if not (move.part.is_dir() and move.place.exists()):
         return [move]
     moves = []
@@ -155,8 +155,13 @@ def _single_moves(move: Move) -> list[Move]:
         if place.is_dir():
             raise FileError(f"{place}: is a folder", "a file of that name is to be written: give another folder")
         for folder in place.relative_to(move.place).parents:
-            if os.path.lexists(move.place / folder) and not (move.place / folder).is_dir():
-                raise FileError(f"{move.place / folder}: is not a folder", "it is to hold files: give another folder")
+            inner = move.place / folder
+            if inner != move.place and inner.is_symlink():
+                raise FileError(
+                    f"{inner}: is a link, which is not followed", "files would go there: give another folder"
+                )
+            if os.path.lexists(inner) and not inner.is_dir():
+                raise FileError(f"{inner}: is not a folder", "it is to hold files: give another folder")
         moves.append(Move(part, place, str(place), move.room))
     return moves
 

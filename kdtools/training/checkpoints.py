@@ -8,6 +8,7 @@ line per epoch).
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from kdtools.errors import FileError, KdError, UsageError
 from kdtools.model.card import read_card
 from kdtools.model.file import load_training_state, save_model
 from kdtools.model.network import LandmarkNet
+from kdtools.storage.outputs import check_no_link
 from kdtools.storage.provenance import Provenance
 from kdtools.training.settings import EXECUTION_SETTINGS, Settings
 from kdtools.training.task import Task
@@ -124,16 +126,37 @@ def restore_checkpoint(path: Path, learner: Learner, settings: Settings, task_di
     return Progress(list(fields["history"]), int(fields.get("step", 0)), sums, _with_prefix(_BEST, state))
 
 
-def check_nothing_to_lose(path: Path) -> None:
-    """Raises FileError if `path` is the checkpoint of an unfinished run, which a new run would replace."""
-    try:
-        _, fields = read_card(path)
-    except KdError:  # absent, or no checkpoint
+def check_nothing_to_lose(files: RunFiles, output: str, *, resume: bool, force: bool) -> None:
+    """Raises FileError if a run would replace files that are not its own, or go through a link.
+
+    Without `force` it replaces neither the checkpoint of a run that was stopped or has finished, nor a file that only
+    has the name of one of its own.
+    """
+    present = [path for path in (files.last, files.best, files.log) if os.path.lexists(path)]
+    for path in present:
+        check_no_link(path)
+    if force or (resume and files.last in present):  # restore_checkpoint looks at it
         return
-    done, epochs = len(fields.get("history", ())), fields.get("settings", {}).get("epochs", 0)
-    if done < epochs:
+    done, epochs = _epochs_of(files.last)
+    if epochs and done >= epochs:
+        raise FileError(
+            f"{files.last}: this training is finished already: {done} of {epochs} epochs",
+            f"--resume writes {output} from it; -f trains again from the start",
+        )
+    if epochs:
         hint = "go on with --resume, or start again with -f"
-        raise FileError(f"{path} holds {done} of {epochs} epochs of a run that was stopped", hint)
+        raise FileError(f"{files.last} holds {done} of {epochs} epochs of a run that was stopped", hint)
+    for path in present:
+        raise FileError(f"{path}: exists already", "this training would replace it: add -f, or name another output")
+
+
+def _epochs_of(path: Path) -> tuple[int, int]:
+    """Epochs that are done, and all epochs, of the run that wrote a checkpoint; 0 of 0 for what is none."""
+    try:
+        training = read_card(path)[1]["training"]
+        return len(training["history"]), int(training["settings"]["epochs"])
+    except (KdError, OSError, KeyError, TypeError, ValueError):
+        return 0, 0
 
 
 def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

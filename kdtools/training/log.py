@@ -33,6 +33,6 @@ def open_events(folder: str | None) -> Iterator[Callable[[Any], None]]:
 
 
 def write_log(path: Path, history: list[dict[str, Any]]) -> None:
-    with written_aside(str(path), force=True, binary=False) as part:
+    with written_aside(str(path), force=True, binary=False, follow_link=False) as part:
         # Sorted, because restored entries have their fields in another order than new ones.
         part.write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in history), encoding="utf-8")

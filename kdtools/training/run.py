@@ -110,7 +110,7 @@ def train_model(
     require(not run.resume or "-" not in (*inputs, run.output), "--resume needs files", "name inputs and output")
     with _started(run, reporter, provenance) as (device, reporter, provenance):
         if run.resume and _is_finished(run.output, run, provenance):
-            reporter.say(f"{run.output} is finished already")
+            reporter.say(f"{run.output} is finished already: {run.settings.epochs} of {run.settings.epochs} epochs")
             return TrainingResult(run.output, None)
         check_output(run.output, run.force)
         with _place_of(run.output) as place:
@@ -218,8 +218,7 @@ def _train_to(
         if is_first():
             stack.enter_context(claimed(output, place))
             check_output(output, run.force)  # again: another process may just have finished it
-        if not (run.resume or run.force):
-            check_nothing_to_lose(files.last)
+        check_nothing_to_lose(files, output, resume=run.resume, force=run.force)
         task = stack.enter_context(
             load_task(
                 run.faces_path,

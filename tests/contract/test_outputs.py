@@ -68,6 +68,13 @@ def test_an_output_that_cannot_be(tool: str, world: World, tmp_path: Path, read_
     assert pipe.is_fifo()
 
 
+@pytest.mark.parametrize("tool", [tool for tool in WRITERS if tool != "kd-view"])  # which writes a picture per face
+def test_a_file_with_a_slash_at_its_end(tool: str, world: World, tmp_path: Path) -> None:
+    output = f"{tmp_path / 'out'}{TOOLS[tool].suffix}/"
+    fail(run_tool(tool, *world.words(tool, output)), tool, 1, output, "names a folder")
+    assert left_in(tmp_path) == []
+
+
 READ = [
     pytest.param(tool, name, id=f"{tool}-{name}")
     for tool in WRITERS

@@ -209,6 +209,27 @@ def test_force_starts_anew(folder: Path, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["out.h5"]
 
 
+@pytest.mark.parametrize("resume", [False, True])
+def test_blocks_are_not_sought_through_links_nor_others_deleted(resume: bool, faces: Path, tmp_path: Path) -> None:
+    output, partial, other = tmp_path / "out.h5", tmp_path / "out.h5.partial", tmp_path / "other"
+    other.mkdir()
+    block = shutil.copy(faces, other / "block-000000.h5")
+    partial.symlink_to(other)
+    with pytest.raises(FileError, match=r"out\.h5\.partial: is a link"):
+        predict(faces, output, resume=resume, force=True)
+    partial.unlink()
+    (other / ".lock").symlink_to(tmp_path / "diary.txt")
+    other.rename(partial)
+    with pytest.raises(FileError, match="is not a lock file"):
+        predict(faces, output, resume=resume, force=True)
+    (partial / ".lock").unlink()
+    (partial / "notes.txt").touch()
+    with pytest.raises(FileError, match=r"no run of kd-predict left: 'block-000000.h5', 'notes.txt'"):
+        predict(faces, output, resume=resume, force=True)
+    assert (partial / Path(block).name).read_bytes() == faces.read_bytes()
+    assert not output.exists()
+
+
 def test_inputs_that_changed_are_no_continuation(source: Path, tmp_path: Path) -> None:
     output, changed = tmp_path / "out.h5", tmp_path / source.name
     with pytest.raises(KeyboardInterrupt):

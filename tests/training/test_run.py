@@ -14,7 +14,7 @@ import torch
 from factories import drawn_faces, write_faces
 from reporters import Recorder
 
-from kdtools.errors import UsageError
+from kdtools.errors import FileError, UsageError
 from kdtools.faces.file import open_faces
 from kdtools.model.card import read_card
 from kdtools.model.file import load_model
@@ -68,9 +68,15 @@ def test_a_model_is_trained_and_its_result_is_that_of_the_best_epoch(faces_path:
         assert load_model(Path(output), torch.device("cpu"))(torch.zeros(1, 3, 32, 32)).shape == (1, 68, 2)
     again = train_model(TrainingRun(settings(), faces_path, output, device_name="cpu", resume=True), recorder)
     assert again.best_nme_percent is None
-    assert recorder.said[-1] == f"{output} is finished already"
+    assert recorder.said[-1] == f"{output} is finished already: 2 of 2 epochs"
     with pytest.raises(UsageError, match="with other lr"):
         train_model(TrainingRun(settings(lr=0.5), faces_path, output, device_name="cpu", resume=True))
+    model = Path(output).read_bytes()
+    Path(output).unlink()  # it was moved away, and the same command is given again
+    with pytest.raises(FileError, match="this training is finished already: 2 of 2 epochs"):
+        train_model(TrainingRun(settings(), faces_path, output, device_name="cpu"))
+    train_model(TrainingRun(settings(), faces_path, output, device_name="cpu", resume=True))
+    assert Path(output).read_bytes() == model
 
 
 def test_a_training_that_was_stopped_goes_on_to_the_same_model(faces_path: str, tmp_path: Path) -> None:
