@@ -37,6 +37,34 @@ class Reporter:
 
 SILENT = Reporter()  # has no state, so one serves all
 
+
+def printable(text: str) -> str:
+    r"""A text from outside in one line that is safe to show: what a terminal or a reader could obey is escaped.
+
+    Escaped as Python escapes them are control characters, line ends, marks that turn the direction of writing, letters
+    without a shape, and the bytes of a file name that are not UTF-8. Whatever any tool prints of a file, a name or the
+    command line passes through here, and so does what stands in its reports and pictures.
+
+    >>> printable("red\x1b[31m.jpg"), printable("caf\udce9.jpg")
+    ('red\\x1b[31m.jpg', 'caf\\xe9.jpg')
+    """
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else _escape_of(letter) for letter in text)
+
+
+def printable_lines(text: str) -> str:
+    """A text of several lines, each of them `printable`; tabs stay."""
+    return "\n".join("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))
+
+
+def _escape_of(letter: str) -> str:
+    code = ord(letter)
+    if 0xDC80 <= code <= 0xDCFF:  # stands for a byte that is not UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    return repr(letter)[1:-1]
+
+
 _LONGEST_QUOTED, _LONGEST_WORD, _LONGEST_MESSAGE = 120, 255, 2000  # characters; 255 is the longest name of a file
 _QUOTED = re.compile(r"""(?<!\w)(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
 _NAME = re.compile(r"[\d/\\]|\w\.\w")  # what tells names and numbers in a message from its words
@@ -50,8 +78,7 @@ def one_line(text: str, longest: int = _LONGEST_MESSAGE, longest_word: int | Non
     >>> one_line("two\\nlines")
     'two\\\\nlines'
     """
-    text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
-    text = _QUOTED.sub(lambda quoted: _cut(quoted[0], _LONGEST_QUOTED + 2), text)
+    text = _QUOTED.sub(lambda quoted: _cut(quoted[0], _LONGEST_QUOTED + 2), printable(text))
     if longest_word is not None:
         text = re.sub(r"\S+", lambda word: _cut(word[0], longest_word), text)
     return _cut(text, longest)
@@ -65,11 +92,6 @@ def kind_of(text: str) -> str:
     """
     words = ["…" if _NAME.search(word) else word for word in _QUOTED.sub("…", text).split()]
     return re.sub(r"…( …)+", "…", " ".join(words))
-
-
-def printable(text: str) -> str:
-    """A text in one line, without letters that a terminal would obey or a picture, and XML, cannot hold."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _cut(text: str, longest: int) -> str:

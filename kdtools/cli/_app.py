@@ -22,7 +22,7 @@ from kdtools.cli._choices import choices_of
 from kdtools.cli._exit import DONE, FAILED, NEGATIVE, SKIPPED, USAGE, Interrupted, ReaderLeft, Stopped, _Signals
 from kdtools.cli._reporter import StderrReporter
 from kdtools.errors import KdError, missing_error, require
-from kdtools.reporting import one_line
+from kdtools.reporting import one_line, printable_lines
 
 if TYPE_CHECKING:
     from kdtools.storage.provenance import Provenance
@@ -227,7 +227,7 @@ def _status_of_error(error: BaseException, stopped: type[Stopped] | None) -> int
 
 def _fail(error: BaseException, message: str, hint: str, status: int) -> int:
     if session.verbosity > 0:
-        traceback.print_exception(error)
+        print(printable_lines("".join(traceback.format_exception(error))), end="", file=sys.stderr)
     if isinstance(error, KdError) and os.environ.get("LOCAL_RANK", "0") != "0":
         return status  # the first process of torchrun reports it
     print(f"{session.tool}: error: {one_line(message, longest_word=None)}", file=sys.stderr)

@@ -11,6 +11,7 @@ from kdtools.cli._app import run, session
 from kdtools.cli._exit import DONE, NEGATIVE
 from kdtools.cli._options import Json, Quiet, Value, Verbose, Version
 from kdtools.errors import DataError, FileError, require
+from kdtools.reporting import printable
 
 if TYPE_CHECKING:
     from kdtools.inspection import Opened
@@ -94,7 +95,7 @@ def _check(opened: Opened, json_form: bool) -> bool:
         print(_as_json({"file": opened.name, "faults": faults}))
     else:
         for fault in faults:
-            print(f"{opened.name}\t{fault}")
+            print(f"{printable(opened.name)}\t{printable(fault)}")
     session.say(f"{opened.name}: {'not sound' if faults else 'sound'}")
     return bool(faults)
 

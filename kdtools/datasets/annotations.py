@@ -16,8 +16,8 @@ from kdtools.faces.ids import check_unique_ids
 from kdtools.faces.schema import check_subset_name
 from kdtools.landmarks import SCHEMES, Scheme
 from kdtools.landmarks.point_names import are_names, order_by_names
-from kdtools.reporting import SILENT, Reporter
-from kdtools.storage.names import NOT_STORABLE, escaped, is_storable
+from kdtools.reporting import SILENT, Reporter, printable
+from kdtools.storage.names import NOT_STORABLE, is_storable
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def _storable(annotations: Iterable[Annotation], reporter: Reporter) -> Iterator
             for name in one.subsets:
                 check_subset_name(name)
         except KdError as error:
-            reporter.skip(escaped(one.id), error.message)
+            reporter.skip(printable(one.id), error.message)
         else:
             yield one
 

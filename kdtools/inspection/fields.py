@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kdtools.errors import UsageError
+from kdtools.reporting import printable
 
 # This name is of no report: kd-info prints it by itself.
 SCHEME_TOML = "scheme.toml"
@@ -87,7 +88,7 @@ def flatten(report: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def to_lines(report: dict[str, Any]) -> str:
     """One line `name<TAB>value` for each value."""
-    return "\n".join(f"{_clean(name)}\t{_clean(_text(value))}" for name, value in flatten(report))
+    return "\n".join(f"{printable(name)}\t{printable(_text(value))}" for name, value in flatten(report))
 
 
 def field_lines(report: dict[str, Any], name: str) -> str:
@@ -97,12 +98,12 @@ def field_lines(report: dict[str, Any], name: str) -> str:
     """
     flat = dict(flatten(report))
     if name in flat:
-        return _text(flat[name])
+        return printable(_text(flat[name]))
     below = [key for key in flat if key.startswith(f"{name}.")]
     if below and all(key.removeprefix(f"{name}.").isdigit() for key in below):
-        return "\n".join(_text(flat[key]) for key in below)
+        return "\n".join(printable(_text(flat[key])) for key in below)
     if below:
-        return "\n".join(f"{_clean(key.removeprefix(f'{name}.'))}\t{_clean(_text(flat[key]))}" for key in below)
+        return "\n".join(f"{printable(key.removeprefix(f'{name}.'))}\t{printable(_text(flat[key]))}" for key in below)
     known = [key for key in flat if not key.startswith(("provenance.inputs.", "arrays."))]
     lists = dict.fromkeys(re.sub(r"\.\d+$", "", key) for key in known)
     raise UsageError(f"{report['file']}: there is no value {name!r}", f"give one of {', '.join(lists)}")
@@ -112,8 +113,3 @@ def _text(value: Any) -> str:
     if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _clean(text: str) -> str:
-    """Text without tabs and line ends, which names may contain."""
-    return " ".join(text.replace("\t", " ").splitlines())

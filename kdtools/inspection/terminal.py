@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
+from kdtools.reporting import printable
+
 _STYLES = {"unchanged": "green", "changed": "red", "unreadable": "yellow"}
 _KINDS = {"faces": "faces file", "model": "model", "checkpoint": "checkpoint of a training"}
 _BOXES = {"points": "the points", "given": "the given box", "detector": "the detector's box"}
@@ -19,16 +21,16 @@ def print_report(report: dict[str, Any]) -> None:
     from rich.text import Text
 
     console = Console(highlight=False)
-    title = Text(report["file"], "bold")
+    title = Text(printable(report["file"]), "bold")
     title.append(f"   {_KINDS[report['kind']]}, {_bytes(report['bytes'])}", "not bold")
     console.print(title, overflow="fold")
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(style="cyan", no_wrap=True)
     grid.add_column(overflow="fold")
     for label, text in (_faces_rows if report["kind"] == "faces" else _model_rows)(report):
-        grid.add_row(label, Text(text))
+        grid.add_row(label, Text(printable(text)))
     for label, line, state in _history_rows(report["provenance"]):
-        grid.add_row(label, Text.assemble(line, ("  " + state if state else "", _STYLES.get(state, "dim"))))
+        grid.add_row(label, Text.assemble(printable(line), ("  " + state if state else "", _STYLES.get(state, "dim"))))
     console.print(grid)
 
 

@@ -164,5 +164,10 @@ def _is_index(value: Any) -> bool:
 
 
 def _quoted(text: str) -> str:
-    """A TOML basic string; JSON escapes as TOML does, but leaves the control character DEL."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    r"""A TOML basic string, with escapes for what a terminal could obey; JSON's escapes are TOML's, but for \U."""
+    letters = (one if one.isprintable() else _escape_of(one) for one in json.dumps(text, ensure_ascii=False))
+    return "".join(letters)
+
+
+def _escape_of(letter: str) -> str:
+    return f"\\u{ord(letter):04x}" if ord(letter) < 1 << 16 else f"\\U{ord(letter):08x}"

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 
 from kdtools.errors import UsageError
 from kdtools.evaluation.results import Row, Values
-from kdtools.reporting import printable
 
 Value = int | float | None
 VERDICT = "verdict"  # better, worse or unclear: the last column of a comparison
@@ -193,11 +192,6 @@ def format_interval(values: Values, key: str) -> str:
 def is_interval_end(key: str) -> bool:
     """Whether a key is an end of an interval, which is shown with its value."""
     return parts_of(key)[0].endswith(("_low", "_high"))
-
-
-def clean(text: str) -> str:
-    """A name in one line and in valid Unicode: file names may hold any character, and bytes that are none."""
-    return printable(text.encode("utf-8", "backslashreplace").decode())
 
 
 def _is_same_number(one: str, other: str) -> bool:

@@ -13,10 +13,10 @@ from typing import Any
 from kdtools import __version__
 from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Row
 from kdtools.faces.selection import ALL_FACES
+from kdtools.reporting import printable
 from kdtools.reports.columns import (
     VERDICT,
     Value,
-    clean,
     format_interval,
     format_value,
     heading_of,
@@ -88,9 +88,9 @@ def as_html(
     environment.filters["breakable"] = lambda name: Markup("<wbr>").join(re.split(r"(?<=[/_])", name))
     environment.filters["typeset"] = _typeset
     return environment.from_string(template).render(
-        truth=clean(evaluation.truth).rstrip("/").rpartition("/")[2],
+        truth=printable(evaluation.truth).rstrip("/").rpartition("/")[2],
         lead=_lead(evaluation),
-        cards_of=clean(f"{rows[0].subset} set, errors in % of {rows[0].normaliser}") if rows else "",
+        cards_of=printable(f"{rows[0].subset} set, errors in % of {rows[0].normaliser}") if rows else "",
         cards=_cards(rows),
         sentences=_sentences(evaluation, rows),
         comparisons=[(name, _comparison(evaluation, own)) for name, own in of_normaliser.items() if compared(own)],
@@ -104,19 +104,19 @@ def as_html(
         landmarks=_parts(evaluation.landmarks, "landmark"),
         faces=[_results(own, "face") for own in by_normaliser(faces).values()],
         plots=[(*_PLOTS[kind], svg, _width(svg) > _WIDE_PX) for kind, svg in (plots or {}).items()],
-        subset=clean(next(iter(evaluation.members), ALL_FACES)),
+        subset=printable(next(iter(evaluation.members), ALL_FACES)),
         worst=base64.b64encode(worst).decode() if worst else "",
         facts=facts_of(evaluation),
-        notes=list(map(clean, notes)),
+        notes=list(map(printable, notes)),
         legend=_legend(rows),
-        command=clean(command),
-        inputs={clean(name): digest for name, digest in (inputs or {}).items()},
+        command=printable(command),
+        inputs={printable(name): digest for name, digest in (inputs or {}).items()},
         version=version,
     )
 
 
 def _results(rows: Sequence[Row], by: str) -> Grid:
-    caption = f"All values, errors in % of {clean(rows[0].normaliser)}"
+    caption = f"All values, errors in % of {printable(rows[0].normaliser)}"
     if any(interval_of(row.values, "nme_percent") for row in rows):
         caption += "; 95 % intervals in brackets"
     return _grid(caption, results_table(rows, by, every_interval=True))
@@ -125,8 +125,8 @@ def _results(rows: Sequence[Row], by: str) -> Grid:
 def _comparison(evaluation: Evaluation, rows: Sequence[Row], by: str = "") -> Grid:
     """The verdict, with the interval drawn as a line, next to the difference."""
     rows = compared(rows)
-    caption = f"NME minus that of {clean(evaluation.baseline)}, points of % of {clean(rows[0].normaliser)}"
-    caption = f"By {by}, {clean(rows[0].subset)} set: {caption}" if by else caption
+    caption = f"NME minus that of {printable(evaluation.baseline)}, points of % of {printable(rows[0].normaliser)}"
+    caption = f"By {by}, {printable(rows[0].subset)} set: {caption}" if by else caption
     table = comparison_table(rows, by)
     columns = sorted(table.columns[1:], key=lambda column: column.key != VERDICT)
     return _grid(f"{caption}; below 0 is better", replace(table, columns=[table.columns[0], *columns]))
@@ -135,7 +135,7 @@ def _comparison(evaluation: Evaluation, rows: Sequence[Row], by: str = "") -> Gr
 def _normalisers(rows: Sequence[Row]) -> Grid:
     """NME by every normaliser side by side."""
     table = table_side_by_side(rows, "normaliser", ["nme_percent"], "")
-    headings = [(clean(column.over), "") for column in table.columns]
+    headings = [(printable(column.over), "") for column in table.columns]
     return _grid("NME in % of each normaliser", table) | {"headings": headings, "over": []}
 
 
@@ -148,8 +148,8 @@ def _parts(rows: Sequence[Row], by: str) -> list[tuple[str, Grid]]:
     grids = []
     for subset, own in of_subset.items():
         table = table_side_by_side(own, "prediction", keys, by, intervals=by == "region")
-        caption = f"By {by}, {clean(subset)} set, errors in % of {clean(own[0].normaliser)}"
-        grids.append((clean(subset), _grid(caption, table) | {"has_bars": True}))
+        caption = f"By {by}, {printable(subset)} set, errors in % of {printable(own[0].normaliser)}"
+        grids.append((printable(subset), _grid(caption, table) | {"has_bars": True}))
     return grids
 
 
@@ -158,7 +158,7 @@ def _grid(caption: str, table: Table) -> Grid:
 
     Where all lines of each group have the same number of faces, it stands over the group instead of in a column.
     """
-    *outer, (label, own) = [(name, list(map(clean, texts))) for name, texts in table.labels_shown().items()]
+    *outer, (label, own) = [(name, list(map(printable, texts))) for name, texts in table.labels_shown().items()]
     columns = table.columns
     groups: dict[tuple[str, ...], list[int]] = {}
     for place in range(len(own)):
@@ -179,7 +179,7 @@ def _grid(caption: str, table: Table) -> Grid:
         "label": label,
         "headings": [(heading_of(column.key), meaning_of(column.key)) for column in columns],
         "groups": list(zip(names, lines, strict=True)),
-        "over": [(clean(name), n) for name, n in over.items()] if len(over) > 1 else [],
+        "over": [(printable(name), n) for name, n in over.items()] if len(over) > 1 else [],
         "has_bars": False,
     }
 
@@ -198,7 +198,7 @@ def _width(svg: str) -> int:
 def _lead(evaluation: Evaluation) -> str:
     scheme, protocol = evaluation.scheme, evaluation.protocol
     text = f"{evaluation.n_faces} faces · {scheme.n_points} points ({scheme.name})"
-    return clean(f"{text} · protocol {protocol}" if protocol else text)
+    return printable(f"{text} · protocol {protocol}" if protocol else text)
 
 
 def _cards(of_subsets: Sequence[Row]) -> list[tuple[str, list[tuple[str, Cell]]]]:
@@ -211,7 +211,7 @@ def _cards(of_subsets: Sequence[Row]) -> list[tuple[str, list[tuple[str, Cell]]]
     for place, row in enumerate(rows):
         keys = ["nme_percent", *(key for key in row.values if parts_of(key)[0] in ("fr", "auc"))][:3]
         keys += [key for key in ("missing", "unmeasured", "nme_found_percent") if key in row.values]
-        cards.append((clean(row.prediction), [(heading_of(key), cells[key][place]) for key in keys]))
+        cards.append((printable(row.prediction), [(heading_of(key), cells[key][place]) for key in keys]))
     return cards
 
 
@@ -224,11 +224,11 @@ def _first_rows(rows: Sequence[Row]) -> list[Row]:
 
 def _sentences(evaluation: Evaluation, of_subsets: Sequence[Row]) -> list[tuple[str, str, str, str]]:
     """Verdict, prediction, claim and evidence of each comparison on the first subset with the main normaliser."""
-    baseline = clean(evaluation.baseline)
+    baseline = printable(evaluation.baseline)
     sentences = []
     for row in compared(_first_rows(of_subsets)):
         difference, verdict = row.values["difference_percent"], verdict_of(row)
-        who = clean(row.prediction)
+        who = printable(row.prediction)
         if difference is None:
             sentences.append(("", who, f"could not be compared with {baseline}", ""))
             continue

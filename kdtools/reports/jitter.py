@@ -8,9 +8,11 @@ from dataclasses import asdict, fields
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from kdtools.errors import UsageError
 from kdtools.evaluation.jitter import Jitter
+from kdtools.reporting import printable
 
 COLUMNS = [column.name for column in fields(Jitter)]
 
@@ -36,9 +38,9 @@ def jitter_value(rows: Sequence[Jitter], name: str) -> str:
 def print_jitter(rows: Sequence[Jitter], console: Console) -> None:
     table = Table(*COLUMNS, box=None)
     for row in rows:
-        table.add_row(*(_text(value) for value in asdict(row).values()))
+        table.add_row(*(Text(_text(value)) for value in asdict(row).values()))  # a plain string may hold markup
     console.print(table)
 
 
 def _text(value: str | float | None) -> str:
-    return "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
+    return "" if value is None else f"{value:.4f}" if isinstance(value, float) else printable(str(value))

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 
 from kdtools.evaluation.results import Evaluation, Row
-from kdtools.reports.columns import UNMEASURED, clean, keys_of, parts_of
+from kdtools.reporting import printable
+from kdtools.reports.columns import UNMEASURED, keys_of, parts_of
 from kdtools.reports.method import facts_of
 from kdtools.reports.table import (
     Cell,
@@ -60,11 +61,11 @@ def escape(text: str) -> str:
     >>> print(escape("a_b 5%"))
     a\\_b 5\\%
     """
-    return "".join(_SPECIAL.get(letter, letter) for letter in clean(text))
+    return "".join(_SPECIAL.get(letter, letter) for letter in printable(text))
 
 
 def _comment(text: str) -> str:
-    return f"% {clean(text)}\n"
+    return f"% {printable(text)}\n"
 
 
 def _by_subset(rows: Sequence[Row]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from kdtools.evaluation.results import Evaluation
-from kdtools.reports.columns import clean, heading_of
+from kdtools.reporting import printable
+from kdtools.reports.columns import heading_of
 from kdtools.reports.method import facts_of, normaliser_meaning
 from kdtools.reports.table import Cell, Table, by_normaliser, compared, comparison_table, results_table, rows_for_people
 
@@ -31,7 +32,7 @@ def as_markdown(evaluation: Evaluation) -> str:
 
 
 def escape(text: str) -> str:
-    return _SPECIAL.sub(r"\\\1", clean(text))
+    return _SPECIAL.sub(r"\\\1", printable(text))
 
 
 def _lines(table: Table) -> str:

@@ -7,7 +7,8 @@ from kdtools.evaluation.results import Evaluation
 from kdtools.landmarks import Scheme
 from kdtools.metrics.normalisers import normaliser_named
 from kdtools.metrics.summary import threshold_label
-from kdtools.reports.columns import clean, is_interval_end
+from kdtools.reporting import printable
+from kdtools.reports.columns import is_interval_end
 from kdtools.reports.table import compared
 
 _LENGTHS = {
@@ -38,7 +39,8 @@ def facts_of(evaluation: Evaluation) -> list[tuple[str, str]]:
     facts = [
         (
             "Truth",
-            f"{clean(evaluation.truth)}: {evaluation.n_faces} faces, {scheme.n_points} points ({clean(scheme.name)})",
+            f"{printable(evaluation.truth)}: {evaluation.n_faces} faces, {scheme.n_points} points "
+            f"({printable(scheme.name)})",
         )
     ]
     if evaluation.protocol:
@@ -60,8 +62,8 @@ def facts_of(evaluation: Evaluation) -> list[tuple[str, str]]:
         facts.append(
             (
                 "Comparison",
-                f"with {clean(evaluation.baseline)}, the differences on the faces that both predict: bootstrap-t by "
-                f"{unit_of(evaluation)}, Wilcoxon's signed-rank test{'' if with_intervals else _units(evaluation)}; "
+                f"with {printable(evaluation.baseline)}, the differences on the faces that both predict: bootstrap-t "
+                f"by {unit_of(evaluation)}, Wilcoxon's signed-rank test{'' if with_intervals else _units(evaluation)}; "
                 "better on: of all faces measured in both, a missing prediction being the worst",
             )
         )
@@ -74,7 +76,7 @@ def unit_of(evaluation: Evaluation) -> str:
 
 
 def _units(evaluation: Evaluation) -> str:
-    return f" ({clean(evaluation.grouping)})" if evaluation.grouping else ""
+    return f" ({printable(evaluation.grouping)})" if evaluation.grouping else ""
 
 
 def has_one_group(evaluation: Evaluation) -> bool:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Row
-from kdtools.reports.columns import VERDICT, clean, heading_of, interval_of, parts_of
+from kdtools.reporting import printable
+from kdtools.reports.columns import VERDICT, heading_of, interval_of, parts_of
 from kdtools.reports.method import has_one_group
 from kdtools.reports.table import (
     LABELS,
@@ -99,7 +100,7 @@ def print_table(evaluation: Evaluation, console: Console) -> None:
         notes = [f"no room for {', '.join(gone)}: a wider terminal, --tsv or --json has them", *notes]
     differences = compared(rows)
     if differences:
-        baseline = clean(names.get(evaluation.baseline, evaluation.baseline))
+        baseline = printable(names.get(evaluation.baseline, evaluation.baseline))
         others = {row.prediction for row in differences}
         who = names[others.pop()] if len(others) == 1 else "the others"
         console.print()
@@ -108,19 +109,19 @@ def print_table(evaluation: Evaluation, console: Console) -> None:
         if gone:
             notes = [*notes, f"no room for {', '.join(gone)} of the comparison: --tsv or --json has them"]
     for note in notes:
-        console.print(Text(clean(note), "dim"))
+        console.print(Text(printable(note), "dim"))
 
 
 def _title(evaluation: Evaluation, rows: Sequence[Row], folder: str) -> str:
     counts = {row.values.get("n") for row in rows}
-    parts = [clean(evaluation.truth)]
+    parts = [printable(evaluation.truth)]
     if len(counts) == 1 and evaluation.by != "face":
         count = counts.pop()
         parts.append(f"{count} face{'' if count == 1 else 's'}")
     for label in LABELS:
         values = {getattr(row, label) for row in rows}
         if len(values) == 1 and "" not in values:
-            parts.append(f"{evaluation.by if label == 'part' else label} {clean(values.pop())}")
+            parts.append(f"{evaluation.by if label == 'part' else label} {printable(values.pop())}")
     if evaluation.protocol:
         parts.append(f"protocol {evaluation.protocol}")
     if folder:
@@ -142,12 +143,12 @@ def _units(evaluation: Evaluation) -> str:
     """`32 people or photographs`, without how these were recognised."""
     if evaluation.groups is None:
         return "face"
-    return clean(evaluation.grouping.partition("; ")[0].partition(", by ")[0])
+    return printable(evaluation.grouping.partition("; ")[0].partition(", by ")[0])
 
 
 def _display_names(rows: Sequence[Row], width: int) -> tuple[dict[str, str], str]:
     """Names of predictions for the table, and a folder that all long names share, which goes into the title."""
-    names = {row.prediction: clean(row.prediction) for row in rows}
+    names = {row.prediction: printable(row.prediction) for row in rows}
     if len(names) < 2 or max(map(len, names.values())) <= width // 5:
         return names, ""
     paths = [name for key, name in names.items() if key != MEAN_SHAPE]
@@ -162,7 +163,7 @@ def _display_names(rows: Sequence[Row], width: int) -> tuple[dict[str, str], str
 def _print_table(table: Table, names: dict[str, str], console: Console) -> list[str]:
     """Print the columns that fit; returns the headings of the others."""
     labels = {
-        label: [names[text] if label == "prediction" else clean(text) for text in texts]
+        label: [names[text] if label == "prediction" else printable(text) for text in texts]
         for label, texts in table.labels_shown().items()
     }
     columns, gone = _that_fit(_columns_of(table), labels, console.width)

@@ -9,7 +9,8 @@ from typing import Any
 
 from kdtools.errors import DataError
 from kdtools.evaluation.results import Evaluation, Row
-from kdtools.reports.columns import COMPARISON, clean, find_key, format_plain, has, is_interval_end, keys_of, value_of
+from kdtools.reporting import printable
+from kdtools.reports.columns import COMPARISON, find_key, format_plain, has, is_interval_end, keys_of, value_of
 
 LABELS = ("prediction", "subset", "normaliser")
 
@@ -53,7 +54,7 @@ def as_tsv(evaluation: Evaluation) -> Iterator[str]:
     yield "\t".join([*LABELS, *([part] if part else []), *keys])
     for row in evaluation.rows:
         labels = [row.prediction, row.subset, row.normaliser, *([row.part] if part else [])]
-        yield "\t".join([*map(clean, labels), *(format_plain(key, row.values.get(key)) for key in keys)])
+        yield "\t".join([*map(printable, labels), *(format_plain(key, row.values.get(key)) for key in keys)])
 
 
 def find_value(evaluation: Evaluation, name: str) -> str:

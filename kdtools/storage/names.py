@@ -70,11 +70,6 @@ def is_storable(name: str) -> bool:
     return "\0" not in name and not _SURROGATE.search(name)
 
 
-def escaped(name: str) -> str:
-    r"""A name with its bytes that are not UTF-8 as escapes: `caf\xe9.jpg`."""
-    return _SURROGATE.sub(lambda one: ascii(one[0])[1:-1].replace("\\udc", "\\x"), name)
-
-
 def sorted_records(records: Iterable[bytes], separator: bytes) -> Iterator[bytes]:
     """The records in order; many are sorted in temporary files. `separator` is a byte that no record contains."""
     with contextlib.ExitStack() as stack:

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import fcntl
+import io
 import os
 import shutil
 import stat
@@ -16,9 +18,10 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, BinaryIO
+from typing import IO, Any, BinaryIO, cast
 
 from kdtools.errors import FileError, UsageError, require
+from kdtools.reporting import printable_lines
 from kdtools.storage.rename_together import Move, Room, commit, is_room
 
 STANDARD_STREAM, STANDARD_INPUT = "-", "standard input"  # on the command line, and in messages
@@ -271,11 +274,30 @@ def _copy_to_stdout(path: Path) -> None:
         shutil.copyfileobj(stream, output, 1 << 20)
 
 
+class _Terminal(io.BufferedIOBase):
+    """A terminal that texts are written to as `printable_lines`; pipes and files get them as they are."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        text = self._decoder.decode(bytes(data))
+        self._stream.write(printable_lines(text).encode())
+        return len(data)
+
+
 @contextlib.contextmanager
 def standard_output() -> Iterator[BinaryIO]:
-    """Yields standard output, for bytes. Raises FileError if it is closed or its device is full."""
+    """Yields standard output, for bytes; on a terminal those of a text, with escapes for what it would obey.
+
+    Raises FileError if it is closed or its device is full.
+    """
     try:
-        yield sys.stdout.buffer
+        yield cast(BinaryIO, _Terminal(sys.stdout.buffer)) if sys.stdout.isatty() else sys.stdout.buffer
         sys.stdout.buffer.flush()
     except OSError as error:
         if isinstance(error, BrokenPipeError) or error.filename or not error.strerror:

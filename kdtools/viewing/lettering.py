@@ -96,13 +96,13 @@ class Entry:
 
 
 def short_names(names: Sequence[str]) -> list[str]:
-    """File names without their folders if they remain distinct.
+    """File names without their folders if they remain distinct; `printable`, as no other text can be laid out.
 
     >>> short_names(["a/test.h5", "b/pred.h5"]), short_names(["a/pred.h5", "b/pred.h5"])
     (['test.h5', 'pred.h5'], ['a/pred.h5', 'b/pred.h5'])
     """
     bare = [PurePath(name).name for name in names]
-    return bare if len(set(bare)) == len(bare) else list(names)
+    return [printable(name) for name in (bare if len(set(bare)) == len(bare) else names)]
 
 
 @dataclass(frozen=True)

@@ -271,7 +271,7 @@ def test_lines_json_and_one_value(tmp_path: Path, run: Run) -> None:
     assert (status, said) == (0, "")
     pairs = dict(line.split("\t") for line in lines.splitlines())
     assert pairs["landmarks.mirror"] == "true"
-    assert pairs["provenance.argv.0"] == "a b c"
+    assert pairs["provenance.argv.0"] == r"a\tb\nc"
     report = json.loads(run(path, "--json")[1])
     assert {key: str(value).lower() for key, value in flatten(report)}.keys() == pairs.keys()
     assert report == report_of(path)

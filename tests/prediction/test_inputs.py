@@ -19,8 +19,9 @@ from kdtools.errors import DataError, FileError, KdError, UsageError
 from kdtools.images.drawing import write_image
 from kdtools.images.reading import decode_image
 from kdtools.prediction.inputs import Photograph, Photographs, kind_of
+from kdtools.reporting import printable
 from kdtools.storage import names as listing
-from kdtools.storage.names import NOT_STORABLE, SeenNames, escaped, files_below
+from kdtools.storage.names import NOT_STORABLE, SeenNames, files_below
 
 
 def ids(*inputs: Path | str, **options: Any) -> list[str]:
@@ -66,7 +67,7 @@ def test_a_name_that_is_not_utf_8_is_told_and_skipped_wherever_it_stands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = os.fsdecode(b"caf\xe9.png")
-    assert (escaped(name), escaped("a\ud800")) == (r"caf\xe9.png", r"a\ud800")
+    assert (printable(name), printable("a\ud800")) == (r"caf\xe9.png", r"a\ud800")
     monkeypatch.chdir(tmp_path)
     touch(tmp_path, f"x/{name}", "x/ü.png", f"{name}/a.png", "list")
     Path("list").write_bytes(os.fsencode(f"ü.png\n{name}\n"))

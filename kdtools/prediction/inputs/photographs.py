@@ -20,8 +20,9 @@ from kdtools.prediction.inputs.photograph import (
 )
 from kdtools.prediction.inputs.tar import TAR_SUFFIXES, photographs_in_tar
 from kdtools.prediction.inputs.video import frames_of
+from kdtools.reporting import printable
 from kdtools.storage.file_kinds import HDF5_SIGNATURE, IMAGE_SUFFIXES, VIDEO_SUFFIXES
-from kdtools.storage.names import NOT_STORABLE, SeenNames, escaped, is_storable
+from kdtools.storage.names import NOT_STORABLE, SeenNames, is_storable
 from kdtools.storage.outputs import STANDARD_INPUT, is_stream
 
 _OF_FURTHER_FACE = re.compile(r"#([2-9]|[1-9]\d+|frame=\d{6,})$", re.ASCII)  # endings that predictions add to ids
@@ -136,7 +137,7 @@ def _with_sound_id(photograph: Photograph) -> Photograph:
     """The same photograph; its `fetch` raises if the id cannot be stored or could be that of a further face."""
     if not (is_storable(photograph.id) and is_storable(photograph.source)):
         error = DataError(NOT_STORABLE)
-        return Photograph(escaped(photograph.id), escaped(photograph.source), failing(error))
+        return Photograph(printable(photograph.id), printable(photograph.source), failing(error))
     if photograph.frame is None and (end := _OF_FURTHER_FACE.search(photograph.id)):
         whose = "frames" if "=" in end[0] else "further faces"
         return replace(photograph, fetch=failing(DataError(f"its name ends in {end[0]}, as the ids of {whose} do")))
