@@ -96,13 +96,13 @@ class Entry:
 
 
 def short_names(names: Sequence[str]) -> list[str]:
-    """File names without their folders if they remain distinct; `printable`, as no other text can be laid out.
+    """File names without their folders if they remain distinct.
 
     >>> short_names(["a/test.h5", "b/pred.h5"]), short_names(["a/pred.h5", "b/pred.h5"])
     (['test.h5', 'pred.h5'], ['a/pred.h5', 'b/pred.h5'])
     """
     bare = [PurePath(name).name for name in names]
-    return [printable(name) for name in (bare if len(set(bare)) == len(bare) else names)]
+    return bare if len(set(bare)) == len(bare) else list(names)
 
 
 @dataclass(frozen=True)
@@ -164,6 +164,7 @@ class Legend:
     def _entry(self, width: int, *texts: str, colour: Colour | None = None, is_ring: bool = False) -> Entry:
         """An entry with the first text that fits, or else the last one shortened."""
         room = width - (self.mark_px if colour else 0)
+        texts = tuple(map(printable, texts))  # Pillow cannot lay out any others
         text = next((text for text in texts if width_of(text, self.font) <= room), texts[-1])
         text = shorten(text, room, self.font)
         return Entry(text, width_of(text, self.font) + (self.mark_px if colour else 0), colour, is_ring)
