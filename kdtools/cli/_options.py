@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
 from kdtools.cli._app import session, set_quiet, set_verbose, show_version
+from kdtools.storage.file_kinds import check_export_name, check_faces_name, check_model_name
 
-Output = Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="File to write; - is standard output.")]
+
+def _checked(check: Callable[[str], None]) -> Callable[[str | None], str | None]:
+    """A callback that refuses a name whose suffix promises another format than the one written."""
+
+    def checked(output: str | None) -> str | None:
+        if output is not None:
+            check(output)
+        return output
+
+    return checked
+
+
+def _output(check: Callable[[str], None] | None = None) -> Any:
+    callback = None if check is None else _checked(check)
+    return typer.Option(
+        "-o", "--output", metavar="FILE", callback=callback, help="File to write; - is standard output."
+    )
+
+
+Output = Annotated[str, _output()]
+FacesOutput = Annotated[str, _output(check_faces_name)]
+ModelOutput = Annotated[str, _output(check_model_name)]
+ExportOutput = Annotated[str, _output(check_export_name)]
 Force = Annotated[bool, typer.Option("-f", "--force", help="Replace an output that exists.")]
 Quiet = Annotated[
     bool, typer.Option("-q", "--quiet", callback=set_quiet, is_eager=True, help="Say nothing but warnings and errors.")
@@ -59,6 +83,12 @@ Detector = Annotated[
 ]
 
 # ---- points and faces
+Rest = Annotated[
+    str | None,
+    typer.Option(
+        "--rest", metavar="FILE", callback=_checked(check_faces_name), help="File for the faces that are split off."
+    ),
+]
 Convert = Annotated[
     str | None, typer.Option("--convert", metavar="NAME|FILE", help="Convert the points to this scheme, as 98 to 68.")
 ]

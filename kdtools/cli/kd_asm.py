@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 import typer
 
 from kdtools.cli._app import run, session
-from kdtools.cli._options import Faces, Force, Output, Quiet, Verbose, Version
+from kdtools.cli._options import Faces, FacesOutput, Force, Quiet, Verbose, Version
 from kdtools.errors import require
 
 
 def kd_asm(
     faces_path: Faces,
-    output: Output,
+    output: FacesOutput,
     variance: Annotated[
         float | None, typer.Option(metavar="SHARE", help="Share of the variance that the modes keep.  [default: 0.9]")
     ] = None,

@@ -28,6 +28,10 @@ def kd_dump(
         typer.Option(metavar="N", min=0, max=9, help="Decimals of a pixel; else all that the number has."),
     ] = None,
     no_header: Annotated[bool, typer.Option("--no-header", help="csv and tsv without the line of names.")] = False,
+    details: Annotated[
+        bool,
+        typer.Option("--details", help="csv and tsv also with box, detector's score and mean confidence of each face."),
+    ] = False,
     crops: Annotated[
         str | None,
         typer.Option(metavar="DIR", help="Write the crops there as PNG; points are then in their pixels."),
@@ -64,7 +68,7 @@ def kd_dump(
             rows = choose_faces(faces, subsets=subset or [], ids=IdPatterns(ids) if ids else None)
         size_of = sizes_in(images) if images else None
         selection = Selection(faces, rows, in_crops, digits, size_of=size_of)
-        write_dump(selection, form, output, force, images=crops, header=not no_header)
+        write_dump(selection, form, output, force, images=crops, header=not no_header, details=details)
         if output != "-":
             session.say(f"{len(selection)} faces to {output}")
 

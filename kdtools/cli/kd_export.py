@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from kdtools.cli._app import run, session
-from kdtools.cli._options import Force, Output, Quiet, Verbose, Version
+from kdtools.cli._options import ExportOutput, Force, Quiet, Verbose, Version
 from kdtools.errors import require
 from kdtools.export import INT8, Precision
 from kdtools.storage.outputs import check_no_input, check_output, written_aside
@@ -15,7 +15,7 @@ from kdtools.storage.outputs import check_no_input, check_output, written_aside
 
 def kd_export(
     model_path: Annotated[str, typer.Argument(metavar="MODEL", help="Model file of kd-teacher or kd-student.")],
-    output: Output,
+    output: ExportOutput,
     precision: Annotated[
         Precision,
         typer.Option(help="float16 is half the size, for phones; int8 is for CPUs and needs --calibrate."),

@@ -14,6 +14,7 @@ from kdtools.cli._options import (
     Categories,
     Convert,
     Detector,
+    FacesOutput,
     Force,
     FormatName,
     Formats,
@@ -21,7 +22,6 @@ from kdtools.cli._options import (
     Jobs,
     Margin,
     NoImages,
-    Output,
     Quiet,
     Size,
     Verbose,
@@ -33,7 +33,7 @@ from kdtools.storage.outputs import check_no_input, check_output
 
 def kd_import(
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Folders or files to read.")],
-    output: Output,
+    output: FacesOutput,
     format_name: FormatName = "auto",
     formats: Formats = False,
     base: Annotated[

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kdtools.cli._app import run, session
-from kdtools.cli._options import AddSubset, Convert, Force, Ids, NoImages, Output, Quiet, Subset, Verbose, Version
+from kdtools.cli._options import AddSubset, Convert, FacesOutput, Force, Ids, NoImages, Quiet, Subset, Verbose, Version
 from kdtools.errors import require
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def kd_merge(
     paths: Annotated[list[str], typer.Argument(metavar="FACES", help="Faces files; - is standard input.")],
-    output: Output,
+    output: FacesOutput,
     subset: Subset = None,
     ids: Ids = None,
     ids_from: Annotated[

@@ -6,64 +6,30 @@ import contextlib
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
 
-import typer
-
+from kdtools.cli import _predict_options as opt
 from kdtools.cli._app import run, session
-from kdtools.cli._options import Batch, Detector, Device, Force, Jobs, Output, Quiet, Resume, Verbose, Version
+from kdtools.cli._options import Batch, Detector, Device, Force, Jobs, Quiet, Resume, Verbose, Version
 from kdtools.errors import require
 from kdtools.storage.outputs import check_no_input, check_output
 
 
 def kd_predict(
-    model_path: Annotated[str, typer.Argument(metavar="MODEL", help="Model file, or what kd-export made of it.")],
-    inputs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="INPUT",
-            help="One faces file; or images, folders, tar files, videos, the number of a camera. - is standard input.",
-        ),
-    ],
-    output: Output,
-    listed: Annotated[
-        bool, typer.Option("--list", help="Each INPUT is a list of images, one a line or separated by \\0.")
-    ] = False,
-    include: Annotated[
-        list[str] | None,
-        typer.Option(metavar="GLOB", help="In folders and tar files take what fits, not all images."),
-    ] = None,
+    model_path: opt.Model,
+    inputs: opt.Inputs,
+    output: opt.Output = None,
+    listed: opt.Listed = False,
+    include: opt.Include = None,
     detector: Detector = "auto",
-    max_faces: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Of each image, only the N largest faces.")
-    ] = None,
-    refine: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=0,
-            max=10,
-            help="In images: crop again N times around the points; by default 1, with whole 0.",
-        ),
-    ] = None,
-    flip: Annotated[
-        bool, typer.Option("--flip", help="Average over each face and its mirror image: lower error, half the speed.")
-    ] = False,
-    smooth: Annotated[
-        bool, typer.Option("--smooth", help="In videos: keep the points of a face from trembling between frames.")
-    ] = False,
-    draw: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Write each image, or video, with its landmarks into DIR.")
-    ] = None,
-    shard: Annotated[
-        str | None, typer.Option(metavar="K/N", help="Do the K-th of N parts of the inputs; kd-merge joins them.")
-    ] = None,
+    max_faces: opt.MaxFaces = None,
+    refine: opt.Refine = None,
+    flip: opt.Flip = False,
+    smooth: opt.Smooth = False,
+    draw: opt.Draw = None,
+    shard: opt.Shard = None,
     resume: Resume = False,
-    bench: Annotated[bool, typer.Option("--bench", help="Say where the time went.")] = False,
-    backend: Annotated[
-        Literal["auto", "torch", "onnx"],
-        typer.Option(help="What runs the network; auto takes ONNX Runtime on a CPU."),
-    ] = "auto",
+    bench: opt.Bench = False,
+    backend: opt.Backend = "auto",
     device: Device = "auto",
     batch: Batch = None,
     jobs: Jobs = 0,
@@ -83,6 +49,10 @@ def kd_predict(
     require(model_path != "-", "the model cannot be read from standard input", "name its file")
     require(inputs.count("-") <= 1, "only one input can be standard input")
     require(output != "-" or not resume, "standard output cannot be resumed", "name a file with -o")
+    from kdtools.prediction.text_output import check_faces_wanted, shown_as_table, text_form_of, written_as_text
+
+    check_faces_wanted(output, resume=resume, shard=shard is not None)
+    form = "csv" if output is None else text_form_of(output)
     from kdtools.prediction.batching import parse_shard
     from kdtools.prediction.inputs import Photographs, kind_of
     from kdtools.prediction.photograph_work import Search
@@ -101,17 +71,29 @@ def kd_predict(
     detector_file = detector if Path(detector).suffix else None
     provenance = session.provenance(model_path, detector_file)
     photographs = None if one_file else Photographs(inputs, listed=listed, include=include or [])
-    if resume and not force and is_finished(output, provenance, photographs or inputs[0], is_shard=part is not None):
+    if (
+        output
+        and resume
+        and not force
+        and is_finished(output, provenance, photographs or inputs[0], is_shard=part is not None)
+    ):
         session.say(f"{output} is whole already")
         return
     from kdtools.parallel import workers
     from kdtools.prediction.engines import FlippedEngine, load_engine
 
-    check_no_input([output], [model_path, *([] if one_file else filter(os.path.isfile, inputs))])
-    check_output(output, force)
+    if output is not None:
+        check_no_input([output], [model_path, *([] if one_file else filter(os.path.isfile, inputs))])
+        check_output(output, force, binary=form is None)
     # Images go to workers of a core each; the frames of a video are predicted one after the other by all cores.
     threads = workers(jobs) if any(kind_of(name) in ("video", "camera") for name in inputs) else 1
     with contextlib.ExitStack() as stack:
+        faces_path = output or "-"
+        if form is not None:
+            as_table = output is None and sys.stdout.isatty()
+            faces_path = stack.enter_context(
+                shown_as_table() if as_table else written_as_text(output or "-", form, force)
+            )
         file = None if photographs else stack.enter_context(open_crops(inputs[0]))
         n_faces = None if file is None else len(file)
         engine = load_engine(
@@ -119,8 +101,9 @@ def kd_predict(
         )
         task = Run(
             engine=FlippedEngine(engine) if flip else engine,
-            output=output,
+            output=faces_path,
             force=force,
+            kept=form is None,
             provenance=provenance,
             jobs=jobs,
             batch=batch or 0,
@@ -133,7 +116,7 @@ def kd_predict(
         elif photographs is not None:
             search = Search.named(detector, max_faces, refine)
             n_faces = predict_photographs(task, photographs, search, draw=draw, smooth=smooth)
-    session.say(f"{n_faces} faces")
+    session.say(f"{n_faces} faces" + ("; -o points.csv writes their points" if output is None else ""))
     for line in task.timing.lines(task.engine.name) if bench else []:
         print(f"{session.tool}: {line}", file=sys.stderr)  # also with -q
 

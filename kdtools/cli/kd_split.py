@@ -8,16 +8,14 @@ from typing import Annotated
 import typer
 
 from kdtools.cli._app import run, session
-from kdtools.cli._options import Faces, Folds, Force, Group, Output, Quiet, Seed, Verbose, Version
+from kdtools.cli._options import Faces, FacesOutput, Folds, Force, Group, Quiet, Rest, Seed, Verbose, Version
 from kdtools.errors import require
 
 
 def kd_split(
     faces_path: Faces,
-    output: Output,
-    rest: Annotated[
-        str | None, typer.Option("--rest", metavar="FILE", help="File for the faces that are split off.")
-    ] = None,
+    output: FacesOutput,
+    rest: Rest = None,
     share: Annotated[
         float | None, typer.Option(metavar="SHARE", help="Share of the faces that goes to --rest.  [default: 0.1]")
     ] = None,

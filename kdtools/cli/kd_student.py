@@ -8,14 +8,14 @@ import typer
 
 from kdtools.cli import _training_options as opt
 from kdtools.cli._app import run
-from kdtools.cli._options import Batch, Device, Force, Output, Quiet, Resume, Verbose, Version
+from kdtools.cli._options import Batch, Device, Force, ModelOutput, Quiet, Resume, Verbose, Version
 from kdtools.errors import require
 from kdtools.training.settings import MAIN_LOSSES, Loss, Variant, resolve_settings, settings_table
 
 
 def kd_student(
     faces_path: opt.TrainFaces,
-    output: Output,
+    output: ModelOutput,
     tough: Annotated[
         str | None, typer.Option(metavar="FILE", help="Tough teacher: its predictions for FACES, or its model.")
     ] = None,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from kdtools.cli._app import run, session
-from kdtools.cli._options import Force, Jobs, Margin, NFaces, Output, Quiet, Seed, Size, Verbose, Version
+from kdtools.cli._options import FacesOutput, Force, Jobs, Margin, NFaces, Quiet, Seed, Size, Verbose, Version
 
 
 def kd_synth(
-    output: Output,
+    output: FacesOutput,
     n_faces: NFaces = 1000,
     size: Size = 128,
     margin: Margin = 0.2,

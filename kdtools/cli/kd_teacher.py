@@ -10,6 +10,7 @@ from kdtools.cli import _training_options as opt
 from kdtools.cli._app import run
 from kdtools.cli._options import Batch, Device, Folds, Force, Output, Quiet, Resume, Verbose, Version
 from kdtools.errors import require
+from kdtools.storage.file_kinds import check_faces_name, check_model_name
 from kdtools.training.settings import MAIN_LOSSES, MainLoss, resolve_settings, settings_table
 
 
@@ -74,6 +75,7 @@ def kd_teacher(
     if show_settings:
         print(settings_table(settings), end="")
         return
+    (check_model_name if folds is None else check_faces_name)(output)
     from kdtools.cli._train import check_validation, run_training
 
     check_validation(val, val_share)

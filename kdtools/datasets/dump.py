@@ -15,54 +15,68 @@ from kdtools.datasets.formats import FORMATS, Format, csv_points
 from kdtools.datasets.formats.shared.annotation import FaceBlock
 from kdtools.datasets.formats.shared.tables import picture_of
 from kdtools.errors import DataError, UsageError, require
-from kdtools.storage.file_kinds import IMAGE_SUFFIXES
+from kdtools.storage.file_kinds import IMAGE_SUFFIXES, check_text_name
 from kdtools.storage.outputs import STANDARD_STREAM, Outputs, standard_output
 
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 
 
 def form_named(name: str | None, output: str) -> Format:
-    """The format of that name; without one, that which the output's suffix tells, or csv. (.txt tells nothing.)
+    """The format of that name; without one, that of the output's suffix, or csv. (.txt means none of them.)
 
-    Raises UsageError for a format that is unknown or only read.
+    Raises UsageError for a format that is unknown or only read, and for a suffix that promises another format.
     """
     forms = {form.name: form for form in FORMATS.values() if form.is_written}
+    suffix = PurePosixPath(output).suffix.lower()
+    of_suffix = [form.name for form in forms.values() if form.suffix == suffix and suffix not in ("", ".txt")]
     if name is None:
-        suffix = PurePosixPath(output).suffix.lower()
-        told = [form.name for form in forms.values() if form.suffix == suffix and suffix not in ("", ".txt")]
-        name = told[0] if told else "csv"
+        name = of_suffix[0] if of_suffix else "csv"
     if name not in forms:
         raise UsageError(f"there is no format {name!r} to write", f"give one of {', '.join(forms)}")
+    if not forms[name].in_folder and name not in of_suffix:
+        check_text_name(output, name, forms[name].suffix)
     return forms[name]
 
 
 def write_dump(
-    selection: Selection, form: Format, output: str, force: bool, *, images: str | None = None, header: bool = True
+    selection: Selection,
+    form: Format,
+    output: str,
+    force: bool,
+    *,
+    images: str | None = None,
+    header: bool = True,
+    details: bool = False,
 ) -> None:
     """Write the chosen faces to `output`, whole or not at all, and with `images` their crops to that folder.
 
-    A text goes to standard output for `-`, as it comes. Raises UsageError for a combination that makes no sense.
+    A text goes to standard output for `-`, as it comes. Of a table, `header` is the line of names, and `details` are
+    the columns of box, score and confidence. Raises UsageError for a combination that makes no sense.
     """
     selection.faces.require("landmarks")
+    is_table = form.name in _DELIMITERS
+    require(header or is_table, f"--no-header: {form.name} has no header", "it is for csv and tsv")
+    require(not details or is_table, f"--details: {form.name} has no such columns", "it is for csv and tsv")
     if form.in_folder:
         _write_folder(selection, form, output, force, images)
         return
     if images is not None:
         selection = replace(selection, picture=_crop_below(images, output))
-    if form.name in _DELIMITERS:
-        write: Any = partial(
-            csv_points.write, delimiter=_DELIMITERS[form.name], header=header, images=images is not None
-        )
-        require(header or images is None, "--no-header hides which column is the picture", "leave one of them out")
-    else:
-        write = form.write
-        require(header, f"--no-header: {form.name} has no header", "it is for csv and tsv")
+        require(header, "--no-header hides which column is the picture", "leave one of them out")
+    write = text_writer(form, header=header, images=images is not None, details=details)
     with Outputs(force) as together:
         path = None if output == STANDARD_STREAM else together.file(output, binary=False)
         if images is not None:
             write_crops(selection, together.folder(images))
         with path.open("wb") if path else standard_output() as stream:
             write(selection.blocks, selection.faces.scheme, stream)
+
+
+def text_writer(form: Format, *, header: bool = True, images: bool = False, details: bool = False) -> Any:
+    """The function that writes blocks of faces as this text; the options are those of csv and tsv."""
+    if form.name not in _DELIMITERS:
+        return form.write
+    return partial(csv_points.write, delimiter=_DELIMITERS[form.name], header=header, images=images, details=details)
 
 
 def _write_folder(selection: Selection, form: Format, output: str, force: bool, images: str | None) -> None:

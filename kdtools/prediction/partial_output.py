@@ -270,11 +270,13 @@ def open_parts(
     scheme: Scheme,
     provenance: Provenance,
     reporter: Reporter,
+    kept: bool = True,
 ) -> Iterator[Parts]:
     """Yields a collector for outcomes from the input `first` on, or from where an earlier run stopped.
 
-    `run` identifies the run. A run that is stopped keeps its results in blocks; one that fails keeps the blocks it has
-    written. Raises FileError for existing blocks without `resume` or `force`, and for those of another run.
+    `run` identifies the run. If its results are `kept`, a run that is stopped leaves them in blocks, and one that fails
+    leaves the blocks it has written. Raises FileError for existing blocks without `resume` or `force`, and for those of
+    another run.
     """
     with contextlib.ExitStack() as stack:
         if output == STANDARD_STREAM:
@@ -295,7 +297,7 @@ def open_parts(
         except Exception:
             raise
         except BaseException:  # Ctrl-C or SIGTERM
-            if output != STANDARD_STREAM and parts.keep():
+            if kept and output != STANDARD_STREAM and parts.keep():
                 reporter.say(f"what is done is in {folder}; --resume goes on")
             raise
 

@@ -29,7 +29,7 @@ _AHEAD = 2  # groups per worker: one in work, one waiting
 class Run:
     """Settings of a prediction run. `batch` is the largest group of inputs, 0 for that of the engine.
 
-    `shard` is (number from 0, number of shards).
+    `shard` is (number from 0, number of shards). `kept` results of a stopped run can be resumed.
     """
 
     engine: Engine
@@ -40,6 +40,7 @@ class Run:
     batch: int = 0
     shard: tuple[int, int] | None = None
     resume: bool = False
+    kept: bool = True
     reporter: Reporter = SILENT
     timing: Timing = field(default_factory=Timing)
 
@@ -69,6 +70,7 @@ def open_parts_of(run: Run, first: int, names: Sequence[str]) -> contextlib.Abst
         scheme=run.engine.card.scheme,
         provenance=run.provenance,
         reporter=run.reporter,
+        kept=run.kept,
     )
 
 

@@ -1,6 +1,10 @@
-"""Kinds of files, recognised by their first bytes; images by their suffixes."""
+"""Kinds of files, recognised by their first bytes or by their suffixes."""
 
 from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from kdtools.errors import UsageError
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".flv")
@@ -23,3 +27,64 @@ def form_of_start(start: bytes) -> str:
     if start[4:9] == b"\0\0\0\0{":
         return SAFETENSORS
     return ONNX if start[:1] == b"\x08" else ""
+
+
+_FACES, _MODEL, _EXPORT = "a faces file", "a model file", "an exported model"
+# What a suffix promises. A suffix that is not here promises nothing, and any file may have it.
+_PROMISED = {
+    **dict.fromkeys((".h5", ".hdf5"), _FACES),
+    ".safetensors": _MODEL,
+    ".onnx": _EXPORT,
+    **dict.fromkeys((".csv", ".tsv", ".json", ".jsonl", ".ljson", ".pts", ".xml"), "points as text"),
+    **dict.fromkeys((".txt", ".md", ".html", ".htm", ".tex", ".toml", ".yaml", ".yml", ".pdf", ".svg"), "a text"),
+    **dict.fromkeys((".xls", ".xlsx", ".ods", ".parquet", ".feather"), "a spreadsheet"),
+    **dict.fromkeys((*IMAGE_SUFFIXES, ".gif", ".avif", ".heic"), "a picture"),
+    **dict.fromkeys(VIDEO_SUFFIXES, "a video"),
+    **dict.fromkeys((".npy", ".npz", ".mat", ".pkl", ".pickle"), "arrays"),
+    **dict.fromkeys((".zip", ".tar", ".gz", ".tgz"), "an archive"),
+    **dict.fromkeys((".pt", ".pth", ".ckpt", ".bin", ".keras", ".pb"), "a model of another program"),
+    **dict.fromkeys((".tflite", ".mlpackage", ".mlmodel", ".engine", ".trt"), "a model of another program"),
+}
+
+
+def check_faces_name(output: str) -> None:
+    """Raises UsageError for the name of a faces file with a suffix that promises another format."""
+    name = f"{_stem_of(output)}.h5"
+    hints = {
+        "points as text": f"write {name}, then: kd-dump {name} -o {output}",
+        "a spreadsheet": f"write {name}, then: kd-dump {name} -o {_stem_of(output)}.csv",
+        "a picture": f"write {name}, then: kd-view {name} -o {output}",
+    }
+    _check_name(output, _FACES, ".h5", hints)
+
+
+def check_model_name(output: str) -> None:
+    """Raises UsageError for the name of a model file with a suffix that promises another format."""
+    name = f"{_stem_of(output)}.safetensors"
+    _check_name(output, _MODEL, ".safetensors", {_EXPORT: f"write {name}, then: kd-export {name} -o {output}"})
+
+
+def check_export_name(output: str) -> None:
+    """Raises UsageError for the name of an exported model with a suffix that promises another format than ONNX."""
+    _check_name(output, _EXPORT, ".onnx", {})
+
+
+def check_text_name(output: str, form: str, suffix: str) -> None:
+    """Raises UsageError for a name with a suffix that promises another format than the text format `form`."""
+    own = PurePosixPath(output).suffix.lower()
+    if own != ".txt" and own in _PROMISED:
+        raise UsageError(
+            f"{output}: {own} promises another format than {form}", f"give it a name that ends in {suffix}"
+        )
+
+
+def _check_name(output: str, kind: str, suffix: str, hints: dict[str, str]) -> None:
+    own = PurePosixPath(output).suffix.lower()
+    promised = _PROMISED.get(own, kind)
+    if promised != kind:
+        hint = hints.get(promised, f"give it a name that ends in {suffix}")
+        raise UsageError(f"{output}: {own} promises {promised}, but what is written is {kind} ({suffix})", hint)
+
+
+def _stem_of(output: str) -> str:
+    return str(PurePosixPath(output).with_suffix(""))

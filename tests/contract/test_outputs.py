@@ -15,6 +15,8 @@ from .table import TOOLS, WRITERS, every_writer
 from .test_help_and_version import options_of
 from .world import World, check_leftovers, check_product
 
+# Formats that a tool writes besides the one of its usual call.
+MORE_SUFFIXES = {"kd-predict": {".csv"}, "kd-eval": {".csv", ".xlsx", ".png", ".json", ".html"}}
 WILD = "Ausgabe größer,\n 顔 \udce9"  # a line break, two scripts, and a byte that is no UTF-8
 
 
@@ -29,6 +31,20 @@ def test_an_existing_output_is_kept_or_replaced(tool: str, world: World, tmp_pat
     succeed(run_tool(tool, *words, "-f"))
     check_product(output)
     check_leftovers(tmp_path, output)
+
+
+@every_writer
+def test_a_suffix_says_what_is_written(tool: str, world: World, tmp_path: Path) -> None:
+    """A name that promises another format is refused, and the error says which name or which tool does it."""
+    own = {TOOLS[tool].suffix} | MORE_SUFFIXES.get(tool, set())
+    for suffix in {".h5", ".safetensors", ".onnx", ".csv", ".png", ".xlsx", ".tflite", ".mp4", ".zip"} - own:
+        output = tmp_path / f"out{suffix}"
+        result = run_tool(tool, *world.words(tool, output))
+        assert result.status == 2, (suffix, result)
+        message, _, hint = result.stderr.partition("\n  ")
+        assert suffix in message
+        assert any(words in hint for words in ("ends in .", "end its name in", "kd-")), hint
+    assert left_in(tmp_path) == []
 
 
 @every_writer

@@ -42,6 +42,7 @@ from kdtools.datasets.formats.shared.text_lists import is_number
 from kdtools.errors import DataError, FileError
 from kdtools.landmarks import Scheme
 
+DETAILS = ("box_x0", "box_y0", "box_x1", "box_y1", "score", "confidence")  # half-open box; mean over the points
 _N_LOOKED_AT = 300  # rows
 _DIALECTS = (csv300w, hrnet, deeplabcut, kaggle, muct, openface, via)  # CSV too, but with other rules
 
@@ -189,11 +190,19 @@ def _row_of(where: str, cells: list[str], columns: Columns, base: float) -> Row:
 
 
 def write(
-    blocks: Blocks, scheme: Scheme, stream: BinaryIO, *, delimiter: str = ",", header: bool = True, images: bool = False
+    blocks: Blocks,
+    scheme: Scheme,
+    stream: BinaryIO,
+    *,
+    delimiter: str = ",",
+    header: bool = True,
+    images: bool = False,
+    details: bool = False,
 ) -> None:
     """Lines of id, x0, y0, ...; with `images` the picture's name stands after the id.
 
-    The numbers are the shortest that give the same float32 again.
+    With `details` the columns of `DETAILS` stand before the points, empty where the file does not hold them. The
+    numbers are the shortest that give the same float32 again.
     """
     comma, special = delimiter.encode(), re.compile(f'[{delimiter}"\n\r]|^\\s|\\s$')
 
@@ -203,18 +212,35 @@ def write(
     for n_before, block in enumerate(blocks()):
         if header and n_before == 0:
             numbered = [f"{axis}{k}" for k in range(block.points.shape[1]) for axis in "xy"]
-            stream.write(delimiter.join(["id"] + ["image"] * images + numbered).encode() + b"\n")
+            names_of_columns = ["id", *["image"] * images, *(DETAILS if details else ()), *numbered]
+            stream.write(delimiter.join(names_of_columns).encode() + b"\n")
         names = list(map(quoted, block.ids))
         if images:
             names = [name + comma + quoted(image) for name, image in zip(names, block.images, strict=True)]
-        lines = [name + comma + row for name, row in zip(names, _rows_of_numbers(block, comma), strict=True)]
+        if details:
+            found = _rows_of_numbers(_details_of(block), comma)
+            names = [name + comma + row for name, row in zip(names, found, strict=True)]
+        points = _rows_of_numbers(block.points.reshape(len(names), -1), comma)
+        lines = [name + comma + row for name, row in zip(names, points, strict=True)]
         stream.write(b"\n".join(lines) + b"\n")
 
 
-def _rows_of_numbers(block: FaceBlock, comma: bytes) -> list[bytes]:
-    """The points of each face as text, NaN as nothing. orjson writes numbers faster than anything else in Python."""
-    numbers = np.ascontiguousarray(block.points, np.float32).reshape(len(block.ids), -1)
-    text = orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)[2:-2]
+def _details_of(block: FaceBlock) -> np.ndarray:
+    """Box, score and mean confidence of each face (N, 6), NaN where the file does not hold them."""
+    values = np.full((len(block.ids), len(DETAILS)), np.nan)
+    if block.boxes is not None:
+        values[:, :4] = block.boxes
+    if block.scores is not None:
+        values[:, 4] = block.scores
+    if block.confidence is not None:
+        known = np.isfinite(block.confidence).any(axis=1)
+        values[known, 5] = np.nanmean(block.confidence[known], axis=1)
+    return values
+
+
+def _rows_of_numbers(numbers: np.ndarray, comma: bytes) -> list[bytes]:
+    """Rows of numbers (N, K) as text, NaN as nothing. orjson writes numbers faster than anything else in Python."""
+    text = orjson.dumps(np.ascontiguousarray(numbers, np.float32), option=orjson.OPT_SERIALIZE_NUMPY)[2:-2]
     rows = text.replace(b"null", b"").split(b"],[")
     return rows if comma == b"," else [row.replace(b",", comma) for row in rows]
 
