@@ -53,6 +53,8 @@ def choose_boxes(
             f"--detector {box!r} is not known",
             "give points, given, whole, cascade, a YuNet model (.onnx) or boxes (.csv)",
         ) from error
+    if isinstance(detector, BoxesFile) and detector.reading:
+        reporter.say(f"{box}: {detector.reading}")
     found = _detected_boxes(annotations, detector, margin, jobs=jobs, reporter=reporter)
     if isinstance(detector, BoxesFile) and detector.unused:
         reporter.warn(

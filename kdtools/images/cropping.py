@@ -12,6 +12,7 @@ from kdtools.images.opencv import opencv_errors
 from kdtools.landmarks.geometry import box_to_source, compose_affine, invert_affine
 
 _LARGEST_WARP = 32767  # px; OpenCV cannot warp images with a longer side
+_SMALLEST_SQUARE = 4  # px; no face can be seen in less, so the numbers are of another kind
 _LARGEST_SQUARE = 20  # side of a crop, in longer sides of its image; only a mistaken point makes a larger one
 
 
@@ -71,9 +72,14 @@ def _hat_weights(n_pixels: int, length: float, size: int) -> np.ndarray:
 
 
 def check_square(box: np.ndarray, height: int, width: int) -> None:
-    """Raises DataError for a box (4,) outside an image, or too large for it to be intended."""
+    """Raises DataError for a box (4,) outside an image, or too large or too small for it to be intended."""
     x0, y0, x1, y1 = box.tolist()
     side = x1 - x0
+    if side < min(_SMALLEST_SQUARE, height, width):
+        raise DataError(
+            f"the crop would be {side:.3g} px wide, in an image of {width} x {height} px: are the points, or the box, "
+            "in another unit?"
+        )
     if not math.isfinite(x0 + y0 + x1 + y1) or side > _LARGEST_SQUARE * max(height, width):
         raise DataError(
             f"the crop would be {side:.3g} px wide, in an image of {width} x {height} px: is a point far off?"

@@ -1,8 +1,22 @@
-"""Overlap of boxes: intersection over union (IoU), and over the smaller box."""
+"""Boxes: the orders in which four numbers are one; intersection over union (IoU), and over the smaller box."""
 
 from __future__ import annotations
 
 import numpy as np
+
+ORDERS = ("x0 y0 x1 y1", "x y width height", "x0 x1 y0 y1", "centre and size")
+
+
+def corners_of(four: np.ndarray, order: str) -> np.ndarray:
+    """Corners (N, 4) x0, y0, x1, y1 of boxes (N, 4) in one of `ORDERS`."""
+    a, b, c, d = np.asarray(four, np.float64).T
+    if order == "x y width height":
+        return np.stack([a, b, a + c, b + d], axis=1)
+    if order == "x0 x1 y0 y1":
+        return np.stack([a, c, b, d], axis=1)
+    if order == "centre and size":
+        return np.stack([a - c / 2, b - d / 2, a + c / 2, b + d / 2], axis=1)
+    return np.stack([a, b, c, d], axis=1)
 
 
 def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -42,6 +42,8 @@ def predict_photographs(
         size, run = min(size, _FRAMES), replace(run, jobs=1)
     elif smooth:
         raise UsageError("--smooth is for videos and cameras")
+    if isinstance(search.detector, BoxesFile) and search.detector.reading:
+        run.reporter.say(f"the list of boxes: {search.detector.reading}")
     first, stop, n_known = 0, None, 0
     listing = in_background(lambda: listing_digest(photographs))  # slow for millions of names
     if run.shard is not None:

@@ -15,6 +15,7 @@ from kdtools.datasets.import_faces import import_faces
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.faces.file import open_faces
 from kdtools.faces.writer import create_faces
+from kdtools.images.cropping import crop_image
 from kdtools.images.detection import BoxesFile, Found, WholeImage, YuNetDetector, find_detector
 from kdtools.images.drawing import write_image
 from kdtools.images.reading import read_image
@@ -125,6 +126,57 @@ def test_boxes_of_a_list(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"both 'deep/down/b\.jpg' and 'other/b\.jpg'"):
         boxes.find_faces(image, "other/b.jpg")
     assert boxes.unused == []
+
+
+HEADERS = {
+    "name,x,y,w,h": "a.png,30,20,60,70",
+    "name,bbox_x,bbox_y,bbox_width,bbox_height": "a.png,30,20,60,70",
+    "image_id,x_1,y_1,width,height": "a.png,30,20,60,70",
+    "image,cx,cy,w,h,score": "a.png,60,55,60,70,0.25",
+    "filename,width,height,class,xmin,ymin,xmax,ymax": "a.png,200,150,face,30,20,90,90",
+    "ImageID,Source,XMin,XMax,YMin,YMax,Confidence": "a.png,x,0.15,0.45,0.133333333333,0.6,0.25",
+    "x1,y1,x2,y2,path": "30,20,90,90,a.png",
+    "left,top,right,bottom,file": "30,20,90,90,a.png",
+    "name,x,y,x1,y1": "a.png,30,20,90,90",
+}
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_a_header_says_which_numbers_are_the_box(header: str, tmp_path: Path) -> None:
+    (tmp_path / "boxes.csv").write_text(f"{header}\n{HEADERS[header]}\n")
+    boxes = BoxesFile(str(tmp_path / "boxes.csv"))
+    (found,) = boxes.find_faces(np.zeros((150, 200, 3), np.uint8), "a.png")
+    np.testing.assert_allclose(found.box, [30, 20, 90, 90], atol=1e-6)
+    assert found.score == (0.25 if header.lower().endswith(("score", "confidence")) else 1)
+    assert ("shares" in boxes.reading) == ("XMin" in header)
+
+
+@pytest.mark.parametrize("header", ["name,a,b,c,d", "name,x,y", "name;x;y;w;h", "x0,y0,x1,y1"])
+def test_a_header_without_a_box_is_refused(header: str, tmp_path: Path) -> None:
+    (tmp_path / "boxes.csv").write_text(f"{header}\na.png,1,2,30,40\n")
+    with pytest.raises(DataError, match=r"boxes\.csv:1: the header"):
+        BoxesFile(str(tmp_path / "boxes.csv"))
+
+
+def test_without_a_header_boxes_are_corners_and_this_is_said(tmp_path: Path) -> None:
+    (tmp_path / "boxes.csv").write_text("a.png,0.15,0.2,0.45,0.9\n")
+    boxes = BoxesFile(str(tmp_path / "boxes.csv"))
+    (found,) = boxes.find_faces(np.zeros((100, 200, 3), np.uint8), "a.png")
+    np.testing.assert_allclose(found.box, [30, 20, 90, 90])
+    assert "x0, y0, x1, y1" in boxes.reading
+    assert "shares" in boxes.reading
+    (tmp_path / "boxes.csv").write_text("a.png,300,200,60,70\n")
+    with pytest.raises(DataError, match="empty") as raised:
+        BoxesFile(str(tmp_path / "boxes.csv"))
+    assert "name,x,y,w,h" in raised.value.hint
+
+
+@pytest.mark.parametrize("side", [0.5, 1, 3.9])
+def test_crops_of_a_pixel_are_as_absurd_as_huge_ones(side: float) -> None:
+    image = np.zeros((100, 100, 3), np.uint8)
+    with pytest.raises(DataError, match="in another unit"):
+        crop_image(image, np.array([10, 10, 10 + side, 10 + side]), 32)
+    assert crop_image(image, np.array([10, 10, 14, 14]), 32)[0].shape == (32, 32, 3)
 
 
 @pytest.mark.parametrize(

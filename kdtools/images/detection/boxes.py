@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 
-from kdtools.errors import DataError, FileError
+from kdtools.errors import DataError
+from kdtools.images.detection.box_list import read_box_list
 from kdtools.images.detection.detector import Found
 from kdtools.landmarks.crop_rule import BoxRelation, square_at
 
 
 class BoxesFile:
-    """Boxes from a CSV file: image name, x0, y0, x1, y1 (half-open, from 0) and optionally a score; may have a header.
+    """Boxes from a CSV file (see `box_list`); `reading` says how its numbers were read where the file does not.
 
     Several lines with one name are several faces. A name matches the id of an image if they are equal or if one ends
     with the other: the boxes of `photos/a.jpg` match the image `a.jpg` and vice versa, if no other name does.
@@ -24,40 +24,16 @@ class BoxesFile:
     relation = BoxRelation()
 
     def __init__(self, path: str) -> None:
+        listed = read_box_list(path)
+        self.reading, self._are_shares = listed.reading, listed.are_shares
         self._boxes: dict[str, list[Found]] = defaultdict(list)
         self._used: dict[str, str] = {}  # name -> the image that uses it
-        try:
-            with Path(path).open(encoding="utf-8-sig", newline="") as stream:
-                for number, row in enumerate(csv.reader(stream), start=1):
-                    self._add(row, number, f"{path}:{number}")
-        except FileNotFoundError as error:
-            raise FileError(f"{path}: no such file") from error
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise FileError(f"{path}: not a CSV file: {error}") from error
-        if not self._boxes:
-            raise FileError(f"{path}: holds no boxes", "a line is: image name, x0, y0, x1, y1")
+        for name, box, score in zip(listed.names, listed.boxes, listed.scores, strict=True):
+            self._boxes[name].append(Found(box, score, "given"))
         self._names_ending_in: dict[str, list[str]] = defaultdict(list)
         for name in self._boxes:
             for tail in _tails(name):
                 self._names_ending_in[tail].append(name)
-
-    def _add(self, row: list[str], number: int, where: str) -> None:
-        if not any(cell.strip() for cell in row):
-            return
-        try:
-            numbers = [float(cell) for cell in row[1:]]
-        except ValueError as error:
-            if number == 1 and not any(map(_is_number, row[1:])):
-                return  # the header
-            raise DataError(f"{where}: {error}", "a line is: image name, x0, y0, x1, y1") from error
-        if len(numbers) not in (4, 5) or not np.isfinite(numbers).all():
-            raise DataError(
-                f"{where}: {len(numbers)} numbers, or not all finite", "a line is: image name, x0, y0, x1, y1"
-            )
-        box = np.array(numbers[:4])
-        if (box[2:] <= box[:2]).any():
-            raise DataError(f"{where}: the box is empty", "the numbers are x0, y0, x1, y1, not width and height")
-        self._boxes[row[0].strip()].append(Found(box, numbers[4] if len(numbers) == 5 else 1.0, "given"))
 
     def find_faces(self, image: np.ndarray, image_id: str) -> list[Found]:
         exact = next((tail for tail in _tails(image_id) if tail in self._boxes), None)
@@ -70,20 +46,15 @@ class BoxesFile:
                 f"the boxes of {name!r} match both {self._used[name]!r} and {image_id!r}",
                 "give the boxes under the ids of the images",
             )
-        return self._boxes[name]
+        if not self._are_shares:
+            return self._boxes[name]
+        scale = np.tile(image.shape[1::-1], 2)
+        return [replace(face, box=face.box * scale) for face in self._boxes[name]]
 
     @property
     def unused(self) -> list[str]:
         """Names that no image has used."""
         return [name for name in self._boxes if name not in self._used]
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _tails(name: str) -> list[str]:

@@ -7,19 +7,6 @@ import numpy as np
 from kdtools.datasets.formats.shared.point_order import MOST_FEWER, both_ways
 
 _AWAY = 0.25  # by how much of the size of the points a number beside them lies away from these, to be none
-ORDERS = ("x0 y0 x1 y1", "x y width height", "x0 x1 y0 y1", "centre and size")
-
-
-def corners_of(four: np.ndarray, order: str) -> np.ndarray:
-    """Corners (N, 4) x0, y0, x1, y1 of boxes (N, 4) in one of `ORDERS`."""
-    a, b, c, d = np.asarray(four, np.float64).T
-    if order == "x y width height":
-        return np.stack([a, b, a + c, b + d], axis=1)
-    if order == "x0 x1 y0 y1":
-        return np.stack([a, c, b, d], axis=1)
-    if order == "centre and size":
-        return np.stack([a - c / 2, b - d / 2, a + c / 2, b + d / 2], axis=1)
-    return np.stack([a, b, c, d], axis=1)
 
 
 def frame_points(boxes: np.ndarray, core: np.ndarray) -> bool:

@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from kdtools.datasets.formats.shared.annotation import Reading, box_from_corners
-from kdtools.datasets.formats.shared.box_columns import ORDERS, are_away, corners_of, frame_points, low_and_high
+from kdtools.datasets.formats.shared.box_columns import are_away, frame_points, low_and_high
 from kdtools.datasets.formats.shared.point_order import (
     FEWEST_POINTS,
     FEWEST_ROWS,
@@ -38,6 +38,7 @@ from kdtools.datasets.formats.shared.point_order import (
 )
 from kdtools.errors import DataError, FileError
 from kdtools.landmarks import SCHEMES
+from kdtools.landmarks.boxes import ORDERS, corners_of
 from kdtools.landmarks.known_schemes import POINTS5
 from kdtools.landmarks.mirror_maps import mirror_residual
 
