@@ -15,7 +15,7 @@ def _checked(check: Callable[[str], None]) -> Callable[[str | None], str | None]
     """A callback that refuses a name whose suffix promises another format than the one written."""
 
     def checked(output: str | None) -> str | None:
-        if output is not None:
+        if output:  # an empty word is refused for every option
             check(output)
         return output
 
