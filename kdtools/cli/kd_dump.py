@@ -45,10 +45,11 @@ def kd_dump(
     """Write the landmarks of FACES as text, a face a line or a file.
 
     csv and tsv: id, x0, y0, x1, y1, ...; a missing point is two empty cells. jsonl: an object a line, with visibility,
-    boxes and scores. pts, coco, dlib and wflw: as these data sets come, pts with a file a face in the folder FILE.
-    cvat, labelme and labelstudio: drafts to correct in these programs; labelme is a file a picture, labelstudio needs
-    the images for their sizes. auto goes by the suffix of FILE, and is csv without. Pixels are counted as each format
-    does, from 0 in csv, tsv and jsonl. With --crops, FILE and DIR are a data set that kd-import reads.
+    boxes and scores. Of videos these and coco also have frame, time and track (tables under their header). pts, coco,
+    dlib and wflw: as these data sets come, pts with a file a face in the folder FILE. cvat, labelme and labelstudio:
+    drafts to correct in these programs; labelme is a file a picture, labelstudio needs the images for their sizes. auto
+    goes by the suffix of FILE, and is csv without. Pixels are counted as each format does, from 0 in csv, tsv and
+    jsonl. With --crops, FILE and DIR are a data set that kd-import reads.
     """
     require(not (crops and pixels == "source"), "--crops brings the crops, so the points are in pixels of these")
     require(not (images and (crops or pixels == "image")), "--images is for points in the source images")

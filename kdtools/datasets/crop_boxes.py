@@ -10,7 +10,7 @@ from kdtools.datasets.formats import Annotation
 from kdtools.datasets.formats.shared.tables import picture_of
 from kdtools.datasets.video_frames import with_frames
 from kdtools.errors import DataError, KdError, UsageError, reason_of, some_of
-from kdtools.images.detection import BoxesFile, Detector, Found, find_detector
+from kdtools.images.detection import BoxesFile, Detector, Found, ReducedSearch, find_detector
 from kdtools.images.reading import read_image
 from kdtools.landmarks.boxes import overlaps
 from kdtools.landmarks.crop_rule import BoxRelation, CropRule, measure_relation, points_square
@@ -56,6 +56,8 @@ def choose_boxes(
     if isinstance(detector, BoxesFile) and detector.reading:
         reporter.say(f"{box}: {detector.reading}")
     found = _detected_boxes(annotations, detector, margin, jobs=jobs, reporter=reporter)
+    if isinstance(detector, ReducedSearch) and detector.remark:
+        reporter.say(detector.remark)
     if isinstance(detector, BoxesFile) and detector.unused:
         reporter.warn(
             f"{box}: holds boxes of {len(detector.unused)} names that no image has: {some_of(detector.unused)}"

@@ -88,6 +88,9 @@ class Selection:
             boxes=None if boxes is None else self._rounded(boxes),
             scores=read("score"),
             sizes=sizes,
+            frames=read("frame"),
+            times=read("time"),
+            tracks=read("track"),
             subsets={name: member[run][wanted] for name, member in self.subsets.items()},
         )
 

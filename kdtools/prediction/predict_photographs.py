@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from kdtools.errors import DataError, FileError, UsageError, some_of
-from kdtools.images.detection import BoxesFile
+from kdtools.images.detection import BoxesFile, ReducedSearch
 from kdtools.parallel import in_background
 from kdtools.prediction.batching import grouped, shard_range
 from kdtools.prediction.inputs import Photograph, Photographs, kind_of
@@ -60,6 +60,8 @@ def predict_photographs(
         rest = islice(remaining, None if stop is None else stop - parts.n_items)
         collect(run, parts, work, grouped(rest, parts.n_items, size))
         detector = search.detector
+        if isinstance(detector, ReducedSearch) and detector.remark:
+            run.reporter.say(detector.remark)
         if isinstance(detector, BoxesFile) and detector.unused and not (first or stop or parts.skipped):
             run.reporter.warn(
                 f"there are boxes of {len(detector.unused)} names that no image has: {some_of(detector.unused)}"

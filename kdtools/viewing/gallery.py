@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -13,13 +12,15 @@ from kdtools.faces.file import FacesFile
 from kdtools.faces.ids import match_ids
 from kdtools.faces.selection import IdPatterns, choose_faces
 from kdtools.images.cropping import crop_image
-from kdtools.images.reading import read_image
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.crop_rule import CropRule, square_at
 from kdtools.landmarks.geometry import apply_affine, invert_affine
 from kdtools.metrics import clean_points, default_normaliser, nme_per_face
+from kdtools.parallel import batched
 from kdtools.reporting import Reporter
+from kdtools.viewing.sources import source_images
 
+_CHUNK_OF_FRAMES = 64  # faces cropped together, so that a video is decoded once for them, in whatever order they are
 _LONGEST = 8  # largest aspect ratio of a picture; crops are square
 
 
@@ -147,35 +148,51 @@ def read_shown(
 ) -> Iterator[ShownFace]:
     """Read the faces of these rows one at a time; without /image, they are cropped from their sources to `size` px.
 
-    Faces whose source cannot be read or cropped are skipped.
+    A source may be a frame of a video. Faces whose source cannot be read or cropped are skipped.
     """
-    faces, ids = gallery.faces, gallery.faces.ids
-    images = faces.images if faces.has_images else None
-    for row in map(int, rows):
-        points = np.stack([one.points[row] for one in gallery.sets]).astype(np.float64) if gallery.sets else None
-        if images is not None:
-            image = np.asarray(images[row])
-        else:
-            try:
-                image, to_source = _crop_face(faces, row, points, size)
-            except (KdError, OSError, MemoryError) as error:
-                reporter.skip(ids[row], reason_of(error))
-                continue
-            points = None if points is None else apply_affine(invert_affine(to_source), points)
-        yield ShownFace(
-            ids[row],
-            image,
-            np.empty((0, 0, 2)) if points is None else points,
-            np.array([one.visible[row] for one in gallery.sets], bool),
-            gallery.errors[:, row],
-            float(faces.h5["score"][row]) if "score" in faces else None,
-        )
+    faces = gallery.faces
+    if faces.has_images:
+        images = faces.images
+        for row in map(int, rows):
+            yield _shown(gallery, row, np.asarray(images[row]), _points_of(gallery, row))
+        return
+    for chunk in batched(map(int, rows), _CHUNK_OF_FRAMES if "frame" in faces else 1):
+        cropped = dict(_crop_sources(gallery, chunk, size))
+        for row in chunk:
+            face = cropped[row]
+            if isinstance(face, str):
+                reporter.skip(faces.ids[row], face)
+            else:
+                yield face
 
 
-def _crop_face(faces: FacesFile, row: int, points: np.ndarray | None, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Crop a face from its source image -> (size, size, 3) and its map to the source (2, 3)."""
-    path = Path(faces.read("source", row, row + 1)[0])
-    return crop_image(read_image(path), _square_of(faces, row, points), size)
+def _crop_sources(gallery: Gallery, rows: Sequence[int], size: int) -> Iterator[tuple[int, ShownFace | str]]:
+    """Each row with its face cropped from its source image to `size` px, or why it cannot be."""
+    for row, load in source_images(gallery.faces, rows):
+        points = _points_of(gallery, row)
+        try:
+            image, to_source = crop_image(load(), _square_of(gallery.faces, row, points), size)
+        except (KdError, OSError, MemoryError) as error:
+            yield row, reason_of(error)
+            continue
+        points = None if points is None else apply_affine(invert_affine(to_source), points)
+        yield row, _shown(gallery, row, image, points)
+
+
+def _points_of(gallery: Gallery, row: int) -> np.ndarray | None:
+    return np.stack([one.points[row] for one in gallery.sets]).astype(np.float64) if gallery.sets else None
+
+
+def _shown(gallery: Gallery, row: int, image: np.ndarray, points: np.ndarray | None) -> ShownFace:
+    faces = gallery.faces
+    return ShownFace(
+        faces.ids[row],
+        image,
+        np.empty((0, 0, 2)) if points is None else points,
+        np.array([one.visible[row] for one in gallery.sets], bool),
+        gallery.errors[:, row],
+        float(faces.h5["score"][row]) if "score" in faces else None,
+    )
 
 
 def _square_of(faces: FacesFile, row: int, points: np.ndarray | None) -> np.ndarray:

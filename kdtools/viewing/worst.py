@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,7 +10,6 @@ import numpy as np
 from kdtools.errors import KdError, reason_of
 from kdtools.faces.file import FacesFile
 from kdtools.images.cropping import crop_image
-from kdtools.images.reading import read_image
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.landmarks.geometry import apply_affine, invert_affine
 from kdtools.metrics import worst_rows
@@ -19,6 +18,7 @@ from kdtools.viewing.gallery import ShownFace
 from kdtools.viewing.lettering import LegendTexts
 from kdtools.viewing.overlay import Style
 from kdtools.viewing.sheet import check_room, compose_sheet, make_cell
+from kdtools.viewing.sources import source_images
 
 _COLUMNS = 6
 
@@ -53,7 +53,9 @@ def worst_sheet(
     rows = worst_rows(nme, n, member)
     style = Style(size, min(_COLUMNS, max(len(rows), 1)), error_bars=True)
     check_room(max(len(rows), 1), style)
-    shown = [face for row in rows if (face := _read_face(faces, points, nme, int(row), size, reporter)) is not None]
+    loaders = ((int(row), None) for row in rows) if faces.has_images else source_images(faces, list(map(int, rows)))
+    found = {row: _read_face(faces, points, nme, row, load, size, reporter) for row, load in loaders}
+    shown = [face for row in rows if (face := found[int(row)]) is not None]
     if not shown:
         return None
     texts = LegendTexts(
@@ -65,19 +67,27 @@ def worst_sheet(
 
 
 def _read_face(
-    faces: FacesFile, points: RowsOfPoints, nme: np.ndarray, row: int, size: int, reporter: Reporter
+    faces: FacesFile,
+    points: RowsOfPoints,
+    nme: np.ndarray,
+    row: int,
+    load: Callable[[], np.ndarray] | None,
+    size: int,
+    reporter: Reporter,
 ) -> ShownFace | None:
-    """Picture of one face and, in its pixels, the truth and the prediction (2, L, 2)."""
+    """Picture of one face and, in its pixels, the truth and the prediction (2, L, 2).
+
+    `load` reads its source image; it is None where the file holds crops.
+    """
     identity = faces.read("id", row, row + 1)[0]
     truth = np.asarray(faces.h5["landmarks"][row], np.float64)
     pred = np.asarray(points[row], np.float64)
-    if faces.has_images:
+    if load is None:
         image = np.asarray(faces.images[row])
         pred = faces.from_source(pred[None], slice(row, row + 1))[0]
     else:
         try:
-            source = read_image(Path(faces.read("source", row, row + 1)[0]))
-            image, to_source = crop_image(source, (faces.crop or CropRule()).square_around_points(truth), size)
+            image, to_source = crop_image(load(), (faces.crop or CropRule()).square_around_points(truth), size)
         except (KdError, OSError, MemoryError) as error:
             reporter.skip(identity, reason_of(error))
             return None

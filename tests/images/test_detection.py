@@ -16,7 +16,7 @@ from kdtools.errors import DataError, FileError, UsageError
 from kdtools.faces.file import open_faces
 from kdtools.faces.writer import create_faces
 from kdtools.images.cropping import crop_image
-from kdtools.images.detection import BoxesFile, Found, WholeImage, YuNetDetector, find_detector
+from kdtools.images.detection import BoxesFile, Found, ReducedSearch, WholeImage, YuNetDetector, find_detector
 from kdtools.images.drawing import write_image
 from kdtools.images.reading import read_image
 from kdtools.landmarks import Scheme
@@ -126,6 +126,17 @@ def test_boxes_of_a_list(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"both 'deep/down/b\.jpg' and 'other/b\.jpg'"):
         boxes.find_faces(image, "other/b.jpg")
     assert boxes.unused == []
+
+
+def test_a_search_in_a_reduced_image_is_remarked_on() -> None:
+    detector = find_detector("cascade")
+    assert isinstance(detector, ReducedSearch)
+    detector.find_faces(np.zeros((400, 800, 3), np.uint8), "a.png")
+    assert not detector.remark
+    for side in (1600, 4000):
+        detector.find_faces(np.zeros((100, side, 3), np.uint8), "a.png")
+    assert "2 images reduced to 800 px" in detector.remark
+    assert "below about 120 px" in detector.remark  # 24 px at a fifth of the size
 
 
 HEADERS = {

@@ -209,7 +209,8 @@ def write(blocks: Blocks, scheme: Scheme, stream: BinaryIO) -> None:
     """Two passes, images then annotations, in constant memory; faces of one image should follow one another.
 
     Where the faces carry no visibility v is 1 as in MMPose's own 300W and WFLW files. Of kdtools alone are the keys
-    kd_id, kd_confidence and kd_subsets. A face without a box gets that of its points.
+    kd_id, kd_confidence and kd_subsets, and of frames of videos frame and time (of an image) and track. A face without
+    a box gets that of its points.
     """
     category = {
         "id": 1,
@@ -246,7 +247,7 @@ def _image_entry(number: int, block: FaceBlock, k: int) -> dict[str, Any]:
     entry: dict[str, Any] = {"id": number, "file_name": block.images[k]}
     if block.sizes is not None and (block.sizes[k] > 0).all():
         entry["width"], entry["height"] = (int(side) for side in block.sizes[k])
-    return entry
+    return entry | {key: value for key, value in block.video_of(k).items() if key != "track"}
 
 
 def _annotation_entry(index: int, number: int, block: FaceBlock, k: int) -> dict[str, Any]:
@@ -271,6 +272,8 @@ def _annotation_entry(index: int, number: int, block: FaceBlock, k: int) -> dict
         entry["score"] = float(block.scores[k])
     if block.confidence is not None:
         entry["kd_confidence"] = np.ascontiguousarray(block.confidence[k], np.float32)
+    if "track" in (video := block.video_of(k)):
+        entry["track"] = video["track"]
     if subsets := [name for name, member in block.subsets.items() if member[k]]:
         entry["kd_subsets"] = subsets
     return entry

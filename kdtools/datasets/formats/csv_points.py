@@ -201,8 +201,9 @@ def write(
 ) -> None:
     """Lines of id, x0, y0, ...; with `images` the picture's name stands after the id.
 
-    With `details` the columns of `DETAILS` stand before the points, empty where the file does not hold them. The
-    numbers are the shortest that give the same float32 again.
+    With `details` the columns of `DETAILS` stand before the points, empty where the file does not hold them. Under a
+    header, frame, time and track stand after the points of faces in videos. The numbers are the shortest that give the
+    same float32 again.
     """
     comma, special = delimiter.encode(), re.compile(f'[{delimiter}"\n\r]|^\\s|\\s$')
 
@@ -213,6 +214,7 @@ def write(
         if header and n_before == 0:
             numbered = [f"{axis}{k}" for k in range(block.points.shape[1]) for axis in "xy"]
             names_of_columns = ["id", *["image"] * images, *(DETAILS if details else ()), *numbered]
+            names_of_columns += block.video_columns
             stream.write(delimiter.join(names_of_columns).encode() + b"\n")
         names = list(map(quoted, block.ids))
         if images:
@@ -222,6 +224,9 @@ def write(
             names = [name + comma + row for name, row in zip(names, found, strict=True)]
         points = _rows_of_numbers(block.points.reshape(len(names), -1), comma)
         lines = [name + comma + row for name, row in zip(names, points, strict=True)]
+        if header and block.video_columns:
+            cells = (["" if v is None else str(v) for v in block.video_of(k).values()] for k in range(len(lines)))
+            lines = [line + comma + comma.join(map(str.encode, row)) for line, row in zip(lines, cells, strict=True)]
         stream.write(b"\n".join(lines) + b"\n")
 
 

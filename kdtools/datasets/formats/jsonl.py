@@ -1,10 +1,11 @@
 """JSON lines: one object a face, from 0; the format that holds all that a faces file says of a face but its pixels.
 
     {"id":"a.jpg#2","image":"a.jpg","points":[[10.5,20.0],null],"visible":[true,false],"box":[1.0,2.0,30.0,40.0],
-     "score":0.9,"confidence":[0.8,null],"subsets":["common"]}
+     "score":0.9,"confidence":[0.8,null],"frame":12,"time":0.48,"track":0,"subsets":["common"]}
 
 on one line each. Only `points` and one of `id` and `image` are demanded: without `id` the picture's name is the id,
 with #k for its k-th face; without `image` the id is the picture's name, less its #k. `box` is half-open.
+`frame`, `time` in seconds and `track`, the number of the face, are written of faces in videos, and not read.
 The first pixel is 0: by definition, since this is kdtools' own format.
 """
 
@@ -162,6 +163,7 @@ def _lines_of(block: FaceBlock) -> Iterator[bytes]:
             face["score"] = np.float32(block.scores[k])
         if block.confidence is not None:
             face["confidence"] = np.ascontiguousarray(block.confidence[k], np.float32)
+        face |= block.video_of(k)
         if block.subsets:
             face["subsets"] = [name for name, member in block.subsets.items() if member[k]]
         yield orjson.dumps(face, option=_NUMPY | orjson.OPT_APPEND_NEWLINE)

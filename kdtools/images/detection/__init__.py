@@ -5,7 +5,7 @@ from __future__ import annotations
 from kdtools.errors import UsageError
 from kdtools.images.detection.boxes import BoxesFile, WholeImage, whole_square
 from kdtools.images.detection.cascade import CascadeDetector
-from kdtools.images.detection.detector import Detector, Found
+from kdtools.images.detection.detector import Detector, Found, ReducedSearch
 from kdtools.images.detection.yunet import YuNetDetector
 
 
@@ -32,6 +32,7 @@ __all__ = [
     "CascadeDetector",
     "Detector",
     "Found",
+    "ReducedSearch",
     "WholeImage",
     "YuNetDetector",
     "find_detector",

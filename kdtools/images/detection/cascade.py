@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from kdtools.errors import FileError
-from kdtools.images.detection.detector import Found
+from kdtools.images.detection.detector import Found, ReducedSearch
 from kdtools.images.opencv import opencv_errors
 from kdtools.landmarks.crop_rule import BoxRelation
 
@@ -18,7 +18,7 @@ _MIN_NEIGHBOURS = 4  # hits that must agree; fewer find more faces, and more fal
 _SMALLEST_FACE = 24  # px, the side on which the cascade was trained
 
 
-class CascadeDetector:
+class CascadeDetector(ReducedSearch):
     """Finds upright faces seen from the front."""
 
     name = "cascade"
@@ -26,6 +26,7 @@ class CascadeDetector:
     relation = BoxRelation(0.0, 0.165, 0.89)
 
     def __init__(self) -> None:
+        super().__init__(_LARGEST_SIDE, _SMALLEST_FACE)
         self._local = threading.local()
         self._file = Path(cv2.data.haarcascades) / "haarcascade_frontalface_alt2.xml"  # type: ignore[attr-defined]
         if not self._file.is_file():
@@ -33,7 +34,7 @@ class CascadeDetector:
 
     def find_boxes(self, image: np.ndarray) -> list[tuple[np.ndarray, float]]:
         """The cascade's own squares (4,) in an image (H, W, 3) RGB with their scores, largest first."""
-        ratio = min(1.0, _LARGEST_SIDE / max(image.shape[:2]))
+        ratio = self.ratio_for(image)
         if round(min(image.shape[:2]) * ratio) < _SMALLEST_FACE:
             return []  # a strip too thin for a face, of which no row might remain when shrunk
         with opencv_errors("faces cannot be searched"):

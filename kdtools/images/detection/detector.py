@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,6 +30,37 @@ class Found:
         if self.kind == "given":
             return rule.square_around_box(self.box)
         return rule.square_around_face(self.box)
+
+
+class ReducedSearch:
+    """Base of detectors that shrink large images before they search them; counts these images.
+
+    The search takes at most `longest_side` px and finds faces from `smallest_face` px on.
+    """
+
+    def __init__(self, longest_side: int, smallest_face: int) -> None:
+        self._longest, self._smallest = longest_side, smallest_face
+        self._lock = threading.Lock()
+        self._n_reduced, self._least_ratio = 0, 1.0
+
+    def ratio_for(self, image: np.ndarray) -> float:
+        """The scale, at most 1, at which an image (H, W, 3) is searched."""
+        ratio = min(1.0, self._longest / max(1, *image.shape[:2]))
+        if ratio < 1:
+            with self._lock:
+                self._n_reduced += 1
+                self._least_ratio = min(self._least_ratio, ratio)
+        return ratio
+
+    @property
+    def remark(self) -> str:
+        """What a user should know after the search: how many images were reduced, and what is lost; or empty."""
+        if not self._n_reduced:
+            return ""
+        return (
+            f"faces were searched in {self._n_reduced} images reduced to {self._longest} px, so faces below about "
+            f"{self._smallest / self._least_ratio:.0f} px may be missing; cut such images up, or give boxes (.csv)"
+        )
 
 
 class Detector(Protocol):

@@ -12,23 +12,25 @@ import cv2
 import numpy as np
 
 from kdtools.errors import FileError, KdError
-from kdtools.images.detection.detector import Found
+from kdtools.images.detection.detector import Found, ReducedSearch
 from kdtools.images.opencv import opencv_errors
 from kdtools.landmarks.crop_rule import BoxRelation
 
 _LARGEST_SIDE = 1024  # px; larger photographs are shrunk before the search
 _SMALLEST_SIDE = 32  # px; below, the network has no grid cells
+_SMALLEST_FACE = 10  # px, on which the network was trained
 _MIN_SCORE = 0.6
 _OVERLAP = 0.3  # of two boxes that overlap by more, the better one stays
 _MOST_FACES = 5000  # candidates before overlaps are removed
 
 
-class YuNetDetector:
+class YuNetDetector(ReducedSearch):
     name = "yunet"
     # Medians over annotated photographs; benchmarks/detectors.py measures them again.
     relation = BoxRelation(0.0, 0.134, 0.79)
 
     def __init__(self, path: str) -> None:
+        super().__init__(_LARGEST_SIDE, _SMALLEST_FACE)
         self._path, self._local = path, threading.local()
         if not Path(path).is_file():
             raise FileError(f"{path}: no such file")
@@ -42,7 +44,7 @@ class YuNetDetector:
 
     def find_boxes(self, image: np.ndarray) -> list[tuple[np.ndarray, float]]:
         """The network's own boxes (4,) in an image (H, W, 3) RGB with their scores, largest first."""
-        ratio = min(1.0, _LARGEST_SIDE / max(image.shape[:2]))
+        ratio = self.ratio_for(image)
         height, width = (max(1, round(side * ratio)) for side in image.shape[:2])
         if min(height, width) < _SMALLEST_SIDE:
             return []

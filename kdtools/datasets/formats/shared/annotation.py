@@ -205,7 +205,8 @@ class FaceBlock:
     """Faces to be written as text, in order: `points` (n, L, 2) float32 and `boxes` (n, 4) in pixels from 0.
 
     `images` are the paths or names to write for their pictures, `sizes` (n, 2) width and height where known (0 else).
-    `visible` and `confidence` (n, L) and `scores` (n,) are None where the file has none.
+    `visible` and `confidence` (n, L) and `scores` (n,) are None where the file has none, and so are `frames`, `times`
+    in seconds and `tracks` (n,) of faces in videos, whose -1 and NaN stand for none.
     """
 
     ids: list[str]
@@ -216,7 +217,27 @@ class FaceBlock:
     boxes: np.ndarray | None = None
     scores: np.ndarray | None = None
     sizes: np.ndarray | None = None
+    frames: np.ndarray | None = None
+    times: np.ndarray | None = None
+    tracks: np.ndarray | None = None
     subsets: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def video_columns(self) -> list[str]:
+        """Those of frame, time and track that the file has."""
+        columns = {"frame": self.frames, "time": self.times, "track": self.tracks}
+        return [name for name, values in columns.items() if values is not None]
+
+    def video_of(self, k: int) -> dict[str, float | int | None]:
+        """`frame`, `time` and `track` of face k, None for none; empty where the file is not of videos."""
+        values: dict[str, float | int | None] = {}
+        if self.frames is not None:
+            values["frame"] = int(self.frames[k]) if self.frames[k] >= 0 else None
+        if self.times is not None:
+            values["time"] = float(self.times[k]) if np.isfinite(self.times[k]) else None
+        if self.tracks is not None:
+            values["track"] = int(self.tracks[k]) if self.tracks[k] >= 0 else None
+        return values
 
 
 Blocks = Callable[[], Iterator[FaceBlock]]  # can be called again, for formats that need two passes

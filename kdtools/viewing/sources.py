@@ -1,0 +1,42 @@
+"""The source images of faces: image files, and frames of videos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from kdtools.faces.file import FacesFile
+from kdtools.images.reading import read_image
+from kdtools.images.video import FrameReader
+
+
+def source_images(faces: FacesFile, rows: Sequence[int]) -> Iterator[tuple[int, Callable[[], np.ndarray]]]:
+    """Each of these rows, with a function that reads its source image (H, W, 3) RGB and raises FileError or DataError.
+
+    Rows come in the order in which each video is decoded once; the function is to be called before the next row.
+    """
+    places = {row: _place_of(faces, row) for row in rows}
+    reader: FrameReader | None = None
+    try:
+        for row in sorted(rows, key=lambda row: (places[row][0], places[row][1])):
+            path, frame = places[row]
+            if frame < 0:
+                yield row, partial(read_image, path)
+                continue
+            if reader is None or reader.path != path:
+                if reader is not None:
+                    reader.close()
+                reader = FrameReader(path)
+            yield row, partial(reader.read, frame)
+    finally:
+        if reader is not None:
+            reader.close()
+
+
+def _place_of(faces: FacesFile, row: int) -> tuple[Path, int]:
+    """Path of a face's source, and the number of its frame if it is a video, else -1."""
+    frame = int(faces.h5["frame"][row]) if "frame" in faces else -1
+    return Path(faces.read("source", row, row + 1)[0]), frame
