@@ -12,7 +12,7 @@ from typing import Any
 
 from kdtools.datasets.dump_blocks import Selection
 from kdtools.datasets.formats import FORMATS, Format, csv_points
-from kdtools.datasets.formats.shared.annotation import FaceBlock
+from kdtools.datasets.formats.shared.annotation import FaceBlock, clean_name
 from kdtools.datasets.formats.shared.tables import picture_of
 from kdtools.errors import DataError, UsageError, require
 from kdtools.storage.file_kinds import IMAGE_SUFFIXES, check_text_name
@@ -63,6 +63,8 @@ def write_dump(
     if images is not None:
         selection = replace(selection, picture=_crop_below(images, output))
         require(header, "--no-header hides which column is the picture", "leave one of them out")
+    elif form.cleans_names:
+        selection = replace(selection, picture=_clean_picture)
     write = text_writer(form, header=header, images=images is not None, details=details)
     with Outputs(force) as together:
         path = None if output == STANDARD_STREAM else together.file(output, binary=False)
@@ -96,6 +98,16 @@ def _write_folder(selection: Selection, form: Format, output: str, force: bool, 
             _write_picture_files(selection, form, folder)
         else:
             _write_point_files(selection, form, folder, beside_crops=images is not None)
+
+
+def _clean_picture(id: str) -> str:
+    """Name of a face's picture. Raises DataError for one that readers would make another of."""
+    picture = picture_of(id)
+    clean = clean_name(picture)
+    if clean != picture:
+        hint = "write jsonl or csv, which hold any id, or leave the face out with --ids"
+        raise DataError(f"{id!r}: this format's readers would take its picture for {clean!r}", hint)
+    return picture
 
 
 def _crop_below(images: str, output: str) -> Callable[[str], str]:

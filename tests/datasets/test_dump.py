@@ -22,7 +22,17 @@ from kdtools.cli import kd_dump, kd_import
 from kdtools.cli._app import session
 from kdtools.datasets.dump import crop_name, point_file_name, write_dump
 from kdtools.datasets.dump_blocks import Selection
-from kdtools.datasets.formats import coco, csv_points, cvat, dlib_xml, jsonl, labelme, pts, tsv_points, wflw
+from kdtools.datasets.formats import (
+    coco,
+    csv_points,
+    cvat,
+    dlib_xml,
+    jsonl,
+    labelme,
+    pts,
+    tsv_points,
+    wflw,
+)
 from kdtools.datasets.formats.shared.annotation import Annotation, FaceBlock, Reading
 from kdtools.datasets.formats.shared.format import Format
 from kdtools.faces.file import open_faces
@@ -162,6 +172,62 @@ def test_json_lines_come_back_whole(faces: Path, tmp_path: Path) -> None:
             np.testing.assert_array_equal(one.box.astype(np.float32), h5["box"][k])
             assert np.float32(one.score) == h5["score"][k]
             assert one.subsets == {name for name in h5["subset"] if h5["subset"][name][k]}
+
+
+GOOD_IDS = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
+NASTY_IDS = [
+    *("esc\x1b[31m.jpg", "bell\x07.jpg", "delete\x7f.jpg", "c1\x9b2J.jpg", "next\x85line.jpg", "\x1c\x1d\x1e.jpg"),
+    *("line\u2028.jpg", "turned\u202egpj.jpg", "no\u200bwidth.jpg", "\ufeffmark.jpg", "none\ufffe.jpg"),
+    *(
+        "line\nend.jpg",
+        "line\r\nend.jpg",
+        "tab\t.jpg",
+        "page\x0b\x0c.jpg",
+        " before.jpg",
+        "after.jpg ",
+        "two  spaces.jpg",
+    ),
+    *(
+        'a"quote.jpg',
+        "'a'.jpg",
+        "a,b;c.jpg",
+        "<b>&amp;]]>.jpg",
+        "=1+1.jpg",
+        "@a.jpg",
+        "#a.jpg",
+        "a\\b.jpg",
+        "a\\nb.jpg",
+    ),
+    *("1 2.jpg", "12.5", "null", "id", "../up.jpg", "/a.jpg", "a/./b.jpg", "a//b.jpg", "C:\\a.jpg", "http://a/b.jpg"),
+]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_id_comes_back_or_is_refused(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever an id holds: no file is written that its own reader cannot read, or reads as another face's."""
+    form, n_refused = FORMATS[name], 0
+    for number, id in enumerate(NASTY_IDS):
+        faces = make_faces(tmp_path / f"{number}.h5", [*GOOD_IDS, id], 98 if name == "wflw" else 68)
+        output = tmp_path / f"{number}{'' if form.in_folder else form.suffix}"
+        if dump(faces, "--format", name, "-o", output) != 0:
+            assert "fault in kdtools" not in capsys.readouterr().err
+            assert not output.exists()
+            n_refused += 1
+            continue
+        written = f"{id}.jpg" if name == "pts" and not id.endswith(".jpg") else id  # which names no picture
+        assert sorted(one.id for one in read(form, output)) == sorted([*GOOD_IDS, written]), id
+    if name in ("csv", "tsv", "jsonl"):
+        assert n_refused == 0
+
+
+@pytest.mark.parametrize("name", ["dlib", "cvat"])
+def test_what_xml_cannot_hold_is_refused_with_a_way_out(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faces = make_faces(tmp_path / "faces.h5", ["a\x1b[31m.jpg"])
+    assert dump(faces, "--format", name, "-o", tmp_path / "out.xml") == 1
+    assert r"'a\x1b[31m.jpg': XML cannot hold '\x1b'" in (stderr := capsys.readouterr().err)
+    assert "jsonl" in stderr
 
 
 @pytest.mark.parametrize("name", ["csv", "tsv", "jsonl"])

@@ -289,5 +289,13 @@ def _bbox(known: np.ndarray, box: np.ndarray | None) -> np.ndarray:
 
 
 FORMAT = Format(
-    "coco", "COCO keypoint JSON, as of MMPose", 0, accepts, read, write, suffix=".json", names_of_category=names_of
+    "coco",
+    "COCO keypoint JSON, as of MMPose",
+    0,
+    accepts,
+    read,
+    write,
+    suffix=".json",
+    names_of_category=names_of,
+    cleans_names=True,
 )

@@ -28,7 +28,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
-from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
@@ -43,7 +42,7 @@ from kdtools.datasets.formats.shared.labelled_points import (
 )
 from kdtools.datasets.formats.shared.marked_pictures import names_of_marks, read_marked
 from kdtools.datasets.formats.shared.text_lists import files_like, is_number, only_file, parse_numbers, peek_text
-from kdtools.datasets.formats.shared.xml_elements import parse_xml
+from kdtools.datasets.formats.shared.xml_elements import parse_xml, xml_attribute, xml_text
 from kdtools.errors import DataError, some_of
 from kdtools.landmarks import Scheme
 
@@ -251,12 +250,12 @@ def write(blocks: Blocks, scheme: Scheme, stream: BinaryIO) -> None:
     """
     names = scheme.names or tuple(map(str, range(scheme.n_points)))
     labels = "".join(
-        f"<label><name>{escape(one)}</name><type>points</type><parent>face</parent></label>\n" for one in names
+        f"<label><name>{xml_text(one)}</name><type>points</type><parent>face</parent></label>\n" for one in names
     )
     stream.write(
         b'<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n<version>1.1</version>\n<meta><task><name>faces</name>'
         b"<mode>annotation</mode><labels>\n<label><name>face</name><type>skeleton</type></label>\n"
-        + labels.encode(errors="replace")
+        + labels.encode()
         + b"</labels></task></meta>\n"
     )
     last: str | None = None
@@ -265,9 +264,9 @@ def write(blocks: Blocks, scheme: Scheme, stream: BinaryIO) -> None:
         for k, name in enumerate(block.images):
             if name != last:
                 stream.write(b"" if last is None else b"  </image>\n")
-                stream.write(_image_tag(block, k, n_images).encode(errors="replace"))
+                stream.write(_image_tag(block, k, n_images).encode())
                 last, n_images = name, n_images + 1
-            stream.write(_skeleton(block, k, names).encode(errors="replace"))
+            stream.write(_skeleton(block, k, names).encode())
     stream.write((b"" if last is None else b"  </image>\n") + b"</annotations>\n")
 
 
@@ -275,7 +274,7 @@ def _image_tag(block: FaceBlock, k: int, number: int) -> str:
     size = ""
     if block.sizes is not None and (block.sizes[k] > 0).all():
         size = f' width="{int(block.sizes[k, 0])}" height="{int(block.sizes[k, 1])}"'
-    return f'  <image id="{number}" name={quoteattr(block.images[k])}{size}>\n'
+    return f'  <image id="{number}" name={xml_attribute(block.images[k])}{size}>\n'
 
 
 def _skeleton(block: FaceBlock, k: int, names: Sequence[str]) -> str:
@@ -289,7 +288,7 @@ def _skeleton(block: FaceBlock, k: int, names: Sequence[str]) -> str:
     for name, point, there, seen in zip(names, points, known, _seen(block, k), strict=True):
         x, y = point if there else middle
         lines.append(
-            f'      <points label={quoteattr(name)} source="auto" outside="{int(not there)}" '
+            f'      <points label={xml_attribute(name)} source="auto" outside="{int(not there)}" '
             f'occluded="{int(there and not seen)}" points="{x},{y}"></points>\n'
         )
     return "".join(lines) + "    </skeleton>\n"
@@ -308,4 +307,5 @@ FORMAT = Format(
     write,
     suffix=".xml",
     names_of_category=names_of,
+    cleans_names=True,
 )

@@ -22,7 +22,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
-from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
@@ -39,7 +38,7 @@ from kdtools.datasets.formats.shared.format import Format
 from kdtools.datasets.formats.shared.label_sets import check_labels_are_shared, warn_of_rare
 from kdtools.datasets.formats.shared.naming_300w import id_in_300w, subsets_in_300w
 from kdtools.datasets.formats.shared.text_lists import files_like, only_file, parse_numbers, peek_text
-from kdtools.datasets.formats.shared.xml_elements import parse_xml
+from kdtools.datasets.formats.shared.xml_elements import parse_xml, xml_attribute
 from kdtools.errors import DataError
 from kdtools.landmarks import Scheme
 
@@ -261,7 +260,7 @@ def write(blocks: Blocks, scheme: Scheme, stream: BinaryIO) -> None:
         for k, name in enumerate(block.images):
             if name != last:
                 stream.write(b"" if last is None else b"  </image>\n")
-                stream.write(_image_tag(block, k).encode(errors="replace"))
+                stream.write(_image_tag(block, k).encode())
                 last = name
             stream.write(_box_element(block, k, width).encode())
     stream.write(b"" if last is None else b"  </image>\n")
@@ -272,7 +271,7 @@ def _image_tag(block: FaceBlock, k: int) -> str:
     size = ""
     if block.sizes is not None and (block.sizes[k] > 0).all():
         size = f" width='{int(block.sizes[k, 0])}' height='{int(block.sizes[k, 1])}'"
-    return f"  <image file={quoteattr(block.images[k])}{size}>\n"
+    return f"  <image file={xml_attribute(block.images[k])}{size}>\n"
 
 
 def _box_element(block: FaceBlock, k: int, width: int) -> str:
@@ -304,4 +303,5 @@ FORMAT = Format(
     write,
     suffix=".xml",
     names_of_category=names_of,
+    cleans_names=True,
 )

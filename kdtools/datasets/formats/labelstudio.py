@@ -285,4 +285,5 @@ FORMAT = Format(
     write,
     suffix=".json",
     names_of_category=names_of,
+    cleans_names=True,
 )

@@ -246,4 +246,5 @@ FORMAT = Format(
     write=write,
     find_base=find_base,
     suffix=".txt",
+    cleans_names=True,
 )

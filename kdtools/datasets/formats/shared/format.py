@@ -26,7 +26,7 @@ class Format:
     things; their readers heed `Reading.categories`.
     `accepts_named(source)` says what the format reads where the user names it, if that is more than what it knows.
     `scheme` is the one that all its points have, where a program knows no other; `predicted` says that programs alone
-    write it.
+    write it, and `cleans_names` that its reader takes names of images for paths, which only clean ones outlive.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Format:
     mirror_of: Callable[[Path], tuple[int, ...] | None] | None = None
     scheme: str = ""
     predicted: bool = False
+    cleans_names: bool = False
     names_of_category: Callable[[Path, tuple[str, ...]], list[str] | None] | None = None
 
     @property

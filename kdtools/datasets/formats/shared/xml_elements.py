@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import xml.parsers.expat as expat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
+from xml.sax.saxutils import escape, quoteattr
 
-from kdtools.errors import FileError
+from kdtools.errors import DataError, FileError
 
 _CHUNK = 65536
+_NOT_IN_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # not even as &#27;
 
 
 class Handler(Protocol):
@@ -58,3 +61,19 @@ def parse_xml(path: Path, handler: Handler, root: str, whose: str) -> Iterator[N
     except OSError as error:
         raise FileError(f"{path}: {error.strerror or error}") from error
     yield
+
+
+def xml_attribute(text: str) -> str:
+    """A text as the value of an attribute, with its quotes. Raises DataError for a letter that no XML can hold."""
+    return quoteattr(_checked(text))
+
+
+def xml_text(text: str) -> str:
+    """A text between tags. Raises DataError for a letter that no XML can hold."""
+    return escape(_checked(text))
+
+
+def _checked(text: str) -> str:
+    if odd := _NOT_IN_XML.search(text):
+        raise DataError(f"{text!r}: XML cannot hold {odd[0]!r}", "write jsonl or csv, or leave the face out with --ids")
+    return text
