@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,15 +15,15 @@ import numpy as np
 from kdtools.errors import DataError, FileError
 from kdtools.faces import schema
 from kdtools.faces.ids import check_unique_ids, match_ids
-from kdtools.faces.validation import check_arrays, check_kind, plain, subset_names
+from kdtools.faces.validation import check_arrays, check_kind, check_signature, plain, subset_names
 from kdtools.landmarks import INDEX_FIELDS, JSON_FIELDS, SCHEMES, Scheme, scheme_for_points
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.landmarks.geometry import IDENTITY, apply_affine, invert_affine, pixels_to_unit, upright_boxes
 from kdtools.landmarks.point_names import point_order
 from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.reporting import Reporter
-from kdtools.storage.file_kinds import HDF5, N_START, SAFETENSORS, form_of_start
-from kdtools.storage.hdf5_guard import HDF5_ERRORS, GuardedStream, guarded_file, item_at
+from kdtools.storage.hdf5_checks import PackedArray, is_packed, is_zlib, item_at, objects_in, read_risks
+from kdtools.storage.hdf5_guard import HDF5_ERRORS, GuardedStream, guarded_file, rehearse_together
 from kdtools.storage.limits import files_allowed
 from kdtools.storage.names import digest_of
 from kdtools.storage.outputs import name_of, readable
@@ -47,7 +48,6 @@ class FacesFile:
         for older in range(check_kind(h5, name), schema.FORMAT):
             UPGRADES[older](self)
         self.parts = check_arrays(h5, path, name)
-        self.check_texts()
 
     # ---- what is in the file
     def __contains__(self, array: str) -> bool:
@@ -74,7 +74,12 @@ class FacesFile:
     def texts(self, name: str, rows: slice = slice(None)) -> list[str]:
         """Rows of an array of texts. Raises FileError if they are damaged."""
         with self._damage_reported(name):
-            return list(self.h5[name].asstr()[rows])
+            texts = list(self.h5[name].asstr()[rows])
+            longest = max(map(len, texts), default=0)
+            if longest > schema.LONGEST_TEXT:
+                most = schema.LONGEST_TEXT
+                raise DataError(f"/{name}: a text of {longest} characters, of which at most {most} are read")
+            return texts
 
     def read(self, name: str, first: int, stop: int) -> Any:
         """Rows of an array of the format, text as a list; the identity for an absent /to_source."""
@@ -141,12 +146,12 @@ class FacesFile:
 
     @property
     def images(self) -> Any:
-        """(N, H, W, 3) uint8, sliceable by rows: a read-only memory map, or the HDF5 dataset if it is compressed."""
+        """(N, H, W, 3) uint8, sliceable by rows: a read-only memory map, or read from HDF5 where it is in chunks."""
         self.require("image")
         data = self.h5["image"]
         offset = data.id.get_offset()
         if offset is None:
-            return data
+            return PackedArray(data) if is_packed(data) and is_zlib(data) else data
         return np.memmap(self.path, np.uint8, mode="r", offset=offset, shape=data.shape)
 
     @property
@@ -269,13 +274,6 @@ class FacesFile:
         mean, modes, variance = (self._whole(f"shape_model/{part}") for part in ("mean", "modes", "variance"))
         return ShapeModel(mean, modes, variance, align)
 
-    def check_texts(self, *, with_heaps: bool = False) -> None:
-        """Raises FileError for damaged texts, or damaged heaps of them, on which HDF5 would hang or crash."""
-        for name, spec in schema.ARRAYS.items():
-            if self._stream is not None and spec.dtype == "text" and name in self and not self.h5[name].is_virtual:
-                with self._damage_reported(name):
-                    self._stream.check_texts(self.h5[name], with_heaps=with_heaps)
-
 
 @contextlib.contextmanager
 def open_faces(source: str | Path) -> Iterator[FacesFile]:
@@ -286,19 +284,40 @@ def open_faces(source: str | Path) -> Iterator[FacesFile]:
     source = str(source)
     with readable(source) as path:
         name = name_of(source)
-        _check_signature(path, name)
-        with guarded_file(path, name) as (h5, stream):
+        check_signature(path, name)
+        with guarded_file(path, name, partial(_read_risks, path=path, name=name)) as (h5, stream):
             faces = _checked(h5, path, name, stream)
             if not faces.parts:
                 yield faces
                 return
-            for part in sorted(faces.parts):
-                _check_part(path.parent / part, name)
+            parts = [path.parent / part for part in sorted(faces.parts)]
+        rehearse_together([path, *parts], partial(_read_virtual, path, name, parts))
+        for part in parts:
+            _check_part(part, name)
         # HDF5 opens the parts itself, which requires that it opened this file itself.
         with h5py.File(path, "r") as h5:
             faces = _checked(h5, path, name, None)
             with files_allowed(len(faces.parts), name):
                 yield faces
+
+
+def _read_risks(h5: h5py.File, stream: GuardedStream | None, path: Path, name: str) -> None:
+    """Read what might crash HDF5 or never end, of all that is read of a faces file. Raises errors as they come."""
+    FacesFile(h5, path, name, stream)
+    for item in objects_in(h5):
+        if isinstance(item, h5py.Dataset):
+            item.shape, item.dtype  # noqa: B018 - kd-info lists the arrays of other programs, too
+        if item.name == "/" or schema.is_known(item.name.strip("/")):
+            with contextlib.suppress(DataError, FileError):  # who reads the array gets the same error
+                read_risks(item, *schema.ATTRIBUTES)
+
+
+def _read_virtual(path: Path, name: str, parts: list[Path]) -> None:
+    """The same for a virtual file, whose parts HDF5 opens."""
+    for part in parts:
+        _check_part(part, name)
+    with h5py.File(path, "r") as h5:
+        _read_risks(h5, None, path, name)
 
 
 def _checked(h5: h5py.File, path: Path, name: str, stream: GuardedStream | None) -> FacesFile:
@@ -318,22 +337,5 @@ def _check_part(path: Path, whole: str) -> None:
     with open_faces(path) as part:
         if part.parts:
             raise FileError(f"{whole}: refers to {path}, which refers to others itself", "join the parts themselves")
-        part.check_texts(with_heaps=True)
-
-
-def _check_signature(path: Path, name: str) -> None:
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(N_START)
-    except FileNotFoundError as error:
-        raise FileError(f"{name}: no such file") from error
-    except IsADirectoryError as error:
-        raise FileError(f"{name}: is a folder, not a faces file", "kd-import makes one from a folder") from error
-    except OSError as error:
-        raise FileError(f"{name}: {error.strerror}") from error
-    if not start:
-        raise FileError(f"{name}: is empty", "did the command that should write it fail?")
-    form = form_of_start(start)
-    if form != HDF5:
-        kind = "a model file" if form == SAFETENSORS else "of another kind"
-        raise FileError(f"{name}: is {kind}, not a faces file (HDF5)")
+        if part.has_images and isinstance(images := part.images, PackedArray):
+            images.check()  # HDF5 will read them itself

@@ -38,6 +38,14 @@ ARRAYS: dict[str, ArraySpec] = {
 }
 COMPANIONS = ("box", "source", "frame", "time", "track")  # copied from a faces file to predictions of its faces
 SUBSET = ArraySpec(("face",), "bool")
+MOST_SUBSETS = 1000
+LONGEST_TEXT = 1 << 20  # characters of an id or a source
+
+# Attributes of the file, its arrays and /shape_model that are read; those of other programs are ignored.
+ATTRIBUTES = (
+    *("kd_kind", "kd_format", "scheme", "crop", "created", "tool", "version", "argv", "inputs", "roles", "partial"),
+    *("listing", "role", "mirror", "outer_corners", "left_eye", "right_eye", "names", "regions", "outlines", "align"),
+)
 
 AXIS_NAMES = {
     ("landmarks", 2): "xy",
@@ -62,6 +70,11 @@ def check_subset_name(name: str) -> None:
 def spec_of(name: str) -> ArraySpec | None:
     """Specification of an array by its path without leading slash; None if the format does not define it."""
     return SUBSET if name.startswith("subset/") else ARRAYS.get(name)
+
+
+def is_known(path: str) -> bool:
+    """Whether an array or a group of that path, without leading slash, belongs to the format."""
+    return spec_of(path) is not None or path == "shape_model"
 
 
 def dims_of(name: str) -> list[str]:

@@ -9,9 +9,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from kdtools.errors import FileError
+from kdtools.errors import DataError, FileError
 from kdtools.faces import schema
-from kdtools.storage.hdf5_guard import check_attributes, check_claim, item_at
+from kdtools.storage.file_kinds import HDF5, N_START, SAFETENSORS, form_of_start
+from kdtools.storage.hdf5_checks import MEMORY_RATIO, check_attributes, check_claim, item_at
 
 
 def plain(value: Any) -> Any:
@@ -21,9 +22,27 @@ def plain(value: Any) -> Any:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
+def check_signature(path: Path, name: str) -> None:
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(N_START)
+    except FileNotFoundError as error:
+        raise FileError(f"{name}: no such file") from error
+    except IsADirectoryError as error:
+        raise FileError(f"{name}: is a folder, not a faces file", "kd-import makes one from a folder") from error
+    except OSError as error:
+        raise FileError(f"{name}: {error.strerror}") from error
+    if not start:
+        raise FileError(f"{name}: is empty", "did the command that should write it fail?")
+    form = form_of_start(start)
+    if form != HDF5:
+        kind = "a model file" if form == SAFETENSORS else "of another kind"
+        raise FileError(f"{name}: is {kind}, not a faces file (HDF5)")
+
+
 def check_kind(h5: h5py.File, name: str) -> int:
     """The version of the format. Raises FileError for a file of another kind or a newer one."""
-    check_attributes(h5)
+    check_attributes(h5, *schema.ATTRIBUTES)
     kind = plain(h5.attrs.get("kd_kind"))
     if not isinstance(kind, str) or kind != schema.KIND:
         what = "no kd_kind attribute" if kind is None else f"kd_kind is {str(kind)[:40]!r}"
@@ -39,9 +58,14 @@ def check_kind(h5: h5py.File, name: str) -> int:
 
 
 def subset_names(h5: h5py.File) -> list[str]:
-    """Names of the subsets, sorted. Raises DataError if the group is a link."""
+    """Names of the subsets, sorted. Raises DataError if the group is a link, or they are too many."""
     group = item_at(h5, "subset")
-    return sorted(group) if isinstance(group, h5py.Group) else []
+    if not isinstance(group, h5py.Group):
+        return []
+    if len(group) > schema.MOST_SUBSETS:
+        hint = "put what names so many sets into the ids, and choose by --ids"
+        raise DataError(f"/subset: {len(group)} subsets, of which at most {schema.MOST_SUBSETS} are read", hint)
+    return sorted(group)
 
 
 def check_arrays(h5: h5py.File, path: Path, name: str) -> set[str]:
@@ -50,7 +74,7 @@ def check_arrays(h5: h5py.File, path: Path, name: str) -> set[str]:
         raise FileError(f"{name}: holds no /id, so its faces have no names", "write the file again")
     shape_model = item_at(h5, "shape_model")
     if shape_model is not None:
-        check_attributes(shape_model)
+        check_attributes(shape_model, *schema.ATTRIBUTES)
     parts: set[str] = set()
     sizes: dict[str, int] = {}
     arrays = [array for array in schema.ARRAYS if item_at(h5, array) is not None]
@@ -77,8 +101,8 @@ def _check_array(data: Any, array: str, name: str, sizes: dict[str, int]) -> Non
                 f"{name}: /{array} has {length} along its axis {dim!r}, expected {expected}",
                 "the file contradicts itself; write it again",
             )
-    check_attributes(data)
-    check_claim(data, whole=array != "image")
+    check_attributes(data, *schema.ATTRIBUTES)
+    check_claim(data, whole=array != "image", ratio=MEMORY_RATIO)
 
 
 def _parts_of(data: h5py.Dataset, array: str, path: Path, name: str) -> set[str]:
@@ -92,10 +116,22 @@ def _parts_of(data: h5py.Dataset, array: str, path: Path, name: str) -> set[str]
         if part.startswith("/") or posixpath.normpath(part).split("/")[0] in (".", "..", path.name):
             hint = "parts must lie in the folder of the file or below it; kd-merge without --virtual copies them"
             raise FileError(f"{name}: /{array} refers to {part!r}, which is not looked for", hint)
-        if not path.parent.joinpath(part).is_file():
+        if is_pattern(part):
+            raise FileError(
+                f"{name}: /{array} refers to {part!r}, which HDF5 takes for a pattern of names", "rename it"
+            )
+        if (place := path.parent.resolve().joinpath(part)).resolve() != place:
+            hint = "put the file itself there; a symbolic link may lead anywhere"
+            raise FileError(f"{name}: /{array} refers to {part!r}, which is a symbolic link or lies behind one", hint)
+        if not place.is_file():
             hint = "bring it back, or join the parts without --virtual while they are there"
             raise FileError(f"{name}: a file that it refers to is absent: {part}", hint)
     return parts
+
+
+def is_pattern(part: str) -> bool:
+    """Whether HDF5 takes the name of a virtual array's source for a pattern: %b is a number, %% a percent sign."""
+    return "%b" in part or "%%" in part
 
 
 def _is_readable_as(dtype: np.dtype[Any], expected: str) -> bool:

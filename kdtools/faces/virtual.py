@@ -14,8 +14,10 @@ from kdtools.errors import DataError
 from kdtools.faces.file import FacesFile
 from kdtools.faces.merge import SMALL_ARRAYS, check_alike, check_joinable, put_common_crop, put_common_shape_model
 from kdtools.faces.selection import take_parts
+from kdtools.faces.validation import is_pattern
 from kdtools.faces.writer import FacesWriter
 from kdtools.reporting import Reporter
+from kdtools.storage.hdf5_checks import attributes_of
 from kdtools.storage.limits import room_for_files
 
 
@@ -72,9 +74,11 @@ def write_virtual(writer: FacesWriter, files: Sequence[FacesFile], output: str, 
             if path.startswith(".."):
                 hint = "move one of them, or copy the faces: leave out --virtual"
                 raise DataError(f"{part.name} lies outside {folder}, where readers would look for it", hint)
+            if is_pattern(path):
+                raise DataError(f"{part.name}: HDF5 takes %b and %% in a name for a pattern", "rename it")
             layout[at : at + part.n_faces] = h5py.VirtualSource(path, name, part.shapes[name])
             at += part.n_faces
-        writer.h5.create_virtual_dataset(name, layout).attrs.update(first.attrs)
+        writer.h5.create_virtual_dataset(name, layout).attrs.update(attributes_of(first))
     if "scheme" in files[0].h5.attrs:
         writer.h5.attrs["scheme"] = files[0].h5.attrs["scheme"]
     put_common_crop(writer, files, reporter)

@@ -21,6 +21,7 @@ from kdtools.landmarks import INDEX_FIELDS, JSON_FIELDS, Scheme
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.parallel import batched
+from kdtools.storage.hdf5_checks import attributes_of
 from kdtools.storage.outputs import Outputs, written_aside
 from kdtools.storage.provenance import Provenance
 
@@ -100,8 +101,14 @@ class FacesWriter:
     def copy_companions(self, faces: FacesFile) -> None:
         """Copy COMPANIONS and subsets from `faces`, for an output about the same faces."""
         for name in schema.COMPANIONS:
-            if name in faces:
+            if name not in faces:
+                continue
+            old = faces.h5[name]
+            attributes = attributes_of(old)
+            if len(attributes) == len(old.attrs):
                 faces.h5.copy(name, self.h5)
+            else:  # those of other programs may be of types that HDF5 does not copy safely
+                self.h5.create_dataset(name, data=old[...], dtype=old.dtype).attrs.update(attributes)
         for name, member in faces.subsets.items():
             self.put(f"subset/{name}", member)
 
@@ -122,7 +129,7 @@ class FacesWriter:
             if name in faces:
                 old = faces.h5[name]
                 new = self.h5.create_dataset(name, data=old[...][rows], dtype=old.dtype)
-                new.attrs.update(old.attrs)
+                new.attrs.update(attributes_of(old))
 
     def put_shape_model(self, model: ShapeModel) -> None:
         for part in ("mean", "modes", "variance"):

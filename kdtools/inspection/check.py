@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kdtools.errors import KdError, some_of
+from kdtools.errors import DataError, KdError, some_of
 from kdtools.faces.file import FacesFile
 from kdtools.faces.schema import ROLES
 from kdtools.inspection.describe import BLOCK_FACES, blocks_of, describe_weights, shapes_of
@@ -133,11 +133,11 @@ def _image_faults(faces: FacesFile) -> Iterator[str]:
         firsts: Any = {0, max(0, len(images) - _END_ROWS)}
         step = _END_ROWS
     else:
-        firsts = range(0, len(images), step)
+        firsts, images = range(0, len(images), step), faces.images
     for first in sorted(firsts):
         try:
             images[first : first + step]
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, DataError) as error:
             yield f"/image: rows from {first} on cannot be read: {error}"
             return
 

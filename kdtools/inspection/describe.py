@@ -21,6 +21,7 @@ from kdtools.landmarks import Scheme
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.metrics import normalisers_of
 from kdtools.model.card import TRAINING_PREFIX
+from kdtools.storage.hdf5_checks import objects_in
 
 BLOCK_FACES = 8192
 _N_IDS = 3
@@ -64,13 +65,13 @@ def _describe_faces(faces: FacesFile) -> dict[str, Any]:
     sizes = Counter(grouping.names)
     largest = max(sizes, key=sizes.__getitem__, default="")
     arrays: dict[str, Any] = {}
-
-    def note(name: str, item: Any) -> None:
+    for item in objects_in(faces.h5):
         if isinstance(item, h5py.Dataset):
             text = h5py.check_string_dtype(item.dtype) is not None
-            arrays[name] = {"shape": list(item.shape or ()), "dtype": "text" if text else str(item.dtype)}
-
-    faces.h5.visititems(note)
+            arrays[item.name.strip("/")] = {
+                "shape": list(item.shape or ()),
+                "dtype": "text" if text else str(item.dtype),
+            }
     about: dict[str, Any] = {
         "kind": "faces",
         "faces": len(ids),

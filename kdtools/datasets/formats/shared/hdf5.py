@@ -11,7 +11,8 @@ import h5py
 import numpy as np
 
 from kdtools.errors import DataError, FileError
-from kdtools.storage.hdf5_guard import HDF5_ERRORS, check_attributes, check_claim, guarded_file
+from kdtools.storage.hdf5_checks import attributes_of, check_attributes, check_claim, objects_in, read_risks
+from kdtools.storage.hdf5_guard import HDF5_ERRORS, GuardedStream, guarded_file
 
 _LARGEST = 2**32  # bytes
 
@@ -20,10 +21,18 @@ _LARGEST = 2**32  # bytes
 def opened(path: Path) -> Iterator[h5py.File]:
     """Errors inside become a FileError in one line: HDF5 has many kinds of them for a damaged file."""
     try:
-        with guarded_file(path, str(path)) as (file, _):
+        with guarded_file(path, str(path), _read_risks) as (file, _):
             yield file
     except HDF5_ERRORS as error:
         raise FileError(f"{path}: cannot be read as HDF5: {' '.join(str(error).split())}") from error
+
+
+def _read_risks(file: h5py.File, _: GuardedStream) -> None:
+    """Read what might crash HDF5 or never end, of all groups and arrays."""
+    for item in objects_in(file):
+        with contextlib.suppress(DataError):  # who reads the array gets the same error
+            read_risks(item)
+            attributes_of(item)
 
 
 def dataset_at(group: h5py.Group, name: str) -> h5py.Dataset:
@@ -33,6 +42,8 @@ def dataset_at(group: h5py.Group, name: str) -> h5py.Dataset:
     item = group.get(name) if isinstance(link, h5py.HardLink) else None
     if not isinstance(item, h5py.Dataset) or item.is_virtual or item.external:
         raise DataError(f"{where}: is no data set")
+    if item.dtype.hasobject and item.dtype != h5py.ref_dtype:
+        raise DataError(f"{where}: holds texts or lists of variable length, which are not read")
     if item.nbytes > _LARGEST:
         raise DataError(f"{where}: {item.nbytes} bytes, more than {_LARGEST} that are read at once")
     try:
