@@ -472,7 +472,7 @@ def test_damaged_chunks_are_found(tmp_path: Path, run: Run) -> None:
 
     damage("image")
     (fault,) = faults_of(run, path)
-    assert fault.startswith("/image: rows from 0 on cannot be read: ")
+    assert fault.startswith("/image: rows from 6 on cannot be read: ")
     damage("landmarks")
     status, out, said = run(path)
     assert (status, out, said.startswith(f"kd-info: error: {path}:/landmarks: a packed chunk of ")) == (1, "", True)
