@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -31,7 +32,8 @@ def map_bounded(
 ) -> Iterator[Result]:
     """Results in order; only `ahead` tasks per worker are under way, so that memory does not grow with their number.
 
-    Threads, not processes: OpenCV decodes and warps outside Python's lock.
+    Threads, not processes: OpenCV decodes and warps outside Python's lock. Where the results are not all taken, after
+    an error or a signal, calls under way that are `endable` are ended.
     """
     # A thread that comes back from OpenCV waits this long before it asks for Python's lock; the usual 5 ms is longer
     # than most images take, and halves the speed of two threads.
@@ -50,6 +52,63 @@ def map_bounded(
             sys.setswitchinterval(usual)
             for future in waiting:
                 future.cancel()
+            if waiting:
+                _end_calls_of(pool)
+
+
+# ---- calls of libraries that may take long, in which Python hears no signal
+_ends: dict[int, tuple[threading.Thread, Callable[[], None]]] = {}
+_abandoned: list[threading.Thread] = []
+_WAIT_FOR_END = 5.0  # s
+
+
+@contextlib.contextmanager
+def endable(end: Callable[[], None]) -> Iterator[None]:
+    """A block that another thread can make end soon, by calling `end`."""
+    key = id(end)
+    _ends[key] = threading.current_thread(), end
+    try:
+        yield
+    finally:
+        del _ends[key]
+
+
+def _end_calls_of(pool: ThreadPoolExecutor) -> None:
+    for thread, end in list(_ends.values()):
+        if thread in pool._threads:
+            end()
+
+
+def interruptible(function: Callable[[], Result], end: Callable[[], None], seconds: float | None) -> Result:
+    """The result of `function`, called in a thread of its own, so that signals are heard while it runs.
+
+    After `seconds` or an exception of a signal `end` is called, which is to make it return. If it does not, the thread
+    is left behind (see `has_abandoned`). Raises TimeoutError, and what `function` raises.
+    """
+    result: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            result.set_result(function())
+        except BaseException as error:
+            result.set_exception(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        return result.result(seconds)
+    except BaseException:
+        if not result.done():
+            end()
+            thread.join(_WAIT_FOR_END)
+            if thread.is_alive():
+                _abandoned.append(thread)
+        raise
+
+
+def has_abandoned() -> bool:
+    """Whether a thread is still in a call that does not end. Python's usual exit could then crash, or wait for it."""
+    return any(thread.is_alive() for thread in _abandoned)
 
 
 def in_background(function: Callable[[], Result]) -> Callable[[], Result]:

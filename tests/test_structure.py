@@ -19,7 +19,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "kdtools"
 # A folder, or module beside them, imports only from lines above its own.
 LAYERS = [
     "errors reporting parallel",
-    "landmarks storage onnx_session",
+    "landmarks storage",
+    "onnx_session",
     "faces images metrics synth",
     "model datasets viewing",
     "training evaluation inspection",

@@ -22,6 +22,7 @@ from kdtools.cli._choices import choices_of
 from kdtools.cli._exit import DONE, FAILED, NEGATIVE, SKIPPED, USAGE, Interrupted, ReaderLeft, Stopped, _Signals
 from kdtools.cli._reporter import StderrReporter
 from kdtools.errors import KdError, missing_error, require
+from kdtools.parallel import has_abandoned
 from kdtools.reporting import one_line, printable_lines
 
 if TYPE_CHECKING:
@@ -159,6 +160,9 @@ def run(tool: str, command: Callable[..., Any]) -> NoReturn:
         if status in (DONE, SKIPPED, NEGATIVE):
             status = _fail(error, f"standard output: {error.strerror}", "", FAILED)
     signals.leave_to_system()
+    if has_abandoned():  # a library is still at work in a thread, which Python's own exit might crash upon
+        sys.stderr.flush()
+        os._exit(status)
     sys.exit(status)
 
 

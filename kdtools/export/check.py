@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ from kdtools.metrics import clean_points, default_normaliser, nme_per_face
 from kdtools.model.heads import HeatmapHead
 from kdtools.model.network import LandmarkNet
 from kdtools.model.sampling import resize_images
-from kdtools.onnx_session import CONFIDENCE, open_session, run_session
+from kdtools.onnx_session import CONFIDENCE, Session, open_session, run_session
 from kdtools.synth import draw_faces
 
 N_CHECKED, N_CALIBRATION = 256, 128
@@ -114,7 +113,7 @@ def compare_with_original(network: LandmarkNet, path: Path, sample: Sample, prec
     return Agreement(len(distance), largest, mean, nme)
 
 
-def _compare_confidence(network: LandmarkNet, session: Any, images: np.ndarray, precision: str) -> None:
+def _compare_confidence(network: LandmarkNet, session: Session, images: np.ndarray, precision: str) -> None:
     exported = run_session(session, images, CONFIDENCE)
     with torch.inference_mode():
         _, original = network.points_and_confidence(torch.from_numpy(images))

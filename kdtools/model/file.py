@@ -37,6 +37,7 @@ def create_network(card: ModelCard, init: str) -> tuple[LandmarkNet, str, bool]:
         if METADATA in (stored.metadata() or {}):
             _card_of(stored, init)  # refuses one that is newer than this package
         weights = {name: stored.get_tensor(name) for name in stored.keys() if not name.startswith(TRAINING_PREFIX)}  # noqa: SIM118
+    _check_finite(weights, init)
     if not any(name.startswith("backbone.") for name in weights):
         weights = {f"backbone.{name}": tensor for name, tensor in weights.items()}
     own = network.state_dict()
@@ -98,12 +99,21 @@ def load_model(path: str | Path, device: torch.device) -> LandmarkNet:
         card, _ = _card_of(stored, path)
         names = [name for name in stored.keys() if not name.startswith(TRAINING_PREFIX)]  # noqa: SIM118
         _check_shapes(card, {name: tuple(stored.get_slice(name).get_shape()) for name in names}, path)
+        weights = {name: stored.get_tensor(name) for name in names}
+        _check_finite(weights, path)
         network = LandmarkNet(card)
         try:
-            network.load_state_dict({name: stored.get_tensor(name) for name in names})
+            network.load_state_dict(weights)
         except RuntimeError as error:
             raise FileError(f"{path}: its weights are not those of {card.arch}", "the file is damaged") from error
     return to_device(network, device).eval()
+
+
+def _check_finite(weights: dict[str, Tensor], path: str | Path) -> None:
+    """Raises FileError for weights of which some are no numbers."""
+    for name, tensor in weights.items():
+        if not torch.isfinite(tensor).all():
+            raise FileError(f"{path}: its weights {name!r} are not all numbers", "the file is damaged: train it again")
 
 
 def _check_shapes(card: ModelCard, shapes: dict[str, tuple[int, ...]], path: str | Path) -> None:
@@ -127,6 +137,7 @@ def load_training_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor
         if "training" not in fields:
             raise FileError(f"{path}: is a model, but no checkpoint of a training")
         tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    _check_finite(tensors, path)
     of_training = [name for name in tensors if name.startswith(TRAINING_PREFIX)]
     state = {name.removeprefix(TRAINING_PREFIX): tensors.pop(name) for name in of_training}
     return tensors, state, fields["training"]

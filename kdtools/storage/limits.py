@@ -1,10 +1,16 @@
-"""Limits of open files. HDF5 opens all sources of a virtual file, and returns zeros for those it cannot open."""
+"""Limits of open files and of memory.
+
+HDF5 opens all sources of a virtual file, and returns zeros for those it cannot open.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import resource
 from collections.abc import Iterator
+from pathlib import Path
 
 from kdtools.errors import FileError
 
@@ -35,3 +41,37 @@ def files_allowed(n_files: int, name: str) -> Iterator[None]:
         yield
     finally:
         _in_use -= n_files
+
+
+@contextlib.contextmanager
+def memory_allowed(n_bytes: int) -> Iterator[None]:
+    """Within the block, this process gets at most so much more memory, and at most half of the machine's.
+
+    What asks for more gets an error of its library, mostly MemoryError. Does nothing where the system (macOS) does not
+    say how much memory is in use.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        n_bytes = min(n_bytes, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
+    in_use = _data_in_use()
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    soft, hard = before
+    most = in_use + n_bytes
+    if not in_use or (soft != resource.RLIM_INFINITY and soft <= most):
+        yield
+        return
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_DATA, before)
+
+
+def _data_in_use() -> int:
+    """Bytes that RLIMIT_DATA counts: private memory that can be written. 0 where the system does not say."""
+    try:
+        found = re.search(rb"^VmData:\s*(\d+) kB", Path("/proc/self/status").read_bytes(), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(found[1]) << 10 if found else 0

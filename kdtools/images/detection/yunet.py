@@ -15,6 +15,7 @@ from kdtools.errors import FileError, KdError
 from kdtools.images.detection.detector import Found, ReducedSearch
 from kdtools.images.opencv import opencv_errors
 from kdtools.landmarks.crop_rule import BoxRelation
+from kdtools.storage.onnx_guard import read_onnx
 
 _LARGEST_SIDE = 1024  # px; larger photographs are shrunk before the search
 _SMALLEST_SIDE = 32  # px; below, the network has no grid cells
@@ -34,6 +35,7 @@ class YuNetDetector(ReducedSearch):
         self._path, self._local = path, threading.local()
         if not Path(path).is_file():
             raise FileError(f"{path}: no such file")
+        read_onnx(path)
         try:  # now, rather than at the first photograph
             self.find_boxes(np.zeros((64, 64, 3), np.uint8))
         except KdError as error:

@@ -2,32 +2,80 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from kdtools.errors import FileError
 from kdtools.model.card import read_card
-from kdtools.onnx_session import CONFIDENCE, INPUT, OUTPUT, open_session, run_session
+from kdtools.onnx_session import CONFIDENCE, INPUT, OUTPUT, Session, open_session
+from kdtools.prediction.engines.answers import check_answers, probe_engine
 
 _BATCH = 16  # larger batches are no faster per crop, and their feature maps no longer fit into the CPU's caches
+_FLOAT = "tensor(float)"
+_INTERFACE_HINT = "docs/export.md has the names, types and shapes of an exported model; make it again with kd-export"
 
 
 class OnnxEngine:
-    """An exported model on `threads` cores. Raises FileError for another file."""
+    """An exported model on `threads` cores. Raises FileError for another file, and for one with absurd answers.
 
-    def __init__(self, path: Path, threads: int) -> None:
+    `name` is the file's name in errors, if it is not that of `path`.
+    """
+
+    def __init__(self, path: Path, threads: int, name: str = "") -> None:
         self.card, _ = read_card(path)
         self.threads, self.batch = threads, _BATCH
         self.name = f"ONNX Runtime, {threads} threads" if threads > 1 else "ONNX Runtime, 1 thread"
+        self._file = name or str(path)
         self._session = open_session(path, threads)
-        self.has_confidence = CONFIDENCE in {output.name for output in self._session.get_outputs()}
+        self.has_confidence = CONFIDENCE in {output.name for output in self._session.outputs}
+        _check_interface(self._session, self.card.input_size, self.card.scheme.n_points, self._file)
+        self._run = self._session.first_run
+        probe_engine(self, self._file)
+        self._run = self._session.run
 
     def predict(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         # numpy and ONNX Runtime both release the global interpreter lock.
         size = self.card.input_size
         images = np.empty((len(crops), 3, size, size), np.float32)
         np.multiply(crops.transpose(0, 3, 1, 2), np.float32(1 / 255), out=images)
-        if not self.has_confidence:
-            return run_session(self._session, images), None
-        points, confidence = self._session.run([OUTPUT, CONFIDENCE], {INPUT: images})
+        points, *more = self._run([OUTPUT, CONFIDENCE][: 1 + self.has_confidence], {INPUT: images})
+        confidence = more[0] if more else None
+        check_answers(points, confidence, len(crops), self.card.scheme.n_points, self._file)
         return points, confidence
+
+
+def _check_interface(session: Session, size: int, n_points: int, name: str) -> None:
+    """Raises FileError unless inputs and outputs have the names, types and shapes of an exported model."""
+    for kind, found, wanted in (("input", session.inputs, INPUT), ("output", session.outputs, OUTPUT)):
+        names = [one.name for one in found]
+        if wanted not in names or (kind == "input" and len(names) > 1):
+            have = ", ".join(map(repr, names)) or "none"
+            raise FileError(f"{name}: has {have} as {kind}, not {wanted!r}", _INTERFACE_HINT)
+    shapes = {INPUT: (None, 3, size, size), OUTPUT: (None, n_points, 2), CONFIDENCE: (None, n_points)}
+    for one in (*session.inputs, *session.outputs):
+        if one.name not in shapes:
+            continue
+        if one.type != _FLOAT:
+            raise FileError(f"{name}: {one.name!r} is {one.type}, not {_FLOAT}", _INTERFACE_HINT)
+        if not _fits(one.shape, shapes[one.name]):
+            wanted_shape = ", ".join("batch" if length is None else str(length) for length in shapes[one.name])
+            have = ", ".join("?" if length is None else str(length) for length in one.shape)
+            raise FileError(f"{name}: {one.name!r} is of shape ({have}), not ({wanted_shape})", _INTERFACE_HINT)
+
+
+def _fits(shape: Sequence[Any], wanted: Sequence[int | None]) -> bool:
+    """Whether a shape, in which a text or None is any length, can be the wanted one, in which None must be any.
+
+    None at all means that the file does not say.
+    """
+    if not shape:
+        return True
+    if len(shape) != len(wanted):
+        return False
+    return all(
+        not isinstance(have, int) or (want is not None and have == want)
+        for have, want in zip(shape, wanted, strict=True)
+    )

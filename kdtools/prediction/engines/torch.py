@@ -14,6 +14,7 @@ from torch import Tensor
 from kdtools.model.file import load_model
 from kdtools.model.heads import HeatmapHead
 from kdtools.model.network import LandmarkNet, choose_device
+from kdtools.prediction.engines.answers import check_answers, probe_engine
 
 _CPU_BATCH = 16  # as in onnx.py
 _GPU_BATCHES = (1, 8, 64, 256)  # sizes of recorded graphs; a batch is padded to the next of them
@@ -36,14 +37,18 @@ class TorchEngine:
             dtype = choose_dtype(network, self._device)
             self.batch, self._run = _GPU_BATCHES[-1], _Recorded(network, dtype)
             words.append(str(dtype).removeprefix("torch."))
-        self.name = ", ".join(words)
+        self.name, self._file = ", ".join(words), str(path)
+        if self._device.type == "cpu":  # on a GPU, this would record graphs of sizes that are not used again
+            probe_engine(self, self._file, own_graph=True)
 
     def predict(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         with torch.inference_mode():
             pixels = torch.from_numpy(np.require(crops, None, ["C", "W"])).to(self._device)  # maps of files: read-only
             images = pixels.permute(0, 3, 1, 2).float().div_(255)  # stays channels-last in memory
             answers = self._run(images).float().cpu().numpy()
-        return answers[..., :2], answers[..., 2] if self.has_confidence else None
+        points, confidence = answers[..., :2], answers[..., 2] if self.has_confidence else None
+        check_answers(points, confidence, len(crops), self.card.scheme.n_points, self._file)
+        return points, confidence
 
 
 def _answers_of(network: LandmarkNet, images: Tensor) -> Tensor:
