@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -155,12 +156,107 @@ def test_a_model_is_exported_once(model: Path) -> None:
     recorder = Recorder()
     load_engine(model, device="cpu", threads=1, reporter=recorder)
     assert len(recorder.said) == 1
-    (copy,) = cache.cache_folder().iterdir()  # nothing of the making lies beside it
+    copy, digest = sorted(cache.cache_folder().iterdir())  # nothing of the making lies beside them
+    assert (copy.suffix, digest.suffix) == (".onnx", ".sha256")
     began = copy.stat().st_mtime_ns
     load_engine(model, device="cpu", threads=1, reporter=recorder)
     assert len(recorder.said) == 1
     assert copy.stat().st_mtime_ns == began
     assert read_card(copy)[1]["arch"] == "test_resnet"
+
+
+def _flip_bytes(copy: Path, elsewhere: Path) -> None:
+    content = bytearray(copy.read_bytes())
+    content[len(content) // 2] ^= 0x40
+    copy.write_bytes(content)
+
+
+def _replace_by(copy: Path, elsewhere: Path) -> None:
+    other = onnx.load(copy)
+    other.producer_name = "another"
+    copy.write_bytes(other.SerializeToString())
+
+
+def _link(copy: Path, elsewhere: Path) -> None:
+    copy.rename(elsewhere / "real.onnx")
+    copy.symlink_to(elsewhere / "real.onnx")
+
+
+def _pipe(copy: Path, elsewhere: Path) -> None:
+    copy.unlink()
+    os.mkfifo(copy)
+
+
+def _folder(copy: Path, elsewhere: Path) -> None:
+    copy.unlink()
+    copy.mkdir()
+
+
+def _lose_digest(copy: Path, elsewhere: Path) -> None:
+    copy.with_suffix(".sha256").unlink()
+
+
+def _let_others_write(copy: Path, elsewhere: Path) -> None:
+    copy.chmod(0o666)
+
+
+def _let_others_in(copy: Path, elsewhere: Path) -> None:
+    copy.parent.chmod(0o777)
+
+
+def _link_folder(copy: Path, elsewhere: Path) -> None:
+    copy.parent.rename(elsewhere / "kdtools")
+    copy.parent.symlink_to(elsewhere / "kdtools")
+
+
+def _give_away(copy: Path, elsewhere: Path) -> None:
+    """As if other users had put the copy there: from here on, who runs has another number."""
+
+
+MADE_AGAIN = (_flip_bytes, _replace_by, _lose_digest, _let_others_write)
+NOT_KEPT = (_link, _pipe, _folder, _let_others_in, _link_folder, _give_away)
+
+
+@pytest.mark.usefixtures("_copying")
+@pytest.mark.parametrize("tamper", [*MADE_AGAIN, *NOT_KEPT], ids=lambda one: one.__name__[1:])
+def test_a_copy_runs_only_if_it_is_what_was_written(
+    tamper: Callable[[Path, Path], None],
+    model: Path,
+    exported: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    load_engine(model, device="cpu", threads=1)
+    (copy,) = cache.cache_folder().glob("*.onnx")
+    (tmp_path / "elsewhere").mkdir()
+    tamper(copy, tmp_path / "elsewhere")
+    if tamper is _give_away:
+        user = os.geteuid()
+        monkeypatch.setattr("os.geteuid", lambda: user + 1)
+    recorder, opened = Recorder(), []
+    monkeypatch.setattr(
+        "kdtools.prediction.engines._onnx_engine", lambda path, threads: opened.append(path.read_bytes())
+    )
+    load_engine(model, device="cpu", threads=1, reporter=recorder)
+    assert opened == [exported.read_bytes()]
+    if tamper in MADE_AGAIN:
+        assert "is not as it was written, and is made again" in recorder.said[0]
+        assert copy.read_bytes() == exported.read_bytes()
+    else:
+        assert "cannot be kept" in recorder.said[-1]
+    assert not (tmp_path / "elsewhere" / "real.onnx").exists() or tamper is _link
+
+
+@pytest.mark.usefixtures("_copying")
+def test_a_user_without_a_home_has_no_cache(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", staticmethod(no_home))
+    recorder = Recorder()
+    load_engine(model, device="cpu", threads=1, reporter=recorder)
+    assert "cannot be kept: this user has no home folder" in recorder.said[-1]
 
 
 @pytest.mark.usefixtures("_copying")

@@ -35,12 +35,12 @@ class YuNetDetector(ReducedSearch):
         self._path, self._local = path, threading.local()
         if not Path(path).is_file():
             raise FileError(f"{path}: no such file")
-        read_onnx(path)
         try:  # now, rather than at the first photograph
+            read_onnx(path)  # OpenCV would read other files that it names
             self.find_boxes(np.zeros((64, 64, 3), np.uint8))
         except KdError as error:
             raise FileError(
-                f"{path}: not a YuNet face detector that OpenCV can run",
+                f"{path}: not a YuNet face detector that OpenCV can run: {error.message.removeprefix(f'{path}: ')}",
                 "use face_detection_yunet_2023mar.onnx of OpenCV's model zoo; files of dynamic shape do not work",
             ) from error
 
