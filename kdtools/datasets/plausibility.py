@@ -20,12 +20,12 @@ import numpy as np
 
 from kdtools.datasets.formats import Annotation, Format, Reading
 from kdtools.datasets.formats.shared.annotation import size_of_picture
+from kdtools.datasets.formats.shared.extra_columns import SHARES
 from kdtools.errors import FileError, KdError
 from kdtools.reporting import Reporter
 
 _BESIDE = 0.2  # by how much of its size a point may lie outside its face
 _FEWEST = 3  # points that tell where a face is
-_SHARES = (-0.5, 1.5)  # points may lie somewhat outside their picture
 _NEGATIVE_SHARES = 0.1  # of all shares; few points lie left of their picture or above it
 _SMALLEST_FACE = 1.0  # px
 _LARGEST_BOX = 10  # times as large as the points
@@ -140,7 +140,7 @@ def _in_pixels(path: str, found: list[Annotation], reading: Reading, reporter: R
     """The annotations in pixels where all are shares of their pictures. Raises FileError where no pictures are read."""
     raw = np.concatenate([_points(one) for one in found]) + reading.base
     raw = raw[np.isfinite(raw).all(axis=1)]
-    x_are_shares, y_are_shares = (bool(((axis > _SHARES[0]) & (axis < _SHARES[1])).all()) for axis in raw.T)
+    x_are_shares, y_are_shares = (bool(((axis > SHARES[0]) & (axis < SHARES[1])).all()) for axis in raw.T)
     if not (x_are_shares or y_are_shares) or not (np.ptp(raw, axis=0) > 0).any():
         return found
     if not (x_are_shares and y_are_shares):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -116,6 +117,42 @@ def test_a_box_beside_five_points_is_no_point(form: str, order: str, tmp_path: P
     assert any("5 points" in text and "look like a box" in text for text in recorder.said)
 
 
+def points_of_count(n_points: int) -> np.ndarray:
+    """Faces of 68 points, of six that no scheme has, or of 21 of AFLW's."""
+    aflw = [17, 19, 21, 22, 24, 26, 36, 37, 39, 42, 43, 45, 1, 31, 30, 35, 15, 48, 62, 54, 8]
+    return faces()[:, {68: list(range(68)), 21: aflw, 6: [36, 39, 42, 45, 48, 54]}[n_points]]
+
+
+@pytest.mark.parametrize("order", ["corners", "size", "pairs"])
+@pytest.mark.parametrize("layout", ["bp", "pb", "bsp", "sbp", "ibp", "ipb", "pbs", "psb"])
+@pytest.mark.parametrize("n_points", [5, 6, 21, 68])
+def test_boxes_scores_and_numbers_of_rows_beside_points(order: str, layout: str, n_points: int) -> None:
+    """A known count is read, others are refused with the columns of the box: points, box, score, number of the row."""
+    points = faces(5) if n_points == 5 else points_of_count(n_points)
+    score = np.random.default_rng(1).uniform(0.5, 1, (N, 1)).round(3)
+    parts = {"b": boxes(points, order), "p": points.reshape(N, -1), "s": score, "i": np.arange(3.0, 3 + N)[:, None]}
+    rows = list(np.hstack([parts[part] for part in layout]))
+    if n_points in (5, 68):
+        columns = find_columns(rows)
+        np.testing.assert_array_equal(np.stack([columns.points_in(row) for row in rows]), parts["p"])
+        assert "look like a box" in columns.note
+    else:
+        with pytest.raises(DataError, match=f"look like a box.*{n_points} points are left"):
+            find_columns(rows)
+
+
+@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize("n_points", [5, 6, 21, 68])
+def test_a_box_in_few_rows_is_never_taken_for_points_in_silence(n: int, n_points: int) -> None:
+    points = (faces(5) if n_points == 5 else points_of_count(n_points))[:n]
+    for order in ("corners", "size", "pairs"):
+        for parts in ([boxes(points, order), points.reshape(n, -1)], [points.reshape(n, -1), boxes(points, order)]):
+            rows = list(np.hstack(parts))
+            with contextlib.suppress(DataError):
+                columns = find_columns(rows)
+                assert columns.doubt or len(columns.xy) == 2 * n_points
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("n_points", [5, 68])
 @pytest.mark.parametrize("n_extra", [4, 5, 6])
@@ -146,7 +183,7 @@ def test_all_x_before_all_y(form: str, n_points: int, tmp_path: Path) -> None:
         (lambda p: [p[:, :40], np.tile([1, 2, 2, 3], (N, 1))], "columns 81 to 84 look like attributes; 40 points"),
         (lambda p: [boxes(p[:, :41], "corners"), p[:, :41]], "columns 1 to 4 look like a box.*41 points are left"),
         (lambda p: [p[:, :41].transpose(0, 2, 1)], "all x before all y of 41 points"),
-        (lambda p: [p, np.linspace(20, 90, 3 * N).reshape(N, 3)], "which are not pairs|not all are points"),
+        (lambda p: [p, np.random.default_rng(0).uniform(20, 90, (N, 3))], "which are not pairs|not all are points"),
     ],
 )
 def test_what_is_not_certain_is_refused(

@@ -26,7 +26,14 @@ from pathlib import Path
 import numpy as np
 
 from kdtools.datasets.formats.shared.annotation import Reading, box_from_corners
-from kdtools.datasets.formats.shared.box_columns import are_away, frame_points, low_and_high
+from kdtools.datasets.formats.shared.box_columns import (
+    are_away,
+    are_no_points,
+    fit_tightly,
+    frame_points,
+    low_and_high,
+)
+from kdtools.datasets.formats.shared.extra_columns import N_ENDS, SMALL, extras_at_ends
 from kdtools.datasets.formats.shared.point_order import (
     FEWEST_POINTS,
     FEWEST_ROWS,
@@ -44,10 +51,8 @@ from kdtools.landmarks.mirror_maps import mirror_residual
 
 KNOWN_COUNTS = frozenset(scheme.n_points for scheme in SCHEMES.values())
 _N_LOOKED_AT = 300  # rows; more would not tell more
-_SMALL = 10  # largest absolute value of an attribute
-_N_ENDS = 12  # columns at either end in which attributes are looked for
-_SHARES = (-0.5, 1.5)  # shares of a picture; points may lie somewhat outside it
 _MIRRORED = 0.15  # largest such residual of five points and others, where these are points too
+_FEWEST_IN_BOX = 4  # points that are no known set; a box fits three of many numbers by chance
 _FAR = 2.0  # by how many sizes of the points others may lie from their middle
 _MOVES = 0.75  # by how many sizes the place of a point in its face usually differs from face to face at most
 
@@ -116,12 +121,16 @@ def _are_triples(table: np.ndarray) -> bool:
     third, others = table[:, thirds], table[:, ~thirds]
     if not np.isfinite(third).any():
         return False
-    return bool(np.nanmin(third) >= 0 and np.nanmax(third) <= 2 and np.nanmedian(np.abs(others)) > _SMALL)
+    return bool(np.nanmin(third) >= 0 and np.nanmax(third) <= 2 and np.nanmedian(np.abs(others)) > SMALL)
 
 
 @dataclass(frozen=True)
 class _Split:
-    """A row cut into numbers before the points, points, numbers after; in one of these a box that `orders` fit."""
+    """A row cut into numbers before the points, points, numbers after; in one of these a box that `orders` fit.
+
+    The box is `tight` where it has the middle of the points and sizes in one ratio to theirs, and `sure` where its
+    numbers cannot be points besides.
+    """
 
     before: int = 0
     after: int = 0
@@ -129,6 +138,8 @@ class _Split:
     orders: tuple[str, ...] = ()
     doubtful: bool = False
     weak: tuple[str, ...] = ()
+    sure: bool = False
+    tight: bool = False
 
     def core(self, table: np.ndarray) -> np.ndarray:
         """The rows' numbers of points, NaN for what may be written for a missing one."""
@@ -138,39 +149,60 @@ class _Split:
 
 def _split(table: np.ndarray) -> _Split:
     n_columns = table.shape[1]
-    before, after = _extras_at_ends(table)
+    before, after = extras_at_ends(table, KNOWN_COUNTS)
     clear = before + after > 0
     ends = [(before, after), (before + 4, after), (before, after + 4)]
     if not clear:
-        ends += [(n, 0) for n in (5, 6, 1)] + [(0, n) for n in (5, 6, 1)]
-    splits = [_with_box(_Split(*end), table) for end in ends if n_columns - sum(end) >= 2 * FEWEST_POINTS]
-    splits = [one for one in splits if (n_columns - one.before - one.after) % 2 == 0]
+        ends += [(1, 0), (0, 1), *((k, n - k) for n in (5, 6) for k in (n, 0, n - 4, 4))]
+    ends = [end for end in ends if n_columns - sum(end) >= 2 * FEWEST_POINTS and (n_columns - sum(end)) % 2 == 0]
+    splits = [one for end in ends if not _leaves_out_a_point(one := _with_box(_Split(*end), table), table)]
     known = [one for one in splits if (n_columns - one.before - one.after) // 2 in KNOWN_COUNTS]
     symmetric = sorted((min(asymmetries(one.core(table))), k) for k, one in enumerate(known))
     best = [known[k] for residual, k in symmetric if residual < SYMMETRIC]
+    boxes = [one for one in splits if one.sure and one.before + one.after >= before + after + 4]
     if clear:
-        return (best or known or [_with_box(_Split(before, after), table)])[0]
+        usual = _with_box(_Split(before, after), table)
+        more = [] if usual in known or usual.box else [one for one in (*best, *known, *splits) if one.box]
+        few = len(table) < FEWEST_ROWS
+        more = [one for one in more if one.sure or ((one in known or ORDERS[0] in one.orders) and not few)]
+        return next((one for one in (*(one for one in more if one.sure), *more)), usual)
     if best and best[0].before + best[0].after == 0:
         return best[0]
+    for one in (*(one for one in (*best, *known) if one in boxes), *boxes):
+        if one in known:
+            return one
+        if one.before + one.after == 4 and n_columns - 4 >= 2 * _FEWEST_IN_BOX:
+            return replace(one, doubtful=True)
+    corners = next((one for one in splits if ORDERS[0] in one.orders and one.before + one.after == 4), None)
     for one in best:
         if _are_no_points(one, table):
             if one.core(table).shape[1] == 10 and not _is_sure_box(one, table):
-                return _doubted(one, table)
+                return _doubted(corners or one, table)
             return one
-    for one in splits:
-        if one.box and "x0 y0 x1 y1" in one.orders and one.before + one.after == 4:
-            return replace(one, doubtful=one not in known or not _is_sure_box(one, table))
+    if corners:
+        return replace(corners, doubtful=corners not in known or not _is_sure_box(corners, table))
     if n_columns // 2 not in KNOWN_COUNTS:
         for one in known:
             if one.core(table).shape[1] > 10 and _are_no_points(one, table):
                 return _doubted(one, table)
-    return _Split()
+    likely = [one for one in splits if one.tight and one.before + one.after == 4 and set(one.orders) - {ORDERS[0]}]
+    return next((_Split(weak=tuple(_describe(table, one))) for one in likely), _Split())
+
+
+def _leaves_out_a_point(split: _Split, table: np.ndarray) -> bool:
+    """Whether two columns beside a box of the split lie among its points, and so are a point as well."""
+    columns = [*range(split.before), *range(table.shape[1] - split.after, table.shape[1])]
+    others = [k for k in columns if k not in split.box]
+    if len(columns) != 6 or len(others) != 2:
+        return False
+    rest = both_ways(split.core(table))[0]
+    return not are_away(table[:, None, others], rest, 1.0)
 
 
 def _doubted(split: _Split, table: np.ndarray) -> _Split:
     """A split of which the count is nearly all the evidence: refused where more speaks for it, else only a warning."""
     n_extra = split.before + split.after
-    if n_extra % 2 or "x0 y0 x1 y1" in split.orders or _are_strange(split, table):
+    if n_extra % 2 or ORDERS[0] in split.orders or _are_strange(split, table):
         return replace(split, doubtful=True)
     return _Split(weak=tuple(_describe(table, split)))
 
@@ -227,53 +259,7 @@ def _is_sure_box(split: _Split, table: np.ndarray) -> bool:
     core = split.core(table)
     whole = (table[:, list(split.box)] % 1 == 0).all()
     decimals = (np.nan_to_num(core) % 1 != 0).any(axis=1).mean() >= 0.9
-    return bool(whole and decimals) or (split.orders[0] == "x0 y0 x1 y1" and len(table) >= FEWEST_ROWS)
-
-
-def _extras_at_ends(table: np.ndarray) -> tuple[int, int]:
-    """How many columns at the beginning and at the end are attributes, scores or constants."""
-    n_columns = table.shape[1]
-    ends = min(_N_ENDS, n_columns - 2 * FEWEST_POINTS)
-    extra = _is_extra(table)
-    if extra.mean() > 0.5 or ends <= 0:  # the rule is for a few numbers beside many
-        return 0, 0
-    first, last = np.flatnonzero(extra[:ends]), np.flatnonzero(extra[n_columns - ends :])
-    before = int(first[-1]) + 1 if len(first) else 0
-    after = ends - int(last[0]) if len(last) else 0
-    if before + after > ends:
-        return 0, 0
-    for start, stop in ((0, before), (n_columns - after, n_columns)):
-        if stop > start and _may_be_missing_points(table[:, start:stop], n_columns - before - after):
-            before, after = (0, after) if start == 0 else (before, 0)
-    return before, after
-
-
-def _is_extra(table: np.ndarray) -> np.ndarray:
-    """(k,) whether a column holds what no coordinate can be, given the others."""
-    known = np.isfinite(table)
-    seen = known.any(axis=0)  # a column without any number is a point that nobody marked
-
-    def mostly(holds: np.ndarray) -> np.ndarray:
-        return (holds | ~known).mean(axis=0) >= 0.99
-
-    whole = mostly(table % 1 == 0)
-    in_range = mostly((table > _SHARES[0]) & (table < _SHARES[1]))
-    if np.mean(in_range & ~whole) > 0.5:  # shares of the picture
-        return (whole | ~in_range) & seen
-    small = mostly(np.abs(table) <= _SMALL)
-    constant = mostly(table == table[:1]) if len(table) > 2 else np.zeros(len(whole), bool)
-    if constant.mean() > 0.5:  # the same face over and over
-        constant[:] = False
-    return (small | (constant & whole)) & seen
-
-
-def _may_be_missing_points(block: np.ndarray, n_rest: int) -> bool:
-    """Whether a block of columns is rather points that are never there, `-1 -1` or `0 0`, than attributes."""
-    if block.shape[1] % 2:
-        return False
-    pairs = block.reshape(len(block), -1, 2)
-    sentinels = (pairs[..., 0] == pairs[..., 1]) & np.isin(pairs[..., 0], (0, -1))
-    return bool(sentinels.all()) and ((n_rest + block.shape[1]) // 2 in KNOWN_COUNTS or n_rest // 2 not in KNOWN_COUNTS)
+    return bool(whole and decimals) or (split.orders[0] == ORDERS[0] and len(table) >= FEWEST_ROWS)
 
 
 def _with_box(split: _Split, table: np.ndarray) -> _Split:
@@ -282,13 +268,22 @@ def _with_box(split: _Split, table: np.ndarray) -> _Split:
     core = split.core(table)
     if core.shape[1] % 2:
         return split
-    at_ends = ([0, split.before - 4] if split.before >= 4 else []) + (
+    at_ends = ([split.before - 4, 0] if split.before >= 4 else []) + (
         [n_columns - split.after, n_columns - 4] if split.after >= 4 else []
     )
     for start in dict.fromkeys(at_ends):
-        orders = tuple(order for order in ORDERS if frame_points(corners_of(table[:, start : start + 4], order), core))
-        if orders:
-            return replace(split, box=tuple(range(start, start + 4)), orders=orders)
+        four = table[:, start : start + 4]
+        boxes = {order: corners_of(four, order) for order in ORDERS}
+        orders = tuple(order for order in ORDERS if frame_points(boxes[order], core))
+        tight = tuple(order for order in orders if fit_tightly(boxes[order], core))
+        certain = tuple(order for order in tight if are_no_points(four, boxes[order], core))
+        box, few = tuple(range(start, start + 4)), len(table) < FEWEST_ROWS
+        if certain and not (few and certain == ORDERS[-1:]):
+            return replace(split, box=box, orders=certain, tight=True, sure=True)
+        if few and (tight := certain or tuple(order for order in tight if order != ORDERS[-1])):
+            return replace(split, box=box, orders=tight, tight=True)
+        if orders and not few:
+            return replace(split, box=box, orders=orders)
     return split
 
 
@@ -310,7 +305,7 @@ def _describe(table: np.ndarray, split: _Split) -> list[str]:
 
 def _refusal(n_numbers: int, n_rest: int, what: list[str]) -> DataError:
     if not what:
-        counts = [n for n in sorted(KNOWN_COUNTS) if n > 5 and 0 < n_numbers - 2 * n <= _N_ENDS]
+        counts = [n for n in sorted(KNOWN_COUNTS) if n > 5 and 0 < n_numbers - 2 * n <= N_ENDS]
         guess = f"; perhaps {counts[-1]} points and {n_numbers - 2 * counts[-1]} others" if counts else ""
         return DataError(f"{n_numbers} numbers a line, which are not pairs of x and y{guess}", HINT)
     left = f"{n_rest // 2} points are left" if n_rest % 2 == 0 else f"{n_rest} numbers are left, an odd count"
