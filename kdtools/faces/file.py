@@ -74,7 +74,7 @@ class FacesFile:
     def texts(self, name: str, rows: slice = slice(None)) -> list[str]:
         """Rows of an array of texts. Raises FileError if they are damaged."""
         with self._damage_reported(name):
-            texts = list(self.h5[name].asstr()[rows])
+            texts = list(self.h5[name].asstr("utf-8")[rows])  # which ASCII is, if it says so or not
             longest = max(map(len, texts), default=0)
             if longest > schema.LONGEST_TEXT:
                 most = schema.LONGEST_TEXT

@@ -10,7 +10,8 @@ HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".flv")
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 HDF5, SAFETENSORS, ONNX = "hdf5", "safetensors", "onnx"
-N_START = 16  # bytes that `form_of_start` needs
+_USER_BLOCKS = [0, *(512 << k for k in range(8))]  # bytes that HDF5 lets other programs put before its signature
+N_START = _USER_BLOCKS[-1] + len(HDF5_SIGNATURE)  # bytes that `form_of_start` looks at
 
 
 def form_of_start(start: bytes) -> str:
@@ -22,7 +23,7 @@ def form_of_start(start: bytes) -> str:
     >>> form_of_start(b"\\x08\\x07"), form_of_start(b'[{"id": {"a": 1}}]')
     ('onnx', '')
     """
-    if start.startswith(HDF5_SIGNATURE):
+    if any(start.startswith(HDF5_SIGNATURE, at) for at in _USER_BLOCKS):
         return HDF5
     if start[4:9] == b"\0\0\0\0{":
         return SAFETENSORS
