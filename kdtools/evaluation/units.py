@@ -46,7 +46,22 @@ def _number(names: list[str]) -> np.ndarray:
     return np.fromiter((code_of[name] for name in names), np.int64, len(names))
 
 
-_FRAME = r"(.*?)(\d+)(?:\.[A-Za-z0-9]+)?"
+_LONGEST_NUMBER = 18  # digits of a frame's number
+
+
+def _split_frame(name: str) -> tuple[str, str] | None:
+    """The name before its last number, and that number, which a suffix may follow; None where there is none.
+
+    >>> _split_frame("clip/f_012.v2"), _split_frame("clip/f_012")
+    (('clip/f_', '012'), ('clip/f_', '012'))
+    """
+    stem, _, suffix = name.rpartition(".")
+    if not (stem[-1:].isdecimal() and suffix.isascii() and suffix.isalnum()):
+        stem = name
+    first = len(stem)
+    while first and stem[first - 1].isdecimal():
+        first -= 1
+    return (stem[:first], stem[first:]) if first < len(stem) else None
 
 
 @dataclass(frozen=True)
@@ -65,17 +80,24 @@ def find_frames(ids: np.ndarray, pattern: str) -> Frames:
     Raises UsageError for an invalid expression or one without two groups, DataError if no face follows another.
     """
     hint = r"such as '(.*)_(\d+)': video and frame"
-    expression = compile_pattern("--video", _FRAME if pattern == "auto" else pattern, 2, hint)
+    split = _split_frame
+    if pattern != "auto":
+        expression = compile_pattern("--video", pattern, 2, hint)
+
+        def split(name: str) -> tuple[str, str] | None:
+            match = expression.search(name)
+            return None if match is None or match[1] is None else (match[1], match[2] or "")
+
     tracks: dict[tuple[str, str], dict[int, int]] = {}
     videos = []
     for row, identity in enumerate(ids):
         photograph = photograph_of(identity)
         name, face = text_of(photograph), text_of(identity[len(photograph) :])
-        match = expression.fullmatch(name) if pattern == "auto" else expression.search(name)
-        is_frame = match is not None and match[1] is not None and (match[2] or "").isdecimal()
-        videos.append(match[1] if match and is_frame else text_of(identity))
-        if match and is_frame:
-            tracks.setdefault((match[1], face), {})[int(match[2])] = row
+        video, number = split(name) or ("", "")
+        is_frame = number.isdecimal() and len(number) <= _LONGEST_NUMBER
+        videos.append(video if is_frame else text_of(identity))
+        if is_frame:
+            tracks.setdefault((video, face), {})[int(number)] = row
     before = np.full(len(ids), -1)
     for rows in tracks.values():
         frames = sorted(rows)

@@ -98,7 +98,8 @@ class _Prefixes:
     folder_hash: np.ndarray
 
 
-_BLOCK = 8192  # ids; a single one of 4,000 bytes makes each byte array 32 MB
+_BLOCK = 8192  # ids
+_BLOCK_BYTES = 1 << 22  # of ids as long as the longest in the block; hashes take eight times as much
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _LETTERS = np.isin(np.arange(256), list(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"))
 _DIGITS = np.isin(np.arange(256), list(b"0123456789"))
@@ -106,10 +107,24 @@ _DIGITS = np.isin(np.arange(256), list(b"0123456789"))
 
 def _read_prefixes(ids: Sequence[bytes] | np.ndarray) -> _Prefixes:
     """Prefixes of all ids, vectorised over blocks: a Python loop would take seconds for a million."""
-    blocks = [_read_block(list(ids[a : a + _BLOCK])) for a in range(0, len(ids), _BLOCK)]
+    blocks = _blocks_of(np.fromiter(map(len, ids), np.int64, len(ids)))
     if not blocks:
         return _Prefixes(*[np.empty(0, np.int64)] * 5)
-    return _Prefixes(*map(np.concatenate, zip(*blocks, strict=True)))
+    back = np.argsort(np.concatenate(blocks))
+    read = [_read_block([ids[row] for row in block]) for block in blocks]
+    return _Prefixes(*(np.concatenate(columns)[back] for columns in zip(*read, strict=True)))
+
+
+def _blocks_of(lengths: np.ndarray) -> list[np.ndarray]:
+    """Rows in blocks of ids about as long as each other: one long id must not widen an array of thousands."""
+    rows = np.argsort(lengths, kind="stable")
+    blocks = []
+    while len(rows):
+        n_bytes = np.arange(1, len(head := rows[:_BLOCK]) + 1) * lengths[head]  # of the first 1, 2, ... rows
+        n = max(1, int(np.searchsorted(n_bytes, _BLOCK_BYTES, side="right")))
+        blocks.append(rows[:n])
+        rows = rows[n:]
+    return blocks
 
 
 _FRAME = (b"#frame=", b"/frame_")  # before the number, in ids of frames by kd-predict and kd-import

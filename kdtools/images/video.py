@@ -14,6 +14,31 @@ from kdtools.errors import FileError
 # What is wrong with a video is said by us, in one line. Asked for when FFmpeg is first used; -8 is AV_LOG_QUIET.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
+# A video is one file. FFmpeg would also take a playlist called .mp4 (ffconcat, m3u8, sdp), and open what it names.
+_CONTAINERS = (
+    *(
+        "mov",
+        "mp4",
+        "matroska",
+        "webm",
+        "avi",
+        "mpeg",
+        "mpegts",
+        "mpegvideo",
+        "asf",
+        "flv",
+        "ogg",
+        "gif",
+        "m4v",
+        "h264",
+    ),
+    *("hevc", "mjpeg", "ivf", "dv", "mxf", "nut", "rm", "yuv4mpegpipe"),
+)
+_OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
+_OWN_OPTIONS = f"protocol_whitelist;file|format_whitelist;{','.join(_CONTAINERS)}"
+if _OWN_OPTIONS not in os.environ.get(_OPTIONS, ""):
+    os.environ[_OPTIONS] = "|".join(filter(None, (os.environ.get(_OPTIONS, ""), _OWN_OPTIONS)))
+
 
 def open_video(source: str) -> cv2.VideoCapture:
     """The video file, or the camera of that number; what is none gives no frames.
