@@ -102,7 +102,7 @@ def new_file(path: Path, rng: random.Random) -> h5py.File:
     options: dict[str, Any] = {"libver": rng.choice(VERSIONS), "track_order": rng.random() < 0.3}
     if rng.random() < 0.2:
         options["userblock_size"] = rng.choice([512, 4096])
-    if rng.random() < 0.2 and options["libver"] not in ("earliest", "v108"):
+    elif rng.random() < 0.2 and options["libver"] not in ("earliest", "v108"):
         options |= {"fs_strategy": rng.choice(["fsm", "page", "aggregate", "none"]), "fs_persist": rng.random() < 0.5}
     if rng.random() < 0.1:
         create = h5py.h5p.create(h5py.h5p.FILE_CREATE)
