@@ -8,7 +8,7 @@ from typing import Any
 
 from kdtools.reporting import printable
 
-_STYLES = {"unchanged": "green", "changed": "red", "unreadable": "yellow"}
+_STYLES = {"unchanged": "green", "changed": "red", "unreadable": "yellow", "not compared": "yellow"}
 _KINDS = {"faces": "faces file", "model": "model", "checkpoint": "checkpoint of a training"}
 _BOXES = {"points": "the points", "given": "the given box", "detector": "the detector's box"}
 _LONGEST_HISTORY = 24  # lines that fit on a screen

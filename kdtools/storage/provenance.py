@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,10 +70,11 @@ def _without_irrelevant(argv: Sequence[str]) -> list[str]:
     return kept
 
 
-def sha256_of(path: str | Path) -> str:
+def sha256_of(path: str | Path, spend: Callable[[int], None] = lambda n_bytes: None) -> str:
     """SHA-256 of a file's bytes; for a folder, of its files' sorted names and sizes and the bytes of annotations.
 
-    The pixels of images are left out, since reading a large data set again would take as long as importing it.
+    The pixels of images are left out, since reading a large data set again would take as long as importing it. `spend`
+    is called for each file before it is read, with the number of bytes; it may raise an exception to stop.
     """
     path = Path(path)
     if path.is_dir():
@@ -82,10 +83,13 @@ def sha256_of(path: str | Path) -> str:
             file = path / name
             if not file.is_file():
                 continue
-            digest.update(f"{name}\t{file.stat().st_size}\n".encode(errors="surrogateescape"))
-            if file.suffix.lower() in _ANNOTATION_SUFFIXES:
+            size, is_read = file.stat().st_size, file.suffix.lower() in _ANNOTATION_SUFFIXES
+            spend(size if is_read else 0)
+            digest.update(f"{name}\t{size}\n".encode(errors="surrogateescape"))
+            if is_read:
                 digest.update(_sha256_of_file(file).digest())
         return digest.hexdigest()
+    spend(path.stat().st_size)
     return _sha256_of_file(path).hexdigest()
 
 
