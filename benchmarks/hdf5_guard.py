@@ -346,7 +346,7 @@ def _worker(kind: str, numbers: list[int], seed: int, folder: Path, counts: Coun
             faulthandler.disable()
             np.seterr(all="ignore")  # a damaged number may be any
             for number in numbers:
-                signal.alarm(HANG_S)
+                signal.setitimer(signal.ITIMER_PROF, HANG_S)  # of computing, beside which other work may run
                 path = folder / f"{kind}{number}.h5"
                 before_mb = peak_mb()
                 outcome, message = OUTCOMES[kind](path, random.Random(f"{seed} {kind} {number}"))
@@ -366,7 +366,7 @@ def _worker(kind: str, numbers: list[int], seed: int, folder: Path, counts: Coun
             done += 1
     status = os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
     if status:
-        note(kind, numbers[done], "HANG" if status == -signal.SIGALRM else "CRASH", f"status {status}", counts)
+        note(kind, numbers[done], "HANG" if status == -signal.SIGPROF else "CRASH", f"status {status}", counts)
         done += 1
     return done
 

@@ -100,6 +100,7 @@ class _Prefixes:
 
 _BLOCK = 8192  # ids
 _BLOCK_BYTES = 1 << 22  # of ids as long as the longest in the block; hashes take eight times as much
+_FEW = 8  # ids, for which a loop over bytes is faster without arrays
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _LETTERS = np.isin(np.arange(256), list(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"))
 _DIGITS = np.isin(np.arange(256), list(b"0123456789"))
@@ -183,16 +184,29 @@ def _read_block(written: list[bytes]) -> tuple[np.ndarray, ...]:
     group_end = np.where(copy_end < stem_end, copy_end, cut(stem_end, _DIGITS, b"_/-"))
     folder_end = np.maximum(last(text == ord("/"), photo_end), 0)
 
-    running = np.zeros((width + 1, len(ids)), np.uint64)  # hash of the first 0, 1, 2, ... bytes
+    ends = np.stack([group_end, photo_end, folder_end])
+    hashes = _hash_some(ids, ends) if len(ids) < _FEW else _hash_many(text, ends)
+    return (group_end + longer, photo_end + longer, *hashes)
+
+
+def _hash_many(text: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """64-bit hashes of the first `ends` (3, n) bytes of each row of `text` (n, width)."""
+    running = np.zeros((text.shape[1] + 1, len(text)), np.uint64)  # hash of the first 0, 1, 2, ... bytes
     for k, byte in enumerate(np.ascontiguousarray(text.T).astype(np.uint64)):
         running[k + 1] = (running[k] ^ byte) * _FACTOR + np.uint64(1)
-    return (
-        group_end + longer,
-        photo_end + longer,
-        running[group_end, rows],
-        running[photo_end, rows],
-        running[folder_end, rows],
-    )
+    return np.asarray(running[ends, np.arange(len(text))])
+
+
+def _hash_some(ids: Sequence[bytes], ends: np.ndarray) -> np.ndarray:
+    """The same for a few, which may be long."""
+    hashes, factor, mask = np.zeros(ends.shape, np.uint64), int(_FACTOR), 2**64 - 1
+    for row, identity in enumerate(ids):
+        running = before = 0
+        for column in np.argsort(ends[:, row]):
+            for byte in identity[before : (before := int(ends[column, row]))]:
+                running = ((running ^ byte) * factor + 1) & mask
+            hashes[column, row] = running
+    return hashes
 
 
 @dataclass(frozen=True)
