@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -15,6 +17,10 @@ from kdtools.images.opencv import opencv_errors
 # Not Pillow, whose `draft` gives the same pixels but mostly takes longer (benchmarks/jpeg_decoding.py).
 _REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
 _MOST_BYTES = 2**30
+_MOST_SCANS, _MOST_SCANNED = (
+    100,
+    2**32,
+)  # passes over a JPEG, and pixels in all of them; programs write about ten passes
 _ORIENTATION = 0x0112  # EXIF tag
 
 
@@ -45,11 +51,11 @@ def read_reduced(path: Path, most: int, *, upright: bool = True) -> tuple[np.nda
     reduction = max((k for k in _REDUCED if k <= most), default=1)
     frame = _jpeg_frame(data) if reduction > 1 else None
     # Blocks are counted from the top left as stored; if EXIF turns the image, an incomplete last block comes first.
-    if frame is None or (upright and frame[2] and (frame[0] % reduction or frame[1] % reduction)):
+    if frame is None or (upright and frame.has_exif and (frame.height % reduction or frame.width % reduction)):
         image = _decode(path, data, cv2.IMREAD_COLOR_RGB, upright)
         return image, 1, (image.shape[0], image.shape[1])
     image = cv2.cvtColor(_decode(path, data, _REDUCED[reduction], upright), cv2.COLOR_BGR2RGB)
-    height, width, _ = frame
+    height, width = frame.height, frame.width
     if image.shape[0] != -(-height // reduction):  # turned by EXIF
         height, width = width, height
     return np.asarray(image), reduction, (height, width)
@@ -74,9 +80,9 @@ def read_bytes(path: Path) -> bytes:
         raise FileError(f"{str(path)!r}: no such file") from error
 
 
-def check_image_bytes(n_bytes: int, name: str | Path) -> None:
+def check_image_bytes(n_bytes: int, name: str | Path, most: int = _MOST_BYTES) -> None:
     """Raises FileError for a file too large for an image."""
-    if n_bytes > _MOST_BYTES:
+    if n_bytes > most:
         raise FileError(f"{name}: {n_bytes} bytes, which are too many for an image")
 
 
@@ -109,6 +115,7 @@ def _decode(name: str | Path, data: bytes, flags: int, upright: bool = True) -> 
         raise FileError(f"{name}: is empty")
     if data.startswith(b"\xff\xd8") and not _jpeg_has_end(data):
         raise FileError(f"{name}: JPEG is cut off")
+    _check_scans(data, name)
     with opencv_errors(f"{name}: cannot be decoded"):  # for example sizes past OpenCV's limit
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags if upright else flags | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
@@ -123,18 +130,54 @@ def _jpeg_has_end(data: bytes) -> bool:
     """
     if data.endswith(b"\xff\xd9"):
         return True  # nearly all files; truncation exactly after the thumbnail is unlikely
-    return any(marker == 0xDA and data.find(b"\xff\xd9", at + 2) >= 0 for marker, at in _jpeg_segments(data))
+    return any(marker == _SCAN and data.find(b"\xff\xd9", at + 2) >= 0 for marker, at in _jpeg_segments(data))
 
 
-def _jpeg_frame(data: bytes) -> tuple[int, int, bool] | None:
-    """Height, width and whether there is EXIF data; None if it is no JPEG or has no frame header."""
+_SCAN = 0xDA  # marker of its start
+_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # none of those that stand within a scan
+
+
+def _check_scans(data: bytes, name: str | Path) -> None:
+    """Raises FileError for a JPEG that would be decoded hundreds of times over: each scan refines the whole image.
+
+    Nearly all have one scan, of all colours, and are not searched for others.
+    """
+    frame = _jpeg_frame(data)
+    first = next((at for marker, at in _jpeg_segments(data) if marker == _SCAN), None) if frame else None
+    if frame is None or first is None or (not frame.is_progressive and data[first + 4] == frame.n_colours):
+        return
+    n_scans, at = 0, first
+    most = min(_MOST_SCANS, _MOST_SCANNED // max(1, frame.height * frame.width))
+    while at + 4 <= len(data) and data[at + 1] != 0xD9:
+        n_scans += data[at + 1] == _SCAN
+        if n_scans > most:
+            size = f"{frame.width} x {frame.height} pixels"
+            raise FileError(f"{name}: a JPEG of more than {most} scans of {size}, which no camera or program writes")
+        found = _MARKER.search(data, at + 2 + int.from_bytes(data[at + 2 : at + 4], "big"))
+        at = found.start() if found else len(data)
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """What the header of a JPEG says."""
+
+    height: int
+    width: int
+    n_colours: int
+    is_progressive: bool
+    has_exif: bool
+
+
+def _jpeg_frame(data: bytes) -> _Frame | None:
+    """None if it is no JPEG or has no frame header."""
     if not data.startswith(b"\xff\xd8"):
         return None
     has_exif = False
     for marker, at in _jpeg_segments(data):
         has_exif |= marker == 0xE1
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and len(data) >= at + 9:
-            return int.from_bytes(data[at + 5 : at + 7], "big"), int.from_bytes(data[at + 7 : at + 9], "big"), has_exif
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and len(data) >= at + 10:
+            height, width = (int.from_bytes(data[k : k + 2], "big") for k in (at + 5, at + 7))
+            return _Frame(height, width, data[at + 9], marker & 3 == 2, has_exif)
     return None
 
 
@@ -144,7 +187,7 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
     while 0 <= (at := data.find(b"\xff", at)) < len(data) - 3:
         marker = data[at + 1]
         yield marker, at
-        if marker == 0xDA:  # start of scan
+        if marker == _SCAN:
             return
         # A fill byte ff, a stuffed 00 and the markers 01 and d0 to d9 have no length; other segments state theirs.
         alone = marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD9

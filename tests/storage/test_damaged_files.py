@@ -284,6 +284,45 @@ def test_what_is_no_file_is_not_read_as_a_picture(tmp_path: Path) -> None:
             read_image(tmp_path / name)
 
 
+def jpeg_of_scans(side: int, n_scans: int, *, is_progressive: bool = True) -> bytes:
+    """A grey JPEG of one scan of a flat image, and of further ones that refine nothing."""
+
+    def segment(marker: int, body: bytes) -> bytes:
+        return bytes([0xFF, marker]) + struct.pack(">H", len(body) + 2) + body
+
+    n_blocks = ((side + 7) // 8) ** 2
+    data = b"\xff\xd8" + segment(0xDB, bytes([0]) + bytes([1] * 64))
+    n_colours = 1 if is_progressive else 3
+    colours = b"".join(bytes([k + 1, 0x11, 0]) for k in range(n_colours))
+    data += segment(0xC2 if is_progressive else 0xC0, struct.pack(">BHHB", 8, side, side, n_colours) + colours)
+    tables = (bytes([0, 1, *[0] * 15, 0]), bytes([0x10, 1, *[0] * 15, 0x00]))  # one code, 0, of no difference or end
+    data += b"".join(segment(0xC4, table) for table in tables)
+    for k in range(n_scans):
+        if is_progressive:  # DC first, then a coefficient of each scan, in blocks that end at once
+            band = (0, 0) if k == 0 else (1 + (k - 1) % 63,) * 2
+            colour, n_bits = 1, n_blocks
+        else:
+            band, colour, n_bits = (0, 63), k % 3 + 1, 2 * n_blocks
+        data += segment(0xDA, bytes([1, colour, 0, *band, 0])) + bytes(-(-n_bits // 8))
+    return data + b"\xff\xd9"
+
+
+def test_jpegs_of_many_scans() -> None:
+    """Each scan is a pass over the whole image: 600 of 16,000 px a side would take minutes."""
+    assert decode_image(jpeg_of_scans(64, 10), "a.jpg").shape == (64, 64, 3)
+    for is_progressive in (True, False):
+        with pytest.raises(FileError, match=r"^a\.jpg: a JPEG of more than 100 scans of 64 x 64 pixels"):
+            decode_image(jpeg_of_scans(64, 600, is_progressive=is_progressive), "a.jpg")
+    with pytest.raises(FileError, match="a JPEG of more than 16 scans of 16000 x 16000"):
+        decode_image(jpeg_of_scans(16_000, 20), "a.jpg")
+    photograph = np.random.default_rng(0).integers(0, 256, (300, 200, 3), np.uint8)
+    flags = [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]
+    data = cv2.imencode(".jpg", photograph, flags)[1].tobytes()
+    assert data.count(b"\xff\xda") > 5
+    assert decode_image(data, "b.jpg").shape == (300, 200, 3)
+    assert decode_image(data + b"\xff\xda" * 1000 + b"\xff\xd9", "b.jpg").shape == (300, 200, 3)  # a phone's film
+
+
 # ---- tar files and lists
 
 
@@ -330,6 +369,27 @@ def test_tar_files_that_claim_or_inflate_to_too_much(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="not a tar file, or damaged"):
         damaged.fetch()
     assert peak_mb() < before + 100
+
+
+def test_compressed_tar_files_of_many_zeros(tmp_path: Path) -> None:
+    """A thousandth of what is in it: files of 80 MB are not read, whether they are images or something else."""
+    path, before, packer = tmp_path / "p.tar.gz", peak_mb(), zlib.compressobj(9, wbits=31)
+    picture = cv2.imencode(".png", np.zeros((2, 2, 3), np.uint8))[1].tobytes()
+    with path.open("wb") as stream:
+        for name in ("zeros.bin", "a.png", "b.png"):
+            header = tarfile.TarInfo(name)
+            header.size = 80 * 2**20
+            stream.write(packer.compress(header.tobuf()))
+            for _ in range(80):
+                stream.write(packer.compress(bytes(2**20)))
+        stream.write(packer.compress(tar_of(("c.png", tarfile.REGTYPE, picture))) + packer.flush())
+    *bombs, sound = photographs_in_tar(str(path), "", lambda name: name.endswith(".png"))
+    assert [bomb.id for bomb in bombs] == ["a.png", "b.png"]
+    for bomb in bombs:
+        with pytest.raises(FileError, match="too many for an image"):
+            bomb.fetch()
+    assert sound.fetch() == picture
+    assert peak_mb() < before + 50
 
 
 def test_tar_files_with_flipped_bytes(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz
 
 Fetch = Callable[[], bytes | np.ndarray]
 _LONGEST_NAME = 1 << 20  # bytes of a long name; tarfile itself has no limit
+_LARGEST_IN_STREAM = 1 << 26  # bytes; several wait in memory, of an archive that may be a thousandth of them
 _LONG_NAMES = (
     tarfile.GNUTYPE_LONGNAME,
     tarfile.GNUTYPE_LONGLINK,
@@ -98,7 +99,7 @@ class _Content:
 def _members_of_stream(archive: tarfile.TarFile) -> Iterator[tuple[str, Fetch]]:
     for member in _each(archive):
         try:
-            check_image_bytes(member.size, "a file in the archive")
+            check_image_bytes(member.size, "a file in a compressed archive", _LARGEST_IN_STREAM)
         except FileError as error:
             yield member.name, failing(error)
             continue
