@@ -24,6 +24,7 @@ from kdtools.cli._reporter import StderrReporter
 from kdtools.errors import KdError, missing_error, require
 from kdtools.parallel import has_abandoned
 from kdtools.reporting import one_line, printable_lines
+from kdtools.storage.devices import has_unclosed
 
 if TYPE_CHECKING:
     from kdtools.storage.provenance import Provenance
@@ -160,7 +161,7 @@ def run(tool: str, command: Callable[..., Any]) -> NoReturn:
         if status in (DONE, SKIPPED, NEGATIVE):
             status = _fail(error, f"standard output: {error.strerror}", "", FAILED)
     signals.leave_to_system()
-    if has_abandoned():  # a library is still at work in a thread, which Python's own exit might crash upon
+    if has_abandoned() or has_unclosed():  # libraries that Python's own exit might crash upon
         sys.stderr.flush()
         os._exit(status)
     sys.exit(status)

@@ -21,6 +21,7 @@ from kdtools.landmarks import INDEX_FIELDS, JSON_FIELDS, Scheme
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.parallel import batched
+from kdtools.storage.devices import leave_open
 from kdtools.storage.hdf5_checks import attributes_of
 from kdtools.storage.outputs import Outputs, written_aside
 from kdtools.storage.provenance import Provenance
@@ -153,24 +154,29 @@ class FacesWriter:
 
 @contextlib.contextmanager
 def _new_hdf5(path: Path) -> Iterator[h5py.File]:
-    """A new HDF5 file, closed at the end, even if the device is full.
+    """A new HDF5 file, closed at the end, even if the device is full. It is private, so it needs no lock.
 
     HDF5 cannot close a file that it cannot write completely: h5py then prints tracebacks and crashes at exit. So after
-    an error, when the file will be deleted anyway, its descriptor is redirected to /dev/zero.
+    an error, when the file will be deleted anyway, its descriptor is redirected to /dev/zero; if that does not help,
+    the file and all objects in it are left open.
     """
-    h5 = h5py.File(path, "w", libver=_LIBRARY_VERSIONS)
+    h5 = h5py.File(path, "w", libver=_LIBRARY_VERSIONS, locking=False)
     try:
         yield h5
         h5.flush()
+        h5.close()
     except BaseException:
-        with contextlib.suppress(OSError, RuntimeError):
+        within: list[object] = [h5, h5.id]
+        with contextlib.suppress(OSError, RuntimeError, ValueError):
+            within += h5py.h5f.get_obj_ids(h5.id)
             spare = os.open("/dev/zero", os.O_RDWR)
             os.dup2(spare, h5.id.get_vfd_handle())
             os.close(spare)
-        with contextlib.suppress(OSError, RuntimeError):
+        try:
             h5.close()
+        except (OSError, RuntimeError):
+            leave_open(within)
         raise
-    h5.close()
 
 
 @contextlib.contextmanager
@@ -200,7 +206,7 @@ def _cut_images(path: Path, n_faces: int) -> None:
     full = path.with_name(path.name + ".full")
     path.rename(full)
     try:
-        with h5py.File(full) as old, _new_hdf5(path) as new:
+        with h5py.File(full, locking=False) as old, _new_hdf5(path) as new:
             new.attrs.update(old.attrs)
             images = FacesWriter(new).create_images(n_faces, *old["image"].shape[1:3])
             for first in range(0, n_faces, _COPY_ROWS):

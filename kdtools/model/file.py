@@ -17,6 +17,7 @@ from torch import Tensor
 from kdtools.errors import FileError
 from kdtools.model.card import METADATA, MODEL_FORMAT, MODEL_KIND, TRAINING_PREFIX, ModelCard, card_of, open_safetensors
 from kdtools.model.network import LandmarkNet, to_device
+from kdtools.storage.devices import optional_service
 from kdtools.storage.outputs import written_aside
 from kdtools.storage.provenance import Provenance
 
@@ -72,7 +73,8 @@ def save_model(
         with written_aside(str(path), force=True, follow_link=False) as part:
             # A single metadata entry, because safetensors writes several in random order.
             save_file(tensors, part, metadata={METADATA: json.dumps(fields, sort_keys=True)})
-            part.chmod(0o666 & ~_umask())  # safetensors makes it readable by the owner only
+            with optional_service():
+                part.chmod(0o666 & ~_umask())  # safetensors makes it readable by the owner only
     except SafetensorError as error:
         raise FileError(f"{path}: cannot be written: {error}", "is the device full?") from error
 

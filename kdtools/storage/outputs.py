@@ -22,6 +22,7 @@ from typing import IO, Any, BinaryIO, cast
 
 from kdtools.errors import FileError, UsageError, require
 from kdtools.reporting import printable_lines
+from kdtools.storage.devices import device_errors
 from kdtools.storage.rename_together import Move, Room, commit, is_room
 
 STANDARD_STREAM, STANDARD_INPUT = "-", "standard input"  # on the command line, and in messages
@@ -123,7 +124,7 @@ class Outputs:
         return part
 
     def _aside(self, output: str, place: Path, name: str) -> Path:
-        with _device_errors(output):
+        with device_errors(output):
             # A folder may be on another file system than its parent.
             room = self._stack.enter_context(Room(place / place.name if place.is_dir() else place))
         self._moves.append(Move(room.path / name, place, output, room))
@@ -139,7 +140,7 @@ class Outputs:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._stack, _device_errors(self._names):
+        with self._stack, device_errors(self._names):
             if error is not None:
                 raise error
             for spool in self._spools:
@@ -179,7 +180,7 @@ def move_into_place(finished: Path, output: str, force: bool) -> None:
         _copy_to_stdout(finished)
         return
     place = place_of(output)
-    with _device_errors(output), Room(place) as room:
+    with device_errors(output), Room(place) as room:
         commit([Move(finished, place, output, room)], force)
         finished.unlink(missing_ok=True)
 
@@ -191,7 +192,7 @@ def claimed(output: str, place: Path) -> Iterator[None]:
     Raises FileError if another process holds the lock. A lock file left by a killed process does not matter.
     """
     path = place.with_name(f".{place.name}.lock")
-    with _device_errors(output):
+    with device_errors(output):
         file = locked(path)
     if file is None:
         raise FileError(f"{output}: another process is writing it", "wait for it, or name another")
@@ -306,19 +307,6 @@ def standard_output() -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def _device_errors(output: str) -> Iterator[None]:
-    """Turn the errors of a full device into FileError; h5py hides the error number in its message."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        text = str(error)
-        for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            if getattr(error, "errno", None) == number or os.strerror(number) in text:
-                raise FileError(f"{output}: {os.strerror(number)}", "nothing was written; free space") from error
-        raise
-
-
-@contextlib.contextmanager
 def readable(source: str) -> Iterator[Path]:
     """Yields a seekable path: `source` itself, or a temporary copy of standard input for `-`."""
     if source != STANDARD_STREAM:
@@ -328,7 +316,7 @@ def readable(source: str) -> Iterator[Path]:
         raise UsageError("standard input is a terminal", "pipe a file into it, or name one")
     with tempfile.TemporaryDirectory(prefix="kdtools-") as folder:
         spool = Path(folder) / "stdin"
-        with _device_errors("temporary copy of standard input"), spool.open("wb") as stream:
+        with device_errors("temporary copy of standard input"), spool.open("wb") as stream:
             for piece in _pieces_of_stdin():
                 stream.write(piece)
         yield spool

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from kdtools.errors import FileError
+from kdtools.storage.devices import optional_service
 
 _SUFFIX = ".part"
 _ABANDONED_AFTER = 60  # seconds, because a hidden folder is locked shortly after it is made
@@ -274,7 +275,7 @@ def _put_on_device(path: Path) -> None:
 
 
 def _sync_file(path: Path) -> None:
-    with path.open("rb") as stream:
+    with path.open("rb") as stream, optional_service():
         os.fsync(stream.fileno())
 
 
@@ -285,9 +286,7 @@ def _sync_folder(path: Path) -> None:
     except OSError:  # a folder that may be written but not listed
         return
     try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
-            raise
+        with optional_service():
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -1,0 +1,76 @@
+"""Faults of the disk that is written to or read from: full, over quota, broken, gone; told apart from all others."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+from collections.abc import Iterable, Iterator
+
+from kdtools.errors import FileError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_BROKEN = {errno.EIO, errno.EREMOTEIO, errno.EROFS, errno.ESTALE, errno.ENXIO, errno.ENODEV, errno.ETIMEDOUT}
+# What a file system may refuse and still be one: folders of NFS are not synced, FAT has no permissions, ...
+_UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EPERM, errno.ENOTTY}
+# HDF5 and safetensors hide the number in their message.
+_NUMBER = re.compile(r"\berrno = (\d+)|\(os error (\d+)\)")
+_READ = re.compile(r"file read failed.*? filename = '(.*?)', file descriptor", re.DOTALL)
+
+_unclosed: list[object] = []
+
+
+@contextlib.contextmanager
+def device_errors(output: str) -> Iterator[None]:
+    """Turns errors of the disk, while `output` is written, into a FileError that names it, or the input if that failed.
+
+    Other errors pass.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        fault = _fault_in(error)
+        if fault in _FULL:
+            raise FileError(f"{output}: {os.strerror(fault)}", "nothing was written; free space") from error
+        if fault in _BROKEN:
+            hint = "the disk or the way to it is at fault, not the file's content: see dmesg, and try another disk"
+            name = _input_of(error) or output
+            raise FileError(f"{name}: {os.strerror(fault)}", hint) from error
+        raise
+
+
+def _fault_in(error: BaseException) -> int:
+    """The system's error number; 0 for none."""
+    number = getattr(error, "errno", None)
+    if isinstance(number, int):
+        return number
+    stated = _NUMBER.search(str(error))
+    return int(stated[1] or stated[2]) if stated else 0
+
+
+def _input_of(error: BaseException) -> str:
+    """The input that could not be read; empty if it was another file, or none is named. Outputs are hidden as yet."""
+    stated = _READ.search(str(error))
+    name = os.fsdecode(getattr(error, "filename", None) or (stated[1] if stated else ""))
+    return "" if "/." in f"/{name}" else name
+
+
+@contextlib.contextmanager
+def optional_service() -> Iterator[None]:
+    """Passes over what the file system does not support or permit, where the product is complete without it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+
+
+def leave_open(objects: Iterable[object]) -> None:
+    """Keep objects of a library to the end of the process, because closing or deleting them would crash it."""
+    _unclosed.extend(objects)
+
+
+def has_unclosed() -> bool:
+    """Whether such objects are kept, so that the process must end without the library's own cleaning up."""
+    return bool(_unclosed)
