@@ -15,8 +15,10 @@ _BROKEN = {errno.EIO, errno.EREMOTEIO, errno.EROFS, errno.ESTALE, errno.ENXIO, e
 # What a file system may refuse and still be one: folders of NFS are not synced, FAT has no permissions, ...
 _UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EPERM, errno.ENOTTY}
 # HDF5 and safetensors hide the number in their message.
-_NUMBER = re.compile(r"\berrno = (\d+)|\(os error (\d+)\)")
+_NUMBER = re.compile(r"\berrno = (\d+)|\(os error (\d+)\)|^\[Errno (\d+)\]")
 _READ = re.compile(r"file read failed.*? filename = '(.*?)', file descriptor", re.DOTALL)
+
+_HINT = "the disk or the way to it is at fault, not the file's content: see dmesg, and try another disk"
 
 _unclosed: list[object] = []
 
@@ -34,19 +36,27 @@ def device_errors(output: str) -> Iterator[None]:
         if fault in _FULL:
             raise FileError(f"{output}: {os.strerror(fault)}", "nothing was written; free space") from error
         if fault in _BROKEN:
-            hint = "the disk or the way to it is at fault, not the file's content: see dmesg, and try another disk"
-            name = _input_of(error) or output
-            raise FileError(f"{name}: {os.strerror(fault)}", hint) from error
+            raise FileError(f"{_input_of(error) or output}: {os.strerror(fault)}", _HINT) from error
         raise
 
 
-def _fault_in(error: BaseException) -> int:
+def read_fault(name: str, error: BaseException | str) -> FileError | None:
+    """The error for a file whose disk could not be read, by the error or its text; None if the file itself is at fault.
+
+    >>> str(read_fault("a.h5", "[Errno 5] Input/output error"))
+    'a.h5: Input/output error'
+    """
+    fault = _fault_in(error)
+    return FileError(f"{name}: {os.strerror(fault)}", _HINT) if fault in _BROKEN else None
+
+
+def _fault_in(error: BaseException | str) -> int:
     """The system's error number; 0 for none."""
     number = getattr(error, "errno", None)
     if isinstance(number, int):
         return number
     stated = _NUMBER.search(str(error))
-    return int(stated[1] or stated[2]) if stated else 0
+    return int(next(filter(None, stated.groups()))) if stated else 0
 
 
 def _input_of(error: BaseException) -> str:

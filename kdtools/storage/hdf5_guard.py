@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import h5py
 
 from kdtools.errors import FileError, KdError, reason_of
+from kdtools.storage.devices import read_fault
 from kdtools.storage.rehearsal import is_rehearsal, rehearse
 
 # All that h5py raises for a damaged file.
@@ -45,8 +46,12 @@ class GuardedStream(io.FileIO):
     def readinto(self, buffer: Any) -> int:
         GuardedStream.latest = self
         at, view, n = self.tell(), memoryview(buffer).cast("B"), 0
-        while n < len(view) and (got := super().readinto(view[n:])):
-            n += got
+        try:
+            while n < len(view) and (got := super().readinto(view[n:])):
+                n += got
+        except OSError as error:
+            self.fault = str(error)
+            raise
         if n < len(view) and at + n < self.size:
             self.fault = f"cannot be read at byte {at + n}"
             raise OSError(self.fault)
@@ -70,7 +75,7 @@ def guarded_file(
         try:
             h5 = _open(stream, path)
         except HDF5_ERRORS as error:
-            raise _unopened(name) from error
+            raise _unopened(name, stream) from error
         with h5:
             try:
                 if is_rehearsal():
@@ -79,12 +84,17 @@ def guarded_file(
             except HDF5_ERRORS as error:
                 if GuardedStream.latest is stream and _is_of_reading(error):
                     fault = stream.fault or " ".join(str(error).split())
-                    raise FileError(f"{name}: damaged: {fault}", "make it again") from error
+                    raise _damaged(name, fault) from error
                 raise
 
 
-def _unopened(name: str) -> FileError:
-    return FileError(f"{name}: {_UNOPENED}", "it may be truncated or damaged; make it again")
+def _unopened(name: str, stream: GuardedStream) -> FileError:
+    unopened = FileError(f"{name}: {_UNOPENED}", "it may be truncated or damaged; make it again")
+    return read_fault(name, stream.fault) or unopened
+
+
+def _damaged(name: str, fault: str) -> FileError:
+    return read_fault(name, fault) or FileError(f"{name}: damaged: {fault}", "make it again")
 
 
 def _rehearse(stream: GuardedStream, path: Path, name: str, risk: Callable[[h5py.File, GuardedStream], object]) -> None:
@@ -97,7 +107,7 @@ def _rehearse(stream: GuardedStream, path: Path, name: str, risk: Callable[[h5py
         try:
             h5 = _open(stream, path)
         except HDF5_ERRORS as error:
-            raise OSError(_UNOPENED) from error
+            raise OSError(stream.fault if read_fault(name, stream.fault) else _UNOPENED) from error
         risk(h5, stream)
 
     try:
@@ -106,9 +116,9 @@ def _rehearse(stream: GuardedStream, path: Path, name: str, risk: Callable[[h5py
         hint = "a file is first read in a process of its own; raise the limits of processes and memory (ulimit -a)"
         raise FileError(f"{name}: no process could be started to look at it: {reason_of(error)}", hint) from error
     if fault == _UNOPENED:
-        raise _unopened(name)
+        raise _unopened(name, stream)
     if fault:
-        raise FileError(f"{name}: damaged: {fault}", "make it again")
+        raise _damaged(name, fault)
     _remember(stamp)
 
 

@@ -94,5 +94,9 @@ def sha256_of(path: str | Path, spend: Callable[[int], None] = lambda n_bytes: N
 
 
 def _sha256_of_file(path: Path) -> hashlib._Hash:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256")
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256")
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a failed read names no file
+        raise

@@ -1,0 +1,134 @@
+"""File systems as they are: without locks, links, permissions or syncs of folders; over quota, broken, read-only.
+
+The system's answers are forged by strace, which can let a system call of a process fail with any error.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from .faults import Faults
+from .running import Result, fail, finish, left_in, script
+from .table import TOOLS, WRITERS, every_writer
+from .world import World, check_product, check_unfinished
+
+# What a file system may lack, and what it says then.
+SERVICES = [
+    ("flock", "ENOLCK"),
+    ("flock", "EOPNOTSUPP"),
+    ("link,linkat", "EPERM"),
+    ("chmod,fchmod,fchmodat", "EPERM"),
+    ("fsync,fdatasync", "EINVAL"),
+    ("utime,utimes,utimensat,futimesat", "EOPNOTSUPP"),
+    ("fallocate,copy_file_range,sendfile", "EOPNOTSUPP"),
+]
+# Faults of the disk, met by the call of that number and, with +, by all later ones.
+FAULTS = [
+    ("pwrite64", "EDQUOT", "2+"),
+    ("pwrite64", "EIO", "1"),
+    ("pwrite64", "EIO", "2"),
+    ("pwrite64", "EIO", "9"),
+    ("pwrite64", "ESTALE", "3+"),
+    ("fsync", "EIO", "1"),
+    ("rename,renameat,renameat2", "EIO", "1+"),
+    ("mkdir,mkdirat", "EROFS", "1+"),
+]
+
+
+@cache
+def why_no_strace() -> str:
+    """Why system calls cannot be made to fail here; empty if they can."""
+    if shutil.which("strace") is None:
+        return "strace is not installed"
+    command = ["strace", "-o", os.devnull, "-e", "trace=getcwd", "-e", "inject=getcwd:error=EIO", "true"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return f"strace may not trace: {done.stderr.strip()}" if done.returncode else ""
+
+
+def run_with(
+    fault: tuple[str, str, str], tool: str, words: Sequence[str | Path], within: Path | None = None, follow: bool = True
+) -> Result:
+    """Run a tool, and with `follow` its processes and threads, whose calls, to the file `within` if named, fail so."""
+    if why_no_strace():
+        pytest.skip(why_no_strace())
+    calls, error, when = fault
+    options = ["-f"] if follow else []
+    options += [] if within is None else ["-P", str(within.resolve())]
+    options += ["-qq", "-o", os.devnull, "-e", f"trace={calls}", "-e", f"inject={calls}:error={error}:when={when}"]
+    command = ["strace", *options, script(tool), *map(str, words)]
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return finish(subprocess.Popen(command, start_new_session=True, **streams))  # type: ignore[call-overload]
+
+
+def check_service(tool: str, service: tuple[str, str], world: World, folder: Path) -> None:
+    """A product is written, and the same replaced, without it."""
+    output = folder / f"out{TOOLS[tool].suffix}"
+    for words in ([], ["-f"]):
+        result = run_with((*service, "1+"), tool, [*world.words(tool, output), *words])
+        assert result.status == 0, result.stderr
+        check_product(output)
+
+
+def check_fault(tool: str, fault: tuple[str, str, str], world: World, folder: Path) -> str:
+    """The run ends well, because it has no such call, or says which file which fault of the disk has met."""
+    output = folder / f"out{TOOLS[tool].suffix}"
+    output.write_bytes(b"old")
+    result = run_with(fault, tool, [*world.words(tool, output), "-f", "-q"])
+    if result.status == 0:
+        check_product(output)
+        return "done"
+    fail(result, tool, 1, folder / "out", os.strerror(getattr(errno, fault[1])))
+    assert output.read_bytes() == b"old"
+    check_unfinished(folder, output)
+    return "refused"
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=str)
+def test_a_file_system_without_a_service(service: tuple[str, str], world: World, tmp_path: Path) -> None:
+    check_service("kd-merge", service, world, tmp_path)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_a_fault_of_the_disk(fault: tuple[str, str, str], world: World, tmp_path: Path) -> None:
+    """Never status 139, a fault in kdtools, or a half-written file."""
+    assert check_fault("kd-merge", fault, world, tmp_path) == "refused"
+
+
+@pytest.mark.parametrize("when", ["1", "4", "9+"])
+def test_an_input_that_the_disk_does_not_give(when: str, world: World, tmp_path: Path) -> None:
+    """It is not called damaged."""
+    faces = tmp_path / "faces.h5"
+    shutil.copy(world.files["faces"], faces)
+    words = [faces, "-o", tmp_path / "out.h5", "-q"]
+    result = run_with(("read,pread64", "EIO", when), "kd-merge", words, within=faces)
+    fail(result, "kd-merge", 1, faces, os.strerror(errno.EIO))
+    assert "damaged" not in result.stderr
+    assert left_in(tmp_path) == ["faces.h5"]
+
+
+# ---- make soak
+@pytest.mark.soak
+@every_writer
+def test_every_service_that_a_file_system_may_lack(tool: str, world: World, tmp_path: Path, faults: Faults) -> None:
+    for number, service in enumerate(SERVICES):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        check_service(tool, service, world, folder)
+        faults.tried("file systems without locks, links, …", tool, "done")
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("tool", WRITERS)
+def test_every_fault_of_the_disk(tool: str, world: World, tmp_path: Path, faults: Faults) -> None:
+    for number, fault in enumerate(FAULTS):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        faults.tried("faults of the disk", tool, check_fault(tool, fault, world, folder))
