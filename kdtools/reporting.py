@@ -23,6 +23,9 @@ class Reporter:
     def say(self, text: str) -> None:
         """A message that a user may want to read."""
 
+    def detail(self, text: str) -> None:
+        """A message for those who want to know everything."""
+
     def warn(self, text: str) -> None:
         """Something that may be a mistake; the work goes on."""
 

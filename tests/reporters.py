@@ -15,6 +15,7 @@ class Recorder(Reporter):
 
     def __init__(self) -> None:
         self.said: list[str] = []
+        self.details: list[str] = []
         self.warned: list[str] = []
         self.skipped: list[tuple[str, str]] = []
         self.tasks: list[tuple[str, int | None]] = []
@@ -22,6 +23,9 @@ class Recorder(Reporter):
 
     def say(self, text: str) -> None:
         self.said.append(text)
+
+    def detail(self, text: str) -> None:
+        self.details.append(text)
 
     def warn(self, text: str) -> None:
         self.warned.append(text)

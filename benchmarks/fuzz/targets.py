@@ -38,6 +38,7 @@ with atheris.instrument_imports(include=["kdtools"]):
     from kdtools.model.card import ModelCard, read_card
     from kdtools.prediction.inputs.photograph import photographs_listed
     from kdtools.prediction.inputs.tar import photographs_in_tar
+    from kdtools.storage.passed_over import PassedOver
     from kdtools.storage.provenance import Provenance
 
 import cv2  # noqa: E402
@@ -84,7 +85,7 @@ def onnx_file(data: bytes) -> None:
 
 def tar_file(data: bytes) -> None:
     path = _written("photographs.tar", data)
-    for photograph in photographs_in_tar(str(path), "", lambda name: True):
+    for photograph in photographs_in_tar(str(path), "", lambda name: True, PassedOver()):
         with contextlib.suppress(KdError, OSError):
             decode_image(photograph.fetch(), photograph.id)
 

@@ -33,6 +33,11 @@ class StderrReporter(Reporter):
         if self.verbosity >= 0:
             self._report("", "", text, text)
 
+    def detail(self, text: str) -> None:
+        """A message with -v alone."""
+        if self.verbosity > 0:
+            self._report("", "", text, text)
+
     def warn(self, text: str) -> None:
         self._report("warning: ", "", text, kind_of(text))
 

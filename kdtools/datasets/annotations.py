@@ -66,6 +66,7 @@ def read_annotations(sources: Sources, reporter: Reporter = SILENT) -> list[Anno
             reporter.say,
             tuple(sources.categories),
             reporter.warn,
+            reporter,
         )
         found = []
         for one in form.read(Path(path), reading):

@@ -13,6 +13,7 @@ import numpy as np
 
 from kdtools.errors import FileError
 from kdtools.images.opencv import opencv_errors
+from kdtools.images.unusual import decode_on_white, is_avif, is_heic, is_transparent, may_have_16_bits, stretched
 
 # Not Pillow, whose `draft` gives the same pixels but mostly takes longer (benchmarks/jpeg_decoding.py).
 _REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
@@ -27,6 +28,7 @@ _ORIENTATION = 0x0112  # EXIF tag
 def read_image(path: Path, *, upright: bool = True) -> np.ndarray:
     """Decode an image file -> (H, W, 3) uint8 RGB, turned upright by its EXIF orientation or else as stored.
 
+    What is transparent becomes white. 16 bits a channel become 8, stretched where they use little of the range.
     Raises FileError if it is missing or cannot be read, and as `decode_image` does.
     """
     return _decode(path, read_bytes(path), cv2.IMREAD_COLOR_RGB, upright)
@@ -116,11 +118,27 @@ def _decode(name: str | Path, data: bytes, flags: int, upright: bool = True) -> 
     if data.startswith(b"\xff\xd8") and not _jpeg_has_end(data):
         raise FileError(f"{name}: JPEG is cut off")
     _check_scans(data, name)
-    with opencv_errors(f"{name}: cannot be decoded"):  # for example sizes past OpenCV's limit
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags if upright else flags | cv2.IMREAD_IGNORE_ORIENTATION)
+    if is_transparent(data):
+        return decode_on_white(data, name, upright)
+    turning = 0 if upright else cv2.IMREAD_IGNORE_ORIENTATION
+    if may_have_16_bits(data):
+        deep = _imdecode(name, data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | turning)
+        if deep is not None and deep.dtype == np.uint16 and (image := stretched(deep[..., ::-1])) is not None:
+            return image
+    image = _imdecode(name, data, flags | turning)
+    if image is None and is_avif(data):  # OpenCV may be built without
+        return decode_on_white(data, name, upright)
+    if image is None and is_heic(data):
+        raise FileError(f"{name}: HEIC, which cannot be decoded; convert it to JPEG")
     if image is None:
         raise FileError(f"{name}: not an image that can be decoded")
-    return np.asarray(image)
+    return image
+
+
+def _imdecode(name: str | Path, data: bytes, flags: int) -> np.ndarray | None:
+    with opencv_errors(f"{name}: cannot be decoded"):  # for example sizes past OpenCV's limit
+        image: np.ndarray | None = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    return image
 
 
 def _jpeg_has_end(data: bytes) -> bool:

@@ -48,6 +48,7 @@ def predict_photographs(
     listing = in_background(lambda: listing_digest(photographs))  # slow for millions of names
     if run.shard is not None:
         n_known = photographs.count()
+        passed_over = photographs.passed_over if run.shard[0] == 0 else None  # of all files, told by the first shard
         first, stop = shard_range(run.shard, n_known, size)
     digests = digest_inputs(run, photographs.paths)
     with (
@@ -59,6 +60,10 @@ def predict_photographs(
             run.reporter.skip(identity, reason)
         rest = islice(remaining, None if stop is None else stop - parts.n_items)
         collect(run, parts, work, grouped(rest, parts.n_items, size))
+        if run.shard is None:
+            passed_over = photographs.passed_over
+        if passed_over is not None:
+            passed_over.report(run.reporter)
         detector = search.detector
         if isinstance(detector, ReducedSearch) and detector.remark:
             run.reporter.say(detector.remark)

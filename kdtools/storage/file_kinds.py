@@ -8,7 +8,11 @@ from kdtools.errors import UsageError
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".flv")
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+_USUAL_IMAGES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+_RARER_IMAGES = (".avif", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".pbm", ".pnm")
+IMAGE_SUFFIXES = {*_USUAL_IMAGES, *_RARER_IMAGES}
+# In the order in which they are tried for the image of a name without suffix, each also in capitals.
+SUFFIXES_TO_TRY = tuple(variant for suffix in (*_USUAL_IMAGES, *_RARER_IMAGES) for variant in (suffix, suffix.upper()))
 HDF5, SAFETENSORS, ONNX = "hdf5", "safetensors", "onnx"
 _USER_BLOCKS = [0, *(512 << k for k in range(8))]  # bytes that HDF5 lets other programs put before its signature
 N_START = _USER_BLOCKS[-1] + len(HDF5_SIGNATURE)  # bytes that `form_of_start` looks at

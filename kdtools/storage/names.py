@@ -8,7 +8,7 @@ import heapq
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from io import BufferedReader
 from itertools import chain, islice
 from pathlib import Path
@@ -22,38 +22,90 @@ _LONGEST_RECORD = 1 << 20  # bytes
 _RUN = 100_000  # names sorted in memory, some 10 MB; more are spilled to temporary files
 NOT_STORABLE = "its name is not UTF-8, so it cannot be stored; rename it"
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_FOLDER, _FILE = b"\0d", b"\0f"  # endings that do not change the order, since names contain no \0
+_FOLDER, _LINK, _FILE = b"\0d", b"\0l", b"\0f"  # endings that do not change the order, since names contain no \0
 
 
-def files_below(folder: Path, *, hidden: bool = False) -> Iterator[str]:
+def files_below(
+    folder: Path, *, hidden: bool = False, passed_over: Callable[[str], None] = lambda name: None
+) -> Iterator[str]:
     """Paths of all files below `folder`, relative to it and with forward slashes.
 
-    They are sorted by their parts, as `sorted(folder.rglob("*"))` is. Links to folders are not followed; hidden files
-    and folders are left out without `hidden`. A folder that cannot be listed is yielded with a slash at the end.
+    They are sorted by their parts, as `sorted(folder.rglob("*"))` is. Hidden files and folders are left out without
+    `hidden`. Links to folders are followed, but no folder is listed twice by them; `passed_over` is called with a link
+    whose folder comes, or came, under another name. A folder that cannot be listed is yielded with a slash at the end.
     """
-    yield from _walk(os.fspath(folder), "", hidden)
+    yield from _Walk(os.fspath(folder), hidden, passed_over).files(os.fspath(folder))
 
 
-def _walk(folder: str, prefix: str, hidden: bool) -> Iterator[str]:
+class _Walk:
+    """A walk through a folder. It remembers the folders that links led to, so that it ends and lists each once."""
+
+    def __init__(self, root: str, hidden: bool, passed_over: Callable[[str], None]) -> None:
+        self._root, self._hidden, self._passed_over = os.path.realpath(root), hidden, passed_over
+        self._seen: set[tuple[int, int]] = set()
+        self._is_new(root)
+
+    def files(self, root: str) -> Iterator[str]:
+        """Names of the files below `root`. Folders in work are on a stack, however deep they are nested."""
+        stack = [(self._records(root), root, "", False)]
+        while stack:
+            records, folder, prefix, is_linked = stack[-1]
+            try:
+                record = next(records, None)
+            except OSError:  # it cannot be listed
+                stack.pop()
+                yield prefix or "/"
+                continue
+            if record is None:
+                stack.pop()
+                continue
+            name = os.fsdecode(record[:-2])
+            path, is_link = os.path.join(folder, name), record.endswith(_LINK)
+            if record.endswith(_FILE):
+                yield prefix + name
+            elif (is_link and not self._leads_elsewhere(path)) or ((is_link or is_linked) and not self._is_new(path)):
+                self._passed_over(f"{prefix}{name}/")
+            else:
+                stack.append((self._records(path), path, f"{prefix}{name}/", is_link or is_linked))
+
+    def _records(self, folder: str) -> Iterator[bytes]:
+        """Names in a folder, each with the mark of its kind, sorted. Raises OSError if it cannot be listed."""
+        with os.scandir(folder) as entries:
+            marked = (
+                os.fsencode(entry.name) + _kind_of(entry)
+                for entry in entries
+                if self._hidden or not entry.name.startswith(".")
+            )
+            records = sorted_records(marked, b"/")
+            first = list(islice(records, 1))  # reads all entries, so the folder can be closed before its subfolders
+        yield from chain(first, records)
+
+    def _leads_elsewhere(self, link: str) -> bool:
+        """Whether a link leads to a folder that the walk does not come to by itself."""
+        target = os.path.realpath(link)
+        if target != self._root and not target.startswith(os.path.join(self._root, "")):
+            return True
+        parts = os.path.relpath(target, self._root).split("/")
+        return not self._hidden and parts != ["."] and any(part.startswith(".") for part in parts)
+
+    def _is_new(self, folder: str) -> bool:
+        try:
+            status = os.stat(folder)
+        except OSError:
+            return True  # listing it says what is wrong
+        place = status.st_dev, status.st_ino
+        is_new = place not in self._seen
+        self._seen.add(place)
+        return is_new
+
+
+def _kind_of(entry: os.DirEntry[str]) -> bytes:
+    if entry.is_dir(follow_symlinks=False):
+        return _FOLDER
     try:
-        entries = os.scandir(folder)
-    except OSError:
-        yield prefix or "/"
-        return
-    with entries:
-        marked = (
-            os.fsencode(entry.name) + (_FOLDER if entry.is_dir(follow_symlinks=False) else _FILE)
-            for entry in entries
-            if hidden or not entry.name.startswith(".")
-        )
-        records = sorted_records(marked, b"/")
-        first = list(islice(records, 1))  # reads all entries, so that the folder can be closed before its subfolders
-    for record in chain(first, records):
-        name = os.fsdecode(record[:-2])
-        if record.endswith(_FOLDER):
-            yield from _walk(os.path.join(folder, name), f"{prefix}{name}/", hidden)
-        else:
-            yield prefix + name
+        return _LINK if entry.is_symlink() and entry.is_dir() else _FILE
+    except OSError:  # a circle of links; reading it as a file says so
+        return _FILE
 
 
 def frame_id(video: str, frame: int) -> str:

@@ -471,3 +471,15 @@ def test_real_faces_are_imported_whole(shared_dir: Path, tmp_path: Path) -> None
     with open_faces(tmp_path / "val.h5") as faces:
         points = faces.points()
         assert np.abs(points - np.round(points)).max() < 1e-3  # annotated in whole pixels, counted from 0
+
+
+def test_two_images_of_one_name_are_warned_of(tmp_path: Path) -> None:
+    for name in ("a.png", "a.jpg", "b.png"):
+        write_image(tmp_path / name, np.zeros((20, 20, 3), np.uint8))
+    for name in "ab":
+        rows = "".join(f"{k} {k * k % 17}\n" for k in range(1, 6))
+        (tmp_path / f"{name}.pts").write_text(f"version: 1\nn_points: 5\n{{\n{rows}}}\n")
+    told = Recorder()
+    found = read_annotations(Sources([str(tmp_path)], "pts"), told)
+    assert [one.id for one in found] == ["a.jpg", "b.png"]
+    assert [text for text in told.warned if "a.jpg and a.png" in text and "a.jpg is taken" in text]

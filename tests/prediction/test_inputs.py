@@ -47,12 +47,75 @@ def grey(value: int, side: int = 20) -> np.ndarray:
 def test_files_below_are_in_the_order_of_their_parts(tmp_path: Path) -> None:
     names = ["a.png", "a/z.png", "a/b/c.png", "a b.png", "a-b/x.png", "ä/ö.png", "Z.png", ".hidden/x.png", ".h.png"]
     touch(tmp_path, *names)
-    (tmp_path / "link").symlink_to(tmp_path / "a")
-    wanted = [
-        p.relative_to(tmp_path).as_posix() for p in sorted(tmp_path.rglob("*")) if not p.is_dir() or p.is_symlink()
-    ]
+    wanted = [p.relative_to(tmp_path).as_posix() for p in sorted(tmp_path.rglob("*")) if not p.is_dir()]
     assert list(files_below(tmp_path, hidden=True)) == wanted
     assert list(files_below(tmp_path)) == [name for name in wanted if not name.startswith(".")]
+
+
+def test_links_to_folders_are_followed_and_nothing_is_listed_twice(tmp_path: Path) -> None:
+    touch(tmp_path, "real/a.png", "real/deep/b.png", "root/x.png", "root/own/c.png", "root/.store/d.png")
+    links = {
+        "root/p1": "../real",
+        "root/p2": "../real",  # the same again
+        "root/p3": "../real/deep",  # a part of it
+        "root/own/up": "../..",  # a circle, and to where the root lies
+        "root/same": "own",  # is searched anyway
+        "root/shown": ".store",  # a hidden folder is not
+        "real/deep/back": "../../root",
+        "root/broken.png": "absent",
+    }
+    for link, target in links.items():
+        (tmp_path / link).symlink_to(target)
+    passed: list[str] = []
+    names = list(files_below(tmp_path / "root", passed_over=passed.append))
+    assert names == ["broken.png", "own/c.png", "own/up/real/a.png", "own/up/real/deep/b.png", "shown/d.png", "x.png"]
+    assert sorted(passed) == ["own/up/real/deep/back/", "own/up/root/", "p1/", "p2/", "p3/", "same/"]
+    (tmp_path / "root/own/up").unlink()
+    names = list(files_below(tmp_path / "root"))
+    assert names == ["broken.png", "own/c.png", "p1/a.png", "p1/deep/b.png", "shown/d.png", "x.png"]
+
+
+def test_folders_may_be_nested_deeply(tmp_path: Path) -> None:
+    folders = [f"{tmp_path}{'/d' * depth}" for depth in range(1, 1501)]
+    for folder in folders:
+        os.mkdir(folder)
+    try:
+        Path(folders[-1], "a.png").touch()
+        assert list(files_below(tmp_path)) == ["d/" * 1500 + "a.png"]
+    finally:  # no library removes so deep a tree
+        Path(folders[-1], "a.png").unlink()
+        for folder in reversed(folders):
+            os.rmdir(folder)
+
+
+def test_what_is_passed_over_is_counted_by_suffix(tmp_path: Path) -> None:
+    names = ["a.png", "b.JFIF", "c.avif", "d.gif", "e.HEIC", "f.mp4", "g.txt", "h.TXT", "README"]
+    touch(tmp_path / "p", *names)
+    (tmp_path / "p/link").symlink_to(".")
+    photographs = Photographs([str(tmp_path / "p")])
+    assert [one.id for one in photographs] == ["a.png", "b.JFIF", "c.avif", "d.gif", "e.HEIC"]
+    told = Recorder()
+    photographs.passed_over.report(told)
+    assert told.said[0].startswith("passed over: 2 .txt, ")
+    assert all(part in told.said[0] for part in ("1 .mp4", "1 without suffix", "1 links to folders", "name videos"))
+    assert len(told.details) == 5
+    told = Recorder()
+    read_annotations(Sources([str(tmp_path / "p")], "images"), told)
+    assert any("2 .txt" in text and "1 .mp4" in text for text in told.said)
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".tgz"])
+def test_what_is_passed_over_in_a_tar_file_is_counted(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"t{suffix}"
+    with tarfile.open(path, "w:gz" if suffix == ".tgz" else "w") as archive:
+        for name, kind in (("a.png", b"0"), ("b.mp4", b"0"), ("c.png", tarfile.LNKTYPE), ("d", tarfile.DIRTYPE)):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, "a.png"
+            archive.addfile(member)
+    photographs = Photographs([str(path)])
+    assert [one.id for one in photographs] == ["a.png"]
+    assert "1 .mp4" in photographs.passed_over.summary
+    assert "1 links or devices" in photographs.passed_over.summary
 
 
 def test_many_names_are_sorted_by_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

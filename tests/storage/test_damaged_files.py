@@ -36,6 +36,7 @@ from kdtools.prediction.inputs import Photographs
 from kdtools.prediction.inputs.photograph import photographs_listed
 from kdtools.prediction.inputs.tar import photographs_in_tar
 from kdtools.reporting import SILENT
+from kdtools.storage.passed_over import PassedOver
 from kdtools.storage.provenance import Provenance
 from kdtools.viewing.output import plan_pictures
 
@@ -345,7 +346,7 @@ def test_members_of_tar_files_stay_names(mode: str, tmp_path: Path) -> None:
     kinds = (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE)
     path = tmp_path / "p.tar"
     path.write_bytes(tar_of(*regular, *(("link.png", kind, b"") for kind in kinds), mode=mode))
-    found = list(photographs_in_tar(str(path), "", lambda name: True))
+    found = list(photographs_in_tar(str(path), "", lambda name: True, PassedOver()))
     assert [one.id for one in found] == ["x.png", "etc/y.png", "z.png", "a"]
     assert all(decode_image(one.fetch(), one.id).shape == (2, 2, 3) for one in found)  # type: ignore[arg-type]
     assert os.listdir(tmp_path) == ["p.tar"]
@@ -356,7 +357,7 @@ def test_tar_files_that_claim_or_inflate_to_too_much(tmp_path: Path) -> None:
     header.size = 2**40
     path, before = tmp_path / "p.tar", peak_mb()
     path.write_bytes(header.tobuf() + bytes(1024))
-    (found, *_) = photographs_in_tar(str(path), "", lambda name: True)
+    (found, *_) = photographs_in_tar(str(path), "", lambda name: True, PassedOver())
     with pytest.raises(FileError, match="too many for an image"):
         found.fetch()
     name = tarfile.TarInfo("././@LongLink")  # a name of 300 MB, in a file of 300 KB
@@ -365,7 +366,7 @@ def test_tar_files_that_claim_or_inflate_to_too_much(tmp_path: Path) -> None:
     packed = packer.compress(name.tobuf(tarfile.GNU_FORMAT))
     path = tmp_path / "p.tar.gz"
     path.write_bytes(packed + b"".join(packer.compress(bytes(2**20)) for _ in range(300)) + packer.flush())
-    (damaged,) = photographs_in_tar(str(path), "", lambda name: True)
+    (damaged,) = photographs_in_tar(str(path), "", lambda name: True, PassedOver())
     with pytest.raises(FileError, match="not a tar file, or damaged"):
         damaged.fetch()
     assert peak_mb() < before + 100
@@ -401,7 +402,7 @@ def test_tar_files_with_flipped_bytes(tmp_path: Path) -> None:
             for _ in range(rng.choice([1, 2, 8])):
                 bent[rng.randrange(min(len(bent), 3000))] = rng.randrange(256)
             path.write_bytes(bent)
-            for photograph in photographs_in_tar(str(path), "", lambda name: True):
+            for photograph in photographs_in_tar(str(path), "", lambda name: True, PassedOver()):
                 try:
                     photograph.fetch()
                 except FileError:

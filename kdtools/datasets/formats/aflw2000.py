@@ -22,7 +22,7 @@ from kdtools.datasets.formats.shared.annotation import Annotation, Reading, as_p
 from kdtools.datasets.formats.shared.format import Format
 from kdtools.datasets.formats.shared.image_beside import find_partner
 from kdtools.datasets.formats.shared.matlab import as_array, read_mat, variable_names
-from kdtools.datasets.formats.shared.text_lists import check_size
+from kdtools.datasets.formats.shared.text_lists import check_size, text_files
 from kdtools.errors import DataError, reason_of
 
 _POINTS, _POSE = "pt3d_68", "Pose_Para"
@@ -36,8 +36,7 @@ def _files(source: Path) -> list[Path]:
     """Those of the folder itself first, for the data set carries a folder of other .mat files."""
     if source.is_file():
         return [source] if source.suffix == ".mat" else []
-    paths = [path for path in source.rglob("*.mat") if path.is_file() and not path.name.startswith(".")]
-    return sorted(paths, key=lambda path: (len(path.parts), path))
+    return sorted(text_files(source, ".mat"), key=lambda path: (len(path.parts), path))
 
 
 def read(source: Path, reading: Reading) -> Iterator[Annotation]:

@@ -28,7 +28,7 @@ import numpy as np
 from kdtools.datasets.formats.shared.annotation import Annotation, Reading, as_points, clean_name, size_of_picture
 from kdtools.datasets.formats.shared.format import Format
 from kdtools.datasets.formats.shared.image_beside import read_text
-from kdtools.datasets.formats.shared.text_lists import parse_numbers
+from kdtools.datasets.formats.shared.text_lists import parse_numbers, text_files
 from kdtools.errors import DataError, FileError, KdError, reason_of
 
 _TITLE = b"AAM Shape File"  # films too end in .asf
@@ -40,9 +40,7 @@ def accepts(source: Path) -> bool:
 
 
 def _files(source: Path) -> list[Path]:
-    if source.is_dir():
-        return sorted(path for path in source.rglob("*.asf") if path.is_file() and not path.name.startswith("."))
-    return [source] if source.suffix.lower() == ".asf" else []
+    return list(text_files(source, ".asf"))
 
 
 def _is_shape(path: Path) -> bool:

@@ -79,10 +79,8 @@ def _with_suffix(name: str, folders: list[Path], reading: Reading) -> str:
     """Name of the picture with its suffix, which the files leave out; .jpg, as HELEN's are, where it is not there."""
     if Path(name).suffix.lower() in IMAGE_SUFFIXES:
         return name
-    for suffix in sorted(IMAGE_SUFFIXES):
-        if any(name + suffix in reading.names_in(str(folder)) for folder in folders):
-            return name + suffix
-    return f"{name}.jpg"
+    found = (reading.name_of_stem(name, folder) for folder in folders)
+    return next((picture for picture in found if picture is not None), f"{name}.jpg")
 
 
 FORMAT = Format("helen", "HELEN's own text files: image name, then 194 lines `x , y`", 0, accepts, read)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from kdtools.datasets.formats.shared.annotation import Annotation, Reading, images_below
 from kdtools.datasets.formats.shared.format import Format
+from kdtools.reporting import SILENT
 from kdtools.storage.file_kinds import IMAGE_SUFFIXES
+from kdtools.storage.passed_over import PassedOver
 
 
 def accepts(source: Path) -> bool:
@@ -17,10 +19,12 @@ def accepts(source: Path) -> bool:
 
 
 def read(source: Path, reading: Reading | None = None) -> Iterator[Annotation]:
-    """Annotations without points; nothing of `reading` acts on them."""
+    """Annotations without points; `reading` is told what is passed over, and acts on nothing else."""
     if source.is_dir():
-        for image in images_below(source):
+        passed = PassedOver()
+        for image in images_below(source, passed):
             yield Annotation(image.relative_to(source).as_posix(), image)
+        passed.report(SILENT if reading is None else reading.reporter)
     else:
         yield Annotation(source.name, source)
 

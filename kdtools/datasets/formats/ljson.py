@@ -25,7 +25,7 @@ from kdtools.datasets.formats.shared.annotation import Annotation, Reading
 from kdtools.datasets.formats.shared.format import Format
 from kdtools.datasets.formats.shared.image_beside import find_partner
 from kdtools.datasets.formats.shared.naming_300w import id_in_300w, subsets_in_300w
-from kdtools.datasets.formats.shared.text_lists import load_json, pairs_of
+from kdtools.datasets.formats.shared.text_lists import load_json, pairs_of, text_files
 from kdtools.errors import DataError, KdError
 
 _SUFFIX = ".ljson"
@@ -36,8 +36,7 @@ def accepts(source: Path) -> bool:
 
 
 def _files_in(source: Path) -> Iterator[Path]:
-    paths = iter([source]) if source.is_file() else source.rglob(f"*{_SUFFIX}")
-    return (path for path in paths if path.suffix.lower() == _SUFFIX and not path.name.startswith("."))
+    return text_files(source, _SUFFIX)
 
 
 def read(source: Path, reading: Reading) -> Iterator[Annotation]:

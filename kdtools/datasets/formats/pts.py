@@ -33,7 +33,7 @@ from kdtools.datasets.formats.shared.annotation import Annotation, FaceBlock, Re
 from kdtools.datasets.formats.shared.format import Format
 from kdtools.datasets.formats.shared.frames import NumberedFrames
 from kdtools.datasets.formats.shared.image_beside import face_id, find_partner, first_line, read_text, subsets_of
-from kdtools.datasets.formats.shared.text_lists import is_number, parse_numbers
+from kdtools.datasets.formats.shared.text_lists import is_number, parse_numbers, text_files
 from kdtools.errors import DataError, reason_of
 
 _N_POINTS = re.compile(r"n_?points\s*:\s*(\S+)")
@@ -71,7 +71,7 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
 def pts_files(source: Path) -> list[Path]:
     """Paths that end in .pts below a folder, sorted, hidden ones left out; a file itself where it does."""
     if source.is_dir():
-        return sorted(path for path in source.rglob("*.pts") if not path.name.startswith("."))
+        return list(text_files(source, ".pts"))
     return [source] if source.suffix.lower() == ".pts" else []
 
 

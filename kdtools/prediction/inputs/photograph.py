@@ -17,6 +17,7 @@ from kdtools.datasets.formats.shared.annotation import clean_path
 from kdtools.errors import DataError, FileError, KdError
 from kdtools.images.reading import read_bytes
 from kdtools.storage.names import files_below, split_records
+from kdtools.storage.passed_over import PassedOver
 
 
 @dataclass(frozen=True)
@@ -50,15 +51,20 @@ def photograph_at(path: Path, identity: str) -> Photograph:
     return Photograph(identity, str(path), partial(read_bytes, path))
 
 
-def photographs_below(folder: str, prefix: str, wanted: Wanted) -> Iterator[Photograph]:
-    """The images in a folder whose path in it is `wanted`, sorted; their ids are `prefix` and that path."""
-    for name in files_below(Path(folder)):
+def photographs_below(folder: str, prefix: str, wanted: Wanted, passed: PassedOver) -> Iterator[Photograph]:
+    """The images in a folder whose path in it is `wanted`, sorted; their ids are `prefix` and that path.
+
+    All other files are added to `passed`.
+    """
+    for name in files_below(Path(folder), passed_over=lambda link: passed.add_link(f"{folder}/{link}")):
         path = Path(folder, name)
         if name.endswith("/"):
             error = FileError(f"{path}: is a folder that cannot be listed")
             yield Photograph(prefix + name, str(path), failing(error))
         elif wanted(name):
             yield photograph_at(path, prefix + name)
+        else:
+            passed.add_file(str(path))
 
 
 _LOOK_AT = 4096  # bytes searched for a \0 between names; no path is longer

@@ -24,6 +24,7 @@ from kdtools.reporting import printable
 from kdtools.storage.file_kinds import HDF5_SIGNATURE, IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from kdtools.storage.names import NOT_STORABLE, SeenNames, is_storable
 from kdtools.storage.outputs import STANDARD_INPUT, is_stream
+from kdtools.storage.passed_over import PassedOver
 
 _OF_FURTHER_FACE = re.compile(r"#([2-9]|[1-9]\d+|frame=\d{6,})$", re.ASCII)  # endings that predictions add to ids
 _KINDS = ("list", "folder", "image", "tar", "video", "camera")
@@ -62,6 +63,7 @@ class Photographs:
         self.inputs = list(inputs)
         self._kinds = ["list" if listed else kind_of(name) for name in inputs]
         self._include = IdPatterns(include) if include else None
+        self.passed_over = PassedOver()  # by the iteration begun last
         for name, kind in zip(self.inputs, self._kinds, strict=True):
             if kind == "faces":
                 raise UsageError(f"{name}: no image, folder, tar file or video", "give one faces file alone")
@@ -85,14 +87,15 @@ class Photographs:
 
     def in_files(self) -> Iterator[Photograph]:
         """The photographs that are files: neither in tar files nor frames."""
-        return self._all(("list", "folder", "image"))
+        return self._all(PassedOver(), ("list", "folder", "image"))
 
     def __iter__(self) -> Iterator[Photograph]:
         alone = len(self.inputs) == 1 and self._kinds[0] in ("folder", "image", "video", "camera")
-        photographs = map(_with_sound_id, self._all())
+        self.passed_over = PassedOver()
+        photographs = map(_with_sound_id, self._all(self.passed_over))
         return photographs if alone else _each_once(photographs)  # names within one input are unique
 
-    def _all(self, kinds: Container[str] = _KINDS) -> Iterator[Photograph]:
+    def _all(self, passed: PassedOver, kinds: Container[str] = _KINDS) -> Iterator[Photograph]:
         for name, kind, prefix in zip(self.inputs, self._kinds, self._prefixes(), strict=True):
             if kind not in kinds:
                 continue
@@ -101,9 +104,9 @@ class Photographs:
             elif kind == "list":
                 yield from photographs_listed(name)
             elif kind == "folder":
-                yield from photographs_below(name, prefix, self._wanted)
+                yield from photographs_below(name, prefix, self._wanted, passed)
             elif kind == "tar":
-                yield from photographs_in_tar(name, prefix, self._wanted)
+                yield from photographs_in_tar(name, prefix, self._wanted, passed)
             elif kind in ("video", "camera"):
                 yield from frames_of(name, prefix)
             else:

@@ -18,6 +18,7 @@ from kdtools.errors import FileError, reason_of
 from kdtools.images.reading import check_image_bytes
 from kdtools.prediction.inputs.photograph import Photograph, Wanted, failing
 from kdtools.storage.outputs import name_of
+from kdtools.storage.passed_over import PassedOver
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 
@@ -34,26 +35,35 @@ _LONG_NAMES = (
 _DAMAGE = (tarfile.TarError, EOFError, OSError, ValueError, OverflowError, zlib.error, lzma.LZMAError)
 
 
-def photographs_in_tar(source: str, prefix: str, wanted: Wanted) -> Iterator[Photograph]:
+def photographs_in_tar(source: str, prefix: str, wanted: Wanted, passed: PassedOver) -> Iterator[Photograph]:
     """The images in a tar file (- is standard input) whose names are `wanted`, in order.
 
-    Ids are `prefix` and the name in the archive. A damaged archive ends with a photograph that cannot be read.
+    Ids are `prefix` and the name in the archive. All other members are added to `passed`. A damaged archive ends with a
+    photograph that cannot be read.
     """
     name = name_of(source)
     try:
         for member, fetch in _members(source):
             identity = clean_path(member)
-            hidden = any(part.startswith(".") for part in identity.split("/"))
-            if identity and not hidden and wanted(identity):
-                path = identity if source == "-" else f"{source}/{identity}"
+            path = identity if source == "-" else f"{source}/{identity}"
+            if not identity or any(part.startswith(".") for part in identity.split("/")):
+                continue
+            if fetch is None:
+                passed.add_other(path)
+            elif wanted(identity):
                 yield Photograph(prefix + identity, path, fetch)
+            else:
+                passed.add_file(path)
     except _DAMAGE as error:
         damaged = FileError(f"not a tar file, or damaged: {reason_of(error)}")
         yield Photograph(f"{prefix}{name}", name, failing(damaged))
 
 
-def _members(source: str) -> Iterator[tuple[str, Fetch]]:
-    """Names of the files in an archive and functions that read them; from a stream they are read at once."""
+def _members(source: str) -> Iterator[tuple[str, Fetch | None]]:
+    """Names of the members of an archive and functions that read them; None for links and devices.
+
+    From a stream files are read at once.
+    """
     if source == "-":
         with tarfile.open(fileobj=sys.stdin.buffer, mode="r|*", tarinfo=_Member) as archive:
             yield from _members_of_stream(archive)
@@ -67,7 +77,8 @@ def _members(source: str) -> Iterator[tuple[str, Fetch]]:
     content = _Content(source)
     with archive:
         for member in _each(archive):
-            yield member.name, partial(content.read, member.offset_data, member.size)
+            is_file = member.isreg() and not member.issparse()
+            yield member.name, partial(content.read, member.offset_data, member.size) if is_file else None
 
 
 class _Member(tarfile.TarInfo):
@@ -96,8 +107,11 @@ class _Content:
         return data
 
 
-def _members_of_stream(archive: tarfile.TarFile) -> Iterator[tuple[str, Fetch]]:
+def _members_of_stream(archive: tarfile.TarFile) -> Iterator[tuple[str, Fetch | None]]:
     for member in _each(archive):
+        if not member.isreg() or member.issparse():
+            yield member.name, None
+            continue
         try:
             check_image_bytes(member.size, "a file in a compressed archive", _LARGEST_IN_STREAM)
         except FileError as error:
@@ -111,5 +125,5 @@ def _members_of_stream(archive: tarfile.TarFile) -> Iterator[tuple[str, Fetch]]:
 def _each(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     while (member := archive.next()) is not None:
         archive.members = []  # type: ignore[attr-defined]  # which would grow with each file
-        if member.isreg() and not member.issparse():
+        if not member.isdir():
             yield member

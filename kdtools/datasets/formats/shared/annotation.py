@@ -11,9 +11,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from kdtools.errors import DataError
-from kdtools.reporting import SILENT
-from kdtools.storage.file_kinds import IMAGE_SUFFIXES
+from kdtools.reporting import SILENT, Reporter
+from kdtools.storage.file_kinds import IMAGE_SUFFIXES, SUFFIXES_TO_TRY
 from kdtools.storage.names import files_below
+from kdtools.storage.passed_over import PassedOver
 
 _FARTHEST = 1e7  # px; no photograph is that wide
 
@@ -52,7 +53,8 @@ class Reading:
     suggests. Without `pictures` nothing is looked for: the annotations come with the names of their pictures alone.
     `index` is the annotation file that predictions were made for, where they name their pictures by its numbers; it
     may be any file. `categories` are the names of the things to read, where a file holds several with points.
-    `say(text)` takes a message on how a file was read, `warn(text)` one on what is doubtful in it.
+    `say(text)` takes a message on how a file was read, `warn(text)` one on what is doubtful in it; both go to
+    `reporter`, too.
     """
 
     base: float
@@ -64,6 +66,7 @@ class Reading:
     say: Callable[[str], None] = SILENT.say
     categories: tuple[str, ...] = ()
     warn: Callable[[str], None] = SILENT.warn
+    reporter: Reporter = SILENT
     n_absent: int = 0
     n_without_points: int = 0
     _times: Counter[str] = field(default_factory=Counter)
@@ -89,6 +92,19 @@ class Reading:
             except OSError:
                 self._listings[folder] = frozenset()
         return self._listings[folder]
+
+    def name_of_stem(self, stem: str, folder: Path, where: str = "") -> str | None:
+        """Name of the picture in `folder` that is called `stem` and a suffix; None where there is none.
+
+        Warns where there are several.
+        """
+        beside = self.names_in(str(folder))
+        found = [
+            stem + end for end in SUFFIXES_TO_TRY if stem + end in beside and os.path.isfile(folder / (stem + end))
+        ]
+        if len(found) > 1:
+            self.warn(f"{where or stem}: {' and '.join(found)} are all there; {found[0]} is taken")
+        return found[0] if found else None
 
     def find_image(self, name: str, folder: Path, where: str = "") -> Path | None:
         """As `look_for_image`, but without `pictures` the name itself."""
@@ -243,12 +259,15 @@ class FaceBlock:
 Blocks = Callable[[], Iterator[FaceBlock]]  # can be called again, for formats that need two passes
 
 
-def images_below(folder: Path) -> Iterator[Path]:
-    """Image files in a folder and the folders in it, sorted, hidden ones left out."""
-    for name in files_below(folder):
+def images_below(folder: Path, passed: PassedOver | None = None) -> Iterator[Path]:
+    """Image files in a folder and the folders in it, sorted, hidden ones left out; others are added to `passed`."""
+    passed = passed or PassedOver()
+    for name in files_below(folder, passed_over=lambda link: passed.add_link(str(folder / link))):
         path = folder / name
         if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
             yield path
+        else:
+            passed.add_file(str(path))
 
 
 def size_of_picture(path: Path, *, upright: bool = True) -> tuple[int, int]:

@@ -16,10 +16,7 @@ from kdtools.storage.names import frame_id
 
 _VIDEO_OF_300VW = "vid"
 _MOST_DIGITS = 9  # of a frame's number
-_VIDEO_SUFFIXES, _IMAGE_SUFFIXES = (
-    tuple(variant for suffix in suffixes for variant in (suffix, suffix.upper()))
-    for suffixes in (VIDEO_SUFFIXES, sorted(IMAGE_SUFFIXES))
-)
+_VIDEO_SUFFIXES = tuple(variant for suffix in VIDEO_SUFFIXES for variant in (suffix, suffix.upper()))
 
 
 @dataclass(frozen=True)
@@ -68,9 +65,9 @@ def find_still(reading: Reading, name: str, folder: Path, where: str) -> Path | 
     if reading.pictures:
         for root in (*reading.roots, folder, folder / "images"):
             for tail in (name, name.rsplit("/", 1)[-1]) if root in reading.roots else (name,):
-                for suffix in sorted(IMAGE_SUFFIXES):
-                    if os.path.isfile(root / (tail + suffix)):
-                        return reading.find_image(name + suffix, folder, where)
+                picture = _picture_in(reading, tail, root, where)
+                if picture is not None:
+                    return reading.find_image(name + picture.suffix, folder, where)
     return reading.find_image(f"{name}.png", folder, where)
 
 
@@ -114,14 +111,20 @@ class NumberedFrames:
 def find_named(reading: Reading, stem: str, folder: Path, where: str) -> Place | None:
     """The picture of that name without its suffix, looked for where `find_video` looks; None, after a skip."""
     for place in (*reading.roots, folder, folder / "images", folder.absolute().parent):
-        beside = reading.names_in(str(place))
-        for suffix in _IMAGE_SUFFIXES:
-            if stem + suffix in beside and os.path.isfile(place / (stem + suffix)):
-                return Place(clean_name(stem + suffix), place / (stem + suffix))
+        picture = _picture_in(reading, stem, place, where)
+        if picture is not None:
+            return Place(clean_name(f"{stem}{picture.suffix}"), picture)
     if not reading.pictures:
         return Place(clean_name(stem + ".jpg"), Path(stem + ".jpg"))
     _skip(reading, f"there is no image {stem!r}", folder, where)
     return None
+
+
+def _picture_in(reading: Reading, stem: str, folder: Path, where: str) -> Path | None:
+    """The picture below a folder that has the path `stem` there and a suffix."""
+    place = folder / stem
+    name = reading.name_of_stem(place.name, place.parent, where)
+    return None if name is None else place.parent / name
 
 
 def _skip(reading: Reading, what: str, folder: Path, where: str) -> None:

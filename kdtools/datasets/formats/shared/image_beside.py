@@ -7,15 +7,12 @@ Faces of 300W get the ids they have in its lists, lfpw/testset/image_0208.png, f
 from __future__ import annotations
 
 import codecs
-import os
 from pathlib import Path
 
 from kdtools.datasets.formats.shared.annotation import Reading, clean_name
 from kdtools.datasets.formats.shared.naming_300w import id_in_300w, subsets_in_300w
 from kdtools.errors import DataError
-from kdtools.storage.file_kinds import IMAGE_SUFFIXES
 
-_SUFFIXES = [variant for suffix in sorted(IMAGE_SUFFIXES) for variant in (suffix, suffix.upper())]
 _LARGEST_FILE = 1_000_000  # bytes, about 40,000 points
 
 
@@ -54,11 +51,10 @@ def find_partner(path: Path, root: Path, reading: Reading) -> tuple[str, Path] |
     tails = [(folder, Path(*stem.parts[k:])) for folder in reading.roots for k in range(len(stem.parts))]
     for folder, tail in [*(tails if reading.pictures else []), (root, stem)]:
         place = folder / tail
-        beside = reading.names_in(str(place.parent))
-        for suffix in _SUFFIXES:
-            if place.name + suffix in beside and os.path.isfile(f"{place}{suffix}"):
-                name = stem.as_posix() + suffix
-                return name, reading.claim(Path(f"{place}{suffix}"), name) if reading.pictures else Path(name)
+        picture = reading.name_of_stem(place.name, place.parent, str(path))
+        if picture is not None:
+            name = stem.as_posix() + picture[len(place.name) :]
+            return name, reading.claim(place.parent / picture, name) if reading.pictures else Path(name)
     if not reading.pictures:
         name = f"{stem.as_posix()}{_usual_suffix(face_id(stem.as_posix(), root.resolve().as_posix()))}"
         return name, Path(name)

@@ -18,7 +18,6 @@ _LABELS = {
     *("corrected_landmark", "corrected_landmarks"),
 }
 _PICTURES = ("images", "image", "imgs", "img", "pictures", "picture", "photos")
-_SUFFIXES = [variant for suffix in sorted(IMAGE_SUFFIXES) for variant in (suffix, suffix.upper())]
 
 
 def find_labelled(path: Path, root: Path, reading: Reading, name: str | None = None) -> tuple[str, Path] | None:
@@ -31,16 +30,15 @@ def find_labelled(path: Path, root: Path, reading: Reading, name: str | None = N
     own = path.relative_to(root)
     stem = own.with_suffix("") if name is None else own.with_name(name)
     plain = Path(*(part for part in stem.parts[:-1] if part.lower() not in _LABELS), stem.name)
-    endings = ["", *_SUFFIXES] if stem.suffix.lower() in IMAGE_SUFFIXES else _SUFFIXES
+    has_suffix = stem.suffix.lower() in IMAGE_SUFFIXES
     for folder in _folders(path.parent, plain, reading):
-        names = reading.names_in(str(folder))
-        for ending in endings:
-            picture = folder / f"{stem.name}{ending}"
-            if picture.name in names and os.path.isfile(picture):
-                identity = clean_name(f"{plain.as_posix()}{ending}")
-                return identity, reading.claim(picture, identity) if reading.pictures else Path(identity)
+        is_there = has_suffix and stem.name in reading.names_in(str(folder)) and os.path.isfile(folder / stem.name)
+        found = stem.name if is_there else reading.name_of_stem(stem.name, folder, str(path))
+        if found is not None:
+            identity = clean_name(f"{plain.as_posix()}{found[len(stem.name) :]}")
+            return identity, reading.claim(folder / found, identity) if reading.pictures else Path(identity)
     if not reading.pictures:
-        identity = clean_name(plain.as_posix() + ("" if "" in endings else ".jpg"))
+        identity = clean_name(plain.as_posix() + ("" if has_suffix else ".jpg"))
         return identity, Path(identity)
     reading.n_absent += 1
     places = "".join(f" or below {folder}" for folder in reading.roots)
