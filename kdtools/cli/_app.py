@@ -23,6 +23,7 @@ from kdtools.cli._exit import DONE, FAILED, NEGATIVE, SKIPPED, USAGE, Interrupte
 from kdtools.cli._reporter import StderrReporter
 from kdtools.errors import KdError, missing_error, require
 from kdtools.parallel import has_abandoned
+from kdtools.pretrained import is_hidden_by_file
 from kdtools.reporting import one_line, printable_lines
 from kdtools.storage.devices import has_unclosed
 
@@ -45,6 +46,8 @@ class Session(StderrReporter):
         from kdtools.storage.provenance import Provenance
 
         present = [path for path in inputs if path is not None and str(path) != "-"]
+        for path in filter(is_hidden_by_file, present):
+            self.say(f"{path}: the file of this name is used, not the bundled network")
         return Provenance(self.tool, list(self.argv)).with_inputs(present)
 
 
@@ -72,7 +75,8 @@ class _Command(TyperCommand):
                 option.help = _with_sentence(option.help, "Can be repeated.")
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        pieces = [re.sub("[{}]", "", piece) for piece in super().collect_usage_pieces(ctx)]
+        # An argument without which a tool explains what it wants is optional to Typer alone.
+        pieces = [re.sub(r"[{}]|^\[(INPUT)\]", r"\1", piece) for piece in super().collect_usage_pieces(ctx)]
         required = [p for p in self.params if p.required and p.param_type_name == "option"]
         return pieces + [f"{option.opts[0]} {option.metavar}" for option in required]
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import typer
 
+from kdtools.pretrained import bundled_names
 from kdtools.training import settings
 
 # Words and globs; a glob has a star, and ends with a slash if it stands for folders.
@@ -126,12 +127,17 @@ def _settings(known: str) -> Sequence[str]:
     return choices.get(known.rstrip("="), FREE) if known else [f"{name}=" for name in choices]
 
 
+def _bundled_or(values: Sequence[str]) -> Callable[[str], Sequence[str]]:
+    """Names of the bundled networks, then `values`."""
+    return lambda known: [*bundled_names(), *values]
+
+
 # By parameter, with the tool before it if tools differ. Types and metavars cover the rest: choices of a Literal,
 # folders for DIR, nothing for numbers and patterns.
 VALUES: dict[str, Callable[[str], Sequence[str]]] = {
     **dict.fromkeys(("faces_path", "paths", "calibrate", "verify", "landmarks", "val", "rest"), _fixed(FACES)),
     "mean_shape": _fixed(FACES),
-    **dict.fromkeys(("tough", "tolerant"), _fixed(TEACHERS)),
+    **dict.fromkeys(("tough", "tolerant"), _bundled_or(TEACHERS)),
     **dict.fromkeys(("predictions", "truth_path"), _fixed(FACES)),
     **dict.fromkeys(("inputs", "sources", "kd-eval.predictions", "truth"), _fixed(ANY_FILE)),
     **dict.fromkeys(("scheme_name", "convert"), _schemes),
@@ -141,8 +147,8 @@ VALUES: dict[str, Callable[[str], Sequence[str]]] = {
     "detector": _fixed(["auto", "cascade", "whole", "*.onnx", "*.csv"]),
     "device": _fixed(["auto", "cpu", "cuda"]),
     "group": _fixed(["none"]),
-    "init": _fixed(["none", "imagenet", *WEIGHTS]),
-    "model_path": _fixed(MODELS),
+    "init": _bundled_or(["none", "imagenet", *WEIGHTS]),
+    "model_path": _bundled_or(MODELS),
     "norm": _normalisers,
     "output": _fixed(FACES),
     "plot": lambda known: [*FIGURES, "*.jpg"] if known else PLOTS,
@@ -153,13 +159,13 @@ VALUES: dict[str, Callable[[str], Sequence[str]]] = {
     "kd-dump.format_name": _written_formats,
     "kd-dump.output": _fixed(ANY_FILE),
     "kd-eval.output": _reports,
-    "kd-export.model_path": _fixed(WEIGHTS),
+    "kd-export.model_path": _bundled_or(WEIGHTS),
     "kd-export.output": _fixed(["*.onnx"]),
     "format_name": _formats,
     "ids_from": _fixed(ANY_FILE),
     "kd-import.detector": _fixed(["auto", "points", "given", "cascade", "whole", "*.onnx", "*.csv"]),
     "kd-info.value": _fields,
-    "kd-info.paths": _fixed([*FACES, *MODELS]),
+    "kd-info.paths": _bundled_or([*FACES, *MODELS]),
     "kd-student.output": _fixed(WEIGHTS),
     "kd-teacher.output": _fixed([*WEIGHTS, *FACES]),
     "kd-view.output": _fixed([*IMAGES, *FOLDERS]),

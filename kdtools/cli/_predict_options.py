@@ -6,9 +6,11 @@ from typing import Annotated, Literal
 
 import typer
 
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="Model file, or what kd-export made of it.")]
+Model = Annotated[
+    str, typer.Argument(metavar="MODEL", help="Bundled network (face68), model file, or what kd-export made of it.")
+]
 Inputs = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(
         metavar="INPUT",
         help="One faces file; or images, folders, tar files, videos, the number of a camera. - is standard input.",

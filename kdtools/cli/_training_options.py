@@ -53,7 +53,11 @@ Augment = Annotated[
 ]
 Init = Annotated[
     str | None,
-    typer.Option("--init", metavar="none|imagenet|FILE", help="Start weights: random, timm's, or a .safetensors file."),
+    typer.Option(
+        "--init",
+        metavar="none|imagenet|FILE",
+        help="Start weights: random, timm's, or a .safetensors file or bundled network (face68).",
+    ),
 ]
 Val = Annotated[str | None, typer.Option("--val", metavar="FILE", help="Faces file to validate with.")]
 ValShare = Annotated[

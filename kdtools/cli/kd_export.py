@@ -14,7 +14,10 @@ from kdtools.storage.outputs import check_no_input, check_output, written_aside
 
 
 def kd_export(
-    model_path: Annotated[str, typer.Argument(metavar="MODEL", help="Model file of kd-teacher or kd-student.")],
+    model_path: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="Model file, or a bundled network (face68)."),
+    ],
     output: ExportOutput,
     precision: Annotated[
         Precision,

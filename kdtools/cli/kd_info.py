@@ -11,10 +11,22 @@ from kdtools.cli._app import run, session
 from kdtools.cli._exit import DONE, NEGATIVE
 from kdtools.cli._options import Json, Quiet, Value, Verbose, Version
 from kdtools.errors import DataError, FileError, require
+from kdtools.pretrained import bundled_names
 from kdtools.reporting import printable
 
 if TYPE_CHECKING:
     from kdtools.inspection import Opened
+
+
+def list_bundled(is_set: bool) -> None:
+    if is_set:
+        from kdtools.model.card import read_card
+
+        for name in bundled_names():
+            card, fields = read_card(name)
+            points = f"{card.scheme.n_points} points ({card.scheme.name})"
+            print(f"{name:<12} {points}, {card.input_size} px, {card.arch}; {fields.get('edition', '')}")
+        raise typer.Exit
 
 
 def kd_info(
@@ -24,6 +36,12 @@ def kd_info(
     ],
     json_form: Json = False,
     value: Value = None,
+    bundled: Annotated[
+        bool,
+        typer.Option(
+            "--bundled", callback=list_bundled, is_eager=True, help="List the networks that come with kdtools and stop."
+        ),
+    ] = False,
     check: Annotated[
         bool,
         typer.Option("--check", help="Read all of each file and print its faults; status 3 if there are any."),

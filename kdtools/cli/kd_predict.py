@@ -16,7 +16,7 @@ from kdtools.storage.outputs import check_no_input, check_output
 
 def kd_predict(
     model_path: opt.Model,
-    inputs: opt.Inputs,
+    inputs: opt.Inputs = None,
     output: opt.Output = None,
     listed: opt.Listed = False,
     include: opt.Include = None,
@@ -47,12 +47,16 @@ def kd_predict(
     leaves what it has found so far in FILE.partial.
     """
     require(model_path != "-", "the model cannot be read from standard input", "name its file")
+    inputs = inputs or []
     require(inputs.count("-") <= 1, "only one input can be standard input")
     require(output != "-" or not resume, "standard output cannot be resumed", "name a file with -o")
     from kdtools.prediction.text_output import check_faces_wanted, shown_as_table, text_form_of, written_as_text
 
     check_faces_wanted(output, resume=resume, shard=shard is not None)
     form = "csv" if output is None else text_form_of(output)
+    from kdtools.prediction.command_line import check_words
+
+    check_words(model_path, inputs)
     from kdtools.prediction.batching import parse_shard
     from kdtools.prediction.inputs import Photographs, kind_of
     from kdtools.prediction.photograph_work import Search

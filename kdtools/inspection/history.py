@@ -10,6 +10,7 @@ from typing import Any
 from kdtools.errors import DataError, KdError
 from kdtools.faces.validation import plain
 from kdtools.inspection.open import open_any
+from kdtools.pretrained import weights_file
 from kdtools.storage.provenance import sha256_of
 
 UNCHANGED, CHANGED, GONE, UNREADABLE = "unchanged", "changed", "gone", "unreadable"
@@ -79,7 +80,7 @@ class _Search:
     def _find(self, name: str, digest: str, folder: Path) -> tuple[Path, str]:
         """The input of that name and its state; a file with the recorded hash is preferred."""
         state = GONE
-        for path in dict.fromkeys((Path(name), folder / name)):
+        for path in dict.fromkeys((weights_file(name), folder / name)):
             try:
                 if not (path.is_file() or path.is_dir()):  # pipes and devices cannot be hashed
                     continue

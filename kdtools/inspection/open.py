@@ -13,6 +13,7 @@ from typing import Any, cast
 from kdtools.errors import FileError
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.model.card import METADATA, fields_of, open_safetensors
+from kdtools.pretrained import weights_file
 from kdtools.storage.file_kinds import HDF5, HDF5_SIGNATURE, N_START, SAFETENSORS, form_of_start
 from kdtools.storage.outputs import STANDARD_INPUT, STANDARD_STREAM, readable
 
@@ -62,7 +63,7 @@ def open_any(source: str) -> Iterator[Opened]:
         with readable(source) as path, _open_weights(path, STANDARD_INPUT, _form_of(path, STANDARD_INPUT)) as weights:
             yield Opened(weights.name, Path(), path.stat().st_size, weights)
         return
-    path = Path(source)
+    path = weights_file(source)
     form = _form_of(path, source)
     opener = open_faces(path) if form in ("", HDF5) else _open_weights(path, source, form)
     with opener as content:

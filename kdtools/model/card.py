@@ -14,6 +14,7 @@ from kdtools.errors import DataError, FileError
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.model import HEADS
+from kdtools.pretrained import weights_file
 from kdtools.storage.file_kinds import N_START, ONNX, SAFETENSORS, form_of_start
 
 MODEL_KIND = "model"
@@ -90,7 +91,7 @@ def read_card(path: str | Path) -> tuple[ModelCard, dict[str, Any]]:
 
     Raises FileError for a file that is absent, damaged, no kdtools model, or newer than this package.
     """
-    path = Path(path)
+    path = weights_file(path)
     text = _safetensors_metadata(path) if form_of(path) == SAFETENSORS else _onnx_metadata(path)
     return card_of(text, path)
 
@@ -128,7 +129,7 @@ def fields_of(text: str | None, name: str | Path) -> dict[str, Any]:
 def form_of(path: str | Path) -> str:
     """`safetensors` or `onnx`, by the first bytes. Raises FileError for a file that is absent or neither."""
     try:
-        with Path(path).open("rb") as stream:
+        with weights_file(path).open("rb") as stream:
             form = form_of_start(stream.read(N_START))
     except FileNotFoundError as error:
         raise FileError(f"{path}: no such file") from error

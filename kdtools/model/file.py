@@ -17,6 +17,7 @@ from torch import Tensor
 from kdtools.errors import FileError
 from kdtools.model.card import METADATA, MODEL_FORMAT, MODEL_KIND, TRAINING_PREFIX, ModelCard, card_of, open_safetensors
 from kdtools.model.network import LandmarkNet, to_device
+from kdtools.pretrained import weights_file
 from kdtools.storage.devices import optional_service
 from kdtools.storage.outputs import written_aside
 from kdtools.storage.provenance import Provenance
@@ -151,9 +152,10 @@ def _card_of(stored: Any, path: str | Path) -> tuple[ModelCard, dict[str, Any]]:
 
 @contextlib.contextmanager
 def _open_safetensors(path: str | Path) -> Iterator[Any]:
-    if not Path(path).exists():
+    path = weights_file(path)
+    if not path.exists():
         raise FileError(f"{path}: no such file")
-    if Path(path).is_dir():
+    if path.is_dir():
         raise FileError(f"{path}: is a folder, not a model file")
     with open_safetensors(path, "pt") as stored:
         yield stored

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kdtools import __version__
+from kdtools.pretrained import weights_file
 from kdtools.storage.names import files_below
 
 # Options that do not change the content of an output; the second kind takes a value.
@@ -73,10 +74,11 @@ def _without_irrelevant(argv: Sequence[str]) -> list[str]:
 def sha256_of(path: str | Path, spend: Callable[[int], None] = lambda n_bytes: None) -> str:
     """SHA-256 of a file's bytes; for a folder, of its files' sorted names and sizes and the bytes of annotations.
 
-    The pixels of images are left out, since reading a large data set again would take as long as importing it. `spend`
-    is called for each file before it is read, with the number of bytes; it may raise an exception to stop.
+    For the name of a bundled network, that of its weights. The pixels of images are left out, since reading a large
+    data set again would take as long as importing it. `spend` is called for each file before it is read, with the
+    number of bytes; it may raise an exception to stop.
     """
-    path = Path(path)
+    path = weights_file(path)
     if path.is_dir():
         digest = hashlib.sha256()
         for name in files_below(path, hidden=True):

@@ -9,6 +9,7 @@ from kdtools.model.card import form_of, read_card
 from kdtools.parallel import workers
 from kdtools.prediction.engines.engine import Engine
 from kdtools.prediction.engines.flipped import FlippedEngine
+from kdtools.pretrained import export_file, weights_file
 from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.file_kinds import ONNX
 
@@ -28,15 +29,18 @@ def load_engine(
     n_faces: int | None = None,
     reporter: Reporter = SILENT,
 ) -> Engine:
-    """The engine for a model file (.safetensors) or an exported one (.onnx), on `threads` cores; 0 is all.
+    """The engine for a model file (.safetensors), an exported one (.onnx) or a bundled network, on `threads` cores.
 
-    `auto` runs a model file with PyTorch on a GPU and with ONNX Runtime on a CPU, for which it is exported once.
+    0 is all cores. `auto` runs a model file with PyTorch on a GPU and with ONNX Runtime on a CPU, for which it is
+    exported once; of a bundled network the export is there already.
     PyTorch also runs it on a CPU if it cannot be exported or `n_faces` is known to be small. Raises UsageError for
     options that exclude each other, FileError for a file that is no model.
     """
     if backend not in BACKENDS:
         raise UsageError(f"there is no backend {backend!r}", f"give {', '.join(BACKENDS)}")
-    path, threads = Path(path), workers(threads)
+    path, export, threads = weights_file(path), export_file(path), workers(threads)
+    if export is not None and backend != "torch" and not _wants_gpu(device):
+        path = export
     exported = form_of(path) == ONNX
     read_card(path)  # refuses other files before torch is loaded
     if exported and backend == "torch":

@@ -1,0 +1,68 @@
+"""Puts a trained network into kdtools/pretrained/: weights in float16, and the ONNX file exported from these.
+
+    python benchmarks/bundle_network.py student.safetensors face68 --edition "edition 1 of 2026-11-29" \
+        --trained-on "LFPW (300W)" --terms "research data: non-commercial research only"
+
+Both files carry the description of the network, with its edition, what it was trained on and on which terms. Paths of
+the training's inputs are reduced to file names. The export is checked against the weights as kd-export does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from kdtools.export.check import N_CHECKED, compare_with_original, sample_faces
+from kdtools.export.graph import export_onnx
+from kdtools.model.card import METADATA, read_card
+from kdtools.model.file import load_model
+
+PRETRAINED = Path(__file__).resolve().parent.parent / "kdtools" / "pretrained"
+
+
+def without_folders(word: str) -> str:
+    return Path(word).name if "/" in word else word
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("name")
+    parser.add_argument("--edition", required=True)
+    parser.add_argument("--trained-on", action="append", required=True)
+    parser.add_argument("--terms", required=True)
+    given = parser.parse_args()
+    _, fields = read_card(given.model)
+    fields["argv"] = json.dumps([without_folders(word) for word in json.loads(fields["argv"])])
+    fields["inputs"] = json.dumps(
+        {without_folders(name): digest for name, digest in json.loads(fields["inputs"]).items()}, sort_keys=True
+    )
+    fields["roles"] = json.dumps(
+        {role: without_folders(name) for role, name in json.loads(fields.get("roles", "{}")).items()}, sort_keys=True
+    )
+    fields["settings"] = {
+        name: without_folders(value) if isinstance(value, str) else value for name, value in fields["settings"].items()
+    }
+    fields |= {"edition": given.edition, "trained_on": given.trained_on, "terms": given.terms}
+    network = load_model(given.model, torch.device("cpu"))
+    state = {
+        name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous()
+        for name, tensor in network.state_dict().items()
+    }
+    PRETRAINED.mkdir(exist_ok=True)
+    weights, export = (PRETRAINED / f"{given.name}{suffix}" for suffix in (".safetensors", ".onnx"))
+    save_file(state, weights, metadata={METADATA: json.dumps(fields, sort_keys=True)})
+    weights.chmod(0o644)  # safetensors makes it readable by the owner only
+    network = load_model(weights, torch.device("cpu"))
+    export_onnx(network, export, fields)
+    agreement = compare_with_original(network, export, sample_faces(None, network, N_CHECKED))
+    print(f"{weights.stat().st_size / 1e6:.1f} MB weights, {export.stat().st_size / 1e6:.1f} MB ONNX,", end=" ")
+    print(f"{agreement.largest_px:.2g} px apart at most")
+
+
+if __name__ == "__main__":
+    main()

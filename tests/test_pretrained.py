@@ -1,0 +1,104 @@
+"""The networks that come with kdtools: named wherever a model is expected, and described by their licence."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from contract.running import run_tool, succeed
+from factories import drawn_faces, write_faces
+
+from kdtools import pretrained
+from kdtools.faces.file import open_faces
+from kdtools.model.card import read_card
+from kdtools.prediction.engines import load_engine
+
+NAMES = pretrained.bundled_names()
+FOLDER = Path(pretrained.__file__).parent
+every_network = pytest.mark.parametrize("name", NAMES)
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    images, points = drawn_faces(4, 96, seed=1)
+    path = tmp_path_factory.mktemp("faces") / "faces.h5"
+    write_faces(path, images=images, landmarks=points)
+    return path
+
+
+def test_what_comes_along() -> None:
+    assert "face68" in NAMES
+    assert sum(path.stat().st_size for path in FOLDER.iterdir() if path.is_file()) < 16e6
+
+
+@every_network
+def test_each_is_described(name: str) -> None:
+    card, fields = read_card(name)
+    assert card.scheme.n_points == 68
+    licence = (FOLDER / "LICENSE-WEIGHTS").read_text()
+    assert all(data.split(":")[0].split()[0] in licence for data in fields["trained_on"])
+    assert fields["terms"]
+    assert fields["edition"].split(",")[0] in (FOLDER / f"{name}.md").read_text()
+    assert "/" not in "".join(json.loads(fields["argv"]))  # no path of the machine it was trained on
+    assert read_card(pretrained.export_file(name) or "")[1].items() >= fields.items()
+
+
+@every_network
+def test_weights_and_export_agree(name: str, faces: Path) -> None:
+    with open_faces(faces) as file:
+        crops = np.asarray(file.images[:])
+    size = read_card(name)[0].input_size
+    crops = crops[:, :size, :size]
+    torch, onnx = (load_engine(name, backend=backend).predict(crops)[0] for backend in ("torch", "onnx"))
+    np.testing.assert_allclose(torch, onnx, atol=1e-4)
+
+
+def test_prediction_by_name_needs_no_torch(faces: Path, tmp_path: Path) -> None:
+    code = "import sys; sys.modules['torch'] = None; from kdtools.cli.kd_predict import main; main()"
+    output = tmp_path / "p.h5"
+    subprocess.run([sys.executable, "-c", code, "face68", faces, "-o", output], check=True, cwd=tmp_path)
+    with open_faces(output) as file:
+        assert len(file) == 4
+        assert json.loads(file.h5.attrs["inputs"]).keys() == {"face68", str(faces)}
+
+
+def test_the_name_does_in_every_tool(faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_tool("kd-info", "face68", "--value", "input_size").stdout.strip().isdigit()
+    listed = run_tool("kd-info", "--bundled")
+    assert listed.stdout.decode().split()[:3] == ["face68", "68", "points"]
+    succeed(run_tool("kd-export", "face68", "-o", "x.onnx"))
+    shapes = "--arch mobilenetv2_100 --input-size 32 --epochs 1 --batch 4 --device cpu --val-share 0.5"
+    result = run_tool("kd-student", faces, "--init", "face68", "--loss", "l1", *shapes.split(), "-o", "s.safetensors")
+    assert "weights from face68" in succeed(result).stderr
+    assert run_tool("kd-info", "s.safetensors", "--value", "settings.init").stdout == b"face68\n"
+    states = json.loads(run_tool("kd-info", "s.safetensors", "--json").stdout)["provenance"]["inputs"]
+    assert {one["name"]: one["state"] for one in states}["face68"] == "unchanged"
+
+
+def test_a_file_of_that_name_comes_first(
+    tiny_onnx: Path, faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "face68").write_bytes(tiny_onnx.read_bytes())
+    result = succeed(run_tool("kd-predict", "face68", faces, "-o", "p.h5"))
+    assert "face68: the file of this name is used, not the bundled network" in result.stderr
+    assert load_engine("face68").card.input_size == 32
+
+
+def test_without_the_folder_everything_else_works(
+    tiny_onnx: Path, faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pretrained, "_FOLDER", tmp_path / "none")
+    succeed(run_tool("kd-predict", tiny_onnx, faces, "-o", tmp_path / "p.h5"))
+    result = run_tool("kd-predict", "face68", faces, "-o", tmp_path / "q.h5")
+    assert result.status == 1
+    assert "face68: no such model" in result.stderr
+    assert "kd-student trains one" in result.stderr
+    assert run_tool("kd-info", "--bundled").stdout == b""
+    assert os.listdir(tmp_path) == ["p.h5"]
