@@ -26,6 +26,7 @@ from kdtools.parallel import has_abandoned
 from kdtools.pretrained import is_hidden_by_file
 from kdtools.reporting import one_line, printable_lines
 from kdtools.storage.devices import has_unclosed
+from kdtools.storage.stamps import note_input, one_run
 
 if TYPE_CHECKING:
     from kdtools.storage.provenance import Provenance
@@ -98,8 +99,23 @@ class _Command(TyperCommand):
         return context
 
     def invoke(self, ctx: Any) -> Any:
+        for name, value in ctx.params.items():
+            if name not in _OUTPUTS:
+                _note_inputs(value)
         with _past_typer():
             return super().invoke(ctx)
+
+
+# Parameters that name outputs. Whatever other word of a command line is the name of a file, by itself or after =, is
+# an input, which no output replaces.
+_OUTPUTS = {"output", "rest", "draw", "crops", "plot", "plot_modes", "log_dir"}
+
+
+def _note_inputs(value: Any) -> None:
+    for word in value if isinstance(value, list | tuple) else [value]:
+        if isinstance(word, str) and word:
+            note_input(word)
+            note_input(word.partition("=")[2])
 
 
 def _with_sentence(text: str, sentence: str) -> str:
@@ -154,7 +170,8 @@ def run(tool: str, command: Callable[..., Any]) -> NoReturn:
 
         print_completions(app, tool, sys.argv[1:])
         sys.exit(DONE)
-    status = _status_of(app, signals)
+    with one_run():
+        status = _status_of(app, signals)
     try:
         sys.stdout.flush()
     except BrokenPipeError:

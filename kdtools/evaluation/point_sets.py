@@ -30,29 +30,31 @@ from kdtools.metrics import clean_points
 from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.file_kinds import HDF5, N_START, SAFETENSORS, form_of_start
 from kdtools.storage.outputs import name_of
+from kdtools.storage.stamps import changed_error, stamp_of
 
 
 class _Column:
     """Rows of an array on disk or in memory. Files are opened for each read, so thousands of shards are possible."""
 
-    def __init__(self, array: np.ndarray | h5py.Dataset, path: Path | None = None, name: str = "") -> None:
-        self.name = name
-        self.array: np.ndarray | None = None
-        offset = array.id.get_offset() if isinstance(array, h5py.Dataset) else None
-        if path is None or offset is None:  # compressed, or not written in one piece
-            self.array = array[...]
+    def __init__(self, array: np.ndarray | None, faces: FacesFile | None = None, array_name: str = "") -> None:
+        """An `array`, or that of this name in a faces file."""
+        self.array = array
+        if faces is None:
             return
-        self.path, self.offset, self.dtype, self.shape = path, offset, array.dtype, array.shape[1:]
+        stored, self.name = faces.stored(array_name), faces.name
+        offset = stored.id.get_offset() if isinstance(stored, h5py.Dataset) else None
+        if offset is None:  # compressed, not written in one piece, or in parts
+            self.array = np.asarray(faces.read(array_name, 0, len(faces)))
+            return
+        self.path, self.offset, self.dtype, self.shape = faces.path, offset, stored.dtype, stored.shape[1:]
         self.row_bytes = int(np.prod(self.shape)) * self.dtype.itemsize
-        self.stamp = _stamp(os.stat(path))
+        self.stamp = faces.stamp
 
     def rows(self, rows: np.ndarray | slice) -> np.ndarray:
         """Rows in a new array. Raises FileError for a file that has changed."""
         if self.array is not None:
             return self.array[rows]
         with self.path.open("rb", buffering=0) as file:
-            if _stamp(os.fstat(file.fileno())) != self.stamp:
-                raise FileError(f"{self.name}: was changed while it was read", "run again once it is whole")
             if isinstance(rows, slice):
                 values = np.empty((rows.stop - rows.start, *self.shape), self.dtype)
                 n_read = os.preadv(file.fileno(), [_bytes_of(values)], self.offset + rows.start * self.row_bytes)
@@ -64,6 +66,8 @@ class _Column:
                     for k, row in enumerate(rows.tolist())
                 }
                 complete = sizes <= {self.row_bytes}
+            if stamp_of(os.fstat(file.fileno())) != self.stamp:
+                raise changed_error(self.name)
         if not complete:
             raise FileError(f"{self.name}: ends within its points", "it is truncated; make it again")
         return values
@@ -72,10 +76,6 @@ class _Column:
 def _bytes_of(values: np.ndarray) -> memoryview:
     """Buffer of a contiguous array, to read into; memoryview itself refuses some types of numbers."""
     return values.view(np.uint8).data
-
-
-def _stamp(stat: os.stat_result) -> tuple[int, int, int]:
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 @dataclass(frozen=True)
@@ -285,12 +285,11 @@ def _from_faces(faces: FacesFile) -> PointSet:
     faces.require("landmarks")
 
     names = ["landmarks", *(["to_source"] if faces.has_images else []), "visible", "box"]
-    columns = {name: _Column(faces.h5[name], faces.path, faces.name) for name in names if name in faces}
+    columns = {name: _Column(None, faces, name) for name in names if name in faces}
     part = _Part(columns["landmarks"], columns.get("to_source"), columns.get("visible"), columns.get("box"))
-    raw = faces.h5["id"][...]
     return PointSet(
         faces.name,
-        np.array(raw if raw.dtype == object else list(raw), object),
+        faces.id_bytes,
         faces.n_points,
         faces.scheme,
         [part],

@@ -1,10 +1,10 @@
-"""Reading and joining faces files. Images are memory-mapped if the file allows it."""
+"""Reading and joining faces files."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -15,18 +15,27 @@ import numpy as np
 from kdtools.errors import DataError, FileError
 from kdtools.faces import schema
 from kdtools.faces.ids import check_unique_ids, match_ids
-from kdtools.faces.validation import check_arrays, check_kind, check_signature, plain, subset_names
+from kdtools.faces.stored import Images, VirtualArray, images_of
+from kdtools.faces.validation import (
+    check_arrays,
+    check_kind,
+    check_signature,
+    contradictions_reported,
+    plain,
+    subset_names,
+)
 from kdtools.landmarks import INDEX_FIELDS, JSON_FIELDS, SCHEMES, Scheme, scheme_for_points
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.landmarks.geometry import IDENTITY, apply_affine, invert_affine, pixels_to_unit, upright_boxes
 from kdtools.landmarks.point_names import point_order
 from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.reporting import Reporter
-from kdtools.storage.hdf5_checks import PackedArray, is_packed, is_zlib, item_at, objects_in, read_risks
+from kdtools.storage.hdf5_checks import item_at, objects_in, read_risks
 from kdtools.storage.hdf5_guard import HDF5_ERRORS, GuardedStream, guarded_file, rehearse_together
 from kdtools.storage.limits import files_allowed
 from kdtools.storage.names import digest_of
 from kdtools.storage.outputs import name_of, readable
+from kdtools.storage.stamps import note_input
 
 # Functions that make an opened file of format k readable as format k + 1.
 UPGRADES: dict[int, Callable[[FacesFile], None]] = {}
@@ -42,9 +51,10 @@ class FacesFile:
     `name` is used in messages; `parts` are the files that its virtual arrays refer to, relative to its folder.
     """
 
-    def __init__(self, h5: h5py.File, path: Path, name: str, stream: GuardedStream | None = None) -> None:
-        self.h5, self.path, self.name = h5, path, name
+    def __init__(self, h5: h5py.File, path: Path, name: str, stream: GuardedStream) -> None:
+        self.h5, self.path, self.name, self.stamp = h5, path, name, stream.stamp
         self._stream = stream
+        self._virtual: dict[str, VirtualArray] = {}
         for older in range(check_kind(h5, name), schema.FORMAT):
             UPGRADES[older](self)
         self.parts = check_arrays(h5, path, name)
@@ -71,15 +81,33 @@ class FacesFile:
         """N names, in file order."""
         return self.texts("id")
 
+    @property
+    def id_bytes(self) -> np.ndarray:
+        """The ids as UTF-8 in an object array (N,): a million as text take a quarter of a second and 150 MB."""
+        if "id" in self._virtual:
+            return np.array([name.encode() for name in self.ids], object)
+        names = self._whole("id")
+        return names if names.dtype.kind == "O" else np.array(list(names), object)
+
     def texts(self, name: str, rows: slice = slice(None)) -> list[str]:
         """Rows of an array of texts. Raises FileError if they are damaged."""
         with self._damage_reported(name):
-            texts = list(self.h5[name].asstr("utf-8")[rows])  # which ASCII is, if it says so or not
+            texts = list(self._virtual[name][rows] if name in self._virtual else self.h5[name].asstr("utf-8")[rows])
             longest = max(map(len, texts), default=0)
             if longest > schema.LONGEST_TEXT:
                 most = schema.LONGEST_TEXT
                 raise DataError(f"/{name}: a text of {longest} characters, of which at most {most} are read")
             return texts
+
+    def stored(self, name: str) -> Any:
+        """An array of the file, sliceable by rows, with shape and dtype; nothing turns errors of reading it."""
+        return self._virtual.get(name) or self.h5[name]
+
+    def join_parts(self, parts: Mapping[str, FacesFile]) -> None:
+        """Read virtual arrays from these open `parts` from now on. Raises FileError for those that do not fit."""
+        for name in (*schema.ARRAYS, *(f"subset/{subset}" for subset in subset_names(self.h5))):
+            if name in self and self.h5[name].is_virtual:
+                self._virtual[name] = VirtualArray(self.h5[name], name, self.name, parts)
 
     def read(self, name: str, first: int, stop: int) -> Any:
         """Rows of an array of the format, text as a list; the identity for an absent /to_source."""
@@ -89,11 +117,11 @@ class FacesFile:
         if spec is not None and spec.dtype == "text":
             return self.texts(name, slice(first, stop))
         with self._damage_reported(name):
-            return self.h5[name][first:stop]
+            return self.stored(name)[first:stop]
 
     def _whole(self, name: str) -> np.ndarray:
         with self._damage_reported(name):
-            return np.asarray(self.h5[name][...])
+            return np.asarray(self.stored(name)[...])
 
     @contextlib.contextmanager
     def _damage_reported(self, name: str) -> Iterator[None]:
@@ -103,8 +131,7 @@ class FacesFile:
         except DataError as error:
             raise FileError(f"{self.name}:{error.message}", error.hint) from error
         except HDF5_ERRORS as error:
-            fault = (self._stream and self._stream.fault) or " ".join(str(error).split())
-            raise FileError(f"{self.name}:/{name}: damaged: {fault}", "make it again") from error
+            raise self._stream.damage(self.name, f"/{name}:", error) from error
 
     @property
     def id_digests(self) -> np.ndarray:
@@ -145,14 +172,10 @@ class FacesFile:
         return CropRule.from_json(text) if text else None
 
     @property
-    def images(self) -> Any:
-        """(N, H, W, 3) uint8, sliceable by rows: a read-only memory map, or read from HDF5 where it is in chunks."""
+    def images(self) -> Images:
+        """(N, H, W, 3) uint8, sliceable by rows, which are read on each access."""
         self.require("image")
-        data = self.h5["image"]
-        offset = data.id.get_offset()
-        if offset is None:
-            return PackedArray(data) if is_packed(data) and is_zlib(data) else data
-        return np.memmap(self.path, np.uint8, mode="r", offset=offset, shape=data.shape)
+        return images_of(self.stored("image"), self._stream, lambda: self._damage_reported("image"))
 
     @property
     def landmarks(self) -> np.ndarray:
@@ -285,23 +308,22 @@ def open_faces(source: str | Path) -> Iterator[FacesFile]:
     with readable(source) as path:
         name = name_of(source)
         check_signature(path, name)
-        with guarded_file(path, name, partial(_read_risks, path=path, name=name)) as (h5, stream):
+        risks = partial(_read_risks, path=path, name=name)
+        with guarded_file(path, name, risks) as (h5, stream), contextlib.ExitStack() as stack:
             faces = _checked(h5, path, name, stream)
-            if not faces.parts:
-                yield faces
-                return
-            parts = [path.parent / part for part in sorted(faces.parts)]
-        rehearse_together([path, *parts], partial(_read_virtual, path, name, parts))
-        for part in parts:
-            _check_part(part, name)
-        # HDF5 opens the parts itself, which requires that it opened this file itself.
-        with h5py.File(path, "r") as h5:
-            faces = _checked(h5, path, name, None)
-            with files_allowed(len(faces.parts), name):
-                yield faces
+            if faces.parts:
+                stack.enter_context(files_allowed(len(faces.parts), name))
+                places = [path.parent / part for part in sorted(faces.parts)]
+                rehearse_together(places, partial(_open_parts, places, name, stack))
+                for place in places:
+                    note_input(str(place))
+                parts = dict(zip(sorted(faces.parts), _open_parts(places, name, stack), strict=True))
+                with contradictions_reported(name, stream):
+                    faces.join_parts(parts)
+            yield faces
 
 
-def _read_risks(h5: h5py.File, stream: GuardedStream | None, path: Path, name: str) -> None:
+def _read_risks(h5: h5py.File, stream: GuardedStream, path: Path, name: str) -> None:
     """Read what might crash HDF5 or never end, of all that is read of a faces file. Raises errors as they come."""
     FacesFile(h5, path, name, stream)
     for item in objects_in(h5):
@@ -312,30 +334,16 @@ def _read_risks(h5: h5py.File, stream: GuardedStream | None, path: Path, name: s
                 read_risks(item, *schema.ATTRIBUTES)
 
 
-def _read_virtual(path: Path, name: str, parts: list[Path]) -> None:
-    """The same for a virtual file, whose parts HDF5 opens."""
-    for part in parts:
-        _check_part(part, name)
-    with h5py.File(path, "r") as h5:
-        _read_risks(h5, None, path, name)
-
-
-def _checked(h5: h5py.File, path: Path, name: str, stream: GuardedStream | None) -> FacesFile:
-    try:
+def _checked(h5: h5py.File, path: Path, name: str, stream: GuardedStream) -> FacesFile:
+    with contradictions_reported(name, stream):
         return FacesFile(h5, path, name, stream)
-    except FileError:
-        raise
-    except DataError as error:
-        raise FileError(f"{name}:{error.message}", error.hint) from error
-    except HDF5_ERRORS as error:
-        fault = (stream and stream.fault) or error
-        raise FileError(f"{name}: damaged: {fault}", "make it again") from error
 
 
-def _check_part(path: Path, whole: str) -> None:
-    """Raises FileError if a part of a virtual file is no sound faces file, or virtual itself."""
-    with open_faces(path) as part:
+def _open_parts(places: list[Path], whole: str, stack: contextlib.ExitStack) -> list[FacesFile]:
+    """The parts of a virtual file. Raises FileError for one that is no sound faces file, or virtual itself."""
+    opened = [stack.enter_context(open_faces(place)) for place in places]
+    for part in opened:
         if part.parts:
-            raise FileError(f"{whole}: refers to {path}, which refers to others itself", "join the parts themselves")
-        if part.has_images and isinstance(images := part.images, PackedArray):
-            images.check()  # HDF5 will read them itself
+            hint = "join the parts themselves"
+            raise FileError(f"{whole}: refers to {part.path}, which refers to others itself", hint)
+    return opened

@@ -10,6 +10,7 @@ from typing import Any
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.storage.limits import room_for_files
 from kdtools.storage.outputs import STANDARD_STREAM
+from kdtools.storage.stamps import Stamp, changed_error
 
 _MOST = 1000  # open files; more are no faster
 
@@ -18,12 +19,14 @@ class OpenFaces(Sequence[FacesFile]):
     """The files of `paths`, each opened on access; a context that closes them.
 
     Beyond `most` open files (default: the system's limit, at least two) the least recently used one is closed, except
-    standard input, which can be read only once. Raises as `open_faces` does.
+    standard input, which can be read only once. Raises as `open_faces` does, and FileError for a file that has changed
+    when it is opened again.
     """
 
     def __init__(self, paths: Sequence[str], most: int | None = None) -> None:
         self._paths = list(paths)
         self._most = max(2, min(_MOST, room_for_files()) if most is None else most)
+        self._stamps: dict[int, Stamp] = {}
         self._open: OrderedDict[int, tuple[FacesFile, ExitStack]] = OrderedDict()
 
     def __len__(self) -> int:
@@ -37,7 +40,10 @@ class OpenFaces(Sequence[FacesFile]):
                 if oldest is not None:
                     self._open.pop(oldest)[1].close()
             stack = ExitStack()
-            self._open[number] = stack.enter_context(open_faces(self._paths[number])), stack
+            faces = stack.enter_context(open_faces(self._paths[number]))
+            self._open[number] = faces, stack
+            if self._stamps.setdefault(number, faces.stamp) != faces.stamp:
+                raise changed_error(faces.name)
         self._open.move_to_end(number)
         return self._open[number][0]
 

@@ -177,7 +177,7 @@ def _copy_images(writer: FacesWriter, parts: Sequence[Part]) -> None:
     for part in parts:
         for first in range(0, len(part.rows), step):
             rows = part.rows[first : first + step]
-            images[at : at + len(rows)] = part.faces.images[rows]  # a new memory map each time frees its pages
+            images[at : at + len(rows)] = part.faces.images[rows]
             at += len(rows)
     writer.h5.flush()  # raises if the disk is full
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from kdtools.errors import DataError, FileError
 from kdtools.faces import schema
 from kdtools.storage.file_kinds import HDF5, N_START, SAFETENSORS, form_of_start
 from kdtools.storage.hdf5_checks import MEMORY_RATIO, check_attributes, check_claim, item_at
+from kdtools.storage.hdf5_guard import HDF5_ERRORS, GuardedStream
 
 
 def plain(value: Any) -> Any:
@@ -139,3 +142,16 @@ def _is_readable_as(dtype: np.dtype[Any], expected: str) -> bool:
     if expected == "text":
         return h5py.check_string_dtype(dtype) is not None
     return dtype.kind in ("fiu" if expected.startswith("float") else "biu")
+
+
+@contextlib.contextmanager
+def contradictions_reported(name: str, stream: GuardedStream) -> Iterator[None]:
+    """Turns errors on opening a faces file into FileError that names it."""
+    try:
+        yield
+    except FileError:
+        raise
+    except DataError as error:
+        raise FileError(f"{name}:{error.message}", error.hint) from error
+    except HDF5_ERRORS as error:
+        raise stream.damage(name, "", error) from error

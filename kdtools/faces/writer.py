@@ -23,7 +23,7 @@ from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.parallel import batched
 from kdtools.storage.devices import leave_open
 from kdtools.storage.hdf5_checks import attributes_of
-from kdtools.storage.outputs import Outputs, written_aside
+from kdtools.storage.outputs import Outputs, check_no_input, written_aside
 from kdtools.storage.provenance import Provenance
 
 _COPY_ROWS = 1024
@@ -102,16 +102,21 @@ class FacesWriter:
     def copy_companions(self, faces: FacesFile) -> None:
         """Copy COMPANIONS and subsets from `faces`, for an output about the same faces."""
         for name in schema.COMPANIONS:
-            if name not in faces:
-                continue
-            old = faces.h5[name]
-            attributes = attributes_of(old)
-            if len(attributes) == len(old.attrs):
-                faces.h5.copy(name, self.h5)
-            else:  # those of other programs may be of types that HDF5 does not copy safely
-                self.h5.create_dataset(name, data=old[...], dtype=old.dtype).attrs.update(attributes)
+            if name in faces:
+                self._copy(faces, name)
         for name, member in faces.subsets.items():
             self.put(f"subset/{name}", member)
+
+    def _copy(self, faces: FacesFile, name: str) -> None:
+        old = faces.h5[name]
+        attributes = attributes_of(old)
+        # HDF5 would copy a virtual array as one that refers to parts beside the new file, and does not copy attributes
+        # safely that other programs may have written.
+        if old.is_virtual or len(attributes) < len(old.attrs):
+            values = faces.read(name, 0, len(faces))
+            self.h5.create_dataset(name, data=values, dtype=old.dtype).attrs.update(attributes)
+        else:
+            faces.h5.copy(name, self.h5)
 
     def copy_rows(self, faces: FacesFile, rows: np.ndarray) -> None:
         """Copy these rows of all per-face arrays of `faces`, in this order."""
@@ -122,14 +127,12 @@ class FacesWriter:
             images = self.create_images(len(rows), *faces.image_size)
             for first in range(0, len(rows), _COPY_ROWS):
                 block = rows[first : first + _COPY_ROWS]
-                order = np.argsort(block)  # h5py requires increasing rows
-                # A new memory map each time, so that the pages of the last one are freed.
-                images[first : first + len(block)] = faces.images[block[order]][np.argsort(order)]
+                images[first : first + len(block)] = faces.images[block]
         per_face = [name for name, spec in schema.ARRAYS.items() if spec.dims[0] == "face" and name != "image"]
         for name in (*per_face, *(f"subset/{subset}" for subset in faces.subsets)):
             if name in faces:
                 old = faces.h5[name]
-                new = self.h5.create_dataset(name, data=old[...][rows], dtype=old.dtype)
+                new = self.h5.create_dataset(name, data=_all_of(faces, name)[rows], dtype=old.dtype)
                 new.attrs.update(attributes_of(old))
 
     def put_shape_model(self, model: ShapeModel) -> None:
@@ -150,6 +153,11 @@ class FacesWriter:
     def keep_first_images(self, n_faces: int) -> None:
         """Truncate /image to its first `n_faces` rows at the end, by copying the file; does nothing if all are used."""
         self.n_images = n_faces if n_faces < len(self.h5["image"]) else None
+
+
+def _all_of(faces: FacesFile, name: str) -> np.ndarray:
+    values = faces.read(name, 0, len(faces))
+    return np.array(values, object) if isinstance(values, list) else np.asarray(values)
 
 
 @contextlib.contextmanager
@@ -188,6 +196,7 @@ def create_faces(
     It is one of the outputs `within`, which appear together, or on its own (see `written_aside`). Raises DataError for
     a file without faces, unless it `may_be_empty`.
     """
+    check_no_input([output], provenance.inputs)
     with written_aside(output, force) if within is None else contextlib.nullcontext(within.file(output)) as path:
         with _new_hdf5(path) as h5:
             h5.attrs["kd_kind"] = schema.KIND

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kdtools.errors import DataError, KdError, some_of
+from kdtools.errors import DataError, FileError, KdError, some_of
 from kdtools.faces.file import FacesFile
 from kdtools.faces.schema import ROLES
 from kdtools.inspection.describe import BLOCK_FACES, blocks_of, describe_weights, shapes_of
@@ -72,16 +72,18 @@ def _faces_faults(faces: FacesFile) -> Iterator[str]:
         ("confidence", lambda block: np.isinf(block).any(axis=1), "have an infinite value"),
     ):
         if name in faces:
-            yield from _array_faults(faces.h5[name], name, test, what, ids)
+            yield from _array_faults(faces.stored(name), name, test, what, ids)
     for name in faces.subsets:
-        yield from _array_faults(faces.h5[f"subset/{name}"], f"subset/{name}", _not_flags, "are neither 0 nor 1", ids)
+        yield from _array_faults(
+            faces.stored(f"subset/{name}"), f"subset/{name}", _not_flags, "are neither 0 nor 1", ids
+        )
     if faces.has_images:
         yield from _image_faults(faces)
     if "landmarks" in faces:
         if faces.role not in ROLES:
             yield f"/landmarks: its role is {faces.role!r}, not one of {', '.join(ROLES)}"
         yield from _error_of(lambda: faces.scheme, faces.name)
-        with contextlib.suppress(OSError, RuntimeError):  # reported above
+        with contextlib.suppress(OSError, RuntimeError, FileError):  # reported above
             yield from _place_faults(faces, ids)
     if "shape_model/mean" in faces:
         yield from _error_of(lambda: faces.shape_model, faces.name)
@@ -98,7 +100,7 @@ def _array_faults(array: Any, name: str, test: Any, what: str, ids: list[str]) -
         for block in blocks_of(array):
             bad += [ids[first + int(row)] for row in np.flatnonzero(test(block))]
             first += len(block)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, FileError) as error:
         yield f"/{name}: cannot be read: {error}"
     if bad:
         yield f"/{name}: {len(bad)} of {len(ids)} faces {what}: {some_of(bad)}"
@@ -127,9 +129,9 @@ def _not_flags(flags: np.ndarray) -> np.ndarray:
 
 def _image_faults(faces: FacesFile) -> Iterator[str]:
     """Reads all compressed images; of uncompressed ones both ends, which shows that the file is not truncated."""
-    images = faces.h5["image"]
+    images = faces.images
     step = max(1, BLOCK_FACES * 1024 // math.prod(images.shape[1:]))
-    if images.chunks is None:
+    if not images.is_packed:
         firsts: Any = {0, max(0, len(images) - _END_ROWS)}
         step = _END_ROWS
     else:
@@ -137,14 +139,14 @@ def _image_faults(faces: FacesFile) -> Iterator[str]:
     for first in sorted(firsts):
         try:
             images[first : first + step]
-        except (OSError, RuntimeError, DataError) as error:
+        except (OSError, RuntimeError, DataError, FileError) as error:
             yield f"/image: rows from {first} on cannot be read: {error}"
             return
 
 
 def _place_faults(faces: FacesFile, ids: list[str]) -> Iterator[str]:
     """Faces whose points lie far from their crop, or from their box if the file has no images."""
-    array, far, n_known = faces.h5["landmarks"], list[str](), 0
+    array, far, n_known = faces.stored("landmarks"), list[str](), 0
     for first in range(0, len(ids), BLOCK_FACES):
         points = np.asarray(array[first : first + BLOCK_FACES], np.float64)
         n_known += int(np.isfinite(points).all(axis=2).sum())
@@ -165,7 +167,7 @@ def _bounds(faces: FacesFile, first: int, n: int) -> tuple[np.ndarray, np.ndarra
         height, width = faces.image_size
         boxes = np.broadcast_to(np.array([0.0, 0.0, width, height]), (n, 4))
     elif "box" in faces:
-        boxes = np.asarray(faces.h5["box"][first : first + n], np.float64)
+        boxes = np.asarray(faces.stored("box")[first : first + n], np.float64)
     else:
         return np.full((n, 2), -_LARGEST_PX), np.full((n, 2), _LARGEST_PX)
     room = _ROOM * (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True)

@@ -90,16 +90,16 @@ def _describe_faces(faces: FacesFile) -> dict[str, Any]:
     if "landmarks" in faces:
         about["landmarks"] = _describe_landmarks(faces)
     if "visible" in faces and faces.h5["visible"].size:
-        n_occluded = sum(int((block == 0).sum()) for block in blocks_of(faces.h5["visible"]))
+        n_occluded = sum(int((block == 0).sum()) for block in blocks_of(faces.stored("visible")))
         about["visible"] = {"occluded_share": _share(n_occluded, faces.h5["visible"].size)}
     about["subsets"] = {name: int(member.sum()) for name, member in faces.subsets.items()}
     if faces.crop is not None:
         about["crop"] = json.loads(faces.crop.to_json())
     if "box" in faces:
-        about["box"] = _describe_boxes(faces.h5["box"])
+        about["box"] = _describe_boxes(faces.stored("box"))
     for name in ("score", "confidence"):
         if name in faces:
-            about[name] = _range_of(faces.h5[name])
+            about[name] = _range_of(faces.stored(name))
     if "shape_model/mean" in faces:
         model = faces.shape_model
         about["shape_model"] = {"modes": len(model.modes), "align": model.align}
@@ -109,7 +109,7 @@ def _describe_faces(faces: FacesFile) -> dict[str, Any]:
 
 def _describe_landmarks(faces: FacesFile) -> dict[str, Any]:
     n_missing = n_without = 0
-    for block in blocks_of(faces.h5["landmarks"]):
+    for block in blocks_of(faces.stored("landmarks")):
         known = np.isfinite(block).all(axis=2)  # (B, L)
         n_missing += int((~known).sum())
         n_without += int((~known.any(axis=1)).sum())

@@ -9,7 +9,7 @@ import torch
 
 from kdtools.landmarks.geometry import unit_to_pixels
 from kdtools.model.network import LandmarkNet
-from kdtools.model.sampling import release_pages, resize_images
+from kdtools.model.sampling import resize_images
 
 
 def predict_units(
@@ -29,7 +29,6 @@ def predict_units(
             pixels = images[first:last] if rows is None else images[rows[first:last]]
             inputs = resize_images(torch.from_numpy(np.array(pixels)).to(device), network.card.input_size)
             points[first:last] = network(inputs.contiguous(memory_format=torch.channels_last)).float().cpu().numpy()
-            release_pages(images)
     return points
 
 

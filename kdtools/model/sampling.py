@@ -2,22 +2,9 @@
 
 from __future__ import annotations
 
-import mmap
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-
-def release_pages(images: Any) -> None:
-    """Release the pages of a memory map, so that reading a large file does not count as memory of this process.
-
-    They stay in the system's cache while there is room.
-    """
-    mapped = getattr(images, "_mmap", None)
-    if mapped is not None and hasattr(mapped, "madvise"):
-        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def warp_images(images: Tensor, warps: Tensor, size: int) -> Tensor:

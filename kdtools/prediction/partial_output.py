@@ -31,7 +31,8 @@ from kdtools.prediction.unchanged import LISTING, Stamp, command_differs, digest
 from kdtools.reporting import Reporter
 from kdtools.storage.file_kinds import HDF5_SIGNATURE
 from kdtools.storage.hdf5_guard import HDF5_ERRORS
-from kdtools.storage.outputs import STANDARD_STREAM, check_no_link, locked, release
+from kdtools.storage.locks import locked, release
+from kdtools.storage.outputs import STANDARD_STREAM, check_no_link
 from kdtools.storage.provenance import Provenance
 from kdtools.storage.rename_together import is_room
 

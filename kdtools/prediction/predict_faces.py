@@ -81,7 +81,7 @@ class _Work:
         first, stop = rows
         faces, watch = self._faces, Stopwatch()
         began = watch.lap("read")
-        images = faces.images[first:stop]  # a new memory map each time, so that its pages can be released
+        images = faces.images[first:stop]
         ids = faces.read("id", first, stop)
         columns = {"id": ids, "landmarks": None, **{name: faces.read(name, first, stop) for name in self._columns}}
         watch.lap("read")

@@ -21,6 +21,7 @@ import h5py
 from kdtools.errors import FileError, KdError, reason_of
 from kdtools.storage.devices import read_fault
 from kdtools.storage.rehearsal import is_rehearsal, rehearse
+from kdtools.storage.stamps import changed_error, meet, stamp_of
 
 # All that h5py raises for a damaged file.
 HDF5_ERRORS = (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, IndexError, OverflowError)
@@ -40,8 +41,9 @@ class GuardedStream(io.FileIO):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, "r")
-        self.size = os.fstat(self.fileno()).st_size
-        self.fault = ""
+        status = os.fstat(self.fileno())
+        self.size, self.stamp = status.st_size, stamp_of(status)
+        self.fault, self.is_changed = "", False
 
     def readinto(self, buffer: Any) -> int:
         GuardedStream.latest = self
@@ -52,10 +54,23 @@ class GuardedStream(io.FileIO):
         except OSError as error:
             self.fault = str(error)
             raise
+        self.check_unchanged()
         if n < len(view) and at + n < self.size:
             self.fault = f"cannot be read at byte {at + n}"
             raise OSError(self.fault)
         return n
+
+    def check_unchanged(self) -> None:
+        """Raises OSError if the file has been written to since it was opened; to be called after each read."""
+        if stamp_of(os.fstat(self.fileno())) != self.stamp:
+            self.fault, self.is_changed = "was changed while it was read", True
+            raise OSError(self.fault)
+
+    def damage(self, name: str, where: str, error: BaseException) -> FileError:
+        """The error for users when reading this file, called `name`, or an array `where` in it, has failed."""
+        if self.is_changed:
+            return changed_error(name)
+        return _damaged(name, self.fault or " ".join(str(error).split()), where)
 
 
 @contextlib.contextmanager
@@ -71,11 +86,12 @@ def guarded_file(
     except OSError as error:
         raise FileError(f"{name}: {reason_of(error)}") from error
     with stream:
+        meet(path, os.fstat(stream.fileno()), name)
         _rehearse(stream, path, name, risk)
         try:
             h5 = _open(stream, path)
         except HDF5_ERRORS as error:
-            raise _unopened(name, stream) from error
+            raise changed_error(name) if stream.is_changed else _unopened(name, stream) from error
         with h5:
             try:
                 if is_rehearsal():
@@ -83,8 +99,7 @@ def guarded_file(
                 yield h5, stream
             except HDF5_ERRORS as error:
                 if GuardedStream.latest is stream and _is_of_reading(error):
-                    fault = stream.fault or " ".join(str(error).split())
-                    raise _damaged(name, fault) from error
+                    raise stream.damage(name, "", error) from error
                 raise
 
 
@@ -93,8 +108,8 @@ def _unopened(name: str, stream: GuardedStream) -> FileError:
     return read_fault(name, stream.fault) or unopened
 
 
-def _damaged(name: str, fault: str) -> FileError:
-    return read_fault(name, fault) or FileError(f"{name}: damaged: {fault}", "make it again")
+def _damaged(name: str, fault: str, where: str = "") -> FileError:
+    return read_fault(name, fault) or FileError(f"{name}:{where} damaged: {fault}", "make it again")
 
 
 def _rehearse(stream: GuardedStream, path: Path, name: str, risk: Callable[[h5py.File, GuardedStream], object]) -> None:
@@ -115,6 +130,8 @@ def _rehearse(stream: GuardedStream, path: Path, name: str, risk: Callable[[h5py
     except OSError as error:
         hint = "a file is first read in a process of its own; raise the limits of processes and memory (ulimit -a)"
         raise FileError(f"{name}: no process could be started to look at it: {reason_of(error)}", hint) from error
+    if fault and stamp_of(os.fstat(stream.fileno())) != stream.stamp:
+        raise changed_error(name)
     if fault == _UNOPENED:
         raise _unopened(name, stream)
     if fault:

@@ -8,35 +8,60 @@ from __future__ import annotations
 import codecs
 import contextlib
 import errno
-import fcntl
 import io
 import os
 import shutil
-import stat
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from kdtools.errors import FileError, UsageError, require
 from kdtools.reporting import printable_lines
 from kdtools.storage.devices import device_errors
+from kdtools.storage.locks import locked, release
 from kdtools.storage.rename_together import Move, Room, commit, is_room
+from kdtools.storage.stamps import is_in_input_folder, is_input
 
+_NEVER_MEMBERS = {".html", ".md", ".tex", ".pdf", ".svg", ".onnx", ".safetensors"}  # suffixes of products
 STANDARD_STREAM, STANDARD_INPUT = "-", "standard input"  # on the command line, and in messages
 
 
-def check_no_input(outputs: Iterable[str], inputs: Iterable[str]) -> None:
-    """Raises UsageError if an output would replace an input, even with force."""
-    read = {place_of(path) for path in inputs if path != STANDARD_STREAM}
-    for output in outputs:
-        if output == STANDARD_STREAM:
-            continue
-        place = place_of(output)
-        inside = place.exists() and any(folder in read for folder in place.parents)
-        require(place not in read and not inside, f"{output} is an input itself", "give the output another name")
+def check_no_input(outputs: Iterable[str], inputs: Iterable[str] = ()) -> None:
+    """Raises UsageError if an output would replace an input, even with force, by whatever names.
+
+    Inputs are those given, and those that the run has noted (`note_input`). In a folder that is an input only what
+    kdtools has made is replaced. There are no exceptions: a file that is read and replaced by what was made of it is
+    lost where more was in it, or where the run was a mistake.
+    """
+    places = [(output, place_of(output)) for output in outputs if output != STANDARD_STREAM]
+    existing = [(output, place) for output, place in places if place.is_file()]
+    if not existing:
+        return
+    read = [Path(path) for path in inputs if path != STANDARD_STREAM]
+    for output, place in existing:
+        same = is_input(place) or any(os.path.isfile(one) and place.samefile(one) for one in read)
+        require(not same, f"{output} is an input itself", "give the output another name; mv can replace the input then")
+        inside = is_in_input_folder(place) or any(one.is_dir() and one.resolve() in place.parents for one in read)
+        hint = "write the output elsewhere, or move this file away"
+        require(not inside or _is_product(place), f"{output} lies in a folder that is an input", hint)
+
+
+def _is_product(place: Path) -> bool:
+    """Whether no tool reads a file as a member of a folder: a faces file, or by its suffix."""
+    from kdtools.storage.hdf5_guard import guarded_file  # which loads h5py
+
+    if place.suffix.lower() in _NEVER_MEMBERS:
+        return True
+
+    def is_of_kdtools(h5: Any, stream: object = None) -> bool:
+        return "kd_kind" in h5.attrs
+
+    with contextlib.suppress(FileError), guarded_file(place, str(place), is_of_kdtools) as (h5, _):
+        return is_of_kdtools(h5)
+    return False
 
 
 def check_output(output: str, force: bool, *, binary: bool = True) -> None:
@@ -58,6 +83,7 @@ def check_output(output: str, force: bool, *, binary: bool = True) -> None:
         )
     if not folder.is_dir():
         raise FileError(f"{output}: there is no folder {folder}", "create it first")
+    check_no_input([output])
     if path.exists() and not path.is_file():
         raise FileError(f"{output}: is not a regular file", "name another, or give - for standard output")
     if path.exists() and not force:
@@ -200,58 +226,6 @@ def claimed(output: str, place: Path) -> Iterator[None]:
         yield
     finally:
         release(file, path)
-
-
-def locked(path: Path) -> IO[str] | None:
-    """Open and lock `path`; None if another process holds it. `release` ends the lock.
-
-    Raises FileError for what is no lock file of kdtools.
-    """
-    while True:
-        file = _open_lock(path)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            return None
-        except OSError:  # a file system without locks
-            return file
-        if _is_at(file, path):
-            return file
-        file.close()  # its last holder removed it after we had opened it: it keeps nobody else out
-
-
-def release(file: IO[str], path: Path) -> None:
-    """Remove the lock file at `path` and end its lock, in this order, so that nobody locks a file without a name.
-
-    If another process has put its own lock file there, that one stays.
-    """
-    with file:
-        if _is_at(file, path):
-            path.unlink(missing_ok=True)
-
-
-def _is_at(file: IO[str], path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.lstat())
-    except FileNotFoundError:
-        return False
-
-
-def _open_lock(path: Path) -> IO[str]:
-    """An empty file to lock, made if it is absent. Whatever else has its name is neither followed nor changed."""
-    hint = "kdtools locks a file of this name: remove it, or name another output"
-    try:  # without O_NONBLOCK, opening a pipe would wait for its other end
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
-            raise FileError(f"{path}: is not a lock file", hint) from error
-        raise
-    status = os.fstat(descriptor)
-    if status.st_size or not stat.S_ISREG(status.st_mode):
-        os.close(descriptor)
-        raise FileError(f"{path}: is not a lock file", hint)
-    return os.fdopen(descriptor, "r+", encoding="utf-8")
 
 
 def check_no_link(path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from kdtools import __version__
 from kdtools.pretrained import weights_file
 from kdtools.storage.names import files_below
+from kdtools.storage.stamps import changed_error, meet, stamp_of
 
 # Options that do not change the content of an output; the second kind takes a value.
 _FLAGS_LEFT_OUT = {"-f", "--force", "-q", "--quiet", "-v", "--verbose", "--resume", "--bench"}
@@ -98,7 +99,12 @@ def sha256_of(path: str | Path, spend: Callable[[int], None] = lambda n_bytes: N
 def _sha256_of_file(path: Path) -> hashlib._Hash:
     try:
         with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256")
+            before = os.fstat(stream.fileno())
+            meet(path, before, str(path))
+            digest = hashlib.file_digest(stream, "sha256")
+            if stamp_of(os.fstat(stream.fileno())) != stamp_of(before):
+                raise changed_error(str(path))
+            return digest
     except OSError as error:
         error.filename = error.filename or str(path)  # a failed read names no file
         raise

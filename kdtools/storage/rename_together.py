@@ -25,6 +25,7 @@ from typing import Any
 
 from kdtools.errors import FileError
 from kdtools.storage.devices import optional_service
+from kdtools.storage.stamps import forget, is_input
 
 _SUFFIX = ".part"
 _ABANDONED_AFTER = 60  # seconds, because a hidden folder is locked shortly after it is made
@@ -128,6 +129,9 @@ def commit(moves: Sequence[Move], force: bool) -> None:
     for move in moves:
         _put_on_device(move.part)
     single = [one for move in moves for one in _single_moves(move)]
+    for one in single:
+        if one.place.is_file() and is_input(one.place):
+            raise FileError(f"{one.output}: is an input itself", "give the output another name")
     folders = {one.place.parent for one in single}
     if len(single) == 1 and single[0].place.parent.is_dir() and not single[0].part.is_dir():
         _rename(single[0], force)  # one step by itself
@@ -142,6 +146,8 @@ def commit(moves: Sequence[Move], force: bool) -> None:
                 undo.callback(_take_back, one)
             deliver()
             undo.pop_all()
+    for one in single:
+        forget(one.place)
     for folder in folders:
         _sync_folder(folder)
 

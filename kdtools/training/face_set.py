@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kdtools.model.sampling import release_pages
 from kdtools.training.distributed import n_processes_here
 
 _SHARE_OF_DEVICE = 0.5  # of a GPU's free memory that images may take; networks and batches need the rest
@@ -24,7 +23,7 @@ _BLOCK = 4096  # faces copied to a device at a time
 class FaceSet:
     """Faces to train on or to validate with.
 
-    `images` (N, H, W, 3) uint8, an array or tensor that takes an index array. `points` are (N, L, 2) float32 in unit
+    `images` (N, H, W, 3) uint8, an array, tensor or the images of a faces file. `points` are (N, L, 2) float32 in unit
     coordinates: `truth` and the teachers' predictions. `rows` are the indices of the faces in this set.
     """
 
@@ -38,7 +37,7 @@ class FaceSet:
     def cached(self, device: torch.device) -> FaceSet:
         """The same faces with their images on the GPU if they fit, else compressed ones in memory if they fit there.
 
-        Otherwise they stay as they are, as in a memory map, of which the system caches what it can.
+        Otherwise they are read from the file in each batch; the system caches what it can of it.
         """
         n_bytes = math.prod(self.images.shape)
         if device.type == "cuda" and n_bytes < _SHARE_OF_DEVICE * torch.cuda.mem_get_info(device)[0]:
@@ -47,7 +46,7 @@ class FaceSet:
                 resident[first : first + _BLOCK] = torch.from_numpy(np.array(self.images[first : first + _BLOCK]))
             return replace(self, images=resident)
         room = _SHARE_OF_MEMORY * _free_memory() / n_processes_here()
-        if not isinstance(self.images, np.ndarray) and n_bytes < room:
+        if getattr(self.images, "is_packed", False) and n_bytes < room:
             return replace(self, images=self.images[...])
         return self
 
@@ -58,10 +57,9 @@ class FaceSet:
         points = {name: p[index].to(device) for name, p in self.points.items()}
         if isinstance(self.images, Tensor):
             return self.images[index.to(self.images.device)].to(device), points
-        order = np.argsort(rows)  # h5py requires increasing indices
+        order = np.argsort(rows)  # so that a disk reads forward
         pixels = np.empty((len(rows), *self.images.shape[1:]), np.uint8)
         pixels[order] = self.images[rows[order]]
-        release_pages(self.images)
         return torch.from_numpy(pixels).to(device), points
 
 

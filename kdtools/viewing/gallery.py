@@ -95,7 +95,7 @@ def _read_set(faces: FacesFile, file: FacesFile, first: FacesFile) -> ShownPoint
     visible = np.ones(points.shape[:2], bool)
     if "visible" in file:
         rows = slice(None) if same else match_ids(faces.ids, file.ids, faces.name, file.name)
-        visible = np.asarray(file.h5["visible"][...], bool)[rows][:, order]
+        visible = np.asarray(file.stored("visible")[...], bool)[rows][:, order]
     return ShownPoints(file.name, points, visible, file.scheme if isinstance(order, slice) else first.scheme)
 
 
@@ -140,7 +140,7 @@ def choose_rows(
 
 def _scores_of(gallery: Gallery) -> np.ndarray:
     gallery.faces.require("score")
-    return np.asarray(gallery.faces.h5["score"][...], np.float64)
+    return np.asarray(gallery.faces.stored("score")[...], np.float64)
 
 
 def read_shown(
@@ -191,7 +191,7 @@ def _shown(gallery: Gallery, row: int, image: np.ndarray, points: np.ndarray | N
         np.empty((0, 0, 2)) if points is None else points,
         np.array([one.visible[row] for one in gallery.sets], bool),
         gallery.errors[:, row],
-        float(faces.h5["score"][row]) if "score" in faces else None,
+        float(faces.stored("score")[row]) if "score" in faces else None,
     )
 
 
@@ -202,5 +202,5 @@ def _square_of(faces: FacesFile, row: int, points: np.ndarray | None) -> np.ndar
             return (faces.crop or CropRule()).square_around_points(one)
     if "box" not in faces:
         raise DataError("has neither points nor a /box to crop around")
-    box = np.asarray(faces.h5["box"][row], np.float64)
+    box = np.asarray(faces.stored("box")[row], np.float64)
     return square_at((box[:2] + box[2:]) / 2, (box[2:] - box[:2]).max())

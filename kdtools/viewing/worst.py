@@ -80,7 +80,7 @@ def _read_face(
     `load` reads its source image; it is None where the file holds crops.
     """
     identity = faces.read("id", row, row + 1)[0]
-    truth = np.asarray(faces.h5["landmarks"][row], np.float64)
+    truth = np.asarray(faces.stored("landmarks")[row], np.float64)
     pred = np.asarray(points[row], np.float64)
     if load is None:
         image = np.asarray(faces.images[row])
@@ -94,5 +94,5 @@ def _read_face(
         truth, pred = apply_affine(invert_affine(to_source), np.stack([truth, pred]))
     visible = np.ones((2, len(truth)), bool)
     if "visible" in faces:
-        visible[0] = np.asarray(faces.h5["visible"][row], bool)
+        visible[0] = np.asarray(faces.stored("visible")[row], bool)
     return ShownFace(identity, image, np.stack([truth, pred]), visible, nme[row : row + 1], None)

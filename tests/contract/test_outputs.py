@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from .running import fail, left_in, run_script, run_tool, succeed
-from .table import TOOLS, WRITERS, every_writer
+from .table import TINY, TOOLS, WRITERS, every_writer
 from .test_help_and_version import options_of
 from .world import World, check_leftovers, check_product
 
@@ -99,25 +99,86 @@ READ = [
 
 
 @pytest.mark.parametrize(("tool", "name"), READ)
-def test_an_output_that_is_an_input(tool: str, name: str, world: World, tmp_path: Path) -> None:
-    """A faces file may be replaced by what is made of it, with -f; all else is refused and stays, by any name."""
-    path, other = tmp_path / world.files[name].name, tmp_path / f"other{TOOLS[tool].suffix}"
+def test_an_output_that_is_an_input(
+    tool: str, name: str, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused and stays, by any name, with -f too: pictures, points and weights would be lost."""
+    path = tmp_path / world.files[name].name
+    link, hard = (tmp_path / f"{kind}{TOOLS[tool].suffix}" for kind in ("link", "hard"))
     shutil.copy(world.files[name], path)
-    if path.suffix == TOOLS[tool].suffix == ".h5":
-        fail(run_tool(tool, *world.words(tool, path, **{name: path})), tool, 1, path, "exists already")
-        succeed(run_tool(tool, *world.words(tool, path, **{name: path}), "-f"))
-        check_leftovers(tmp_path, path)
-        with h5py.File(path) as new, h5py.File(world.files[name]) as old:
-            assert new.attrs["tool"] == tool
-            assert set(new["id"]) <= set(old["id"]) or tool == "kd-merge"  # it adds the faces of others
-        return
-    other.symlink_to(path)
-    before = path.read_bytes()
-    for output in (path, other):
-        result = run_tool(tool, *world.words(tool, output, **{name: path}), "-f")
-        fail(result, tool, 2, output)
-        assert path.read_bytes() == before
-    assert left_in(tmp_path) == sorted([path.name, other.name])
+    link.symlink_to(path)
+    hard.hardlink_to(path)
+    monkeypatch.chdir(tmp_path)
+    before, names = path.read_bytes(), left_in(tmp_path)
+    for output in (path, link, hard, Path("..") / tmp_path.name / path.name):
+        why = ["is an input itself"] if output.suffix == TOOLS[tool].suffix else []  # another is refused before
+        fail(run_tool(tool, *world.words(tool, output, **{name: path}), "-f"), tool, 2, output, *why)
+        if "{second}" in TOOLS[tool].words:
+            words = world.words(tool, tmp_path / "first.h5", **{name: path, "second": output})
+            fail(run_tool(tool, *words, "-f"), tool, 2, output, "is an input itself")
+    assert path.read_bytes() == before
+    assert left_in(tmp_path) == names
+
+
+OF_VIRTUAL = [
+    pytest.param(tool, name, id=f"{tool}-{name}")
+    for tool in WRITERS
+    for name in TOOLS[tool].faces
+    if TOOLS[tool].suffix == ".h5"
+]
+
+
+@pytest.mark.parametrize(("tool", "name"), OF_VIRTUAL)
+def test_an_output_that_is_a_part_of_an_input(tool: str, name: str, world: World, tmp_path: Path) -> None:
+    """A virtual file has its faces in others."""
+    part, whole = tmp_path / "part.h5", tmp_path / "whole.h5"
+    shutil.copy(world.files[name], part)
+    succeed(run_tool("kd-merge", part, "--virtual", "-q", "-o", whole))
+    before = part.read_bytes()
+    fail(run_tool(tool, *world.words(tool, part, **{name: whole}), "-f"), tool, 2, part, "is an input itself")
+    assert part.read_bytes() == before
+    assert left_in(tmp_path) == ["part.h5", "whole.h5"]
+
+
+def test_an_output_that_is_named_in_another_way(world: World, tmp_path: Path) -> None:
+    """Lists, schemes, start weights, baselines and pictures in folders and lists are inputs too."""
+    folder = tmp_path / "photographs"
+    shutil.copytree(world.files["folder"], folder)
+    ids, faces, model = tmp_path / "ids.txt", world.files["faces"], tmp_path / "model.safetensors"
+    ids.write_text("*\n")
+    (tmp_path / "list.txt").write_text(f"{folder / '1.png'}\n")
+    shutil.copy(world.files["student"], model)
+    pred, test, student = (world.files[name] for name in ("pred", "test", "student"))
+    whole = ["--detector", "whole", "--device", "cpu"]
+    for tool, output, words in (
+        ("kd-merge", ids, [faces, "--ids-from", ids]),
+        ("kd-teacher", model, [faces, "--init", model, *TINY.split()]),
+        ("kd-teacher", model, [faces, "--set", f"init={model}", *TINY.split()]),
+        ("kd-predict", folder / "1.png", [student, folder, *whole]),
+        ("kd-predict", folder / "1.png", [student, "--list", tmp_path / "list.txt", *whole]),
+        ("kd-import", folder / "1.png", [folder]),
+        ("kd-import", folder / "1.pts", [folder]),
+    ):
+        before = output.read_bytes()
+        result = run_tool(tool, *words, "-f", "-o", output)
+        fail(result, tool, 2, output, "input")
+        assert output.read_bytes() == before
+    table = tmp_path / "pred.tsv"
+    succeed(run_tool("kd-dump", pred, "--format", "tsv", "-o", table))
+    before = table.read_bytes()
+    for words in ([table], [f"mine={table}"], [pred, "--mean-shape", table]):
+        fail(run_tool("kd-eval", *words, "--truth", test, "-f", "-o", table), "kd-eval", 2, table, "is an input itself")
+        assert table.read_bytes() == before
+
+
+def test_a_product_in_a_folder_that_is_read_is_replaced(world: World, tmp_path: Path) -> None:
+    """What is imported or predicted again has its old output among the pictures."""
+    folder = tmp_path / "photographs"
+    shutil.copytree(world.files["folder"], folder)
+    for _ in range(2):
+        succeed(run_tool("kd-import", folder, "--size", "32", "-f", "-o", folder / "faces.h5"))
+        words = [world.files["student"], folder, "--detector", "whole", "--device", "cpu"]
+        succeed(run_tool("kd-predict", *words, "-f", "-o", folder / "pred.h5"))
 
 
 def test_a_second_output_that_fails_leaves_no_first(world: World, tmp_path: Path) -> None:

@@ -546,7 +546,7 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(tmp_path: Path) -> Non
     assert np.isnan(points.points(np.array([2, -1, 0]))[1]).all()
     path.unlink()
     write_faces(path, shapes(4))
-    with pytest.raises(FileError, match="was changed while it was read"):
+    with pytest.raises(FileError, match="was changed or replaced"):
         points.points(slice(0, 2))
 
 

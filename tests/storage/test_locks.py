@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from kdtools.errors import FileError
-from kdtools.storage.outputs import claimed, locked, release, written_aside
+from kdtools.storage.locks import locked, release
+from kdtools.storage.outputs import claimed, written_aside
 
 
 def before_locking(patch: pytest.MonkeyPatch, what: Callable[[], None]) -> None:

@@ -1,0 +1,149 @@
+"""Inputs that are replaced, written over or truncated while they are read: an error, or the product of the old file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import h5py
+import pytest
+
+from kdtools.storage.hdf5_guard import GuardedStream
+
+from .faults import Faults
+from .running import Result, fail, left_in, run_tool
+from .table import TOOLS, TRAINERS
+from .world import World, check_unfinished, content_of
+
+KINDS = ("replaced", "written over", "truncated")
+READ = [pytest.param(tool, name, id=f"{tool}-{name}") for tool in sorted(TOOLS) for name in TOOLS[tool].faces]
+
+
+def write_another(path: Path, other: Path) -> None:
+    """A faces file of the same ids and size as `path`, with other pictures and points."""
+    shutil.copy(path, other)
+    with h5py.File(other, "r+") as h5:
+        if "image" in h5:
+            h5["image"][...] = 255 - h5["image"][...]
+        h5["landmarks"][...] = h5["landmarks"][...] * 0.5
+
+
+def strike(kind: str, path: Path, other: Path) -> None:
+    """What befalls an input in mid-read."""
+    if kind == "replaced":
+        os.replace(other, path)
+    elif kind == "written over":
+        with path.open("r+b") as stream:
+            stream.write(other.read_bytes())
+    else:
+        os.truncate(path, path.stat().st_size // 3)
+
+
+class Reads:
+    """Counts how often a file is read, and calls `then` before the read number `at`."""
+
+    def __init__(self, path: Path, patch: pytest.MonkeyPatch) -> None:
+        self.n, self.at, self.then = 0, -1, lambda: None
+        inode, usual, usual_preadv = path.stat().st_ino, GuardedStream.readinto, os.preadv
+
+        def count(descriptor: int) -> None:
+            if os.fstat(descriptor).st_ino == inode:
+                self.n += 1
+                if self.n == self.at + 1:
+                    self.then()
+
+        def readinto(stream: GuardedStream, buffer: Any) -> int:
+            count(stream.fileno())
+            return usual(stream, buffer)
+
+        def preadv(descriptor: int, *rest: Any) -> int:
+            count(descriptor)
+            return usual_preadv(descriptor, *rest)
+
+        patch.setattr(GuardedStream, "readinto", readinto)
+        patch.setattr(os, "preadv", preadv)
+
+
+def product_of(tool: str, result: Result, folder: Path) -> Any:
+    """What a run has made, apart from its provenance."""
+    stdout = result.stdout.replace(str(folder.parent).encode(), b"")  # kd-info names its input
+    return content_of(stdout, folder / f"out{TOOLS[tool].suffix}")
+
+
+def check_recorded(output: Path, path: Path, original: Path) -> None:
+    """A product that records the input records the hash of what was read."""
+    if output.suffix == ".h5":
+        with h5py.File(output) as h5:
+            assert json.loads(h5.attrs["inputs"])[str(path)] == hashlib.sha256(original.read_bytes()).hexdigest()
+
+
+def n_reads(tool: str, name: str, world: World, folder: Path, patch: pytest.MonkeyPatch) -> tuple[int, Any]:
+    """How often a tool reads an input that stays, and what it makes."""
+    folder.mkdir()
+    path = folder / world.files[name].name
+    shutil.copy(world.files[name], path)
+    (folder / "out").mkdir()
+    with patch.context() as inner:
+        reads = Reads(path, inner)
+        result = run_tool(tool, *world.words(tool, folder / "out" / f"out{TOOLS[tool].suffix}", **{name: path}))
+    assert result.status == 0, result.stderr
+    return reads.n, product_of(tool, result, folder / "out")
+
+
+def try_one(
+    kind: str, at: int, tool: str, name: str, world: World, folder: Path, expected: Any, patch: pytest.MonkeyPatch
+) -> str:
+    """Strike before the read number `at`; what came of it."""
+    folder.mkdir()
+    path, other, out = folder / world.files[name].name, folder / "another.h5", folder / "out"
+    shutil.copy(world.files[name], path)
+    write_another(path, other)
+    out.mkdir()
+    output = out / f"out{TOOLS[tool].suffix}"
+    with patch.context() as inner:
+        reads = Reads(path, inner)
+        reads.at, reads.then = at, lambda: strike(kind, path, other)
+        result = run_tool(tool, *world.words(tool, output, **{name: path}))
+    if result.status == 0:
+        assert kind != "truncated" or reads.n <= at, "a truncated file was read to its end"
+        assert product_of(tool, result, out) == expected, "a product of parts of two files"
+        check_recorded(output, path, world.files[name])
+        return "the product of the old file"
+    fail(result, tool, 1, path)
+    assert not output.exists()
+    if tool in TRAINERS:
+        check_unfinished(out, output)
+    else:
+        assert left_in(out) == []
+    return "refused"
+
+
+@pytest.mark.parametrize(("tool", "name"), READ)
+def test_an_input_that_changes_while_it_is_read(
+    tool: str, name: str, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the middle of reading it; a third of the moments each for the three kinds."""
+    n, expected = n_reads(tool, name, world, tmp_path / "whole", monkeypatch)
+    assert n > 2
+    for k, kind in enumerate(KINDS):
+        try_one(kind, n * (2 * k + 3) // 8, tool, name, world, tmp_path / kind, expected, monkeypatch)
+
+
+# ---- make soak
+@pytest.mark.soak
+@pytest.mark.parametrize(("tool", "name"), READ)
+def test_an_input_that_changes_at_any_moment(
+    tool: str, name: str, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, faults: Faults
+) -> None:
+    n, expected = n_reads(tool, name, world, tmp_path / "whole", monkeypatch)
+    rng = random.Random(f"{tool} {name}")
+    for kind in KINDS:
+        for attempt in range(faults.n_of(6)):
+            folder = tmp_path / f"{kind} {attempt}"
+            outcome = try_one(kind, rng.randrange(n), tool, name, world, folder, expected, monkeypatch)
+            faults.tried(f"input {kind} while it is read", tool, outcome)
