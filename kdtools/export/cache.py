@@ -46,7 +46,7 @@ def exported_copy(model: Path, reporter: Reporter) -> Iterator[Path]:
                 _export(model, part)
                 together.file(str(digest), binary=False, follow_link=False).write_text(sha256_of(part))
     except (OSError, FileError) as error:
-        reporter.say(f"an ONNX copy of {model} cannot be kept: {reason_of(error)}")
+        reporter.say(f"an ONNX copy of {model} is made for this run alone, as it cannot be kept: {reason_of(error)}")
         with tempfile.TemporaryDirectory(prefix="kdtools-") as temporary:
             copy = Path(temporary, "model.onnx")
             _export(model, copy)

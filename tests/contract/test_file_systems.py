@@ -17,7 +17,7 @@ import pytest
 
 from .faults import Faults
 from .running import Result, fail, finish, left_in, script
-from .table import TOOLS, WRITERS, every_writer
+from .table import TOOLS, WRITERS, every_tool, every_writer
 from .world import World, check_product, check_unfinished
 
 # What a file system may lack, and what it says then.
@@ -112,6 +112,48 @@ def test_an_input_that_the_disk_does_not_give(when: str, world: World, tmp_path:
     fail(result, "kd-merge", 1, faces, os.strerror(errno.EIO))
     assert "damaged" not in result.stderr
     assert left_in(tmp_path) == ["faces.h5"]
+
+
+# ---- a container's user: a number without a name, a home or a cache
+@cache
+def why_no_namespace() -> str:
+    """Why no other user can be had here; empty if one can."""
+    if shutil.which("unshare") is None:
+        return "unshare is not installed"
+    done = subprocess.run(["unshare", "--user", "--map-user=54321", "true"], capture_output=True, check=False)
+    return "namespaces of users are not permitted" if done.returncode else ""
+
+
+def check_homeless(tool: str, home: dict[str, str], world: World, folder: Path) -> None:
+    """A tool does its work for such a user."""
+    if why_no_namespace():
+        pytest.skip(why_no_namespace())
+    output = folder / f"out{TOOLS[tool].suffix}"
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    command = ["unshare", "--user", "--map-user=54321", "--map-group=54321", script(tool)]
+    done = subprocess.run(
+        [*command, *world.words(tool, output)], env=kept | home, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    if TOOLS[tool].suffix:
+        check_product(output)
+
+
+HOMES = [{}, {"HOME": "/nonexistent", "XDG_CACHE_HOME": "/proc/none"}]
+
+
+@pytest.mark.parametrize("home", HOMES, ids=["none", "not there"])
+def test_a_user_without_a_home(home: dict[str, str], world: World, tmp_path: Path) -> None:
+    check_homeless("kd-view", home, world, tmp_path)  # which loads matplotlib, for its font
+
+
+@pytest.mark.soak
+@every_tool
+def test_every_tool_for_a_user_without_a_home(tool: str, world: World, tmp_path: Path, faults: Faults) -> None:
+    for home in HOMES:
+        (folder := tmp_path / str(len(home))).mkdir()
+        check_homeless(tool, home, world, folder)
+        faults.tried("users without a home or a name", tool, "done")
 
 
 # ---- make soak
