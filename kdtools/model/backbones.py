@@ -47,11 +47,16 @@ def create_pyramid(arch: str, input_size: int, *, pretrained: bool = False) -> A
 
 
 def require_known(arch: str) -> None:
-    """Raises UsageError for a network that timm does not know."""
+    """Raises UsageError for a network that timm does not know, or of which it does not know those weights (`.TAG`)."""
     if not timm.is_model(arch):
         near = difflib.get_close_matches(arch, timm.list_models(), n=3)
         hint = f"did you mean {', '.join(near)}?" if near else "timm.list_models() names them all"
         raise UsageError(f"timm knows no network {arch!r}", hint)
+    try:
+        timm.get_pretrained_cfg(arch)
+    except RuntimeError as error:
+        name, _, tag = arch.partition(".")
+        raise UsageError(f"timm knows no weights {tag!r} of {name}", f"give {name} alone") from error
 
 
 def _create(arch: str, options: dict[str, Any], input_size: int) -> Any:

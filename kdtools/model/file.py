@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from kdtools.errors import FileError
+from kdtools.errors import FileError, UsageError
 from kdtools.model.card import METADATA, MODEL_FORMAT, MODEL_KIND, TRAINING_PREFIX, ModelCard, card_of, open_safetensors
 from kdtools.model.network import LandmarkNet, to_device
 from kdtools.pretrained import weights_file
@@ -101,7 +101,10 @@ def load_model(path: str | Path, device: torch.device) -> LandmarkNet:
     with _open_safetensors(path) as stored:
         card, _ = _card_of(stored, path)
         names = [name for name in stored.keys() if not name.startswith(TRAINING_PREFIX)]  # noqa: SIM118
-        _check_shapes(card, {name: tuple(stored.get_slice(name).get_shape()) for name in names}, path)
+        try:
+            _check_shapes(card, {name: tuple(stored.get_slice(name).get_shape()) for name in names}, path)
+        except UsageError as error:
+            raise FileError(f"{path}: {error.message}", "it was made with another timm, or is damaged") from error
         weights = {name: stored.get_tensor(name) for name in names}
         _check_finite(weights, path)
         network = LandmarkNet(card)

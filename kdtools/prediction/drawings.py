@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -15,37 +13,36 @@ from kdtools.errors import DataError, FileError
 from kdtools.images.drawing import draw_landmarks
 from kdtools.images.video import constant_rate, frame_times, open_video
 from kdtools.landmarks import Scheme
+from kdtools.prediction.drawn_folder import DrawnFolder
 from kdtools.prediction.inputs import Photographs
-from kdtools.storage.outputs import check_output, written_aside
+from kdtools.storage.outputs import check_output
 from kdtools.viewing.output import place_picture
 
 
 class Drawings:
-    """Paths of the drawings of photographs."""
+    """Drawings of photographs, each with its name in the folder."""
 
-    def __init__(self, folder: str, force: bool) -> None:
-        self._folder, self._force = Path(folder), force
+    def __init__(self, drawn: DrawnFolder, force: bool) -> None:
+        self._drawn, self._folder, self._force = drawn, drawn.folder, force
         self._owner: dict[Path, str] = {}
 
     def check_room(self, photographs: Photographs) -> None:
-        """Raises FileError as `claim` does, before any work, for the names that can be listed without reading."""
-        if self._folder.exists() and not self._folder.is_dir():
-            raise FileError(f"{self._folder}: is not a folder", "give --draw another name")
+        """Raises FileError as `write` does, before any work, for the names that can be listed without reading."""
         if not self._folder.exists() or not os.listdir(self._folder) or photographs.has_stream:
             return
         for one in photographs.in_files() if photographs.have_frames else photographs:
             self._place(one.id, one.source)
 
-    def claim(self, identity: str, source: str) -> Path:
-        """The path of a photograph's drawing.
+    def write(self, identity: str, source: str, image: np.ndarray) -> None:
+        """Write a drawn photograph (H, W, 3) RGB.
 
-        Raises FileError if it exists without `force` or the folder holds the source image, DataError if another
-        photograph of this run has the same path.
+        Raises FileError if the drawing exists without `force` or the folder holds the source image, DataError if
+        another photograph of this run has the same path.
         """
         path = self._place(identity, source)
         if self._owner.setdefault(path, identity) != identity:
             raise DataError(f"the pictures of {self._owner[path]!r} and {identity!r} would have one name: {path}")
-        return path
+        self._drawn.write(path, image)
 
     def _place(self, identity: str, source: str) -> Path:
         path = place_picture(identity, self._folder)
@@ -81,11 +78,11 @@ class AnnotatedVideos:
 
     Drawn videos have a constant rate; frames are repeated, or left out, so that each is shown at its own time.
     `sources` are all videos to draw. Raises FileError if two of them would have the same output, or one exists without
-    `force`.
+    `force`. One that cannot be drawn is a failure of the folder `drawn`, not of the run.
     """
 
-    def __init__(self, folder: str, force: bool, sources: Sequence[str]) -> None:
-        self._folder, self._force = Path(folder), force
+    def __init__(self, drawn: DrawnFolder, force: bool, sources: Sequence[str]) -> None:
+        self._drawn, self._folder = drawn, drawn.folder
         self._source = ""
         self._last: np.ndarray = np.empty(0)
         owner: dict[Path, str] = {}
@@ -99,15 +96,14 @@ class AnnotatedVideos:
             if self._folder.is_dir():
                 check_output(str(output), force)
         self._writer: cv2.VideoWriter | None = None
-        self._stack = contextlib.ExitStack()
+        self._n_written = 0
 
     def draw(
         self, source: str, image: np.ndarray, faces: Sequence[np.ndarray], scheme: Scheme, time: float | None = None
     ) -> None:
-        """Add a frame (H, W, 3) RGB with the points (L, 2) of its faces, shown at `time`, in seconds of its video.
-
-        Raises FileError if it cannot be encoded.
-        """
+        """Add a frame (H, W, 3) RGB with the points (L, 2) of its faces, shown at `time`, in seconds of its video."""
+        if self._drawn.failure:
+            return
         if source != self._source or self._writer is None:
             self.close()
             self._source, self._writer = source, self._open(source, image.shape[1], image.shape[0])
@@ -131,23 +127,32 @@ class AnnotatedVideos:
         return self._folder / f"{name}.mp4"
 
     def _open(self, source: str, width: int, height: int) -> cv2.VideoWriter:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        output = self._output(source)
-        part = self._stack.enter_context(written_aside(str(output), self._force))
+        self._part = self._drawn.path(self._output(source))
         self._rate, self._keeps_time = _rate_of(source)
-        writer = cv2.VideoWriter(str(part), cv2.VideoWriter.fourcc(*"mp4v"), self._rate, (width, height))
-        self._stack.callback(writer.release)  # before the file is renamed
+        writer = cv2.VideoWriter(str(self._part), cv2.VideoWriter.fourcc(*"mp4v"), self._rate, (width, height))
         if not writer.isOpened():
-            raise FileError(f"{output}: OpenCV cannot encode a video of {width} x {height} px")
+            self._drawn.give_up(f"OpenCV cannot encode a video of {width} x {height} px")
         return writer
 
     def close(self) -> None:
-        """Complete the current video."""
+        """Complete the current video. OpenCV does not say whether it could write, so its frames are counted."""
+        if self._writer is None:
+            return
+        self._writer.release()
         self._writer = None
-        self._stack.close()
+        if self._drawn.failure:
+            return
+        capture = cv2.VideoCapture(str(self._part))
+        n_frames = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        capture.release()
+        if n_frames < self._n_written:
+            self._drawn.give_up(f"{n_frames} of {self._n_written} frames could be written; is the device full?")
 
     def __enter__(self) -> AnnotatedVideos:
         return self
 
-    def __exit__(self, *error: Any) -> None:
-        self._stack.__exit__(*error)
+    def __exit__(self, kind: object, *rest: object) -> None:
+        if kind is None:
+            self.close()
+        elif self._writer is not None:
+            self._writer.release()

@@ -12,7 +12,7 @@ import numpy as np
 from kdtools.errors import KdError, UsageError, reason_of
 from kdtools.images.cropping import crop_image
 from kdtools.images.detection import Detector, Found, find_detector
-from kdtools.images.drawing import draw_landmarks, write_image_at
+from kdtools.images.drawing import draw_landmarks
 from kdtools.images.reading import decode_image
 from kdtools.landmarks.geometry import apply_affine, unit_to_pixels
 from kdtools.prediction.engines import Engine
@@ -191,7 +191,7 @@ class PhotographWork:
         for face in seen.faces:
             image = draw_landmarks(image, face.points, self._engine.card.scheme)
         try:
-            write_image_at(drawings.claim(seen.photograph.id, seen.photograph.source), image)
+            drawings.write(seen.photograph.id, seen.photograph.source, image)
         except (KdError, OSError) as error:
             seen.undrawn = reason_of(error)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kdtools import __version__
 from kdtools.errors import reason_of
@@ -21,6 +21,9 @@ from kdtools.prediction.unchanged import stamps_of_files
 from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.outputs import is_stream
 from kdtools.storage.provenance import Provenance, sha256_of
+
+if TYPE_CHECKING:
+    from kdtools.prediction.drawn_folder import DrawnFolder
 
 _AHEAD = 2  # groups per worker: one in work, one waiting
 
@@ -72,6 +75,15 @@ def open_parts_of(run: Run, first: int, names: Sequence[str]) -> contextlib.Abst
         reporter=run.reporter,
         kept=run.kept,
     )
+
+
+def drawn_folder(run: Run, folder: str | None) -> contextlib.AbstractContextManager[DrawnFolder | None]:
+    """The folder for the drawings of a run; None without one."""
+    if folder is None:
+        return contextlib.nullcontext()
+    from kdtools.prediction.drawn_folder import DrawnFolder  # its imports are needed for pictures only
+
+    return DrawnFolder(folder, run.output, run.force, run.kept, run.reporter)
 
 
 def digest_inputs(run: Run, names: Sequence[str]) -> Callable[[], dict[str, str]]:

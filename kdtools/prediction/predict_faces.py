@@ -7,21 +7,24 @@ import os
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kdtools.errors import FileError
+from kdtools.errors import FileError, KdError, reason_of
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.schema import COMPANIONS
 from kdtools.images.cropping import resize_image
-from kdtools.images.drawing import draw_landmarks, write_image_at
+from kdtools.images.drawing import draw_landmarks
 from kdtools.landmarks.geometry import unit_to_pixels
 from kdtools.prediction.batching import group_bounds, shard_range
 from kdtools.prediction.engines import Engine
 from kdtools.prediction.outcome import Outcome, Stopwatch
 from kdtools.prediction.partial_output import Parts
-from kdtools.prediction.pipeline import Run, collect, digest_inputs, open_parts_of
+from kdtools.prediction.pipeline import Run, collect, digest_inputs, drawn_folder, open_parts_of
+
+if TYPE_CHECKING:
+    from kdtools.prediction.drawn_folder import DrawnFolder
 
 _ROWS = 1 << 14  # ids read at a time
 
@@ -53,10 +56,14 @@ def predict_faces(run: Run, faces: FacesFile, source: str, *, draw: str | None =
     if run.shard is not None:
         first, stop = shard_range(run.shard, len(faces), size)
     digests = digest_inputs(run, [source])
-    drawings = {} if draw is None else _claim_drawings(faces, draw, run.force or run.resume)
-    with open_parts_of(run, first, [source]) as parts:
+    drawings = {} if draw is None else _claim_drawings(faces, draw, run.force)
+    with drawn_folder(run, draw) as drawn, open_parts_of(run, first, [source]) as parts:
         _check_done(faces, parts)
-        work = _Work(run.engine, faces, drawings)
+        for identity, reason in parts.skipped:
+            run.reporter.skip(identity, reason)
+        if drawn is not None:
+            drawn.begin(parts.n_items - parts.first)
+        work = _Work(run.engine, faces, drawn, drawings)
         collect(run, parts, work, group_bounds(parts.n_items, stop, size))
         parts.finish(run.output, digests(), may_be_empty=run.shard is not None)
         return parts.n_faces
@@ -72,8 +79,8 @@ def _check_done(faces: FacesFile, parts: Parts) -> None:
 class _Work:
     """Predicts a range of rows."""
 
-    def __init__(self, engine: Engine, faces: FacesFile, drawings: dict[str, Path]) -> None:
-        self._engine, self._faces, self._drawings = engine, faces, drawings
+    def __init__(self, engine: Engine, faces: FacesFile, drawn: DrawnFolder | None, drawings: dict[str, Path]) -> None:
+        self._engine, self._faces, self._drawn, self._drawings = engine, faces, drawn, drawings
         self._columns = [name for name in COMPANIONS if name in faces]
         self._columns += [f"subset/{name}" for name in faces.subsets]
 
@@ -94,16 +101,23 @@ class _Work:
         columns["landmarks"] = np.float32(faces.to_frame(points, "source", slice(first, stop)))
         if confidence is not None:
             columns["confidence"] = confidence
-        if self._drawings:
-            self._draw(ids, images, points)
+        skipped = []
+        if self._drawn is not None:
+            skipped = self._draw(self._drawn, ids, images, points)
             watch.lap("draw")
         latencies = [ended - began] * len(ids)
         stamps = [(identity, -1, -1) for identity in ids]
-        return Outcome(columns, stamps, seconds=watch.seconds, latencies=latencies)
+        return Outcome(columns, stamps, skipped, seconds=watch.seconds, latencies=latencies)
 
-    def _draw(self, ids: Sequence[str], images: Any, points: np.ndarray) -> None:
+    def _draw(self, drawn: DrawnFolder, ids: Sequence[str], images: Any, points: np.ndarray) -> list[tuple[str, str]]:
+        """Draw faces; returns (id, reason) of those that have no drawing."""
+        undrawn = []
         for identity, image, face_points in zip(ids, images, points, strict=True):
-            write_image_at(self._drawings[identity], draw_landmarks(image, face_points, self._engine.card.scheme))
+            try:
+                drawn.write(self._drawings[identity], draw_landmarks(image, face_points, self._engine.card.scheme))
+            except (KdError, OSError) as error:
+                undrawn.append((identity, f"not drawn: {reason_of(error)}"))
+        return undrawn
 
 
 def _claim_drawings(faces: FacesFile, folder: str, force: bool) -> dict[str, Path]:

@@ -16,11 +16,11 @@ from kdtools.prediction.batching import grouped, shard_range
 from kdtools.prediction.inputs import Photograph, Photographs, kind_of
 from kdtools.prediction.partial_output import Parts
 from kdtools.prediction.photograph_work import PhotographWork, Search
-from kdtools.prediction.pipeline import Run, collect, digest_inputs, open_parts_of
+from kdtools.prediction.pipeline import Run, collect, digest_inputs, drawn_folder, open_parts_of
 from kdtools.prediction.unchanged import Stamp, listing_digest, stamp_of
 
 if TYPE_CHECKING:
-    from kdtools.prediction.drawings import Drawings
+    from kdtools.prediction.drawn_folder import DrawnFolder
 
 _FRAMES = 4  # largest group of frames, which are all in memory
 
@@ -52,10 +52,13 @@ def predict_photographs(
         first, stop = shard_range(run.shard, n_known, size)
     digests = digest_inputs(run, photographs.paths)
     with (
-        _work_for(run, photographs, search, draw, smooth) as work,
+        drawn_folder(run, draw) as drawn,
+        _work_for(run, photographs, search, drawn, smooth) as work,
         open_parts_of(run, first, photographs.paths) as parts,
     ):
         remaining = _remaining(parts, photographs, work)
+        if drawn is not None:
+            drawn.begin(parts.n_items - parts.first)
         for identity, reason in parts.skipped:
             run.reporter.skip(identity, reason)
         rest = islice(remaining, None if stop is None else stop - parts.n_items)
@@ -81,33 +84,27 @@ def predict_photographs(
 
 @contextlib.contextmanager
 def _work_for(
-    run: Run, photographs: Photographs, search: Search, draw: str | None, smooth: bool
+    run: Run, photographs: Photographs, search: Search, drawn: DrawnFolder | None, smooth: bool
 ) -> Iterator[PhotographWork]:
     """Yields the work on a group; videos that it draws are complete when the block ends without an error."""
-    drawings = _drawings(draw, run, photographs)
+    drawings = None
+    if drawn is not None:
+        from kdtools.prediction.drawings import AnnotatedVideos, Drawings  # its imports are needed for pictures only
+
+        drawings = Drawings(drawn, run.force)
+        if not run.resume:
+            drawings.check_room(photographs)
     if not photographs.have_frames:
         yield PhotographWork(run.engine, search, drawings)
         return
-    from kdtools.prediction.drawings import AnnotatedVideos
     from kdtools.prediction.video_work import VideoWork
 
-    if draw is None:
+    if drawn is None:
         yield VideoWork(run.engine, search, None, None, smooth=smooth)
         return
     sources = [name for name in photographs.inputs if kind_of(name) in ("video", "camera")]
-    with AnnotatedVideos(draw, run.force, sources) as videos:
+    with AnnotatedVideos(drawn, run.force, sources) as videos:
         yield VideoWork(run.engine, search, drawings, videos, smooth=smooth)
-
-
-def _drawings(draw: str | None, run: Run, photographs: Photographs) -> Drawings | None:
-    if draw is None:
-        return None
-    from kdtools.prediction.drawings import Drawings  # its imports are needed for pictures only
-
-    drawings = Drawings(draw, run.force or run.resume)
-    if not run.resume:
-        drawings.check_room(photographs)
-    return drawings
 
 
 def _remaining(parts: Parts, photographs: Iterable[Photograph], work: PhotographWork) -> Iterator[Photograph]:
