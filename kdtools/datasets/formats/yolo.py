@@ -18,6 +18,7 @@ Source: docs.ultralytics.com/datasets/pose; ultralytics/data/utils.py.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -51,6 +52,7 @@ _FEWEST = 3  # points; two numbers less could be those of anything
 _N_LOOKED_AT = 10  # files of a folder, to see what they are
 _VISIBLE = 2
 _SHARE_IN_BOXES = 0.9
+_OFF_CENTRE = 0.3  # by how much of their size the middle of the points lies from that of their box at most
 
 
 def accepts(source: Path) -> bool:
@@ -86,7 +88,13 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
     files = list(_files_of_set(about) if at_yaml and about else [])
     root = about.folder if files and about else source if source.is_dir() else source.parent
     lines = list(_read_lines(files or [("", path) for path in text_files(source)], reading))
-    about = about or _guess(source, [numbers for *_, numbers in lines])
+    if about is None:
+        lengths = {len(numbers) for *_, numbers in lines}
+        if len(lengths) > 1:
+            raise _not_pose(source, f"its lines have {min(lengths)} to {max(lengths)} numbers, as outlines have")
+        about = _guess(source, [numbers for *_, numbers in lines])
+    else:
+        lines = list(_of_one_length(lines, reading))
     known = {number: Category(name) for number, name in about.classes.items()}
     chosen = choose_categories(source, reading.categories, known, [(int(n[0]), about.n_points) for *_, n in lines])
     lines = [line for line in lines if int(line[3][0]) in chosen]
@@ -138,8 +146,7 @@ def _files_of_set(about: YoloSet) -> Iterator[tuple[str, Path]]:
 
 
 def _read_lines(files: Sequence[tuple[str, Path]], reading: Reading) -> Iterator[_Line]:
-    """Lines of label files that have equally many numbers; other text files (names of classes) are passed over."""
-    lines: list[_Line] = []
+    """Lines of label files; other text files (names of classes) are passed over."""
     for part, path in files:
         for where, line in read_lines(path):
             words = line.split()
@@ -148,9 +155,12 @@ def _read_lines(files: Sequence[tuple[str, Path]], reading: Reading) -> Iterator
                     reading.skip(where, "is not a class, a box and points as shares of the image")
                 continue
             try:
-                lines.append((where, path, part, parse_numbers(words)))
+                yield where, path, part, parse_numbers(words)
             except DataError as error:
                 reading.skip(where, error.message)
+
+
+def _of_one_length(lines: Sequence[_Line], reading: Reading) -> Iterator[_Line]:
     usual = most_frequent([len(numbers) for *_, numbers in lines])
     for entry in lines:
         if len(entry[3]) == usual:
@@ -167,21 +177,37 @@ def _guess(source: Path, rows: list[np.ndarray]) -> YoloSet:
     n_numbers = numbers.shape[1] - _N_BEFORE
     has_visibility = n_numbers % 3 == 0 and np.isin(numbers[:, _N_BEFORE + 2 :: 3], (0, 1, _VISIBLE)).all()
     dims = 3 if has_visibility else 2
-    if n_numbers % dims == 0 and (has_visibility or n_numbers % 3) and _lie_in_their_boxes(numbers, dims):
-        return YoloSet(n_numbers // dims, dims)
-    raise FileError(
-        f"{source}: its lines are no box and points of 2 or 3 numbers for sure (outlines have no box)",
-        "put the data.yaml with kpt_shape beside the folder labels",
+    if n_numbers % dims or not (has_visibility or n_numbers % 3):
+        raise _not_pose(source, "its lines are no box and points of 2 or 3 numbers for sure")
+    if not _lie_in_their_boxes(numbers, dims) or (dims == 2 and _may_be_outlines(numbers)):
+        raise _not_pose(source, "its lines may be outlines of segmentation, which have no box")
+    return YoloSet(n_numbers // dims, dims)
+
+
+def _not_pose(source: Path, why: str) -> FileError:
+    return FileError(
+        f"{source}: {why}", "put the data.yaml with kpt_shape beside the folder labels, if it is YOLO-pose"
     )
 
 
 def _lie_in_their_boxes(numbers: np.ndarray, dims: int) -> bool:
-    """Whether nearly all points lie in twice their boxes, as those of an outline, which has no box, do not."""
+    """Whether nearly all points lie in twice their boxes, as those of an outline, which has no box, often do not."""
     points = numbers[:, _N_BEFORE:].reshape(len(numbers), -1, dims)
     centres, sizes = numbers[:, None, 1:3], numbers[:, None, 3:_N_BEFORE]
     absent = (points[..., :2] == 0).all(axis=-1)
     inside = (np.abs(points[..., :2] - centres) <= sizes).all(axis=-1)
     return bool(np.mean(inside | absent) > _SHARE_IN_BOXES)
+
+
+def _may_be_outlines(numbers: np.ndarray) -> bool:
+    """Whether the middle of the box lies at the edge of the points in most lines, as a vertex of an outline does."""
+    points = numbers[:, _N_BEFORE:].reshape(len(numbers), -1, 2)
+    points = np.where((points == 0).all(axis=2, keepdims=True), np.nan, points)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # lines without a point
+        low, high = np.nanmin(points, axis=1), np.nanmax(points, axis=1)
+        off = np.abs((low + high) / 2 - numbers[:, 1:3]) / np.maximum(high - low, 1e-9)
+        return not np.nanmedian(off.max(axis=1)) < _OFF_CENTRE
 
 
 def _triples(numbers: np.ndarray, about: YoloSet) -> np.ndarray:

@@ -33,9 +33,17 @@ def shares_of(points: np.ndarray) -> np.ndarray:
     return np.round(points / [WIDTH, HEIGHT], 6)
 
 
-def row_of(points: np.ndarray, v: str = " 2", kind: str = "0") -> str:
+BOX = "0.3 0.4 0.2 0.5"
+
+
+def row_of(points: np.ndarray, v: str = " 2", kind: str = "0", box: str = BOX) -> str:
     numbers = " ".join(f"{x:.6f} {y:.6f}{v}" for x, y in shares_of(points))
-    return f"{kind} 0.3 0.4 0.2 0.5 {numbers}"
+    return f"{kind} {box} {numbers}"
+
+
+def box_around(points: np.ndarray) -> str:
+    low, high = shares_of(points).min(axis=0), shares_of(points).max(axis=0)
+    return " ".join(f"{number:.6f}" for number in [*(low + high) / 2, *(1.6 * (high - low))])
 
 
 def write_yolo(folder: Path) -> Path:
@@ -80,7 +88,10 @@ def test_folders_as_roboflow_exports_them(tmp_path: Path) -> None:
     """train/images and train/labels; the paths in the YAML file begin above its folder."""
     for k in range(3):
         picture(tmp_path / "train" / "images" / f"{k}.png", WIDTH, HEIGHT)
-        write_text(tmp_path / "train" / "labels" / f"{k}.txt", row_of(faces(5, 4)[k], "") + "  \r\n")
+        write_text(
+            tmp_path / "train" / "labels" / f"{k}.txt",
+            row_of(faces(5, 4)[k], "", box=box_around(faces(5, 4)[k])) + "  \r\n",
+        )
     parts = "train: ../train/images\nval: ../valid/images\n\n"
     write_text(tmp_path / "data.yaml", parts + "kpt_shape: [5, 2]\nflip_idx: [\n 1, 0, 2,\n 4, 3]\nnames: ['face']\n")
     np.testing.assert_allclose(points_in(tmp_path), TRUTH[:3], atol=1e-9)
@@ -161,15 +172,37 @@ def test_the_mirror_map_of_the_set_is_taken(tmp_path: Path) -> None:
         assert scheme.mirror == flip
 
 
+def assert_refused(folder: Path, seed: int) -> None:
+    """Outlines of things of any size, all with the same number of vertices, which begin anywhere."""
+    rng = np.random.default_rng(seed)
+    lines = []
+    for _ in range(6):
+        around = rng.uniform(0, 2 * np.pi) + np.linspace(0, 2 * np.pi, 13)[:-1]
+        size, centre = rng.uniform(0.05, 0.3, 2), rng.uniform(0.35, 0.65, 2)
+        vertices = centre + size * np.stack([np.cos(around), np.sin(around)], axis=1) * rng.uniform(0.8, 1, (12, 1))
+        lines.append("0 " + " ".join(f"{x:.4f} {y:.4f}" for x, y in vertices))
+    path = write_text(folder / "outlines" / "labels" / "0.txt", "\n".join(lines) + "\n")
+    if yolo.accepts(path):
+        with pytest.raises(FileError, match=r"outlines of segmentation|no box and points") as caught:
+            read_all(yolo.FORMAT, path)
+        assert "data.yaml" in caught.value.hint
+    write_text(path, "\n".join([*lines, lines[0] + " 0.5 0.5"]) + "\n")
+    if yolo.accepts(path):
+        with pytest.raises(FileError, match=r"its lines have 25 to 27 numbers, as outlines have"):
+            read_all(yolo.FORMAT, path)
+
+
 def test_what_is_no_label_of_points(tmp_path: Path) -> None:
     """Boxes alone, and outlines, which have no box that their points lie in."""
     for name in ("boxes", "outlines"):
         picture(tmp_path / name / "images" / "0.png", WIDTH, HEIGHT)
     boxes = write_text(tmp_path / "boxes" / "labels" / "0.txt", "0 0.5 0.5 0.1 0.2\n0 0.2 0.5 0.1 0.2\n")
     assert not yolo.accepts(boxes)
+    for seed in range(20):
+        assert_refused(tmp_path, seed)
     outline = " ".join(f"{x:.4f} {y:.4f}" for x, y in np.random.default_rng(0).uniform(0.05, 0.95, (12, 2)))
     outlines = write_text(tmp_path / "outlines" / "labels" / "0.txt", f"0 {outline}\n")
-    with pytest.raises(FileError, match="outlines have no box"):
+    with pytest.raises(FileError, match="outlines of segmentation"):
         read_all(yolo.FORMAT, outlines)
 
 
