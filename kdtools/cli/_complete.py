@@ -141,7 +141,8 @@ VALUES: dict[str, Callable[[str], Sequence[str]]] = {
     **dict.fromkeys(("predictions", "truth_path"), _fixed(FACES)),
     **dict.fromkeys(("inputs", "sources", "kd-eval.predictions", "truth"), _fixed(ANY_FILE)),
     **dict.fromkeys(("scheme_name", "convert"), _schemes),
-    **dict.fromkeys(("subset", "by_subset", "categories"), _fixed(FREE)),
+    **dict.fromkeys(("subset", "by_subset"), _fixed(FREE)),
+    "categories": _fixed(["face"]),  # names are the file's own, which completion does not read; most are this one
     "arch": _fixed(ARCHS),
     "assignments": _settings,
     "detector": _fixed(["auto", "cascade", "whole", "*.onnx", "*.csv"]),

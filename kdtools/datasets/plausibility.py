@@ -11,6 +11,7 @@ Source of MERL-RAV: A. Kumar et al., "LUVLi Face Alignment", CVPR 2020; github.c
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,6 +28,9 @@ from kdtools.reporting import Reporter
 _BESIDE = 0.2  # by how much of its size a point may lie outside its face
 _FEWEST = 3  # points that tell where a face is
 _NEGATIVE_SHARES = 0.1  # of all shares; few points lie left of their picture or above it
+_PERCENT, _LARGE = 100, 2.5  # how many times larger images must be
+_FEWEST_IMAGES = 5  # in which all faces do not lie in the same corner by chance
+_N_LOOKED_AT = 20  # images
 _SMALLEST_FACE = 1.0  # px
 _LARGEST_BOX = 10  # times as large as the points
 _SENTINEL_FORMAT = "pts"  # the only one in which the rules of MERL-RAV are documented
@@ -142,6 +146,7 @@ def _in_pixels(path: str, found: list[Annotation], reading: Reading, reporter: R
     raw = raw[np.isfinite(raw).all(axis=1)]
     x_are_shares, y_are_shares = (bool(((axis > SHARES[0]) & (axis < SHARES[1])).all()) for axis in raw.T)
     if not (x_are_shares or y_are_shares) or not (np.ptp(raw, axis=0) > 0).any():
+        _check_no_percent(path, found, raw, reading, reporter)
         return found
     if not (x_are_shares and y_are_shares):
         axis = "xy" if x_are_shares else "yx"
@@ -171,6 +176,31 @@ def _in_pixels(path: str, found: list[Annotation], reading: Reading, reporter: R
         scaled.append(replace(one, points=(_points(one) + reading.base) * size, box=box))
     reporter.say(f"{path}: all coordinates lie between 0 and 1: taken as shares of the images' width and height")
     return scaled
+
+
+def _check_no_percent(
+    path: str, found: Sequence[Annotation], raw: np.ndarray, reading: Reading, reporter: Reporter
+) -> None:
+    """A warning where all coordinates lie within 0 to 100 and the images are far larger; with many images an error.
+
+    Faces of a hundred pixels in the upper left corner of every photograph are rarer than tables in percent.
+    """
+    if not reading.pictures or raw.min(initial=0) < 0 or not _PERCENT / 2 < raw.max(initial=0) <= _PERCENT:
+        return
+    images = list({one.image: one for one in found if one.frame is None and one.load is None}.values())
+    some = images[:: max(1, len(images) // _N_LOOKED_AT)]
+    sizes = []
+    for one in some:
+        with contextlib.suppress(KdError, OSError, MemoryError):
+            sizes.append(size_of_picture(one.image, upright=reading.upright)[::-1])
+    if not sizes or np.median(np.min(sizes, axis=1)) < _LARGE * _PERCENT:
+        return
+    width, height = np.median(sizes, axis=0).astype(int)
+    text = f"{path}: all coordinates lie between 0 and 100, in images of about {width} x {height} px, as if in percent"
+    hint = "divide percent by 100: shares of the image are recognised"
+    if len(images) >= _FEWEST_IMAGES:
+        raise FileError(text, hint)
+    reporter.warn(f"{text}; they are taken for pixels ({hint})")
 
 
 def _check_sizes(path: str, found: Sequence[Annotation]) -> None:

@@ -37,7 +37,14 @@ from kdtools.datasets.formats.shared.csv_columns import (
     scheme_of_numbered,
 )
 from kdtools.datasets.formats.shared.format import Format
-from kdtools.datasets.formats.shared.tables import first_rows, is_missing, picture_of, read_table, table_at
+from kdtools.datasets.formats.shared.tables import (
+    check_no_decimals_apart,
+    first_rows,
+    is_missing,
+    picture_of,
+    read_table,
+    table_at,
+)
 from kdtools.datasets.formats.shared.text_lists import is_number
 from kdtools.errors import DataError, FileError
 from kdtools.landmarks import Scheme
@@ -133,6 +140,7 @@ def _columns_of(path: Path, first: list[str], reading: Reading) -> Columns | Non
             columns = columns_of_header(first)
             _check_a_row_is_a_face(columns, first_rows(path, _N_LOOKED_AT)[1:])
             return columns
+        check_no_decimals_apart([row[1:] for row in first_rows(path, _N_LOOKED_AT)])
     except DataError as error:
         raise FileError(f"{path}: {error.message}", error.hint) from error
     usual = usual_columns(path, numbers_of_rows(first_rows(path, _N_LOOKED_AT)), reading)

@@ -495,6 +495,40 @@ def test_files_without_points_are_one_error(tmp_path: Path) -> None:
     assert recorder.skipped == []
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl", "coco", "torchlm"])
+def test_percent_of_the_image_is_refused(form: str, tmp_path: Path) -> None:
+    percent = np.round(100 * faces() / [WIDTH, HEIGHT], 3)
+    path = write_as(form, tmp_path, percent)
+    draw(tmp_path, (640, 480))
+    with pytest.raises(FileError, match=r"between 0 and 100, in images of about 640 x 480 px, as if in percent") as e:
+        read(path, form, pictures=True)
+    assert "divide" in e.value.hint
+    found, recorder = read(write_as(form, tmp_path, percent[:3]), form, pictures=True)
+    assert len(found) == 3
+    assert any("as if in percent; they are taken for pixels" in text for text in recorder.warned)
+    draw(tmp_path, (96, 96))  # Kaggle's pictures
+    found, recorder = read(path, form, pictures=True)
+    np.testing.assert_allclose(points_of(found), percent[: len(found)])
+    assert not any("percent" in text for text in recorder.warned)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.csv", "a.jpg;12,5;13,7;20,1;30,2\n", "'12,5' is a number with a decimal comma, or two numbers"),
+        ("a.csv", "image;x0;y0;x1;y1\na.jpg;12,5;13,7;20,1;30,2\n", "'12,5' is a number with a decimal comma"),
+        ("a.tsv", "a.jpg\t12,5\t13,7\t20,1\t30,2\n", "'12,5' is a number with a decimal comma, or two numbers"),
+        ("a.csv", "a.jpg,12,5,13,7,20,1,31,5,40,1,13,6\n", "seem to be cut at decimal commas"),
+        ("a.csv", "a.jpg,12,53,13,07,20,15,31,50,40,10,13,62\n", "seem to be cut at decimal commas"),
+        ("a.txt", "a.jpg 12,5 13,7 20,1 31,5\n", "looks like a list of numbers with decimal commas"),
+    ],
+)
+def test_decimal_commas_are_told(name: str, text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(KdError, match=message):
+        read_annotations(Sources([str(tmp_path / name)], pictures=False), Recorder())
+
+
 # ---- what looks like points and is something else
 def test_an_index_before_the_points_of_pts_is_no_coordinate() -> None:
     points = np.random.default_rng(3).uniform(50, 200, (5, 2)).round(2)

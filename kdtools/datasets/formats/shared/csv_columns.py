@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kdtools.datasets.formats.shared.annotation import as_points
-from kdtools.datasets.formats.shared.tables import is_missing, numbers_of
+from kdtools.datasets.formats.shared.tables import has_decimal_comma, is_missing, numbers_of
 from kdtools.datasets.formats.shared.text_lists import is_number, most_frequent
 from kdtools.errors import DataError, some_of
 from kdtools.landmarks import scheme_for_points
@@ -64,7 +64,7 @@ class Columns:
 
 def is_header(row: Sequence[str]) -> bool:
     """Whether most cells after the first are words. A line of data may have a damaged cell, a header a number."""
-    n_words = sum(not (is_missing(cell) or is_number(cell.strip())) for cell in row[1:])
+    n_words = sum(not (is_missing(cell) or is_number(cell.strip()) or has_decimal_comma(cell)) for cell in row[1:])
     return 2 * n_words >= max(1, len(row) - 1)
 
 

@@ -23,7 +23,7 @@ def check_labels_are_shared(source: Path, faces: Iterable[set[str]]) -> None:
     for labels in faces:
         apart = [one for one in sets if not one & labels]
         sets = [*apart, labels.union(*(one for one in sets if one & labels))]
-    things = [sorted(one) for one in sets if len(one) >= _FEWEST_OF_A_THING]
+    things = sorted(sorted(one) for one in sets if len(one) >= _FEWEST_OF_A_THING)
     if len(things) > 1:
         raise DataError(
             f"{source}: holds points of different things, which share no label: {'; '.join(map(some_of, things))}",

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from kdtools.datasets.formats.shared.json_xml_kinds import kind_of_json_or_xml
+from kdtools.datasets.formats.shared.tables import has_decimal_comma
 from kdtools.datasets.formats.shared.text_lists import is_number, peek_lines, peek_text
 from kdtools.errors import some_of
 from kdtools.storage.file_kinds import IMAGE_SUFFIXES
@@ -99,6 +100,16 @@ def _cat(lines: Sequence[str], rows: _Rows) -> _Told:
     return None
 
 
+def _decimal_commas(lines: Sequence[str], rows: _Rows) -> _Told:
+    cells = [word for line in lines for word in line.split()[1:]]
+    if cells and all(map(has_decimal_comma, cells)):
+        return (
+            "a list of numbers with decimal commas, or of pairs x,y",
+            "write 12.5 for 12,5, and spaces between numbers",
+        )
+    return None
+
+
 def _table(lines: Sequence[str], rows: _Rows) -> _Told:
     for sign, name, option in (("\t", "tabs", "tsv"), (",", "commas", "csv"), (";", "semicolons", "csv")):
         cells = [line.split(sign) for line in lines]
@@ -124,4 +135,12 @@ def _is_picture(name: str) -> bool:
     return Path(name.strip()).suffix.lower() in IMAGE_SUFFIXES
 
 
-_TEXTS: tuple[Callable[[Sequence[str], _Rows], _Told], ...] = (_yolo, _wider, _celeba, _cat, _table, _list)
+_TEXTS: tuple[Callable[[Sequence[str], _Rows], _Told], ...] = (
+    _yolo,
+    _wider,
+    _celeba,
+    _cat,
+    _decimal_commas,
+    _table,
+    _list,
+)

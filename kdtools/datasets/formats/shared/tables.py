@@ -16,6 +16,8 @@ from kdtools.datasets.formats.shared.text_lists import check_size, is_number
 from kdtools.errors import DataError, FileError, reason_of, some_of
 
 MISSING = frozenset({"", "nan", "na", "n/a", "null", "none"})
+_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+", re.ASCII)
+_FEWEST_DECIMALS = 6
 _START = 1 << 16  # characters in which the first row is looked for
 
 
@@ -81,9 +83,30 @@ def _number_of(cell: str) -> float:
     text = cell.strip()
     if text.lower() in MISSING:
         return math.nan
+    if has_decimal_comma(text):
+        raise DataError(f"{text[:30]!r} is a number with a decimal comma, or two numbers; write 12.5 for 12,5")
     if not is_number(text):
         raise DataError(f"{text[:30]!r} is not a number")
     return float(text)
+
+
+def has_decimal_comma(cell: str) -> bool:
+    """Whether a cell is `12,5`, which may be one number or two."""
+    return _DECIMAL_COMMA.fullmatch(cell.strip()) is not None
+
+
+def check_no_decimals_apart(rows: Sequence[Sequence[str]]) -> None:
+    """Raises DataError where commas in numbers seem to have cut these in two, as 12,5,13,07 for 12.5 and 13.07.
+
+    `rows` are the cells of faces after the name: all are whole, and every second one is a digit or begins with 0.
+    """
+    seconds = [cell.strip() for row in rows for cell in row[1::2]]
+    if len(seconds) < _FEWEST_DECIMALS or not all(cell.strip().isdecimal() for row in rows for cell in row):
+        return
+    if any(len(cell) > 1 and cell[0] == "0" for cell in seconds) or all(len(cell) == 1 for cell in seconds):
+        raise DataError(
+            "its numbers seem to be cut at decimal commas, as 12,5 into 12 and 5", "write 12.5, or put ; between cells"
+        )
 
 
 def picture_of(id: str) -> str:
