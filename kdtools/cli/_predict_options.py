@@ -34,6 +34,10 @@ Include = Annotated[
 MaxFaces = Annotated[
     int | None, typer.Option("--max-faces", metavar="N", min=1, help="Of each image, only the N largest faces.")
 ]
+RequireFace = Annotated[
+    bool,
+    typer.Option("--require-face", help="Skip photographs without a face, as broken ones: the exit status is then 4."),
+]
 Refine = Annotated[
     int | None,
     typer.Option(

@@ -21,6 +21,7 @@ def kd_predict(
     include: opt.Include = None,
     detector: Detector = "auto",
     max_faces: opt.MaxFaces = None,
+    require_face: opt.RequireFace = False,
     refine: opt.Refine = None,
     flip: opt.Flip = False,
     smooth: opt.Smooth = False,
@@ -41,9 +42,9 @@ def kd_predict(
 
     For a faces file: the points of its faces, under their ids. For all else: faces are found by a detector and cropped
     by the model's own rule; the ids of a second and further face in one image end in #2, #3, ... and those of frames in
-    #frame=NUMBER; in a video a face keeps its number while it is followed. Images that cannot be read or show no face
-    are named and skipped; the exit status is then 4. Points are always in pixels of the source images. A long run
-    leaves what it has found so far in FILE.partial.
+    #frame=NUMBER; in a video a face keeps its number while it is followed. Images that cannot be read are named and
+    skipped, and the exit status is then 4; those without a face are counted and named at the end. Points are always in
+    pixels of the source images. A long run leaves what it has found so far in FILE.partial.
     """
     require(model_path != "-", "the model cannot be read from standard input", "name its file")
     inputs = inputs or []
@@ -66,10 +67,10 @@ def kd_predict(
 
     part = None if shard is None else parse_shard(shard)
     one_file = not listed and [kind_of(name) for name in inputs] == ["faces"]
-    image_options = None if detector == "auto" else detector, max_faces, refine, include, smooth or None
+    image_options = None if detector == "auto" else detector, max_faces, refine, include, smooth or require_face or None
     require(
         not one_file or all(option is None for option in image_options),
-        "--detector, --max-faces, --refine, --include and --smooth are for images and videos",
+        "--detector, --max-faces, --require-face, --refine, --include and --smooth are for images and videos",
     )
     detector_file = detector if Path(detector).suffix else None
     provenance = session.provenance(model_path, detector_file)
@@ -110,6 +111,7 @@ def kd_predict(
             output=faces_path,
             force=force,
             kept=form is None,
+            require_face=require_face,
             provenance=provenance,
             jobs=jobs,
             batch=batch or 0,

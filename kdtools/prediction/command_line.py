@@ -27,7 +27,8 @@ def check_words(model: str, inputs: Sequence[str]) -> None:
     for word in inputs if inputs else [model]:
         if word != "-" and not word.isdecimal() and not Path(word).exists():  # a number may be a camera
             raise FileError(f"{word}: no such file or folder")
-    if wrong and (not inputs or Path(model).is_dir() or kind_of(model) != "faces"):
+    is_other = kind_of(model) != "faces" and not model.endswith((".safetensors", ".onnx"))
+    if wrong and (not inputs or is_other):
         raise UsageError(f"{model}: no model was named before it", _example([model, *inputs]))
     if not weights_file(model).exists():
         names = bundled_names()

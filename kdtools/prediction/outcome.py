@@ -13,6 +13,8 @@ import numpy as np
 
 from kdtools.prediction.unchanged import Stamp
 
+NO_FACE = "no face found"  # the reason of a photograph that was looked at in full, and shows none
+
 
 @dataclass(frozen=True)
 class Outcome:

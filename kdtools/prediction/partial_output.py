@@ -218,7 +218,7 @@ class Parts:
         writer.describe_landmarks(self._scheme, "predicted")
 
     def _write_nothing(self, writer: FacesWriter) -> None:
-        """The output of a shard without inputs, whose other arrays are not known."""
+        """The output of a run without faces, whose other arrays are not known."""
         writer.put("id", [])
         writer.put_landmarks(np.empty((0, self._scheme.n_points, 2)), self._scheme, "predicted")
 

@@ -17,7 +17,7 @@ from kdtools.images.reading import decode_image
 from kdtools.landmarks.geometry import apply_affine, unit_to_pixels
 from kdtools.prediction.engines import Engine
 from kdtools.prediction.inputs import Photograph
-from kdtools.prediction.outcome import Outcome, Stopwatch
+from kdtools.prediction.outcome import NO_FACE, Outcome, Stopwatch
 from kdtools.prediction.unchanged import stamp_of
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class PhotographWork:
         except (KdError, OSError, MemoryError) as error:
             return reason_of(error)
         if not found:
-            return "no face found"
+            return NO_FACE
         faces, reasons = self._crop(image, found)
         watch.lap("crop")
         return Seen(photograph, image, faces, began) if faces else reasons[0]

@@ -15,7 +15,7 @@ from kdtools import __version__
 from kdtools.errors import reason_of
 from kdtools.parallel import in_background, map_bounded, workers
 from kdtools.prediction.engines import Engine
-from kdtools.prediction.outcome import Outcome, Stopwatch, Timing
+from kdtools.prediction.outcome import NO_FACE, Outcome, Stopwatch, Timing
 from kdtools.prediction.partial_output import Parts, open_parts
 from kdtools.prediction.unchanged import stamps_of_files
 from kdtools.reporting import SILENT, Reporter
@@ -25,14 +25,32 @@ from kdtools.storage.provenance import Provenance, sha256_of
 if TYPE_CHECKING:
     from kdtools.prediction.drawn_folder import DrawnFolder
 
+_MOST_NAMED = 20  # photographs without a face
 _AHEAD = 2  # groups per worker: one in work, one waiting
+
+
+@dataclass
+class FirstNames:
+    """Counts names and keeps the first of them."""
+
+    count: int = 0
+    first: list[str] = field(default_factory=list)
+
+    def add(self, name: str) -> None:
+        self.count += 1
+        if len(self.first) < _MOST_NAMED:
+            self.first.append(name)
+
+    def __str__(self) -> str:
+        return ", ".join(self.first) + (", ..." if self.count > len(self.first) else "")
 
 
 @dataclass(frozen=True)
 class Run:
     """Settings of a prediction run. `batch` is the largest group of inputs, 0 for that of the engine.
 
-    `shard` is (number from 0, number of shards). `kept` results of a stopped run can be resumed.
+    `shard` is (number from 0, number of shards). `kept` results of a stopped run can be resumed. A photograph without a
+    face is skipped if one is required, else only counted in `without_face`.
     """
 
     engine: Engine
@@ -44,12 +62,22 @@ class Run:
     shard: tuple[int, int] | None = None
     resume: bool = False
     kept: bool = True
+    require_face: bool = False
+    without_face: FirstNames = field(default_factory=FirstNames)
     reporter: Reporter = SILENT
     timing: Timing = field(default_factory=Timing)
 
     @property
     def group_size(self) -> int:
         return self.batch or self.engine.batch
+
+    def report(self, skipped: Iterable[tuple[str, str]]) -> None:
+        """Name skipped inputs, with the reasons; note photographs without a face, unless one is required."""
+        for identity, reason in skipped:
+            if reason == NO_FACE and not self.require_face:
+                self.without_face.add(identity)
+            else:
+                self.reporter.skip(identity, reason)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -120,8 +148,7 @@ def collect(run: Run, parts: Parts, work: Callable[[Any], Outcome], groups: Iter
     with run.reporter.progress("predicting", None) as progress:
         for outcome in map_bounded(work, timed(), run.jobs, ahead=_AHEAD):
             watch.lap("wait")
-            for identity, reason in outcome.skipped:
-                run.reporter.skip(identity, reason)
+            run.report(outcome.skipped)
             parts.add(outcome)
             run.timing.add(outcome)
             progress(parts.n_items)

@@ -30,8 +30,8 @@ def predict_photographs(
 ) -> int:
     """Detect and predict the faces in photographs; returns their number. In videos faces are tracked.
 
-    Raises DataError if no face was found, FileError if an interrupted run had other inputs, UsageError for drawing
-    only a part of a video and for smoothing without one.
+    Raises DataError if none was found and each photograph was skipped, FileError if an interrupted run had other
+    inputs, UsageError for drawing only a part of a video and for smoothing without one.
     """
     size = run.group_size
     if photographs.have_frames:
@@ -59,8 +59,7 @@ def predict_photographs(
         remaining = _remaining(parts, photographs, work)
         if drawn is not None:
             drawn.begin(parts.n_items - parts.first)
-        for identity, reason in parts.skipped:
-            run.reporter.skip(identity, reason)
+        run.report(parts.skipped)
         rest = islice(remaining, None if stop is None else stop - parts.n_items)
         collect(run, parts, work, grouped(rest, parts.n_items, size))
         if run.shard is None:
@@ -76,9 +75,12 @@ def predict_photographs(
             )
         if not (parts.n_items or n_known):
             raise FileError(f"{', '.join(photographs.inputs)}: no images in there")
-        if not parts.n_faces and run.shard is None:
+        if not parts.n_faces and run.shard is None and not run.without_face.count:
             raise DataError(f"no face found in {parts.n_items} images")
-        parts.finish(run.output, digests(), listing=listing(), may_be_empty=run.shard is not None)
+        if run.without_face.count:
+            count = f"{run.without_face.count} of {parts.n_items - parts.first} photographs"
+            run.reporter.say(f"no face found in {count}: {run.without_face}")
+        parts.finish(run.output, digests(), listing=listing(), may_be_empty=True)
         return parts.n_faces
 
 

@@ -167,7 +167,17 @@ def test_an_image_that_is_not_named_as_one(run: Run, photographs: Path, tmp_path
         (["-", "--list", "--shard", "1/2"], "can be read only once"),
     ],
 )
-def test_what_cannot_be_meant(words: list[str], told: str, run: Run, tmp_path: Path) -> None:
+def test_what_cannot_be_meant(
+    words: list[str],
+    told: str,
+    run: Run,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("inputs"))
+    for name in ("a.h5", "b.h5", "x"):
+        Path(name).touch()
     status, said = run(*words, "-o", tmp_path / "o.h5")
     assert status == 2
     assert told in said

@@ -359,7 +359,8 @@ def test_folder_of_photographs_with_a_broken_and_an_empty_one(shared_dir: Path, 
         Search(CascadeDetector(), refine=0),
         draw=str(tmp_path / "drawn"),
     )
-    assert {"broken.jpg", "nobody.png"} <= {name for name, _ in recorder.skipped}
+    assert "broken.jpg" in {name for name, _ in recorder.skipped}
+    assert any("no face found in" in text and "nobody.png" in text for text in recorder.said)
     with open_faces(tmp_path / "out.h5") as out:
         assert len(out) == n
         assert "zz_two.png" in out.ids
@@ -374,11 +375,29 @@ def check_points(out: FacesFile) -> None:
     np.testing.assert_allclose(out.landmarks, expected, atol=0.01)
 
 
+def test_a_photograph_without_a_face_is_counted_and_named(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for k in range(25):
+        write_image(tmp_path / "in" / f"{k:02d}.png", np.full((50, 50, 3), 80, np.uint8))
+    reporter = Recorder()
+    run = run_to(tmp_path / "o.h5", reporter=reporter)
+    photographs = Photographs([str(tmp_path / "in")])
+    assert predict_photographs(run, photographs, Search(FixedDetector([]))) == 0
+    names = ", ".join(f"{k:02d}.png" for k in range(20))
+    assert f"no face found in 25 of 25 photographs: {names}, ..." in reporter.said
+    assert reporter.skipped == []
+    with open_faces(tmp_path / "o.h5") as out:
+        assert len(out) == 0
+        assert out.n_points == FixedEngine().card.scheme.n_points
+
+
 def test_nobody_in_any_image_is_an_error_and_no_image_too(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     write_image(tmp_path / "in" / "a.png", np.full((50, 50, 3), 80, np.uint8))
     with pytest.raises(DataError, match="no face found in 1 images"):
-        predict_photographs(run_to(tmp_path / "o.h5"), Photographs([str(tmp_path / "in")]), Search(FixedDetector([])))
+        predict_photographs(
+            run_to(tmp_path / "o.h5", require_face=True), Photographs([str(tmp_path / "in")]), Search(FixedDetector([]))
+        )
     (tmp_path / "in" / "a.png").unlink()
     with pytest.raises(FileError, match="no images in there"):
         predict_photographs(run_to(tmp_path / "o.h5"), Photographs([str(tmp_path / "in")]), Search(FixedDetector([])))

@@ -218,12 +218,15 @@ def write(
     def quoted(text: str) -> bytes:
         return (f'"{text.replace(chr(34), 2 * chr(34))}"' if special.search(text) else text).encode()
 
+    def write_header(n_points: int, video_columns: Sequence[str] = ()) -> None:
+        numbered = [f"{axis}{k}" for k in range(n_points) for axis in "xy"]
+        columns = ["id", *["image"] * images, *(DETAILS if details else ()), *numbered, *video_columns]
+        stream.write(delimiter.join(columns).encode() + b"\n")
+
+    n_before = -1
     for n_before, block in enumerate(blocks()):
         if header and n_before == 0:
-            numbered = [f"{axis}{k}" for k in range(block.points.shape[1]) for axis in "xy"]
-            names_of_columns = ["id", *["image"] * images, *(DETAILS if details else ()), *numbered]
-            names_of_columns += block.video_columns
-            stream.write(delimiter.join(names_of_columns).encode() + b"\n")
+            write_header(block.points.shape[1], block.video_columns)
         names = list(map(quoted, block.ids))
         if images:
             names = [name + comma + quoted(image) for name, image in zip(names, block.images, strict=True)]
@@ -236,6 +239,8 @@ def write(
             cells = (["" if v is None else str(v) for v in block.video_of(k).values()] for k in range(len(lines)))
             lines = [line + comma + comma.join(map(str.encode, row)) for line, row in zip(lines, cells, strict=True)]
         stream.write(b"\n".join(lines) + b"\n")
+    if header and n_before < 0:
+        write_header(scheme.n_points)
 
 
 def _details_of(block: FaceBlock) -> np.ndarray:
