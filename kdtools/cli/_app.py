@@ -25,7 +25,7 @@ from kdtools.errors import KdError, missing_error, require
 from kdtools.parallel import has_abandoned
 from kdtools.pretrained import is_hidden_by_file
 from kdtools.reporting import one_line, printable_lines
-from kdtools.storage.devices import has_unclosed
+from kdtools.storage.devices import NO_WORKING_FOLDER, has_unclosed
 from kdtools.storage.stamps import note_input, one_run
 
 if TYPE_CHECKING:
@@ -240,6 +240,10 @@ def _status_of_error(error: BaseException, stopped: type[Stopped] | None) -> int
         return _fail(error, message, f"see {session.tool} --help", USAGE)
     if isinstance(error, MemoryError):
         return _fail(error, "out of memory", "use a smaller batch or fewer jobs", FAILED)
+    if isinstance(error, RecursionError):
+        return _fail(error, "an input is nested too deeply", "give its folders, or its files, one by one", FAILED)
+    if isinstance(error, FileNotFoundError) and not error.filename and _is_working_folder_gone():
+        return _fail(error, *NO_WORKING_FOLDER, FAILED)
     if isinstance(error, OSError):
         where = error.filename or ("standard output" if _stdout_fails() else "")
         return _fail(error, f"{where}{': ' if where else ''}{error.strerror or error}", "", FAILED)
@@ -260,6 +264,14 @@ def _fail(error: BaseException, message: str, hint: str, status: int) -> int:
     if hint:
         print(f"  {one_line(hint, longest_word=None)}", file=sys.stderr)
     return status
+
+
+def _is_working_folder_gone() -> bool:
+    try:
+        os.getcwd()
+    except OSError:
+        return True
+    return False
 
 
 def _stdout_fails() -> bool:

@@ -104,6 +104,10 @@ def _check_array(data: Any, array: str, name: str, sizes: dict[str, int]) -> Non
                 f"{name}: /{array} has {length} along its axis {dim!r}, expected {expected}",
                 "the file contradicts itself; write it again",
             )
+    if array == "image" and 0 in shape[1:]:
+        raise FileError(
+            f"{name}: its images are of {shape[2]} x {shape[1]} px", "make the file again, or leave out /image"
+        )
     check_attributes(data, *schema.ATTRIBUTES)
     check_claim(data, whole=array != "image", ratio=MEMORY_RATIO)
 

@@ -18,6 +18,7 @@ _UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, err
 _NUMBER = re.compile(r"\berrno = (\d+)|\(os error (\d+)\)|^\[Errno (\d+)\]")
 _READ = re.compile(r"file read failed.*? filename = '(.*?)', file descriptor", re.DOTALL)
 
+NO_WORKING_FOLDER = "the working folder does not exist any more", "change to one that does"  # message and hint
 _HINT = "the disk or the way to it is at fault, not the file's content: see dmesg, and try another disk"
 
 _unclosed: list[object] = []

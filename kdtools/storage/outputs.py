@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, cast
 
 from kdtools.errors import FileError, UsageError, require
 from kdtools.reporting import printable_lines
-from kdtools.storage.devices import device_errors
+from kdtools.storage.devices import NO_WORKING_FOLDER, device_errors
 from kdtools.storage.locks import locked, release
 from kdtools.storage.rename_together import Move, Room, commit, is_room
 from kdtools.storage.stamps import is_in_input_folder, is_input
@@ -95,6 +95,11 @@ def place_of(output: str) -> Path:
     """The path with symbolic links resolved. Raises FileError for an impossible file name."""
     try:
         place = Path(output).resolve()
+    except FileNotFoundError as error:  # not of the path, which need not exist
+        raise FileError(*NO_WORKING_FOLDER) from error
+    except OSError as error:
+        raise FileError(f"{output}: {error.strerror}") from error
+    try:
         place.stat()
     except (FileNotFoundError, NotADirectoryError):
         pass

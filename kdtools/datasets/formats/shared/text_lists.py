@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -92,8 +93,14 @@ def files_like(source: Path, pattern: str, looks_right: Callable[[Path], bool]) 
     """The file itself, or the files of a folder whose names match the pattern, where they look right; sorted."""
     if source.is_file():
         return [source] if looks_right(source) else []
-    paths = (path for path in sorted(source.glob(pattern)) if not path.name.startswith(".") and path.is_file())
-    return [path for path in paths if looks_right(path)]
+    if pattern.startswith("**/"):  # however deep the folders are, which would be too deep for `Path.glob`
+        names = (
+            name for name in files_below(source) if fnmatchcase(name.rpartition("/")[2], pattern.removeprefix("**/"))
+        )
+        paths: Iterable[Path] = (source / name for name in names)
+    else:
+        paths = sorted(source.glob(pattern))
+    return [path for path in paths if not path.name.startswith(".") and path.is_file() and looks_right(path)]
 
 
 def text_files(source: Path, suffix: str = ".txt") -> Iterator[Path]:
