@@ -17,7 +17,7 @@ from kdtools.faces.schema import check_subset_name
 from kdtools.landmarks import SCHEMES, Scheme
 from kdtools.landmarks.point_names import are_names, order_by_names
 from kdtools.reporting import SILENT, Reporter, printable
-from kdtools.storage.names import NOT_STORABLE, is_storable
+from kdtools.storage.names import NOT_STORABLE, frame_in_id, is_storable
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def read_annotations(sources: Sources, reporter: Reporter = SILENT) -> list[Anno
             held.release()
             # Faces of 300W have one id in every list and folder of it, so that these can be joined.
             id = one.id if subsets_in_300w(one.id) else prefix + one.id
-            found.append(replace(one, id=id, upright=sources.upright))
+            found.append(_in_video(replace(one, id=id, upright=sources.upright)))
         if not found and reading.n_absent:
             raise FileError(
                 f"{path}: none of its {reading.n_absent} images was found",
@@ -92,6 +92,14 @@ def read_annotations(sources: Sources, reporter: Reporter = SILENT) -> list[Anno
     annotations = _each_once(list(_storable(annotations, reporter)), reporter)
     check_unique_ids([one.id for one in annotations])
     return _with_equal_points(annotations, reporter)
+
+
+def _in_video(one: Annotation) -> Annotation:
+    """The annotation with the number of its frame, where its picture is called as one: clip.mp4#frame=000012."""
+    place = frame_in_id(str(one.image)) if one.frame is None and one.load is None else None
+    if place is None or one.image.is_file():
+        return one
+    return replace(one, image=Path(place[0]), frame=place[1])
 
 
 def _storable(annotations: Iterable[Annotation], reporter: Reporter) -> Iterator[Annotation]:

@@ -21,6 +21,7 @@ from kdtools.parallel import batched
 _LONGEST_RECORD = 1 << 20  # bytes
 _RUN = 100_000  # names sorted in memory, some 10 MB; more are spilled to temporary files
 NOT_STORABLE = "its name is not UTF-8, so it cannot be stored; rename it"
+_FRAME_ID = re.compile(r"(.+)#frame=(\d{1,9})", re.ASCII | re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _FOLDER, _LINK, _FILE = b"\0d", b"\0l", b"\0f"  # endings that do not change the order, since names contain no \0
 
@@ -115,6 +116,16 @@ def frame_id(video: str, frame: int) -> str:
     'clip.mp4#frame=000012'
     """
     return f"{video}#frame={frame:06d}"
+
+
+def frame_in_id(name: str) -> tuple[str, int] | None:
+    """Video and number of a frame, from its id; None for any other name.
+
+    >>> frame_in_id("clip.mp4#frame=000012"), frame_in_id("clip.mp4")
+    (('clip.mp4', 12), None)
+    """
+    found = _FRAME_ID.fullmatch(name)
+    return (found[1], int(found[2])) if found else None
 
 
 def is_storable(name: str) -> bool:

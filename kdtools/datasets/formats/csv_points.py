@@ -7,6 +7,8 @@ A header may name the columns in other ways and in another order (`csv_columns`)
 numbers. Comma, semicolon or tab stand between the cells. A name that stands in several lines is an image with several
 faces; the id of the k-th ends in #k from the second on. Under the header `id` stand ids that already end so.
 A column category, class or label says what the points of a row are of; of several things `Reading.categories` says one.
+A column frame or frame_number without a column of names holds numbers of frames, of the video in a column video or of
+the table's own name (see `table_frames`). Names such as clip.mp4#frame=000012 are frames in every format.
 A header that only numbers the columns is understood where the points mirror like those of a scheme of that number.
 The first pixel is 0, as in numpy and OpenCV: by definition, since such files say nothing of it.
 """
@@ -15,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
@@ -37,6 +39,8 @@ from kdtools.datasets.formats.shared.csv_columns import (
     scheme_of_numbered,
 )
 from kdtools.datasets.formats.shared.format import Format
+from kdtools.datasets.formats.shared.frames import find_frame
+from kdtools.datasets.formats.shared.table_frames import TableFrames
 from kdtools.datasets.formats.shared.tables import (
     check_no_decimals_apart,
     first_rows,
@@ -91,6 +95,11 @@ def names_of(source: Path, categories: tuple[str, ...] = (), suffix: str = ".csv
 def read_faces(path: Path, reading: Reading) -> Iterator[Annotation]:
     """The faces of a table, whatever it is called."""
     for row in read_rows(path, reading):
+        if row.frame is not None:
+            place = find_frame(reading, row.image, row.frame, path.parent, row.where)
+            if place is not None:
+                yield Annotation(reading.number(place.id), place.image, row.points, frame=place.frame)
+            continue
         image = reading.find_image(row.image, path.parent, row.where)
         if image is not None:
             yield Annotation(reading.number(row.image) if row.id is None else row.id, image, row.points)
@@ -98,12 +107,16 @@ def read_faces(path: Path, reading: Reading) -> Iterator[Annotation]:
 
 @dataclass(frozen=True)
 class Row:
-    """One face of a table: `where` it stands, its `image`'s name, its `id` where the table has one, `points` (L, 2)."""
+    """One face of a table: `where` it stands, its `image`'s name, its `id` where the table has one, `points` (L, 2).
+
+    Where it names the `frame` of a video, from 0, `image` is the video.
+    """
 
     where: str
     image: str
     id: str | None
     points: np.ndarray
+    frame: int | None = None
 
 
 def read_rows(path: Path, reading: Reading) -> Iterator[Row]:
@@ -112,17 +125,18 @@ def read_rows(path: Path, reading: Reading) -> Iterator[Row]:
     Raises DataError where rows are of several categories, and none is chosen.
     """
     rows = read_table(path)
-    columns, chosen = None, None
+    columns, chosen, frames = None, None, None
     for n_before, (where, cells) in enumerate(rows):
         if n_before == 0:
             columns = _columns_of(path, cells, reading)
             chosen = _chosen_categories(path, columns, reading)
+            frames = TableFrames(path, columns, reading) if columns and columns.frame is not None else None
             if is_header(cells) or is_numbered(cells):
                 continue
         if chosen is not None and columns and _category_of(cells, columns) not in chosen:
             continue
         try:
-            yield _row_of(where, cells, columns or columns_by_place(len(cells)), reading.base)
+            yield _row_of(where, cells, columns or columns_by_place(len(cells)), reading.base, frames)
         except DataError as error:
             reading.skip(where, error.message)
 
@@ -138,6 +152,8 @@ def _columns_of(path: Path, first: list[str], reading: Reading) -> Columns | Non
             return columns_by_place(len(first))
         if is_header(first):
             columns = columns_of_header(first)
+            if columns.image is None and columns.id is None and not _are_numbers(path, columns.frame):
+                columns = replace(columns, image=columns.frame, frame=None)
             _check_a_row_is_a_face(columns, first_rows(path, _N_LOOKED_AT)[1:])
             return columns
         check_no_decimals_apart([row[1:] for row in first_rows(path, _N_LOOKED_AT)])
@@ -185,9 +201,18 @@ def _check_a_row_is_a_face(columns: Columns, rows: list[list[str]]) -> None:
         )
 
 
-def _row_of(where: str, cells: list[str], columns: Columns, base: float) -> Row:
+def _are_numbers(path: Path, column: int | None) -> bool:
+    """Whether a column of frames holds whole numbers, and no names of pictures."""
+    cells = [row[column] for row in first_rows(path, _N_LOOKED_AT)[1:] if column is not None and len(row) > column]
+    return all(cell.strip().isdecimal() for cell in cells)
+
+
+def _row_of(where: str, cells: list[str], columns: Columns, base: float, frames: TableFrames | None = None) -> Row:
     if len(cells) != columns.n_cells:
         raise DataError(f"{len(cells)} cells, but the header has {columns.n_cells}")
+    video = None if frames is None else frames.video_of(cells)
+    if frames is not None and video is not None and "\0" not in video:
+        return Row(where, video, None, columns.points_of(cells, base), frames.frame_of(cells, video))
     id = None if columns.id is None else cells[columns.id]
     image = picture_of(id or "") if columns.image is None else cells[columns.image].strip()
     if not image.strip() or (id is not None and not id.strip()):

@@ -13,7 +13,7 @@ import numpy as np
 from kdtools.errors import DataError
 from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.file_kinds import IMAGE_SUFFIXES, SUFFIXES_TO_TRY
-from kdtools.storage.names import files_below
+from kdtools.storage.names import files_below, frame_id, frame_in_id
 from kdtools.storage.passed_over import PassedOver
 
 _FARTHEST = 1e7  # px; no photograph is that wide
@@ -134,7 +134,10 @@ class Reading:
         return None
 
     def locate(self, name: str, folder: Path, whose: str = "") -> Path | None:
-        """Path of the picture `name`, claimed for `whose`; None where there is none."""
+        """Path of the picture `name`, claimed for `whose`; None where there is none.
+
+        That of a frame, whose name is VIDEO#frame=NUMBER, is the path of its video with the same ending.
+        """
         plain = name.replace("\\", "/")
         parts = [part for part in PurePosixPath(plain).parts if part != "/"]
         absolute = plain.startswith("/") or (parts and parts[0].endswith(":"))
@@ -146,7 +149,9 @@ class Reading:
                 path = root / tail
                 if tail and os.path.isfile(path):  # unlike Path.is_file, says no to a name too long for the system
                     return self.claim(path, whose or name)
-        return None
+        frame = frame_in_id(plain)
+        video = self.locate(frame[0], folder) if frame else None
+        return Path(frame_id(str(video), frame[1])) if frame and video else None
 
     def _skip_absent(self, name: str, folder: Path, where: str) -> None:
         self.n_absent += 1

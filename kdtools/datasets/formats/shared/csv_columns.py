@@ -26,6 +26,12 @@ IMAGE_NAMES = {
     *("image", "image_name", "imagename", "image_file", "image_path", "img", "img_name", "img_path", "picture"),
     *("name", "path", "file", "filename", "file_name", "filepath", "file_path"),
 }
+FRAME_NAMES = {
+    *("frame", "frame_number", "frame_no", "frame_num", "frame_id", "frame_index", "frame_idx", "framenumber"),
+    *("frameid", "frame_nr"),
+}
+VIDEO_NAMES = {"video", "video_name", "video_file", "video_path", "clip", "movie"}
+TIME_NAMES = {"time", "timestamp", "time_s", "time_sec", "seconds"}
 # What a row's thing is, where a table has points of several: at most one column decides, the first of these names.
 CATEGORY_NAMES = (
     *("category", "category_name", "class", "class_name", "classname", "label", "label_name", "object", "object_class"),
@@ -46,7 +52,8 @@ _HINT = "name the columns image,x0,y0,x1,y1,..."
 class Columns:
     """Positions of the cells: `image` the picture's name or None, `id` the face's id or None, `xy` (2 L,) of points.
 
-    `category` says what the points of a row are of, where the table has such a column.
+    `category` says what the points of a row are of, where the table has such a column. `frame` is the number of a frame
+    in a `video`, and `time` that in seconds.
     `names` are those of the points in a header, without their axis; empty where the header has no more than x and y.
     """
 
@@ -56,6 +63,9 @@ class Columns:
     id: int | None = None
     names: tuple[str, ...] = ()
     category: int | None = None
+    frame: int | None = None
+    video: int | None = None
+    time: int | None = None
 
     def points_of(self, row: Sequence[str], base: float) -> np.ndarray:
         """Points (L, 2) with `base` subtracted. Raises DataError for a cell that is no number."""
@@ -79,7 +89,13 @@ def columns_of_header(header: Sequence[str]) -> Columns:
     images = [k for k, name in plain.items() if name in IMAGE_NAMES]
     if len(ids) > 1 or len(images) > 1:
         raise DataError(f"its header has several columns of names: {some_of([names[k] for k in ids + images])}", _HINT)
-    if not ids and not images:
+    frame, video, time = (
+        next((k for k, name in plain.items() if name in wanted), None)
+        for wanted in (FRAME_NAMES, VIDEO_NAMES, TIME_NAMES)
+    )
+    if frame is not None and plain.get(ids[0] if ids else -1) == "face_id":
+        ids = []  # counts the faces of a frame
+    if not ids and not images and frame is None:
         if 0 not in plain:
             raise DataError(f"its header has no column for the image's name before {names[0]!r}", _HINT)
         images = [0]
@@ -93,6 +109,9 @@ def columns_of_header(header: Sequence[str]) -> Columns:
         ids[0] if ids else None,
         called if all(called) and len(set(called)) == len(called) else (),
         next((things[name] for name in CATEGORY_NAMES if name in things), None),
+        frame,
+        video,
+        time,
     )
 
 
