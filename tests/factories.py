@@ -28,6 +28,7 @@ def write_faces(
     crop: CropRule | None = None,
     shape_model: ShapeModel | None = None,
     provenance: Provenance | None = None,
+    box_origin: str = "",
     **arrays: Any,
 ) -> Path:
     """Write a faces file of `points` (N, L, 2), `images` (N, H, W, 3) or `ids` alone, over one that is there.
@@ -51,7 +52,8 @@ def write_faces(
             writer.put_shape_model(shape_model)
         for name, values in arrays.items():
             if values is not None:
-                writer.put(name.replace("subset_", "subset/"), values)
+                attributes = {"origin": box_origin} if name == "box" and box_origin else {}
+                writer.put(name.replace("subset_", "subset/"), values, **attributes)
     return Path(path)
 
 

@@ -46,7 +46,7 @@ def kd_synth(
         writer.put_ids([f"synth/{seed}/{k:06d}" for k in range(n_faces)])
         writer.put_landmarks(points, IBUG68, "hard")
         writer.put("visible", visible)
-        writer.put("box", np.broadcast_to([0, 0, size, size], (n_faces, 4)))
+        writer.put("box", np.broadcast_to([0, 0, size, size], (n_faces, 4)), origin="crop")
         writer.put_crop(CropRule(margin))
     session.say(f"{n_faces} faces of {size} x {size} px")
 

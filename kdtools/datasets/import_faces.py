@@ -10,6 +10,7 @@ import numpy as np
 from kdtools.datasets.formats import Annotation
 from kdtools.datasets.video_frames import with_frames
 from kdtools.errors import DataError, KdError, reason_of, some_of
+from kdtools.faces.schema import ANNOTATION, CROP
 from kdtools.faces.selection import IdPatterns
 from kdtools.faces.writer import FacesWriter
 from kdtools.images.cropping import check_square, crop_image
@@ -98,7 +99,7 @@ def import_faces(
             f"{len(far)} of {len(good)} faces have points outside three times their image: {some_of(far)}",
             "these numbers are no pixels of these images; look at --format, --base and the order of the columns",
         )
-    writer.put("box", np.stack([face.box for face in good]))
+    writer.put("box", np.stack([face.box for face in good]), origin=CROP)
     writer.put("to_source", np.stack([face.to_source for face in good]))
     _write_annotations(writer, [face.annotation for face in good], subsets, reporter)
     if scheme is not None:
@@ -186,7 +187,7 @@ def import_points(
     _write_annotations(writer, good, subsets, reporter)
     boxes = [one.box for one in good if one.box is not None]
     if len(boxes) == len(good):
-        writer.put("box", np.stack(boxes))
+        writer.put("box", np.stack(boxes), origin=ANNOTATION)
     writer.put_landmarks(np.stack([one.points for one in good if one.points is not None]), scheme, role)
     return len(good)
 

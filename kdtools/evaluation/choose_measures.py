@@ -10,6 +10,7 @@ from kdtools.errors import DataError, UsageError
 from kdtools.evaluation.point_sets import PointSet
 from kdtools.evaluation.protocols import Measures, Protocol, protocol_named, resolve
 from kdtools.evaluation.request import DEFAULT_THRESHOLDS, Request, split_norms
+from kdtools.faces.box_origin import OTHER_BOXES
 from kdtools.faces.selection import ALL_FACES, check_subsets, subset_members
 from kdtools.metrics import GIVEN_BOX, normaliser_named, normalisers_of
 from kdtools.reporting import Reporter
@@ -25,11 +26,8 @@ def choose_measures(request: Request, truth: PointSet) -> tuple[Measures, Protoc
     names = measures.normalisers
     if request.norm is not None:
         names = _names_of(request.norm, truth)
-    if GIVEN_BOX in names and not _has_own_boxes(truth):
-        raise DataError(
-            f"{truth.name}: has no annotated boxes, so {GIVEN_BOX} cannot be measured",
-            "give the annotation itself as --truth, or import it with --no-images, which keeps its boxes",
-        )
+    if GIVEN_BOX in names:
+        _check_boxes(truth)
     thresholds = tuple(dict.fromkeys([*(request.thresholds or measures.thresholds), *request.more_thresholds]))
     in_pixels = all(normaliser_named(name, truth.scheme).pixels for name in names)
     if max(thresholds) >= 1 and not in_pixels:
@@ -57,7 +55,18 @@ def _names_of(text: str, truth: PointSet) -> tuple[str, ...]:
 
 
 def _has_own_boxes(truth: PointSet) -> bool:
-    return truth.image_size is None and any(part.boxes is not None for part in truth.parts)
+    return any(part.boxes is not None for part in truth.parts)
+
+
+def _check_boxes(truth: PointSet) -> None:
+    """Raises DataError where a file has no boxes of the annotation to divide by."""
+    if _has_own_boxes(truth):
+        return
+    what = f"its boxes are {truth.other_boxes}" if truth.other_boxes else "it holds no boxes"
+    hint = "give the annotation itself as --truth, or import it with --no-images, which keeps its boxes"
+    if truth.other_boxes == OTHER_BOXES[""]:
+        hint += "; docs/format.md says how to state that boxes are the annotation's (attribute origin of /box)"
+    raise DataError(f"{truth.name}: {GIVEN_BOX} divides by the annotation's boxes, but {what}", hint)
 
 
 def choose_subsets(

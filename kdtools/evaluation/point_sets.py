@@ -22,7 +22,9 @@ import numpy as np
 
 from kdtools.datasets.formats import FORMATS
 from kdtools.errors import DataError, FileError, some_of
+from kdtools.faces.box_origin import OTHER_BOXES, box_origin
 from kdtools.faces.file import FacesFile, open_faces
+from kdtools.faces.schema import ANNOTATION
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import IDENTITY, apply_affine
 from kdtools.landmarks.point_names import point_order
@@ -37,7 +39,6 @@ class _Column:
     """Rows of an array on disk or in memory. Files are opened for each read, so thousands of shards are possible."""
 
     def __init__(self, array: np.ndarray | None, faces: FacesFile | None = None, array_name: str = "") -> None:
-        """An `array`, or that of this name in a faces file."""
         self.array = array
         if faces is None:
             return
@@ -112,7 +113,8 @@ class PointSet:
     foreign: bool = False
     subsets: dict[str, np.ndarray] = field(default_factory=dict)
     files: Sequence[str] = ()  # its input files, without standard input
-    image_size: tuple[int, int] | None = None  # of the crops, if the file has images; `boxes` are then the crops'
+    image_size: tuple[int, int] | None = None  # of the crops, if the file has images
+    other_boxes: str = ""  # what the file's boxes are where they are not the annotation's
     guessed: bool = False  # whether the scheme is told by nothing but the number of points
 
     def __len__(self) -> int:
@@ -283,8 +285,8 @@ def _is_foreign(path: str) -> bool:
 
 def _from_faces(faces: FacesFile) -> PointSet:
     faces.require("landmarks")
-
-    names = ["landmarks", *(["to_source"] if faces.has_images else []), "visible", "box"]
+    origin, of_crops = box_origin(faces), ["to_source"] if faces.has_images else []
+    names = ["landmarks", *of_crops, "visible", *(["box"] if origin == ANNOTATION else [])]
     columns = {name: _Column(None, faces, name) for name in names if name in faces}
     part = _Part(columns["landmarks"], columns.get("to_source"), columns.get("visible"), columns.get("box"))
     return PointSet(
@@ -297,6 +299,7 @@ def _from_faces(faces: FacesFile) -> PointSet:
         subsets=faces.subsets,
         files=[faces.name],
         image_size=faces.image_size if faces.has_images else None,
+        other_boxes=OTHER_BOXES[origin] if "box" in faces and origin != ANNOTATION else "",
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from kdtools.errors import DataError, some_of
+from kdtools.faces.box_origin import common_origin
 from kdtools.faces.file import FacesFile
 from kdtools.faces.schema import ARRAYS
 from kdtools.faces.selection import IdPatterns, Part
@@ -141,14 +142,25 @@ def write_merged(
         writer.describe_landmarks(target or first.faces.scheme, first.faces.role)
     for name in SMALL_ARRAYS:
         lacking = [part.name for part in parts if name not in part.arrays]
+        attributes, why = _attributes_of(name, files)
         if len(lacking) == len(parts) or (name == "to_source" and not has_images):
             continue
         if lacking and name not in _NEUTRAL:
             reporter.warn(f"/{name} is left out: {lacking[0]} holds none")
+        elif why:
+            reporter.warn(f"/{name} is left out: {why}")
         else:
-            writer.put_pieces(name, len(ids), (_values_of(part, name, target) for part in parts))
+            writer.put_pieces(name, len(ids), (_values_of(part, name, target) for part in parts), **attributes)
     _put_subsets(writer, parts, ids, added)
     put_common_shape_model(writer, files, converted, reporter)
+
+
+def _attributes_of(name: str, files: Sequence[FacesFile]) -> tuple[dict[str, str], str]:
+    """Attributes of a merged array beside those of the format; and why the arrays cannot stand in one, else ""."""
+    if name != "box":
+        return {}, ""
+    origin, why = common_origin(files)
+    return {"origin": origin} if origin else {}, why
 
 
 def _check_conversions(files: Sequence[FacesFile], target: Scheme, reporter: Reporter) -> bool:

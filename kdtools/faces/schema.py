@@ -44,7 +44,19 @@ LONGEST_TEXT = 1 << 20  # characters of an id or a source
 # Attributes of the file, its arrays and /shape_model that are read; those of other programs are ignored.
 ATTRIBUTES = (
     *("kd_kind", "kd_format", "scheme", "crop", "created", "tool", "version", "argv", "inputs", "roles", "partial"),
-    *("listing", "role", "mirror", "outer_corners", "left_eye", "right_eye", "names", "regions", "outlines", "align"),
+    *(
+        "listing",
+        "role",
+        "mirror",
+        "outer_corners",
+        "left_eye",
+        "right_eye",
+        "names",
+        "regions",
+        "outlines",
+        "align",
+        "origin",
+    ),
 )
 
 AXIS_NAMES = {
@@ -56,6 +68,8 @@ AXIS_NAMES = {
     ("shape_model/mean", 1): "xy",
     ("shape_model/modes", 2): "xy",
 }
+ANNOTATION, CROP = "annotation", "crop"
+BOX_ORIGINS = (ANNOTATION, "detector", CROP)
 ROLES = ("hard", "soft", "predicted")
 
 

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 from kdtools.errors import DataError
+from kdtools.faces.box_origin import common_origin
 from kdtools.faces.file import FacesFile
 from kdtools.faces.merge import SMALL_ARRAYS, check_alike, check_joinable, put_common_crop, put_common_shape_model
 from kdtools.faces.selection import take_parts
@@ -66,6 +67,10 @@ def write_virtual(writer: FacesWriter, files: Sequence[FacesFile], output: str, 
         if lacking:
             reporter.warn(f"/{name} is left out: {lacking[0]} holds none")
             continue
+        origin, why = common_origin(files[part.number] for part in parts) if name == "box" else ("", "")
+        if why:
+            reporter.warn(f"/{name} is left out: {why}")
+            continue
         first = files[parts[0].number].h5[name]
         layout = h5py.VirtualLayout((n_faces, *first.shape[1:]), first.dtype)
         at = 0
@@ -78,7 +83,9 @@ def write_virtual(writer: FacesWriter, files: Sequence[FacesFile], output: str, 
                 raise DataError(f"{part.name}: HDF5 takes %b and %% in a name for a pattern", "rename it")
             layout[at : at + part.n_faces] = h5py.VirtualSource(path, name, part.shapes[name])
             at += part.n_faces
-        writer.h5.create_virtual_dataset(name, layout).attrs.update(attributes_of(first))
+        writer.h5.create_virtual_dataset(name, layout).attrs.update(
+            {**attributes_of(first), **({"origin": origin} if origin else {})}
+        )
     if "scheme" in files[0].h5.attrs:
         writer.h5.attrs["scheme"] = files[0].h5.attrs["scheme"]
     put_common_crop(writer, files, reporter)

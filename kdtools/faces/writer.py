@@ -15,6 +15,7 @@ import numpy as np
 
 from kdtools.errors import DataError
 from kdtools.faces import schema
+from kdtools.faces.box_origin import box_origin
 from kdtools.faces.file import FacesFile
 from kdtools.faces.ids import check_unique_ids
 from kdtools.landmarks import INDEX_FIELDS, JSON_FIELDS, Scheme
@@ -104,6 +105,8 @@ class FacesWriter:
         for name in schema.COMPANIONS:
             if name in faces:
                 self._copy(faces, name)
+        if origin := box_origin(faces):
+            self.h5["box"].attrs["origin"] = origin
         for name, member in faces.subsets.items():
             self.put(f"subset/{name}", member)
 

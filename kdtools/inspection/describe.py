@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from kdtools.errors import DataError, FileError
+from kdtools.faces.box_origin import box_origin
 from kdtools.faces.file import FacesFile
 from kdtools.faces.people import group_faces
 from kdtools.faces.validation import plain
@@ -96,7 +97,7 @@ def _describe_faces(faces: FacesFile) -> dict[str, Any]:
     if faces.crop is not None:
         about["crop"] = json.loads(faces.crop.to_json())
     if "box" in faces:
-        about["box"] = _describe_boxes(faces.stored("box"))
+        about["box"] = {"origin": box_origin(faces), **_describe_boxes(faces.stored("box"))}
     for name in ("score", "confidence"):
         if name in faces:
             about[name] = _range_of(faces.stored(name))

@@ -41,6 +41,7 @@ FIELDS = {
     "visible.occluded_share": "share of the points that are marked as occluded",
     "subsets.*": "faces in a subset",
     "crop.*": "rule by which faces are cut out of their photographs",
+    "box.origin": "whose they are: annotation, detector or crop; empty if unknown",
     "box.left": "least x0, px of the source images",
     "box.top": "least y0",
     "box.right": "greatest x1",

@@ -59,10 +59,11 @@ def _faces_rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "subsets", ", ".join(f"{name} {count}" for name, count in report["subsets"].items())
     yield from _crop_rows(report)
     if "box" in report and report["box"]["left"] is not None:
-        box = {key: f"{value:.6g}" for key, value in report["box"].items()}
+        box = {key: f"{value:.6g}" for key, value in report["box"].items() if key != "origin"}
         least, greatest = box["smallest_side"], box["largest_side"]
         sides = f"side {least} px" if least == greatest else f"sides {least} to {greatest} px"
-        yield "boxes", f"{sides}, x {box['left']} to {box['right']}, y {box['top']} to {box['bottom']}"
+        origin = report["box"]["origin"] or "unknown origin"
+        yield "boxes", f"{origin}, {sides}, x {box['left']} to {box['right']}, y {box['top']} to {box['bottom']}"
     for name in ("score", "confidence"):
         if name in report and report[name]["min"] is not None:
             yield name, f"{report[name]['min']:g} to {report[name]['max']:g}"

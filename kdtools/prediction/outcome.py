@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from kdtools.faces.schema import CROP
 from kdtools.prediction.unchanged import Stamp
 
 NO_FACE = "no face found"  # the reason of a photograph that was looked at in full, and shows none
@@ -22,7 +23,7 @@ class Outcome:
 
     `columns` maps arrays of the format to their rows; all outcomes of a run have the same arrays. `stamps` describe the
     inputs, taken before they were read. `skipped` are (id, reason) pairs. `seconds` are by stage, `latencies` those of
-    the inputs with faces.
+    the inputs with faces. `box_origin` says whose boxes /box holds (`kdtools.faces.box_origin`).
     """
 
     columns: dict[str, Any]
@@ -30,6 +31,7 @@ class Outcome:
     skipped: list[tuple[str, str]] = field(default_factory=list)
     seconds: Mapping[str, float] = field(default_factory=dict)
     latencies: list[float] = field(default_factory=list)
+    box_origin: str = CROP
 
     @property
     def n_items(self) -> int:

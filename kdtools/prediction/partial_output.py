@@ -22,6 +22,7 @@ from typing import IO, Any
 import numpy as np
 
 from kdtools.errors import FileError, some_of
+from kdtools.faces.box_origin import box_origin
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.schema import spec_of
 from kdtools.faces.writer import FacesWriter, create_faces
@@ -214,7 +215,8 @@ class Parts:
     def _write(self, writer: FacesWriter, columns: list[dict[str, Any]]) -> None:
         for name in columns[0]:
             n_rows = sum(len(one[name]) for one in columns)
-            writer.put_pieces(name, n_rows, (one[name] for one in columns))
+            attributes = _attributes_of(name, self._pending[0].box_origin)
+            writer.put_pieces(name, n_rows, (one[name] for one in columns), **attributes)
         writer.describe_landmarks(self._scheme, "predicted")
 
     def _write_nothing(self, writer: FacesWriter) -> None:
@@ -224,9 +226,9 @@ class Parts:
 
     def _write_joined(self, writer: FacesWriter) -> None:
         with open_faces(self._blocks[0]) as faces:
-            names = _read_record(faces)["columns"]
+            names, origin = _read_record(faces)["columns"], box_origin(faces)
         for name in names:
-            writer.put_pieces(name, self.n_faces, self._read_blocks(name))
+            writer.put_pieces(name, self.n_faces, self._read_blocks(name), **_attributes_of(name, origin))
         writer.describe_landmarks(self._scheme, "predicted")
 
     def _read_blocks(self, name: str) -> Iterator[Any]:
@@ -313,6 +315,11 @@ def _is_block(path: Path) -> bool:
     except FileError:
         with path.open("rb") as stream:
             return stream.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
+
+
+def _attributes_of(name: str, origin: str) -> dict[str, str]:
+    """Attributes of an array beside those of the format."""
+    return {"origin": origin} if name == "box" and origin else {}
 
 
 def _read_record(faces: FacesFile) -> dict[str, Any]:

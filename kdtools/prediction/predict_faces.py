@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kdtools.errors import FileError, KdError, reason_of
+from kdtools.faces.box_origin import box_origin
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.schema import COMPANIONS
 from kdtools.images.cropping import resize_image
@@ -107,7 +108,8 @@ class _Work:
             watch.lap("draw")
         latencies = [ended - began] * len(ids)
         stamps = [(identity, -1, -1) for identity in ids]
-        return Outcome(columns, stamps, skipped, seconds=watch.seconds, latencies=latencies)
+        seconds, origin = watch.seconds, box_origin(faces)
+        return Outcome(columns, stamps, skipped, seconds=seconds, latencies=latencies, box_origin=origin)
 
     def _draw(self, drawn: DrawnFolder, ids: Sequence[str], images: Any, points: np.ndarray) -> list[tuple[str, str]]:
         """Draw faces; returns (id, reason) of those that have no drawing."""

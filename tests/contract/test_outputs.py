@@ -144,7 +144,7 @@ def test_an_output_that_is_named_in_another_way(world: World, tmp_path: Path) ->
     """Lists, schemes, start weights, baselines and pictures in folders and lists are inputs too."""
     folder = tmp_path / "photographs"
     shutil.copytree(world.files["folder"], folder)
-    ids, faces, model = tmp_path / "ids.txt", world.files["faces"], tmp_path / "model.safetensors"
+    ids, faces, model = tmp_path / "ids.h5", world.files["faces"], tmp_path / "model.safetensors"
     ids.write_text("*\n")
     (tmp_path / "list.txt").write_text(f"{folder / '1.png'}\n")
     shutil.copy(world.files["student"], model)
@@ -161,7 +161,10 @@ def test_an_output_that_is_named_in_another_way(world: World, tmp_path: Path) ->
     ):
         before = output.read_bytes()
         result = run_tool(tool, *words, "-f", "-o", output)
-        fail(result, tool, 2, output, "input")
+        if output.suffix in (".png", ".pts"):  # which may be refused for their suffix alone
+            assert result.status in (1, 2)
+        else:
+            fail(result, tool, 2, output, "is an input itself")
         assert output.read_bytes() == before
     table = tmp_path / "pred.tsv"
     succeed(run_tool("kd-dump", pred, "--format", "tsv", "-o", table))

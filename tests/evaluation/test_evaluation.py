@@ -241,7 +241,7 @@ def test_landmarks_that_are_not_predicted_are_failures_of_theirs(tmp_path: Path)
 def test_normalisers_by_name_pair_and_number(tmp_path: Path) -> None:
     points = shapes(3)
     boxes = np.array([[0, 0, 40, 90]] * 3, np.float32)  # sqrt of the area: 60
-    truth = write_faces(tmp_path / "truth.h5", points, box=boxes)
+    truth = write_faces(tmp_path / "truth.h5", points, box=boxes, box_origin="annotation")
     pred = write_faces(tmp_path / "pred.h5", points + [0, 3])
     found = run([pred], truth, norm="points:36,45,100,given-box,face-height")
     height = np.ptp(points.astype(np.float32)[..., 1], axis=1)
@@ -259,7 +259,7 @@ def test_normalisers_by_name_pair_and_number(tmp_path: Path) -> None:
         run([pred], truth, thresholds=[8])
     with pytest.raises(UsageError, match="inter-ear"):
         run([pred], truth, norm="inter-ear")
-    with pytest.raises(DataError, match="has no annotated boxes"):
+    with pytest.raises(DataError, match="holds no boxes"):
         run([pred], pred, norm="given-box")
 
 
