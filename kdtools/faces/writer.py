@@ -13,7 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from kdtools.errors import DataError
+from kdtools.errors import DataError, KdError
 from kdtools.faces import schema
 from kdtools.faces.box_origin import box_origin
 from kdtools.faces.file import FacesFile
@@ -176,7 +176,12 @@ def _new_hdf5(path: Path) -> Iterator[h5py.File]:
         yield h5
         h5.flush()
         h5.close()
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, KdError):  # an input is at fault, so the file can be closed as usual
+            with contextlib.suppress(OSError, RuntimeError):
+                h5.close()
+        if not h5:
+            raise
         within: list[object] = [h5, h5.id]
         with contextlib.suppress(OSError, RuntimeError, ValueError):
             within += h5py.h5f.get_obj_ids(h5.id)
