@@ -17,6 +17,7 @@ from kdtools.inspection.history import provenance_of
 from kdtools.inspection.open import Opened, Weights
 from kdtools.landmarks import Scheme
 from kdtools.onnx_session import CONFIDENCE
+from kdtools.storage.onnx_guard import check_onnx
 
 # How far outside its crop or box a point may lie, in sides of it. Predictions may leave the crop; points in other
 # units, or of another image, are farther away.
@@ -215,9 +216,10 @@ def _tensor_faults(weights: Weights, n_points: int, head_name: str) -> Iterator[
 def _onnx_faults(model: Any, n_points: int, input_size: int) -> Iterator[str]:
     import onnx
 
-    outside = [item.name for item in model.graph.initializer if item.data_location == onnx.TensorProto.EXTERNAL]
-    if outside:
-        yield f"weights lie in another file, which is not read: {some_of(outside)}"
+    try:
+        check_onnx(model.SerializeToString(), "model")
+    except FileError as error:
+        yield error.message.removeprefix("model: ")
         return
     try:
         onnx.checker.check_model(model)

@@ -458,8 +458,12 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
             create_network(card, str(path))
         with pytest.raises(FileError, match="not all numbers"):
             load_engine(path, backend="torch", device="cpu")
+    for arch in ("test_resnet.no-such-tag", "test_resnet.", "test_resnet.hf-hub:stranger/x", "hf-hub:stranger/x"):
+        other = json.loads(metadata["kdtools"]) | {"arch": arch}
+        save_file(weights, tmp_path / "tag.safetensors", {"kdtools": json.dumps(other)})
+        with pytest.raises(FileError, match=r"tag\.safetensors: timm knows no (weights|network) '"):
+            load_model(tmp_path / "tag.safetensors", torch.device("cpu"))
     weights[name][...] = 1e37  # numbers, whose sums are none
     save_file(weights, path, metadata)
     with pytest.raises(FileError, match="no numbers, or far away"):
         load_engine(path, backend="torch", device="cpu")
-    assert json.loads(metadata["kdtools"])["kd_kind"] == "model"
