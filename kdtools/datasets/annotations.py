@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kdtools.datasets.formats import Annotation, Reading, find_format
+from kdtools.datasets.formats import Annotation, Reading, find_format, image_folder
 from kdtools.datasets.formats.shared.id_prefixes import id_prefixes
 from kdtools.datasets.formats.shared.naming_300w import subsets_in_300w
 from kdtools.datasets.plausibility import HeldSkips, plausible
@@ -88,6 +88,8 @@ def read_annotations(sources: Sources, reporter: Reporter = SILENT) -> list[Anno
             reporter.say(f"{path}: {reading.n_without_points} faces without any point are left out")
         if reading.repeated:
             reporter.say(f"{path}: {len(reading.repeated)} images come with several faces: {some_of(reading.repeated)}")
+        if found and form.name != image_folder.FORMAT.name and all(one.points is None for one in found):
+            reporter.warn(f"{path}: holds no points; its {len(found)} faces have boxes alone")
         annotations += plausible(path, form, found, reading, reporter)
     annotations = _each_once(list(_storable(annotations, reporter)), reporter)
     check_unique_ids([one.id for one in annotations])

@@ -11,18 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kdtools.errors import FileError, KdError, reason_of
+from kdtools.errors import DataError, FileError, KdError, reason_of
 from kdtools.faces.box_origin import box_origin
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.schema import COMPANIONS
 from kdtools.images.cropping import resize_image
 from kdtools.images.drawing import draw_landmarks
+from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import unit_to_pixels
+from kdtools.landmarks.point_names import point_order
 from kdtools.prediction.batching import group_bounds, shard_range
 from kdtools.prediction.engines import Engine
 from kdtools.prediction.outcome import Outcome, Stopwatch
 from kdtools.prediction.partial_output import Parts
 from kdtools.prediction.pipeline import Run, collect, digest_inputs, drawn_folder, open_parts_of
+from kdtools.reporting import Reporter
 
 if TYPE_CHECKING:
     from kdtools.prediction.drawn_folder import DrawnFolder
@@ -51,6 +54,7 @@ def predict_faces(run: Run, faces: FacesFile, source: str, *, draw: str | None =
     faces.require("image")
     if "landmarks" in faces:
         faces.require_points(card.scheme.n_points, "the model")
+        _compare_points(card.scheme, faces, run.reporter)
     faces.compare_crop(card.crop, "the model", run.reporter)
     faces.check_unique()
     size, first, stop = run.group_size, 0, len(faces)
@@ -68,6 +72,15 @@ def predict_faces(run: Run, faces: FacesFile, source: str, *, draw: str | None =
         collect(run, parts, work, group_bounds(parts.n_items, stop, size))
         parts.finish(run.output, digests(), may_be_empty=run.shard is not None)
         return parts.n_faces
+
+
+def _compare_points(scheme: Scheme, faces: FacesFile, reporter: Reporter) -> None:
+    """Warn if the points of a file are as many as the model's, but others or in another order."""
+    try:
+        if point_order(scheme, faces.scheme, "the model", faces.name) is not None:
+            reporter.warn(f"{faces.name}: its points stand in another order than those that the model finds")
+    except DataError as error:
+        reporter.warn(f"{error.message}; what is written are the model's points")
 
 
 def _check_done(faces: FacesFile, parts: Parts) -> None:

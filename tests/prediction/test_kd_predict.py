@@ -23,7 +23,7 @@ from kdtools.cli import kd_predict
 from kdtools.cli._app import session
 from kdtools.faces.file import open_faces
 from kdtools.images.drawing import write_image
-from kdtools.landmarks import IBUG68
+from kdtools.landmarks import IBUG68, Scheme
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
@@ -58,6 +58,19 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_image(folder / f"{k % 3}" / f"{k:02d}.png", rng.integers(0, 255, (40, 40, 3)).astype(np.uint8))
     (folder / "1" / "13.png").write_bytes(b"broken")
     return folder
+
+
+def test_a_model_of_other_points_is_told(run: Run, tmp_path: Path) -> None:
+    points = np.random.default_rng(0).uniform(5, 30, (2, 68, 2)).astype(np.float32)
+    images = plain_images(2, 32, 90)
+    write_faces(tmp_path / "same.h5", points, images=images)
+    assert "points" not in run(tmp_path / "same.h5", "-o", tmp_path / "a.h5")[1].replace("face68", "")
+    others = Scheme("mine", 68, mirror=tuple(range(67, -1, -1)))
+    write_faces(tmp_path / "others.h5", points, images=images, scheme=others)
+    status, said = run(tmp_path / "others.h5", "-o", tmp_path / "b.h5")
+    assert status == 0
+    assert "its points (mine) are not those of the model (ibug68)" in said
+    assert "the model's points" in said
 
 
 def rows_of(path: Path) -> dict[str, list[float]]:

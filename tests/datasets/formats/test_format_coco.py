@@ -15,7 +15,7 @@ import pytest
 from format_reading import Skipped, read_all
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from reporters import NoSkips
+from reporters import NoSkips, Recorder
 
 from kdtools.datasets.annotations import Sources, names_of_points, read_annotations
 from kdtools.datasets.formats import coco
@@ -511,3 +511,13 @@ def test_damaged_files_end_in_skips_or_errors(tmp_path: Path, data: st.DataObjec
         assert face.points is None or (face.points.ndim == 2 and face.points.shape[1] == 2)
         assert face.points is None or not np.isinf(face.points).any()
         assert face.box is None or np.isfinite(face.box).all()
+
+
+def test_boxes_alone_become_no_faces_without_points_in_silence(tmp_path: Path) -> None:
+    entries = document()
+    for entry in entries["annotations"]:
+        del entry["keypoints"]
+    recorder = Recorder()
+    found = read_annotations(Sources([str(save(tmp_path, entries))], pictures=False), recorder)
+    assert all(one.points is None for one in found)
+    assert any(f"holds no points; its {len(found)} faces have boxes alone" in text for text in recorder.warned)

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 from format_reading import read_all
+from reporters import Recorder
 from test_format_downloads import picture, write_text
 
+from kdtools.datasets.annotations import Sources, read_annotations
 from kdtools.datasets.formats import find_format, insightface, mediapipe
 from kdtools.errors import DataError
 
@@ -115,3 +117,21 @@ def test_a_list_of_faces_is_of_the_picture_of_its_name(tmp_path: Path) -> None:
     (one,), skips = read_all(insightface.FORMAT, source)
     assert one.id == "party.png"
     assert "not a list of 106 pairs" in skips[0][1]
+
+
+@pytest.mark.parametrize(
+    "header", [["{k}_x", "{k}_y", "{k}_z"], ["x{k}", "y{k}", "z{k}"], ["landmark_{k}_x", "landmark_{k}_y"]]
+)
+@pytest.mark.parametrize("n_points", [468, 478])
+def test_a_wide_table_of_the_mesh(header: list[str], n_points: int, tmp_path: Path) -> None:
+    """A row a picture, as people write it with pandas: shares, with or without the depth."""
+    names = [column.format(k=k) for k in range(n_points) for column in header]
+    lines = [",".join(["image", *names])]
+    for k, name in enumerate("ab"):
+        picture(tmp_path / f"{name}.png", WIDTH, HEIGHT)
+        cells = np.column_stack([mesh(n_points, k), np.full(n_points, -0.03)])[:, : len(header)]
+        lines.append(",".join([f"{name}.png", *map(str, cells.reshape(-1))]))
+    path = write_text(tmp_path / "mesh.csv", "\n".join(lines) + "\n")
+    found = read_annotations(Sources([str(path)]), Recorder())
+    expected = [mesh(n_points, k) * (WIDTH, HEIGHT) for k in range(2)]
+    np.testing.assert_allclose(np.stack([np.asarray(one.points) for one in found]), expected, atol=1e-9)

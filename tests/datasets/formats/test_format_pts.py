@@ -431,6 +431,16 @@ def test_pts_that_could_be_misread(text: str, why: str) -> None:
         pts.parse_pts(text)
 
 
+def test_numbers_that_begin_above_1_beside_a_video_are_mentioned(tmp_path: Path) -> None:
+    for k, points in enumerate(faces(68)):
+        write_pts(tmp_path / "annot" / f"{7 + k:06d}.pts", points + 1)
+    (tmp_path / "vid.avi").write_bytes(b"not looked at")
+    warned: list[str] = []
+    found, _ = read_all(pts.FORMAT, tmp_path, warn=warned.append)
+    assert [one.frame for one in found] == [6, 7, 8]
+    assert warned == [f"{tmp_path / 'annot'}: its numbers begin at 7; they are taken to count from 1 in vid.avi"]
+
+
 def test_300vw_beside_its_video(tmp_path: Path) -> None:
     """File 000001.pts is the first frame; where a file has the number 0, that is."""
     for first, part in ((1, "001"), (0, "002")):

@@ -104,7 +104,11 @@ class NumberedFrames:
             same = [name for name in names if Path(name).stem in (_VIDEO_OF_300VW, folder.absolute().name)]
             chosen = same if same else names
             if len(chosen) == 1:
-                return place / chosen[0], 0 if any(stem.isdecimal() and int(stem) == 0 for stem in stems) else 1
+                lowest = min((int(stem) for stem in stems if stem.isascii() and stem.isdecimal()), default=1)
+                if lowest > 1:
+                    text = f"{folder}: its numbers begin at {lowest}; they are taken to count from 1 in {chosen[0]}"
+                    self._reading.warn(text)
+                return place / chosen[0], min(lowest, 1)
         return None
 
 
