@@ -38,6 +38,8 @@ def device_errors(output: str) -> Iterator[None]:
             raise FileError(f"{output}: {os.strerror(fault)}", "nothing was written; free space") from error
         if fault in _BROKEN:
             raise FileError(f"{_input_of(error) or output}: {os.strerror(fault)}", _HINT) from error
+        if fault and ".part/" in os.fsdecode(getattr(error, "filename", None) or ""):
+            raise FileError(f"{output}: {os.strerror(fault)}") from error  # not of a hidden place that nobody knows
         raise
 
 

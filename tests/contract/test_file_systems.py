@@ -39,6 +39,7 @@ FAULTS = [
     ("pwrite64", "ESTALE", "3+"),
     ("fsync", "EIO", "1"),
     ("rename,renameat,renameat2", "EIO", "1+"),
+    ("rename,renameat,renameat2", "EXDEV", "1+"),
     ("mkdir,mkdirat", "EROFS", "1+"),
 ]
 
