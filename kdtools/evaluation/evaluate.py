@@ -25,6 +25,7 @@ from kdtools.evaluation.point_sets import (
 from kdtools.evaluation.protocols import Measures
 from kdtools.evaluation.request import Request, check_inputs
 from kdtools.evaluation.results import MEAN_SHAPE, Errors, Evaluation, Row, Worst
+from kdtools.evaluation.same_faces import check_same_ends, warn_of_other_pictures, warn_of_own_ends
 from kdtools.evaluation.table import Tables, region_points
 from kdtools.evaluation.units import Frames, find_frames, find_units
 from kdtools.metrics import normalise, normaliser_named, worst_rows
@@ -45,7 +46,8 @@ def evaluate(request: Request, reporter: Reporter = SILENT) -> Evaluation:
         check_ids(truth.ids, truth.name)
         measures, protocol = choose_measures(request, truth)
         members = choose_subsets(truth, measures.subsets, request.subsets, reporter)
-        joined, notes = _join_predictions(request, truth, stack, reporter)
+        warn_of_own_ends(truth, measures.normalisers, reporter)
+        joined, notes = _join_predictions(request, truth, measures, stack, reporter)
         frames = None if request.video is None else find_frames(truth.ids, request.video)
         units = frames.units if frames and request.group is None else find_units(truth.ids, request.group)
         plan = _plan(request, truth, measures, members, joined, frames)
@@ -92,14 +94,18 @@ def evaluate(request: Request, reporter: Reporter = SILENT) -> Evaluation:
 
 
 def _join_predictions(
-    request: Request, truth: PointSet, stack: contextlib.ExitStack, reporter: Reporter
+    request: Request, truth: PointSet, measures: Measures, stack: contextlib.ExitStack, reporter: Reporter
 ) -> tuple[list[tuple[PointSource, np.ndarray]], list[str]]:
     """Predictions, each with the row (N,) of each face of the truth, the mean shape last; and notes on them."""
     joined: list[tuple[PointSource, np.ndarray]] = []
     notes = []
     for word in request.predictions:
         pred = read_prediction(word, request.truth, stack, reporter)
-        pred = _with_points_of(truth, pred, reporter)
+        found = _with_points_of(truth, pred, reporter)
+        if found is pred:
+            check_same_ends(truth, pred, measures.normalisers)
+        warn_of_other_pictures(truth, pred, reporter)
+        pred = found
         rows = join_rows(truth, pred, request.join, reporter)
         notes += check_join(truth, pred, rows, request)
         if len(pred) == len(truth) and np.array_equal(rows, np.arange(len(rows))):
