@@ -141,7 +141,8 @@ def _image_faults(faces: FacesFile) -> Iterator[str]:
         try:
             images[first : first + step]
         except (OSError, RuntimeError, DataError, FileError) as error:
-            yield f"/image: rows from {first} on cannot be read: {error}"
+            fault = str(error).removeprefix(f"{faces.name}:/image: ")
+            yield f"/image: rows from {first} on cannot be read: {fault}"
             return
 
 

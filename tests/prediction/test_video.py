@@ -14,7 +14,7 @@ import pytest
 from kdtools.errors import FileError, UsageError
 from kdtools.faces.file import open_faces
 from kdtools.images.detection import Found
-from kdtools.images.video import constant_rate, frames_in, open_video
+from kdtools.images.video import constant_rate, frame_times, frames_in, open_video
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.crop_rule import BoxRelation, CropRule, points_square
 from kdtools.metrics import acceleration_per_face
@@ -297,6 +297,19 @@ def test_a_name_with_a_colon_is_a_file_and_no_url(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="FFmpeg makes the video of variable rate")
+@pytest.mark.parametrize(
+    "text", ["ffconcat version 1.0\nfile own.avi\n", "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nown.avi\n"]
+)
+def test_a_playlist_called_a_video_leads_nowhere(text: str, tmp_path: Path) -> None:
+    """FFmpeg recognises playlists by their content, and would read the files that they name."""
+    writer = cv2.VideoWriter(str(tmp_path / "own.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 25, (16, 16))  # type: ignore[attr-defined]
+    writer.write(np.zeros((16, 16, 3), np.uint8))
+    writer.release()
+    assert len(frame_times(tmp_path / "own.avi")) == 1
+    (tmp_path / "film.mp4").write_text(text)
+    assert len(frame_times(tmp_path / "film.mp4")) == 0
+
+
 def test_a_drawn_video_shows_each_frame_at_its_time(tmp_path: Path) -> None:
     """20 frames at 10 a second, then 20 at 40: the average rate would show frame 19 at 1.2 s, not 1.9."""
     write_video(tmp_path / "constant.avi", [frame_with((10.0 if k < 20 else 140.0, 30.0)) for k in range(40)])
