@@ -4,8 +4,8 @@
 
 Sound files are faces files as other programs might write them with h5py: of random library versions, layouts, filters,
 types, ids, attributes and further arrays. Each must open and give what was put in. Damaged ones are such files with
-flipped bytes, cut off, or with hostile numbers in their structures. Each must be refused or give the same content;
-where a damage hits the stored values themselves they are other values, which nothing in HDF5 can tell.
+flipped bytes, cut off, or with hostile numbers in their structures, ten of each sound one. Each must be refused or give
+the same content; where a damage hits the stored values themselves they are other values, which HDF5 cannot tell.
 
 A file is read in a worker process, so that a crash, a hang or too much memory is seen. The same seed makes the same
 files.
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import functools
 import os
 import random
 import resource
@@ -36,6 +37,7 @@ from kdtools.inspection.describe import describe_file
 from kdtools.inspection.open import open_any
 
 VERSIONS = ("earliest", "v108", "v110", "v112", "v114", "latest")
+DAMAGES = 10  # of each sound file
 HANG_S, MOST_MB, TIMES_FILE = 60, 300, 4
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789_-./éß漢"
 
@@ -113,7 +115,9 @@ def new_file(path: Path, rng: random.Random) -> h5py.File:
 
 def make_ids(n: int, rng: random.Random) -> list[str]:
     lengths = rng.choice([[5], [5, 20, 60], [5, 60, 200, 800, 4000], range(1, 60), [0, 1, 2, 3, 300]])
-    ids = ["".join(rng.choices(LETTERS, k=rng.choice(lengths))) + f"/{k:06d}.jpg" for k in range(n)]
+    text = "".join(rng.choices(LETTERS, k=5000))
+    starts = [(rng.randrange(900), rng.choice(lengths)) for _ in range(n)]
+    ids = [f"{text[start : start + length]}/{k:06d}.jpg" for k, (start, length) in enumerate(starts)]
     if rng.random() < 0.02:
         ids[-1] = "z" * rng.choice([10_000, 100_000, 1_000_000])
     return ids
@@ -293,8 +297,8 @@ def _equal(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def outcome_of_sound(path: Path, rng: random.Random) -> tuple[str, str]:
-    content = write_sound(path, rng)
+def outcome_of_sound(path: Path, seed: int, number: int) -> tuple[str, str]:
+    content = write_sound(path, random.Random(f"{seed} sound {number}"))
     try:
         found = read(path)
     except KdError as error:
@@ -308,12 +312,20 @@ def outcome_of_sound(path: Path, rng: random.Random) -> tuple[str, str]:
     return ("opened", "") if same else ("OTHER CONTENT", "")
 
 
-def outcome_of_damaged(path: Path, rng: random.Random) -> tuple[str, str]:
-    write_sound(path, rng)
-    before = read(path)
-    bent = damage(path.read_bytes(), rng)
-    path.unlink()
-    path.write_bytes(bent)
+@functools.lru_cache(1)
+def _sound(folder: Path, seed: int, number: int) -> tuple[bytes, dict[str, Any]]:
+    """Bytes and content of a sound file."""
+    path = folder / f"whole{number}.h5"
+    write_sound(path, random.Random(f"{seed} sound {number}"))
+    try:
+        return path.read_bytes(), read(path)
+    finally:
+        path.unlink()
+
+
+def outcome_of_damaged(path: Path, seed: int, number: int) -> tuple[str, str]:
+    sound, before = _sound(path.parent, seed, number // DAMAGES)
+    path.write_bytes(damage(sound, random.Random(f"{seed} damaged {number}")))
     try:
         return ("same content" if is_same(before, read(path)) else "other values"), ""
     except KdError as error:
@@ -349,7 +361,7 @@ def _worker(kind: str, numbers: list[int], seed: int, folder: Path, counts: Coun
                 signal.setitimer(signal.ITIMER_PROF, HANG_S)  # of computing, beside which other work may run
                 path = folder / f"{kind}{number}.h5"
                 before_mb = peak_mb()
-                outcome, message = OUTCOMES[kind](path, random.Random(f"{seed} {kind} {number}"))
+                outcome, message = OUTCOMES[kind](path, seed, number)
                 size_mb = path.stat().st_size / 2**20
                 if peak_mb() - before_mb > max(MOST_MB, TIMES_FILE * size_mb):
                     outcome, message = "MEMORY", f"{peak_mb() - before_mb:.0f} MB of a file of {size_mb:.1f} MB"
@@ -378,7 +390,8 @@ def note(kind: str, number: int, outcome: str, message: str, counts: Counter[str
 
 
 def peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Of this process, or of one that it started."""
+    return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
 
 
 def main() -> None:

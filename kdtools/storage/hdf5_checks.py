@@ -37,12 +37,12 @@ def item_at(group: h5py.Group, name: str) -> Any:
     """The item at a path in a group, or None. Raises DataError for a link, which may leave the file or be circular."""
     item: Any = group
     for part in name.split("/"):
-        link = item.get(part, getlink=True) if isinstance(item, h5py.Group) else None
-        if link is None:
+        link = part.encode("utf-8", "surrogateescape")
+        if not isinstance(item, h5py.Group) or not item.id.links.exists(link):
             return None
-        if not isinstance(link, h5py.HardLink):
+        if item.id.links.get_info(link).type != h5py.h5l.TYPE_HARD:
             raise DataError(f"/{name}: is a link, which is not followed", "copy its target into the file")
-        item = item.get(part)
+        item = item[part]
     return item
 
 
