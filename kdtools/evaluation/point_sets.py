@@ -30,7 +30,7 @@ from kdtools.landmarks.geometry import IDENTITY, apply_affine
 from kdtools.landmarks.point_names import point_order
 from kdtools.metrics import clean_points
 from kdtools.reporting import SILENT, Reporter
-from kdtools.storage.file_kinds import HDF5, N_START, SAFETENSORS, form_of_start
+from kdtools.storage.file_kinds import HDF5, SAFETENSORS, form_of_start, read_start
 from kdtools.storage.outputs import name_of
 from kdtools.storage.stamps import changed_error, stamp_of
 
@@ -272,7 +272,7 @@ def _is_foreign(path: str) -> bool:
         return True
     try:
         with open(path, "rb") as stream:
-            start = stream.read(N_START)
+            start = read_start(stream)
     except OSError:
         return False
     kind = form_of_start(start)

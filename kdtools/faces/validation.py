@@ -13,7 +13,7 @@ import numpy as np
 
 from kdtools.errors import DataError, FileError
 from kdtools.faces import schema
-from kdtools.storage.file_kinds import HDF5, N_START, SAFETENSORS, form_of_start
+from kdtools.storage.file_kinds import HDF5, SAFETENSORS, form_of_start, read_start
 from kdtools.storage.hdf5_checks import MEMORY_RATIO, check_attributes, check_claim, item_at
 from kdtools.storage.hdf5_guard import HDF5_ERRORS, GuardedStream
 
@@ -28,7 +28,7 @@ def plain(value: Any) -> Any:
 def check_signature(path: Path, name: str) -> None:
     try:
         with path.open("rb") as stream:
-            start = stream.read(N_START)
+            start = read_start(stream)
     except FileNotFoundError as error:
         raise FileError(f"{name}: no such file") from error
     except IsADirectoryError as error:
@@ -68,7 +68,10 @@ def subset_names(h5: h5py.File) -> list[str]:
     if len(group) > schema.MOST_SUBSETS:
         hint = "put what names so many sets into the ids, and choose by --ids"
         raise DataError(f"/subset: {len(group)} subsets, of which at most {schema.MOST_SUBSETS} are read", hint)
-    return sorted(group)
+    names = list(group)
+    if not all(isinstance(name, str) for name in names):  # h5py gives others as bytes
+        raise DataError("/subset: a name that is no UTF-8", "rename it")
+    return sorted(names)
 
 
 def check_arrays(h5: h5py.File, path: Path, name: str) -> set[str]:

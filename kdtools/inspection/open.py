@@ -14,7 +14,7 @@ from kdtools.errors import FileError
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.model.card import METADATA, fields_of, open_safetensors
 from kdtools.pretrained import weights_file
-from kdtools.storage.file_kinds import HDF5, HDF5_SIGNATURE, N_START, SAFETENSORS, form_of_start
+from kdtools.storage.file_kinds import HDF5, HDF5_SIGNATURE, SAFETENSORS, form_of_start, read_start
 from kdtools.storage.outputs import STANDARD_INPUT, STANDARD_STREAM, readable
 
 _HINT = "give a faces file (HDF5), a model file (safetensors) or what kd-export writes (ONNX)"
@@ -77,7 +77,7 @@ def _form_of(path: Path, name: str) -> str:
     """
     try:
         with path.open("rb") as stream:
-            start = stream.read(N_START)
+            start = read_start(stream)
     except OSError:
         return ""
     form = form_of_start(start)

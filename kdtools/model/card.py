@@ -15,7 +15,7 @@ from kdtools.landmarks import Scheme
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.model import HEADS
 from kdtools.pretrained import weights_file
-from kdtools.storage.file_kinds import N_START, ONNX, SAFETENSORS, form_of_start
+from kdtools.storage.file_kinds import ONNX, SAFETENSORS, form_of_start, read_start
 
 MODEL_KIND = "model"
 MODEL_FORMAT = 1
@@ -130,7 +130,7 @@ def form_of(path: str | Path) -> str:
     """`safetensors` or `onnx`, by the first bytes. Raises FileError for a file that is absent or neither."""
     try:
         with weights_file(path).open("rb") as stream:
-            form = form_of_start(stream.read(N_START))
+            form = form_of_start(read_start(stream))
     except FileNotFoundError as error:
         raise FileError(f"{path}: no such file") from error
     except IsADirectoryError as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import PurePosixPath
+from typing import BinaryIO
 
 from kdtools.errors import UsageError
 
@@ -14,8 +16,25 @@ IMAGE_SUFFIXES = {*_USUAL_IMAGES, *_RARER_IMAGES}
 # In the order in which they are tried for the image of a name without suffix, each also in capitals.
 SUFFIXES_TO_TRY = tuple(variant for suffix in (*_USUAL_IMAGES, *_RARER_IMAGES) for variant in (suffix, suffix.upper()))
 HDF5, SAFETENSORS, ONNX = "hdf5", "safetensors", "onnx"
-_USER_BLOCKS = [0, *(512 << k for k in range(8))]  # bytes that HDF5 lets other programs put before its signature
-N_START = _USER_BLOCKS[-1] + len(HDF5_SIGNATURE)  # bytes that `form_of_start` looks at
+_N_START = 16  # bytes that `form_of_start` needs
+_USER_BLOCK = 512  # bytes, or a power of two times as many, that others may put before HDF5's signature
+
+
+def read_start(stream: BinaryIO) -> bytes:
+    """The bytes of a file that `form_of_start` needs: its first ones, or HDF5's signature wherever HDF5 looks for it.
+
+    What cannot be moved about in, such as a pipe, has no user block.
+    """
+    start = stream.read(_N_START)
+    if form_of_start(start) == HDF5 or not stream.seekable():
+        return start
+    at, size = _USER_BLOCK, stream.seek(0, os.SEEK_END)
+    while at < size:
+        stream.seek(at)
+        if stream.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE:
+            return HDF5_SIGNATURE
+        at *= 2
+    return start
 
 
 def form_of_start(start: bytes) -> str:
@@ -27,7 +46,7 @@ def form_of_start(start: bytes) -> str:
     >>> form_of_start(b"\\x08\\x07"), form_of_start(b'[{"id": {"a": 1}}]')
     ('onnx', '')
     """
-    if any(start.startswith(HDF5_SIGNATURE, at) for at in _USER_BLOCKS):
+    if start.startswith(HDF5_SIGNATURE):
         return HDF5
     if start[4:9] == b"\0\0\0\0{":
         return SAFETENSORS

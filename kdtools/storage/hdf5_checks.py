@@ -208,6 +208,11 @@ def read_risks(item: Any, *names: str) -> None:
             item[first : first + rows]
 
 
+def _bytes_of(name: str | bytes) -> bytes:
+    """A name as it is stored; h5py gives one that is no UTF-8 as bytes."""
+    return name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")
+
+
 def objects_in(file: h5py.File) -> Iterator[Any]:
     """The file's groups and arrays that hard links lead to, each once, by name and from the top.
 
@@ -227,7 +232,7 @@ def objects_in(file: h5py.File) -> Iterator[Any]:
         if isinstance(item, h5py.Group):
             waiting += [
                 child
-                for name in sorted(item, reverse=True)
+                for name in sorted(item, key=_bytes_of, reverse=True)
                 if isinstance(item.get(name, getlink=True), h5py.HardLink)
                 and isinstance(child := item[name], h5py.Group | h5py.Dataset)
             ]
