@@ -28,7 +28,8 @@ from kdtools.reporting import Reporter
 _BESIDE = 0.2  # by how much of its size a point may lie outside its face
 _FEWEST = 3  # points that tell where a face is
 _NEGATIVE_SHARES = 0.1  # of all shares; few points lie left of their picture or above it
-_PERCENT, _LARGE = 100, 2.5  # how many times larger images must be
+_PERCENT = 100
+_LARGER, _FAR_LARGER = 1.5, 2  # how many times as large as the range of percent images must be: a warning, an error
 _FEWEST_IMAGES = 5  # in which all faces do not lie in the same corner by chance
 _N_LOOKED_AT = 20  # images
 _SMALLEST_FACE = 1.0  # px
@@ -193,12 +194,13 @@ def _check_no_percent(
     for one in some:
         with contextlib.suppress(KdError, OSError, MemoryError):
             sizes.append(size_of_picture(one.image, upright=reading.upright)[::-1])
-    if not sizes or np.median(np.min(sizes, axis=1)) < _LARGE * _PERCENT:
+    side = np.median(np.min(sizes, axis=1)) if sizes else 0
+    if side < _LARGER * _PERCENT:
         return
     width, height = np.median(sizes, axis=0).astype(int)
     text = f"{path}: all coordinates lie between 0 and 100, in images of about {width} x {height} px, as if in percent"
     hint = "divide percent by 100: shares of the image are recognised"
-    if len(images) >= _FEWEST_IMAGES:
+    if len(images) >= _FEWEST_IMAGES and side >= _FAR_LARGER * _PERCENT:
         raise FileError(text, hint)
     reporter.warn(f"{text}; they are taken for pixels ({hint})")
 

@@ -20,9 +20,8 @@ from kdtools.datasets.formats.shared.column_checks import PointColumns, usual_co
 from kdtools.datasets.formats.shared.format import Format
 from kdtools.datasets.formats.shared.naming_300w import id_in_300w, subsets_in_300w
 from kdtools.datasets.formats.shared.text_lists import (
-    files_like,
+    lists_of,
     parse_numbers,
-    peek_lines,
     rows_of_one_length,
     split_path_first,
 )
@@ -33,11 +32,7 @@ _LENGTH = _N_BOX + 2 * 68
 
 
 def accepts(source: Path) -> bool:
-    return bool(_lists_in(source))
-
-
-def _lists_in(source: Path) -> list[Path]:
-    return files_like(source, "*.txt", lambda path: any(map(is_line, peek_lines(path))))
+    return bool(lists_of(source, is_line))
 
 
 def is_line(line: str) -> bool:
@@ -50,7 +45,7 @@ def is_line(line: str) -> bool:
 
 
 def read(source: Path, reading: Reading) -> Iterator[Annotation]:
-    for path in _lists_in(source):
+    for path in lists_of(source, is_line):
         rows = rows_of_one_length(path, split_path_first, reading.skip)
         columns = usual_columns(path, [row.numbers[_N_BOX:] for row in rows if len(row.numbers) == _LENGTH], reading)
         for row in rows:

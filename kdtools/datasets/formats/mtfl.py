@@ -22,9 +22,8 @@ import numpy as np
 from kdtools.datasets.formats.shared.annotation import Annotation, Reading, as_points
 from kdtools.datasets.formats.shared.format import Format
 from kdtools.datasets.formats.shared.text_lists import (
-    files_like,
+    lists_of,
     parse_numbers,
-    peek_lines,
     rows_of_one_length,
     split_path_first,
 )
@@ -43,11 +42,7 @@ _PARTS = ("training", "testing")  # what the two lists are called
 
 
 def accepts(source: Path) -> bool:
-    return bool(_lists_in(source))
-
-
-def _lists_in(source: Path) -> list[Path]:
-    return files_like(source, "*.txt", lambda path: any(map(is_line, peek_lines(path))))
+    return bool(lists_of(source, is_line))
 
 
 def is_line(line: str) -> bool:
@@ -59,7 +54,7 @@ def is_line(line: str) -> bool:
 
 
 def read(source: Path, reading: Reading) -> Iterator[Annotation]:
-    for path in _lists_in(source):
+    for path in lists_of(source, is_line):
         part = frozenset([path.stem.lower()]) & frozenset(_PARTS)
         for row in rows_of_one_length(path, split_path_first, reading.skip):
             try:

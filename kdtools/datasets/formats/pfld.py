@@ -26,10 +26,9 @@ from kdtools.datasets.formats.shared.annotation import (
 )
 from kdtools.datasets.formats.shared.format import Format
 from kdtools.datasets.formats.shared.text_lists import (
-    files_like,
+    lists_of,
     only_file,
     parse_numbers,
-    peek_lines,
     rows_of_one_length,
     split_path_first,
 )
@@ -44,11 +43,7 @@ _POINT_COUNTS = {scheme.n_points for scheme in SCHEMES.values()}
 
 
 def accepts(source: Path) -> bool:
-    return bool(_lists_in(source))
-
-
-def _lists_in(source: Path) -> list[Path]:
-    return files_like(source, "*.txt", lambda path: any(map(is_line, peek_lines(path))))
+    return bool(lists_of(source, is_line))
 
 
 def is_line(line: str) -> bool:
@@ -74,7 +69,7 @@ def _n_points(numbers: np.ndarray) -> int:
 
 def read(source: Path, reading: Reading) -> Iterator[Annotation]:
     """Raises DataError where no pictures are to be read."""
-    path = only_file(source, _lists_in(source))
+    path = only_file(source, lists_of(source, is_line))
     check_pictures_wanted(path, reading)
     for row in rows_of_one_length(path, split_path_first, reading.skip):
         n_points = _n_points(row.numbers)

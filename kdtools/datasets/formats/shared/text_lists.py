@@ -103,6 +103,11 @@ def files_like(source: Path, pattern: str, looks_right: Callable[[Path], bool]) 
     return [path for path in paths if not path.name.startswith(".") and path.is_file() and looks_right(path)]
 
 
+def lists_of(source: Path, is_line: Callable[[str], bool]) -> list[Path]:
+    """As `files_like`, the .txt files among whose first lines `is_line` knows one."""
+    return files_like(source, "*.txt", lambda path: any(map(is_line, peek_lines(path))))
+
+
 def text_files(source: Path, suffix: str = ".txt") -> Iterator[Path]:
     """The file itself where its name ends so, or such files below a folder, sorted, hidden ones left out."""
     if source.is_file():
