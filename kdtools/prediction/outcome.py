@@ -22,12 +22,14 @@ class Outcome:
     """Results of one group of inputs.
 
     `columns` maps arrays of the format to their rows; all outcomes of a run have the same arrays. `stamps` describe the
-    inputs, taken before they were read. `skipped` are (id, reason) pairs. `seconds` are by stage, `latencies` those of
-    the inputs with faces. `box_origin` says whose boxes /box holds (`kdtools.faces.box_origin`).
+    inputs, taken before they were read, `contents` are their SHA-256. `skipped` are (id, reason) pairs. `seconds` are
+    by stage, `latencies` those of the inputs with faces. `box_origin` says whose boxes /box holds
+    (`kdtools.faces.box_origin`).
     """
 
     columns: dict[str, Any]
     stamps: Sequence[Stamp]
+    contents: Sequence[bytes]
     skipped: list[tuple[str, str]] = field(default_factory=list)
     seconds: Mapping[str, float] = field(default_factory=dict)
     latencies: list[float] = field(default_factory=list)

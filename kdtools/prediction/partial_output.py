@@ -13,7 +13,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -23,15 +23,20 @@ import numpy as np
 
 from kdtools.errors import FileError, some_of
 from kdtools.faces.box_origin import box_origin
-from kdtools.faces.file import FacesFile, open_faces
-from kdtools.faces.schema import spec_of
+from kdtools.faces.file import open_faces
 from kdtools.faces.writer import FacesWriter, create_faces
 from kdtools.landmarks import Scheme
+from kdtools.prediction.block_record import ANEW, ATTRIBUTE, difference_of, read_record
 from kdtools.prediction.outcome import Outcome
-from kdtools.prediction.unchanged import LISTING, Stamp, command_differs, digest_of_stamps, files_differ
+from kdtools.prediction.unchanged import (
+    CONTENTS,
+    LISTING,
+    Contents,
+    Stamp,
+    digest_of_stamps,
+)
 from kdtools.reporting import Reporter
 from kdtools.storage.file_kinds import HDF5_SIGNATURE
-from kdtools.storage.hdf5_guard import HDF5_ERRORS
 from kdtools.storage.locks import locked, release
 from kdtools.storage.outputs import STANDARD_STREAM, check_no_link
 from kdtools.storage.provenance import Provenance
@@ -41,9 +46,7 @@ BLOCK_FACES = 20_000
 BLOCK_SECONDS = 60.0
 WORTH_KEEPING = 10.0  # s of work; less is not saved when a run is stopped
 
-_ATTRIBUTE = "partial"
 _LOCK = ".lock"
-_ANEW = "add -f to start anew"
 
 
 class Parts:
@@ -65,11 +68,12 @@ class Parts:
         self.skipped: list[tuple[str, str]] = []
         self._blocks: list[Path] = []
         self._records: list[dict[str, Any]] = []  # of the blocks of an earlier run
+        self._contents = Contents()  # of all blocks that are written
         self._begin_block()
 
     def _begin_block(self) -> None:
         self._pending: list[Outcome] = []
-        self._n_pending = 0
+        self._n_pending, self._pending_contents = 0, Contents()
         self._first, self._since = self.n_items, time.monotonic()
 
     def take_up(self) -> None:
@@ -92,28 +96,36 @@ class Parts:
 
     def _take_up_block(self, path: Path) -> None:
         with open_faces(path) as faces:
-            record = _read_record(faces)
+            record = read_record(faces)
             if record["run"] != self._run:
-                other = _difference(record["run"], self._run, self._provenance)
+                other = difference_of(record["run"], self._run, self._provenance)
                 hint = "give the command of that run with --resume, or -f to start anew"
                 raise FileError(f"{self._folder}: holds a part of another run: {other}", hint)
             if record["first"] != self.n_items:
-                raise FileError(f"{path}: a block before it is missing", _ANEW)
+                raise FileError(f"{path}: a block before it is missing", ANEW)
             self.n_items = record["stop"]
+            self._contents.join(Contents(record["contents"]))
             self.skipped += record["skipped"]
             self.n_faces += len(faces)
         self._blocks.append(path)
         self._records.append(record)
 
-    def check_inputs(self, stamps: Iterable[Stamp]) -> bool:
-        """Whether the inputs done by an earlier run, with these `stamps` now, are unchanged.
+    def check_inputs(self, inputs: Iterable[tuple[Stamp, Callable[[], bytes]]]) -> bool:
+        """Whether the inputs done by an earlier run are unchanged: each with its stamp now, and what reads its content.
 
-        If not, raises FileError or, with force, starts anew and returns False.
+        Contents are read only where stamps do not show that the files are the same. If they have changed, raises
+        FileError or, with force, starts anew and returns False.
         """
-        rest = iter(stamps)
+        rest = iter(inputs)
         for record in self._records:
-            of_block = list(islice(rest, record["stop"] - record["first"]))
-            if digest_of_stamps(of_block) == record["stamps"]:
+            block = list(islice(rest, record["stop"] - record["first"]))
+            of_block = [stamp for stamp, _ in block]
+            if digest_of_stamps(of_block) == record["stamps"] and all(stamp[1] >= 0 for stamp in of_block):
+                continue
+            contents = Contents()
+            for number, (stamp, read) in enumerate(block, start=record["first"]):
+                contents.add(number, stamp[0], read())
+            if str(contents) == record["contents"]:
                 continue
             if self._force:
                 self.start_anew()
@@ -124,7 +136,7 @@ class Parts:
             change = f"number {number} was {record['last']!r}, now {now}"
             if of_block and of_block[-1][0] == record["last"]:
                 change = f"of numbers {record['first'] + 1} to {number} some are others, or were written again"
-            raise FileError(f"{self._folder}: the inputs have changed: {change}", _ANEW)
+            raise FileError(f"{self._folder}: the inputs have changed: {change}", ANEW)
         return True
 
     def start_anew(self) -> None:
@@ -153,6 +165,9 @@ class Parts:
             self._lock_file = None
 
     def add(self, outcome: Outcome) -> None:
+        pairs = zip(outcome.stamps, outcome.contents, strict=True)
+        for number, (stamp, content) in enumerate(pairs, start=self.n_items):
+            self._pending_contents.add(number, stamp[0], content)
         self._pending.append(outcome)
         self._n_pending += outcome.n_faces
         self.n_items += outcome.n_items
@@ -185,12 +200,14 @@ class Parts:
             "stop": self.n_items,
             "last": stamps[-1][0],
             "stamps": digest_of_stamps(stamps),
+            "contents": str(self._pending_contents),
             "skipped": skipped,
         }
         with create_faces(str(path), False, self._provenance, may_be_empty=True) as writer:
             self._write(writer, [outcome.columns for outcome in self._pending])
-            writer.h5.attrs[_ATTRIBUTE] = json.dumps(record)
+            writer.h5.attrs[ATTRIBUTE] = json.dumps(record)
         self._blocks.append(path)
+        self._contents.join(self._pending_contents)
         self._begin_block()
 
     def finish(self, output: str, inputs: dict[str, str], *, listing: str = "", may_be_empty: bool = False) -> None:
@@ -204,6 +221,9 @@ class Parts:
         with create_faces(output, self._force, provenance, may_be_empty=may_be_empty) as writer:
             if listing:
                 writer.h5.attrs[LISTING] = listing
+            self._contents.join(self._pending_contents)
+            done = {"first": self.first, "stop": self.n_items, "sum": str(self._contents)}
+            writer.h5.attrs[CONTENTS] = json.dumps(done)
             if not (self._blocks or self._pending):
                 self._write_nothing(writer)
             elif not self._blocks:
@@ -226,7 +246,7 @@ class Parts:
 
     def _write_joined(self, writer: FacesWriter) -> None:
         with open_faces(self._blocks[0]) as faces:
-            names, origin = _read_record(faces)["columns"], box_origin(faces)
+            names, origin = read_record(faces)["columns"], box_origin(faces)
         for name in names:
             writer.put_pieces(name, self.n_faces, self._read_blocks(name), **_attributes_of(name, origin))
         writer.describe_landmarks(self._scheme, "predicted")
@@ -311,7 +331,7 @@ def _is_block(path: Path) -> bool:
         return False
     try:
         with open_faces(path) as faces:
-            return _ATTRIBUTE in faces.h5.attrs
+            return ATTRIBUTE in faces.h5.attrs
     except FileError:
         with path.open("rb") as stream:
             return stream.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
@@ -320,28 +340,3 @@ def _is_block(path: Path) -> bool:
 def _attributes_of(name: str, origin: str) -> dict[str, str]:
     """Attributes of an array beside those of the format."""
     return {"origin": origin} if name == "box" and origin else {}
-
-
-def _read_record(faces: FacesFile) -> dict[str, Any]:
-    """The record of its run in a block. Raises FileError if it is damaged."""
-    try:
-        record = json.loads(faces.h5.attrs[_ATTRIBUTE])
-        return {
-            "run": dict(record["run"]),
-            "columns": [name for name in record["columns"] if spec_of(name) is not None],
-            **{key: int(record[key]) for key in ("first", "stop")},
-            **{key: str(record[key]) for key in ("last", "stamps")},
-            "skipped": [(str(identity), str(reason)) for identity, reason in record["skipped"]],
-        }
-    except (*HDF5_ERRORS, RecursionError) as error:
-        raise FileError(f"{faces.name}: the record of its run is damaged: {error}", _ANEW) from error
-
-
-def _difference(then: dict[str, Any], run: dict[str, Any], provenance: Provenance) -> str:
-    """The first difference between an earlier run and this one, in words."""
-    if then.get("version") != run["version"]:
-        return f"it was begun by version {then.get('version')}, this is {run['version']}"
-    changed = command_differs(then.get("argv", []), provenance)
-    changed = changed or files_differ(then.get("inputs", {}), run["inputs"])
-    changed = changed or files_differ(then.get("files", {}), run["files"])
-    return changed or f"its groups are of up to {then.get('batch')} inputs, here of {run['batch']} (--batch)"

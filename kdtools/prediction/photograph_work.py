@@ -18,7 +18,7 @@ from kdtools.landmarks.geometry import apply_affine, unit_to_pixels
 from kdtools.prediction.engines import Engine
 from kdtools.prediction.inputs import Photograph
 from kdtools.prediction.outcome import NO_FACE, Outcome, Stopwatch
-from kdtools.prediction.unchanged import stamp_of
+from kdtools.prediction.unchanged import recording, stamp_of
 
 if TYPE_CHECKING:
     from kdtools.prediction.drawings import Drawings
@@ -97,6 +97,7 @@ class PhotographWork:
     def __call__(self, group: Sequence[Photograph]) -> Outcome:
         watch = Stopwatch()
         stamps = [stamp_of(photograph) for photograph in group]
+        group, contents = recording(group)
         skipped: list[tuple[str, str]] = []
         latencies: list[float] = []
         done: list[Seen] = []
@@ -112,7 +113,7 @@ class PhotographWork:
                 done, waiting = done + waiting, []
         latencies += self._finish(waiting, watch)
         done += waiting
-        return Outcome(self._columns(done), stamps, skipped + undrawn(done), watch.seconds, latencies)
+        return Outcome(self._columns(done), stamps, contents(), skipped + undrawn(done), watch.seconds, latencies)
 
     def _read(self, photograph: Photograph, watch: Stopwatch) -> np.ndarray:
         data = photograph.fetch()

@@ -19,6 +19,7 @@ from kdtools.prediction.outcome import NO_FACE, Outcome, Stopwatch, Timing
 from kdtools.prediction.partial_output import Parts, open_parts
 from kdtools.prediction.unchanged import stamps_of_files
 from kdtools.reporting import SILENT, Reporter
+from kdtools.storage.file_kinds import VIDEO_SUFFIXES
 from kdtools.storage.outputs import is_stream
 from kdtools.storage.provenance import Provenance, sha256_of
 
@@ -117,9 +118,11 @@ def drawn_folder(run: Run, folder: str | None) -> contextlib.AbstractContextMana
 def digest_inputs(run: Run, names: Sequence[str]) -> Callable[[], dict[str, str]]:
     """Compute the SHA-256 of the inputs in the background; returns a function that waits for them.
 
-    Shards leave it out, since each would read all inputs. Unreadable inputs are left out with a warning.
+    Shards leave out all but videos, since each would read all inputs. Unreadable inputs are left out with a warning.
     """
-    readable = [] if run.shard is not None else [name for name in names if not is_stream(name)]
+    readable = [name for name in names if not is_stream(name)]
+    if run.shard is not None:
+        readable = [name for name in readable if name.lower().endswith(VIDEO_SUFFIXES)]
 
     def digests() -> dict[str, str]:
         by_name = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,12 +25,11 @@ from kdtools.prediction.engines import Engine
 from kdtools.prediction.outcome import Outcome, Stopwatch
 from kdtools.prediction.partial_output import Parts
 from kdtools.prediction.pipeline import Run, collect, digest_inputs, drawn_folder, open_parts_of
+from kdtools.prediction.unchanged import content_of, contents_of_rows, without_file
 from kdtools.reporting import Reporter
 
 if TYPE_CHECKING:
     from kdtools.prediction.drawn_folder import DrawnFolder
-
-_ROWS = 1 << 14  # ids read at a time
 
 
 @contextlib.contextmanager
@@ -85,9 +84,8 @@ def _compare_points(scheme: Scheme, faces: FacesFile, reporter: Reporter) -> Non
 
 def _check_done(faces: FacesFile, parts: Parts) -> None:
     """Raises FileError if the faces done by an earlier run have changed."""
-    rows = range(parts.first, min(parts.n_items, len(faces)), _ROWS)
-    ids = chain.from_iterable(faces.read("id", row, min(row + _ROWS, parts.n_items, len(faces))) for row in rows)
-    parts.check_inputs((identity, -1, -1) for identity in ids)
+    rows = contents_of_rows(faces, parts.first, min(parts.n_items, len(faces)))
+    parts.check_inputs((without_file(identity), partial(bytes, content)) for _, identity, content in rows)
 
 
 class _Work:
@@ -104,6 +102,7 @@ class _Work:
         began = watch.lap("read")
         images = faces.images[first:stop]
         ids = faces.read("id", first, stop)
+        contents = [content_of(one) for one in images]
         columns = {"id": ids, "landmarks": None, **{name: faces.read(name, first, stop) for name in self._columns}}
         watch.lap("read")
         size = self._engine.card.input_size
@@ -120,9 +119,9 @@ class _Work:
             skipped = self._draw(self._drawn, ids, images, points)
             watch.lap("draw")
         latencies = [ended - began] * len(ids)
-        stamps = [(identity, -1, -1) for identity in ids]
+        stamps = list(map(without_file, ids))
         seconds, origin = watch.seconds, box_origin(faces)
-        return Outcome(columns, stamps, skipped, seconds=seconds, latencies=latencies, box_origin=origin)
+        return Outcome(columns, stamps, contents, skipped, seconds=seconds, latencies=latencies, box_origin=origin)
 
     def _draw(self, drawn: DrawnFolder, ids: Sequence[str], images: Any, points: np.ndarray) -> list[tuple[str, str]]:
         """Draw faces; returns (id, reason) of those that have no drawing."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from kdtools.prediction.inputs import Photograph, Photographs, kind_of
 from kdtools.prediction.partial_output import Parts
 from kdtools.prediction.photograph_work import PhotographWork, Search
 from kdtools.prediction.pipeline import Run, collect, digest_inputs, drawn_folder, open_parts_of
-from kdtools.prediction.unchanged import Stamp, listing_digest, stamp_of
+from kdtools.prediction.unchanged import Stamp, content_of_photograph, listing_digest, stamp_of
 
 if TYPE_CHECKING:
     from kdtools.prediction.drawn_folder import DrawnFolder
@@ -117,11 +118,11 @@ def _remaining(parts: Parts, photographs: Iterable[Photograph], work: Photograph
     items = iter(photographs)
     last: Photograph | None = None
 
-    def pass_over() -> Iterator[Stamp]:
+    def pass_over() -> Iterator[tuple[Stamp, Callable[[], bytes]]]:
         nonlocal last
         for number, last in enumerate(islice(items, parts.n_items)):
             if number >= parts.first:
-                yield stamp_of(last)
+                yield stamp_of(last), partial(content_of_photograph, last)
 
     passed = pass_over()
     if not parts.check_inputs(passed):

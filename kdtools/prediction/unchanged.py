@@ -1,6 +1,6 @@
 """Checks that inputs have not changed since a stopped run or a finished output.
 
-They compare names, sizes and times, and SHA-256 for the inputs that a finished output records.
+They compare names and contents. Times alone would not do: a folder that is exchanged for another has files of any age.
 """
 
 from __future__ import annotations
@@ -10,31 +10,94 @@ import hashlib
 import json
 import os
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from kdtools.errors import FileError
-from kdtools.faces.file import open_faces
+import numpy as np
+
+from kdtools.errors import FileError, KdError
+from kdtools.faces.file import FacesFile, open_faces
+from kdtools.parallel import map_bounded
 from kdtools.prediction.inputs import Photograph, Photographs
+from kdtools.storage.file_kinds import VIDEO_SUFFIXES
 from kdtools.storage.hdf5_guard import HDF5_ERRORS
 from kdtools.storage.outputs import STANDARD_STREAM
 from kdtools.storage.provenance import Provenance, sha256_of
 
 LISTING = "listing"  # attribute of an output: `listing_digest` of its inputs
+CONTENTS = "contents"  # attribute of an output: JSON of `first`, `stop` and `sum`, the `Contents` of these inputs
 
-Stamp = tuple[str, int, int]  # id of an input, size of its file and time of its last change in ns; -1 without a file
+# Id of an input, and of its file the size, the times of the last changes of content and inode in ns, and the inode's
+# number; -1 without a file of its own. Equal stamps are of equal contents; others are compared.
+Stamp = tuple[str, int, int, int, int]
 
 
 def stamp_of(photograph: Photograph) -> Stamp:
-    """Id, size and time of a photograph. Those in tar files and frames of videos have no file of their own."""
+    """The stamp of a photograph. Those in tar files and frames of videos have no file of their own."""
     if photograph.frame is None:
         try:
             status = os.stat(photograph.source)
-            return photograph.id, status.st_size, status.st_mtime_ns
+            return photograph.id, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
         except (OSError, ValueError):
             pass
-    return photograph.id, -1, -1
+    return without_file(photograph.id)
+
+
+def without_file(identity: str) -> Stamp:
+    return identity, -1, -1, -1, -1
+
+
+def content_of(data: bytes | np.ndarray) -> bytes:
+    """SHA-256 of the content of an input, the bytes of its file or its pixels."""
+    return hashlib.sha256(data if isinstance(data, bytes) else np.ascontiguousarray(data).data).digest()
+
+
+def content_of_photograph(photograph: Photograph) -> bytes:
+    """SHA-256 of a photograph's bytes; empty if it cannot be read, and for frames: videos are compared as files."""
+    if photograph.frame is None:
+        with contextlib.suppress(KdError, OSError, MemoryError):
+            data = photograph.fetch()
+            return content_of(data)
+    return b""
+
+
+def recording(group: Sequence[Photograph]) -> tuple[list[Photograph], Callable[[], list[bytes]]]:
+    """The same photographs, and a function that returns their `content_of_photograph` once they have been read."""
+    found: dict[int, bytes] = {}
+
+    def recorded(number: int, photograph: Photograph) -> Photograph:
+        def fetch() -> bytes | np.ndarray:
+            data = photograph.fetch()
+            found[number] = content_of(data)
+            return data
+
+        return photograph if photograph.frame is not None else replace(photograph, fetch=fetch)
+
+    photographs = [recorded(number, photograph) for number, photograph in enumerate(group)]
+    return photographs, lambda: [found.get(number, b"") for number in range(len(group))]
+
+
+class Contents:
+    """Digest of numbered inputs, their ids and contents, which can be added up over parts of a run in any order."""
+
+    def __init__(self, total: str = "0") -> None:
+        self._total = int(total, 16)
+
+    def add(self, number: int, identity: str, content: bytes) -> None:
+        record = f"{number}\0{identity}\0".encode(errors="surrogateescape") + content
+        self._total += int.from_bytes(hashlib.sha256(record).digest(), "big")
+
+    def join(self, other: Contents) -> None:
+        self._total += other._total
+
+    def __str__(self) -> str:
+        return f"{self._total % 2**256:064x}"
+
+
+_ROWS = 64  # faces whose images are read together
 
 
 def digest_of_stamps(stamps: Iterable[Stamp]) -> str:
@@ -80,7 +143,13 @@ def _read_record(output: str) -> dict[str, Any]:
     try:
         with open_faces(output) as faces:
             record = {name: json.loads(faces.h5.attrs[name]) for name in ("argv", "inputs")}
-            return {**record, "tool": faces.h5.attrs["tool"], LISTING: faces.h5.attrs.get(LISTING, "")}
+            contents = dict(json.loads(faces.h5.attrs[CONTENTS]))
+            return {
+                **record,
+                "tool": faces.h5.attrs["tool"],
+                LISTING: faces.h5.attrs.get(LISTING, ""),
+                CONTENTS: contents,
+            }
     except (FileError, *HDF5_ERRORS, RecursionError):
         return {}
 
@@ -107,8 +176,40 @@ def _inputs_differ(record: dict[str, Any], written: int, inputs: Photographs | s
     else:
         names, pictures = inputs.paths, (one.source for one in inputs.in_files())
     files = [name for name in names if os.path.isfile(name)]
-    changed = _newer(files, written) if is_shard else files_differ(record["inputs"], _digests(files))
-    return changed or _newer(pictures, written)
+    if is_shard:  # which do not record other files, as each would read all of them
+        files = [name for name in files if name.lower().endswith(VIDEO_SUFFIXES)]
+    changed = files_differ(record["inputs"], _digests(files))
+    if not changed and _contents_now(record[CONTENTS], inputs) != record[CONTENTS].get("sum"):
+        changed = _newer(pictures, written) or "some of its inputs have changed since"
+    return changed
+
+
+def _contents_now(record: dict[str, Any], inputs: Photographs | str) -> str:
+    """The sum of the contents of the inputs that an output covers, by its record, as they are now."""
+    contents = Contents()
+    first, stop = int(record.get("first", 0)), int(record.get("stop", 0))
+    if isinstance(inputs, str):
+        with open_faces(inputs) as faces:
+            for row, identity, content in contents_of_rows(faces, first, min(stop, len(faces))):
+                contents.add(row, identity, content)
+        return str(contents)
+    covered = islice(inputs, first, stop)
+
+    def read(photograph: Photograph) -> tuple[str, bytes]:
+        return photograph.id, content_of_photograph(photograph)
+
+    for number, (identity, content) in enumerate(map_bounded(read, covered, 0), start=first):
+        contents.add(number, identity, content)
+    return str(contents)
+
+
+def contents_of_rows(faces: FacesFile, first: int, stop: int) -> Iterator[tuple[int, str, bytes]]:
+    """Row, id and content of the faces of a range of rows."""
+    for start in range(first, stop, _ROWS):
+        end = min(start + _ROWS, stop)
+        images = faces.images[start:end]
+        for k, identity in enumerate(faces.read("id", start, end)):
+            yield start + k, identity, content_of(images[k])
 
 
 def _digests(names: Sequence[str]) -> dict[str, str]:

@@ -23,7 +23,7 @@ from kdtools.prediction.inputs import Photograph
 from kdtools.prediction.outcome import Outcome, Stopwatch
 from kdtools.prediction.photograph_work import Face, PhotographWork, Search, Seen, undrawn
 from kdtools.prediction.smoothing import Cuts, OneEuro
-from kdtools.prediction.unchanged import stamp_of
+from kdtools.prediction.unchanged import recording, stamp_of
 
 SEARCH_EVERY = 10  # frames between searches while they confirm the tracks
 SEARCH_SOON = 2  # frames to the next search after one that changed a track
@@ -91,6 +91,7 @@ class VideoWork(PhotographWork):
     def __call__(self, group: Sequence[Photograph]) -> Outcome:
         watch = Stopwatch()
         stamps = [stamp_of(photograph) for photograph in group]
+        group, contents = recording(group)
         skipped: list[tuple[str, str]] = []
         latencies: list[float] = []
         done: list[Seen] = []
@@ -108,7 +109,7 @@ class VideoWork(PhotographWork):
             else:
                 seen.image = np.empty((0, 0, 3), np.uint8)
                 done.append(seen)
-        return Outcome(self._columns(done), stamps, skipped + undrawn(done), watch.seconds, latencies)
+        return Outcome(self._columns(done), stamps, contents(), skipped + undrawn(done), watch.seconds, latencies)
 
     def _follow(self, photograph: Photograph, watch: Stopwatch) -> Seen | str:
         """The frame with the points of all tracks, or why it cannot be read."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import h5py
 import numpy as np
 import pytest
@@ -388,14 +390,60 @@ def test_a_finished_run_of_other_inputs_is_none(shard: tuple[int, int] | None, s
             is_whole()
         new.unlink()
         assert is_whole()
-        shutil.copy2(source / "1" / "01.png", changed / "1" / "01.png")  # with the old time
+        shutil.copy2(source / "1" / "01.png", changed / "1" / "01.png")  # the same again
+        assert is_whole()
+        os.rename(changed / "1" / "04.png", tmp_path / "one")  # exchanged, with old times
+        os.rename(changed / "1" / "01.png", changed / "1" / "04.png")
+        os.rename(tmp_path / "one", changed / "1" / "01.png")
         with pytest.raises(FileError, match=r"01\.png has changed since"):
             is_whole()
     else:
         with h5py.File(changed, "r+") as h5:
-            h5["image"][0] = 255 - h5["image"][0]
-        with pytest.raises(FileError, match=r"faces\.h5 has changed since"):
+            h5["image"][N // 2] = 255 - h5["image"][N // 2]
+        with pytest.raises(FileError, match="inputs have changed" if shard else r"faces\.h5 has changed since"):
             is_whole()
+
+
+def test_a_folder_exchanged_for_another_is_no_finished_run(tmp_path: Path) -> None:
+    """Of the same names, sizes and times, all older than the output; by renaming, and by a link that is set anew."""
+    for name, grey in (("a", 40), ("b", 200)):
+        (tmp_path / name).mkdir()
+        for k in range(4):
+            path = tmp_path / name / f"{k}.bmp"  # of one size, whatever is in it
+            path.write_bytes(cv2.imencode(".bmp", np.full((50, 50, 3), grey + k, np.uint8))[1].tobytes())
+            os.utime(path, (1e9, 1e9))
+    link, output = tmp_path / "link", tmp_path / "out.h5"
+    link.symlink_to("a")
+
+    def is_whole() -> bool:
+        return is_finished(str(output), Provenance("test"), Photographs([str(link)]), is_shard=False)
+
+    predict(link, output)
+    assert is_whole()
+    link.unlink()
+    link.symlink_to("b")
+    with pytest.raises(FileError, match="changed since"):
+        is_whole()
+    link.unlink()
+    os.rename(tmp_path / "a", tmp_path / "old")
+    os.rename(tmp_path / "b", tmp_path / "a")
+    link.symlink_to("a")
+    with pytest.raises(FileError, match="changed since"):
+        is_whole()
+
+
+def test_a_stopped_run_goes_on_with_copies_of_its_inputs_but_not_with_others(folder: Path, tmp_path: Path) -> None:
+    moved, output = tmp_path / "photos", tmp_path / "out.h5"
+    shutil.copytree(folder, moved)
+    with pytest.raises(KeyboardInterrupt):
+        predict(moved, output, MeanEngine(40))
+    first, second = moved / "0" / "00.png", moved / "0" / "03.png"
+    for path in (first, second):
+        shutil.copy(path, tmp_path / "copy")  # another inode and another time
+        os.replace(tmp_path / "copy", path)
+    predict(moved, tmp_path / "plain.h5")
+    predict(moved, output, resume=True)
+    assert output.read_bytes() == (tmp_path / "plain.h5").read_bytes()
 
 
 def test_shards_joined_are_the_whole(source: Path, plain: Path, tmp_path: Path) -> None:

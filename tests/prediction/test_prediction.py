@@ -309,7 +309,7 @@ def test_what_fails_in_one_photograph_does_not_end_the_run() -> None:
     group += [Photograph("good", "good", lambda: image)]
     outcome = PhotographWork(FixedEngine(), Search(Failing([])), None)(group)
     assert outcome.columns["id"] == ["good"]
-    assert outcome.stamps == [(name, -1, -1) for name in ("far", "memory", "huge", "locked", "cut", "good")]
+    assert outcome.stamps == [(name, -1, -1, -1, -1) for name in ("far", "memory", "huge", "locked", "cut", "good")]
     skipped = dict(outcome.skipped)
     assert set(skipped) == {"far", "memory", "huge", "locked", "cut"}
     assert "out of memory" in skipped["memory"]

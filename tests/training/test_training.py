@@ -28,7 +28,7 @@ from kdtools.model.network import LandmarkNet, choose_device
 from kdtools.model.sampling import resize_images
 from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.provenance import Provenance
-from kdtools.training.checkpoints import RunFiles
+from kdtools.training.checkpoints import RunFiles, digest_task
 from kdtools.training.face_set import FaceSet
 from kdtools.training.losses import KD_VARIANTS, kd_loss, loss_terms
 from kdtools.training.settings import Settings
@@ -455,13 +455,30 @@ def test_resume_refuses_other_images_and_another_mirror_map(faces_path: Path, tm
     settings = Settings(**{**vars(TINY), "epochs": 1})
     run_training(faces_path, tmp_path / "m.safetensors", settings)
     with open_faces(faces_path) as faces:
-        brighter = write_faces(tmp_path / "brighter.h5", faces.landmarks, images=faces.images // 2 + 128)
-        unmirrored = write_faces(tmp_path / "unmirrored.h5", faces.landmarks, images=faces.images)
+        brighter = write_faces(tmp_path / "brighter.h5", faces.landmarks, images=faces.images[...] // 2 + 128)
+        unmirrored = write_faces(tmp_path / "unmirrored.h5", faces.landmarks, images=faces.images[...])
     with h5py.File(unmirrored, "r+") as h5:
         h5["landmarks"].attrs["mirror"] = np.arange(68)
     for other in (brighter, unmirrored):
         with pytest.raises(UsageError, match="trained on other"):
             run_training(other, tmp_path / "m.safetensors", settings, resume=True)
+
+
+def test_the_digest_of_a_run_covers_every_image(faces_path: Path, tmp_path: Path) -> None:
+    """A black one among them is other data, whichever it is; the same faces in another file are not."""
+    with open_faces(faces_path) as faces:
+        points, images = faces.landmarks, np.array(faces.images[...])
+
+    def digest(path: Path) -> str:
+        with load_task(str(path), None, None, {}, val_share=0.25, seed=0, device=CPU) as task:
+            return digest_task(task)
+
+    digests = {digest(write_faces(tmp_path / "same.h5", points, images=images))}
+    for row in range(len(images)):
+        changed = images.copy()
+        changed[row] = 0
+        digests.add(digest(write_faces(tmp_path / "changed.h5", points, images=changed)))
+    assert len(digests) == 1 + len(images)
 
 
 @pytest.mark.parametrize("kind", ["predictions", "models"])
