@@ -51,7 +51,8 @@ class _Signals:
     def _send_again(self, lost: Any) -> None:
         """Repeat a signal whose exception Python dropped because it arose in a destructor or a callback."""
         if not issubclass(lost.exc_type, Stopped):
-            self._usual_hook(lost)
+            if "file write failed" not in str(lost.exc_value):  # HDF5's, again for each object of a file that failed
+                self._usual_hook(lost)
             return
         number = next(number for number, cause in self._causes.items() if cause is lost.exc_type)
         self.stopped = None

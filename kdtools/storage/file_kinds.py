@@ -111,4 +111,5 @@ def _check_name(output: str, kind: str, suffix: str, hints: dict[str, str]) -> N
 
 
 def _stem_of(output: str) -> str:
-    return str(PurePosixPath(output).with_suffix(""))
+    path = PurePosixPath(output)
+    return str(path.with_suffix("") if path.name else path)  # a folder such as . has no name

@@ -41,6 +41,8 @@ class RunFiles:
 
     @staticmethod
     def for_output(output: Path) -> RunFiles:
+        if not output.name:
+            raise FileError(f"{output}: is a folder", "name a file in it")
         stem = output.with_suffix("") if output.suffix == ".safetensors" else output
         ends = (".last.safetensors", ".best.safetensors", ".log.jsonl")
         return RunFiles(*(stem.with_name(stem.name + end) for end in ends))

@@ -61,6 +61,18 @@ def test_a_quiet_run_under_a_wild_name(tool: str, world: World, tmp_path: Path) 
 
 
 @every_writer
+@pytest.mark.parametrize("folder", [".", ".."])
+def test_an_output_that_is_a_folder_without_a_name(
+    tool: str, folder: str, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    output = tmp_path / f"out{TOOLS[tool].suffix}"
+    words = [folder if word == str(output) else word for word in world.words(tool, output)]
+    result = run_tool(tool, *words)
+    fail(result, tool, 2 if tool == "kd-eval" else 1, f"{folder}: ")  # which asks for a suffix
+
+
+@every_writer
 def test_an_output_that_cannot_be(tool: str, world: World, tmp_path: Path, read_only_folder: Path) -> None:
     """Each is refused, with -f too, and nothing is left or lost."""
     name = f"out{TOOLS[tool].suffix}"
