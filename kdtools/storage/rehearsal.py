@@ -108,7 +108,6 @@ def _fork(action: Callable[[], object], limits: _Limits, faults: tuple[type[Exce
 def _perform(action: Callable[[], object], limits: _Limits, faults: tuple[type[Exception], ...], answers: int) -> None:
     """The child: limits itself, acts, says how it went, and ends."""
     global _in_child
-    global _in_child
     answer = _NO_MEMORY
     try:
         gc.disable()
