@@ -38,15 +38,21 @@ class FacesWriter:
     def __init__(self, h5: h5py.File) -> None:
         self.h5 = h5
         self.n_images: int | None = None
+        # An object that dies while the device fails crashes the library, so all live until the file is closed.
+        self._created: list[h5py.Dataset] = []
+
+    def _create(self, *what: Any, **settings: Any) -> h5py.Dataset:
+        self._created.append(self.h5.create_dataset(*what, **settings))
+        return self._created[-1]
 
     def put(self, name: str, values: Any, **attributes: Any) -> None:
         """Write a whole array of the format, converted to its type, with `dims`, `unit` and further attributes."""
         spec = schema.spec_of(name)
         assert spec is not None, name
         if spec.dtype == "text":
-            data = self.h5.create_dataset(name, data=list(values), dtype=h5py.string_dtype())
+            data = self._create(name, data=list(values), dtype=h5py.string_dtype())
         else:
-            data = self.h5.create_dataset(name, data=np.ascontiguousarray(values, dtype=spec.dtype))
+            data = self._create(name, data=np.ascontiguousarray(values, dtype=spec.dtype))
         self._describe(name, data, attributes)
 
     def put_pieces(self, name: str, n_rows: int, pieces: Iterable[Any], **attributes: Any) -> None:
@@ -55,12 +61,12 @@ class FacesWriter:
         assert spec is not None, name
         data: h5py.Dataset | None = None
         if spec.dtype == "text":  # in pieces of one size, since the layout of texts in HDF5 depends on it
-            data = self.h5.create_dataset(name, (n_rows,), h5py.string_dtype())
+            data = self._create(name, (n_rows,), h5py.string_dtype())
             pieces = batched(chain.from_iterable(pieces), _COPY_ROWS)
         at = 0
         for piece in pieces:
             if data is None:
-                data = self.h5.create_dataset(name, (n_rows, *np.shape(piece)[1:]), spec.dtype)
+                data = self._create(name, (n_rows, *np.shape(piece)[1:]), spec.dtype)
             if len(piece):
                 data[at : at + len(piece)] = piece
             at += len(piece)
@@ -117,7 +123,7 @@ class FacesWriter:
         # safely that other programs may have written.
         if old.is_virtual or len(attributes) < len(old.attrs):
             values = faces.read(name, 0, len(faces))
-            self.h5.create_dataset(name, data=values, dtype=old.dtype).attrs.update(attributes)
+            self._create(name, data=values, dtype=old.dtype).attrs.update(attributes)
         else:
             faces.h5.copy(name, self.h5)
 
@@ -135,7 +141,7 @@ class FacesWriter:
         for name in (*per_face, *(f"subset/{subset}" for subset in faces.subsets)):
             if name in faces:
                 old = faces.h5[name]
-                new = self.h5.create_dataset(name, data=_all_of(faces, name)[rows], dtype=old.dtype)
+                new = self._create(name, data=_all_of(faces, name)[rows], dtype=old.dtype)
                 new.attrs.update(attributes_of(old))
 
     def put_shape_model(self, model: ShapeModel) -> None:
@@ -148,7 +154,7 @@ class FacesWriter:
 
     def create_images(self, n_faces: int, height: int, width: int) -> h5py.Dataset:
         """Create /image, to be filled by rows; contiguous and uncompressed, so that it can be memory-mapped."""
-        data = self.h5.create_dataset("image", (n_faces, height, width, 3), np.uint8)
+        data = self._create("image", (n_faces, height, width, 3), np.uint8)
         data.attrs["dims"] = schema.dims_of("image")
         data.attrs["unit"] = schema.ARRAYS["image"].unit
         return data

@@ -57,12 +57,13 @@ def test_1500_folders_in_one_another(world: World, tmp_path: Path) -> None:
             os.mkdir("d")
             os.chdir("d")
         shutil.copy(world.files["folder"] / "0.png", "a.png")
+        os.chdir(before)
+        words = [world.files["student"], root, "--device", "cpu", "--detector", "whole", "-o", output]
+        assert run_tool("kd-predict", *words, "-q").status == 0
+        assert run_tool("kd-import", root, "-q", "-f", "-o", output).status == 0
     finally:
         os.chdir(before)
-    words = [world.files["student"], root, "--device", "cpu", "--detector", "whole", "-o", output]
-    assert run_tool("kd-predict", *words, "-q").status == 0
-    assert run_tool("kd-import", root, "-q", "-f", "-o", output).status == 0
-    subprocess.run(["rm", "-rf", root], check=True)  # which Python could not, by recursion
+        subprocess.run(["rm", "-rf", root], check=True)  # which Python could not, by recursion
 
 
 @pytest.mark.parametrize("tool", [tool for tool, row in TOOLS.items() if row.faces])
