@@ -184,7 +184,7 @@ def test_a_stopped_run_goes_on(stop_at: int, source: Path, plain: Path, tmp_path
     assert output.read_bytes() == plain.read_bytes()
     assert not partial.exists()
     if source.is_dir():
-        assert len(skipped) == len(set(skipped)) == 10  # those of before the stop too
+        assert len(skipped) == len(set(skipped)) == 2  # those of before the stop too
     elif done:
         assert engine.n_calls == 25 - (stop_at - 1)  # groups: 8 of one face, 8 of two, 9 of four
 
@@ -270,7 +270,7 @@ def test_contents_that_changed_are_not_mixed(again: bool, source: Path, tmp_path
             h5["image"][...] = 255 - h5["image"][...]
     predict(changed, plain)
     if again:
-        assert len(predict(changed, output, resume=True, force=True).skipped) in (0, 10)
+        assert len(predict(changed, output, resume=True, force=True).skipped) in (0, 2)
         assert output.read_bytes() == plain.read_bytes()
         assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["out.h5", "plain.h5", changed.name])
     else:
