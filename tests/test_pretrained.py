@@ -33,6 +33,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_what_comes_along() -> None:
     assert "face68" in NAMES
+    assert pretrained.export_file("face68") is not None
     assert sum(path.stat().st_size for path in FOLDER.iterdir() if path.is_file()) < 16e6
 
 

@@ -18,6 +18,7 @@ from kdtools.storage.provenance import sha256_of
 # What each normaliser takes its length from.
 _ENDS = (("outer_corners", "inter-ocular"), ("left_eye", "inter-pupil"), ("right_eye", "inter-pupil"))
 _MOST_HASHED = 1 << 32  # bytes; hashing more would take longer than measuring
+_MOST_FILES = 100  # whose inputs are followed
 _FACES_SUFFIXES = (".h5", ".hdf5")
 
 
@@ -45,23 +46,20 @@ def warn_of_own_ends(truth: PointSet, normalisers: Sequence[str], reporter: Repo
 
 
 def warn_of_other_pictures(truth: PointSet, pred: PointSet, reporter: Reporter) -> None:
-    """Warn of predictions for a faces file that is not the truth, nor one that either was made from.
+    """Warn of predictions of a faces file that has nothing in common with the truth, as far as both record it.
 
     Ids join them all the same, so pictures of the same names in two files would be taken for each other. Files record
-    the SHA-256 of their inputs; those of other programs, and predictions of photographs, do not tell.
+    the SHA-256 of their inputs, which are followed as far as they are there. Files of other programs, shards, joined
+    files and predictions of photographs do not tell.
     """
-    if len(truth.files) != 1 or not pred.files:
+    if len(truth.files) != 1 or not pred.files or os.path.getsize(truth.files[0]) > _MOST_HASHED:
         return
-    made_from = {name: sha for name, sha in _inputs_of(pred.files[0]).items() if name.endswith(_FACES_SUFFIXES)}
-    if not made_from:
+    tool, inputs = _record_of(pred.files[0])
+    made_from = {name: sha for name, sha in inputs.items() if name.endswith(_FACES_SUFFIXES)}
+    if tool != "kd-predict" or not made_from:
         return
-    related = set(_inputs_of(truth.files[0]).values())
-    for name in made_from:
-        related.update(_inputs_of(str(Path(pred.files[0]).parent / name)).values())
-    if related & set(made_from.values()) or os.path.getsize(truth.files[0]) > _MOST_HASHED:
-        return
-    own = sha256_of(truth.files[0])
-    if own in related or own in made_from.values():
+    origins = _origins_of(pred.files[0], set()) - (set(inputs.values()) - set(made_from.values()))
+    if origins & _origins_of(truth.files[0], set()) or sha256_of(truth.files[0]) in origins:
         return
     name = next(iter(made_from))
     same = os.path.basename(name) == os.path.basename(truth.files[0])
@@ -69,13 +67,32 @@ def warn_of_other_pictures(truth: PointSet, pred: PointSet, reporter: Reporter) 
     reporter.warn(f"{pred.name} was made from {what} (by its SHA-256): are these the same pictures?")
 
 
-def _inputs_of(path: str) -> dict[str, str]:
-    """SHA-256 of the inputs that a faces file records, by name; empty if there are none, or it is no faces file."""
+def _origins_of(path: str, seen: set[str]) -> set[str]:
+    """SHA-256 of all inputs of a faces file, and of theirs; each of the files `seen` is looked at once."""
+    place = os.path.realpath(path)
+    if place in seen or len(seen) >= _MOST_FILES:
+        return set()
+    seen.add(place)
+    _, inputs = _record_of(path)
+    origins = set(inputs.values())
+    for name in inputs:
+        if name.endswith(_FACES_SUFFIXES):
+            origins |= _origins_of(_there(name, path), seen)
+    return origins
+
+
+def _there(name: str, beside: str) -> str:
+    """Path of an input by its recorded name, from the working folder or that of the file made from it."""
+    return name if os.path.isfile(name) else str(Path(beside).parent / name)
+
+
+def _record_of(path: str) -> tuple[str, dict[str, str]]:
+    """The tool that made a faces file and the SHA-256 of its inputs, by name; nothing if it is no faces file."""
     if not os.path.isfile(path):
-        return {}
+        return "", {}
     try:
         with open_faces(path) as faces:
             found = json.loads(str(plain(faces.h5.attrs.get("inputs", "{}"))))
-            return {str(name): str(sha) for name, sha in found.items()}
+            return str(plain(faces.h5.attrs.get("tool", ""))), {str(name): str(sha) for name, sha in found.items()}
     except (FileError, ValueError, AttributeError, RecursionError):
-        return {}
+        return "", {}

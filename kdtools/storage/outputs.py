@@ -25,6 +25,7 @@ from kdtools.storage.rename_together import Move, Room, commit, is_room
 from kdtools.storage.stamps import is_in_input_folder, is_input
 
 _NEVER_MEMBERS = {".html", ".md", ".tex", ".pdf", ".svg", ".onnx", ".safetensors"}  # suffixes of products
+_START_OF_PREDICTIONS = b"id,box_x0,box_y0,box_x1,box_y1,score,confidence,"  # see csv_points.DETAILS
 STANDARD_STREAM, STANDARD_INPUT = "-", "standard input"  # on the command line, and in messages
 
 
@@ -52,7 +53,7 @@ def _is_product(place: Path) -> bool:
     """Whether no tool reads a file as a member of a folder: a faces file, or by its suffix."""
     from kdtools.storage.hdf5_guard import guarded_file  # which loads h5py
 
-    if place.suffix.lower() in _NEVER_MEMBERS:
+    if place.suffix.lower() in _NEVER_MEMBERS or _is_text_of_predictions(place):
         return True
 
     def is_of_kdtools(h5: Any, stream: object = None) -> bool:
@@ -60,6 +61,15 @@ def _is_product(place: Path) -> bool:
 
     with contextlib.suppress(FileError), guarded_file(place, str(place), is_of_kdtools) as (h5, _):
         return is_of_kdtools(h5)
+    return False
+
+
+def _is_text_of_predictions(place: Path) -> bool:
+    """Whether it is CSV, TSV or JSON lines of kd-predict, which reads only images of a folder."""
+    with contextlib.suppress(OSError), place.open("rb") as stream:
+        start = stream.readline(1 << 16)
+        table = start.replace(b"\t", b",").startswith(_START_OF_PREDICTIONS)
+        return table or (start.startswith(b'{"id":') and b'"points":' in start and b'"score":' in start)
     return False
 
 

@@ -65,4 +65,18 @@ def test_predictions_of_other_pictures_under_the_same_ids(tmp_path: Path) -> Non
     assert warnings_of(truth, stripped) == []
     assert warnings_of(stripped, truth) == []
     assert len(warnings_of(other, stripped)) == 1
+    part = write_faces(tmp_path / "part.h5", points, provenance=Provenance("kd-merge").with_inputs([stripped]))
+    assert warnings_of(truth, part) == []  # two steps away
+    notes = tmp_path / "notes.json"
+    notes.write_text("{}")
+    twice = [
+        write_faces(tmp_path / name, points, images=pixels, provenance=Provenance("kd-import").with_inputs([notes]))
+        for name, pixels in (("crops.h5", images), ("whole.h5", None))
+    ]
+    assert warnings_of(twice[0], twice[1]) == []  # imported twice from one source
+    shards = write_faces(tmp_path / "shard.h5", points, provenance=Provenance("kd-predict").with_inputs([notes]))
+    joined = write_faces(tmp_path / "all.h5", points, provenance=Provenance("kd-merge").with_inputs([shards]))
+    recorder = Recorder()
+    evaluate(Request([str(joined)], str(truth)), recorder)
+    assert recorder.warned == []  # shards do not tell
     np.testing.assert_equal(len(points), 4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -94,3 +95,21 @@ def test_a_table_for_people(
         ['b,"c.png', "0", "0", "80", "80"],
         ["d.png", "0", "0", "50", "50"],
     ]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "h5"])
+def test_points_among_the_pictures_are_written_again(
+    suffix: str, tiny_onnx: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By kd-predict MODEL . -f, as in a makefile; a table of the user's own is not replaced."""
+    folder = Path(shutil.copytree(pictures, tmp_path / "photos"))
+    monkeypatch.chdir(folder)
+    words = ["kd-predict", tiny_onnx, ".", "--detector", "whole", "-q", "-o", f"points.{suffix}"]
+    succeed(run_tool(*words))
+    before = (folder / f"points.{suffix}").read_bytes()
+    fail(run_tool(*words), "kd-predict", 1, "exists already")
+    succeed(run_tool(*words, "-f"))
+    if suffix != "h5":  # which records the folder's files, itself among them
+        assert (folder / f"points.{suffix}").read_bytes() == before
+    (folder / "points.csv").write_text("image,x0,y0\na.png,1,2\n")
+    fail(run_tool(*words[:-1], "points.csv", "-f"), "kd-predict", 2, "lies in a folder that is an input")
