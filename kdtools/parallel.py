@@ -83,7 +83,7 @@ def interruptible(function: Callable[[], Result], end: Callable[[], None], secon
     """The result of `function`, called in a thread of its own, so that signals are heard while it runs.
 
     After `seconds` or an exception of a signal `end` is called, which is to make it return. If it does not, the thread
-    is left behind (see `has_abandoned`). Raises TimeoutError, and what `function` raises.
+    is left behind (see `n_abandoned`). Raises TimeoutError, and what `function` raises.
     """
     result: Future[Result] = Future()
 
@@ -106,9 +106,9 @@ def interruptible(function: Callable[[], Result], end: Callable[[], None], secon
         raise
 
 
-def has_abandoned() -> bool:
-    """Whether a thread is still in a call that does not end. Python's usual exit could then crash, or wait for it."""
-    return any(thread.is_alive() for thread in _abandoned)
+def n_abandoned() -> int:
+    """How many threads are still in a call that does not end. Python's usual exit could crash, or wait for them."""
+    return sum(thread.is_alive() for thread in _abandoned)
 
 
 def in_background(function: Callable[[], Result]) -> Callable[[], Result]:

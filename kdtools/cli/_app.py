@@ -22,10 +22,10 @@ from kdtools.cli._choices import choices_of
 from kdtools.cli._exit import DONE, FAILED, NEGATIVE, SKIPPED, USAGE, Interrupted, ReaderLeft, Stopped, _Signals
 from kdtools.cli._reporter import StderrReporter
 from kdtools.errors import KdError, missing_error, require
-from kdtools.parallel import has_abandoned
+from kdtools.parallel import n_abandoned
 from kdtools.pretrained import is_hidden_by_file
 from kdtools.reporting import one_line, printable_lines
-from kdtools.storage.devices import NO_WORKING_FOLDER, has_unclosed
+from kdtools.storage.devices import NO_WORKING_FOLDER, n_unclosed
 from kdtools.storage.stamps import note_input, one_run
 
 if TYPE_CHECKING:
@@ -170,6 +170,7 @@ def run(tool: str, command: Callable[..., Any]) -> NoReturn:
 
         print_completions(app, tool, sys.argv[1:])
         sys.exit(DONE)
+    n_left = n_abandoned() + n_unclosed()  # by tools that ran in this process before
     with one_run():
         status = _status_of(app, signals)
     try:
@@ -182,7 +183,7 @@ def run(tool: str, command: Callable[..., Any]) -> NoReturn:
         if status in (DONE, SKIPPED, NEGATIVE):
             status = _fail(error, f"standard output: {error.strerror}", "", FAILED)
     signals.leave_to_system()
-    if has_abandoned() or has_unclosed():  # libraries that Python's own exit might crash upon
+    if n_abandoned() + n_unclosed() > n_left:  # libraries that Python's own exit might crash upon
         sys.stderr.flush()
         os._exit(status)
     sys.exit(status)

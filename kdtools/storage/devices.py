@@ -84,6 +84,6 @@ def leave_open(objects: Iterable[object]) -> None:
     _unclosed.extend(objects)
 
 
-def has_unclosed() -> bool:
-    """Whether such objects are kept, so that the process must end without the library's own cleaning up."""
-    return bool(_unclosed)
+def n_unclosed() -> int:
+    """How many such objects are kept, so that the process must end without the library's own cleaning up."""
+    return len(_unclosed)

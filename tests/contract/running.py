@@ -84,7 +84,7 @@ def run_tool(
             stdin = given.fileno()
         stdout, stderr = (file.fileno() if fd is None else fd for fd, file in ((stdout, out), (stderr, err)))
         try:
-            with standard_streams(stdin, stdout, stderr), mock.patch.object(_app, "has_unclosed", return_value=False):
+            with standard_streams(stdin, stdout, stderr), mock.patch.object(_app, "n_unclosed", return_value=0):
                 try:
                     main()  # after a full disk a tool ends its process at once, which here is that of the tests
                 except SystemExit as stop:
