@@ -118,8 +118,8 @@ def test_folds_go_on_and_are_never_those_of_another_number(faces_path: Path, tmp
     output.unlink()
     told = teach(faces_path, output, "--folds", 2)
     assert (told.returncode, "go on with --resume" in told.stderr) == (2, True)
-    (tmp_path / "tough.fold2of2.safetensors").unlink()
-    (tmp_path / "tough.fold2of2.last.safetensors").unlink()
+    for end in (".safetensors", ".last.safetensors", ".log.jsonl"):  # a log alone would not be replaced without -f
+        (tmp_path / f"tough.fold2of2{end}").unlink()
     told = teach(faces_path, output, "--folds", 2, "--resume")
     assert (told.returncode, "fold1of2.safetensors is finished" in told.stderr) == (0, True)
     assert output.read_bytes() == before
@@ -130,7 +130,7 @@ def test_folds_go_on_and_are_never_those_of_another_number(faces_path: Path, tmp
 
 @pytest.mark.soak
 def test_its_own_input_is_never_replaced(faces_path: Path, tmp_path: Path) -> None:
-    copied = tmp_path / "faces.h5"
+    copied = tmp_path / "faces"  # without a suffix, which would promise one of the two formats
     copied.write_bytes(faces_path.read_bytes())
     for words in (["--folds", 2, "-f"], ["-f"]):
         told = teach(copied, copied, *words)
