@@ -85,16 +85,7 @@ def interruptible(function: Callable[[], Result], end: Callable[[], None], secon
     After `seconds` or an exception of a signal `end` is called, which is to make it return. If it does not, the thread
     is left behind (see `n_abandoned`). Raises TimeoutError, and what `function` raises.
     """
-    result: Future[Result] = Future()
-
-    def run() -> None:
-        try:
-            result.set_result(function())
-        except BaseException as error:
-            result.set_exception(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
+    thread, result = _in_thread(function)
     try:
         return result.result(seconds)
     except BaseException:
@@ -113,6 +104,11 @@ def n_abandoned() -> int:
 
 def in_background(function: Callable[[], Result]) -> Callable[[], Result]:
     """Starts `function` and returns what waits for its result. It is given up where the program ends before it."""
+    return _in_thread(function)[1].result
+
+
+def _in_thread(function: Callable[[], Result]) -> tuple[threading.Thread, Future[Result]]:
+    """A thread that calls `function`, and its result. The end of the program does not wait for it."""
     result: Future[Result] = Future()
 
     def run() -> None:
@@ -121,8 +117,9 @@ def in_background(function: Callable[[], Result]) -> Callable[[], Result]:
         except BaseException as error:
             result.set_exception(error)
 
-    threading.Thread(target=run, daemon=True).start()
-    return result.result
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread, result
 
 
 def batched(items: Iterable[Item], n: int) -> Iterator[list[Item]]:
