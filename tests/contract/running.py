@@ -74,6 +74,7 @@ def run_tool(
     CLOSED."""
     main, argv = entry_point(tool), sys.argv
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    threads = _threads_of_torch()
     session.verbosity = session.n_skipped = 0
     sys.argv, status = [tool, *map(str, words)], -1
     with contextlib.ExitStack() as stack:
@@ -93,9 +94,16 @@ def run_tool(
             sys.argv = argv
             for number, handler in handlers.items():
                 signal.signal(number, handler)
+            if threads and threads != _threads_of_torch():
+                sys.modules["torch"].set_num_threads(threads)
         out.seek(0)
         err.seek(0)
         return Result(status, out.read(), err.read().decode())
+
+
+def _threads_of_torch() -> int:
+    """PyTorch's number of threads, on which sums depend and which kd-predict sets; 0 before its import."""
+    return sys.modules["torch"].get_num_threads() if "torch" in sys.modules else 0
 
 
 def script(tool: str) -> str:
