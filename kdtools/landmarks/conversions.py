@@ -105,6 +105,31 @@ def convert_mask(values: np.ndarray, source: Scheme, target: Scheme) -> np.ndarr
     return np.asarray(np.minimum.reduceat(values[..., columns], starts, axis=-1))
 
 
+def same_points(source: Scheme, target: Scheme) -> np.ndarray:
+    """Index in `source` of each point of `target` that is one of its points, else -1: (L of the target,) int64.
+
+    Points are the same by their names, or by a conversion to a known scheme that is the target or has its names.
+    """
+    if source == target:
+        return np.arange(target.n_points)
+    rows = _same_names(source.names, np.arange(source.n_points), target)
+    if SCHEMES.get(source.name) != source:
+        return rows
+    for name in _paths_from(source.name):
+        weights = find_conversion(source.name, name).weights
+        single = np.where((weights == 1).any(axis=1), weights.argmax(axis=1), -1)
+        known = SCHEMES[name]
+        found = single if known == target else _same_names(known.names, single, target)
+        rows = np.where(rows < 0, found, rows)
+    return rows
+
+
+def _same_names(names: Sequence[str], rows: np.ndarray, target: Scheme) -> np.ndarray:
+    """Of each point of the target, the value of `rows` of the point with its name; -1 where there is none."""
+    by_name = dict(zip(names, rows.tolist(), strict=False))
+    return np.array([by_name.get(name, -1) for name in target.names or [""] * target.n_points])
+
+
 def _weights(source: Scheme, target: Scheme, n_points: int) -> np.ndarray:
     weights = conversion_between(source, target).weights
     if n_points != source.n_points:

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from kdtools.errors import FileError, UsageError
+from kdtools.landmarks.conversions import same_points
 from kdtools.model.card import METADATA, MODEL_FORMAT, MODEL_KIND, TRAINING_PREFIX, ModelCard, card_of, open_safetensors
 from kdtools.model.network import LandmarkNet, to_device
 from kdtools.pretrained import weights_file
@@ -23,21 +24,24 @@ from kdtools.storage.outputs import written_aside
 from kdtools.storage.provenance import Provenance
 
 
-def create_network(card: ModelCard, init: str) -> tuple[LandmarkNet, str, bool]:
+def create_network(card: ModelCard, init: str, mean_shape: Tensor) -> tuple[LandmarkNet, str]:
     """A network to train, with random weights (`none`), timm's (`imagenet`) or those of a file.
 
-    Also returns a description of the initial weights, and whether those of the head are among them. The file is a
-    kdtools model or has timm's tensor names. Weights that match in name and shape are used; the others stay random.
-    Raises FileError if less than half of them match.
+    Also returns a description of the initial weights. The file is a kdtools model or has timm's tensor names. Weights
+    that match in name and shape are used; the others stay random. A head of other points begins at `mean_shape` (L, 2),
+    unit coordinates; points that the model of the file finds too keep its weights.
+    Raises FileError if less than half of the weights match.
     """
-    if init == "none":
-        return LandmarkNet(card), "random start", False
-    if init == "imagenet":
-        return LandmarkNet(card, pretrained=True), f"ImageNet weights of {card.arch}", False
-    network = LandmarkNet(card)
+    if init in ("none", "imagenet"):
+        network = LandmarkNet(card, pretrained=init == "imagenet")
+        network.head.start_at(mean_shape)
+        return network, "random start" if init == "none" else f"ImageNet weights of {card.arch}"
+    network, rows = LandmarkNet(card), None
     with _open_safetensors(init) as stored:
         if METADATA in (stored.metadata() or {}):
-            _card_of(stored, init)  # refuses one that is newer than this package
+            source, _ = _card_of(stored, init)  # refuses one that is newer than this package
+            if source.scheme != card.scheme and source.head == card.head:
+                rows = same_points(source.scheme, card.scheme)
         weights = {name: stored.get_tensor(name) for name in stored.keys() if not name.startswith(TRAINING_PREFIX)}  # noqa: SIM118
     _check_finite(weights, init)
     if not any(name.startswith("backbone.") for name in weights):
@@ -51,8 +55,16 @@ def create_network(card: ModelCard, init: str) -> tuple[LandmarkNet, str, bool]:
         hint = "is it of another network?"
         raise FileError(f"{init}: only {n_fit} of the {n_weights} weights of {card.arch} are in it", hint)
     network.load_state_dict(fits, strict=False)
-    has_head = {f"head.{name}" for name in network.head.state_dict()} <= fits.keys()
-    return network, f"{n_fit} of {n_weights} weights from {init}", has_head
+    start = f"{n_fit} of {n_weights} weights from {init}"
+    of_points = {name: f"head.{name}" for name in network.head.of_points()}
+    absent = {name for name in own if name.startswith("head.")} - fits.keys()
+    n_same = 0 if rows is None else int((rows >= 0).sum())
+    if absent or n_same:
+        network.head.start_at(mean_shape)
+    if rows is not None and n_same and absent <= set(of_points.values()):
+        network.head.take_points({name: weights[key] for name, key in of_points.items()}, rows)
+        start += f", and those of {n_same} of its {len(rows)} points"
+    return network, start
 
 
 def save_model(

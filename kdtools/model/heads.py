@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -33,6 +34,16 @@ class LinearHead(nn.Linear):
         with torch.no_grad():
             self.weight.mul_(0.1)
             self.bias.copy_(mean_shape.reshape(-1))
+
+    def of_points(self) -> tuple[str, ...]:
+        """Names of the tensors that have rows for each point."""
+        return "weight", "bias"
+
+    @torch.no_grad()
+    def take_points(self, other: dict[str, Tensor], rows: np.ndarray) -> None:
+        """Take point i's weights from point rows[i] of another head's tensors `of_points`, where that is not -1."""
+        for name, tensor in other.items():
+            _take_rows(getattr(self, name).unflatten(0, (-1, 2)), tensor.unflatten(0, (-1, 2)), rows)
 
 
 class HeatmapHead(nn.Module):
@@ -73,6 +84,23 @@ class HeatmapHead(nn.Module):
         with torch.no_grad():
             bias = torch.cat([torch.zeros(len(mean_shape)), mean_shape.T.reshape(-1)])
             self.last.bias = nn.Parameter(bias.to(self.last.weight))
+
+    def of_points(self) -> tuple[str, ...]:
+        """As of `LinearHead`."""
+        return "last.weight", "last.bias"
+
+    @torch.no_grad()
+    def take_points(self, other: dict[str, Tensor], rows: np.ndarray) -> None:
+        """As `LinearHead.take_points`."""
+        for name, tensor in other.items():
+            for own, taken in zip(self.get_parameter(name).chunk(3), tensor.chunk(3), strict=True):
+                _take_rows(own, taken, rows)
+
+
+def _take_rows(own: Tensor, taken: Tensor, rows: np.ndarray) -> None:
+    """own[i] = taken[rows[i]] where rows[i] is not -1, in place."""
+    kept = np.flatnonzero(rows >= 0)
+    own[kept] = taken[rows[kept]].to(own)
 
 
 def decode_maps(maps: Tensor) -> Tensor:

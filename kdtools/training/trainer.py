@@ -264,9 +264,7 @@ def _create_learner(task: Task, settings: Settings, device: torch.device) -> tup
     card = ModelCard(
         settings.arch, settings.input_size, task.scheme, task.crop, mean, std, asdict(settings), settings.head
     )
-    network, start, has_head = create_network(card, settings.init)
-    if not has_head:
-        network.head.start_at(_mean_shape(task.train))
+    network, start = create_network(card, settings.init, _mean_shape(task.train))
     to_device(network, device)
     averaged = copy.deepcopy(network).requires_grad_(False) if settings.ema else network
     if device.type == "cuda" and n_processes() > 1:

@@ -455,7 +455,7 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
         with pytest.raises(FileError, match=f"{name!r} are not all numbers"):
             load_model(path, torch.device("cpu"))
         with pytest.raises(FileError, match="not all numbers"):
-            create_network(card, str(path))
+            create_network(card, str(path), torch.zeros(68, 2))
         with pytest.raises(FileError, match="not all numbers"):
             load_engine(path, backend="torch", device="cpu")
     for arch in ("test_resnet.no-such-tag", "test_resnet.", "test_resnet.hf-hub:stranger/x", "hf-hub:stranger/x"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from kdtools.faces.file import open_faces
 from kdtools.landmarks import IBUG68, Scheme
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.landmarks.geometry import unit_to_pixels
+from kdtools.landmarks.registry import SCHEMES
 from kdtools.model.card import ModelCard, read_card
 from kdtools.model.file import create_network, load_model, load_training_state, save_model
 from kdtools.model.inference import predict_units
@@ -580,23 +582,48 @@ def test_start_weights_from_files(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = LandmarkNet(card_for())
     save_model(tmp_path / "model.safetensors", network, Provenance("test"))
-    same, _, has_head = create_network(card_for(), str(tmp_path / "model.safetensors"))
-    assert has_head
+    same, _ = create_network(card_for(), str(tmp_path / "model.safetensors"), torch.zeros(68, 2))
     assert torch.equal(same.head.weight, network.head.weight)
-    _, _, has_head = create_network(card_for(5), str(tmp_path / "model.safetensors"))
-    assert not has_head
+    few, start = create_network(card_for(5), str(tmp_path / "model.safetensors"), torch.full((5, 2), 0.25))
+    assert (few.head.bias == 0.25).all()
+    assert "points" not in start
     from safetensors.torch import save_file
 
     weights = {name: tensor + 1 for name, tensor in network.backbone.state_dict().items()}
     save_file({**weights, "classifier.weight": torch.zeros(3)}, tmp_path / "timm.safetensors")
-    started, told, _ = create_network(card_for(), str(tmp_path / "timm.safetensors"))
+    started, told = create_network(card_for(), str(tmp_path / "timm.safetensors"), torch.zeros(68, 2))
     for name, tensor in started.backbone.state_dict().items():
         assert torch.equal(tensor, weights[name]), name
     n_weights = sum(tensor.ndim > 0 for tensor in weights.values())  # counters of batches are none
     assert f"{n_weights} of {n_weights + 2} weights" in told
     save_file({"other": torch.zeros(3)}, tmp_path / "other.safetensors")
     with pytest.raises(FileError, match="only 0 of the 77 weights"):
-        create_network(card_for(), str(tmp_path / "other.safetensors"))
+        create_network(card_for(), str(tmp_path / "other.safetensors"), torch.zeros(68, 2))
+
+
+@pytest.mark.parametrize("head", ["linear", "heatmap"])
+def test_a_head_of_other_points_keeps_those_that_are_the_same(tmp_path: Path, head: str) -> None:
+    torch.manual_seed(0)
+    network = LandmarkNet(replace(card_for(), head=head)).eval()
+    save_model(tmp_path / "model.safetensors", network, Provenance("test"))
+    # Names of cofw29, to which points of ibug68 can be converted; others; and the known scheme itself.
+    names = ("mouth_left", "left_eye_outer", "an_ear", "mouth_right")
+    own = Scheme("own", 4, names=names)
+    images, mean_shape = torch.rand(2, 3, 32, 32), torch.full((4, 2), 0.25)
+    started, told = create_network(
+        replace(card_for(), scheme=own, head=head), str(tmp_path / "model.safetensors"), mean_shape
+    )
+    assert "and those of 3 of its 4 points" in told
+    points, found = network(images), started.eval()(images)
+    torch.testing.assert_close(found[:, [0, 1, 3]], points[:, [48, 36, 54]])
+    assert (found[:, 2] - 0.25).abs().max() < 0.2
+    five, told = create_network(
+        replace(card_for(), scheme=SCHEMES["points5"], head=head),
+        str(tmp_path / "model.safetensors"),
+        torch.zeros(5, 2),
+    )
+    assert "and those of 3 of its 5 points" in told
+    torch.testing.assert_close(five.eval()(images)[:, 2:], points[:, [30, 48, 54]])
 
 
 @pytest.mark.parametrize("name", ["", "gpu", "meta", "mps", "cuda:-1", "cuda:99"])
