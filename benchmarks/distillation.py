@@ -168,7 +168,7 @@ class Runner:
         self.run(f"{output}.val.h5", f"kd-predict {output}.safetensors val.h5")
 
 
-def errors_of(work: Path, prediction: str, part: str = "val") -> np.ndarray | None:
+def errors_of(work: Path, prediction: str, part: str = "val", normaliser: str = "inter-ocular") -> np.ndarray | None:
     """NME (N,) of the faces in a part's file, in %; None where the prediction is not there yet."""
     path = work / f"{prediction}.{part}.h5"
     if not path.exists():
@@ -176,7 +176,7 @@ def errors_of(work: Path, prediction: str, part: str = "val") -> np.ndarray | No
     with open_faces(work / f"{part}.h5") as truth, open_faces(path) as pred:
         points = truth.points()
         found = pred.points()
-        lengths = normaliser_named("inter-ocular", truth.scheme).lengths(points)
+        lengths = normaliser_named(normaliser, truth.scheme).lengths(points)
     return 100 * nme_per_face(points, found, lengths)
 
 
