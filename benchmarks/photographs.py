@@ -3,9 +3,9 @@
     python benchmarks/photographs.py WORK FOLDER...
 
 For each folder `kd-predict face68 FOLDER -o points.csv --draw drawn` runs three times: as it is, then without any
-network connection (`unshare`, of util-linux), then without one and with a home that cannot be written. The first run's time
-contains the start of the tool. The table has a line for each run; the rows have to be the same in all three. WORK gets
-the drawn pictures, to be looked at.
+network connection (`unshare`, of util-linux), then without one and with a home that cannot be written. The first run's
+time contains the start of the tool. The table has a line for each run; the rows have to be the same in all three. WORK
+gets the drawn pictures, to be looked at.
 """
 
 from __future__ import annotations
