@@ -207,9 +207,9 @@ def _tensor_faults(weights: Weights, n_points: int, head_name: str) -> Iterator[
         yield f"head: its weights have shape {head}, but the scheme has {n_points} points"
     if not any(name.startswith("backbone.") for name in shapes):
         yield "it holds no tensors of a backbone"
-    for name in weights.tensors.keys():  # noqa: SIM118
-        if weights.tensors.get_slice(name).get_dtype() in _FLOATS:
-            tensor = weights.tensors.get_tensor(name)
+    for name, dtype in weights.tensors.dtypes.items():
+        if dtype in _FLOATS:
+            tensor = weights.tensors.tensor(name)
             if not np.isfinite(tensor).all():
                 yield f"{name}: {int((~np.isfinite(tensor)).sum())} of {tensor.size} values are not finite"
 

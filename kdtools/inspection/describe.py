@@ -210,8 +210,7 @@ def shapes_of(weights: Weights) -> dict[str, tuple[int, ...]]:
 
         floats = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
         return {item.name: tuple(item.dims) for item in tensors.graph.initializer if item.data_type in floats}
-    slices = {name: tensors.get_slice(name) for name in tensors.keys()}  # noqa: SIM118
-    return {name: tuple(part.get_shape()) for name, part in slices.items() if "F" in part.get_dtype()}
+    return {name: shape for name, shape in tensors.shapes.items() if "F" in tensors.dtypes[name]}
 
 
 def is_parameter(name: str) -> bool:

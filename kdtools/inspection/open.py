@@ -12,10 +12,11 @@ from typing import Any, cast
 
 from kdtools.errors import FileError
 from kdtools.faces.file import FacesFile, open_faces
-from kdtools.model.card import METADATA, fields_of, open_safetensors
+from kdtools.model.card import METADATA, fields_of
 from kdtools.pretrained import weights_file
 from kdtools.storage.file_kinds import HDF5, HDF5_SIGNATURE, SAFETENSORS, form_of_start, read_start
 from kdtools.storage.outputs import STANDARD_INPUT, STANDARD_STREAM, readable
+from kdtools.storage.tensor_file import open_tensors
 
 _HINT = "give a faces file (HDF5), a model file (safetensors) or what kd-export writes (ONNX)"
 
@@ -24,7 +25,7 @@ _HINT = "give a faces file (HDF5), a model file (safetensors) or what kd-export 
 class Weights:
     """A model file opened for reading, with the `fields` of its metadata.
 
-    `form` is safetensors or onnx; `tensors` is a safetensors handle or an ONNX model.
+    `form` is safetensors or onnx; `tensors` is a TensorFile or an ONNX model.
     """
 
     name: str
@@ -94,8 +95,8 @@ def _open_weights(path: Path, name: str, form: str) -> Iterator[Weights]:
 
 @contextlib.contextmanager
 def _open_safetensors(path: Path, name: str) -> Iterator[tuple[str | None, Any]]:
-    with open_safetensors(path, name=name) as stored:
-        yield (stored.metadata() or {}).get(METADATA), stored
+    with open_tensors(path, name=name) as stored:
+        yield stored.metadata.get(METADATA), stored
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from kdtools.landmarks.crop_rule import CropRule
 from kdtools.model import HEADS
 from kdtools.pretrained import weights_file
 from kdtools.storage.file_kinds import ONNX, SAFETENSORS, form_of_start, read_start
+from kdtools.storage.tensor_file import open_tensors
 
 MODEL_KIND = "model"
 MODEL_FORMAT = 1
@@ -143,23 +143,8 @@ def form_of(path: str | Path) -> str:
 
 
 def _safetensors_metadata(path: Path) -> str | None:
-    with open_safetensors(path) as stored:
-        return (stored.metadata() or {}).get(METADATA)
-
-
-@contextlib.contextmanager
-def open_safetensors(path: str | Path, framework: str = "np", name: str = "") -> Iterator[Any]:
-    """Yields the safetensors handle of an existing file; `framework` is `np` or `pt`, `name` the file's name in errors.
-
-    The library limits the header to 100 MB and checks it against the file size. Raises FileError for a bad file.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework=framework) as stored:
-            yield stored
-    except SafetensorError as error:
-        raise FileError(f"{name or path}: not a model file (safetensors), or damaged: {error}") from error
+    with open_tensors(path) as stored:
+        return stored.metadata.get(METADATA)
 
 
 def _onnx_metadata(path: Path) -> str | None:

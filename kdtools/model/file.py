@@ -16,12 +16,13 @@ from torch import Tensor
 
 from kdtools.errors import FileError, UsageError
 from kdtools.landmarks.conversions import same_points
-from kdtools.model.card import METADATA, MODEL_FORMAT, MODEL_KIND, TRAINING_PREFIX, ModelCard, card_of, open_safetensors
+from kdtools.model.card import METADATA, MODEL_FORMAT, MODEL_KIND, TRAINING_PREFIX, ModelCard, card_of
 from kdtools.model.network import LandmarkNet, to_device
 from kdtools.pretrained import weights_file
 from kdtools.storage.devices import optional_service
 from kdtools.storage.outputs import written_aside
 from kdtools.storage.provenance import Provenance
+from kdtools.storage.tensor_file import TensorFile, open_tensors
 
 
 def create_network(card: ModelCard, init: str, mean_shape: Tensor) -> tuple[LandmarkNet, str]:
@@ -37,12 +38,12 @@ def create_network(card: ModelCard, init: str, mean_shape: Tensor) -> tuple[Land
         network.head.start_at(mean_shape)
         return network, "random start" if init == "none" else f"ImageNet weights of {card.arch}"
     network, rows = LandmarkNet(card), None
-    with _open_safetensors(init) as stored:
-        if METADATA in (stored.metadata() or {}):
+    with _open_weights(init) as stored:
+        if METADATA in stored.metadata:
             source, _ = _card_of(stored, init)  # refuses one that is newer than this package
             if source.scheme != card.scheme and source.head == card.head:
                 rows = same_points(source.scheme, card.scheme)
-        weights = {name: stored.get_tensor(name) for name in stored.keys() if not name.startswith(TRAINING_PREFIX)}  # noqa: SIM118
+        weights = {name: stored.tensor(name) for name in stored.shapes if not name.startswith(TRAINING_PREFIX)}
     _check_finite(weights, init)
     if not any(name.startswith("backbone.") for name in weights):
         weights = {f"backbone.{name}": tensor for name, tensor in weights.items()}
@@ -110,14 +111,14 @@ def load_model(path: str | Path, device: torch.device) -> LandmarkNet:
 
     Raises FileError for a file that is absent, damaged, no kdtools model, or newer than this package.
     """
-    with _open_safetensors(path) as stored:
+    with _open_weights(path) as stored:
         card, _ = _card_of(stored, path)
-        names = [name for name in stored.keys() if not name.startswith(TRAINING_PREFIX)]  # noqa: SIM118
+        shapes = {name: shape for name, shape in stored.shapes.items() if not name.startswith(TRAINING_PREFIX)}
         try:
-            _check_shapes(card, {name: tuple(stored.get_slice(name).get_shape()) for name in names}, path)
+            _check_shapes(card, shapes, path)
         except UsageError as error:
             raise FileError(f"{path}: {error.message}", "it was made with another timm, or is damaged") from error
-        weights = {name: stored.get_tensor(name) for name in names}
+        weights = {name: stored.tensor(name) for name in shapes}
         _check_finite(weights, path)
         network = LandmarkNet(card)
         try:
@@ -150,27 +151,27 @@ def _check_shapes(card: ModelCard, shapes: dict[str, tuple[int, ...]], path: str
 
 def load_training_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Any]]:
     """Tensors of the model, and tensors and fields of the training state. Raises FileError if there is none."""
-    with _open_safetensors(path) as stored:
+    with _open_weights(path) as stored:
         _, fields = _card_of(stored, path)
         if "training" not in fields:
             raise FileError(f"{path}: is a model, but no checkpoint of a training")
-        tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+        tensors = {name: stored.tensor(name) for name in stored.shapes}
     _check_finite(tensors, path)
     of_training = [name for name in tensors if name.startswith(TRAINING_PREFIX)]
     state = {name.removeprefix(TRAINING_PREFIX): tensors.pop(name) for name in of_training}
     return tensors, state, fields["training"]
 
 
-def _card_of(stored: Any, path: str | Path) -> tuple[ModelCard, dict[str, Any]]:
-    return card_of((stored.metadata() or {}).get(METADATA), path)
+def _card_of(stored: TensorFile, path: str | Path) -> tuple[ModelCard, dict[str, Any]]:
+    return card_of(stored.metadata.get(METADATA), path)
 
 
 @contextlib.contextmanager
-def _open_safetensors(path: str | Path) -> Iterator[Any]:
+def _open_weights(path: str | Path) -> Iterator[TensorFile]:
     path = weights_file(path)
     if not path.exists():
         raise FileError(f"{path}: no such file")
     if path.is_dir():
         raise FileError(f"{path}: is a folder, not a model file")
-    with open_safetensors(path, "pt") as stored:
+    with open_tensors(path, "pt") as stored:
         yield stored

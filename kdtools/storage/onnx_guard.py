@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kdtools.errors import FileError
+from kdtools.storage.stamps import changed_error, meet, stamp_of
 
 _MOST_BYTES = 1 << 31  # protobuf's own limit
 _MOST_NODES = 200_000
@@ -75,7 +76,7 @@ class _Refused(Exception):
 def read_onnx(path: str | Path) -> OnnxFile:
     """Read and check an ONNX file.
 
-    Raises FileError for one that is damaged, reads other files, or claims arrays that it does not hold.
+    Raises FileError for one that is damaged, changes meanwhile, reads other files, or claims arrays that it lacks.
     """
     return check_onnx(_content_of(path), str(path))
 
@@ -91,7 +92,11 @@ def _content_of(path: str | Path) -> bytes:
             raise FileError(f"{path}: is not a regular file", "give the path of a model file")
         if status.st_size >= _MOST_BYTES:
             raise FileError(f"{path}: {status.st_size / 1e9:.1f} GB are too large for a model in one file")
-        return stream.read()
+        meet(path, status, str(path))
+        content = stream.read()
+        if stamp_of(os.fstat(descriptor)) != stamp_of(status):
+            raise changed_error(str(path))
+        return content
 
 
 def check_onnx(content: bytes, name: str) -> OnnxFile:

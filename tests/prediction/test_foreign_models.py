@@ -21,11 +21,11 @@ from safetensors.numpy import load_file, save_file
 
 from kdtools import onnx_session
 from kdtools.errors import FileError
-from kdtools.model.card import open_safetensors
 from kdtools.parallel import map_bounded
 from kdtools.prediction.engines import load_engine
 from kdtools.prediction.engines.onnx import OnnxEngine
 from kdtools.storage.onnx_guard import check_onnx, read_onnx
+from kdtools.storage.tensor_file import open_tensors
 
 FLOAT, L, S = TensorProto.FLOAT, 68, 32
 Maker = Callable[..., Path]
@@ -445,8 +445,8 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     card = ModelCard("test_resnet", 32, IBUG68, CropRule(0.25), (0, 0, 0), (1, 1, 1))
     path = tmp_path / "m.safetensors"
     save_model(path, LandmarkNet(card), Provenance("test"))
-    with open_safetensors(path) as stored:
-        metadata = stored.metadata()
+    with open_tensors(path) as stored:
+        metadata = stored.metadata
     weights = load_file(path)
     name = next(name for name in weights if name.startswith("head."))
     for value in (np.nan, np.inf):
