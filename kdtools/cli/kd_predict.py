@@ -86,22 +86,21 @@ def kd_predict(
     from kdtools.parallel import workers
     from kdtools.prediction.engines import FlippedEngine, load_engine
 
-    if output is not None:
-        in_lists = listed and photographs is not None and not photographs.has_stream
-        check_no_input([output], (one.source for one in photographs.in_files()) if in_lists and photographs else ())
-        check_output(output, force, binary=form is None)
     # Images go to workers of a core each; the frames of a video are predicted one after the other by all cores.
     threads = workers(jobs) if any(kind_of(name) in ("video", "camera") for name in inputs) else 1
     with contextlib.ExitStack() as stack:
+        # Opened before the output is looked at, because then the parts of a virtual file are known.
+        file = None if photographs else stack.enter_context(open_crops(inputs[0]))
+        if output is not None:
+            in_lists = listed and photographs is not None and not photographs.has_stream
+            check_no_input([output], (one.source for one in photographs.in_files()) if in_lists and photographs else ())
+            check_output(output, force, binary=form is None)
         faces_path = output or "-"
         if form is not None:
             as_table = output is None and sys.stdout.isatty()
             faces_path = stack.enter_context(
                 shown_as_table() if as_table else written_as_text(output or "-", form, force)
             )
-        file = None if photographs else stack.enter_context(open_crops(inputs[0]))
-        if output is not None:
-            check_no_input([output])  # now that the parts of a virtual file are known
         n_faces = None if file is None else len(file)
         engine = load_engine(
             model_path, backend=backend, device=device, threads=threads, n_faces=n_faces, reporter=session

@@ -13,7 +13,7 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -156,12 +156,20 @@ def _read_record(output: str) -> dict[str, Any]:
 
 def command_differs(argv: Any, provenance: Provenance) -> str:
     """The command that made an output, if it is another one; else empty."""
-    return "" if argv == provenance.command else f"its command was {shlex.join([provenance.tool, *map(str, argv)])}"
+    words = list(map(str, argv))
+    is_same = list(map(_plain, words)) == list(map(_plain, provenance.command))
+    return "" if is_same else f"its command was {shlex.join([provenance.tool, *words])}"
 
 
 def files_differ(then: Any, now: dict[str, Any]) -> str:
     """The first file in `now` whose entry in `then` differs, in words; else empty."""
-    return next((f"{name} has changed since" for name, own in now.items() if then.get(name) != own), "")
+    before = {_plain(name): value for name, value in then.items()}
+    return next((f"{name} has changed since" for name, own in now.items() if before.get(_plain(name)) != own), "")
+
+
+def _plain(word: str) -> str:
+    """A word of a command line, spelt the same for all spellings of a path: `photos`, `photos/`, `./photos`."""
+    return str(PurePath(word)) if "/" in word else word
 
 
 def _inputs_differ(record: dict[str, Any], written: int, inputs: Photographs | str, is_shard: bool) -> str:

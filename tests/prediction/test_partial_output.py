@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from kdtools.prediction.pipeline import Run
 from kdtools.prediction.predict_faces import predict_faces
 from kdtools.prediction.predict_photographs import predict_photographs
 from kdtools.prediction.unchanged import is_finished
-from kdtools.storage.provenance import Provenance
+from kdtools.storage.provenance import Provenance, sha256_of
 
 N = 60  # photographs and faces
 
@@ -430,6 +431,26 @@ def test_a_folder_exchanged_for_another_is_no_finished_run(tmp_path: Path) -> No
     link.symlink_to("a")
     with pytest.raises(FileError, match="changed since"):
         is_whole()
+
+
+def test_a_path_may_be_spelt_in_another_way(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`photos` and `photos/` were two commands. Another folder is one."""
+    shutil.copytree(folder, tmp_path / "photos")
+    shutil.copytree(folder, tmp_path / "others")
+    monkeypatch.chdir(tmp_path)
+
+    def provenance(*words: str) -> Provenance:
+        return Provenance("kd-predict", [*words, "--resume"]).with_inputs(["photos/0/00.png"])
+
+    predict(Path("photos"), Path("out.h5"), provenance=provenance("m", "photos", "--draw", "d"))
+    for spelt in ("photos", "photos/", "./photos", ".//photos//"):
+        now = replace(
+            provenance("m", spelt, "--draw", "d/"), inputs={"./photos/0/00.png": sha256_of("photos/0/00.png")}
+        )
+        assert is_finished("out.h5", now, Photographs([spelt]), is_shard=False), spelt
+    for words in (("m", "others", "--draw", "d"), ("m", "photos", "--draw", "e"), ("m", "photos")):
+        with pytest.raises(FileError, match="its command was kd-predict m photos --draw d"):
+            is_finished("out.h5", provenance(*words), Photographs(["photos"]), is_shard=False)
 
 
 def test_a_stopped_run_goes_on_with_copies_of_its_inputs_but_not_with_others(folder: Path, tmp_path: Path) -> None:
