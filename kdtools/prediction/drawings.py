@@ -55,6 +55,7 @@ class Drawings:
 
 _USUAL_RATE = 30.0  # frames per second, if the source states none
 _HIGHEST_RATE = 1000.0
+_SUFFIX = ".mp4"
 
 
 def _rate_of(source: str) -> tuple[float, bool]:
@@ -123,8 +124,8 @@ class AnnotatedVideos:
             self._n_written += 1
 
     def _output(self, source: str) -> Path:
-        name = f"camera{source}" if source.isdecimal() else Path(source).stem
-        return self._folder / f"{name}.mp4"
+        name = f"camera{source}" if source.isdecimal() else Path(source).name
+        return self._folder / (name if name.endswith(_SUFFIX) else name + _SUFFIX)  # a.mov keeps apart from a.avi
 
     def _open(self, source: str, width: int, height: int) -> cv2.VideoWriter:
         self._part = self._drawn.path(self._output(source))

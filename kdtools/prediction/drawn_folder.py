@@ -12,6 +12,7 @@ import fcntl
 import os
 import shutil
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
@@ -25,6 +26,24 @@ from kdtools.storage.rename_together import Move, Room, commit
 
 _INSIDE = ".kdtools-drawings"  # folder in DIR.partial that becomes DIR
 _OF_A_NAME = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EINVAL, errno.ELOOP)
+
+
+def check_not_read(folder: str, inputs: Iterable[str]) -> None:
+    """Raises UsageError if a folder of drawings is, or lies in, a folder that is an input.
+
+    The next run would take its drawings for photographs. Hidden folders are not searched, so they may lie there.
+    """
+    place = place_of(folder)
+    for name in inputs:
+        read = Path(name).resolve()
+        if not (read.is_dir() and place.is_relative_to(read)):
+            continue
+        is_hidden = any(part.startswith(".") for part in place.relative_to(read).parts)
+        require(
+            is_hidden,
+            f"--draw {folder}: lies in {name}, an input, so the next run would read the drawings as photographs",
+            "give a folder beside it, or one in it whose name begins with a dot, which is not searched",
+        )
 
 
 class DrawnFolder:

@@ -32,9 +32,13 @@ def predict_photographs(
     """Detect and predict the faces in photographs; returns their number. In videos faces are tracked.
 
     Raises DataError if none was found and each photograph was skipped, FileError if an interrupted run had other
-    inputs, UsageError for drawing only a part of a video and for smoothing without one.
+    inputs, UsageError for drawing only a part of a video, or into an input, and for smoothing without a video.
     """
     size = run.group_size
+    if draw is not None:
+        from kdtools.prediction.drawn_folder import check_not_read  # its imports are needed for pictures only
+
+        check_not_read(draw, photographs.paths)
     if photographs.have_frames:
         if draw is not None and (run.shard is not None or run.resume):
             raise UsageError("a video is drawn from its first frame to its last", "leave out --draw, or start anew: -f")

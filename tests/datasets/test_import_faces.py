@@ -351,6 +351,29 @@ def test_prefixes_are_as_long_as_it_takes(tmp_path: Path) -> None:
     assert id_prefixes(["/", str(tmp_path / "photos")]) == ["", "photos/"]
 
 
+def test_a_link_has_the_name_of_its_place(tmp_path: Path) -> None:
+    """Not of the folder that it leads to, whose names nobody gave."""
+    for name in ("store/7f3a", "photos", "others"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "store/7f3a/blob.png").touch()
+    (tmp_path / "store/fold.tar").touch()
+    links = {
+        "photos/a.png": "../store/7f3a/blob.png",
+        "monday": "store/7f3a",
+        "again": "store/7f3a",
+        "week.tar": "store/fold.tar",
+    }
+    for link, target in links.items():
+        (tmp_path / link).symlink_to(target)
+
+    def prefixes(*sources: str) -> list[str]:
+        return id_prefixes([str(tmp_path / source) for source in sources], (".tar",))
+
+    assert prefixes("photos/a.png", "monday", "week.tar", "others") == ["photos/", "monday/", "week/", "others/"]
+    assert prefixes("monday", "again", "store/7f3a/blob.png") == ["monday/"] * 3  # so that equal ids are noticed
+    assert prefixes("monday/../fold.tar", "photos") == ["fold/", "photos/"]  # store/fold.tar
+
+
 def test_ids_of_one_folder_of_the_current_one_and_of_single_images(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

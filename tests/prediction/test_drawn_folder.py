@@ -264,3 +264,18 @@ def test_a_video_that_cannot_be_drawn_costs_no_points(tmp_path: Path, monkeypatc
         assert reason in recorder.skipped[0][1]
         assert n_points(output) == 6
     assert sorted(path.name for path in tmp_path.iterdir()) == ["False.h5", "True.h5", "v.avi"]
+
+
+@pytest.mark.parametrize("draw", ["set", "set/drawn", "set/a/deep/drawn", "link/drawn"])
+def test_a_folder_in_an_input_is_refused(draw: str, tmp_path: Path) -> None:
+    """Its drawings would be photographs of the next run. A hidden folder is not searched."""
+    (tmp_path / "set" / "a").mkdir(parents=True)
+    write_image(tmp_path / "set" / "a" / "0.png", np.zeros((32, 32, 3), np.uint8))
+    (tmp_path / "link").symlink_to("set")
+    output = tmp_path / "p.h5"
+    with pytest.raises(UsageError, match="the next run would read the drawings as photographs"):
+        predict(tmp_path / "set", output, tmp_path / draw)
+    for allowed in ("set/.drawn", "set drawn", "drawn"):
+        predict(tmp_path / "set", output, tmp_path / allowed, force=True)
+        assert list(pictures(tmp_path / allowed)) == ["a/0.png"]
+        assert n_points(output) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -272,16 +273,16 @@ def test_a_video_file_becomes_a_faces_file_and_an_annotated_video(tmp_path: Path
         assert faces.h5["track"][...].tolist() == [0] * N_FRAMES
         assert np.linalg.norm(faces.landmarks - truth, axis=2).mean() < 2
     (drawn,) = (tmp_path / "drawn").iterdir()
-    assert drawn.name == "v.mp4"
+    assert drawn.name == "v.avi.mp4"
     capture = cv2.VideoCapture(str(drawn))
     assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == N_FRAMES
     assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(RATE)
     there, image = capture.read()
     assert there
     assert (image.astype(int)[..., 1] - image[..., 0] > 60).sum() > 20  # green points
-    with pytest.raises(FileError, match=r"v\.mp4: exists already"):
+    with pytest.raises(FileError, match=r"v\.avi\.mp4: exists already"):
         predict(tmp_path / "v.avi", tmp_path / "q.h5", draw=str(tmp_path / "drawn"))
-    assert [one.name for one in (tmp_path / "drawn").iterdir()] == ["v.mp4"]
+    assert [one.name for one in (tmp_path / "drawn").iterdir()] == ["v.avi.mp4"]
     assert not (tmp_path / "q.h5").exists()
 
 
@@ -293,7 +294,7 @@ def test_a_name_with_a_colon_is_a_file_and_no_url(tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     for number, video in enumerate((Path(name), tmp_path / name)):
         assert predict(video, tmp_path / f"{number}.h5", draw=str(tmp_path / f"drawn{number}")) == 4
-    assert (tmp_path / "drawn0" / "2024-05-01T12:30:05.mp4").stat().st_size
+    assert (tmp_path / "drawn0" / "2024-05-01T12:30:05.avi.mp4").stat().st_size
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="FFmpeg makes the video of variable rate")
@@ -335,6 +336,29 @@ def test_the_rate_of_a_drawn_video() -> None:
     assert constant_rate(np.round(steps / 29.97, 3), 29.97) == 29.97  # times in whole milliseconds
     assert constant_rate(np.zeros(100), 30) == constant_rate(np.zeros(0), 30) == 30  # times that are not stated
     assert constant_rate(np.r_[steps / 60, 5 + steps], 2) == pytest.approx(60 * 30 * 200 / 60 / 104 * 1.0, rel=0.05)
+
+
+def test_videos_that_differ_in_their_suffix_are_drawn_apart(tmp_path: Path) -> None:
+    """In one run, and one after the other with -f, where the second replaced the drawing of the first."""
+    frames = [frame_with((60.0, 40.0))] * 3
+    names = ("v.avi", "v.mkv", "v.mp4")
+    for n_frames, name in zip((3, 2, 1), names, strict=True):
+        write_video(tmp_path / "v.avi", frames[:n_frames])
+        (tmp_path / "v.avi").rename(tmp_path / name)
+    write_video(tmp_path / "v.avi", frames)
+    drawn = {f"{name}.mp4".replace(".mp4.mp4", ".mp4"): n for name, n in zip(names, (3, 2, 1), strict=True)}
+
+    def run(output: str, draw: str, videos: Sequence[str]) -> None:
+        inputs = Photographs([str(tmp_path / name) for name in videos])
+        task = Run(engine=BrightEngine(), output=str(tmp_path / output), force=True, provenance=Provenance("test"))
+        predict_photographs(task, inputs, Search(BrightDetector()), draw=str(tmp_path / draw))
+
+    run("p.h5", "together", names)
+    for number, name in enumerate(names):
+        run(f"{number}.h5", "in turn", [name])
+    for folder in ("together", "in turn"):
+        found = {path.name: len(list(frames_in(open_video(str(path))))) for path in (tmp_path / folder).iterdir()}
+        assert found == drawn
 
 
 def test_two_drawings_of_one_name_are_refused_before_anything_is_done(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ def id_prefixes(sources: Sequence[str], archive_suffixes: Sequence[str] = ()) ->
 
     A file stands for the folder it lies in, an archive for a folder called as it is without its suffix. Where folders
     are called alike, or as data sets call their parts, as many of those they lie in stand before them as it takes.
+    A link stands where it is, not where it leads to; two paths of one folder are that folder, as the first spells it.
     kd-import and kd-predict both take it from here, so that the same sources give the same ids.
 
     >>> id_prefixes(["/d/23/photos/a.png", "/d/24/photos/a.png", "/d/24/photos/b.png", "/d/fold.tar"], [".tar"])
@@ -21,20 +23,26 @@ def id_prefixes(sources: Sequence[str], archive_suffixes: Sequence[str] = ()) ->
     """
     if len(sources) == 1:
         return [""]
-    places = [_place_of(Path(source), archive_suffixes) for source in sources]
+    places = []
+    first_of: dict[Path, tuple[Path, Path]] = {}
+    for source in sources:
+        place, folder = _place_of(Path(source), archive_suffixes)
+        places.append(first_of.setdefault(place.resolve(), (place, folder)))
     label_of = _labels(dict(places))
     return [f"{label}/" if (label := label_of[place]) else "" for place, _ in places]
 
 
 def _place_of(source: Path, archive_suffixes: Sequence[str]) -> tuple[Path, Path]:
     """The folder or the archive that a source stands for, and the same without an archive's suffix."""
-    resolved = source.resolve()
-    if resolved.is_dir():
-        return resolved, resolved
+    plain = Path(os.path.abspath(source))
+    if not (plain.exists() and plain.samefile(source)):  # a `..` behind a link leads elsewhere
+        plain = source.resolve()
+    if plain.is_dir():
+        return plain, plain
     for suffix in archive_suffixes:
-        if resolved.name.lower().endswith(suffix):
-            return resolved, resolved.with_name(resolved.name[: -len(suffix)] or resolved.name)
-    return resolved.parent, resolved.parent
+        if plain.name.lower().endswith(suffix):
+            return plain, plain.with_name(plain.name[: -len(suffix)] or plain.name)
+    return plain.parent, plain.parent
 
 
 def _labels(folder_of: dict[Path, Path]) -> dict[Path, str]:
