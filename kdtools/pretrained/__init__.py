@@ -28,6 +28,12 @@ def export_file(model: str | Path) -> Path | None:
     return _file_of(model, _EXPORT)
 
 
+def finder_file() -> Path | None:
+    """The network of the face finder (`--detector finder`); None if it is not here."""
+    path = _FOLDER / "face_finder.onnx"
+    return path if path.is_file() else None
+
+
 def is_hidden_by_file(model: str | Path) -> bool:
     """Whether the word names a bundled network, but a file of that name is meant instead."""
     return str(model) in bundled_names() and Path(model).exists()

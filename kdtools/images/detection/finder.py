@@ -1,0 +1,86 @@
+"""The face finder that comes with kdtools: a small network in ONNX Runtime (benchmarks/face_finder/ trains it)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from kdtools.errors import FileError
+from kdtools.images.detection.detector import Found, ReducedSearch
+from kdtools.images.opencv import opencv_errors
+from kdtools.landmarks.crop_rule import BoxRelation
+from kdtools.onnx_session import Session, open_session
+from kdtools.pretrained import finder_file
+
+_LARGEST_SIDE = 1024  # px; larger photographs are shrunk before the search
+_SMALLEST_FACE = 12  # px, side of the square around the points, on which the network was trained
+_SMALLEST_SIDE = 8  # px of an image in which a face could be found
+_MULTIPLE = 32  # px; the sides of the network's input are multiples of its coarsest stride
+_STRIDES = (8, 16, 32)
+_GREY = (127, 127, 127)  # of the padding, as in the training
+_MIN_SCORE = 0.5
+_OVERLAP = 0.35  # of two squares that overlap by more, the better one stays
+_SECOND_SEARCH = 1 / 3  # scale, for faces larger than those on which the network was trained
+_SEARCHED_TWICE = 320  # px; in smaller images no face is that large
+
+
+class FaceFinder(ReducedSearch):
+    """Finds faces from the front and the side, turned by up to about 45 degrees; its boxes are the points' squares."""
+
+    name = "finder"
+    relation = BoxRelation()
+
+    def __init__(self, path: Path | None = None) -> None:
+        """`path` is another network of this kind than the bundled one. Raises FileError if there is none."""
+        super().__init__(_LARGEST_SIDE, _SMALLEST_FACE)
+        path = path or finder_file()
+        if path is None:
+            raise FileError(
+                "the face finder is missing from kdtools/pretrained",
+                "install kdtools with it, or use --detector cascade, or a YuNet model (.onnx)",
+            )
+        # One core for each photograph: several are searched at a time.
+        self._session: Session = open_session(path, threads=1)
+
+    def find_boxes(self, image: np.ndarray) -> list[tuple[np.ndarray, float]]:
+        """Squares (4,) around the points of the faces in an image (H, W, 3) RGB with their scores, largest first."""
+        ratio = self.ratio_for(image)
+        if min(image.shape[:2]) * ratio < _SMALLEST_SIDE:
+            return []
+        with opencv_errors("faces cannot be searched"):
+            rows = self._search(image, ratio)
+            if max(image.shape[:2]) * ratio > _SEARCHED_TWICE and min(image.shape[:2]) * ratio > 3 * _SMALLEST_SIDE:
+                rows = np.concatenate([rows, self._search(image, ratio * _SECOND_SEARCH)])
+            # OpenCV takes x, y, width, height
+            kept = cv2.dnn.NMSBoxes(rows[:, :4].tolist(), rows[:, 4].tolist(), _MIN_SCORE, _OVERLAP)
+        boxes = [(np.concatenate([row[:2], row[:2] + row[2:4]]), float(row[4])) for row in rows[list(kept)]]
+        return sorted(boxes, key=lambda item: (item[0][0] - item[0][2], item[0].tolist()))
+
+    def find_faces(self, image: np.ndarray, image_id: str) -> list[Found]:
+        return [Found(box, score) for box, score in self.find_boxes(image)]
+
+    def _search(self, image: np.ndarray, ratio: float) -> np.ndarray:
+        """Candidates (N, 5) in the image when scaled: x, y, width and height in its own pixels, and the score."""
+        height, width = (max(1, round(side * ratio)) for side in image.shape[:2])
+        small = image
+        if (height, width) != image.shape[:2]:
+            small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        small = cv2.copyMakeBorder(
+            small, 0, -height % _MULTIPLE, 0, -width % _MULTIPLE, cv2.BORDER_CONSTANT, value=_GREY
+        )
+        answers = self._session.run([f"faces{stride}" for stride in _STRIDES], {"image": small[None]})
+        rows = np.concatenate([_decode(answer[0], stride) for answer, stride in zip(answers, _STRIDES, strict=True)])
+        scale = np.array([image.shape[1] / width, image.shape[0] / height])
+        rows[:, :4] *= np.tile(scale, 2)
+        return rows
+
+
+def _decode(cells: np.ndarray, stride: int) -> np.ndarray:
+    """Cells (4, h, w) of score, offset of the centre, log of the side -> rows (N, 5) of x, y, width, height, score."""
+    y, x = np.nonzero(cells[0] >= _MIN_SCORE)
+    score, dx, dy, log_side = cells[:, y, x].astype(np.float64)
+    side = np.exp(log_side) * stride
+    centre_x, centre_y = (x + 0.5 + dx) * stride, (y + 0.5 + dy) * stride
+    return np.stack([centre_x - side / 2, centre_y - side / 2, side, side, score], axis=1)
