@@ -21,9 +21,10 @@ import cv2
 import numpy as np
 import torch
 from network import FinderNet, export_finder, finder_loss
-from views import HELD_OUT, Views, read_labels, with_known_points
+from views import HELD_OUT, Views, drawn_portraits, read_labels, with_known_points
 
 AHEAD = 4  # batches that are made while others are learned
+N_DRAWN = 250
 EMA = 0.998  # of the weights that are kept, per step
 Batch = tuple[np.ndarray, list[np.ndarray]]  # images, targets of each stride
 
@@ -89,6 +90,7 @@ def photographs(labels: Path, data: Path) -> tuple[list, list]:
     for name in ("lfpw68", "helen68", "youtube68"):
         folder = data / name / "train"
         portraits += with_known_points(read_labels(labels, folder), folder)
+    portraits += drawn_portraits(N_DRAWN)
     print(f"{len(scenes)} scenes, {len(portraits)} portraits", flush=True)
     return scenes, portraits
 

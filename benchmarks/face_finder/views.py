@@ -14,6 +14,7 @@ from kdtools.datasets.annotations import Sources, read_annotations
 from kdtools.images.reading import read_image
 from kdtools.landmarks.boxes import overlaps
 from kdtools.landmarks.crop_rule import points_square
+from kdtools.synth import draw_faces
 
 SIDE = 256  # px of a view
 SMALLEST, LARGEST = 11.0, 230.0  # px, of faces that views are made around
@@ -27,9 +28,8 @@ RANGES = {8: ((0.0, 6.0), (0.0, 8.0)), 16: ((2.5, 6.0), (1.9, 8.0)), 32: ((2.5, 
 class Photograph:
     """Where a photograph is and the faces in it, rows of centre x and y, side, score."""
 
-    def __init__(self, path: str, faces: np.ndarray) -> None:
-        self.path, self.faces = path, faces
-        self._image: np.ndarray | None = None
+    def __init__(self, path: str, faces: np.ndarray, image: np.ndarray | None = None) -> None:
+        self.path, self.faces, self._image = path, faces, image
 
     def read(self) -> np.ndarray:
         """(H, W, 3) RGB; kept in memory, 2 GB for all, as decoding would take most of the time."""
@@ -66,6 +66,16 @@ def with_known_points(photographs: list[Photograph], source: Path) -> list[Photo
         is_known = (overlaps(corners(photograph.faces), corners(truth)) > 0.3).any(axis=1)
         done.append(Photograph(photograph.path, np.concatenate([truth, photograph.faces[~is_known]])))
     return done
+
+
+def drawn_portraits(n_faces: int) -> list[Photograph]:
+    """Faces of kd-synth: examples and tests of kdtools look for such."""
+    found = []
+    for k, (image, points, _) in enumerate(draw_faces(n_faces, 200, seed=68, margin=0.75, jobs=1)):
+        square = points_square(points)
+        face = [*(square[:2] + square[2:]) / 2, square[2] - square[0], 1.0]
+        found.append(Photograph(f"drawn {k}", np.array([face]), image))
+    return found
 
 
 def corners(faces: np.ndarray) -> np.ndarray:
