@@ -151,11 +151,15 @@ def _join_by_place(truth: PointSet, pred: PointSet, reporter: Reporter) -> np.nd
 
 def _assign(gt: np.ndarray, pred: np.ndarray) -> list[tuple[int, int]]:
     """Pairs (face, prediction) of gt (n, L, 2) and pred (m, L, 2) with the least total distance."""
-    from scipy.optimize import linear_sum_assignment
-
     distance = np.stack([_relative_distance(np.broadcast_to(face, pred.shape), pred) for face in gt])
     cost = np.where(distance < _SAME_PLACE, distance, 1e6)  # also where they have no point in common
-    return [(int(k), int(j)) for k, j in zip(*linear_sum_assignment(cost), strict=True) if cost[k, j] < _SAME_PLACE]
+    near = np.flatnonzero((cost < _SAME_PLACE).any(axis=1))
+    pairs = near, cost[near].argmin(axis=1)
+    if len(set(pairs[1].tolist())) < len(near):  # a prediction is the nearest of several faces
+        from scipy.optimize import linear_sum_assignment
+
+        pairs = linear_sum_assignment(cost)
+    return [(int(k), int(j)) for k, j in zip(*pairs, strict=True) if cost[k, j] < _SAME_PLACE]
 
 
 def _relative_distance(gt: np.ndarray, pred: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kdtools.errors import DataError
+from kdtools.metrics import student_t
 from kdtools.metrics.errors import Array
 
 LEAST_BOOTSTRAPPED = 4  # units; draws from fewer often contain one unit alone, without spread
@@ -69,25 +70,23 @@ class SampledMean:
     def interval(self, level: float, drawn: Array | None) -> tuple[float, float]:
         if not self.error:
             return self.value, self.value
-        from scipy.special import stdtrit  # which takes 0.1 s to load
-
-        quantile = float(stdtrit(self.n_units - 1, (1 + level) / 2))
+        t = student_t.quantile(level, self.n_units - 1)
         if drawn is not None:
             rank = math.ceil(level * (len(drawn) + 1)) - 1
-            quantile = min(WIDEST * quantile, float(drawn[rank]) if rank < len(drawn) else math.inf)
-        return self.value - quantile * self.error, self.value + quantile * self.error
+            t = min(WIDEST * t, float(drawn[rank]) if rank < len(drawn) else math.inf)
+        return self.value - t * self.error, self.value + t * self.error
 
     def p_value(self, drawn: Array | None, draws: int) -> float:
         """Two-sided p value of a true mean of 0: the smallest 1 - level whose interval excludes 0."""
         if not self.error:
             return 1.0 if self.value == 0 else 1 / (draws + 1)
-        from scipy.special import stdtr  # 0.1 s to load
-
         t = abs(self.value) / self.error
         if drawn is None:
-            return float(2 * stdtr(self.n_units - 1, -t))
+            return student_t.two_sided_p(t, self.n_units - 1)
         as_far = len(drawn) - int(np.searchsorted(drawn, t))
-        return min((as_far + 1) / (draws + 1), max(1 / (draws + 1), float(2 * stdtr(self.n_units - 1, -t / WIDEST))))
+        return min(
+            (as_far + 1) / (draws + 1), max(1 / (draws + 1), student_t.two_sided_p(t / WIDEST, self.n_units - 1))
+        )
 
 
 def share_limits(cells: Array, n_cells: int, units: Array | None, level: float) -> tuple[Array, Array] | None:
@@ -104,9 +103,7 @@ def share_limits(cells: Array, n_cells: int, units: Array | None, level: float) 
         n_units = int(present.sum())
         if n_units < 2:
             return None
-        from scipy.special import stdtrit
-
-        t = float(stdtrit(n_units - 1, (1 + level) / 2))
+        t = student_t.quantile(level, n_units - 1)
         if n_units > MOST_BOOTSTRAPPED:  # the variance between random unions of units is the same, and the table small
             of_unit = np.random.default_rng(0).integers(0, BINS, len(present))
         else:
