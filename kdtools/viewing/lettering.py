@@ -27,10 +27,8 @@ _DIRECTIONS = np.arange(16) * np.pi / 8
 
 @cache
 def font_of(height_px: int) -> FreeTypeFont:
-    """DejaVu Sans, which comes with matplotlib. Chinese, Japanese and Korean letters appear as boxes."""
-    import matplotlib
-
-    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", height_px)
+    """DejaVu Sans. Chinese, Japanese and Korean letters appear as boxes."""
+    return ImageFont.truetype(Path(__file__).parent / "font" / "DejaVuSans.ttf", height_px)
 
 
 def width_of(text: str, font: FreeTypeFont) -> int:
