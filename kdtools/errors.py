@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Sequence
 
@@ -64,6 +65,10 @@ class MissingError(KdError):
     """Something that kdtools builds on is not installed."""
 
 
+# Needed together, to train and to export.
+_TRAINING = ("torch", "timm", "onnx", "onnxscript", "matplotlib", "scipy", "tensorboard")
+_DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyyaml", "sleap_io": "sleap-io"}
+
 _OPENCV_HINT = (
     "apt-get install libgl1 libglib2.0-0 (Fedora: dnf install mesa-libGL glib2), "
     "or pip install --force-reinstall --no-deps 'opencv-python-headless>=4.11,<5'"
@@ -84,5 +89,34 @@ def missing_error(error: ImportError) -> MissingError | None:
         return MissingError(f"the system library {library[1]} is not installed", "install the package that holds it")
     package = (error.name or "").partition(".")[0]
     if isinstance(error, ModuleNotFoundError) and package not in ("", "kdtools"):
-        return MissingError(f"the Python package {package} is not installed", "install kdtools again, with pip")
+        return MissingError(f"the Python package {package} is not installed", install_command(package))
     return None
+
+
+def is_installed(package: str) -> bool:
+    """Whether a package can be imported, which is not done: it may take seconds."""
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ValueError:  # its entry in sys.modules is None, which prevents an import
+        return False
+
+
+def require_packages(*packages: str) -> None:
+    """Raises MissingError where one of these is not installed; loads none."""
+    for package in packages:
+        if not is_installed(package):
+            raise MissingError(f"the Python package {package} is not installed", install_command(package))
+
+
+def install_command(package: str) -> str:
+    """What to type to get a package that kdtools names as a requirement, with what is needed beside it."""
+    from importlib.metadata import PackageNotFoundError, requires
+
+    try:
+        required = {re.split(r"[^\w-]", line)[0]: line.partition(";")[0] for line in requires("kdtools") or ()}
+    except PackageNotFoundError:
+        return "install kdtools again, with pip"
+    names = [_DISTRIBUTIONS.get(package, package)]
+    if package in ("torch", "timm", "onnxscript"):
+        names = [name for name in _TRAINING if not is_installed(name)]
+    return "pip install " + " ".join(f"'{required.get(name, name)}'" for name in names)

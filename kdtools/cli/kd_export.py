@@ -8,7 +8,7 @@ import typer
 
 from kdtools.cli._app import run, session
 from kdtools.cli._options import ExportOutput, Force, Quiet, Verbose, Version
-from kdtools.errors import require
+from kdtools.errors import require, require_packages
 from kdtools.export import INT8, Precision
 from kdtools.storage.outputs import check_no_input, check_output, written_aside
 
@@ -48,6 +48,7 @@ def kd_export(
     require(model_path != "-", "the model cannot be read from standard input", "name its file")
     require(calibrate != "-", "--calibrate is read more than once, so not from standard input", "name a file")
     require((calibrate is not None) == (precision == "int8"), "--calibrate FILE and --precision int8 go together")
+    require_packages("torch", "timm", "onnxscript")
     from kdtools.faces.file import open_faces
     from kdtools.model.card import form_of, read_card
     from kdtools.storage.file_kinds import ONNX

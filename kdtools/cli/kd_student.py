@@ -9,7 +9,7 @@ import typer
 from kdtools.cli import _training_options as opt
 from kdtools.cli._app import run
 from kdtools.cli._options import Batch, Device, Force, ModelOutput, Quiet, Resume, Verbose, Version
-from kdtools.errors import require
+from kdtools.errors import require, require_packages
 from kdtools.training.settings import MAIN_LOSSES, Loss, Variant, resolve_settings, settings_table
 
 
@@ -83,6 +83,7 @@ def kd_student(
     if show_settings:
         print(settings_table(settings), end="")
         return
+    require_packages("torch", "timm")
     teachers = {name: path for name, path in (("tough", tough), ("tolerant", tolerant)) if path is not None}
     _check_teachers(settings.loss, teachers, variant)
     from kdtools.cli._train import check_validation, run_training

@@ -9,7 +9,7 @@ import typer
 from kdtools.cli import _training_options as opt
 from kdtools.cli._app import run
 from kdtools.cli._options import Batch, Device, Folds, Force, Output, Quiet, Resume, Verbose, Version
-from kdtools.errors import require
+from kdtools.errors import require, require_packages
 from kdtools.storage.file_kinds import check_faces_name, check_model_name
 from kdtools.training.settings import MAIN_LOSSES, MainLoss, resolve_settings, settings_table
 
@@ -75,6 +75,7 @@ def kd_teacher(
     if show_settings:
         print(settings_table(settings), end="")
         return
+    require_packages("torch", "timm")
     (check_model_name if folds is None else check_faces_name)(output)
     from kdtools.cli._train import check_validation, run_training
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kdtools.errors import DataError, UsageError
+from kdtools.errors import DataError, MissingError, UsageError, install_command, is_installed
 from kdtools.model.card import form_of, read_card
 from kdtools.parallel import workers
 from kdtools.prediction.engines.engine import Engine
@@ -50,6 +50,9 @@ def load_engine(
             raise UsageError(
                 f"ONNX Runtime runs on the CPU here, not on {device}", "give the .safetensors file and no --backend"
             )
+    elif not is_installed("torch"):
+        hint = f"give its export, made by kd-export where PyTorch is installed; or {install_command('torch')}"
+        raise MissingError(f"{path}: needs PyTorch, which is not installed", hint)
     elif backend == "torch" or _wants_gpu(device):
         return _torch_engine(path, device, threads)
     elif n_faces is not None and n_faces < FEW_FACES:
@@ -82,7 +85,9 @@ def _torch_engine(path: Path, device: str, threads: int) -> Engine:
 
 def _wants_gpu(device: str) -> bool:
     """Whether the device is, or for `auto` would be, a GPU. Loads torch only if there may be one."""
-    if device == "cpu" or (device == "auto" and not any(Path(node).exists() for node in _GPU_NODES)):
+    if device == "cpu" or (device == "auto" and not is_installed("torch")):
+        return False
+    if device == "auto" and not any(Path(node).exists() for node in _GPU_NODES):
         return False
     from kdtools.model.network import choose_device
 
