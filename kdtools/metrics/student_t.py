@@ -17,7 +17,7 @@ _LONGEST_SERIES = 100_000  # degrees of freedom; beyond, the normal approximatio
 def two_sided_p(t: float, degrees: int) -> float:
     """Probability that |T| >= t >= 0.
 
-    Source: Abramowitz and Stegun, Handbook of Mathematical Functions: the finite series 26.7.3 and 26.7.4, for very many
+    Source: Abramowitz and Stegun, Handbook of Mathematical Functions, the finite series 26.7.3 and 26.7.4; for many
     degrees of freedom the normal approximation 26.7.8.
 
     >>> round(two_sided_p(1.0, 1), 12)
