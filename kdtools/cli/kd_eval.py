@@ -7,7 +7,7 @@ import sys
 from kdtools.cli import _eval_options as opt
 from kdtools.cli._app import run, session
 from kdtools.cli._exit import DONE, NEGATIVE, SKIPPED
-from kdtools.cli._options import Force, Group, Json, Quiet, Subset, TruthFile, Value, Verbose, Version
+from kdtools.cli._options import Categories, Force, Group, Json, Quiet, Subset, TruthFile, Value, Verbose, Version
 from kdtools.errors import require
 from kdtools.storage.outputs import check_no_input
 
@@ -28,6 +28,7 @@ def kd_eval(
     allow_extra: opt.AllowExtra = False,
     mean_shape: opt.MeanShape = None,
     video: opt.Video = None,
+    categories: Categories = None,
     jitter: opt.Jitter = False,
     plot: opt.Plot = None,
     output: opt.Output = None,
@@ -57,7 +58,7 @@ def kd_eval(
     )
     require((truth is None) == jitter, "give either --truth FILE or --jitter")
     if jitter or truth is None:
-        of_truth = protocol, thresholds, subset, mean_shape, plot, output, max_nme, requirements
+        of_truth = protocol, thresholds, subset, mean_shape, plot, output, max_nme, requirements, categories
         require(not any(of_truth), "--jitter goes with --norm, --video, --value, --json and --tsv only")
         return _print_jitter(predictions, norm, video or "auto", _form(json_form, tsv_form), value)
     from kdtools.evaluation.evaluate import evaluate
@@ -94,6 +95,7 @@ def kd_eval(
         allow_extra=allow_extra,
         mean_shape=mean_shape,
         video=video,
+        categories=categories or [],
         details=bool(plots) or "html" in forms,
     )
     found = evaluate(request, session)

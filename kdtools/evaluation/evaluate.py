@@ -40,7 +40,7 @@ def evaluate(request: Request, reporter: Reporter = SILENT) -> Evaluation:
     """
     check_inputs([*request.predictions, request.truth, request.mean_shape or ""])
     with contextlib.ExitStack() as stack:
-        truth = read_points(request.truth, stack, reporter)
+        truth = read_points(request.truth, stack, reporter, categories=request.categories)
         if not len(truth):
             raise DataError(f"{truth.name}: holds no faces", "give the file of the true landmarks")
         check_ids(truth.ids, truth.name)
@@ -100,7 +100,7 @@ def _join_predictions(
     joined: list[tuple[PointSource, np.ndarray]] = []
     notes = []
     for word in request.predictions:
-        pred = read_prediction(word, request.truth, stack, reporter)
+        pred = read_prediction(word, request.truth, stack, reporter, request.categories)
         found = _with_points_of(truth, pred, reporter)
         if found is pred:
             check_same_ends(truth, pred, measures.normalisers)

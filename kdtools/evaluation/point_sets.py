@@ -20,8 +20,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from kdtools.datasets.formats import FORMATS
-from kdtools.errors import DataError, FileError, some_of
+from kdtools.datasets.formats import FORMATS, find_format
+from kdtools.errors import DataError, FileError, UsageError, some_of
 from kdtools.faces.box_origin import OTHER_BOXES, box_origin
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.schema import ANNOTATION
@@ -188,11 +188,14 @@ def photograph_of(identity: bytes) -> bytes:
 _NAMED = re.compile(r"([^=/\\]+)=(.+)", re.DOTALL)
 
 
-def read_prediction(word: str, index: str, stack: contextlib.ExitStack, reporter: Reporter) -> PointSet:
+def read_prediction(
+    word: str, index: str, stack: contextlib.ExitStack, reporter: Reporter, categories: Sequence[str] = ()
+) -> PointSet:
     """One prediction of the command line: FILE or a glob of shards, either with a NAME= prefix; - is standard input.
 
     `index` is the file of the truth, which may name the pictures that another program's results refer to by number. An
-    existing file whose name contains = or * is taken literally. Raises FileError for a glob without matches, DataError
+    existing file whose name contains = or * is taken literally. `categories` choose among its things where it is of the
+    format of the truth. Raises FileError for a glob without matches, DataError
     for a face in two shards.
     """
     name, place = word, word
@@ -203,7 +206,9 @@ def read_prediction(word: str, index: str, stack: contextlib.ExitStack, reporter
         paths = sorted(glob.glob(place, recursive=True))
         if not paths:
             raise FileError(f"{place}: no file matches", "is the pattern right, and have the jobs written anything?")
-    return _join_parts(name_of(name), [read_points(path, stack, reporter, index=index) for path in paths])
+    return _join_parts(
+        name_of(name), [read_points(path, stack, reporter, index=index, categories=categories) for path in paths]
+    )
 
 
 def _join_parts(name: str, sets: Sequence[PointSet]) -> PointSet:
@@ -242,13 +247,25 @@ def same_points(wanted: PointSet, given: PointSet) -> PointSet:
     return given if order is None else given.in_order(order, wanted.scheme)
 
 
-def read_points(path: str, stack: contextlib.ExitStack, reporter: Reporter, *, index: str | None = None) -> PointSet:
+def read_points(
+    path: str,
+    stack: contextlib.ExitStack,
+    reporter: Reporter,
+    *,
+    index: str | None = None,
+    categories: Sequence[str] = (),
+) -> PointSet:
     """Points of a faces file, or of another program's file in any format that kd-import reads.
 
     Standard input and pipes are spooled and must be faces files. With `index` the points are predictions: see
-    `read_prediction`. Raises as `open_faces` and the readers do.
+    `read_prediction`. `categories` are the things to read of another program's truth. Raises as `open_faces` and the
+    readers do, and UsageError for categories of a faces file.
     """
-    if path == "-" or (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)):
+    is_pipe = path == "-" or (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path))
+    if categories and index is None and (is_pipe or (os.path.exists(path) and not _is_foreign(path))):
+        hint = "leave it out; --subset chooses faces"
+        raise UsageError(f"{path}: a faces file, and --category is for annotations of other programs", hint)
+    if is_pipe:
         place = path
         if path != "-":
             place = str(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kdtools-"))) / "spool")
@@ -257,7 +274,7 @@ def read_points(path: str, stack: contextlib.ExitStack, reporter: Reporter, *, i
         points = _from_faces(stack.enter_context(open_faces(place)))
         return replace(points, name=name_of(path), files=())
     if _is_foreign(path):
-        return _from_annotations(path, index, reporter)
+        return _from_annotations(path, index, categories, reporter)
     if glob.has_magic(path) and not os.path.exists(path):
         raise FileError(f"{path}: no such file", "the truth is one file; kd-merge joins several")
     with open_faces(path) as faces:
@@ -317,13 +334,15 @@ class _WithoutMessages(Reporter):
         self.warn, self.skip = reporter.warn, reporter.skip  # type: ignore[method-assign]
 
 
-def _from_annotations(path: str, index: str | None, reporter: Reporter) -> PointSet:
+def _from_annotations(path: str, index: str | None, categories: Sequence[str], reporter: Reporter) -> PointSet:
     """With `index` the points are predictions, which need not look like faces."""
     # It loads OpenCV, which faces files do not need.
     from kdtools.datasets.annotations import Sources, names_of_points, read_annotations
     from kdtools.datasets.point_scheme import settle_scheme
 
-    sources = Sources([path], pictures=False, index=index)
+    if index and categories and find_format("auto", Path(path)) is not find_format("auto", Path(index)):
+        categories = ()
+    sources = Sources([path], pictures=False, index=index, categories=categories)
     annotations = read_annotations(sources, _WithoutMessages(reporter))
     with_points = [one for one in annotations if one.points is not None]
     if not with_points:

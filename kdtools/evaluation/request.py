@@ -23,7 +23,8 @@ class Request:
     `norm` is `all` or comma-separated names, and `thresholds` are fractions of the normaliser; if they are None the
     protocol decides. `more_thresholds` are added. `details` adds rows of regions and landmarks. `group` is a regular
     expression, `none`, or None to group by what ids have in common; `video` is `auto` or a regular expression with
-    groups for the video and the frame number. Raises UsageError for options that contradict each other.
+    groups for the video and the frame number. `categories` are the things to read of a truth that another program
+    wrote, and of predictions in the same format. Raises UsageError for options that contradict each other.
     """
 
     predictions: Sequence[str]
@@ -42,6 +43,7 @@ class Request:
     allow_extra: bool = False
     mean_shape: str | None = None
     video: str | None = None
+    categories: Sequence[str] = ()
     details: bool = False
 
     def __post_init__(self) -> None:

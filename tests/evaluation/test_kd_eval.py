@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from contract.running import run_tool
 from factories import drawn_faces, write_faces
 
 from kdtools.cli import kd_eval
@@ -146,3 +147,31 @@ def test_skipped_faces_end_with_status_4(files: Path, capsys: pytest.CaptureFixt
     told = capsys.readouterr()
     assert float(told.out) == 0
     assert "kd-eval: skipped" in told.err
+
+
+def test_of_several_kinds_of_things_one_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    points = np.random.default_rng(0).uniform(20, 80, (4, 5, 2)).round(2)
+    visible = np.full((5, 1), 2)
+
+    def annotation(number: int, moved: float) -> dict[str, object]:
+        keypoints = np.hstack([points[number] + moved, visible]).ravel().tolist()
+        things = {"id": number + 1, "image_id": number // 2 + 1, "category_id": number % 2 + 1}
+        return things | {"keypoints": keypoints, "num_keypoints": 5, "bbox": [10, 10, 80, 80], "score": 1.0}
+
+    images = [{"id": i, "file_name": f"{i}.jpg", "width": 100, "height": 100} for i in (1, 2)]
+    categories = [{"id": i + 1, "name": name} for i, name in enumerate(("face", "hand"))]
+    truth = {"images": images, "categories": categories, "annotations": [annotation(i, 0) for i in range(4)]}
+    Path("truth.json").write_text(json.dumps(truth))
+    Path("results.json").write_text(json.dumps([annotation(i, 1 + i % 2) for i in range(4)]))
+    both = run_tool("kd-eval", "results.json", "--truth", "truth.json")
+    assert both.status == 1
+    assert "--category NAME" in both.stderr
+    for name, expected in ("face", 2**0.5), ("hand", 8**0.5):
+        words = ("--category", name, "--norm", "100", "--value", "nme")
+        result = run_tool("kd-eval", "results.json", "--truth", "truth.json", *words)
+        assert result.status == 0, result.stderr
+        assert float(result.stdout) == pytest.approx(expected, rel=1e-4)
+    write_faces("faces.h5", points[:, :5].astype(np.float32))
+    refused = run_tool("kd-eval", "faces.h5", "--truth", "faces.h5", "--category", "face")
+    assert (refused.status, "--category is for annotations" in refused.stderr) == (2, True)
