@@ -1,4 +1,4 @@
-"""Predictions against truth: read (point_sets), joined (join), measured in one pass (measure), one row each (table).
+"""Predictions against truth: read (read_points), joined (join), measured in one pass (measure), one row each (table).
 
 Import from the modules: `evaluate`, `request`, `results`, `protocols`.
 """

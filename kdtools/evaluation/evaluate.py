@@ -17,12 +17,11 @@ from kdtools.evaluation.point_sets import (
     PointSet,
     check_ids,
     photograph_of,
-    read_points,
-    read_prediction,
     same_points,
     text_of,
 )
 from kdtools.evaluation.protocols import Measures
+from kdtools.evaluation.read_points import read_points, read_prediction
 from kdtools.evaluation.request import Request, check_inputs
 from kdtools.evaluation.results import MEAN_SHAPE, Errors, Evaluation, Row, Worst
 from kdtools.evaluation.same_faces import check_same_ends, warn_of_other_pictures, warn_of_own_ends

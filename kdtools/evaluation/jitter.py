@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from kdtools.errors import UsageError
-from kdtools.evaluation.point_sets import PointSet, check_ids, read_prediction
+from kdtools.evaluation.point_sets import PointSet, check_ids
+from kdtools.evaluation.read_points import read_prediction
 from kdtools.evaluation.request import check_inputs, split_norms
 from kdtools.evaluation.units import find_frames
 from kdtools.metrics import Normaliser, acceleration_per_face, default_normaliser, normaliser_named

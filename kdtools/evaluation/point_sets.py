@@ -1,41 +1,30 @@
-"""Point sets to compare, read block by block from faces files, shards of them and files of other programs.
+"""Point sets to compare, read block by block; read_points.py makes them of files.
 
 A million faces of 68 points take half a gigabyte per file, so only the ids are kept in memory.
 """
 
 from __future__ import annotations
 
-import contextlib
-import glob
 import os
 import re
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
-from kdtools.datasets.formats import FORMATS, find_format
-from kdtools.errors import DataError, FileError, UsageError, some_of
-from kdtools.faces.box_origin import OTHER_BOXES, box_origin
-from kdtools.faces.file import FacesFile, open_faces
-from kdtools.faces.schema import ANNOTATION
+from kdtools.errors import DataError, FileError, some_of
+from kdtools.faces.file import FacesFile
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import IDENTITY, apply_affine
 from kdtools.landmarks.point_names import point_order
 from kdtools.metrics import clean_points
-from kdtools.reporting import SILENT, Reporter
-from kdtools.storage.file_kinds import HDF5, SAFETENSORS, form_of_start, read_start
-from kdtools.storage.outputs import name_of
 from kdtools.storage.stamps import changed_error, stamp_of
 
 
-class _Column:
+class Column:
     """Rows of an array on disk or in memory. Files are opened for each read, so thousands of shards are possible."""
 
     def __init__(self, array: np.ndarray | None, faces: FacesFile | None = None, array_name: str = "") -> None:
@@ -80,13 +69,13 @@ def _bytes_of(values: np.ndarray) -> memoryview:
 
 
 @dataclass(frozen=True)
-class _Part:
+class Part:
     """One file of a point set."""
 
-    points: _Column
-    to_source: _Column | None = None
-    visible: _Column | None = None
-    boxes: _Column | None = None
+    points: Column
+    to_source: Column | None = None
+    visible: Column | None = None
+    boxes: Column | None = None
     order: np.ndarray | None = None  # of the points, where it is not that of the file
 
     def read(self, rows: np.ndarray | slice) -> np.ndarray:
@@ -108,7 +97,7 @@ class PointSet:
     ids: np.ndarray
     n_points: int
     scheme: Scheme
-    parts: Sequence[_Part]
+    parts: Sequence[Part]
     starts: np.ndarray  # first row of each part
     foreign: bool = False
     subsets: dict[str, np.ndarray] = field(default_factory=dict)
@@ -146,7 +135,7 @@ class PointSet:
         )
 
     def _gather(
-        self, rows: np.ndarray | slice, shape: tuple[int, ...], read: Callable[[_Part, Any], Any], fill: float
+        self, rows: np.ndarray | slice, shape: tuple[int, ...], read: Callable[[Part, Any], Any], fill: float
     ) -> np.ndarray:
         if isinstance(rows, slice):
             rows_read = range(*rows.indices(len(self)))
@@ -161,7 +150,7 @@ class PointSet:
         return values
 
 
-def _visible_of(part: _Part, rows: np.ndarray | slice) -> Any:
+def _visible_of(part: Part, rows: np.ndarray | slice) -> Any:
     if part.visible is None:
         return True
     visible = part.visible.rows(rows)
@@ -185,58 +174,11 @@ def photograph_of(identity: bytes) -> bytes:
     return _FACE_NUMBER.sub(b"", identity)
 
 
-_NAMED = re.compile(r"([^=/\\]+)=(.+)", re.DOTALL)
-
-
-def read_prediction(
-    word: str, index: str, stack: contextlib.ExitStack, reporter: Reporter, categories: Sequence[str] = ()
-) -> PointSet:
-    """One prediction of the command line: FILE or a glob of shards, either with a NAME= prefix; - is standard input.
-
-    `index` is the file of the truth, which may name the pictures that another program's results refer to by number. An
-    existing file whose name contains = or * is taken literally. `categories` choose among its things where it is of the
-    format of the truth. Raises FileError for a glob without matches, DataError
-    for a face in two shards.
-    """
-    name, place = word, word
-    if not os.path.exists(word) and (match := _NAMED.fullmatch(word)):
-        name, place = match[1], match[2]
-    paths = [place]
-    if place != "-" and not os.path.exists(place) and glob.has_magic(place):
-        paths = sorted(glob.glob(place, recursive=True))
-        if not paths:
-            raise FileError(f"{place}: no file matches", "is the pattern right, and have the jobs written anything?")
-    return _join_parts(
-        name_of(name), [read_points(path, stack, reporter, index=index, categories=categories) for path in paths]
-    )
-
-
-def _join_parts(name: str, sets: Sequence[PointSet]) -> PointSet:
-    first = sets[0]
-    for k, other in enumerate(sets):
-        if other.n_points != first.n_points:
-            raise DataError(
-                f"{other.name}: {other.n_points} points per face, but {first.name} has {first.n_points}",
-                "the shards of one prediction must be of one scheme",
-            )
-        sets = [*sets[:k], same_points(first, other), *sets[k + 1 :]]
-    ids = np.concatenate([one.ids for one in sets])
-    if len(sets) > 1:
-        owner: dict[bytes, int] = {}
-        for k, one in enumerate(sets):
-            for identity in one.ids:
-                if owner.setdefault(identity, k) != k:
-                    raise DataError(
-                        f"{one.name}: has face {text_of(identity)!r}, and so has {sets[owner[identity]].name}",
-                        "each face must be in one shard: remove what an earlier run left behind, or leave out the "
-                        "quotes where these are several predictions",
-                    )
-    parts = [part for one in sets for part in one.parts]
-    starts = np.cumsum([0] + [len(one) for one in sets[:-1]])
-    files = [path for one in sets for path in one.files]
-    foreign = any(one.foreign for one in sets)
-    guessed = all(one.guessed for one in sets)
-    return PointSet(name, ids, first.n_points, first.scheme, parts, starts, foreign, files=files, guessed=guessed)
+def check_ids(ids: np.ndarray, name: str) -> None:
+    """Raises DataError that names duplicate ids."""
+    if len(set(ids)) != len(ids):
+        twice = [text_of(identity) for identity, count in Counter(ids).items() if count > 1]
+        raise DataError(f"{name}: faces have the same id: {some_of(twice)}", "ids must be unique to join files by them")
 
 
 def same_points(wanted: PointSet, given: PointSet) -> PointSet:
@@ -245,125 +187,3 @@ def same_points(wanted: PointSet, given: PointSet) -> PointSet:
         return given
     order = point_order(wanted.scheme, given.scheme, wanted.name, given.name)
     return given if order is None else given.in_order(order, wanted.scheme)
-
-
-def read_points(
-    path: str,
-    stack: contextlib.ExitStack,
-    reporter: Reporter,
-    *,
-    index: str | None = None,
-    categories: Sequence[str] = (),
-) -> PointSet:
-    """Points of a faces file, or of another program's file in any format that kd-import reads.
-
-    Standard input and pipes are spooled and must be faces files. With `index` the points are predictions: see
-    `read_prediction`. `categories` are the things to read of another program's truth. Raises as `open_faces` and the
-    readers do, and UsageError for categories of a faces file.
-    """
-    is_pipe = path == "-" or (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path))
-    if categories and index is None and (is_pipe or (os.path.exists(path) and not _is_foreign(path))):
-        hint = "leave it out; --subset chooses faces"
-        raise UsageError(f"{path}: a faces file, and --category is for annotations of other programs", hint)
-    if is_pipe:
-        place = path
-        if path != "-":
-            place = str(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kdtools-"))) / "spool")
-            with open(path, "rb") as pipe, open(place, "wb") as spool:
-                shutil.copyfileobj(pipe, spool, 1 << 20)
-        points = _from_faces(stack.enter_context(open_faces(place)))
-        return replace(points, name=name_of(path), files=())
-    if _is_foreign(path):
-        return _from_annotations(path, index, categories, reporter)
-    if glob.has_magic(path) and not os.path.exists(path):
-        raise FileError(f"{path}: no such file", "the truth is one file; kd-merge joins several")
-    with open_faces(path) as faces:
-        return _from_faces(faces)
-
-
-def _is_foreign(path: str) -> bool:
-    """Whether another program wrote it: a folder, text, or HDF5 that is no faces file (such as DeepLabCut's)."""
-    if not os.path.exists(path):
-        return False  # open_faces reports it
-    if os.path.isdir(path):
-        return True
-    try:
-        with open(path, "rb") as stream:
-            start = read_start(stream)
-    except OSError:
-        return False
-    kind = form_of_start(start)
-    if kind == HDF5:
-        with contextlib.suppress(OSError, RuntimeError), h5py.File(path, "r") as h5:
-            return "kd_kind" not in h5.attrs and any(reader.accepts(Path(path)) for reader in FORMATS.values())
-        return False
-    return bool(start.strip()) and kind != SAFETENSORS
-
-
-def _from_faces(faces: FacesFile) -> PointSet:
-    faces.require("landmarks")
-    origin, of_crops = box_origin(faces), ["to_source"] if faces.has_images else []
-    names = ["landmarks", *of_crops, "visible", *(["box"] if origin == ANNOTATION else [])]
-    columns = {name: _Column(None, faces, name) for name in names if name in faces}
-    part = _Part(columns["landmarks"], columns.get("to_source"), columns.get("visible"), columns.get("box"))
-    return PointSet(
-        faces.name,
-        faces.id_bytes,
-        faces.n_points,
-        faces.scheme,
-        [part],
-        np.zeros(1, np.int64),
-        subsets=faces.subsets,
-        files=[faces.name],
-        image_size=faces.image_size if faces.has_images else None,
-        other_boxes=OTHER_BOXES[origin] if "box" in faces and origin != ANNOTATION else "",
-    )
-
-
-def check_ids(ids: np.ndarray, name: str) -> None:
-    """Raises DataError that names duplicate ids."""
-    if len(set(ids)) != len(ids):
-        twice = [text_of(identity) for identity, count in Counter(ids).items() if count > 1]
-        raise DataError(f"{name}: faces have the same id: {some_of(twice)}", "ids must be unique to join files by them")
-
-
-class _WithoutMessages(Reporter):
-    """Passes on warnings and skipped inputs only: how a file was read is of interest in an import."""
-
-    def __init__(self, reporter: Reporter) -> None:
-        self.warn, self.skip = reporter.warn, reporter.skip  # type: ignore[method-assign]
-
-
-def _from_annotations(path: str, index: str | None, categories: Sequence[str], reporter: Reporter) -> PointSet:
-    """With `index` the points are predictions, which need not look like faces."""
-    # It loads OpenCV, which faces files do not need.
-    from kdtools.datasets.annotations import Sources, names_of_points, read_annotations
-    from kdtools.datasets.point_scheme import settle_scheme
-
-    if index and categories and find_format("auto", Path(path)) is not find_format("auto", Path(index)):
-        categories = ()
-    sources = Sources([path], pictures=False, index=index, categories=categories)
-    annotations = read_annotations(sources, _WithoutMessages(reporter))
-    with_points = [one for one in annotations if one.points is not None]
-    if not with_points:
-        raise DataError(f"{path}: holds no landmarks", "name the file of the points, not the pictures")
-    scheme_reporter = SILENT if index else _WithoutMessages(reporter)
-    own_names = names_of_points(sources)
-    _, scheme = settle_scheme(with_points, None, None, own_names, scheme_reporter)
-    points = np.stack([one.points for one in with_points if one.points is not None])
-    if scheme is None:
-        scheme = Scheme(f"points{points.shape[1]}", points.shape[1])
-    names = frozenset().union(*(one.subsets for one in with_points))
-    visible = boxes = None
-    if any(one.visible is not None for one in with_points):
-        everything = np.ones(points.shape[1], bool)
-        visible = np.stack([everything if one.visible is None else one.visible for one in with_points])
-    if any(one.box is not None for one in with_points):
-        boxes = np.stack([np.full(4, np.nan) if one.box is None else one.box for one in with_points])
-    columns = [None if one is None else _Column(one) for one in (visible, boxes)]
-    part = _Part(_Column(points), None, columns[0], columns[1])
-    ids = np.array([one.id.encode() for one in with_points], object)
-    subsets = {name: np.array([name in one.subsets for one in with_points]) for name in sorted(names)}
-    guessed = len(own_names) != points.shape[1]
-    starts = np.zeros(1, np.int64)
-    return PointSet(path, ids, points.shape[1], scheme, [part], starts, True, subsets, [path], guessed=guessed)

@@ -19,7 +19,7 @@ from reporters import Recorder, Strict
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.evaluation import measure
 from kdtools.evaluation.evaluate import evaluate
-from kdtools.evaluation.point_sets import read_points
+from kdtools.evaluation.read_points import read_points
 from kdtools.evaluation.request import Request, parse_thresholds, split_norms
 from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Row
 from kdtools.evaluation.units import find_frames, find_units

@@ -12,7 +12,7 @@ from factories import write_faces
 from reporters import Strict
 
 from kdtools.errors import FileError
-from kdtools.evaluation.point_sets import read_points
+from kdtools.evaluation.read_points import read_points
 from kdtools.faces.file import open_faces
 from kdtools.faces.file_pool import OpenFaces
 from kdtools.faces.virtual import write_virtual
