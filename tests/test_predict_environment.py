@@ -176,6 +176,6 @@ def test_fonts_and_networks_are_package_data() -> None:
     data = PROJECT["tool"]["setuptools"]["package-data"]
     for path in PACKAGE.rglob("*"):
         if path.is_file() and path.suffix not in (".py", ".pyc"):
-            package = ".".join(path.relative_to(REPOSITORY).parts[:2])
-            inner = path.relative_to(REPOSITORY.joinpath(*package.split(".")))
-            assert any(inner.match(pattern) for pattern in data[package]), path
+            inner = path.relative_to(PACKAGE)
+            patterns = [f"{name.replace('.', '/')}/{pattern}" for name in data for pattern in data[name]]
+            assert any(path.relative_to(REPOSITORY).match(pattern) for pattern in patterns), inner

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,13 +14,13 @@ import pytest
 from contract.running import run_tool, succeed
 from factories import drawn_faces, write_faces
 
-from kdtools import pretrained
+from kdtools import bundled
 from kdtools.faces.file import open_faces
 from kdtools.model.card import read_card
 from kdtools.prediction.engines import load_engine
 
-NAMES = pretrained.bundled_names()
-FOLDER = Path(pretrained.__file__).parent
+NAMES = bundled.bundled_names()
+FOLDER = Path(bundled.__file__).parent / "pretrained"
 every_network = pytest.mark.parametrize("name", NAMES)
 
 
@@ -33,7 +34,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_what_comes_along() -> None:
     assert "face68" in NAMES
-    assert pretrained.export_file("face68") is not None
+    assert bundled.export_file("face68") is not None
     assert sum(path.stat().st_size for path in FOLDER.iterdir() if path.is_file()) < 16e6
 
 
@@ -46,7 +47,7 @@ def test_each_is_described(name: str) -> None:
     assert fields["terms"]
     assert fields["edition"].split(",")[0] in (FOLDER / f"{name}.md").read_text()
     assert "/" not in "".join(json.loads(fields["argv"]))  # no path of the machine it was trained on
-    assert read_card(pretrained.export_file(name) or "")[1].items() >= fields.items()
+    assert read_card(bundled.export_file(name) or "")[1].items() >= fields.items()
 
 
 @every_network
@@ -92,14 +93,31 @@ def test_a_file_of_that_name_comes_first(
     assert load_engine("face68").card.input_size == 32
 
 
-def test_without_the_folder_everything_else_works(
-    tiny_onnx: Path, faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pretrained, "_FOLDER", tmp_path / "none")
-    succeed(run_tool("kd-predict", tiny_onnx, faces, "-o", tmp_path / "p.h5"))
-    result = run_tool("kd-predict", "face68", faces, "-o", tmp_path / "q.h5")
-    assert result.status == 1
-    assert "face68: no such model" in result.stderr
-    assert "kd-student trains one" in result.stderr
-    assert run_tool("kd-info", "--bundled").stdout == b""
-    assert os.listdir(tmp_path) == ["p.h5"]
+def test_without_the_folder_everything_else_works(tiny_onnx: Path, faces: Path, tmp_path: Path) -> None:
+    """A copy of the package from which the folder was deleted."""
+    shutil.copytree(FOLDER.parent, tmp_path / "copy" / "kdtools", ignore=shutil.ignore_patterns("pretrained"))
+    code = """
+import sys
+import kdtools
+assert kdtools.__file__.startswith(sys.argv[1]), kdtools.__file__
+sys.path.append(sys.argv[2])
+from contract.running import run_tool
+tiny, faces = sys.argv[3:]
+predicted, named, listed, own = (
+    run_tool(*words)
+    for words in (
+        ("kd-predict", tiny, faces, "-o", "p.h5"),
+        ("kd-predict", "face68", faces, "-o", "q.h5"),
+        ("kd-info", "--bundled"),
+        ("kd-eval", "p.h5", "--truth", faces, "--value", "nme_percent"),
+    )
+)
+assert predicted.status == 0, predicted
+assert named.status == 1 and "face68: no such model" in named.stderr and "kd-student trains one" in named.stderr, named
+assert listed.status == 0 and listed.stdout == b"", listed
+assert own.status == 0 and float(own.stdout) > 0, own
+"""
+    words = [tmp_path / "copy", Path(__file__).parent, tiny_onnx, faces]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "copy")}
+    subprocess.run([sys.executable, "-c", code, *words], check=True, cwd=tmp_path, env=environment)
+    assert sorted(os.listdir(tmp_path)) == ["copy", "p.h5"]

@@ -18,12 +18,12 @@ import typer
 from typer.core import TyperCommand
 
 from kdtools import __version__
+from kdtools.bundled import is_hidden_by_file
 from kdtools.cli._choices import choices_of
 from kdtools.cli._exit import DONE, FAILED, NEGATIVE, SKIPPED, USAGE, Interrupted, ReaderLeft, Stopped, _Signals
 from kdtools.cli._reporter import StderrReporter
 from kdtools.errors import KdError, missing_error, require
 from kdtools.parallel import n_abandoned
-from kdtools.pretrained import is_hidden_by_file
 from kdtools.reporting import one_line, printable_lines
 from kdtools.storage.devices import NO_WORKING_FOLDER, n_unclosed
 from kdtools.storage.stamps import note_input, one_run

@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from kdtools.pretrained import bundled_names
+from kdtools.bundled import bundled_names
 from kdtools.training import settings
 
 # Words and globs; a glob has a star, and ends with a slash if it stands for folders.

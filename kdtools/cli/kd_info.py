@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kdtools.bundled import bundled_names
 from kdtools.cli._app import run, session
 from kdtools.cli._exit import DONE, NEGATIVE
 from kdtools.cli._options import Json, Quiet, Value, Verbose, Version
 from kdtools.errors import DataError, FileError, require
-from kdtools.pretrained import bundled_names
 from kdtools.reporting import printable
 
 if TYPE_CHECKING:

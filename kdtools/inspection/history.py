@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kdtools.bundled import weights_file
 from kdtools.errors import DataError, KdError
 from kdtools.faces.validation import plain
 from kdtools.inspection.open import open_any
-from kdtools.pretrained import weights_file
 from kdtools.storage.provenance import sha256_of
 
 UNCHANGED, CHANGED, GONE, UNREADABLE = "unchanged", "changed", "gone", "unreadable"

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from kdtools.bundled import weights_file
 from kdtools.errors import FileError
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.model.card import METADATA, fields_of
-from kdtools.pretrained import weights_file
 from kdtools.storage.file_kinds import HDF5, HDF5_SIGNATURE, SAFETENSORS, form_of_start, read_start
 from kdtools.storage.outputs import STANDARD_INPUT, STANDARD_STREAM, readable
 from kdtools.storage.tensor_file import open_tensors

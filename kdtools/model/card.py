@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from kdtools.bundled import weights_file
 from kdtools.errors import DataError, FileError
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.model import HEADS
-from kdtools.pretrained import weights_file
 from kdtools.storage.file_kinds import ONNX, SAFETENSORS, form_of_start, read_start
 from kdtools.storage.tensor_file import open_tensors
 

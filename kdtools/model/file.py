@@ -14,11 +14,11 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
+from kdtools.bundled import weights_file
 from kdtools.errors import FileError, UsageError
 from kdtools.landmarks.conversions import same_points
 from kdtools.model.card import METADATA, MODEL_FORMAT, MODEL_KIND, TRAINING_PREFIX, ModelCard, card_of
 from kdtools.model.network import LandmarkNet, to_device
-from kdtools.pretrained import weights_file
 from kdtools.storage.devices import optional_service
 from kdtools.storage.outputs import written_aside
 from kdtools.storage.provenance import Provenance

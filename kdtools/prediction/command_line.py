@@ -6,10 +6,10 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from kdtools.bundled import bundled_names, weights_file
 from kdtools.errors import FileError, UsageError
 from kdtools.model.card import form_of
 from kdtools.prediction.inputs import kind_of
-from kdtools.pretrained import bundled_names, weights_file
 
 _OWN = "kd-student trains one, kd-export exports it"
 

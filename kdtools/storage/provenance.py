@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kdtools import __version__
-from kdtools.pretrained import weights_file
+from kdtools.bundled import weights_file
 from kdtools.storage.names import files_below
 from kdtools.storage.stamps import changed_error, meet, stamp_of
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from kdtools.bundled import finder_file
 from kdtools.errors import FileError
 from kdtools.images.detection.detector import Found, ReducedSearch
 from kdtools.images.opencv import opencv_errors
 from kdtools.landmarks.crop_rule import BoxRelation
 from kdtools.onnx_session import Session, open_session
-from kdtools.pretrained import finder_file
 
 _LARGEST_SIDE = 1024  # px; larger photographs are shrunk before the search
 _SMALLEST_FACE = 12  # px, side of the square around the points, on which the network was trained

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kdtools.bundled import export_file, weights_file
 from kdtools.errors import DataError, MissingError, UsageError, install_command, is_installed
 from kdtools.model.card import form_of, read_card
 from kdtools.parallel import workers
 from kdtools.prediction.engines.engine import Engine
 from kdtools.prediction.engines.flipped import FlippedEngine
-from kdtools.pretrained import export_file, weights_file
 from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.file_kinds import ONNX
 

@@ -1,15 +1,15 @@
 """Networks that come with kdtools. Where a model is expected, their name does: `kd-predict face68 photos/`.
 
-Each is two files here: `NAME.safetensors`, the weights in float16, from which a training can start, and `NAME.onnx`,
-which ONNX Runtime runs without torch. LICENSE-WEIGHTS states what they were trained on. Without this folder's files
-everything else works.
+Each is two files in kdtools/pretrained: `NAME.safetensors`, the weights in float16, from which a training can start,
+and `NAME.onnx`, which ONNX Runtime runs without torch. LICENSE-WEIGHTS states what they were trained on. Without the
+folder everything else works.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-_FOLDER = Path(__file__).parent
+_FOLDER = Path(__file__).parent / "pretrained"
 _WEIGHTS, _EXPORT = ".safetensors", ".onnx"
 
 
