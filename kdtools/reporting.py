@@ -41,6 +41,15 @@ class Reporter:
 SILENT = Reporter()  # has no state, so one serves all
 
 
+def counted(n: int, one: str, many: str = "") -> str:
+    """A number and what is counted. The plural `many` has an s if it is not given.
+
+    >>> counted(1, "face"), counted(2, "face"), counted(0, "face is", "faces are")
+    ('1 face', '2 faces', '0 faces are')
+    """
+    return f"{n} {one if n == 1 else many or one + 's'}"
+
+
 def printable(text: str) -> str:
     r"""A text from outside in one line that is safe to show: what a terminal or a reader could obey is escaped.
 

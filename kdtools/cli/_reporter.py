@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -44,6 +45,7 @@ class StderrReporter(Reporter):
     def skip(self, name: str, reason: str) -> None:
         """Report an input that could not be used; the tool will exit with status 4."""
         self.n_skipped += 1
+        reason = _without_name(reason, name)
         self._report("skipped ", f"{one_line(name, _LONGEST_NAME)}: ", reason, kind_of(reason))
 
     def _report(self, label: str, name: str, text: str, kind: str) -> None:
@@ -79,3 +81,16 @@ class StderrReporter(Reporter):
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
             number = bar.add_task(task, total=total)
             yield lambda done: bar.update(number, completed=done)
+
+
+def _without_name(reason: str, name: str) -> str:
+    """A reason without the path at its beginning, if that is of the file that `name` says already.
+
+    >>> _without_name("photos/a.png: is empty", "a.png"), _without_name("b.png: is empty", "a.png")
+    ('is empty', 'b.png: is empty')
+    """
+    for end in re.finditer(": ", reason):
+        path = f"/{reason[: end.start()]}"
+        if path.endswith(f"/{name}") or f"/{name}".endswith(path):
+            return reason[end.end() :]
+    return reason

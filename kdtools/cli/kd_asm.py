@@ -9,6 +9,7 @@ import typer
 from kdtools.cli._app import run, session
 from kdtools.cli._options import Faces, FacesOutput, Force, Quiet, Verbose, Version
 from kdtools.errors import require
+from kdtools.reporting import counted
 
 
 def kd_asm(
@@ -67,7 +68,7 @@ def kd_asm(
                 writer.copy_companions(faces)
             if plot_modes:
                 draw_modes(model, faces.scheme, together.file(plot_modes))
-    session.say(f"{len(soft)} faces, {len(model.modes)} modes")
+    session.say(f"{counted(len(soft), 'face')}, {counted(len(model.modes), 'mode')}")
 
 
 def main() -> None:

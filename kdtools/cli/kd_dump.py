@@ -9,6 +9,7 @@ import typer
 from kdtools.cli._app import run, session
 from kdtools.cli._options import Faces, Force, FormatName, Formats, Ids, Images, Output, Quiet, Subset, Verbose, Version
 from kdtools.errors import require
+from kdtools.reporting import counted
 from kdtools.storage.outputs import check_no_input
 
 
@@ -71,7 +72,7 @@ def kd_dump(
         selection = Selection(faces, rows, in_crops, digits, size_of=size_of)
         write_dump(selection, form, output, force, images=crops, header=not no_header, details=details)
         if output != "-":
-            session.say(f"{len(selection)} faces to {output}")
+            session.say(f"{counted(len(selection), 'face')} to {output}")
 
 
 def main() -> None:

@@ -28,6 +28,7 @@ from kdtools.cli._options import (
     Version,
 )
 from kdtools.errors import require
+from kdtools.reporting import counted
 from kdtools.storage.outputs import check_no_input, check_output
 
 
@@ -132,7 +133,7 @@ def kd_import(
                 subsets=subsets,
                 reporter=session,
             )
-    session.say(f"{n_faces} faces, {session.n_skipped} skipped")
+    session.say(f"{counted(n_faces, 'face')}, {session.n_skipped} skipped")
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ import typer
 from kdtools.cli._app import run, session
 from kdtools.cli._options import AddSubset, Convert, FacesOutput, Force, Ids, NoImages, Quiet, Subset, Verbose, Version
 from kdtools.errors import require
+from kdtools.reporting import counted
 
 if TYPE_CHECKING:
     from kdtools.faces.selection import IdPatterns
@@ -56,7 +57,10 @@ def kd_merge(
 
     check_output(output, force)
     if virtual:
-        session.say(f"{_refer_to(paths, output, force)} faces to {output}, which refers to {len(paths)} files")
+        session.say(
+            f"{counted(_refer_to(paths, output, force), 'face')} to {output}, which refers to "
+            f"{counted(len(paths), 'file')}"
+        )
         return
     require(not (ids and ids_from), "--ids and --ids-from both choose by id", "give one of them")
     chosen_ids = read_patterns(ids_from) if ids_from else IdPatterns(ids) if ids else None
@@ -78,7 +82,7 @@ def kd_merge(
     _report_unmatched(chosen_ids, excluded, added)
     for name in left_out:
         session.warn(f"{name}: no face of it was chosen")
-    session.say(f"{sum(len(part.rows) for part in parts)} faces to {output}")
+    session.say(f"{counted(sum(len(part.rows) for part in parts), 'face')} to {output}")
 
 
 def _refer_to(paths: list[str], output: str, force: bool) -> int:

@@ -10,6 +10,7 @@ from kdtools.cli import _predict_options as opt
 from kdtools.cli._app import run, session
 from kdtools.cli._options import Batch, Detector, Device, Force, Jobs, Quiet, Resume, Verbose, Version
 from kdtools.errors import require
+from kdtools.reporting import counted
 from kdtools.storage.outputs import check_no_input, check_output
 
 
@@ -123,7 +124,7 @@ def kd_predict(
         elif photographs is not None:
             search = Search.named(detector, max_faces, refine)
             n_faces = predict_photographs(task, photographs, search, draw=draw, smooth=smooth)
-    session.say(f"{n_faces} faces" + ("; -o points.csv writes their points" if output is None else ""))
+    session.say(counted(n_faces or 0, "face") + ("; -o points.csv writes their points" if output is None else ""))
     for line in task.timing.lines(task.engine.name) if bench else []:
         print(f"{session.tool}: {line}", file=sys.stderr)  # also with -q
 

@@ -10,6 +10,7 @@ import typer
 from kdtools.cli._app import run, session
 from kdtools.cli._options import Faces, FacesOutput, Folds, Force, Group, Quiet, Rest, Seed, Verbose, Version
 from kdtools.errors import require
+from kdtools.reporting import counted
 
 
 def kd_split(
@@ -61,7 +62,9 @@ def kd_split(
         else:
             part_of = draw_share(grouping.names, 0.1 if share is None else share, seed)
         sizes = write_parts(faces, part_of, outputs, force, session.provenance(faces_path))
-    session.say(", ".join(f"{n} faces to {path}" for n, path in zip(sizes, outputs, strict=True)) + f"; {kept}")
+    session.say(
+        ", ".join(f"{counted(n, 'face')} to {path}" for n, path in zip(sizes, outputs, strict=True)) + f"; {kept}"
+    )
 
 
 def _outputs(output: str, rest: str | None, folds: int | None) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kdtools.cli._app import run, session
 from kdtools.cli._options import FacesOutput, Force, Jobs, Margin, NFaces, Quiet, Seed, Size, Verbose, Version
+from kdtools.reporting import counted
 
 
 def kd_synth(
@@ -48,7 +49,7 @@ def kd_synth(
         writer.put("visible", visible)
         writer.put("box", np.broadcast_to([0, 0, size, size], (n_faces, 4)), origin="crop")
         writer.put_crop(CropRule(margin))
-    session.say(f"{n_faces} faces of {size} x {size} px")
+    session.say(f"{counted(n_faces, 'face')} of {size} x {size} px")
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from kdtools.faces.ids import check_unique_ids
 from kdtools.faces.schema import check_subset_name
 from kdtools.landmarks import SCHEMES, Scheme
 from kdtools.landmarks.point_names import are_names, order_by_names
-from kdtools.reporting import SILENT, Reporter, printable
+from kdtools.reporting import SILENT, Reporter, counted, printable
 from kdtools.storage.names import NOT_STORABLE, frame_in_id, is_storable
 
 
@@ -81,15 +81,20 @@ def read_annotations(sources: Sources, reporter: Reporter = SILENT) -> list[Anno
             )
         if not found:
             held.check()
-        reporter.say(f"{path}: read as {form.name} ({form.what}); first pixel is {base:g}; {len(found)} faces")
+        reporter.say(
+            f"{path}: read as {form.name} ({form.what}); first pixel is {base:g}; {counted(len(found), 'face')}"
+        )
         if reading.n_absent:
-            reporter.warn(f"{path}: {reading.n_absent} images are absent")
+            reporter.warn(f"{path}: {counted(reading.n_absent, 'image is', 'images are')} absent")
         if reading.n_without_points:
-            reporter.say(f"{path}: {reading.n_without_points} faces without any point are left out")
+            reporter.say(f"{path}: left out {counted(reading.n_without_points, 'face')} without any point")
         if reading.repeated:
-            reporter.say(f"{path}: {len(reading.repeated)} images come with several faces: {some_of(reading.repeated)}")
+            reporter.say(
+                f"{path}: {counted(len(reading.repeated), 'image comes', 'images come')} with "
+                f"several faces: {some_of(reading.repeated)}"
+            )
         if found and form.name != image_folder.FORMAT.name and all(one.points is None for one in found):
-            reporter.warn(f"{path}: holds no points; its {len(found)} faces have boxes alone")
+            reporter.warn(f"{path}: holds no points; there are only boxes, of {counted(len(found), 'face')}")
         annotations += plausible(path, form, found, reading, reporter)
     annotations = _each_once(list(_storable(annotations, reporter)), reporter)
     check_unique_ids([one.id for one in annotations])
@@ -181,7 +186,8 @@ def _each_once(annotations: list[Annotation], reporter: Reporter) -> list[Annota
             kept[row] = replace(kept[row], subsets=kept[row].subsets | one.subsets)
     if twice:
         reporter.warn(
-            f"{len(twice)} faces stand twice, with the same points in the same image: {some_of(twice)}; taken once"
+            f"{counted(len(twice), 'face stands', 'faces stand')} twice, with the same points in "
+            f"the same image: {some_of(twice)}; taken once"
         )
     return kept
 
@@ -193,5 +199,7 @@ def _with_equal_points(annotations: list[Annotation], reporter: Reporter) -> lis
     kept = [one for one, size in zip(annotations, sizes, strict=True) if size == usual]
     for one, size in zip(annotations, sizes, strict=True):
         if size != usual:
-            reporter.skip(one.id, f"{size or 'no'} points, but {kept[0].id} has {usual or 'none'}")
+            reporter.skip(
+                one.id, f"{counted(size, 'point') if size else 'no points'}, but {kept[0].id} has {usual or 'none'}"
+            )
     return kept

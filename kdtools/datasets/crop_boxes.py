@@ -15,7 +15,7 @@ from kdtools.images.reading import read_image
 from kdtools.landmarks.boxes import overlaps
 from kdtools.landmarks.crop_rule import BoxRelation, CropRule, measure_relation, points_square
 from kdtools.parallel import map_bounded
-from kdtools.reporting import SILENT, Reporter
+from kdtools.reporting import SILENT, Reporter, counted
 
 _SAME_FACE = 0.25  # overlap (intersection over union) from which a detected box is that of the annotated points
 
@@ -60,7 +60,8 @@ def choose_boxes(
         reporter.say(detector.remark)
     if isinstance(detector, BoxesFile) and detector.unused:
         reporter.warn(
-            f"{box}: holds boxes of {len(detector.unused)} names that no image has: {some_of(detector.unused)}"
+            f"{box}: holds boxes of {counted(len(detector.unused), 'name')} that no image has: "
+            f"{some_of(detector.unused)}"
         )
     return found
 

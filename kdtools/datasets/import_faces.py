@@ -20,7 +20,7 @@ from kdtools.landmarks import Scheme
 from kdtools.landmarks.crop_rule import CropRule, points_in_box
 from kdtools.landmarks.geometry import box_to_source
 from kdtools.parallel import batched, map_bounded
-from kdtools.reporting import SILENT, Reporter
+from kdtools.reporting import SILENT, Reporter, counted
 
 _CHUNK_OF_FRAMES = 1  # frames of videos wait decoded
 _CHUNK = 32  # faces a task: one at a time, the threads would spend their time waiting for Python's lock
@@ -110,11 +110,12 @@ def import_faces(
     if turned := [face.annotation.id for face in good if face.turned]:
         # Points belong to the upright images or to the stored ones, and no annotation says to which.
         reporter.warn(
-            f"{len(turned)} faces lie in images turned upright by their EXIF orientation: {some_of(turned)}; if their "
+            f"{counted(len(turned), 'face lies', 'faces lie')} in images turned upright by their "
+            f"EXIF orientation: {some_of(turned)}; if their "
             "points were marked in the images as stored, give --exif keep"
         )
     if outside := [face.annotation.id for face in good if face.outside]:
-        reporter.warn(f"{len(outside)} faces have points outside their image: {some_of(outside)}")
+        reporter.warn(f"{counted(len(outside), 'face has', 'faces have')} points outside the image: {some_of(outside)}")
     writer.keep_first_images(len(good))
     return len(good)
 

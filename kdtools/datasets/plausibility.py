@@ -23,7 +23,7 @@ from kdtools.datasets.formats import Annotation, Format, Reading
 from kdtools.datasets.formats.shared.annotation import size_of_picture
 from kdtools.datasets.formats.shared.extra_columns import SHARES
 from kdtools.errors import FileError, KdError
-from kdtools.reporting import Reporter
+from kdtools.reporting import Reporter, counted
 
 _BESIDE = 0.2  # by how much of its size a point may lie outside its face
 _FEWEST = 3  # points that tell where a face is
@@ -91,7 +91,10 @@ def _with_hidden(
     known = form.name == _SENTINEL_FORMAT
     if n_hidden < (1 if known else _FEWEST) or n_hidden <= 3 * n_other:
         return found
-    text = f"{path}: {n_hidden} points -x, -y lie inside their face as x, y: taken as hidden points, as MERL-RAV writes"
+    text = (
+        f"{path}: {counted(n_hidden, 'point')} -x, -y inside the face as x, y: taken as hidden "
+        f"points, as MERL-RAV writes"
+    )
     reporter.say(text) if known else reporter.warn(text)
     hidden = []
     for one, mask in zip(found, masks, strict=True):

@@ -13,7 +13,7 @@ from kdtools.landmarks.conversions import conversion_between, convert_mask, conv
 from kdtools.landmarks.mirror_maps import FoundMirror, find_mirror, mirror_fits, mirror_from_names
 from kdtools.landmarks.point_names import are_names, order_by_names, reordered
 from kdtools.landmarks.registry import own_scheme
-from kdtools.reporting import SILENT, Reporter
+from kdtools.reporting import SILENT, Reporter, counted
 
 _FEWEST_FOR_MIRROR = 5  # faces; a few may look symmetric by chance
 _N_COMPARED = 300  # faces that are compared with their mirror images; more would not tell more
@@ -84,7 +84,7 @@ def _scheme_by_count(points: np.ndarray, reporter: Reporter, mirror: tuple[int, 
         return scheme
     some = points[:: max(1, len(points) // _N_COMPARED)]
     if mirror in (None, scheme.mirror) and mirror_fits(scheme, some):
-        reporter.say(f"{scheme.n_points} points, taken for {scheme.name} (--scheme names another)")
+        reporter.say(f"{counted(scheme.n_points, 'point')}, taken for {scheme.name} (--scheme names another)")
         return scheme
     reporter.warn(
         f"{scheme.n_points} points could be {scheme.name}, but do not mirror like those; they are taken for points of "
@@ -99,7 +99,7 @@ def _scheme_by_names(names: tuple[str, ...], points: np.ndarray, reporter: Repor
     for known in (scheme for scheme in SCHEMES.values() if scheme.n_points == len(names)):
         order = order_by_names(names, known.names)
         if order is not None and np.array_equal(order, np.arange(len(order))):
-            reporter.say(f"{len(names)} points, {known.name} by their names")
+            reporter.say(f"{counted(len(names), 'point')}, {known.name} by their names")
             return known
         if order is not None:
             reporter.say(f"the points of {known.name} by their names, in another order (--convert {known.name})")
@@ -107,9 +107,11 @@ def _scheme_by_names(names: tuple[str, ...], points: np.ndarray, reporter: Repor
         if known.names or known.mirror is None or mirror_from_names(names) != known.mirror:
             continue
         if mirror_fits(known, points[:: max(1, len(points) // _N_COMPARED)]):
-            reporter.say(f"{len(names)} points, taken for {known.name} by the sides in their names")
+            reporter.say(f"{counted(len(names), 'point')}, taken for {known.name} by the sides in their names")
             return replace(known, names=names)
-    reporter.say(f"{len(names)} points with names of their own: {some_of(names)} (--scheme takes them for others)")
+    reporter.say(
+        f"{counted(len(names), 'point')} with names of their own: {some_of(names)} (--scheme takes them for others)"
+    )
     left, right = (_named_eye(names, side) for side in ("left", "right"))
     return own if left is None or right is None else replace(own, left_eye=left, right_eye=right)
 

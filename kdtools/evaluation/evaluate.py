@@ -28,7 +28,7 @@ from kdtools.evaluation.same_faces import check_same_ends, warn_of_other_picture
 from kdtools.evaluation.table import Tables, region_points
 from kdtools.evaluation.units import Frames, find_frames, find_units
 from kdtools.metrics import normalise, normaliser_named, worst_rows
-from kdtools.reporting import SILENT, Reporter
+from kdtools.reporting import SILENT, Reporter, counted
 
 
 def evaluate(request: Request, reporter: Reporter = SILENT) -> Evaluation:
@@ -193,7 +193,8 @@ def _check_complete(
         lost = 0 if measured.jitter is None else int(np.isposinf(measured.jitter).sum())
         if lost:
             notes.append(
-                f"{pred.name}: jitter leaves out {lost} frames without a prediction there or in the frame before"
+                f"{pred.name}: jitter leaves out {counted(lost, 'frame')} without a prediction "
+                f"there or in the frame before"
             )
     for note in notes:
         reporter.warn(note)

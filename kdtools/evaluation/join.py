@@ -11,7 +11,7 @@ import numpy as np
 from kdtools.errors import DataError, some_of
 from kdtools.evaluation.point_sets import PointSet, check_ids, describe_ids, photograph_of, text_of
 from kdtools.evaluation.request import Request
-from kdtools.reporting import Reporter
+from kdtools.reporting import Reporter, counted
 
 ABSENT = -1  # row of a face that was not predicted
 UNKNOWN = -2  # row of a face without annotated points, which cannot be matched by position
@@ -103,10 +103,10 @@ def check_join(truth: PointSet, pred: PointSet, rows: np.ndarray, request: Reque
             used[rows[rows >= 0]] = True
             names = some_of([text_of(pred.ids[row]) for row in np.flatnonzero(~used)[:4]])
             raise DataError(
-                f"{pred.name}: {n_extra} faces are not in {truth.name}: {names}",
+                f"{pred.name}: {counted(n_extra, 'face is', 'faces are')} not in {truth.name}: {names}",
                 "is it the right truth? --allow-extra leaves them out",
             )
-        notes.append(f"{pred.name}: {n_extra} faces are not in {truth.name} and are left out")
+        notes.append(f"{pred.name}: left out {counted(n_extra, 'face')} that {truth.name} lacks")
     return notes
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from kdtools.errors import DataError
 from kdtools.evaluation.point_sets import photograph_of, text_of
 from kdtools.faces.people import compile_pattern, find_groups, group_faces
+from kdtools.reporting import counted
 
 
 @dataclass(frozen=True)
@@ -111,4 +112,4 @@ def find_frames(ids: np.ndarray, pattern: str) -> Frames:
             f"no two faces are consecutive frames of a video by their ids, such as {text_of(ids[0])!r}",
             r"give --video a regular expression such as '(.*)_(\d+)': video and number of the frame",
         )
-    return Frames(before, Units(_number(videos), f"{len(set(videos))} videos by --video {pattern}"))
+    return Frames(before, Units(_number(videos), f"{counted(len(set(videos)), 'video')} by --video {pattern}"))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kdtools.errors import DataError, UsageError, some_of
+from kdtools.reporting import counted
 
 _NUMBERED_IN_FOLDER = 0.8  # fraction of its folder above which a name is taken for numbered files (set_0001), ...
 _NUMBERED_OF_ALL = 0.1  # ... if it also has more than this fraction of all faces: a person may fill a folder
@@ -251,7 +252,7 @@ def group_faces(ids: Sequence[str], pattern: str | None) -> Grouping:
         hint = "give an expression that finds the person in every id"
         raise DataError(f"--group {pattern!r} finds nobody in {len(lost)} of {len(ids)} ids: {some_of(lost)}", hint)
     names = [match[1] for match in matches if match]
-    return Grouping(names, f"{len(set(names))} people, nobody in both", certain=True)
+    return Grouping(names, f"{counted(len(set(names)), 'person', 'people')}, nobody in both", certain=True)
 
 
 def compile_pattern(option: str, pattern: str, n_groups: int, hint: str) -> re.Pattern[str]:

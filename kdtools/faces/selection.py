@@ -13,6 +13,7 @@ import numpy as np
 from kdtools.errors import DataError, FileError, UsageError, reason_of
 from kdtools.faces.file import FacesFile
 from kdtools.faces.schema import ARRAYS, check_subset_name
+from kdtools.reporting import counted
 from kdtools.storage.outputs import STANDARD_INPUT, name_of, readable
 
 ALL_FACES = "full"  # the subset that every file has
@@ -142,7 +143,7 @@ def take_parts(
     With `prefix`, ids begin with the name of their file without its suffix, for patterns too.
     Raises DataError for a subset that no file has, and if no face is left in any.
     """
-    where = files[0].name if len(files) == 1 else f"{len(files)} files"
+    where = files[0].name if len(files) == 1 else counted(len(files), "file")
     if subsets:
         check_subsets(subsets, sorted({name for faces in files for name in faces.subsets}), where)
     parts = []

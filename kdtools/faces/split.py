@@ -13,7 +13,7 @@ from kdtools.faces.file import FacesFile
 from kdtools.faces.people import Grouping, group_faces
 from kdtools.faces.selection import check_subsets, subset_members
 from kdtools.faces.writer import create_faces
-from kdtools.reporting import Reporter
+from kdtools.reporting import Reporter, counted
 from kdtools.storage.outputs import Outputs
 from kdtools.storage.provenance import Provenance
 
@@ -49,9 +49,14 @@ def choose_subset(faces: FacesFile, name: str, grouping: Grouping, reporter: Rep
     shared = grouping.in_both(member)
     if shared and grouping.certain:
         hint = "leave out --group to split them all the same"
-        raise DataError(f"{len(shared)} people are both in {name} and outside it: {some_of(shared)}", hint)
+        raise DataError(
+            f"{counted(len(shared), 'person is', 'people are')} both in {name} and outside it: {some_of(shared)}", hint
+        )
     if shared:
-        reporter.warn(f"by their ids {len(shared)} people or photographs may be in both parts: {some_of(shared)}")
+        reporter.warn(
+            f"by their ids {counted(len(shared), 'person or photograph', 'people or photographs')} "
+            f"may be in both parts: {some_of(shared)}"
+        )
     return member
 
 

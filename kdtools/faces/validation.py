@@ -13,7 +13,7 @@ import numpy as np
 
 from kdtools.errors import DataError, FileError
 from kdtools.faces import schema
-from kdtools.storage.file_kinds import HDF5, SAFETENSORS, form_of_start, read_start
+from kdtools.storage.file_kinds import HDF5, SAFETENSORS, check_no_pipe, form_of_start, read_start
 from kdtools.storage.hdf5_checks import MEMORY_RATIO, check_attributes, check_claim, item_at
 from kdtools.storage.hdf5_guard import HDF5_ERRORS, GuardedStream
 
@@ -26,6 +26,7 @@ def plain(value: Any) -> Any:
 
 
 def check_signature(path: Path, name: str) -> None:
+    check_no_pipe(path, name)
     try:
         with path.open("rb") as stream:
             start = read_start(stream)

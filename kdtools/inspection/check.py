@@ -17,6 +17,7 @@ from kdtools.inspection.history import provenance_of
 from kdtools.inspection.open import Opened, Weights
 from kdtools.landmarks import Scheme
 from kdtools.onnx_session import CONFIDENCE
+from kdtools.reporting import counted
 from kdtools.storage.onnx_guard import check_onnx
 
 # How far outside its crop or box a point may lie, in sides of it. Predictions may leave the crop; points in other
@@ -60,7 +61,7 @@ def _faces_faults(faces: FacesFile) -> Iterator[str]:
     if len(set(ids)) < len(ids):
         seen: set[str] = set()
         twice = list(dict.fromkeys(name for name in ids if name in seen or seen.add(name)))  # type: ignore[func-returns-value]
-        yield f"/id: {len(twice)} ids stand more than once: {some_of(twice)}"
+        yield f"/id: {counted(len(twice), 'id stands', 'ids stand')} more than once: {some_of(twice)}"
     if "" in ids:
         yield f"/id: row {ids.index('')} has no name"
     yield from _error_of(lambda: faces.crop, faces.name)

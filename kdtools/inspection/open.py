@@ -14,7 +14,7 @@ from kdtools.bundled import weights_file
 from kdtools.errors import FileError
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.model.card import METADATA, fields_of
-from kdtools.storage.file_kinds import HDF5, HDF5_SIGNATURE, SAFETENSORS, form_of_start, read_start
+from kdtools.storage.file_kinds import HDF5, HDF5_SIGNATURE, SAFETENSORS, check_no_pipe, form_of_start, read_start
 from kdtools.storage.outputs import STANDARD_INPUT, STANDARD_STREAM, readable
 from kdtools.storage.tensor_file import open_tensors
 
@@ -76,6 +76,7 @@ def _form_of(path: Path, name: str) -> str:
 
     Raises FileError for a file of another kind.
     """
+    check_no_pipe(path, name)
     try:
         with path.open("rb") as stream:
             start = read_start(stream)

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
-from kdtools.reporting import printable
+from kdtools.reporting import counted, printable
 
 _STYLES = {"unchanged": "green", "changed": "red", "unreadable": "yellow", "not compared": "yellow"}
 _KINDS = {"faces": "faces file", "model": "model", "checkpoint": "checkpoint of a training"}
@@ -38,7 +38,7 @@ def _faces_rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
     groups, n_faces = report["groups"], report["faces"]
     most = f"most ({groups['largest']}) of {groups['largest_name']!r}"
     each = "each by itself" if groups["count"] == n_faces else most
-    yield "faces", f"{n_faces}, of {_plural(groups['count'], 'person or photograph', 'people or photographs')}, {each}"
+    yield "faces", f"{n_faces}, of {counted(groups['count'], 'person or photograph', 'people or photographs')}, {each}"
     if groups["numbered"]:
         yield "", f"names like {groups['numbered'][0]!r} are taken for numbered files, not for people"
     yield "ids", ", ".join(report["ids"]) + (", ..." if n_faces > len(report["ids"]) else "")
@@ -48,9 +48,9 @@ def _faces_rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if "landmarks" in report:
         points = report["landmarks"]
         frame = "/image" if points["frame"] == "image" else "the source images"
-        yield "landmarks", f"{points['points']} points, {points['role']}, in pixels of {frame}"
+        yield "landmarks", f"{counted(points['points'], 'point')}, {points['role']}, in pixels of {frame}"
         if points["missing_share"]:
-            without = _plural(points["faces_without"], "face", "faces")
+            without = counted(points["faces_without"], "face", "faces")
             yield "", f"{_percent(points['missing_share'])} of them not annotated, {without} without any"
         yield from _scheme_rows(points)
     if "visible" in report:
@@ -68,7 +68,10 @@ def _faces_rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if name in report and report[name]["min"] is not None:
             yield name, f"{report[name]['min']:g} to {report[name]['max']:g}"
     if "shape_model" in report:
-        yield "shape model", f"{report['shape_model']['modes']} modes, aligned by {report['shape_model']['align']}"
+        yield (
+            "shape model",
+            f"{counted(report['shape_model']['modes'], 'mode')}, aligned by {report['shape_model']['align']}",
+        )
     yield "arrays", ", ".join(name for name in report["arrays"] if not name.startswith("subset/"))
 
 
@@ -77,13 +80,13 @@ def _model_rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "network", f"{network}, {report['form']}"
     mean, std = (", ".join(f"{value:g}" for value in report[key]) for key in ("mean", "std"))
     yield "input", f"{report['input_size']} x {report['input_size']} px RGB, mean {mean}, std {std}"
-    yield "landmarks", f"{report['landmarks']['points']} points"
+    yield "landmarks", f"{counted(report['landmarks']['points'], 'point')}"
     yield from _scheme_rows(report["landmarks"])
     yield from _crop_rows(report)
     yield "settings", ", ".join(f"{key} {value}" for key, value in report["settings"].items() if key not in report)
     if "training" in report:
         training = report["training"]
-        text = f"{_plural(training['epochs_done'], 'epoch', 'epochs')} done"
+        text = f"{counted(training['epochs_done'], 'epoch', 'epochs')} done"
         if training.get("best_nme_percent") is not None:
             text += f", validation NME {training['nme_percent']} %, at best {training['best_nme_percent']} %"
             text += f" ({training['normaliser']})"
@@ -131,10 +134,6 @@ def _made(provenance: dict[str, Any]) -> str:
 
 def _percent(share: float) -> str:
     return f"{share:.1%}".replace("%", " %")
-
-
-def _plural(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
 
 
 def _bytes(number: int) -> str:

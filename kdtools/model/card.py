@@ -14,7 +14,7 @@ from kdtools.errors import DataError, FileError
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.model import HEADS
-from kdtools.storage.file_kinds import ONNX, SAFETENSORS, form_of_start, read_start
+from kdtools.storage.file_kinds import ONNX, SAFETENSORS, check_no_pipe, form_of_start, read_start
 from kdtools.storage.tensor_file import open_tensors
 
 MODEL_KIND = "model"
@@ -128,6 +128,7 @@ def fields_of(text: str | None, name: str | Path) -> dict[str, Any]:
 
 def form_of(path: str | Path) -> str:
     """`safetensors` or `onnx`, by the first bytes. Raises FileError for a file that is absent or neither."""
+    check_no_pipe(weights_file(path), str(path))
     try:
         with weights_file(path).open("rb") as stream:
             form = form_of_start(read_start(stream))

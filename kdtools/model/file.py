@@ -20,6 +20,7 @@ from kdtools.landmarks.conversions import same_points
 from kdtools.model.card import METADATA, MODEL_FORMAT, MODEL_KIND, TRAINING_PREFIX, ModelCard, card_of
 from kdtools.model.network import LandmarkNet, to_device
 from kdtools.storage.devices import optional_service
+from kdtools.storage.file_kinds import check_no_pipe
 from kdtools.storage.outputs import written_aside
 from kdtools.storage.provenance import Provenance
 from kdtools.storage.tensor_file import TensorFile, open_tensors
@@ -173,5 +174,6 @@ def _open_weights(path: str | Path) -> Iterator[TensorFile]:
         raise FileError(f"{path}: no such file")
     if path.is_dir():
         raise FileError(f"{path}: is a folder, not a model file")
+    check_no_pipe(path, str(path))
     with open_tensors(path, "pt") as stored:
         yield stored

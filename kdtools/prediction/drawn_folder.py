@@ -20,7 +20,7 @@ import numpy as np
 
 from kdtools.errors import FileError, KdError, reason_of, require
 from kdtools.images.drawing import write_image_at
-from kdtools.reporting import Reporter
+from kdtools.reporting import Reporter, counted
 from kdtools.storage.outputs import STANDARD_STREAM, check_no_link, place_of
 from kdtools.storage.rename_together import Move, Room, commit
 
@@ -82,7 +82,10 @@ class DrawnFolder:
         check_no_link(self._partial)
         is_there = os.path.lexists(self._partial)
         if n_done and not is_there:
-            what = f"{self._partial}: the drawings of the {n_done} inputs that are done are no longer there"
+            what = (
+                f"{self._partial}: the drawings of {counted(n_done, 'input')} that this run has "
+                f"done are no longer there"
+            )
             raise FileError(what, "start anew with -f, without --resume")
         if is_there:
             self._lock = _lock_own(self._partial)

@@ -13,6 +13,7 @@ import numpy as np
 
 from kdtools.faces.schema import CROP
 from kdtools.prediction.unchanged import Stamp
+from kdtools.reporting import counted
 
 NO_FACE = "no face found"  # the reason of a photograph that was looked at in full, and shows none
 
@@ -90,8 +91,9 @@ class Timing:
         passed = time.perf_counter() - self.began
         total = sum(self.seconds[stage] for stage in STAGES)
         lines = [
-            f"{self.n_items} images, {self.n_faces} faces in {passed:.2f} s: {self.n_items / passed:.1f} images/s",
-            f"{engine}; {self.n_workers} worker{'s' if self.n_workers > 1 else ''}",
+            f"{counted(self.n_items, 'image')}, {counted(self.n_faces, 'face')} in {passed:.2f} s: "
+            f"{self.n_items / passed:.1f} images/s",
+            f"{engine}; {counted(self.n_workers, 'worker')}",
         ]
         for stage in STAGES:
             if seconds := self.seconds[stage]:

@@ -19,6 +19,7 @@ from kdtools.prediction.partial_output import Parts
 from kdtools.prediction.photograph_work import PhotographWork, Search
 from kdtools.prediction.pipeline import Run, collect, digest_inputs, drawn_folder, open_parts_of
 from kdtools.prediction.unchanged import Stamp, content_of_photograph, listing_digest, stamp_of
+from kdtools.reporting import counted
 
 if TYPE_CHECKING:
     from kdtools.prediction.drawn_folder import DrawnFolder
@@ -76,12 +77,13 @@ def predict_photographs(
             run.reporter.say(detector.remark)
         if isinstance(detector, BoxesFile) and detector.unused and not (first or stop or parts.skipped):
             run.reporter.warn(
-                f"there are boxes of {len(detector.unused)} names that no image has: {some_of(detector.unused)}"
+                f"there are boxes of {counted(len(detector.unused), 'name')} that no image has: "
+                f"{some_of(detector.unused)}"
             )
         if not (parts.n_items or n_known):
             raise FileError(f"{', '.join(photographs.inputs)}: no images in there")
         if not parts.n_faces and run.shard is None and not run.without_face.count:
-            raise DataError(f"no face found in {parts.n_items} images")
+            raise DataError(f"no face found in {counted(parts.n_items, 'image')}")
         if run.without_face.count:
             count = f"{run.without_face.count} of {parts.n_items - parts.first} photographs"
             run.reporter.say(f"no face found in {count}: {run.without_face}")

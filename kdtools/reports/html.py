@@ -13,7 +13,7 @@ from typing import Any
 from kdtools import __version__
 from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Row
 from kdtools.faces.selection import ALL_FACES
-from kdtools.reporting import printable
+from kdtools.reporting import counted, printable
 from kdtools.reports.columns import (
     VERDICT,
     Value,
@@ -197,7 +197,7 @@ def _width(svg: str) -> int:
 
 def _lead(evaluation: Evaluation) -> str:
     scheme, protocol = evaluation.scheme, evaluation.protocol
-    text = f"{evaluation.n_faces} faces · {scheme.n_points} points ({scheme.name})"
+    text = f"{counted(evaluation.n_faces, 'face')} · {counted(scheme.n_points, 'point')} ({scheme.name})"
     return printable(f"{text} · protocol {protocol}" if protocol else text)
 
 

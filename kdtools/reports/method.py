@@ -7,7 +7,7 @@ from kdtools.evaluation.results import Evaluation
 from kdtools.landmarks import Scheme
 from kdtools.metrics.normalisers import normaliser_named
 from kdtools.metrics.summary import threshold_label
-from kdtools.reporting import printable
+from kdtools.reporting import counted, printable
 from kdtools.reports.columns import is_interval_end
 from kdtools.reports.table import compared
 
@@ -39,7 +39,8 @@ def facts_of(evaluation: Evaluation) -> list[tuple[str, str]]:
     facts = [
         (
             "Truth",
-            f"{printable(evaluation.truth)}: {evaluation.n_faces} faces, {scheme.n_points} points "
+            f"{printable(evaluation.truth)}: {counted(evaluation.n_faces, 'face')}, "
+            f"{counted(scheme.n_points, 'point')} "
             f"({printable(scheme.name)})",
         )
     ]

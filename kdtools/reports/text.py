@@ -9,7 +9,7 @@ from typing import Any
 
 from kdtools.errors import DataError
 from kdtools.evaluation.results import Evaluation, Row
-from kdtools.reporting import printable
+from kdtools.reporting import counted, printable
 from kdtools.reports.columns import COMPARISON, find_key, format_plain, has, is_interval_end, keys_of, value_of
 
 LABELS = ("prediction", "subset", "normaliser")
@@ -79,12 +79,18 @@ def _why_not(row: Row, key: str) -> tuple[str, str]:
     n_missing, n_unmeasured = row.values.get("missing"), row.values.get("unmeasured")
     why, hint = "", "--json has the values that could be"
     if row.values.get("n") == 0 and n_unmeasured:
-        why = f"{n_unmeasured} faces have no annotated points, or a normaliser that is missing or zero"
+        why = (
+            f"{counted(int(n_unmeasured), 'face has', 'faces have')} no annotated points, or a "
+            f"normaliser that is missing or zero"
+        )
         hint = "choose another --norm, or look at the truth with kd-info"
     elif row.values.get("n") == 0:
         why, hint = "the subset has no faces", "choose another --subset"
     elif key in ("nme_low_percent", "nme_high_percent") and n_missing:
-        why = f"the NME is infinite, because {n_missing} faces have no complete prediction, and has no interval"
+        why = (
+            f"the NME is infinite, because {counted(int(n_missing), 'face has', 'faces have')} no "
+            f"complete prediction, and has no interval"
+        )
         hint = "ask for nme_found, or for the interval of fr or auc"
     elif key == "nme_found_percent":
         why, hint = "no face has a complete prediction", "ask for missing"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from kdtools.errors import UsageError
+from kdtools.errors import FileError, UsageError
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".flv")
@@ -20,11 +20,15 @@ _N_START = 16  # bytes that `form_of_start` needs
 _USER_BLOCK = 512  # bytes, or a power of two times as many, that others may put before HDF5's signature
 
 
-def read_start(stream: BinaryIO) -> bytes:
-    """The bytes of a file that `form_of_start` needs: its first ones, or HDF5's signature wherever HDF5 looks for it.
+def check_no_pipe(path: str | os.PathLike[str], name: str) -> None:
+    """Raises FileError for a pipe, such as a shell's `<(...)`, where a file is read from place to place."""
+    if Path(path).is_fifo():
+        hint = "write it to a file first; faces files and tar files may come by standard input, which is called -"
+        raise FileError(f"{name}: is a pipe, which can be read only once, from beginning to end", hint)
 
-    What cannot be moved about in, such as a pipe, has no user block.
-    """
+
+def read_start(stream: BinaryIO) -> bytes:
+    """The bytes of a file that `form_of_start` needs: its first ones, or HDF5's signature where HDF5 looks for it."""
     start = stream.read(_N_START)
     if form_of_start(start) == HDF5 or not stream.seekable():
         return start

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from kdtools import __version__
 from kdtools.bundled import weights_file
+from kdtools.storage.file_kinds import check_no_pipe
 from kdtools.storage.names import files_below
 from kdtools.storage.stamps import changed_error, meet, stamp_of
 
@@ -80,6 +81,7 @@ def sha256_of(path: str | Path, spend: Callable[[int], None] = lambda n_bytes: N
     number of bytes; it may raise an exception to stop.
     """
     path = weights_file(path)
+    check_no_pipe(path, str(path))  # who reads it next would find nothing
     if path.is_dir():
         digest = hashlib.sha256()
         for name in files_below(path, hidden=True):

@@ -19,7 +19,7 @@ from kdtools.landmarks.shape_model import DEFAULT_CLIP
 from kdtools.model.card import form_of
 from kdtools.model.file import load_model
 from kdtools.model.network import LandmarkNet
-from kdtools.reporting import SILENT, Reporter
+from kdtools.reporting import SILENT, Reporter, counted
 from kdtools.storage.file_kinds import SAFETENSORS
 from kdtools.training.face_set import FaceSet
 
@@ -73,7 +73,9 @@ def load_task(
             split = split_rows([ids[row] for row in usable], val_share, seed)
             train_rows = usable[split.kept]
             val = _face_set(faces, {"truth": truth}, usable[split.split_off])
-            reporter.say(f"{len(train_rows)} faces to train on, {len(val)} to validate with; {split.description}")
+            reporter.say(
+                f"{counted(len(train_rows), 'face')} to train on, {len(val)} to validate with; {split.description}"
+            )
         else:
             others = stack.enter_context(open_faces(val_path))
             others.require("image", "landmarks")
@@ -83,7 +85,8 @@ def load_task(
             val_truth, kind = _validation_target(others, targets)
             val = _face_set(others, {"truth": val_truth[:, order]}, np.arange(len(others)))
             reporter.say(
-                f"{len(train_rows)} faces to train on, {len(val)} of {val_path} to validate with, by {kind} landmarks"
+                f"{counted(len(train_rows), 'face')} to train on, {len(val)} of {val_path} to "
+                f"validate with, by {kind} landmarks"
             )
             n_shared = len(set(faces.ids) & set(others.ids))
             if n_shared:

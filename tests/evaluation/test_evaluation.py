@@ -321,11 +321,11 @@ def test_faces_and_subsets_that_are_not_there_are_named(tmp_path: Path) -> None:
     assert "'face0'" in error.value.hint
     with pytest.raises(DataError, match="no subset 'last'"):
         run([truth], truth, subsets=["last"])
-    with pytest.raises(DataError, match=r"1 faces are not in .* 'face3'"):
+    with pytest.raises(DataError, match=r"1 face is not in .* 'face3'"):
         run([truth], fewer)
     heard = Recorder()
     assert only(run([truth], fewer, heard, allow_extra=True))["n"] == 3
-    assert "1 faces are not in" in heard.warned[0]
+    assert f"left out 1 face that {fewer} lacks" in heard.warned[0]
 
 
 def test_missing_faces_count_as_failures_where_that_is_allowed(tmp_path: Path) -> None:
@@ -430,7 +430,7 @@ def test_faces_of_a_photograph_can_be_joined_by_place(tmp_path: Path) -> None:
     heard = Recorder()
     figures = only(run([pred], truth, heard, join="place"))
     assert (figures["n"], figures["nme_percent"]) == (9, pytest.approx(2, abs=1e-3))
-    assert heard.warned == [f"{pred}: 1 faces are not in {truth} and are left out"]
+    assert heard.warned == [f"{pred}: left out 1 face that {truth} lacks"]
     lost = points.copy()
     lost[4] += [0, 900]
     astray = write_faces(tmp_path / "lost.h5", lost, ids=ids)
@@ -618,7 +618,7 @@ def test_jitter_is_of_frames_that_follow_each_other(tmp_path: Path) -> None:
     heard = Recorder()
     figures = only(run([partly], truth, heard, video="auto", allow_missing=True))
     assert figures["jitter_percent"] == pytest.approx((3 + 1 + 1 + 1) / 4, abs=1e-4)
-    assert any("jitter leaves out 1 frames" in text for text in heard.warned)
+    assert any("jitter leaves out 1 frame " in text for text in heard.warned)
     with pytest.raises(DataError, match="no two faces are consecutive"):
         run([pred], truth, video=r"(x)(\d+)")
     with pytest.raises(UsageError, match="no two groups"):

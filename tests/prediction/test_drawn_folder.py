@@ -171,7 +171,7 @@ def test_drawings_of_what_is_done_are_missed(source: Path, tmp_path: Path, monke
     with pytest.raises(KeyboardInterrupt):
         predict(source, tmp_path / "p.h5", tmp_path / "drawn", StoppedEngine(4))
     (tmp_path / "drawn.partial").rename(tmp_path / "elsewhere")
-    with pytest.raises(FileError, match="the drawings of the 3 inputs that are done are no longer there"):
+    with pytest.raises(FileError, match="the drawings of 3 inputs that this run has done are no longer there"):
         predict(source, tmp_path / "p.h5", tmp_path / "drawn", resume=True)
     predict(source, tmp_path / "p.h5", tmp_path / "drawn", force=True)
     assert len(pictures(tmp_path / "drawn")) == N

@@ -161,10 +161,13 @@ def test_photographs_are_never_drawn_over(tmp_path: Path) -> None:
     before = (folder / "a.jpg").read_bytes()
     search = Search.named("whole", None, None)
     for force in (False, True):
-        with pytest.raises(FileError, match="one of the source images"):
+        with pytest.raises(UsageError, match="an input, so the next run"):
             predict_photographs(
                 run_to(tmp_path / "o.h5", force=force), Photographs([str(folder)]), search, draw=str(folder)
             )
+        photograph = Photographs([str(folder / "a.jpg")])  # whose folder is none of the inputs
+        with pytest.raises(FileError, match="one of the source images"):
+            predict_photographs(run_to(tmp_path / "o.h5", force=force), photograph, search, draw=str(folder))
     assert (folder / "a.jpg").read_bytes() == before
     drawn = tmp_path / "drawn"
     drawn.mkdir()
@@ -394,7 +397,7 @@ def test_a_photograph_without_a_face_is_counted_and_named(tmp_path: Path) -> Non
 def test_nobody_in_any_image_is_an_error_and_no_image_too(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     write_image(tmp_path / "in" / "a.png", np.full((50, 50, 3), 80, np.uint8))
-    with pytest.raises(DataError, match="no face found in 1 images"):
+    with pytest.raises(DataError, match="no face found in 1 image"):
         predict_photographs(
             run_to(tmp_path / "o.h5", require_face=True), Photographs([str(tmp_path / "in")]), Search(FixedDetector([]))
         )

@@ -41,6 +41,7 @@ from kdtools.datasets.formats.shared.text_lists import files_like, only_file, pa
 from kdtools.datasets.formats.shared.xml_elements import parse_xml, xml_attribute
 from kdtools.errors import DataError
 from kdtools.landmarks import Scheme
+from kdtools.reporting import counted
 
 _MOST_PARTS = 10_000  # names in one file: every face has a point for each, so a wrong file could fill the memory
 _LONGEST_LABEL = 1000
@@ -107,7 +108,7 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
                 subsets=subsets_in_300w(name) | flags,
             )
     if n_left_out:
-        reading.say(f"{path}: {n_left_out} boxes with other labels are left out")
+        reading.say(f"{path}: left out {counted(n_left_out, 'box', 'boxes')} with other labels")
 
 
 def _file_of(source: Path) -> Path:

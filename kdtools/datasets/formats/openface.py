@@ -32,6 +32,7 @@ from kdtools.datasets.formats.shared.tables import first_rows, numbers_of, read_
 from kdtools.datasets.formats.shared.text_lists import files_like
 from kdtools.errors import DataError, FileError
 from kdtools.landmarks import IBUG68
+from kdtools.reporting import counted
 
 _XY = tuple(f"{axis}_{k}" for k in range(IBUG68.n_points) for axis in "xy")
 _MARKS = {"success", "confidence"}
@@ -109,7 +110,7 @@ def _read_table(path: Path, reading: Reading) -> Iterator[Annotation]:
         except DataError as error:
             reading.skip(where, error.message)
     if n_lost:
-        reading.say(f"{path}: {n_lost} rows without success, in which OpenFace lost the face, are left out")
+        reading.say(f"{path}: left out {counted(n_lost, 'row')} without success, in which OpenFace lost the face")
     first = min([1, *(frame for _, _, frame, _ in found)])
     seen: set[str] = set()
     for where, row, frame, face in found:

@@ -7,6 +7,7 @@ from kdtools.images.detection.boxes import BoxesFile, WholeImage, whole_square
 from kdtools.images.detection.cascade import CascadeDetector
 from kdtools.images.detection.detector import Detector, Found, ReducedSearch
 from kdtools.images.detection.yunet import YuNetDetector
+from kdtools.storage.file_kinds import check_no_pipe
 
 
 def find_detector(name: str) -> Detector:
@@ -22,6 +23,7 @@ def find_detector(name: str) -> Detector:
         return YuNetDetector(name)
     if name.lower().endswith(".csv"):
         return BoxesFile(name)
+    check_no_pipe(name, f"--detector {name}")
     raise UsageError(
         f"there is no detector {name!r}", "give cascade, whole, a YuNet model (.onnx) or a list of boxes (.csv)"
     )

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from kdtools.landmarks.crop_rule import BoxRelation, CropRule
+from kdtools.reporting import counted
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ class ReducedSearch:
         if not self._n_reduced:
             return ""
         return (
-            f"faces were searched in {self._n_reduced} images reduced to {self._longest} px, so faces below about "
+            f"faces were searched in {counted(self._n_reduced, 'image')} reduced to {self._longest} "
+            f"px, so faces below about "
             f"{self._smallest / self._least_ratio:.0f} px may be missing; cut such images up, or give boxes (.csv)"
         )
 

@@ -7,6 +7,7 @@ background is white and opaque, for terminals that show pictures on black.
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import re
 import warnings
@@ -90,6 +91,8 @@ class Drawing:
 @contextlib.contextmanager
 def house_style() -> Iterator[None]:
     """Context in which figures are made and saved in this style, whatever the user's matplotlib settings are."""
+    # Of a home folder that cannot be written to it would tell of its cache, which is no concern of the user.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     import matplotlib
 
     settings: Any = matplotlib.rcParams

@@ -520,4 +520,4 @@ def test_boxes_alone_become_no_faces_without_points_in_silence(tmp_path: Path) -
     recorder = Recorder()
     found = read_annotations(Sources([str(save(tmp_path, entries))], pictures=False), recorder)
     assert all(one.points is None for one in found)
-    assert any(f"holds no points; its {len(found)} faces have boxes alone" in text for text in recorder.warned)
+    assert any(f"holds no points; there are only boxes, of {len(found)} face" in text for text in recorder.warned)

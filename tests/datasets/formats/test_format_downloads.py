@@ -295,7 +295,7 @@ def test_faces_without_points_are_counted(tmp_path: Path) -> None:
     source = write_retinaface(tmp_path)
     recorder = Recorder()
     assert len(read_annotations(Sources([str(source)]), recorder)) == 3
-    assert f"{source}: 1 faces without any point are left out" in recorder.said
+    assert f"{source}: left out 1 face without any point" in recorder.said
     assert recorder.skipped == []
 
 

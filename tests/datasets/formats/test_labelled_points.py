@@ -141,7 +141,7 @@ def test_rectangles_without_points_and_of_one_label_change_nothing() -> None:
     found, skipped = read(picture(A, FACE, person), picture([*A, *B], FACE, name="b.jpg"), say=said.append)
     assert len(found) == 3  # the second face of b.jpg has no rectangle
     assert skipped == []
-    assert said == ["file: 1 things with other labels are left out"]
+    assert said == ["file: left out 1 thing with other labels"]
 
 
 def test_points_that_share_no_label_are_of_different_things() -> None:

@@ -19,6 +19,7 @@ from kdtools.datasets.formats.shared.label_sets import check_labels_are_shared, 
 from kdtools.datasets.formats.shared.labelled_points import Face, MarkedPicture, faces_in, order_of
 from kdtools.datasets.formats.shared.text_lists import check_size, most_frequent
 from kdtools.errors import DataError
+from kdtools.reporting import counted
 
 _Found = tuple[MarkedPicture, Face]
 
@@ -136,7 +137,7 @@ def _chosen(
         chosen = frozenset([*labels, None])
     kept = [(picture, face) for picture, face in found if _label_of(face) in chosen or not (face.marks or labels)]
     if say is not None and len(kept) < len(found):
-        say(f"{source}: {len(found) - len(kept)} things with other labels are left out")
+        say(f"{source}: left out {counted(len(found) - len(kept), 'thing')} with other labels")
     check_labels_are_shared(source, [set(face.marks) for _, face in kept])
     return kept
 
