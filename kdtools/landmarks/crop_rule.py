@@ -41,6 +41,7 @@ def measure_relation(boxes: np.ndarray, squares: np.ndarray) -> BoxRelation:
     return BoxRelation(*(round(float(np.median(values)), 4) for values in (shift[:, 0], shift[:, 1], side)))
 
 
+_ABSURD = 1000.0  # times the box; no crop is so much larger, or smaller
 BOX_KINDS = ("points", "given", "detector")
 
 
@@ -69,12 +70,12 @@ class CropRule:
         """Inverse of `to_json`. Raises DataError if the text is no crop rule."""
         try:
             fields = json.loads(text)
-            relation = BoxRelation(**{key: float(value) for key, value in fields.get("relation", {}).items()})
-            rule = CropRule(float(fields["margin"]), str(fields.get("box", "points")), relation)
+            relation = BoxRelation(**{key: _number(value) for key, value in fields.get("relation", {}).items()})
+            rule = CropRule(_number(fields["margin"]), str(fields.get("box", "points")), relation)
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
             raise DataError(f"not a crop rule: {error}") from error
         numbers = [rule.margin, *astuple(rule.relation)]
-        sound = np.isfinite(numbers).all() and rule.margin > -0.5 and rule.relation.side > 0
+        sound = (np.abs(numbers) < _ABSURD).all() and rule.margin > -0.5 and rule.relation.side > 1 / _ABSURD
         if rule.box not in BOX_KINDS or not sound:
             raise DataError(f"not a crop rule that this kdtools knows: {text[:80]}", "upgrade kdtools")
         return rule
@@ -114,3 +115,10 @@ def points_square(points: np.ndarray) -> np.ndarray:
 def points_in_box(points: np.ndarray, box: np.ndarray, size: int) -> np.ndarray:
     """Points (L, 2) of the source in pixels of an image, `size` px wide, of a square `box` (4,)."""
     return (points - box[:2] + 0.5) * (size / (box[2] - box[0])) - 0.5
+
+
+def _number(value: object) -> float:
+    """Raises ValueError for what is no number, such as a text or a truth value."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{str(value)[:40]!r} is no number")
+    return float(value)

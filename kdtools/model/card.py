@@ -21,6 +21,7 @@ MODEL_KIND = "model"
 MODEL_FORMAT = 1
 TRAINING_PREFIX = "training."  # of the tensors in a checkpoint that are not part of the model
 METADATA = "kdtools"  # metadata key of the JSON description
+_LARGEST_SHADE = 1000.0  # of mean and deviation; colours are from 0 to 1, or to 255 in other programs
 _LARGEST_INPUT = 4096  # px; a larger network would exhaust memory before its weights are checked
 
 # Protobuf field numbers in ONNX: ModelProto.metadata_props, StringStringEntryProto.key and .value.
@@ -58,14 +59,14 @@ class ModelCard:
     @staticmethod
     def from_fields(fields: dict[str, Any]) -> ModelCard:
         return ModelCard(
-            arch=str(fields["arch"]),
-            input_size=_known_size(int(fields["input_size"])),
+            arch=_text(fields["arch"]),
+            input_size=_known_size(fields["input_size"]),
             scheme=Scheme.from_json(json.dumps(fields["scheme"])),
             crop=CropRule.from_json(json.dumps(fields["crop"])),
             mean=_three_numbers(fields["mean"]),
-            std=_three_numbers(fields["std"]),
-            settings=dict(fields["settings"]),
-            head=_known_head(str(fields.get("head", "linear"))),
+            std=_divisors(fields["std"]),
+            settings=_settings(fields["settings"]),
+            head=_known_head(_text(fields.get("head", "linear"))),
         )
 
 
@@ -75,15 +76,40 @@ def _known_head(name: str) -> str:
     return name
 
 
-def _known_size(input_size: int) -> int:
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise DataError(f"{str(value)[:40]} in the place of a name")
+    return value
+
+
+def _settings(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise DataError(f"settings that are {str(value)[:40]}")
+    return value
+
+
+def _known_size(input_size: Any) -> int:
+    if type(input_size) is not int:
+        raise DataError(f"an input of {str(input_size)[:40]} px, which is no whole number")
     if not 1 <= input_size <= _LARGEST_INPUT:
         raise DataError(f"an input of {input_size} px", f"1 to {_LARGEST_INPUT} px are read")
     return input_size
 
 
 def _three_numbers(values: Any) -> tuple[float, float, float]:
-    red, green, blue = (float(value) for value in values)
+    if not isinstance(values, list | tuple) or any(type(value) not in (int, float) for value in values):
+        raise DataError(f"{str(values)[:40]} in the place of three numbers")
+    red, green, blue = map(float, values)
+    if not all(abs(shade) < _LARGEST_SHADE for shade in (red, green, blue)):  # of NaN too
+        raise DataError(f"{red:g}, {green:g}, {blue:g} for the mean or deviation of colours from 0 to 1")
     return red, green, blue
+
+
+def _divisors(values: Any) -> tuple[float, float, float]:
+    numbers = _three_numbers(values)
+    if min(numbers) <= 0:
+        raise DataError(f"a deviation of {min(numbers):g}, which colours are divided by")
+    return numbers
 
 
 def read_card(path: str | Path) -> tuple[ModelCard, dict[str, Any]]:
@@ -117,6 +143,8 @@ def fields_of(text: str | None, name: str | Path) -> dict[str, Any]:
         kind, version = fields["kd_kind"], fields["kd_format"]
         if kind != MODEL_KIND:
             raise FileError(f"{name}: kd_kind is {kind!r}, not {MODEL_KIND!r}")
+        if type(version) is not int or version < 1:
+            raise FileError(f"{name}: kd_format is {str(version)[:40]!r}, not a version number", "the file is damaged")
         if version > MODEL_FORMAT:
             raise FileError(
                 f"{name}: model format {version}, this kdtools reads up to {MODEL_FORMAT}", "upgrade kdtools"
