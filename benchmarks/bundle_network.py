@@ -20,6 +20,7 @@ from kdtools.export.check import N_CHECKED, compare_with_original, sample_faces
 from kdtools.export.graph import export_onnx
 from kdtools.model.card import METADATA, read_card
 from kdtools.model.file import load_model
+from kdtools.storage.lineage import Lineage
 
 PRETRAINED = Path(__file__).resolve().parent.parent / "kdtools" / "pretrained"
 
@@ -47,7 +48,10 @@ def main() -> None:
     fields["settings"] = {
         name: without_folders(value) if isinstance(value, str) else value for name, value in fields["settings"].items()
     }
-    fields |= {"edition": given.edition, "trained_on": given.trained_on, "terms": given.terms}
+    lineage = Lineage.from_model(fields)  # data sets go by the names given here, not by those of the files
+    others = {name: text for name, text in lineage.terms.items() if name not in lineage.data}
+    terms = others | dict.fromkeys(given.trained_on, given.terms)
+    fields |= {"edition": given.edition, "trained_on": given.trained_on, "terms": terms}
     network = load_model(given.model, torch.device("cpu"))
     state = {
         name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous()

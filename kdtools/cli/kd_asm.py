@@ -43,6 +43,7 @@ def kd_asm(
     require(clip > 0, f"--clip is {clip}", "give a number above 0")
     require(model_path is None or faces_path != "-" or model_path != "-", "only one input can be -")
     from kdtools.faces.file import open_faces
+    from kdtools.faces.lineage import lineage_of_faces
     from kdtools.faces.soft_landmarks import fit_faces, soften_faces
     from kdtools.faces.writer import create_faces
     from kdtools.reports.plots import check_plot, draw_modes
@@ -53,13 +54,14 @@ def kd_asm(
         check_plot(plot_modes, force)
     with open_faces(faces_path) as faces:
         if model_path is None:
+            model_lineage = lineage_of_faces(faces)
             model = fit_faces(faces, variance=variance, align=align)
         else:
             with open_faces(model_path) as fitted:
-                model = fitted.shape_model
+                model, model_lineage = fitted.shape_model, lineage_of_faces(fitted)
                 faces.require_scheme(fitted.scheme, model_path)
         soft = faces.to_frame(soften_faces(faces, model, clip=clip), "source")
-        provenance = session.provenance(faces_path, model_path)
+        provenance = session.provenance(faces_path, model_path).with_lineage(model_lineage)
         with Outputs(force) as together:
             with create_faces(output, force, provenance, within=together) as writer:
                 writer.put_ids(faces.ids)

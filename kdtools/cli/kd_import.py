@@ -60,6 +60,10 @@ def kd_import(
         Literal["auto", "hard", "soft", "predicted"],
         typer.Option(help="What the points are used as; auto: predicted from formats of programs, else hard."),
     ] = "auto",
+    terms: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="Terms of the data set: what it may be used for, as its owner says it."),
+    ] = None,
     add_subset: AddSubset = None,
     jobs: Jobs = 0,
     force: Force = False,
@@ -87,6 +91,7 @@ def kd_import(
     )
     from kdtools.datasets.crop_boxes import choose_boxes
     from kdtools.datasets.import_faces import import_faces, import_points
+    from kdtools.datasets.lineage import lineage_of_sources
     from kdtools.datasets.point_scheme import settle_scheme
     from kdtools.faces.selection import parse_subsets
     from kdtools.faces.writer import create_faces
@@ -115,7 +120,7 @@ def kd_import(
     )
     role_of = role_of_points(wanted, session) if role == "auto" and scheme else role
     files = [name for name in (detector, scheme_name, convert) if name and Path(name).is_file()]
-    provenance = session.provenance(*sources, *files)
+    provenance = session.provenance(*sources, *files).with_lineage(lineage_of_sources(sources, terms))
     if no_images:
         with create_faces(output, force, provenance) as writer:
             n_faces = import_points(annotations, writer, scheme, role_of, subsets, session)

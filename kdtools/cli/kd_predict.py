@@ -84,6 +84,8 @@ def kd_predict(
     ):
         session.say(f"{output} is whole already")
         return
+    from kdtools.faces.lineage import lineage_of_faces
+    from kdtools.model.card import lineage_of_model
     from kdtools.parallel import workers
     from kdtools.prediction.engines import FlippedEngine, load_engine
 
@@ -106,13 +108,16 @@ def kd_predict(
         engine = load_engine(
             model_path, backend=backend, device=device, threads=threads, n_faces=n_faces, reporter=session
         )
+        lineage = lineage_of_model(model_path).as_teacher(Path(model_path).stem)
+        if file is not None:
+            lineage |= lineage_of_faces(file)
         task = Run(
             engine=FlippedEngine(engine) if flip else engine,
             output=faces_path,
             force=force,
             kept=form is None,
             require_face=require_face,
-            provenance=provenance,
+            provenance=provenance.with_lineage(lineage),
             jobs=jobs,
             batch=batch or 0,
             shard=part,

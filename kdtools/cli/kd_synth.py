@@ -29,14 +29,16 @@ def kd_synth(
     from kdtools.landmarks import IBUG68
     from kdtools.landmarks.crop_rule import CropRule
     from kdtools.parallel import workers
+    from kdtools.storage.lineage import Lineage
     from kdtools.storage.outputs import check_output
     from kdtools.synth import draw_faces
 
     check_output(output, force)
+    provenance = session.provenance().with_lineage(Lineage.of_data(["faces of kd-synth"], "none, they are drawn"))
     points = np.empty((n_faces, 68, 2), np.float32)
     visible = np.empty((n_faces, 68), np.uint8)
     with (
-        create_faces(output, force, session.provenance()) as writer,
+        create_faces(output, force, provenance) as writer,
         session.progress("drawing", n_faces) as progress,
     ):
         images = writer.create_images(n_faces, size, size)

@@ -12,6 +12,7 @@ import numpy as np
 from kdtools.errors import DataError, some_of
 from kdtools.faces.box_origin import common_origin
 from kdtools.faces.file import FacesFile
+from kdtools.faces.lineage import lineage_of_faces
 from kdtools.faces.schema import ARRAYS
 from kdtools.faces.selection import IdPatterns, Part
 from kdtools.faces.writer import FacesWriter
@@ -134,6 +135,7 @@ def write_merged(
     has_images = with_images and "image" in first.arrays
     converted = target is not None and _check_conversions(files, target, reporter)
     writer.put_ids(ids)
+    writer.add_lineage(lineage_of_faces(*files))
     if has_images:
         _copy_images(writer, parts)
         put_common_crop(writer, files, reporter)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kdtools.errors import UsageError
+from kdtools.storage import lineage
 
 KIND = "faces"
 FORMAT = 1
@@ -57,6 +58,7 @@ ATTRIBUTES = (
         "align",
         "origin",
     ),
+    *lineage.ATTRIBUTES,
 )
 
 AXIS_NAMES = {

@@ -13,6 +13,7 @@ import numpy as np
 from kdtools.errors import DataError
 from kdtools.faces.box_origin import common_origin
 from kdtools.faces.file import FacesFile
+from kdtools.faces.lineage import lineage_of_faces
 from kdtools.faces.merge import SMALL_ARRAYS, check_alike, check_joinable, put_common_crop, put_common_shape_model
 from kdtools.faces.selection import take_parts
 from kdtools.faces.validation import is_pattern
@@ -88,5 +89,6 @@ def write_virtual(writer: FacesWriter, files: Sequence[FacesFile], output: str, 
         )
     if "scheme" in files[0].h5.attrs:
         writer.h5.attrs["scheme"] = files[0].h5.attrs["scheme"]
+    writer.add_lineage(lineage_of_faces(*files))
     put_common_crop(writer, files, reporter)
     put_common_shape_model(writer, files, False, reporter)

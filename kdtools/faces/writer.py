@@ -18,12 +18,14 @@ from kdtools.faces import schema
 from kdtools.faces.box_origin import box_origin
 from kdtools.faces.file import FacesFile
 from kdtools.faces.ids import check_unique_ids
+from kdtools.faces.lineage import lineage_of_faces
 from kdtools.landmarks import INDEX_FIELDS, JSON_FIELDS, Scheme
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.parallel import batched
 from kdtools.storage.devices import leave_open
 from kdtools.storage.hdf5_checks import attributes_of
+from kdtools.storage.lineage import ATTRIBUTES, Lineage
 from kdtools.storage.outputs import Outputs, check_no_input, written_aside
 from kdtools.storage.provenance import Provenance
 
@@ -108,6 +110,7 @@ class FacesWriter:
 
     def copy_companions(self, faces: FacesFile) -> None:
         """Copy COMPANIONS and subsets from `faces`, for an output about the same faces."""
+        self.add_lineage(lineage_of_faces(faces))
         for name in schema.COMPANIONS:
             if name in faces:
                 self._copy(faces, name)
@@ -129,6 +132,7 @@ class FacesWriter:
 
     def copy_rows(self, faces: FacesFile, rows: np.ndarray) -> None:
         """Copy these rows of all per-face arrays of `faces`, in this order."""
+        self.add_lineage(lineage_of_faces(faces))
         for key in ("scheme", "crop"):
             if key in faces.h5.attrs:
                 self.h5.attrs[key] = faces.h5.attrs[key]
@@ -143,6 +147,11 @@ class FacesWriter:
                 old = faces.h5[name]
                 new = self._create(name, data=_all_of(faces, name)[rows], dtype=old.dtype)
                 new.attrs.update(attributes_of(old))
+
+    def add_lineage(self, lineage: Lineage) -> None:
+        """Note what the faces are made from, beside what is noted already."""
+        noted = Lineage.from_faces({key: self.h5.attrs[key] for key in ATTRIBUTES if key in self.h5.attrs})
+        self.h5.attrs.update((noted | lineage).of_faces())
 
     def put_shape_model(self, model: ShapeModel) -> None:
         for part in ("mean", "modes", "variance"):
@@ -215,7 +224,7 @@ def create_faces(
         with _new_hdf5(path) as h5:
             h5.attrs["kd_kind"] = schema.KIND
             h5.attrs["kd_format"] = schema.FORMAT
-            h5.attrs.update(provenance.attributes())
+            h5.attrs.update({**provenance.attributes(), **provenance.lineage.of_faces()})
             writer = FacesWriter(h5)
             yield writer
             if "id" not in h5 or not (may_be_empty or len(h5["id"])):

@@ -14,6 +14,7 @@ import numpy as np
 from kdtools.errors import DataError, FileError
 from kdtools.faces.box_origin import box_origin
 from kdtools.faces.file import FacesFile
+from kdtools.faces.lineage import lineage_of_faces
 from kdtools.faces.people import group_faces
 from kdtools.faces.validation import plain
 from kdtools.inspection.history import follow_inputs, provenance_of
@@ -23,6 +24,7 @@ from kdtools.landmarks.crop_rule import CropRule
 from kdtools.metrics import normalisers_of
 from kdtools.model.card import TRAINING_PREFIX
 from kdtools.storage.hdf5_checks import objects_in
+from kdtools.storage.lineage import Lineage
 
 BLOCK_FACES = 8192
 _N_IDS = 3
@@ -39,7 +41,10 @@ def describe_file(opened: Opened, *, follow: bool) -> dict[str, Any]:
     content = opened.content
     provenance = provenance_of(opened.attributes, opened.name)
     try:
-        about = _describe_faces(content) if isinstance(content, FacesFile) else describe_weights(content)
+        if isinstance(content, FacesFile):
+            about, made_from = _describe_faces(content), lineage_of_faces(content).of_report()
+        else:
+            about, made_from = describe_weights(content), Lineage.from_model(content.fields).of_model()
     except (OSError, RuntimeError, UnicodeDecodeError) as error:
         raise FileError(f"{opened.name}: damaged: {error}", "make it again; --check says more") from error
     kind = about.pop("kind")
@@ -49,6 +54,7 @@ def describe_file(opened: Opened, *, follow: bool) -> dict[str, Any]:
         "format": int(plain(opened.attributes["kd_format"])),
         "bytes": opened.n_bytes,
         **about,
+        **made_from,
         "provenance": follow_inputs(provenance, opened.folder) if follow else provenance,
     }
 

@@ -29,6 +29,8 @@ def print_report(report: dict[str, Any]) -> None:
     grid.add_column(overflow="fold")
     for label, text in (_faces_rows if report["kind"] == "faces" else _model_rows)(report):
         grid.add_row(label, Text(printable(text)))
+    for label, text in _lineage_rows(report):
+        grid.add_row(label, Text(printable(text)))
     for label, line, state in _history_rows(report["provenance"]):
         grid.add_row(label, Text.assemble(printable(line), ("  " + state if state else "", _STYLES.get(state, "dim"))))
     console.print(grid)
@@ -102,6 +104,14 @@ def _crop_rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if "crop" in report:
         crop = report["crop"]
         yield "crop", f"square around {_BOXES.get(crop['box'], crop['box'])}, margin {crop['margin']:g}"
+
+
+def _lineage_rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for key in ("data_sets", "trained_on", "start_weights", "teachers"):
+        if key in report:
+            yield key.replace("_", " "), ", ".join(report[key])
+    for number, (name, text) in enumerate(report.get("terms", {}).items()):
+        yield "" if number else "terms", f"{name}: {text}"
 
 
 def _history_rows(provenance: dict[str, Any]) -> Iterator[tuple[str, str, str]]:

@@ -15,6 +15,7 @@ from kdtools.landmarks import Scheme
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.model import HEADS
 from kdtools.storage.file_kinds import ONNX, SAFETENSORS, check_no_pipe, form_of_start, read_start
+from kdtools.storage.lineage import Lineage
 from kdtools.storage.tensor_file import open_tensors
 
 MODEL_KIND = "model"
@@ -131,6 +132,14 @@ def card_of(text: str | None, name: str | Path) -> tuple[ModelCard, dict[str, An
         raise FileError(f"{name}: its description is damaged: {error.message}", error.hint) from error
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise FileError(f"{name}: its description is damaged: {error}") from error
+
+
+def lineage_of_model(path: str | Path) -> Lineage:
+    """What a model file or an exported model was made from. Raises FileError as `read_card` does."""
+    try:
+        return Lineage.from_model(read_card(path)[1])
+    except DataError as error:
+        raise FileError(f"{path}: {error.message}", error.hint) from error
 
 
 def fields_of(text: str | None, name: str | Path) -> dict[str, Any]:

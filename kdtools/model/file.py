@@ -79,6 +79,7 @@ def save_model(
 ) -> None:
     """Write a model file atomically, not through a link. A checkpoint also holds the state of the training."""
     fields = {"kd_kind": MODEL_KIND, "kd_format": MODEL_FORMAT, **provenance.attributes(), **network.card.to_fields()}
+    fields |= provenance.lineage.of_model()
     if training_fields is not None:
         fields["training"] = training_fields
     tensors = {name: _to_store(tensor) for name, tensor in network.state_dict().items()}

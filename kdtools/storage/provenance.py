@@ -9,11 +9,14 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import reduce
+from operator import or_
 from pathlib import Path
 
 from kdtools import __version__
 from kdtools.bundled import weights_file
 from kdtools.storage.file_kinds import check_no_pipe
+from kdtools.storage.lineage import Lineage
 from kdtools.storage.names import files_below
 from kdtools.storage.stamps import changed_error, meet, stamp_of
 
@@ -27,6 +30,8 @@ _ANNOTATION_SUFFIXES = {".asf", ".csv", ".json", ".jsonl", ".ljson", ".mat", ".p
 class Provenance:
     """Recorded in every file. `inputs` maps paths, as on the command line, to SHA-256; `roles` maps roles to inputs.
 
+    `lineage` names the data sets and networks behind these inputs; each kind of file stores it in its own way.
+
     The same command with the same inputs gives the same bytes: `created` is a day (UTC), or SOURCE_DATE_EPOCH if it is
     set, and `argv` leaves out the output, the number of workers and the verbosity.
     """
@@ -35,6 +40,11 @@ class Provenance:
     argv: Sequence[str] = ()
     inputs: dict[str, str] = field(default_factory=dict)
     roles: dict[str, str] = field(default_factory=dict)
+    lineage: Lineage = field(default_factory=Lineage)
+
+    def with_lineage(self, *lineages: Lineage) -> Provenance:
+        """The same, made from all of these too."""
+        return replace(self, lineage=reduce(or_, lineages, self.lineage))
 
     def with_inputs(self, paths: Iterable[str | Path]) -> Provenance:
         return replace(self, inputs={**self.inputs, **{str(p): sha256_of(p) for p in paths}})

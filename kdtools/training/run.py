@@ -20,11 +20,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from kdtools.errors import KdError, require
+from kdtools.errors import FileError, KdError, require
 from kdtools.faces.file import open_faces
-from kdtools.model.card import read_card
+from kdtools.model.card import lineage_of_model, read_card
 from kdtools.model.network import choose_device
 from kdtools.reporting import SILENT, Reporter
+from kdtools.storage.lineage import Lineage
 from kdtools.storage.outputs import STANDARD_STREAM, check_no_input, check_output, claimed, move_into_place
 from kdtools.storage.provenance import Provenance
 from kdtools.training.checkpoints import RunFiles, check_nothing_to_lose
@@ -158,11 +159,15 @@ def cross_fit_teachers(
             if not finished[number]:
                 log_dir = run.log_dir and str(Path(run.log_dir) / model.stem)
                 fold = replace(run, log_dir=log_dir)
-                best = _train_to(fold, model.resolve(), str(model), device, provenance, reporter, callbacks, rows)
+                best = _train_to(
+                    *(fold, model.resolve(), str(model), device, provenance, reporter, callbacks, rows),
+                    names_terms=number == 0,
+                )
                 reporter.say(f"validation NME {best:.2f} %")
         left_out = [rest for _, rest in folds]
         points = predict_left_out(faces, models, left_out, device=device, batch=run.settings.batch, reporter=reporter)
         if is_first():
+            provenance = provenance.with_lineage(lineage_of_model(models[0]).as_teacher(Path(run.output).stem))
             write_left_out(faces, points, faces.scheme, run.output, run.force, provenance)
         wait_for_all()
         reporter.say(f"{run.output} holds a prediction for each of {len(faces)} faces")
@@ -208,6 +213,8 @@ def _train_to(
     reporter: Reporter,
     callbacks: Callbacks,
     rows: np.ndarray | None = None,
+    *,
+    names_terms: bool = True,
 ) -> float:
     """Train on `rows` of the faces (None: all), with the files of the run named after `place`; write the best network.
 
@@ -232,6 +239,9 @@ def _train_to(
                 reporter=reporter,
             )
         )
+        provenance = provenance.with_lineage(task.lineage, _lineage_of_start(run.settings))
+        if names_terms:
+            reporter.say(f"the network is bound by the terms of what it is made from: {provenance.lineage.sentence()}")
         write_events = stack.enter_context(open_events(run.log_dir if is_first() else None))
 
         def end_step(step: Step) -> None:
@@ -265,6 +275,19 @@ def _train_to(
             move_into_place(files.best, output, run.force)
         wait_for_all()
     return best
+
+
+def _lineage_of_start(settings: Settings) -> Lineage:
+    """What the start weights are made from: a model says it, others are named."""
+    if settings.init == "none":
+        return Lineage()
+    if settings.init == "imagenet":
+        return Lineage().as_start(f"timm's ImageNet weights of {settings.arch}")
+    try:
+        lineage = lineage_of_model(settings.init)
+    except FileError:  # weights of timm's, in a file
+        lineage = Lineage()
+    return lineage.as_start(Path(settings.init).stem)
 
 
 def _is_finished(output: str, run: TrainingRun, provenance: Provenance) -> bool:

@@ -4,35 +4,42 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from kdtools.errors import DataError, FileError
 from kdtools.faces.file import FacesFile, open_faces
+from kdtools.faces.lineage import lineage_of_faces
 from kdtools.faces.soft_landmarks import soften_faces
 from kdtools.faces.split import split_rows
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.landmarks.shape_model import DEFAULT_CLIP
-from kdtools.model.card import form_of
+from kdtools.model.card import form_of, lineage_of_model
 from kdtools.model.file import load_model
 from kdtools.model.network import LandmarkNet
 from kdtools.reporting import SILENT, Reporter, counted
 from kdtools.storage.file_kinds import SAFETENSORS
+from kdtools.storage.lineage import Lineage
 from kdtools.training.face_set import FaceSet
 
 
 @dataclass(frozen=True)
 class Task:
-    """Data of a training run. `online` maps loss terms to teacher networks that are run on every augmented batch."""
+    """Data of a training run. `online` maps loss terms to teacher networks that are run on every augmented batch.
+
+    `lineage` names the data sets and teachers.
+    """
 
     train: FaceSet
     val: FaceSet
     online: dict[str, LandmarkNet]
     scheme: Scheme
     crop: CropRule
+    lineage: Lineage = field(default_factory=Lineage)
 
 
 @contextlib.contextmanager
@@ -60,13 +67,18 @@ def load_task(
         targets = None if landmarks_path is None else stack.enter_context(open_faces(landmarks_path))
         truth = faces.landmarks if targets is None else faces.landmarks_from(targets)
         points, online = {"truth": truth}, {}
+        lineage = _lineage_of(faces) | (Lineage() if targets is None else lineage_of_faces(targets))
         for name, path in teachers.items():
             if _is_model(path):
                 online[name] = teacher = load_model(path, device)
+                lineage |= lineage_of_model(path).as_teacher(Path(path).stem)
                 faces.require_scheme(teacher.card.scheme, path)
                 faces.compare_crop(teacher.card.crop, path, reporter)
             else:
-                points[name] = faces.landmarks_from(stack.enter_context(open_faces(path)))
+                predicted = stack.enter_context(open_faces(path))
+                points[name] = faces.landmarks_from(predicted)
+                own = lineage_of_faces(predicted)
+                lineage |= own if own.teachers else own.as_teacher(Path(predicted.name).stem)
         usable = np.arange(len(faces)) if rows is None else rows
         if val_path is None:
             ids = faces.ids
@@ -81,6 +93,7 @@ def load_task(
             others.require("image", "landmarks")
             order = faces.order_of_points(others)
             faces.compare_crop(others.crop, val_path, reporter)
+            lineage |= _lineage_of(others)
             train_rows = usable
             val_truth, kind = _validation_target(others, targets)
             val = _face_set(others, {"truth": val_truth[:, order]}, np.arange(len(others)))
@@ -95,7 +108,13 @@ def load_task(
         if len(train_rows) < 2:
             raise DataError(f"{faces.name}: fewer than two annotated faces to train on")
         crop = faces.crop or CropRule()
-        yield Task(_face_set(faces, points, train_rows), val, online, faces.scheme, crop)
+        yield Task(_face_set(faces, points, train_rows), val, online, faces.scheme, crop, lineage)
+
+
+def _lineage_of(faces: FacesFile) -> Lineage:
+    """What faces to train on are made from; of a file that does not say it, the file."""
+    lineage = lineage_of_faces(faces)
+    return lineage if lineage.data else lineage | Lineage.of_data([Path(faces.name).name])
 
 
 def _validation_target(val_faces: FacesFile, targets: FacesFile | None) -> tuple[np.ndarray, str]:
