@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +137,7 @@ def write_merged(
     has_images = with_images and "image" in first.arrays
     converted = target is not None and _check_conversions(files, target, reporter)
     writer.put_ids(ids)
-    writer.add_lineage(lineage_of_faces(*files))
+    writer.add_lineage(reduce(or_, map(lineage_of_faces, files)))
     if has_images:
         _copy_images(writer, parts)
         put_common_crop(writer, files, reporter)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from pathlib import Path
 
 import h5py
@@ -89,6 +91,6 @@ def write_virtual(writer: FacesWriter, files: Sequence[FacesFile], output: str, 
         )
     if "scheme" in files[0].h5.attrs:
         writer.h5.attrs["scheme"] = files[0].h5.attrs["scheme"]
-    writer.add_lineage(lineage_of_faces(*files))
+    writer.add_lineage(reduce(or_, map(lineage_of_faces, files)))
     put_common_crop(writer, files, reporter)
     put_common_shape_model(writer, files, False, reporter)
