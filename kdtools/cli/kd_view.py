@@ -8,7 +8,20 @@ from typing import Annotated, Literal
 import typer
 
 from kdtools.cli._app import run, session
-from kdtools.cli._options import Faces, Force, Ids, MostFaces, Output, Quiet, Seed, Subset, TruthFile, Verbose, Version
+from kdtools.cli._options import (
+    Faces,
+    Force,
+    Ids,
+    Images,
+    MostFaces,
+    Output,
+    Quiet,
+    Seed,
+    Subset,
+    TruthFile,
+    Verbose,
+    Version,
+)
 from kdtools.errors import require
 from kdtools.storage.outputs import check_no_input
 
@@ -55,6 +68,7 @@ def kd_view(
     legend: Annotated[
         bool, typer.Option(help="Files and colours above; only for more than one file of points.")
     ] = True,
+    images: Images = None,
     force: Force = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -63,11 +77,11 @@ def kd_view(
     """Draw faces with their points, and with those of PREDICTIONS, on a contact sheet or one by one.
 
     FILE is a .png or .jpg of 40 faces unless -n says otherwise; with a / at its end, or with --each, it is a folder of
-    one picture per face. FACES holds images, or names source images that are still there. All files are joined by id.
-    The first with points, or --truth, is the truth; NME is the mean distance to it over the distance of the outer eye
-    corners; where the scheme has none, over that of the eyes' centres, or the diagonal of the box of the points.
-    Occluded points are rings, missing ones are left out. Faces whose image cannot be read are named and skipped; the
-    exit status is then 4.
+    one picture per face. FACES holds images, or names source images, which are there or lie below the folder
+    --images. All files are joined by id. The first with points, or --truth, is the truth; NME is the mean distance to
+    it over the distance of the outer eye corners; where the scheme has none, over that of the eyes' centres, or the
+    diagonal of the box of the points. Occluded points are rings, missing ones are left out. Faces whose image cannot
+    be read are named and skipped; the exit status is then 4.
     """
     others = predictions or []
     if truth_path is not None and truth_path not in (faces_path, *others):
@@ -100,7 +114,10 @@ def kd_view(
     style = Style(width, columns, lines, numbers, error_bars, labels, legend)
     with ExitStack() as stack:
         opened = {path: stack.enter_context(open_faces(path)) for path in dict.fromkeys([faces_path, *others])}
-        gallery = gather(opened[faces_path], [opened[path] for path in others], opened.get(truth_path or ""))
+        has_images = opened[faces_path].has_images
+        require(not (images and has_images), f"{faces_path} holds its images, so --images has nothing to do")
+        sets = [opened[path] for path in others]
+        gallery = gather(opened[faces_path], sets, opened.get(truth_path or ""), images or [])
         n_sets = len(gallery.sets)
         require(n_sets <= MOST_SETS, f"{n_sets} files of points are too many for one picture", f"give {MOST_SETS}")
         for option, used in (("--sort error", sort == "error"), ("--error-bars", error_bars)):

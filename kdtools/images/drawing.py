@@ -33,6 +33,27 @@ def draw_landmarks(
     return image
 
 
+_FONT, _FONT_HEIGHT = cv2.FONT_HERSHEY_SIMPLEX, 21  # px of a digit at scale 1
+_LEAST_DIGIT, _LARGEST_DIGIT = 10, 60  # px
+
+
+def number_face(image: np.ndarray, points: np.ndarray, number: int, colour: Sequence[int] = (255, 255, 60)) -> None:
+    """Write the number of a face with these points (L, 2) above them, inside image (H, W, 3), which is changed."""
+    known = points[np.isfinite(points).all(axis=-1)]
+    if not len(known):
+        return
+    low, high = (np.clip(edge, 0, image.shape[1::-1]) for edge in (known.min(axis=0), known.max(axis=0)))
+    digit = float(np.clip((high - low).max() / 5, _LEAST_DIGIT, _LARGEST_DIGIT))
+    scale, thickness = digit / _FONT_HEIGHT, max(1, round(digit / 8))
+    (width, height), _ = cv2.getTextSize(str(number), _FONT, scale, thickness)
+    edge = 3 * thickness  # of its dark outline
+    x = min(max(edge, (low[0] + high[0] - width) / 2), image.shape[1] - width - edge)
+    y = max(low[1] - digit / 2, height + edge)
+    at = round(float(x)), round(float(y))
+    for tint, width_px in ((25, 25, 25), 3 * thickness), (colour, thickness):
+        cv2.putText(image, str(number), at, _FONT, scale, tint, width_px, cv2.LINE_AA)
+
+
 def outline_segments(points: np.ndarray, scheme: Scheme) -> tuple[np.ndarray, np.ndarray]:
     """Starts and ends (K, 2) of the lines that join points (L, 2) to the scheme's outlines."""
     pairs = np.array([pair for outline in scheme.outlines for pair in pairwise(outline)], int).reshape(-1, 2)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from kdtools.errors import DataError, FileError
-from kdtools.images.drawing import draw_landmarks
+from kdtools.images.drawing import draw_landmarks, number_face
 from kdtools.images.video import constant_rate, frame_times, open_video
 from kdtools.landmarks import Scheme
 from kdtools.prediction.drawn_folder import DrawnFolder
@@ -100,17 +100,22 @@ class AnnotatedVideos:
         self._n_written = 0
 
     def draw(
-        self, source: str, image: np.ndarray, faces: Sequence[np.ndarray], scheme: Scheme, time: float | None = None
+        self, source: str, image: np.ndarray, faces: Mapping[int, np.ndarray], scheme: Scheme, time: float | None = None
     ) -> None:
-        """Add a frame (H, W, 3) RGB with the points (L, 2) of its faces, shown at `time`, in seconds of its video."""
+        """Add a frame (H, W, 3) RGB with the points (L, 2) of its faces, shown at `time`, in seconds of its video.
+
+        `faces` are by their number in the video, from 0, which is written beside all but the first one.
+        """
         if self._drawn.failure:
             return
         if source != self._source or self._writer is None:
             self.close()
             self._source, self._writer = source, self._open(source, image.shape[1], image.shape[0])
             self._n_written, self._began = 0, 0.0 if time is None else time
-        for points in faces:
+        for number, points in faces.items():
             image = draw_landmarks(image, points, scheme)
+            if number:
+                number_face(image, points, number + 1)
         place = self._n_written if time is None or not self._keeps_time else round((time - self._began) * self._rate)
         while 0 < self._n_written < place:
             self._write(self._last)

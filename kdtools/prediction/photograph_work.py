@@ -12,7 +12,7 @@ import numpy as np
 from kdtools.errors import KdError, UsageError, reason_of
 from kdtools.images.cropping import crop_image
 from kdtools.images.detection import Detector, Found, find_detector
-from kdtools.images.drawing import draw_landmarks
+from kdtools.images.drawing import draw_landmarks, number_face
 from kdtools.images.reading import decode_image
 from kdtools.landmarks.geometry import apply_affine, unit_to_pixels
 from kdtools.prediction.engines import Engine
@@ -191,6 +191,8 @@ class PhotographWork:
         image = seen.image
         for face in seen.faces:
             image = draw_landmarks(image, face.points, self._engine.card.scheme)
+        for number, face in enumerate(seen.faces if len(seen.faces) > 1 else [], 1):
+            number_face(image, face.points, number)
         try:
             drawings.write(seen.photograph.id, seen.photograph.source, image)
         except (KdError, OSError) as error:

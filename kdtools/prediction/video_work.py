@@ -129,7 +129,7 @@ class VideoWork(PhotographWork):
             return reason_of(error)
         faces = [self._face_of(track, photograph.time) for track in self._tracks]
         if self._videos is not None:
-            points = [face.points for face in faces]
+            points = {face.track: face.points for face in faces}
             self._videos.draw(photograph.source, image, points, self._engine.card.scheme, photograph.time)
             watch.lap("draw")
         return Seen(photograph, image, faces, began)

@@ -36,12 +36,16 @@ class ShownPoints:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Faces and their point sets, the truth first; errors (n_sets - 1, N) are the NME of the others."""
+    """Faces and their point sets, the truth first; errors (n_sets - 1, N) are the NME of the others.
+
+    `folders` are where source images lie; without any, where the file says.
+    """
 
     faces: FacesFile
     sets: list[ShownPoints]
     errors: np.ndarray
     normaliser: str
+    folders: Sequence[str] = ()
 
     @property
     def scheme(self) -> Scheme | None:
@@ -61,9 +65,12 @@ class ShownFace:
     score: float | None
 
 
-def gather(faces: FacesFile, predictions: Sequence[FacesFile], truth: FacesFile | None) -> Gallery:
+def gather(
+    faces: FacesFile, predictions: Sequence[FacesFile], truth: FacesFile | None, folders: Sequence[str] = ()
+) -> Gallery:
     """Join the points of `predictions` and `truth` to the faces; without `truth` the first set is the truth.
 
+    `folders` are where to look for source images.
     Raises DataError if the faces have neither images nor sources, if one of the other files has no points, and as
     `FacesFile.landmarks_from` does.
     """
@@ -80,7 +87,7 @@ def gather(faces: FacesFile, predictions: Sequence[FacesFile], truth: FacesFile 
     first = faces if "landmarks" in faces else files[0] if files else faces
     sets = [_read_set(faces, file, first) for file in files]
     errors, normaliser = _measure(faces, sets)
-    return Gallery(faces, sets, errors, normaliser)
+    return Gallery(faces, sets, errors, normaliser, folders)
 
 
 def _read_set(faces: FacesFile, file: FacesFile, first: FacesFile) -> ShownPoints:
@@ -168,7 +175,7 @@ def read_shown(
 
 def _crop_sources(gallery: Gallery, rows: Sequence[int], size: int) -> Iterator[tuple[int, ShownFace | str]]:
     """Each row with its face cropped from its source image to `size` px, or why it cannot be."""
-    for row, load in source_images(gallery.faces, rows):
+    for row, load in source_images(gallery.faces, rows, gallery.folders):
         points = _points_of(gallery, row)
         try:
             image, to_source = crop_image(load(), _square_of(gallery.faces, row, points), size)

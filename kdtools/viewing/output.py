@@ -17,6 +17,7 @@ from kdtools.viewing.gallery import Gallery, read_shown
 from kdtools.viewing.lettering import legend_texts
 from kdtools.viewing.overlay import Style
 from kdtools.viewing.sheet import check_room, compose_sheet, make_cell
+from kdtools.viewing.sources import source_path
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 
@@ -43,7 +44,7 @@ def write_sheet(
             cells.append(make_cell(face, gallery.scheme, style))
             progress(len(cells))
     if not cells:
-        raise DataError(f"{gallery.faces.name}: no face could be drawn")
+        raise _nothing_drawn(gallery)
     with written_aside(output, force) as path:
         path.write_bytes(picture_bytes(compose_sheet(cells, legend_texts(gallery), style), Path(output).suffix))
     return len(cells)
@@ -58,7 +59,8 @@ def write_each(
     """
     ids = gallery.faces.ids
     sources = gallery.faces.texts("source") if "source" in gallery.faces else []
-    claim_pictures([ids[row] for row in rows], Path(output), map(Path, sources), force)
+    places = (source_path(source, gallery.folders) for source in sources)
+    claim_pictures([ids[row] for row in rows], Path(output), places, force)
     n_done = 0
     with Outputs(force) as outputs, reporter.progress("drawing", len(rows)) as progress:
         folder = outputs.folder(output, may_hold_others=True)
@@ -70,8 +72,13 @@ def write_each(
             n_done += 1
             progress(n_done)
         if not n_done:
-            raise DataError(f"{gallery.faces.name}: no face could be drawn")
+            raise _nothing_drawn(gallery)
     return n_done
+
+
+def _nothing_drawn(gallery: Gallery) -> DataError:
+    hint = "" if gallery.faces.has_images else "--images DIR says where the source images lie"
+    return DataError(f"{gallery.faces.name}: no face could be drawn", hint)
 
 
 def claim_pictures(ids: Sequence[str], folder: Path, sources: Iterable[Path], force: bool) -> dict[str, Path]:

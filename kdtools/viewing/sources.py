@@ -13,12 +13,15 @@ from kdtools.images.reading import read_image
 from kdtools.images.video import FrameReader
 
 
-def source_images(faces: FacesFile, rows: Sequence[int]) -> Iterator[tuple[int, Callable[[], np.ndarray]]]:
+def source_images(
+    faces: FacesFile, rows: Sequence[int], folders: Sequence[str] = ()
+) -> Iterator[tuple[int, Callable[[], np.ndarray]]]:
     """Each of these rows, with a function that reads its source image (H, W, 3) RGB and raises FileError or DataError.
 
+    Sources are looked for below `folders`, where there are any, by as many of their own folders as fit.
     Rows come in the order in which each video is decoded once; the function is to be called before the next row.
     """
-    places = {row: _place_of(faces, row) for row in rows}
+    places = {row: _place_of(faces, row, folders) for row in rows}
     reader: FrameReader | None = None
     try:
         for row in sorted(rows, key=lambda row: (places[row][0], places[row][1])):
@@ -36,7 +39,20 @@ def source_images(faces: FacesFile, rows: Sequence[int]) -> Iterator[tuple[int, 
             reader.close()
 
 
-def _place_of(faces: FacesFile, row: int) -> tuple[Path, int]:
+def _place_of(faces: FacesFile, row: int, folders: Sequence[str]) -> tuple[Path, int]:
     """Path of a face's source, and the number of its frame if it is a video, else -1."""
     frame = int(faces.h5["frame"][row]) if "frame" in faces else -1
-    return Path(faces.read("source", row, row + 1)[0]), frame
+    return source_path(faces.read("source", row, row + 1)[0], folders), frame
+
+
+def source_path(name: str, folders: Sequence[str]) -> Path:
+    """Where a source image lies: for `/a/c/d.jpg` below one of `folders` as `c/d.jpg` or else `d.jpg`.
+
+    Without folders it lies where its name says. Where there is none, the path is that of the last try.
+    """
+    source = Path(name)
+    if not folders:
+        return source
+    parts = [part for part in source.parts if part not in (source.anchor, "..")]
+    tries = [Path(folder, *parts[first:]) for first in range(len(parts)) for folder in folders]
+    return next((path for path in tries if path.is_file()), tries[-1] if tries else source)

@@ -95,3 +95,20 @@ def test_crops_of_large_photographs_are_the_same_by_either_way(tmp_path: Path, s
     for face in faces:
         for point in face.points:
             assert np.abs(centroid(face.image, point, size // 8) - point).max() < 0.1
+
+
+def test_the_number_of_a_face_stands_above_it_and_inside_the_image() -> None:
+    from kdtools.images.drawing import number_face
+
+    for corner in ([40.0, 50.0], [0.0, 0.0], [80.0, 80.0], [-500.0, 30.0]):
+        image = np.zeros((100, 100, 3), np.uint8)
+        number_face(image, np.array([corner, [corner[0] + 20, corner[1] + 20], [np.nan, np.nan]]), 12)
+        rows, columns = np.nonzero(image.max(axis=2))
+        assert len(rows) > 30, corner
+        assert 0 < columns.min() <= columns.max() < 99, corner
+        if corner == [40.0, 50.0]:
+            assert rows.max() < 50
+            assert abs((columns.min() + columns.max()) / 2 - 50) < 3
+    untouched = np.zeros((20, 20, 3), np.uint8)
+    number_face(untouched, np.full((68, 2), np.nan), 1)
+    assert not untouched.any()

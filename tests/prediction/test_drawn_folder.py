@@ -10,12 +10,14 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from contract.running import run_tool, succeed
 from factories import write_faces
 from reporters import Recorder
 
 from kdtools.errors import FileError, UsageError
 from kdtools.faces.file import open_faces
 from kdtools.images.drawing import write_image
+from kdtools.images.reading import read_image
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.model.card import ModelCard
@@ -279,3 +281,22 @@ def test_a_folder_in_an_input_is_refused(draw: str, tmp_path: Path) -> None:
         predict(tmp_path / "set", output, tmp_path / allowed, force=True)
         assert list(pictures(tmp_path / allowed)) == ["a/0.png"]
         assert n_points(output) == 1
+
+
+def test_several_faces_have_their_numbers(tiny_onnx: Path, tmp_path: Path) -> None:
+    """Of two faces, as the boxes name them; a single face has none, and its id neither."""
+    (tmp_path / "photos").mkdir()
+    for name in ("one.png", "two.png"):
+        write_image(tmp_path / "photos" / name, np.zeros((200, 400, 3), np.uint8))
+    boxes = "name,x0,y0,x1,y1\none.png,20,80,100,160\ntwo.png,20,80,100,160\ntwo.png,260,80,340,160\n"
+    (tmp_path / "boxes.csv").write_text(boxes)
+    words = ("--detector", tmp_path / "boxes.csv", "--refine", "0", "--draw", tmp_path / "drawn")
+    succeed(run_tool("kd-predict", tiny_onnx, tmp_path / "photos", *words, "-o", tmp_path / "p.h5"))
+    one, two = (read_image(tmp_path / "drawn" / name).astype(int) for name in ("one.png", "two.png"))
+    written = np.abs(one - two).max(axis=2) > 0
+    with open_faces(tmp_path / "p.h5") as faces:
+        assert faces.ids == ["one.png", "two.png", "two.png#2"]
+        tops = faces.landmarks[:, :, 1].min(axis=1)
+    assert written[: int(tops[1]), :200].sum() > 10  # above the first face of the second picture
+    assert written[: int(tops[2]), 200:].sum() > 10
+    assert not one[: int(tops[0]) - 3].any()

@@ -540,3 +540,38 @@ def test_real_faces(shared_dir: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     for name in "ab":
         view(tmp_path / f"{name}.h5", *BARE, "-o", tmp_path / f"{name}.png")
     assert np.abs(picture(tmp_path / "a.png") - picture(tmp_path / "b.png")).mean() < 1
+
+
+def test_sources_are_found_in_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Predictions of photos/ moved elsewhere, and viewed from elsewhere; of two files of one name the nearer one."""
+    for name, grey in (("photos/a.png", 40), ("photos/sub/a.png", 200), ("photos/b.png", 90)):
+        (tmp_path / "there" / name).parent.mkdir(parents=True, exist_ok=True)
+        write_image(tmp_path / "there" / name, plain_images(1, 64, grey)[0])
+    points = np.tile(np.array([[20.0, 20], [44, 20], [20, 44], [44, 44]], np.float32), (3, 1, 1))
+    sources = ["photos/a.png", "photos/sub/a.png", "photos/b.png"]
+    write_faces(tmp_path / "p.h5", points, ids=["a.png", "sub/a.png", "b.png"], source=sources, role="predicted")
+    monkeypatch.chdir(tmp_path)
+    words = ["kd-view", "p.h5", "--no-lines", "--no-labels", "-f"]
+    for folder in ("there/photos", "there"):
+        monkeypatch.setattr(sys, "argv", [*words, "--images", folder, "-o", "out/"])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert stop.value.code == 0
+        greys = [int(np.median(read_image(tmp_path / "out" / name))) for name in ("a.png", "sub/a.png", "b.png")]
+        assert greys == [40, 200, 90]
+    monkeypatch.setattr(sys, "argv", [*words, "-o", "x.png"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "--images" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "argv", [*words, "--images", "there/photos", "-o", "there/photos/"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 1
+    assert "source images" in capsys.readouterr().err
+    write_faces(tmp_path / "own.h5", points, images=plain_images(3, 64))
+    monkeypatch.setattr(sys, "argv", ["kd-view", "own.h5", "--images", "there", "-o", "x.png"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
