@@ -12,6 +12,7 @@ import numpy as np
 from kdtools.datasets.formats.shared.annotation import FaceBlock
 from kdtools.datasets.formats.shared.tables import picture_of
 from kdtools.errors import DataError
+from kdtools.faces.box_origin import box_origin
 from kdtools.faces.file import FacesFile
 
 BLOCK = 4096  # faces in memory at a time
@@ -38,6 +39,10 @@ class Selection:
     @cached_property
     def subsets(self) -> dict[str, np.ndarray]:
         return self.faces.subsets
+
+    @cached_property
+    def box_origin(self) -> str:
+        return box_origin(self.faces)
 
     def slices(self) -> Iterator[tuple[slice, np.ndarray | slice]]:
         """Runs of rows of the file, and which of each run are wanted; runs without any are left out."""
@@ -86,6 +91,7 @@ class Selection:
             visible=None if visible is None else visible.astype(bool),
             confidence=read("confidence"),
             boxes=None if boxes is None else self._rounded(boxes),
+            box_origin=self.box_origin,
             scores=read("score"),
             sizes=sizes,
             frames=read("frame"),

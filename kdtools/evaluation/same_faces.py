@@ -13,7 +13,7 @@ from kdtools.faces.file import open_faces
 from kdtools.faces.validation import plain
 from kdtools.landmarks import SCHEMES
 from kdtools.reporting import Reporter
-from kdtools.storage.provenance import sha256_of
+from kdtools.storage.provenance import recorded_places, sha256_of
 
 # What each normaliser takes its length from.
 _ENDS = (("outer_corners", "inter-ocular"), ("left_eye", "inter-pupil"), ("right_eye", "inter-pupil"))
@@ -77,13 +77,9 @@ def _origins_of(path: str, seen: set[str]) -> set[str]:
     origins = set(inputs.values())
     for name in inputs:
         if name.endswith(_FACES_SUFFIXES):
-            origins |= _origins_of(_there(name, path), seen)
+            places = [place for place in recorded_places(name, Path(path).parent) if place.is_file()]
+            origins |= _origins_of(str(places[0]), seen) if places else set()
     return origins
-
-
-def _there(name: str, beside: str) -> str:
-    """Path of an input by its recorded name, from the working folder or that of the file made from it."""
-    return name if os.path.isfile(name) else str(Path(beside).parent / name)
 
 
 def _record_of(path: str) -> tuple[str, dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import numpy as np
 from kdtools.errors import FileError
 from kdtools.images.opencv import opencv_errors
 from kdtools.images.unusual import decode_on_white, is_avif, is_heic, is_transparent, may_have_16_bits, stretched
+from kdtools.storage.stamps import changed_error, stamp_of
 
 # Not Pillow, whose `draft` gives the same pixels but mostly takes longer (benchmarks/jpeg_decoding.py).
 _REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
@@ -64,7 +66,8 @@ def read_reduced(path: Path, most: int, *, upright: bool = True) -> tuple[np.nda
 
 
 def read_bytes(path: Path) -> bytes:
-    """Contents of a file. Raises FileError if it is missing, unreadable, too large for an image, or no regular file.
+    """Contents of a file. Raises FileError if it is missing, unreadable, too large for an image, or no regular file,
+    and if it changes meanwhile.
 
     A pipe or a device might never end.
     """
@@ -73,7 +76,12 @@ def read_bytes(path: Path) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise FileError(f"{path}: is no file")
         check_image_bytes(status.st_size, path)
-        return path.read_bytes()
+        with path.open("rb") as stream:
+            before = stamp_of(os.fstat(stream.fileno()))
+            data = stream.read()
+            if stamp_of(os.fstat(stream.fileno())) != before:
+                raise changed_error(str(path))
+        return data
     except FileNotFoundError as error:
         raise FileError(f"{path}: no such file") from error
     except OSError as error:

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kdtools.bundled import weights_file
 from kdtools.errors import DataError, KdError
 from kdtools.faces.validation import plain
 from kdtools.inspection.open import open_any
-from kdtools.storage.provenance import sha256_of
+from kdtools.storage.provenance import recorded_places, sha256_of
 
 UNCHANGED, CHANGED, GONE, UNREADABLE = "unchanged", "changed", "gone", "unreadable"
 NOT_COMPARED = "not compared"
@@ -80,7 +79,7 @@ class _Search:
     def _find(self, name: str, digest: str, folder: Path) -> tuple[Path, str]:
         """The input of that name and its state; a file with the recorded hash is preferred."""
         state = GONE
-        for path in dict.fromkeys((weights_file(name), folder / name)):
+        for path in recorded_places(name, folder):
             try:
                 if not (path.is_file() or path.is_dir()):  # pipes and devices cannot be hashed
                     continue

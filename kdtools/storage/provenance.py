@@ -83,6 +83,11 @@ def _without_irrelevant(argv: Sequence[str]) -> list[str]:
     return kept
 
 
+def recorded_places(name: str, folder: Path) -> list[Path]:
+    """Where an input may be that a file in `folder` has recorded: from the working folder, or from that of the file."""
+    return list(dict.fromkeys((weights_file(name), folder / name)))
+
+
 def sha256_of(path: str | Path, spend: Callable[[int], None] = lambda n_bytes: None) -> str:
     """SHA-256 of a file's bytes; for a folder, of its files' sorted names and sizes and the bytes of annotations.
 

@@ -107,3 +107,28 @@ def test_an_unknown_box_is_never_divided_by(tmp_path: Path) -> None:
     with h5py.File(truth, "r+") as h5:
         h5["box"].attrs["origin"] = "annotation"
     assert run_tool("kd-eval", *words).status == 0
+
+
+@pytest.mark.parametrize("origin", ["", "crop", "detector", "annotation"])
+def test_a_dump_makes_no_other_box_one_of_the_annotation(origin: str, tmp_path: Path) -> None:
+    """Neither of the formats has a place to say whose a box is, but for jsonl, which says it."""
+    points = write_faces(
+        tmp_path / "a.h5",
+        np.random.default_rng(0).uniform(20, 40, (3, 68, 2)),
+        ids=[f"p{k}.png" for k in range(3)],
+        box=np.tile(np.float32([1, 2, 61, 62]), (3, 1)),
+        box_origin=origin,
+    )
+    for k in range(3):
+        cv2.imwrite(str(tmp_path / f"p{k}.png"), np.zeros((64, 64, 3), np.uint8))
+    own = origin == "annotation"
+    for form, suffix in (("jsonl", "jsonl"), ("coco", "json"), ("dlib", "xml"), ("csv", "csv")):
+        text = tmp_path / f"{form}.{suffix}"
+        words = ["--images", tmp_path] if form == "coco" else ["--details"] if form == "csv" else []
+        result = succeed(run_tool("kd-dump", points, "--format", form, *words, "-o", text))
+        assert ("no boxes of" in result.stderr) == (form in ("coco", "dlib") and not own)
+        result = run_tool("kd-import", text, "--format", form, "--no-images", "-o", tmp_path / f"{form}.h5")
+        assert result.status == 0, result.stderr
+        with open_faces(tmp_path / f"{form}.h5") as faces:
+            same = "box" in faces and np.allclose(faces.h5["box"][...], [1, 2, 61, 62])
+        assert same == (own and form != "csv"), form

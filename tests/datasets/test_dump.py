@@ -72,6 +72,7 @@ def make_faces(path: Path, ids: list[str] = IDS, n_points: int = 68, **changes: 
         "visible": rng.integers(0, 2, (n, n_points)),
         "box": np.concatenate([low, low + SIZE * scale[:, None]], axis=1),
         "to_source": to_source,
+        "box_origin": "annotation",
         "score": rng.uniform(0, 1, n),
         "confidence": rng.uniform(0, 1, (n, n_points)),
         "subset_common": np.arange(n) % 2 == 0,

@@ -256,7 +256,7 @@ def _annotation_entry(index: int, number: int, block: FaceBlock, k: int) -> dict
     seen = np.zeros(len(points), bool) if block.visible is None else np.asarray(block.visible[k], bool)
     values = np.where(known, np.where(seen, _VISIBLE, 1), 0)
     triples = np.column_stack([np.where(known[:, None], points, 0), values]).astype(np.float32)
-    bbox = _bbox(points[known], None if block.boxes is None else block.boxes[k])
+    bbox = _bbox(points[known], None if block.annotated_boxes is None else block.annotated_boxes[k])
     entry = {
         "id": index,
         "image_id": number,

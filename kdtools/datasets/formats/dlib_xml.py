@@ -279,7 +279,7 @@ def _box_element(block: FaceBlock, k: int, width: int) -> str:
     """Empty for a face that has neither a box nor a point."""
     points = block.points[k]
     known = np.isfinite(points).all(axis=-1)
-    box = None if block.boxes is None else box_from_corners(*block.boxes[k])
+    box = None if block.annotated_boxes is None else box_from_corners(*block.annotated_boxes[k])
     if box is None:
         if not known.any():
             return ""

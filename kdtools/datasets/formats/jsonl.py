@@ -4,7 +4,8 @@
      "score":0.9,"confidence":[0.8,null],"frame":12,"time":0.48,"track":0,"subsets":["common"]}
 
 on one line each. Only `points` and one of `id` and `image` are demanded: without `id` the picture's name is the id,
-with #k for its k-th face; without `image` the id is the picture's name, less its #k. `box` is half-open.
+with #k for its k-th face; without `image` the id is the picture's name, less its #k. `box` is half-open; one that is
+not of the annotation has a `box_origin` beside it (crop, detector, unknown), and is not read as one of the annotation.
 `frame`, `time` in seconds and `track`, the number of the face, are written of faces in videos, and not read.
 The first pixel is 0: by definition, since this is kdtools' own format.
 """
@@ -30,6 +31,7 @@ from kdtools.datasets.formats.shared.format import Format
 from kdtools.datasets.formats.shared.tables import picture_of
 from kdtools.datasets.formats.shared.text_lists import check_size, files_like, only_file
 from kdtools.errors import DataError, FileError, reason_of
+from kdtools.faces.schema import ANNOTATION
 from kdtools.landmarks import Scheme
 
 _NUMPY = orjson.OPT_SERIALIZE_NUMPY
@@ -100,7 +102,7 @@ def _annotation_of(face: dict[str, Any], folder: Path, reading: Reading, where: 
     visible, confidence = (_numbers(face.get(key), key, len(points)) for key in ("visible", "confidence"))
     if visible is not None and not np.isin(visible, (0, 1)).all():
         raise DataError("visible is not true or false for each point")
-    box = _numbers(face.get("box"), "box", 4)
+    box = _numbers(face.get("box"), "box", 4) if face.get("box_origin", ANNOTATION) == ANNOTATION else None
     score = None if face.get("score") is None else _numbers([face["score"]], "score", 1)
     subsets = face.get("subsets") or []
     if not isinstance(subsets, list) or not all(isinstance(s, str) and s.strip(".") and "/" not in s for s in subsets):
@@ -159,6 +161,8 @@ def _lines_of(block: FaceBlock) -> Iterator[bytes]:
         if block.boxes is not None:
             box = np.ascontiguousarray(block.boxes[k], np.float32)
             face["box"] = box if np.isfinite(box).all() else None
+            if block.box_origin != ANNOTATION:
+                face["box_origin"] = block.box_origin or "unknown"
         if block.scores is not None:
             face["score"] = np.float32(block.scores[k])
         if block.confidence is not None:

@@ -156,8 +156,8 @@ def write_picture(name: str, faces: Sequence[tuple[FaceBlock, int]], scheme: Sch
     names = scheme.names or tuple(map(str, range(scheme.n_points)))
     shapes: list[dict[str, Any]] = []
     for number, (block, k) in enumerate(faces, start=1):
-        if block.boxes is not None and np.isfinite(block.boxes[k]).all():
-            shapes.append(_shape("face", block.boxes[k].reshape(2, 2), number, _RECTANGLE, {}))
+        if block.annotated_boxes is not None and np.isfinite(block.annotated_boxes[k]).all():
+            shapes.append(_shape("face", block.annotated_boxes[k].reshape(2, 2), number, _RECTANGLE, {}))
         for index in np.flatnonzero(np.isfinite(block.points[k]).all(axis=-1)).tolist():
             hidden = block.visible is not None and not block.visible[k, index]
             shapes.append(_shape(names[index], block.points[k, index][None], number, _POINTS, {"occluded": hidden}))

@@ -227,7 +227,7 @@ def _line_of(block: FaceBlock, k: int, base: float) -> str:
 
 def _rectangle_of(block: FaceBlock, k: int, base: float) -> list[int]:
     """Whole numbers around the box, or else around the points; zeros where neither is known."""
-    box = None if block.boxes is None else block.boxes[k]
+    box = None if block.annotated_boxes is None else block.annotated_boxes[k]
     if box is None or not np.isfinite(box).all():
         known = block.points[k][~np.isnan(block.points[k]).any(axis=1)]
         if len(known) == 0:

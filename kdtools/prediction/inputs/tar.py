@@ -10,6 +10,7 @@ import weakref
 import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import BinaryIO
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from kdtools.images.reading import check_image_bytes
 from kdtools.prediction.inputs.photograph import Photograph, Wanted, failing
 from kdtools.storage.outputs import name_of
 from kdtools.storage.passed_over import PassedOver
+from kdtools.storage.stamps import changed_error, stamp_of
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 
@@ -68,13 +70,13 @@ def _members(source: str) -> Iterator[tuple[str, Fetch | None]]:
         with tarfile.open(fileobj=sys.stdin.buffer, mode="r|*", tarinfo=_Member) as archive:
             yield from _members_of_stream(archive)
         return
-    try:
-        archive = tarfile.open(source, mode="r:", tarinfo=_Member)  # noqa: SIM115
-    except tarfile.ReadError:  # compressed, so without random access
-        with tarfile.open(source, mode="r|*", tarinfo=_Member) as archive:
-            yield from _members_of_stream(archive)
-        return
     content = _Content(source)
+    try:
+        archive = tarfile.open(fileobj=content.stream(), mode="r:", tarinfo=_Member)  # noqa: SIM115
+    except tarfile.ReadError:  # compressed, so without random access
+        with content.stream() as stream, tarfile.open(fileobj=stream, mode="r|*", tarinfo=_Member) as archive:
+            yield from _members_of_stream(archive, content.check)
+        return
     with archive:
         for member in _each(archive):
             is_file = member.isreg() and not member.issparse()
@@ -93,21 +95,38 @@ class _Member(tarfile.TarInfo):
 
 
 class _Content:
-    """Random access to a file's bytes from several threads; closed when it is garbage-collected."""
+    """Random access to a file's bytes from several threads; closed when it is garbage-collected.
+
+    What it reads is of the file that was opened, whatever its path leads to later.
+    """
 
     def __init__(self, path: str) -> None:
-        self._descriptor = os.open(path, os.O_RDONLY)
+        self._path, self._descriptor = path, os.open(path, os.O_RDONLY)
         weakref.finalize(self, os.close, self._descriptor)
+        self._stamp = stamp_of(os.fstat(self._descriptor))
+
+    def stream(self) -> BinaryIO:
+        """The file from its beginning on, which may be closed before this."""
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        return os.fdopen(os.dup(self._descriptor), "rb")
+
+    def check(self) -> None:
+        """Raises FileError if the file has been written to since it was opened."""
+        if stamp_of(os.fstat(self._descriptor)) != self._stamp:
+            raise changed_error(self._path)
 
     def read(self, offset: int, size: int) -> bytes:
         check_image_bytes(size, "a file in the archive")
         data = os.pread(self._descriptor, size, offset)
+        self.check()
         if len(data) < size:
             raise FileError(f"the archive ends after {len(data)} of its {size} bytes")
         return data
 
 
-def _members_of_stream(archive: tarfile.TarFile) -> Iterator[tuple[str, Fetch | None]]:
+def _members_of_stream(
+    archive: tarfile.TarFile, check: Callable[[], None] = lambda: None
+) -> Iterator[tuple[str, Fetch | None]]:
     for member in _each(archive):
         if not member.isreg() or member.issparse():
             yield member.name, None
@@ -119,6 +138,7 @@ def _members_of_stream(archive: tarfile.TarFile) -> Iterator[tuple[str, Fetch | 
             continue
         content = archive.extractfile(member)
         data = b"" if content is None else content.read()
+        check()
         yield member.name, partial(bytes, data)
 
 

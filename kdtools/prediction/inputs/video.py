@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from kdtools.errors import FileError
 from kdtools.images.video import frames_in, open_video
 from kdtools.prediction.inputs.photograph import Photograph, failing
 from kdtools.storage.names import frame_id
+from kdtools.storage.stamps import Stamp, changed_error, stamp_of
 
 _STATES_COUNT = (".mp4", ".m4v", ".mov", ".avi")  # other formats state only a duration
 _TAIL = 1.0  # s that may be missing at the end, as when sound goes on, but at most a tenth of the video
@@ -30,10 +32,14 @@ def frames_of(source: str, prefix: str = "") -> Iterator[Photograph]:
     """
     is_camera = source.isdecimal()
     name = f"camera{source}" if is_camera else f"{prefix}{Path(source).name}"
+    stamp = None if is_camera else _stamp_of(source)
     capture = open_video(source)
     try:
         frame, time = 0, 0.0
         for image, time in frames_in(capture):
+            if _is_written_to(source, stamp):
+                yield Photograph(name, source, failing(changed_error(source)))
+                return
             yield Photograph(frame_id(name, frame), source, partial(np.asarray, image), frame, time)
             frame += 1
         if not frame:
@@ -44,6 +50,19 @@ def frames_of(source: str, prefix: str = "") -> Iterator[Photograph]:
             yield Photograph(name, source, failing(error))
     finally:
         capture.release()
+
+
+def _stamp_of(source: str) -> Stamp | None:
+    try:
+        return stamp_of(os.stat(source))
+    except OSError:
+        return None
+
+
+def _is_written_to(source: str, stamp: Stamp | None) -> bool:
+    """Whether the file is the same but has other contents. One that has been replaced is open still, as it was."""
+    now = None if stamp is None else _stamp_of(source)
+    return now is not None and stamp is not None and now != stamp and now[:2] == stamp[:2]
 
 
 def _stated(capture: cv2.VideoCapture, source: str, n_frames: int, last_time: float) -> int:

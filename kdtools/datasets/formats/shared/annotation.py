@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from kdtools.errors import DataError
+from kdtools.faces.schema import ANNOTATION
 from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.file_kinds import IMAGE_SUFFIXES, SUFFIXES_TO_TRY
 from kdtools.storage.names import files_below, frame_id, frame_in_id
@@ -227,7 +228,8 @@ class FaceBlock:
 
     `images` are the paths or names to write for their pictures, `sizes` (n, 2) width and height where known (0 else).
     `visible` and `confidence` (n, L) and `scores` (n,) are None where the file has none, and so are `frames`, `times`
-    in seconds and `tracks` (n,) of faces in videos, whose -1 and NaN stand for none.
+    in seconds and `tracks` (n,) of faces in videos, whose -1 and NaN stand for none. `box_origin` says whose the boxes
+    are, as in a faces file.
     """
 
     ids: list[str]
@@ -236,12 +238,18 @@ class FaceBlock:
     visible: np.ndarray | None = None
     confidence: np.ndarray | None = None
     boxes: np.ndarray | None = None
+    box_origin: str = ANNOTATION
     scores: np.ndarray | None = None
     sizes: np.ndarray | None = None
     frames: np.ndarray | None = None
     times: np.ndarray | None = None
     tracks: np.ndarray | None = None
     subsets: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def annotated_boxes(self) -> np.ndarray | None:
+        """`boxes` for formats whose readers take any box for one of the annotation: None if they are others."""
+        return self.boxes if self.box_origin == ANNOTATION else None
 
     @property
     def video_columns(self) -> list[str]:

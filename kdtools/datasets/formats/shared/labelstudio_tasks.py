@@ -63,8 +63,8 @@ def _face(
     percent = 100 / np.array(size, np.float64)
     common = {"to_name": "image", "original_width": size[0], "original_height": size[1], "image_rotation": 0}
     parent = None
-    if block.boxes is not None and np.isfinite(block.boxes[k]).all():
-        (x0, y0), (x1, y1) = block.boxes[k].reshape(2, 2).astype(np.float64) * percent
+    if block.annotated_boxes is not None and np.isfinite(block.annotated_boxes[k]).all():
+        (x0, y0), (x1, y1) = block.annotated_boxes[k].reshape(2, 2).astype(np.float64) * percent
         parent = f"face{number}"
         value = {"x": x0, "y": y0, "width": x1 - x0, "height": y1 - y0, "rotation": 0, "rectanglelabels": ["face"]}
         yield {**common, "id": parent, "from_name": "faces", "type": "rectanglelabels", "value": value}
