@@ -17,6 +17,7 @@ import numpy as np
 
 from kdtools.errors import DataError, FileError, some_of
 from kdtools.faces.file import FacesFile
+from kdtools.faces.validation import check_maps
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import IDENTITY, apply_affine
 from kdtools.landmarks.point_names import point_order
@@ -82,7 +83,11 @@ class Part:
         points = clean_points(self.points.rows(rows))
         if self.order is not None:
             points = points[:, self.order]
-        return points if self.to_source is None else apply_affine(self.to_source.rows(rows), points)
+        return points if self.to_source is None else apply_affine(self.maps(rows), points)
+
+    def maps(self, rows: np.ndarray | slice) -> np.ndarray:
+        """Affine maps (n, 2, 3) from the crops to the source images. Raises DataError if one cannot be inverted."""
+        return IDENTITY if self.to_source is None else check_maps(self.to_source.rows(rows), self.to_source.name)
 
 
 @dataclass(frozen=True)
@@ -120,9 +125,7 @@ class PointSet:
 
     def to_source(self, rows: np.ndarray | slice) -> np.ndarray:
         """Affine maps (n, 2, 3) from the crops to the source images."""
-        return self._gather(
-            rows, (2, 3), lambda part, some: IDENTITY if part.to_source is None else part.to_source.rows(some), 0
-        )
+        return self._gather(rows, (2, 3), lambda part, some: part.maps(some), 0)
 
     def visible(self, rows: np.ndarray | slice) -> np.ndarray:
         """Whether each point is visible, (n, L) bool; all are if the file does not say."""

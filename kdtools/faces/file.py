@@ -19,6 +19,7 @@ from kdtools.faces.stored import Images, VirtualArray, images_of
 from kdtools.faces.validation import (
     check_arrays,
     check_kind,
+    check_maps,
     check_signature,
     contradictions_reported,
     plain,
@@ -217,7 +218,7 @@ class FacesFile:
         """Maps (n, 2, 3) from /image to the source images; None if points are in pixels of the source images."""
         if not (self.has_images and "to_source" in self):
             return None
-        return np.asarray(self.read("to_source", *rows.indices(len(self))[:2]), np.float64)
+        return check_maps(np.asarray(self.read("to_source", *rows.indices(len(self))[:2]), np.float64), self.name)
 
     def landmarks_from(self, other: FacesFile) -> np.ndarray:
         """Points of `other` for the faces of this file, joined by id, (N, L, 2) in pixels of this file's /image.

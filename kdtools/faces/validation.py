@@ -13,6 +13,7 @@ import numpy as np
 
 from kdtools.errors import DataError, FileError
 from kdtools.faces import schema
+from kdtools.landmarks.geometry import has_area
 from kdtools.storage.file_kinds import HDF5, SAFETENSORS, check_no_pipe, form_of_start, read_start
 from kdtools.storage.hdf5_checks import MEMORY_RATIO, check_attributes, check_claim, item_at
 from kdtools.storage.hdf5_guard import HDF5_ERRORS, GuardedStream
@@ -23,6 +24,15 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.ndarray) and value.size == 1:
         value = value.reshape(-1)[0]
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def check_maps(maps: np.ndarray, name: str) -> np.ndarray:
+    """Maps (N, 2, 3) of /to_source as they are. Raises DataError if one is finite, but puts all points on a line."""
+    flat = np.isfinite(maps).all(axis=(1, 2)) & ~has_area(maps)
+    if flat.any():
+        what = f"{name}:/to_source: {int(flat.sum())} of {len(maps)} maps cannot be inverted"
+        raise DataError(what, "kd-info --check names the faces; make the file again")
+    return maps
 
 
 def check_signature(path: Path, name: str) -> None:

@@ -17,6 +17,7 @@ from kdtools.inspection.describe import BLOCK_FACES, blocks_of, describe_weights
 from kdtools.inspection.history import provenance_of
 from kdtools.inspection.open import Opened, Weights
 from kdtools.landmarks import Scheme
+from kdtools.landmarks.geometry import has_area
 from kdtools.onnx_session import CONFIDENCE
 from kdtools.reporting import counted
 from kdtools.storage.onnx_guard import check_onnx
@@ -26,7 +27,6 @@ from kdtools.storage.onnx_guard import check_onnx
 _ROOM = 1.0
 _LARGEST_PX = 1e6
 _END_ROWS = 64  # read at both ends of uncompressed images: any bytes are pixels, but a file may be truncated
-_LEAST_SCALE = 1e-6
 _FLOATS = ("F64", "F32", "F16")
 
 
@@ -121,9 +121,7 @@ def _bad_boxes(boxes: np.ndarray) -> np.ndarray:
 
 
 def _bad_maps(maps: np.ndarray) -> np.ndarray:
-    linear = maps[..., :2]
-    area = np.abs(linear[:, 0, 0] * linear[:, 1, 1] - linear[:, 0, 1] * linear[:, 1, 0])
-    return ~(np.isfinite(maps).all(axis=(1, 2)) & (area > _LEAST_SCALE**2))
+    return ~has_area(maps)
 
 
 def _not_flags(flags: np.ndarray) -> np.ndarray:

@@ -41,6 +41,7 @@ def measure_relation(boxes: np.ndarray, squares: np.ndarray) -> BoxRelation:
     return BoxRelation(*(round(float(np.median(values)), 4) for values in (shift[:, 0], shift[:, 1], side)))
 
 
+_LEAST_MARGIN = -0.45  # of -0.5 nothing would be left
 _ABSURD = 1000.0  # times the box; no crop is so much larger, or smaller
 BOX_KINDS = ("points", "given", "detector")
 
@@ -75,7 +76,7 @@ class CropRule:
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
             raise DataError(f"not a crop rule: {error}") from error
         numbers = [rule.margin, *astuple(rule.relation)]
-        sound = (np.abs(numbers) < _ABSURD).all() and rule.margin > -0.5 and rule.relation.side > 1 / _ABSURD
+        sound = (np.abs(numbers) < _ABSURD).all() and rule.margin >= _LEAST_MARGIN and rule.relation.side > 1 / _ABSURD
         if rule.box not in BOX_KINDS or not sound:
             raise DataError(f"not a crop rule that this kdtools knows: {text[:80]}", "upgrade kdtools")
         return rule

@@ -44,6 +44,16 @@ def invert_affine(matrix: np.ndarray) -> np.ndarray:
     return np.concatenate([linear, shift], axis=-1)
 
 
+_LEAST_SCALE = 1e-6
+
+
+def has_area(matrix: np.ndarray) -> np.ndarray:
+    """Whether maps (N, 2, 3) give pictures an area, and can be inverted; those that are not finite do not."""
+    linear = matrix[..., :2]
+    area = np.abs(linear[:, 0, 0] * linear[:, 1, 1] - linear[:, 0, 1] * linear[:, 1, 0])
+    return np.isfinite(matrix).all(axis=(1, 2)) & (area > _LEAST_SCALE**2)
+
+
 def compose_affine(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
     """The map that applies `inner` first and then `outer`, both (..., 2, 3)."""
     linear = outer[..., :2] @ inner[..., :2]

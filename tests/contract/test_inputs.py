@@ -215,3 +215,26 @@ def test_bad_standard_input(kind: str, world: World, spool_folder: Path, tmp_pat
     result = run_tool("kd-eval", "-", "--truth", world.files["test"], stdin=spoilt)
     fail(result, "kd-eval", 1, "standard input")
     assert left_in(spool_folder) == []
+
+
+@pytest.mark.parametrize("tool", ["kd-eval", "kd-dump", "kd-merge", "kd-asm", "kd-predict", "kd-view"])
+def test_maps_that_cannot_be_inverted(tool: str, world: World, tmp_path: Path) -> None:
+    """All points would lie on a line in the source image: kd-eval divided by the length of that."""
+    path, output = tmp_path / "flat.h5", tmp_path / f"out{TOOLS[tool].suffix}"
+    shutil.copy(world.files["test"], path)
+    with h5py.File(path, "r+") as h5:
+        maps = h5["to_source"][...] if "to_source" in h5 else np.tile([[1.0, 0, 0], [0, 1, 0]], (len(h5["id"]), 1, 1))
+        maps[1, 1] = 0
+        if "to_source" in h5:
+            del h5["to_source"]
+        h5["to_source"] = maps
+    words = {
+        "kd-eval": [world.files["pred"], "--truth", path],
+        "kd-dump": [path],
+        "kd-merge": [path, "--no-images"],
+        "kd-asm": [path],
+        "kd-predict": [world.files["student"], path, "--device", "cpu"],
+        "kd-view": [path, world.files["pred"], "--width", "48"],
+    }[tool]
+    fail(run_tool(tool, *words, "-o", output), tool, 1, path, "/to_source: 1 of")
+    assert not output.exists()

@@ -81,6 +81,7 @@ def test_crop_rules_of_older_and_of_foreign_files() -> None:
         '{"margin": 0.2, "box": "ears"}',
         '{"margin": 0.1, "relation": {"side": 0}}',
         '{"margin": -0.5}',
+        '{"margin": -0.4999}',
         '{"margin": NaN}',
     ):
         with pytest.raises(DataError, match="crop rule"):

@@ -104,6 +104,7 @@ def test_model_files_with_flipped_bytes_or_cut_off(tmp_path: Path, tiny_onnx: Pa
         ({"input_size": "64"}, "no whole number"),
         ({"input_size": True}, "no whole number"),
         ({"crop": {"margin": 1e300}}, "not a crop rule"),
+        ({"crop": {"margin": -0.49999999}}, "not a crop rule"),
         ({"crop": {"margin": "0.2"}}, "'0.2' is no number"),
         ({"crop": {"margin": True}}, "no number"),
         ({"crop": {"margin": 0.2, "box": "given", "relation": {"side": 1e-300}}}, "not a crop rule"),
