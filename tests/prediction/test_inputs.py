@@ -19,7 +19,7 @@ from kdtools.datasets.annotations import Sources, read_annotations
 from kdtools.errors import DataError, FileError, KdError, UsageError
 from kdtools.images.drawing import write_image
 from kdtools.images.reading import decode_image
-from kdtools.prediction.inputs import Photograph, Photographs, kind_of
+from kdtools.prediction.inputs import Photograph, Photographs, kind_of, tar
 from kdtools.reporting import printable
 from kdtools.storage import names as listing
 from kdtools.storage.names import NOT_STORABLE, SeenNames, files_below
@@ -408,3 +408,26 @@ def test_a_video_that_is_cut_off_or_damaged_is_named_after_its_last_frame(
         with pytest.raises(FileError, match=f"only {len(frames)} of its 40 frames"):
             last.fetch()
     assert capfd.readouterr().err == ""  # FFmpeg has nothing to add
+
+
+def test_members_of_a_stream_wait_in_bounded_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is beyond the limit waits on the disk, and comes back the same; what is done with makes room again."""
+    monkeypatch.setattr(tar, "_MOST_IN_MEMORY", 250_000)
+    contents = {f"{k}.png": bytes([k]) * 100_000 for k in range(8)}
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
+        for name, content in contents.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+
+    def in_memory(photographs: list[Photograph]) -> int:
+        return sum(isinstance(one.fetch, tar._Held) for one in photographs)
+
+    waiting = list(Photographs([str(tmp_path / "a.tar.gz")]))
+    assert in_memory(waiting) == 2
+    assert {one.id: one.fetch() for one in waiting} == contents
+    kept = []
+    for one in Photographs([str(tmp_path / "a.tar.gz")]):
+        assert one.fetch() == contents[one.id]
+        kept.append(isinstance(one.fetch, tar._Held))
+    assert all(kept)

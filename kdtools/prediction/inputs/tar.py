@@ -6,11 +6,13 @@ import lzma
 import os
 import sys
 import tarfile
+import tempfile
+import threading
 import weakref
 import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import numpy as np
 
@@ -18,6 +20,7 @@ from kdtools.datasets.formats.shared.annotation import clean_path
 from kdtools.errors import FileError, reason_of
 from kdtools.images.reading import check_image_bytes
 from kdtools.prediction.inputs.photograph import Photograph, Wanted, failing
+from kdtools.storage.devices import device_errors
 from kdtools.storage.outputs import name_of
 from kdtools.storage.passed_over import PassedOver
 from kdtools.storage.stamps import changed_error, stamp_of
@@ -26,7 +29,8 @@ TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz
 
 Fetch = Callable[[], bytes | np.ndarray]
 _LONGEST_NAME = 1 << 20  # bytes of a long name; tarfile itself has no limit
-_LARGEST_IN_STREAM = 1 << 26  # bytes; several wait in memory, of an archive that may be a thousandth of them
+_LARGEST_IN_STREAM = 1 << 26  # bytes, of an archive that may be a thousandth of them
+_MOST_IN_MEMORY = 1 << 26  # bytes of the members of a stream that wait for their turn; others wait on the disk
 _LONG_NAMES = (
     tarfile.GNUTYPE_LONGNAME,
     tarfile.GNUTYPE_LONGLINK,
@@ -124,9 +128,51 @@ class _Content:
         return data
 
 
+class _Waiting:
+    """Contents of members that have been read and wait for their turn: in memory up to a limit, then on the disk."""
+
+    def __init__(self) -> None:
+        self._lock, self._n_bytes = threading.Lock(), 0
+
+    def add(self, data: bytes) -> Fetch:
+        """A function that returns `data`, which no longer waits when that is collected."""
+        with self._lock:
+            in_memory = self._n_bytes + len(data) <= _MOST_IN_MEMORY
+            self._n_bytes += len(data) if in_memory else 0
+        if in_memory:
+            held = _Held(data)
+            weakref.finalize(held, self._release, len(data))
+            return held
+        with device_errors(f"temporary file in {tempfile.gettempdir()}"):
+            stream = tempfile.TemporaryFile()  # noqa: SIM115 (closed when it is collected)
+            stream.write(data)
+            stream.flush()
+        return partial(_content_of, stream)
+
+    def _release(self, n_bytes: int) -> None:
+        with self._lock:
+            self._n_bytes -= n_bytes
+
+
+class _Held:
+    """Bytes in memory; returned by a call."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def __call__(self) -> bytes:
+        return self._data
+
+
+def _content_of(stream: IO[bytes]) -> bytes:
+    stream.seek(0)
+    return stream.read()
+
+
 def _members_of_stream(
     archive: tarfile.TarFile, check: Callable[[], None] = lambda: None
 ) -> Iterator[tuple[str, Fetch | None]]:
+    waiting = _Waiting()
     for member in _each(archive):
         if not member.isreg() or member.issparse():
             yield member.name, None
@@ -139,7 +185,8 @@ def _members_of_stream(
         content = archive.extractfile(member)
         data = b"" if content is None else content.read()
         check()
-        yield member.name, partial(bytes, data)
+        yield member.name, waiting.add(data)
+        del data
 
 
 def _each(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
