@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from kdtools.cli import _training_options as opt
 from kdtools.cli._app import run
 from kdtools.cli._options import Batch, Device, Force, ModelOutput, Quiet, Resume, Verbose, Version
-from kdtools.errors import require, require_packages
+from kdtools.errors import FileError, require, require_packages
 from kdtools.training.settings import MAIN_LOSSES, Loss, Variant, resolve_settings, settings_table
 
 
@@ -83,6 +84,8 @@ def kd_student(
     if show_settings:
         print(settings_table(settings), end="")
         return
+    if Path(faces_path).is_dir():  # before it is asked for teachers
+        raise FileError(f"{faces_path}: is a folder, not a faces file", "kd-import makes one from a folder")
     require_packages("torch", "timm")
     teachers = {name: path for name, path in (("tough", tough), ("tolerant", tolerant)) if path is not None}
     _check_teachers(settings.loss, teachers, variant)
@@ -103,6 +106,8 @@ def _check_teachers(loss: str, teachers: dict[str, str], variant: str | None) ->
         hint = f"leave out what a teacher is for, or give --loss {loss}+{'mimic' if variant is None else 'assist'}"
         require(not useless, f"--loss {loss} has no use for {' and '.join(useless)}", hint)
     elif loss == "kd":
+        hint = "without teachers: --loss l1 --preset best; kd-teacher trains teachers"
+        require(bool(teachers), "the default loss, KD-Loss, learns from two teachers, and none was named", hint)
         for name in ("tough", "tolerant"):
             require(name in teachers, f"KD-Loss needs --{name}", "name a teacher, or train without: --loss l1")
     else:

@@ -10,7 +10,7 @@ from kdtools.datasets.formats import Annotation
 from kdtools.datasets.formats.shared.tables import picture_of
 from kdtools.datasets.video_frames import with_frames
 from kdtools.errors import DataError, KdError, UsageError, reason_of, some_of
-from kdtools.images.detection import BoxesFile, Detector, Found, ReducedSearch, find_detector
+from kdtools.images.detection import USUAL_DETECTOR, BoxesFile, Detector, Found, ReducedSearch, find_detector
 from kdtools.images.reading import read_image
 from kdtools.landmarks.boxes import overlaps
 from kdtools.landmarks.crop_rule import BoxRelation, CropRule, measure_relation, points_square
@@ -36,6 +36,11 @@ def choose_boxes(
     has_points = bool(annotations) and annotations[0].points is not None
     if box == "auto":
         box = "points" if has_points else "whole"
+        if has_points:
+            reporter.say("each face is cropped around its points; --detector whole keeps whole images")
+        else:
+            what = counted(len(annotations), "whole image")
+            reporter.say(f"{what}, no faces looked for; --detector {USUAL_DETECTOR} finds faces")
     if box == "points":
         if annotations and not has_points:
             raise UsageError(

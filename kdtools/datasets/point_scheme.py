@@ -19,6 +19,8 @@ _FEWEST_FOR_MIRROR = 5  # faces; a few may look symmetric by chance
 _N_COMPARED = 300  # faces that are compared with their mirror images; more would not tell more
 _N_WORST = 3  # pairs in a message
 
+_NO_POINTS = "are these the annotations? kd-import --formats lists what is read; for pictures alone, name no scheme"
+
 
 def settle_scheme(
     annotations: list[Annotation],
@@ -37,7 +39,7 @@ def settle_scheme(
     """
     if not annotations or annotations[0].points is None:
         if declared or target:
-            raise UsageError("a scheme was named, but the input has no points")
+            raise UsageError("a scheme was named, but the input has no points", _NO_POINTS)
         return annotations, None
     points = np.stack([one.points for one in annotations if one.points is not None])
     n_points = points.shape[1]

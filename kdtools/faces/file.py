@@ -73,7 +73,7 @@ class FacesFile:
             if array not in self:
                 hint = {
                     "image": "this tool needs the pictures, not only their points",
-                    "landmarks": "this tool needs annotated or predicted points",
+                    "landmarks": "this tool needs points: kd-import reads annotations, kd-predict finds points",
                 }
                 raise DataError(f"{self.name}: holds no /{array}", hint.get(array, ""))
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from kdtools.errors import KdError, UsageError, reason_of
 from kdtools.images.cropping import crop_image
-from kdtools.images.detection import Detector, Found, find_detector
+from kdtools.images.detection import USUAL_DETECTOR, Detector, Found, find_detector
 from kdtools.images.drawing import draw_landmarks, number_face
 from kdtools.images.reading import decode_image
 from kdtools.landmarks.geometry import apply_affine, unit_to_pixels
@@ -48,7 +48,7 @@ class Search:
             raise UsageError(f"--detector {detector} needs annotations", hint)
         if refine is None:
             refine = 0 if detector == "whole" else 1
-        return Search(find_detector("cascade" if detector == "auto" else detector), refine, most)
+        return Search(find_detector(USUAL_DETECTOR if detector == "auto" else detector), refine, most)
 
 
 @dataclass

@@ -31,6 +31,8 @@ from kdtools.reporting import Reporter
 if TYPE_CHECKING:
     from kdtools.prediction.drawn_folder import DrawnFolder
 
+_SOME_FACES = 1000
+
 
 @contextlib.contextmanager
 def open_crops(source: str) -> Iterator[FacesFile]:
@@ -54,6 +56,11 @@ def predict_faces(run: Run, faces: FacesFile, source: str, *, draw: str | None =
     if "landmarks" in faces:
         faces.require_points(card.scheme.n_points, "the model")
         _compare_points(card.scheme, faces, run.reporter)
+    elif _are_whole_images(faces):
+        run.reporter.warn(
+            f"{faces.name}: holds whole images, in which no faces were looked for, so each is taken for one face; give "
+            "the photographs themselves, or import them with --detector"
+        )
     faces.compare_crop(card.crop, "the model", run.reporter)
     faces.check_unique()
     size, first, stop = run.group_size, 0, len(faces)
@@ -71,6 +78,14 @@ def predict_faces(run: Run, faces: FacesFile, source: str, *, draw: str | None =
         collect(run, parts, work, group_bounds(parts.n_items, stop, size))
         parts.finish(run.output, digests(), may_be_empty=run.shard is not None)
         return parts.n_faces
+
+
+def _are_whole_images(faces: FacesFile) -> bool:
+    """Whether the images are photographs that nobody has cropped: their squares begin where the photographs do."""
+    if faces.crop is not None or "box" not in faces:
+        return False
+    boxes = faces.boxes(rows=slice(0, _SOME_FACES))
+    return bool((boxes[:, :2].max(axis=1) == 0).all())
 
 
 def _compare_points(scheme: Scheme, faces: FacesFile, reporter: Reporter) -> None:

@@ -9,6 +9,8 @@ from kdtools.images.detection.detector import Detector, Found, ReducedSearch
 from kdtools.images.detection.yunet import YuNetDetector
 from kdtools.storage.file_kinds import check_no_pipe
 
+USUAL_DETECTOR = "cascade"  # the one that is taken, or advised, where none is named
+
 
 def find_detector(name: str) -> Detector:
     """The detector for `cascade`, `whole`, a .onnx file (YuNet) or a .csv file of boxes.
@@ -30,6 +32,7 @@ def find_detector(name: str) -> Detector:
 
 
 __all__ = [
+    "USUAL_DETECTOR",
     "BoxesFile",
     "CascadeDetector",
     "Detector",

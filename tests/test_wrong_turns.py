@@ -1,0 +1,68 @@
+"""What a newcomer may type between the install and the first point, and the answer that leads on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from contract.running import run_tool, succeed
+from factories import drawn_faces, write_faces
+
+from kdtools.images.detection import USUAL_DETECTOR
+from kdtools.images.drawing import write_image
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with photos/, of three unannotated pictures, and train.h5, faces with points."""
+    images, points = drawn_faces(3, 64, seed=1)
+    (tmp_path / "photos").mkdir()
+    for number, image in enumerate(images):
+        write_image(tmp_path / "photos" / f"{number}.png", image)
+    write_faces(tmp_path / "train.h5", images=images, landmarks=points)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_photographs_without_annotations_are_imported(here: Path) -> None:
+    told = succeed(run_tool("kd-import", "photos", "-o", "x.h5")).stderr
+    assert f"3 whole images, no faces looked for; --detector {USUAL_DETECTOR} finds faces" in told
+    told = succeed(run_tool("kd-predict", "face68", "x.h5", "-o", "points.csv")).stderr
+    assert "holds whole images, in which no faces were looked for" in told
+    assert "give the photographs themselves, or import them with --detector" in told
+    for tool in ("kd-asm", "kd-teacher"):
+        told = run_tool(tool, "x.h5", "-o", "y.h5" if tool == "kd-asm" else "y.safetensors").stderr
+        assert "holds no /landmarks" in told
+        assert "kd-import reads annotations, kd-predict finds points" in told
+    result = run_tool("kd-import", "photos", "--scheme", "ibug68", "-o", "y.h5")
+    assert result.status == 2
+    assert "kd-import --formats lists what is read" in result.stderr
+
+
+def test_a_detector_that_was_asked_for_is_not_advised(here: Path) -> None:
+    told = succeed(run_tool("kd-import", "photos", "--detector", "whole", "-o", "x.h5")).stderr
+    assert "looked for" not in told
+
+
+def test_annotated_faces_are_cropped_and_that_is_told(here: Path) -> None:
+    succeed(run_tool("kd-dump", "train.h5", "--crops", "pictures", "--format", "jsonl", "-o", "points.jsonl"))
+    told = succeed(run_tool("kd-import", "points.jsonl", "--images", "pictures", "-o", "x.h5")).stderr
+    assert "each face is cropped around its points; --detector whole keeps whole images" in told
+    told = succeed(run_tool("kd-predict", "face68", "x.h5", "-o", "p.csv")).stderr
+    assert "whole images" not in told
+
+
+def test_no_teacher_where_none_is_wanted(here: Path) -> None:
+    result = run_tool("kd-student", "train.h5", "-o", "s.safetensors")
+    assert result.status == 2
+    assert "none was named" in result.stderr
+    assert "without teachers: --loss l1 --preset best" in result.stderr
+    result = run_tool("kd-student", "photos", "-o", "s.safetensors")
+    assert result.status == 1
+    assert "photos: is a folder, not a faces file\n  kd-import makes one from a folder" in result.stderr
+
+
+def test_photographs_without_a_model(here: Path) -> None:
+    result = run_tool("kd-predict", "photos")
+    assert result.status == 2
+    assert "face68 comes with kdtools: kd-predict face68 photos -o points.csv" in result.stderr
