@@ -59,10 +59,27 @@ def test_no_teacher_where_none_is_wanted(here: Path) -> None:
     assert "without teachers: --loss l1 --preset best" in result.stderr
     result = run_tool("kd-student", "photos", "-o", "s.safetensors")
     assert result.status == 1
-    assert "photos: is a folder, not a faces file\n  kd-import makes one from a folder" in result.stderr
+    assert (
+        "photos: is a folder, not a faces file\n  kd-import makes one from a folder of annotated pictures"
+        in result.stderr
+    )
 
 
 def test_photographs_without_a_model(here: Path) -> None:
     result = run_tool("kd-predict", "photos")
     assert result.status == 2
     assert "face68 comes with kdtools: kd-predict face68 photos -o points.csv" in result.stderr
+
+
+def test_what_is_no_faces_file_says_how_to_get_one(here: Path) -> None:
+    """A folder, points as CSV, and a network's name in the place of a faces file."""
+    succeed(run_tool("kd-predict", "face68", "train.h5", "-o", "points.csv"))
+    for words in (("kd-view", "{}", "-o", "v.png"), ("kd-merge", "{}", "-o", "m.h5"), ("kd-dump", "{}")):
+        for name, told in (
+            ("photos", "kd-predict finds points in photographs"),
+            ("points.csv", "kd-predict -o FILE.h5 writes one"),
+            ("face68", "a network that comes along"),
+        ):
+            result = run_tool(*(word.format(name) for word in words))
+            assert result.status == 1, (words, name)
+            assert told in result.stderr, (words, name)

@@ -84,8 +84,10 @@ def kd_student(
     if show_settings:
         print(settings_table(settings), end="")
         return
-    if Path(faces_path).is_dir():  # before it is asked for teachers
-        raise FileError(f"{faces_path}: is a folder, not a faces file", "kd-import makes one from a folder")
+    if Path(faces_path).is_dir():  # which is what to say first, not that teachers are lacking
+        from kdtools.faces.validation import FOLDER_HINT
+
+        raise FileError(f"{faces_path}: is a folder, not a faces file", FOLDER_HINT)
     require_packages("torch", "timm")
     teachers = {name: path for name, path in (("tough", tough), ("tolerant", tolerant)) if path is not None}
     _check_teachers(settings.loss, teachers, variant)

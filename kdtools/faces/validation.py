@@ -11,12 +11,15 @@ from typing import Any
 import h5py
 import numpy as np
 
+from kdtools.bundled import bundled_names
 from kdtools.errors import DataError, FileError
 from kdtools.faces import schema
 from kdtools.landmarks.geometry import has_area
-from kdtools.storage.file_kinds import HDF5, SAFETENSORS, check_no_pipe, form_of_start, read_start
+from kdtools.storage.file_kinds import HDF5, ONNX, SAFETENSORS, check_no_pipe, form_of_start, read_start
 from kdtools.storage.hdf5_checks import MEMORY_RATIO, check_attributes, check_claim, item_at
 from kdtools.storage.hdf5_guard import HDF5_ERRORS, GuardedStream
+
+FOLDER_HINT = "kd-import makes one from a folder of annotated pictures, kd-predict finds points in photographs"
 
 
 def plain(value: Any) -> Any:
@@ -41,17 +44,19 @@ def check_signature(path: Path, name: str) -> None:
         with path.open("rb") as stream:
             start = read_start(stream)
     except FileNotFoundError as error:
-        raise FileError(f"{name}: no such file") from error
+        hint = f"{name} is a network that comes along; here a faces file is meant" if name in bundled_names() else ""
+        raise FileError(f"{name}: no such file", hint) from error
     except IsADirectoryError as error:
-        raise FileError(f"{name}: is a folder, not a faces file", "kd-import makes one from a folder") from error
+        raise FileError(f"{name}: is a folder, not a faces file", FOLDER_HINT) from error
     except OSError as error:
         raise FileError(f"{name}: {error.strerror}") from error
     if not start:
         raise FileError(f"{name}: is empty", "did the command that should write it fail?")
     form = form_of_start(start)
     if form != HDF5:
-        kind = "a model file" if form == SAFETENSORS else "of another kind"
-        raise FileError(f"{name}: is {kind}, not a faces file (HDF5)")
+        kind = "a model file" if form in (SAFETENSORS, ONNX) else "of another kind"
+        hint = "kd-import reads points of other files; kd-predict -o FILE.h5 writes one"
+        raise FileError(f"{name}: is {kind}, not a faces file (HDF5)", hint if kind == "of another kind" else "")
 
 
 def check_kind(h5: h5py.File, name: str) -> int:
