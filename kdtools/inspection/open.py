@@ -14,6 +14,7 @@ from kdtools.bundled import weights_file
 from kdtools.errors import FileError
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.model.card import METADATA, fields_of
+from kdtools.storage.devices import read_faults_named
 from kdtools.storage.file_kinds import HDF5, HDF5_SIGNATURE, SAFETENSORS, check_no_pipe, form_of_start, read_start
 from kdtools.storage.outputs import STANDARD_INPUT, STANDARD_STREAM, readable
 from kdtools.storage.tensor_file import open_tensors
@@ -78,7 +79,7 @@ def _form_of(path: Path, name: str) -> str:
     """
     check_no_pipe(path, name)
     try:
-        with path.open("rb") as stream:
+        with path.open("rb") as stream, read_faults_named(name):
             start = read_start(stream)
     except OSError:
         return ""

@@ -14,6 +14,7 @@ from kdtools.errors import DataError, FileError
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.model import HEADS
+from kdtools.storage.devices import read_faults_named
 from kdtools.storage.file_kinds import ONNX, SAFETENSORS, check_no_pipe, form_of_start, read_start
 from kdtools.storage.lineage import Lineage
 from kdtools.storage.tensor_file import open_tensors
@@ -167,7 +168,7 @@ def form_of(path: str | Path) -> str:
     """`safetensors` or `onnx`, by the first bytes. Raises FileError for a file that is absent or neither."""
     check_no_pipe(weights_file(path), str(path))
     try:
-        with weights_file(path).open("rb") as stream:
+        with weights_file(path).open("rb") as stream, read_faults_named(str(path)):
             form = form_of_start(read_start(stream))
     except FileNotFoundError as error:
         raise FileError(f"{path}: no such file") from error
@@ -188,7 +189,7 @@ def _safetensors_metadata(path: Path) -> str | None:
 def _onnx_metadata(path: Path) -> str | None:
     """The description in an ONNX file, whose weights are skipped."""
     try:
-        with path.open("rb") as stream:
+        with path.open("rb") as stream, read_faults_named(str(path)):
             for entry in _protobuf_fields(stream, _METADATA_PROPS):
                 key = next(_protobuf_fields(io.BytesIO(entry), _KEY), b"")
                 if key == METADATA.encode():

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 
-from kdtools.errors import FileError
+from kdtools.errors import FileError, reason_of
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _BROKEN = {errno.EIO, errno.EREMOTEIO, errno.EROFS, errno.ESTALE, errno.ENXIO, errno.ENODEV, errno.ETIMEDOUT}
@@ -51,6 +51,17 @@ def read_fault(name: str, error: BaseException | str) -> FileError | None:
     """
     fault = _fault_in(error)
     return FileError(f"{name}: {os.strerror(fault)}", _HINT) if fault in _BROKEN else None
+
+
+@contextlib.contextmanager
+def read_faults_named(name: str) -> Iterator[None]:
+    """Turns errors of reading, which name no file, into a FileError that does. Errors of opening pass."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise read_fault(name, error) or FileError(f"{name}: {reason_of(error)}") from error
 
 
 def _fault_in(error: BaseException | str) -> int:

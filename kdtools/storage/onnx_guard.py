@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kdtools.errors import FileError
+from kdtools.storage.devices import read_faults_named
 from kdtools.storage.stamps import changed_error, meet, stamp_of
 
 _MOST_BYTES = 1 << 31  # protobuf's own limit
@@ -93,7 +94,8 @@ def _content_of(path: str | Path) -> bytes:
         if status.st_size >= _MOST_BYTES:
             raise FileError(f"{path}: {status.st_size / 1e9:.1f} GB are too large for a model in one file")
         meet(path, status, str(path))
-        content = stream.read()
+        with read_faults_named(str(path)):
+            content = stream.read()
         if stamp_of(os.fstat(descriptor)) != stamp_of(status):
             raise changed_error(str(path))
         return content

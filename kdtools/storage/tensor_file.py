@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kdtools.errors import FileError
+from kdtools.storage.devices import read_faults_named
 from kdtools.storage.stamps import changed_error, meet, stamp_of
 
 _LARGEST_HEADER = 100_000_000  # bytes, the library's own limit
@@ -81,7 +82,8 @@ class TensorFile:
         data = bytearray(stop - start)
         view, done = memoryview(data), 0
         while done < len(data):
-            n = os.preadv(self._descriptor, [view[done:]], start + done)
+            with read_faults_named(self._name):
+                n = os.preadv(self._descriptor, [view[done:]], start + done)
             if not n:
                 break
             done += n

@@ -9,6 +9,7 @@ import errno
 import os
 import shutil
 import subprocess
+import tarfile
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -115,6 +116,44 @@ def test_an_input_that_the_disk_does_not_give(when: str, world: World, tmp_path:
     assert left_in(tmp_path) == ["faces.h5"]
 
 
+READING = "read,pread64,preadv,preadv2"
+
+
+def check_unread(tool: str, name: str, when: str, world: World, folder: Path) -> str:
+    """A faces file or a model that the disk does not give is named, and not called damaged."""
+    path, output = folder / world.files[name].name, folder / "out" / f"out{TOOLS[tool].suffix}"
+    output.parent.mkdir()
+    shutil.copy(world.files[name], path)
+    result = run_with((READING, "EIO", when), tool, world.words(tool, output, **{name: path}), within=path)
+    if result.status == 0:  # it has fewer reads
+        return "done"
+    fail(result, tool, 1, path, os.strerror(errno.EIO))
+    assert "damaged" not in result.stderr
+    return "refused"
+
+
+@pytest.mark.parametrize("when", ["1", "3", "9+"])
+def test_a_model_that_the_disk_does_not_give(when: str, world: World, tmp_path: Path) -> None:
+    assert check_unread("kd-export", "student", when, world, tmp_path) == "refused"
+
+
+@pytest.mark.parametrize("kind", ["photograph", "tar"])
+def test_pictures_that_the_disk_does_not_give(kind: str, world: World, tmp_path: Path) -> None:
+    """The others are done."""
+    photographs, archive = tmp_path / "photographs", tmp_path / "all.tar"
+    shutil.copytree(world.files["folder"], photographs)
+    with tarfile.open(archive, "w") as tar:
+        tar.add(photographs, "p")
+    read, path = (photographs / "0.png", photographs) if kind == "photograph" else (archive, archive)
+    words = [world.files["student"], path, "--detector", "whole", "--device", "cpu", "-j", "1", "-o", tmp_path / "o.h5"]
+    when = "1+" if kind == "photograph" else "5+"
+    result = run_with((READING, "EIO", when), "kd-predict", words, within=read)
+    assert result.status in (1, 4)
+    assert f"skipped {read.name}: " in result.stderr or f"{read}: " in result.stderr
+    assert os.strerror(errno.EIO) in result.stderr
+    assert "damaged" not in result.stderr
+
+
 # ---- a container's user: a number without a name, a home or a cache
 @cache
 def why_no_namespace() -> str:
@@ -175,3 +214,13 @@ def test_every_fault_of_the_disk(tool: str, world: World, tmp_path: Path, faults
         folder = tmp_path / str(number)
         folder.mkdir()
         faults.tried("faults of the disk", tool, check_fault(tool, fault, world, folder))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("tool", [tool for tool in sorted(TOOLS) if TOOLS[tool].faces])
+def test_every_input_that_the_disk_does_not_give(tool: str, world: World, tmp_path: Path, faults: Faults) -> None:
+    for name in (*TOOLS[tool].faces, *TOOLS[tool].models):
+        for when in ("1", "2", "5+"):
+            folder = tmp_path / f"{name} {when}"
+            folder.mkdir()
+            faults.tried("inputs that cannot be read", tool, check_unread(tool, name, when, world, folder))

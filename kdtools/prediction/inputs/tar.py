@@ -20,7 +20,7 @@ from kdtools.datasets.formats.shared.annotation import clean_path
 from kdtools.errors import FileError, reason_of
 from kdtools.images.reading import check_image_bytes
 from kdtools.prediction.inputs.photograph import Photograph, Wanted, failing
-from kdtools.storage.devices import device_errors
+from kdtools.storage.devices import device_errors, read_fault
 from kdtools.storage.outputs import name_of
 from kdtools.storage.passed_over import PassedOver
 from kdtools.storage.stamps import changed_error, stamp_of
@@ -61,7 +61,7 @@ def photographs_in_tar(source: str, prefix: str, wanted: Wanted, passed: PassedO
             else:
                 passed.add_file(path)
     except _DAMAGE as error:
-        damaged = FileError(f"not a tar file, or damaged: {reason_of(error)}")
+        damaged = read_fault(name, error) or FileError(f"not a tar file, or damaged: {reason_of(error)}")
         yield Photograph(f"{prefix}{name}", name, failing(damaged))
 
 
