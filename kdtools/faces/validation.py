@@ -19,6 +19,7 @@ from kdtools.storage.file_kinds import HDF5, ONNX, SAFETENSORS, check_no_pipe, f
 from kdtools.storage.hdf5_checks import MEMORY_RATIO, check_attributes, check_claim, item_at
 from kdtools.storage.hdf5_guard import HDF5_ERRORS, GuardedStream
 
+OTHER_KIND_HINT = "kd-import reads points of other files; kd-predict -o FILE.h5 writes one"
 FOLDER_HINT = "kd-import makes one from a folder of annotated pictures, kd-predict finds points in photographs"
 
 
@@ -55,8 +56,9 @@ def check_signature(path: Path, name: str) -> None:
     form = form_of_start(start)
     if form != HDF5:
         kind = "a model file" if form in (SAFETENSORS, ONNX) else "of another kind"
-        hint = "kd-import reads points of other files; kd-predict -o FILE.h5 writes one"
-        raise FileError(f"{name}: is {kind}, not a faces file (HDF5)", hint if kind == "of another kind" else "")
+        raise FileError(
+            f"{name}: is {kind}, not a faces file (HDF5)", OTHER_KIND_HINT if kind == "of another kind" else ""
+        )
 
 
 def check_kind(h5: h5py.File, name: str) -> int:

@@ -15,6 +15,7 @@ from kdtools.errors import DataError, FileError, KdError, reason_of
 from kdtools.faces.box_origin import box_origin
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.schema import COMPANIONS
+from kdtools.faces.validation import OTHER_KIND_HINT
 from kdtools.images.cropping import resize_image
 from kdtools.images.drawing import draw_landmarks
 from kdtools.landmarks import Scheme
@@ -42,7 +43,8 @@ def open_crops(source: str) -> Iterator[FacesFile]:
             faces = stack.enter_context(open_faces(source))
         except FileError as error:
             hint = "images, tar files and videos are recognised by their suffixes; an image without one needs a --list"
-            raise FileError(error.message, error.hint or (hint if os.path.isfile(source) else "")) from error
+            is_other = error.hint in ("", OTHER_KIND_HINT) and os.path.isfile(source)
+            raise FileError(error.message, hint if is_other else error.hint) from error
         yield faces
 
 
