@@ -110,7 +110,7 @@ def test_boxes_say_where_faces_are(run: Run, photographs: Path, tmp_path: Path) 
     (tmp_path / "boxes.csv").write_text("name,x0,y0,x1,y1\n0/00.png,5,5,25,25\n0/00.png,10,10,20,20\n9.png,0,0,9,9\n")
     status, said = run(photographs, "--detector", tmp_path / "boxes.csv", "--refine", "0", "-o", tmp_path / "o.h5")
     assert status == 4
-    assert "boxes of 1 names that no image has: '9.png'" in said
+    assert "boxes of 1 name that no image has: '9.png'" in said
     with open_faces(tmp_path / "o.h5") as found:
         assert found.ids == ["0/00.png", "0/00.png#2"]
         np.testing.assert_allclose(found.h5["box"], [[0, 0, 30, 30], [7.5, 7.5, 22.5, 22.5]])  # with their margin
