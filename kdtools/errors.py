@@ -82,11 +82,18 @@ def missing_error(error: ImportError) -> MissingError | None:
 
     >>> missing_error(ImportError("libGL.so.1: cannot open shared object file: No such file or directory")).message
     'the system library libGL.so.1, which OpenCV needs, is not installed'
+    >>> missing_error(ImportError("/x/h5d.so: failed to map segment from shared object")).message
+    'not enough memory to load h5d.so'
     """
     if library := re.match(r"(lib[\w.+-]+): cannot open shared object file", str(error)):
         if re.match(r"lib(GL|glib|gthread|xcb|X11|Xext|SM|ICE)\b", library[1]):
             return MissingError(f"the system library {library[1]}, which OpenCV needs, is not installed", _OPENCV_HINT)
         return MissingError(f"the system library {library[1]} is not installed", "install the package that holds it")
+    if re.search(r"failed to map segment|[Cc]annot allocate memory", str(error)):
+        library_name = str(error).partition(":")[0].rpartition("/")[2]
+        return MissingError(
+            f"not enough memory to load {library_name}", "allow more (ulimit -v), or end other programs"
+        )
     package = (error.name or "").partition(".")[0]
     if isinstance(error, ModuleNotFoundError) and package not in ("", "kdtools"):
         return MissingError(f"the Python package {package} is not installed", install_command(package))

@@ -1,4 +1,4 @@
-"""docs/reliability.md: each promise names a test that would break it, and that test exists."""
+"""docs/reliability.md and the cases in tests/contract/README.md name tests, and these exist."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+CASES = (ROOT / "tests" / "contract" / "README.md").read_text(encoding="utf-8").splitlines()
 PROMISES = [
     [cell.strip() for cell in row.strip("|").split("|")]
     for table in PAGE.split("| promise | test that would break it | last result |\n")[1:]
@@ -24,7 +25,7 @@ def test_every_promise_has_a_test_and_a_result() -> None:
 
 def test_the_tests_that_are_named_exist() -> None:
     """`tests/a.py`, `tests/a.py::test_b`, or `::test_c` of the file named before."""
-    for cell in (PAGE, *(tests for _, tests, _ in PROMISES)):
+    for cell in (PAGE, *(tests for _, tests, _ in PROMISES), *CASES):
         path = ""
         for file, name in re.findall(r"`(tests/[\w/]+\.py)?(?:::(\w+))?`", cell):
             path = file or path
