@@ -4,9 +4,9 @@
 
 Each SOURCE is annotated photographs that kd-import can read. For every detector: the share of the annotated faces it
 finds (overlap of at least 0.25 with the square around the points), and the medians and quartiles of the relation
-between the two, which are the constants in kdtools/detect/. With --model also the NME (inter-ocular, %) of the faces
-found, from the detector's box and from the annotated points' own square, cropped again 0, 1 and 2 times around the
-points found.
+between the two, which are the constants in kdtools/images/detection/. With --model also the NME (inter-ocular, %) of
+the faces found, from the detector's box and from the annotated points' own square, cropped again 0, 1 and 2 times
+around the points found.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from kdtools.datasets.annotations import Sources, read_annotations
 from kdtools.errors import KdError
 from kdtools.images.cropping import crop_image
-from kdtools.images.detection import CascadeDetector, YuNetDetector
+from kdtools.images.detection import CascadeDetector, FaceFinder, YuNetDetector
 from kdtools.images.reading import read_image
 from kdtools.landmarks.boxes import overlaps
 from kdtools.landmarks.crop_rule import BoxRelation, CropRule, points_square
@@ -42,7 +42,7 @@ def main() -> None:
             by_image[one.image].append(one)
     n_faces = sum(map(len, by_image.values()))
     print(f"{n_faces} faces in {len(by_image)} images")
-    detectors = [CascadeDetector(), *([YuNetDetector(args.yunet)] if args.yunet else [])]
+    detectors = [FaceFinder(), CascadeDetector(), *([YuNetDetector(args.yunet)] if args.yunet else [])]
     images = {path: read_image(path) for path in by_image} if len(by_image) <= 500 else None
     for detector in detectors:
         pairs = []  # image, detector's box, points

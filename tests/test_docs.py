@@ -41,7 +41,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 TOOLS = tuple(tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["scripts"])
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 SIDE = 240
-SEEDS = (0, 1, 2, 4, 5, 7, 9, 11, 12, 14, 15, 16)  # of drawn faces that the cascade finds
+SEEDS = (0, 1, 2, 4, 5, 7, 9, 11, 12, 14, 15, 16)  # of drawn faces that the finder and the cascade find
 MEASUREMENTS = ("results.md", "reliability.md")  # their commands run for minutes to hours; options are still checked
 # Options that pages name without the program before them, and that are no tool's.
 OF_OTHERS = {"--cpus-per-task", "--kill-on-invalid-dep", "--signal", "--time"}  # sbatch

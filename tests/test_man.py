@@ -15,7 +15,7 @@ from docs_shell import IN_FULL, Shell, shell_of
 from update_pages import MAN, OF_EVERY_TOOL, TOOLS, command_of, update
 
 from kdtools.faces.file import open_faces
-from kdtools.images.detection import CascadeDetector
+from kdtools.images.detection import FaceFinder
 from kdtools.images.reading import read_image
 from kdtools.model.card import read_card
 
@@ -174,7 +174,7 @@ def world(shell: Shell, tiny_onnx: Path, tmp_path_factory: pytest.TempPathFactor
         """
     made = shell.run(f"mkdir photos\n{lines}", folder, **{IN_FULL: "1"})
     assert made.returncode == 0, made.stderr
-    detector = CascadeDetector()
+    detector = FaceFinder()
     for image in (folder / "photos").rglob("*.png"):  # not every drawing looks like a face to it
         if not detector.find_boxes(read_image(image)):
             image.unlink()

@@ -25,7 +25,7 @@ from kdtools.landmarks.boxes import inside, overlaps
 LEAST_SCORE = 0.15  # weaker finds are no evidence of a face
 SAME_FACE = 0.4  # IoU, of boxes that are merged
 MOST_INSIDE = 0.8  # share of a smaller box within a larger one, above which they are one face
-ONE_SCALE = 400  # px; in photographs up to this size faces are searched at one scale
+SMALL = 400  # px; photographs up to this size, mostly of one face, are searched as they are and mirrored
 # scale, degrees, mirrored
 SEARCHES = ((1.0, 0, False), (1.0, 0, True), (1.0, 35, False), (1.0, -35, False), (2.0, 0, False), (0.5, 0, True))
 
@@ -54,7 +54,7 @@ def write(labels: dict[str, list], path: Path) -> None:
 
 def find_faces(network: cv2.FaceDetectorYN, image: np.ndarray) -> np.ndarray:
     """Faces (N, 5) of an image: x and y of the centre, side, score, number of searches that found it."""
-    searches = [search for search in SEARCHES if search[0] == 1 or max(image.shape) > ONE_SCALE]
+    searches = SEARCHES if max(image.shape) > SMALL else SEARCHES[:2]
     rows = np.array([row for search in searches for row in one_search(network, image, *search)])
     if not len(rows):
         return np.empty((0, 5))

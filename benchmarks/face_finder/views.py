@@ -19,7 +19,10 @@ from kdtools.synth import draw_faces
 SIDE = 256  # px of a view
 SMALLEST, LARGEST = 11.0, 230.0  # px, of faces that views are made around
 HELD_OUT = 7  # every seventh scene is kept apart
-SURE, POSSIBLE = 0.55, 0.2  # scores of the teacher: a face from here on; from here on at least not surely none
+# Scores of the teacher, chosen by looking at what it found: a face from here on; surely none below, if large, if small.
+SURE, NONE, NONE_IF_SMALL = 0.7, 0.55, 0.3
+SMALL = 24.0  # px
+ONE_SEARCH = 0.35  # half the score of a face that only one search found, as one turned far: none of both
 GREY = (127, 127, 127)
 # Sides of the faces of each grid in cells; those within the wider ranges are left to the neighbour, or to nobody.
 RANGES = {8: ((0.0, 6.0), (0.0, 8.0)), 16: ((2.5, 6.0), (1.9, 8.0)), 32: ((2.5, 99.0), (1.9, 99.0))}
@@ -46,9 +49,10 @@ def read_labels(path: Path, folder: Path) -> list[Photograph]:
 
 
 def trusted(labels: np.ndarray) -> np.ndarray:
-    """Rows of centre, side and score of the labels (N, 5). One weak search of many is no evidence."""
-    kept = labels[(labels[:, 4] >= 2) | (labels[:, 3] >= 0.25)]
-    return kept[:, :4]
+    """Rows of centre, side and score of the labels (N, 5) that are faces, or may be."""
+    side, score, n_searches = labels[:, 2:].T
+    may_be = (score >= np.where(side < SMALL, NONE_IF_SMALL, NONE)) | ((n_searches == 1) & (score >= ONE_SEARCH))
+    return labels[may_be, :4]
 
 
 def with_known_points(photographs: list[Photograph], source: Path) -> list[Photograph]:
@@ -179,7 +183,7 @@ def view(
     low = np.maximum(moved[:, :2] - half, 0)
     high = np.minimum(moved[:, :2] + half, size)
     seen = np.prod(np.maximum(high - low, 0), axis=1) / moved[:, 2] ** 2
-    moved[seen < 0.55, 3] = np.minimum(moved[seen < 0.55, 3], (SURE + POSSIBLE) / 2)
+    moved[seen < 0.55, 3] = np.minimum(moved[seen < 0.55, 3], NONE)
     return part, moved[seen > 0.05]
 
 
@@ -227,7 +231,7 @@ def target_of(faces: np.ndarray, stride: int) -> np.ndarray:
             continue
         spread = float(np.clip(0.13 * cells, 0.4, 1.3))
         bump = np.exp(-(squared - squared.min()) / (2 * spread**2)).astype(np.float32)
-        wanted = np.float32(0.6 + 0.4 * min(1.0, (score - SURE) / 0.25))
+        wanted = np.float32(0.6 + 0.4 * min(1.0, (score - SURE) / 0.15))
         is_higher = bump * wanted > target[0]
         target[0] = np.where(is_higher, bump * wanted, target[0])
         target[1][bump > 0.5] = 1

@@ -10,7 +10,7 @@ from kdtools.datasets.formats import Annotation
 from kdtools.datasets.formats.shared.tables import picture_of
 from kdtools.datasets.video_frames import with_frames
 from kdtools.errors import DataError, KdError, UsageError, reason_of, some_of
-from kdtools.images.detection import USUAL_DETECTOR, BoxesFile, Detector, Found, ReducedSearch, find_detector
+from kdtools.images.detection import BoxesFile, Detector, Found, ReducedSearch, find_detector, usual_detector
 from kdtools.images.reading import read_image
 from kdtools.landmarks.boxes import overlaps
 from kdtools.landmarks.crop_rule import BoxRelation, CropRule, measure_relation, points_square
@@ -40,11 +40,12 @@ def choose_boxes(
             reporter.say("each face is cropped around its points; --detector whole keeps whole images")
         else:
             what = counted(len(annotations), "whole image")
-            reporter.say(f"{what}, no faces looked for; --detector {USUAL_DETECTOR} finds faces")
+            reporter.say(f"{what}, no faces looked for; --detector {usual_detector()} finds faces")
     if box == "points":
         if annotations and not has_points:
             raise UsageError(
-                "--detector points, but the input has no points", "give --detector whole, cascade or a YuNet model"
+                "--detector points, but the input has no points",
+                "give --detector whole, finder, cascade or a YuNet model (.onnx)",
             )
         return annotations, CropRule(margin)
     if box == "whole":
@@ -56,7 +57,7 @@ def choose_boxes(
     except UsageError as error:  # it knows the detectors, but not what else a box can be
         raise UsageError(
             f"--detector {box!r} is not known",
-            "give points, given, whole, cascade, a YuNet model (.onnx) or boxes (.csv)",
+            "give points, given, whole, finder, cascade, a YuNet model (.onnx) or boxes (.csv)",
         ) from error
     if isinstance(detector, BoxesFile) and detector.reading:
         reporter.say(f"{box}: {detector.reading}")

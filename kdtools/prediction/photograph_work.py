@@ -11,7 +11,7 @@ import numpy as np
 
 from kdtools.errors import KdError, UsageError, reason_of
 from kdtools.images.cropping import crop_image
-from kdtools.images.detection import USUAL_DETECTOR, Detector, Found, find_detector
+from kdtools.images.detection import Detector, Found, find_detector
 from kdtools.images.drawing import draw_landmarks, number_face
 from kdtools.images.reading import decode_image
 from kdtools.landmarks.geometry import apply_affine, unit_to_pixels
@@ -39,16 +39,16 @@ class Search:
 
     @staticmethod
     def named(detector: str, most: int | None, refine: int | None) -> Search:
-        """From options: `auto` is the cascade; `refine` is 0 for whole images, which are crops already, else 1.
+        """From options: `refine` is 0 for whole images, which are crops already, else 1.
 
         Raises UsageError for an unknown detector, and as `find_detector` does.
         """
         if detector in ("points", "given"):
-            hint = "kd-import reads them; here give cascade, whole, a YuNet model (.onnx) or boxes (.csv)"
+            hint = "kd-import reads them; here give finder, cascade, whole, a YuNet model (.onnx) or boxes (.csv)"
             raise UsageError(f"--detector {detector} needs annotations", hint)
         if refine is None:
             refine = 0 if detector == "whole" else 1
-        return Search(find_detector(USUAL_DETECTOR if detector == "auto" else detector), refine, most)
+        return Search(find_detector(detector), refine, most)
 
 
 @dataclass

@@ -11,6 +11,7 @@ from kdtools.bundled import finder_file
 from kdtools.errors import FileError
 from kdtools.images.detection.detector import Found, ReducedSearch
 from kdtools.images.opencv import opencv_errors
+from kdtools.landmarks.boxes import inside
 from kdtools.landmarks.crop_rule import BoxRelation
 from kdtools.onnx_session import Session, open_session
 
@@ -20,9 +21,11 @@ _SMALLEST_SIDE = 8  # px of an image in which a face could be found
 _MULTIPLE = 32  # px; the sides of the network's input are multiples of its coarsest stride
 _STRIDES = (8, 16, 32)
 _GREY = (127, 127, 127)  # of the padding, as in the training
-_MIN_SCORE = 0.5
+_MIN_SCORE = 0.55
 _OVERLAP = 0.35  # of two squares that overlap by more, the better one stays
+_INSIDE = 0.75  # a square of which more lies within a better one, or the other way round, is a part of the same face
 _SECOND_SEARCH = 1 / 3  # scale, for faces larger than those on which the network was trained
+_LARGE = 64  # px, side of a face that counts in the second search; the first one sees smaller ones in more detail
 _SEARCHED_TWICE = 320  # px; in smaller images no face is that large
 
 
@@ -52,10 +55,14 @@ class FaceFinder(ReducedSearch):
         with opencv_errors("faces cannot be searched"):
             rows = self._search(image, ratio)
             if max(image.shape[:2]) * ratio > _SEARCHED_TWICE and min(image.shape[:2]) * ratio > 3 * _SMALLEST_SIDE:
-                rows = np.concatenate([rows, self._search(image, ratio * _SECOND_SEARCH)])
-            # OpenCV takes x, y, width, height
+                again = self._search(image, ratio * _SECOND_SEARCH)
+                rows = np.concatenate([rows, again[again[:, 2] * ratio * _SECOND_SEARCH >= _LARGE]])
+            # OpenCV takes x, y, width, height, and gives the best first.
             kept = cv2.dnn.NMSBoxes(rows[:, :4].tolist(), rows[:, 4].tolist(), _MIN_SCORE, _OVERLAP)
-        boxes = [(np.concatenate([row[:2], row[:2] + row[2:4]]), float(row[4])) for row in rows[list(kept)]]
+        rows = rows[list(kept)]
+        squares = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1)
+        is_part = np.triu(inside(squares, squares) > _INSIDE, 1).any(axis=0)  # of a better one
+        boxes = [(square, float(score)) for square, score in zip(squares[~is_part], rows[~is_part, 4], strict=True)]
         return sorted(boxes, key=lambda item: (item[0][0] - item[0][2], item[0].tolist()))
 
     def find_faces(self, image: np.ndarray, image_id: str) -> list[Found]:
