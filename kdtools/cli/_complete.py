@@ -145,7 +145,7 @@ VALUES: dict[str, Callable[[str], Sequence[str]]] = {
     "categories": _fixed(["face"]),  # names are the file's own, which completion does not read; most are this one
     "arch": _fixed(ARCHS),
     "assignments": _settings,
-    "detector": _fixed(["auto", "finder", "cascade", "whole", "*.onnx", "*.csv"]),
+    "detector": _fixed(["auto", "finder", "cascade", "yunet", "whole", "*.onnx", "*.csv"]),
     "device": _fixed(["auto", "cpu", "cuda"]),
     "group": _fixed(["none"]),
     "init": _bundled_or(["none", "imagenet", *WEIGHTS]),
@@ -164,7 +164,7 @@ VALUES: dict[str, Callable[[str], Sequence[str]]] = {
     "kd-export.output": _fixed(["*.onnx"]),
     "format_name": _formats,
     "ids_from": _fixed(ANY_FILE),
-    "kd-import.detector": _fixed(["auto", "points", "given", "finder", "cascade", "whole", "*.onnx", "*.csv"]),
+    "kd-import.detector": _fixed(["auto", "points", "given", "finder", "cascade", "yunet", "whole", "*.onnx", "*.csv"]),
     "kd-info.value": _fields,
     "kd-info.paths": _bundled_or([*FACES, *MODELS]),
     "kd-student.output": _fixed(WEIGHTS),

@@ -77,8 +77,8 @@ Detector = Annotated[
     typer.Option(
         "--detector",
         metavar="NAME|FILE",
-        help="Where faces are: finder or cascade finds them, or a YuNet model (.onnx); boxes (.csv) list them; whole "
-        "is the image. Of annotations also points, or given, their box.",
+        help="Where faces are: finder, cascade, yunet (fetched once) or a YuNet model (.onnx) finds them; boxes (.csv) "
+        "list them; whole is the image. Of annotations also points, or given, their box.",
     ),
 ]
 

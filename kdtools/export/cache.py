@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import stat
 import tempfile
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -16,6 +15,7 @@ from kdtools.errors import FileError, reason_of
 from kdtools.model.card import read_card
 from kdtools.onnx_session import CONFIDENCE, OUTPUT
 from kdtools.reporting import Reporter
+from kdtools.storage.cache import private_folder, read_private
 from kdtools.storage.outputs import Outputs
 from kdtools.storage.provenance import sha256_of
 
@@ -34,7 +34,7 @@ def exported_copy(model: Path, reporter: Reporter) -> Iterator[Path]:
     FileError if the model cannot be read, DataError if it cannot be exported.
     """
     try:
-        folder = _private_folder()
+        folder = private_folder()
         copy = folder / _name_of(model)
         if not _is_whole(copy):
             if os.path.lexists(copy):
@@ -55,51 +55,13 @@ def exported_copy(model: Path, reporter: Reporter) -> Iterator[Path]:
     yield copy
 
 
-def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/kdtools`, by default `~/.cache/kdtools`. Raises FileError for a user without a home folder."""
-    try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kdtools"
-    except RuntimeError as error:
-        raise FileError(
-            "this user has no home folder", "set XDG_CACHE_HOME to a folder for copies of models"
-        ) from error
-
-
-def _private_folder() -> Path:
-    """The cache folder, made if it is absent. Raises FileError if others can write there, OSError if nobody can."""
-    folder = cache_folder()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    status = folder.lstat()
-    if not stat.S_ISDIR(status.st_mode):
-        raise FileError(f"{folder} is not a folder")
-    if not _is_private(status):
-        raise FileError(f"others can write to {folder}", "chmod 700 it, or delete it")
-    return folder
-
-
-def _is_private(status: os.stat_result) -> bool:
-    return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-
-
 def _is_whole(copy: Path) -> bool:
     """Whether a copy and its digest are private files, no links, and belong together."""
     try:
-        content, digest = _read_private(copy), _read_private(copy.with_suffix(_DIGEST))
+        content, digest = read_private(copy), read_private(copy.with_suffix(_DIGEST))
     except OSError:
         return False
     return hashlib.sha256(content).hexdigest().encode() == digest
-
-
-def _read_private(path: Path) -> bytes:
-    """The content of a file of this user. Raises OSError for any other, and for a link or a pipe."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as stream:
-        status = os.fstat(descriptor)
-        if not (stat.S_ISREG(status.st_mode) and _is_private(status)):
-            raise OSError(f"{path}: not a file of this user alone")
-        return stream.read()
 
 
 def _name_of(model: Path) -> str:

@@ -27,6 +27,7 @@ from kdtools.model.file import save_model
 from kdtools.model.network import LandmarkNet
 from kdtools.prediction.engines import FEW_FACES, FlippedEngine, load_engine
 from kdtools.prediction.engines.torch import choose_dtype
+from kdtools.storage.cache import cache_folder
 from kdtools.storage.provenance import Provenance
 
 SIZE = 32
@@ -156,7 +157,7 @@ def test_a_model_is_exported_once(model: Path) -> None:
     recorder = Recorder()
     load_engine(model, device="cpu", threads=1, reporter=recorder)
     assert len(recorder.said) == 1
-    copy, digest = sorted(cache.cache_folder().iterdir())  # nothing of the making lies beside them
+    copy, digest = sorted(cache_folder().iterdir())  # nothing of the making lies beside them
     assert (copy.suffix, digest.suffix) == (".onnx", ".sha256")
     began = copy.stat().st_mtime_ns
     load_engine(model, device="cpu", threads=1, reporter=recorder)
@@ -227,7 +228,7 @@ def test_a_copy_runs_only_if_it_is_what_was_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     load_engine(model, device="cpu", threads=1)
-    (copy,) = cache.cache_folder().glob("*.onnx")
+    (copy,) = cache_folder().glob("*.onnx")
     (tmp_path / "elsewhere").mkdir()
     tamper(copy, tmp_path / "elsewhere")
     if tamper is _give_away:

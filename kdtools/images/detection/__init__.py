@@ -8,7 +8,7 @@ from kdtools.images.detection.boxes import BoxesFile, WholeImage, whole_square
 from kdtools.images.detection.cascade import CascadeDetector
 from kdtools.images.detection.detector import Detector, Found, ReducedSearch
 from kdtools.images.detection.finder import FaceFinder
-from kdtools.images.detection.yunet import YuNetDetector
+from kdtools.images.detection.yunet import YuNetDetector, public_model
 from kdtools.storage.file_kinds import check_no_pipe
 
 
@@ -18,7 +18,7 @@ def usual_detector() -> str:
 
 
 def find_detector(name: str) -> Detector:
-    """The detector for `finder`, `cascade`, `whole`, a .onnx file (YuNet) or a .csv file of boxes.
+    """The detector for `finder`, `cascade`, `yunet`, `whole`, a .onnx file (YuNet) or a .csv file of boxes.
 
     `auto` is the finder, or the cascade where kdtools was installed without its networks. Raises UsageError for any
     other name, FileError or DataError for a file that cannot be used.
@@ -31,13 +31,15 @@ def find_detector(name: str) -> Detector:
         return CascadeDetector()
     if name == "whole":
         return WholeImage()
+    if name == "yunet":
+        return YuNetDetector(public_model())
     if name.lower().endswith(".onnx"):
         return YuNetDetector(name)
     if name.lower().endswith(".csv"):
         return BoxesFile(name)
     check_no_pipe(name, f"--detector {name}")
     raise UsageError(
-        f"there is no detector {name!r}", "give finder, cascade, whole, a YuNet model (.onnx) or a list of boxes (.csv)"
+        f"there is no detector {name!r}", "give finder, cascade, yunet, whole, a YuNet model (.onnx) or boxes (.csv)"
     )
 
 

@@ -1,6 +1,7 @@
 """YuNet, a small network that also finds rotated and small faces, run by OpenCV from a model file of the user's.
 
-Files are face_detection_yunet_*.onnx of OpenCV's model zoo (Wu et al., Machine Intelligence Research 2023).
+Files are face_detection_yunet_*.onnx of OpenCV's model zoo (Wu et al., Machine Intelligence Research 2023), which is
+also where `public_model` fetches one.
 """
 
 from __future__ import annotations
@@ -11,18 +12,42 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from kdtools.errors import FileError, KdError
+from kdtools.errors import FileError, KdError, reason_of
 from kdtools.images.detection.detector import Found, ReducedSearch
 from kdtools.images.opencv import opencv_errors
 from kdtools.landmarks.crop_rule import BoxRelation
+from kdtools.storage.cache import private_folder
 from kdtools.storage.onnx_guard import read_onnx
 
+PUBLIC_NAME = "face_detection_yunet_2023mar.onnx"
+PUBLIC_URL = (
+    "https://github.com/opencv/opencv_zoo/raw/82b38c8f98e7b52aa171400f3e4c722352d0669f/models/face_detection_yunet/"
+    + PUBLIC_NAME
+)
+PUBLIC_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 _LARGEST_SIDE = 1024  # px; larger photographs are shrunk before the search
 _SMALLEST_SIDE = 32  # px; below, the network has no grid cells
 _SMALLEST_FACE = 10  # px, on which the network was trained
 _MIN_SCORE = 0.6
 _OVERLAP = 0.3  # of two boxes that overlap by more, the better one stays
 _MOST_FACES = 5000  # candidates before overlaps are removed
+
+
+def public_model() -> str:
+    """Path of OpenCV's public YuNet file in the user's cache, fetched once and compared with its SHA-256 each time.
+
+    Raises FileError if it cannot be fetched or kept, or is another file than expected.
+    """
+    import pooch
+
+    pooch.get_logger().setLevel("WARNING")
+    try:
+        return str(pooch.retrieve(PUBLIC_URL, f"sha256:{PUBLIC_SHA256}", PUBLIC_NAME, private_folder()))
+    except (OSError, ValueError) as error:  # requests' errors are OSErrors; ValueError is another SHA-256
+        raise FileError(
+            f"YuNet cannot be fetched: {reason_of(error)}",
+            f"fetch it on another machine, from {PUBLIC_URL}, and name the file: --detector {PUBLIC_NAME}",
+        ) from error
 
 
 class YuNetDetector(ReducedSearch):
