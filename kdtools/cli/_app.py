@@ -246,7 +246,7 @@ def _status_of_error(error: BaseException, stopped: type[Stopped] | None) -> int
     if isinstance(error, FileNotFoundError) and not error.filename and _is_working_folder_gone():
         return _fail(error, *NO_WORKING_FOLDER, FAILED)
     if isinstance(error, OSError):
-        where = error.filename or ("standard output" if _stdout_fails() else "")
+        where = error.filename or ("standard output" if _stdout_fails(error) else "")
         return _fail(error, f"{where}{': ' if where else ''}{error.strerror or error}", "", FAILED)
     if isinstance(error, RuntimeError) and (loop := re.fullmatch("Symlink loop from '(.*)'", str(error), re.DOTALL)):
         return _fail(error, f"{loop[1]}: {os.strerror(errno.ELOOP)}", "", FAILED)  # pathlib's, before Python 3.13
@@ -267,6 +267,9 @@ def _fail(error: BaseException, message: str, hint: str, status: int) -> int:
     return status
 
 
+_OF_THE_DEVICE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
 def _is_working_folder_gone() -> bool:
     try:
         os.getcwd()
@@ -275,13 +278,16 @@ def _is_working_folder_gone() -> bool:
     return False
 
 
-def _stdout_fails() -> bool:
-    """Whether standard output is what could not be written: the rest is still in its buffer."""
+def _stdout_fails(error: OSError) -> bool:
+    """Whether standard output is what could not be written.
+
+    The rest is then still in its buffer, unless it is long or PYTHONUNBUFFERED is set; errors of files name them.
+    """
     try:
         sys.stdout.flush()
     except OSError:
         return True
-    return False
+    return error.errno in _OF_THE_DEVICE
 
 
 def _drop_stdout() -> None:

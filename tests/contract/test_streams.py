@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,6 +105,17 @@ def test_standard_output_on_a_full_disk(tool: str, world: World, spool_folder: P
         for words in ([*world.words(tool, "-"), "-q"], ["--help"]):
             fail(run_tool(tool, *words, stdout=full.fileno()), tool, 1, "standard output", os.strerror(errno.ENOSPC))
     assert left_in(spool_folder) == []
+
+
+@pytest.mark.parametrize("n", [1, 100_000])
+def test_long_texts_and_short_ones_fail_alike(n: int) -> None:
+    code = f"import sys; from kdtools.cli._app import run; run('kd-info', lambda: sys.stdout.write('x' * {n}) and 0)"
+    for unbuffered in ("", "1"):
+        environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=-1, env=environment, check=False)
+        assert done.stderr.decode() == "kd-info: error: standard output: No space left on device\n"
+        assert done.returncode == 1
 
 
 @pytest.mark.parametrize("tool", ["kd-eval", "kd-synth"])

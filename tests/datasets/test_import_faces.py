@@ -21,6 +21,7 @@ from kdtools.errors import DataError, FileError, UsageError
 from kdtools.faces.file import open_faces
 from kdtools.faces.selection import parse_subsets
 from kdtools.faces.writer import create_faces
+from kdtools.images import reading
 from kdtools.images.cropping import crop_image
 from kdtools.images.drawing import draw_landmarks, write_image
 from kdtools.images.reading import read_image
@@ -213,11 +214,11 @@ def test_absurd_rows_thin_images_and_unusable_files_do_not_end_the_run(
     write_pts(tmp_path / "thin.pts", np.array([[10.0, 1], [4000, 2], [90, 1]]))
     write_pts(tmp_path / "far.pts", np.array([[40.0, 30.0], [1e7, 34.0], [60.0, 62.0]]))
     (tmp_path / "folder.pts").mkdir()  # looked into, as any folder
-    read_bytes, decode = Path.read_bytes, cv2.imdecode
+    read_bytes, decode = reading.read_bytes, cv2.imdecode
 
     def read(path: Path) -> bytes:  # tests may run as root, whom no file mode stops
         if path.name == "locked.png":
-            raise PermissionError(13, "Permission denied", str(path))
+            raise FileError(f"{path}: Permission denied")
         if path.name == "memory.png":
             raise MemoryError
         return b"opencv" if path.name == "opencv.png" else read_bytes(path)
@@ -227,7 +228,7 @@ def test_absurd_rows_thin_images_and_unusable_files_do_not_end_the_run(
             cv2.cvtColor(np.zeros((2, 2), np.uint8), cv2.COLOR_BGR2RGB)  # raises cv2.error
         return decode(data, flags)
 
-    monkeypatch.setattr(Path, "read_bytes", read)
+    monkeypatch.setattr(reading, "read_bytes", read)
     monkeypatch.setattr(cv2, "imdecode", imdecode)
     n, skipped = run_import([tmp_path], tmp_path / "out.h5")
     assert n == 2
