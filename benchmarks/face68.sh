@@ -7,7 +7,7 @@
 # DATA holds lfpw68/train, helen68/train, youtube68/train, youtube68/val and weights/mobilenetv2_100_imagenet.safetensors.
 # Every seventh photograph of LFPW and of HELEN is kept apart, with all its faces. Everything goes to WORK. The network
 # is WORK/student.safetensors after the last part; benchmarks/bundle_network.py puts it into the package. A third part at
-208 px, as best_student.sh has it, was tried; docs/results.md says why it is not there.
+# 208 px, as best_student.sh has it, was tried; docs/results.md says why it is not there.
 set -euo pipefail
 usage='usage: face68.sh train|figures DATA WORK [MODEL]'
 what=${1:?$usage} data=$(realpath "${2:?$usage}") work=${3:?$usage} model=${4:-face68}
