@@ -45,7 +45,7 @@ def choose_boxes(
         if annotations and not has_points:
             raise UsageError(
                 "--detector points, but the input has no points",
-                "give --detector whole, finder, cascade or a YuNet model (.onnx)",
+                "give --detector whole, finder, cascade, yunet or a YuNet model (.onnx)",
             )
         return annotations, CropRule(margin)
     if box == "whole":
@@ -57,7 +57,7 @@ def choose_boxes(
     except UsageError as error:  # it knows the detectors, but not what else a box can be
         raise UsageError(
             f"--detector {box!r} is not known",
-            "give points, given, whole, finder, cascade, a YuNet model (.onnx) or boxes (.csv)",
+            "give points, given, whole, finder, cascade, yunet, a YuNet model (.onnx) or boxes (.csv)",
         ) from error
     if isinstance(detector, BoxesFile) and detector.reading:
         reporter.say(f"{box}: {detector.reading}")

@@ -44,7 +44,7 @@ class Search:
         Raises UsageError for an unknown detector, and as `find_detector` does.
         """
         if detector in ("points", "given"):
-            hint = "kd-import reads them; here give finder, cascade, whole, a YuNet model (.onnx) or boxes (.csv)"
+            hint = "kd-import reads them; give finder, cascade, yunet, whole, a YuNet model (.onnx) or boxes (.csv)"
             raise UsageError(f"--detector {detector} needs annotations", hint)
         if refine is None:
             refine = 0 if detector == "whole" else 1

@@ -30,7 +30,7 @@ _SEARCHED_TWICE = 320  # px; in smaller images no face is that large
 
 
 class FaceFinder(ReducedSearch):
-    """Finds faces from the front and the side, turned by up to about 45 degrees; its boxes are the points' squares."""
+    """Finds small, covered and turned faces too, best up to about 30 degrees; its boxes are the points' squares."""
 
     name = "finder"
     relation = BoxRelation()
@@ -42,7 +42,7 @@ class FaceFinder(ReducedSearch):
         if path is None:
             raise FileError(
                 "the face finder is missing from kdtools/pretrained",
-                "install kdtools with it, or use --detector cascade, or a YuNet model (.onnx)",
+                "install kdtools with it, or use --detector cascade, yunet, or a YuNet model (.onnx)",
             )
         # One core for each photograph: several are searched at a time.
         self._session: Session = open_session(path, threads=1)
