@@ -18,7 +18,7 @@ from kdtools.landmarks.geometry import apply_affine, invert_affine
 from kdtools.metrics import clean_points, default_normaliser, nme_per_face
 from kdtools.parallel import batched
 from kdtools.reporting import Reporter
-from kdtools.viewing.sources import source_images
+from kdtools.viewing.sources import check_sources_apart, source_images
 
 _CHUNK_OF_FRAMES = 64  # faces cropped together, so that a video is decoded once for them, in whatever order they are
 _LONGEST = 8  # largest aspect ratio of a picture; crops are square
@@ -71,8 +71,8 @@ def gather(
     """Join the points of `predictions` and `truth` to the faces; without `truth` the first set is the truth.
 
     `folders` are where to look for source images.
-    Raises DataError if the faces have neither images nor sources, if one of the other files has no points, and as
-    `FacesFile.landmarks_from` does.
+    Raises DataError if the faces have neither images nor sources, if one of the other files has no points, where two
+    sources lead to one image below `folders`, and as `FacesFile.landmarks_from` does.
     """
     if not faces.has_images and "source" not in faces:
         hint = "give the faces file with the pictures first, then those with further points"
@@ -80,6 +80,8 @@ def gather(
     if faces.has_images and (not min(faces.image_size) or max(faces.image_size) > _LONGEST * min(faces.image_size)):
         height, width = faces.image_size
         raise DataError(f"{faces.name}:/image: pictures of {width} x {height} px cannot be shown", "crop the faces")
+    if folders and "source" in faces:
+        check_sources_apart(faces.texts("source"), folders)
     files = [faces] if "landmarks" in faces else []
     files += predictions
     if truth is not None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from kdtools.errors import DataError
 from kdtools.faces.file import FacesFile
 from kdtools.images.reading import read_image
 from kdtools.images.video import FrameReader
@@ -53,6 +54,26 @@ def source_path(name: str, folders: Sequence[str]) -> Path:
     source = Path(name)
     if not folders:
         return source
-    parts = [part for part in source.parts if part not in (source.anchor, "..")]
+    parts = _parts_of(source)
     tries = [Path(folder, *parts[first:]) for first in range(len(parts)) for folder in folders]
     return next((path for path in tries if path.is_file()), tries[-1] if tries else source)
+
+
+def check_sources_apart(names: Iterable[str], folders: Sequence[str]) -> None:
+    """Raises DataError where two source images lead to one file below `folders`, for then one of them is wrong."""
+    name_of: dict[Path, str] = {}
+    for name in dict.fromkeys(names):
+        path = source_path(name, folders)
+        first = name_of.setdefault(path, name)
+        if first == name or not path.is_file():
+            continue
+        shorter, longer = sorted((_parts_of(Path(first)), _parts_of(Path(name))), key=len)
+        if longer[len(longer) - len(shorter) :] != shorter:  # else it may be one image by two paths
+            raise DataError(
+                f"{first!r} and {name!r} both lead to the image {path}",
+                "name with --images the folder in which these paths begin",
+            )
+
+
+def _parts_of(source: Path) -> list[str]:
+    return [part for part in source.parts if part not in (source.anchor, "..")]

@@ -542,6 +542,25 @@ def test_real_faces(shared_dir: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     assert np.abs(picture(tmp_path / "a.png") - picture(tmp_path / "b.png")).mean() < 1
 
 
+def test_two_sources_are_not_one_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """2024/a.png is not there, and must not be drawn on 2023's; two paths of one photograph are no such case."""
+    (tmp_path / "flat").mkdir()
+    write_image(tmp_path / "flat" / "a.png", plain_images(1, 64, 40)[0])
+    points = np.tile(np.array([[20.0, 20], [44, 20], [20, 44], [44, 44]], np.float32), (2, 1, 1))
+    monkeypatch.chdir(tmp_path)
+    for first, second, status in (("p/2023/a.png", "p/2024/a.png", 1), ("photos/a.png", "/home/me/photos/a.png", 0)):
+        write_faces(tmp_path / "p.h5", points, ids=["a", "b"], source=[first, second], role="predicted")
+        monkeypatch.setattr(sys, "argv", ["kd-view", "p.h5", "--images", "flat", "-f", "-o", "x.png"])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert stop.value.code == status
+        assert (tmp_path / "x.png").exists() == (status == 0)
+        if status:
+            assert f"'{first}' and '{second}' both lead to the image flat/a.png" in capsys.readouterr().err
+
+
 def test_sources_are_found_in_another_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
