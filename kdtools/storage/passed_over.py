@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import PurePath
+from typing import TypeVar
 
 from kdtools.reporting import Reporter
 from kdtools.storage.file_kinds import VIDEO_SUFFIXES
 
 _N_NAMED = 10_000  # names that are kept for -v
 _N_KINDS = 8  # that a message lists
+_Item = TypeVar("_Item")
 
 
 class PassedOver:
@@ -18,6 +21,7 @@ class PassedOver:
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self._names: list[str] = []
+        self._empty: list[str] = []
 
     def add_file(self, name: str) -> None:
         suffix = PurePath(name).suffix.lower()
@@ -30,6 +34,15 @@ class PassedOver:
     def add_other(self, name: str) -> None:
         """A member of an archive that is no file: a link, hard ones included, or a device."""
         self._add("links or devices in tar files", name)
+
+    def watch(self, name: str, items: Iterable[_Item]) -> Iterator[_Item]:
+        """The items of an input; one without any is noted, as the others would hide that it is the wrong one."""
+        is_empty = True
+        for item in items:
+            is_empty = False
+            yield item
+        if is_empty:
+            self._empty.append(name)
 
     def _add(self, kind: str, name: str) -> None:
         self._counts[kind] += 1
@@ -51,7 +64,9 @@ class PassedOver:
         return f"passed over: {', '.join(kinds)} ({hint})"
 
     def report(self, reporter: Reporter) -> None:
-        """Tell how many files were passed over, and to those who want to know, which."""
+        """Tell how many files were passed over, and to those who want to know, which; warn of inputs without images."""
+        for name in self._empty:
+            reporter.warn(f"{name}: no images in there")
         for name in self._names:
             reporter.detail(f"passed over: {name}")
         if self._counts:

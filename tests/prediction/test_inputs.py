@@ -106,6 +106,17 @@ def test_what_is_passed_over_is_counted_by_suffix(tmp_path: Path) -> None:
     assert any("2 .txt" in text and "1 .mp4" in text for text in told.said)
 
 
+def test_an_input_without_images_is_named_beside_others(tmp_path: Path) -> None:
+    touch(tmp_path, "full/a.png", "wrong/a.txt")
+    with tarfile.open(tmp_path / "none.tar", "w"):
+        pass
+    photographs = Photographs([str(tmp_path / name) for name in ("full", "wrong", "none.tar")])
+    assert [one.id for one in photographs] == ["full/a.png"]
+    told = Recorder()
+    photographs.passed_over.report(told)
+    assert told.warned == [f"{tmp_path / name}: no images in there" for name in ("wrong", "none.tar")]
+
+
 @pytest.mark.parametrize("suffix", [".tar", ".tgz"])
 def test_what_is_passed_over_in_a_tar_file_is_counted(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"t{suffix}"

@@ -104,13 +104,17 @@ class Photographs:
             elif kind == "list":
                 yield from photographs_listed(name)
             elif kind == "folder":
-                yield from photographs_below(name, prefix, self._wanted, passed)
+                yield from self._watched(name, photographs_below(name, prefix, self._wanted, passed), passed)
             elif kind == "tar":
-                yield from photographs_in_tar(name, prefix, self._wanted, passed)
+                yield from self._watched(name, photographs_in_tar(name, prefix, self._wanted, passed), passed)
             elif kind in ("video", "camera"):
                 yield from frames_of(name, prefix)
             else:
                 yield photograph_at(Path(name), prefix + Path(name).name)
+
+    def _watched(self, name: str, photographs: Iterator[Photograph], passed: PassedOver) -> Iterator[Photograph]:
+        """The same photographs; without any, and other inputs beside this one, that is noted."""
+        return photographs if len(self.inputs) == 1 else passed.watch(name, photographs)
 
     def _prefixes(self) -> list[str]:
         """Prefixes of ids as in kd-import; a camera and standard input have none."""
