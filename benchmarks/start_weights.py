@@ -97,7 +97,7 @@ def learn(runner: Runner, case: str, seed: int) -> None:
 
 
 def print_table(work: Path, seeds: int) -> None:
-    print(f"{'points':8} {'faces':>5}" + "".join(f"  {start:>28}" for start in STARTS))
+    print(f"{'points':8} {'n':>5}" + "".join(f"  {start:>28}" for start in STARTS))
     for scheme, n in itertools.product(POINTS, EPOCHS):
         row = f"{scheme:8} {n:5}"
         for start in STARTS:
