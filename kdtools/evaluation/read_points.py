@@ -95,7 +95,8 @@ def read_points(
     readers do, and UsageError for categories of a faces file.
     """
     is_pipe = path == "-" or (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path))
-    if categories and index is None and (is_pipe or (os.path.exists(path) and not _is_foreign(path))):
+    is_foreign = not is_pipe and _is_foreign(path)
+    if categories and index is None and not is_foreign and (is_pipe or os.path.exists(path)):
         hint = "leave it out; --subset chooses faces"
         raise UsageError(f"{path}: a faces file, and --category is for annotations of other programs", hint)
     if is_pipe:
@@ -106,7 +107,7 @@ def read_points(
                 shutil.copyfileobj(pipe, spool, 1 << 20)
         points = _from_faces(stack.enter_context(open_faces(place)))
         return replace(points, name=name_of(path), files=())
-    if _is_foreign(path):
+    if is_foreign:
         return _from_annotations(path, index, categories, reporter)
     if glob.has_magic(path) and not os.path.exists(path):
         raise FileError(f"{path}: no such file", "the truth is one file; kd-merge joins several")
