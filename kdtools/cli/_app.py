@@ -240,7 +240,7 @@ def _status_of_error(error: BaseException, stopped: type[Stopped] | None) -> int
         message = error.format_message().rstrip(".").replace(": Value error, ", ": ")
         return _fail(error, message, f"see {session.tool} --help", USAGE)
     if isinstance(error, MemoryError):
-        return _fail(error, "out of memory", "use a smaller batch or fewer jobs", FAILED)
+        return _fail(error, "out of memory", "use fewer faces, a smaller batch or fewer jobs", FAILED)
     if isinstance(error, RecursionError):
         return _fail(error, "an input is nested too deeply", "give its folders, or its files, one by one", FAILED)
     if isinstance(error, FileNotFoundError) and not error.filename and _is_working_folder_gone():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from kdtools.errors import UsageError
 Join = Literal["id", "place"]
 Part = Literal["subset", "region", "landmark", "face"]
 DEFAULT_THRESHOLDS = (0.08, 0.10)
-_LEAST_THRESHOLD = 1e-4
+_LEAST_THRESHOLD, _LARGEST_THRESHOLD = 1e-4, 1e6  # the largest for --norm 1, which leaves errors in pixels
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,8 @@ def parse_thresholds(text: str) -> list[float]:
         thresholds = [float(word) for word in text.split(",")]
     except ValueError as error:
         raise UsageError(f"--thresholds is {text!r}", "give numbers with commas between, such as 0.08,0.10") from error
-    if not all(_LEAST_THRESHOLD <= t < math.inf for t in thresholds):
-        hint = f"give fractions of at least {_LEAST_THRESHOLD}, such as 0.08 for 8 %"
+    if not all(_LEAST_THRESHOLD <= t <= _LARGEST_THRESHOLD for t in thresholds):
+        hint = f"give fractions from {_LEAST_THRESHOLD} to {_LARGEST_THRESHOLD:.0f}, such as 0.08 for 8 %"
         raise UsageError(f"--thresholds is {text!r}", hint)
     return list(dict.fromkeys(thresholds))
 
@@ -74,7 +73,7 @@ def thresholds_in(texts: Iterable[str]) -> list[float]:
     [0.06, 0.1]
     """
     numbers = (float(number) for text in texts for number in re.findall(r"@(\d*\.?\d+(?:[eE]-?\d+)?)", text))
-    return [number for number in numbers if number >= _LEAST_THRESHOLD]
+    return [number for number in numbers if _LEAST_THRESHOLD <= number <= _LARGEST_THRESHOLD]
 
 
 def split_norms(text: str) -> list[str]:

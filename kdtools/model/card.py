@@ -137,8 +137,22 @@ def card_of(text: str | None, name: str | Path) -> tuple[ModelCard, dict[str, An
 
 def lineage_of_model(path: str | Path) -> Lineage:
     """What a model file or an exported model was made from. Raises FileError as `read_card` does."""
+    return _lineage_of(read_card(path)[1], path)
+
+
+def lineage_of_weights(path: str | Path) -> Lineage:
+    """What a file of start weights was made from: a model file says it, weights of timm's say nothing.
+
+    Raises FileError for a model file as `read_card` does, and for a file that holds no weights.
+    """
+    form_of(path)
+    text = _safetensors_metadata(weights_file(path))
+    return Lineage() if text is None else _lineage_of(fields_of(text, path), path)
+
+
+def _lineage_of(fields: dict[str, Any], path: str | Path) -> Lineage:
     try:
-        return Lineage.from_model(read_card(path)[1])
+        return Lineage.from_model(fields)
     except DataError as error:
         raise FileError(f"{path}: {error.message}", error.hint) from error
 

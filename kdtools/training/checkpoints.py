@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kdtools.errors import FileError, KdError, UsageError
+from kdtools.errors import FileError, KdError, UsageError, reason_of
 from kdtools.model.card import read_card
 from kdtools.model.file import load_training_state, save_model
 from kdtools.model.network import LandmarkNet
@@ -94,9 +94,24 @@ def save_checkpoint(
 def restore_checkpoint(path: Path, learner: Learner, settings: Settings, task_digest: str) -> Progress:
     """Load a checkpoint into `learner`; returns how far that run had come.
 
-    Raises UsageError if the checkpoint belongs to other settings, faces or teachers.
+    Raises UsageError if the checkpoint belongs to other settings, faces or teachers, FileError if it is damaged.
     """
     model, state, fields = load_training_state(path)
+    try:
+        _check_same_run(path, fields, settings, task_digest)
+        _restore_learner(learner, model, state)
+        sums = {name: value.to(learner.network.device) for name, value in _with_prefix(_SUMS, state).items()}
+        progress = Progress(list(fields["history"]), int(fields.get("step", 0)), sums, _with_prefix(_BEST, state))
+        if progress.step < 0 or not all(isinstance(line["val_nme_percent"], int | float) for line in progress.history):
+            raise ValueError("a history without results")
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
+        raise FileError(
+            f"{path}: the state of its training is damaged: {reason_of(error)}", "start again without --resume"
+        ) from error
+    return progress
+
+
+def _check_same_run(path: Path, fields: dict[str, Any], settings: Settings, task_digest: str) -> None:
     for name, value in asdict(settings).items():
         if name not in fields["settings"]:
             raise UsageError(f"{path} was written by an older kdtools", "start again without --resume")
@@ -108,7 +123,10 @@ def restore_checkpoint(path: Path, learner: Learner, settings: Settings, task_di
             )
     if fields["data"] != task_digest:
         raise UsageError(f"{path} was trained on other faces, points or teachers", "start again without --resume")
-    device = learner.network.device
+
+
+def _restore_learner(learner: Learner, model: dict[str, Tensor], state: dict[str, Tensor]) -> None:
+    """Weights and the optimiser's moments."""
     learner.averaged.load_state_dict(model)
     if learner.averaged is not learner.network:
         learner.network.load_state_dict(_with_prefix(_RAW, state))
@@ -124,8 +142,6 @@ def restore_checkpoint(path: Path, learner: Learner, settings: Settings, task_di
                 state_of[name] = torch.empty_like(weights[number]).copy_(tensor)
     groups = learner.optimiser.state_dict()["param_groups"]
     learner.optimiser.load_state_dict({"state": moments, "param_groups": groups})
-    sums = {name: value.to(device) for name, value in _with_prefix(_SUMS, state).items()}
-    return Progress(list(fields["history"]), int(fields.get("step", 0)), sums, _with_prefix(_BEST, state))
 
 
 def check_nothing_to_lose(files: RunFiles, output: str, *, resume: bool, force: bool) -> None:

@@ -16,13 +16,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from kdtools.errors import FileError, KdError, require
 from kdtools.faces.file import open_faces
-from kdtools.model.card import lineage_of_model, read_card
+from kdtools.model.card import lineage_of_model, lineage_of_weights, read_card
 from kdtools.model.network import choose_device
 from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.lineage import Lineage
@@ -283,29 +284,26 @@ def _lineage_of_start(settings: Settings) -> Lineage:
         return Lineage()
     if settings.init == "imagenet":
         return Lineage().as_start(f"timm's ImageNet weights of {settings.arch}")
-    try:
-        lineage = lineage_of_model(settings.init)
-    except FileError:  # weights of timm's, in a file
-        lineage = Lineage()
-    return lineage.as_start(Path(settings.init).stem)
+    return lineage_of_weights(settings.init).as_start(Path(settings.init).stem)
 
 
 def _is_finished(output: str, run: TrainingRun, provenance: Provenance) -> bool:
     """Whether the output of this very training run exists.
 
-    Raises UsageError if it belongs to another one, unless `run.force` allows replacing it.
+    Raises UsageError if it belongs to another one, FileError if it is damaged, unless `run.force` allows replacing it.
     """
     if not Path(output).exists():
         return False
     try:
         card, fields = read_card(output)
+        made_from = _recorded_inputs(fields, output)
     except KdError:
         if run.force:
             return False
         raise
     settings = {name: value for name, value in asdict(run.settings).items() if name not in EXECUTION_SETTINGS}
     different = [name for name, value in settings.items() if card.settings.get(name) != value]
-    if json.loads(fields["inputs"]) != provenance.inputs or json.loads(fields.get("roles", "{}")) != provenance.roles:
+    if made_from != (provenance.inputs, provenance.roles):
         different.append("inputs")
     require(
         run.force or not different,
@@ -313,3 +311,12 @@ def _is_finished(output: str, run: TrainingRun, provenance: Provenance) -> bool:
         "start again with -f and without --resume, or name another output",
     )
     return not different
+
+
+def _recorded_inputs(fields: dict[str, Any], path: str) -> tuple[object, object]:
+    """Inputs and their roles in a model file's description; those of other programs may lack both."""
+    try:
+        return json.loads(fields.get("inputs", "{}")), json.loads(fields.get("roles", "{}"))
+    except (ValueError, TypeError, RecursionError) as error:
+        hint = "start again with -f and without --resume, or name another output"
+        raise FileError(f"{path}: its provenance is damaged: {error}", hint) from error

@@ -695,7 +695,7 @@ def test_a_foreign_subset_called_full_does_not_stand_for_all(tmp_path: Path) -> 
 
 def test_words_of_the_command_line() -> None:
     assert parse_thresholds("0.05,0.1,0.05") == [0.05, 0.1]
-    for text in ("", "a", "0", "-1", "inf", "nan"):
+    for text in ("", "a", "0", "-1", "inf", "nan", "1e300"):
         with pytest.raises(UsageError):
             parse_thresholds(text)
     assert split_norms("inter-ocular,points:1,2,100") == ["inter-ocular", "points:1,2", "100"]

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from factories import drawn_faces, write_faces
 from reporters import Recorder
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from kdtools.errors import FileError, UsageError
 from kdtools.faces.file import open_faces
-from kdtools.model.card import read_card
+from kdtools.model.card import lineage_of_weights, read_card
 from kdtools.model.file import load_model
+from kdtools.storage.lineage import NOT_STATED
 from kdtools.training.run import Callbacks, TrainingRun, cross_fit_teachers, train_model
 from kdtools.training.settings import Settings, resolve_settings
 from kdtools.training.trainer import Epoch, Step, Stopped
@@ -119,3 +126,63 @@ def test_nothing_of_the_command_line_is_loaded(faces_path: str, tmp_path: Path) 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")
     assert float(done.stdout) > 0
+
+
+def changed(source: str, path: Path, change: Callable[[dict[str, Any], dict[str, torch.Tensor]], object]) -> str:
+    """A copy of a model file whose description and tensors were changed."""
+    with safe_open(source, "pt") as stored:
+        fields = json.loads(stored.metadata()["kdtools"])
+        tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    change(fields, tensors)
+    save_file(tensors, path, metadata={"kdtools": json.dumps(fields)})
+    return str(path)
+
+
+def put(fields: dict[str, Any], _: dict[str, torch.Tensor], *, values: dict[str, object]) -> None:
+    fields.update(values)
+
+
+DAMAGED_TRAININGS: list[Callable[[dict[str, Any], dict[str, torch.Tensor]], object]] = [
+    lambda fields, _: fields.update(training=3),
+    lambda fields, _: fields["training"].update(settings=3),
+    lambda fields, _: fields["training"].pop("data"),
+    lambda fields, _: fields["training"].update(history=7),
+    lambda fields, _: fields["training"].update(history=[{}]),
+    lambda fields, _: fields["training"].update(history=[1]),
+    lambda fields, _: fields["training"].update(step="x"),
+    lambda fields, _: fields["training"].update(step=-1),
+    lambda _, tensors: tensors.update({"training.optimiser.x.exp_avg": torch.zeros(1)}),
+    lambda _, tensors: tensors.update({"training.optimiser.999.exp_avg": torch.zeros(1)}),
+    lambda _, tensors: tensors.update({"head.other": torch.zeros(1)}),
+]
+
+
+def test_damaged_descriptions_are_refused_and_never_taken_for_silence(faces_path: str, tmp_path: Path) -> None:
+    """Terms of start weights, inputs of a finished model, the state of a training."""
+    output = str(tmp_path / "model.safetensors")
+    train_model(TrainingRun(settings(epochs=1), faces_path, output, device_name="cpu"))
+    for number, terms in enumerate(({"terms": 3}, {"terms": ["free"]}, {"terms": {"a": 1}})):
+        start = changed(output, tmp_path / f"start{number}.safetensors", partial(put, values=terms))
+        run = TrainingRun(settings(init=start), faces_path, str(tmp_path / "next.safetensors"), device_name="cpu")
+        with pytest.raises(FileError, match=rf"start{number}\.safetensors: what it says of .* terms"):
+            train_model(run)
+    with safe_open(output, "pt") as stored:
+        names = [name for name in stored.keys() if name.startswith("backbone.")]  # noqa: SIM118
+        save_file({name: stored.get_tensor(name) for name in names}, tmp_path / "plain.safetensors")
+    for weights, start_weights in (("plain", "plain"), ("model", "model")):
+        lineage = lineage_of_weights(tmp_path / f"{weights}.safetensors").as_start(start_weights)
+        assert (lineage.terms == {"plain": NOT_STATED}) == (weights == "plain")
+    again = TrainingRun(settings(epochs=1), faces_path, output, device_name="cpu", resume=True)
+    for inputs in ({"inputs": "{"}, {"inputs": 3}):
+        changed(output, tmp_path / "m", partial(put, values=inputs))
+        shutil.move(tmp_path / "m", output)
+        with pytest.raises(FileError, match=r"model\.safetensors: its provenance is damaged"):
+            train_model(again)
+    Path(output).unlink()
+    last = tmp_path / "model.last.safetensors"
+    sound = shutil.copy(last, tmp_path / "sound.safetensors")
+    for number, change in enumerate(DAMAGED_TRAININGS):
+        changed(str(sound), last, change)
+        with pytest.raises(FileError, match=r"model\.last\.safetensors: the state of its training is damaged"):
+            train_model(again)
+        assert not Path(output).exists(), number
