@@ -39,10 +39,12 @@ from kdtools.synth import draw_face
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TOOLS = tuple(tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["scripts"])
-PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+DOCS = REPOSITORY / "docs"
+PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
 SIDE = 240
 SEEDS = (0, 1, 2, 4, 5, 7, 9, 11, 12, 14, 15, 16)  # of drawn faces that the finder and the cascade find
-MEASUREMENTS = ("results.md", "reliability.md")  # their commands run for minutes to hours; options are still checked
+# Pages whose commands run for minutes to hours; their options are still checked.
+MEASUREMENTS = {DOCS / "results.md", DOCS / "reliability.md", *(DOCS / "experiments").glob("*.md")}
 # Options that pages name without the program before them, and that are no tool's.
 OF_OTHERS = {"--cpus-per-task", "--kill-on-invalid-dep", "--signal", "--time"}  # sbatch
 
@@ -70,7 +72,7 @@ def prose_of(page: Path) -> str:
 
 
 def is_run(page: Path, block: Block, soak: bool) -> bool:
-    if page.name in MEASUREMENTS or block.language not in ("sh", "python") or block.note.startswith("no-run: "):
+    if page in MEASUREMENTS or block.language not in ("sh", "python") or block.note.startswith("no-run: "):
         return False
     return soak or not block.note.startswith("slow: ")
 
@@ -354,7 +356,7 @@ def test_options_of_a_page_exist(page: Path) -> None:
         for tool, option in uses_of(command):
             assert option in options_of(tool), f"{page.name}: {tool} has no {option}: {command}"
     known = OF_OTHERS.union(*map(options_of, TOOLS))
-    for span in spans if page.name not in MEASUREMENTS else ():  # there they are those of benchmarks
+    for span in spans if page not in MEASUREMENTS else ():  # there they are those of benchmarks
         for option in re.findall(r"^--[a-z][a-z-]+", span):
             assert option in known, f"{page.name}: no tool has {option}"
 
@@ -385,15 +387,41 @@ def test_links_and_paths_of_a_page_lead_somewhere(page: Path) -> None:
         assert (REPOSITORY / path).exists(), f"{page.name}: {path}"
 
 
-def test_the_index_names_every_page() -> None:
-    index = (REPOSITORY / "docs" / "README.md").read_text()
-    for page in (REPOSITORY / "docs").glob("*.md"):
+@pytest.mark.parametrize("folder", [DOCS, DOCS / "experiments"], ids=lambda folder: folder.name)
+def test_the_index_names_every_page(folder: Path) -> None:
+    index = (folder / "README.md").read_text()
+    for page in folder.glob("*.md"):
         assert page.name == "README.md" or f"({page.name})" in index, page.name
+
+
+def test_every_experiment_has_question_date_and_parts() -> None:
+    for page in sorted((DOCS / "experiments").glob("*.md")):
+        text = page.read_text()
+        if page.name != "README.md":
+            assert re.search(r"^\*\*Question\.\*\* ", text, re.MULTILINE), page.name
+            assert re.search(r"Measured\s+on\s+\d{4}-\d\d-\d\d", text), page.name
+            assert re.search(r"^(\|---)+\|$", text, re.MULTILINE), f"{page.name}: no table"
+
+
+def values_in(text: str) -> set[str]:
+    """Numbers with a decimal point, as they stand."""
+    return set(re.findall(r"(?<![\d.])\d+\.\d+", text))
+
+
+def test_results_are_those_of_their_experiments() -> None:
+    """Each row of the results that names an experiment has its values from there, and every row has a date."""
+    text = (DOCS / "results.md").read_text()
+    for row in re.findall(r"^\| .*", text, re.MULTILINE):
+        for page in re.findall(r"\]\((experiments/[\w-]+\.md)", row):
+            values = values_in(re.sub(r"`[^`]*`", "", row))
+            assert values <= values_in((DOCS / page).read_text()), row
+        cells = row.split("|")
+        assert cells[-2].strip() == "on" or re.search(r"\d{4}-\d\d-\d\d|measured in|experiments/", cells[-2]), row
 
 
 def test_figures_of_the_readme_are_those_of_the_results() -> None:
     section = (REPOSITORY / "README.md").read_text().partition("## What it reaches")[2].partition("\n## ")[0]
-    results = (REPOSITORY / "docs" / "results.md").read_text()
+    results = (DOCS / "results.md").read_text()
     figures = re.findall(r"(?<!\d)\d+\.\d+|\d+(?=, \d+ faces/s)|\d+(?= faces/s)", section.partition("One seed")[0])
     assert figures
     for figure in figures:
