@@ -11,6 +11,7 @@ import numpy as np
 
 from kdtools.faces import create_faces
 from kdtools.landmarks import Scheme, scheme_for_points
+from kdtools.landmarks.conventions import Convention
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.storage.provenance import Provenance
@@ -29,12 +30,14 @@ def write_faces(
     shape_model: ShapeModel | None = None,
     provenance: Provenance | None = None,
     box_origin: str = "",
+    conventions: Sequence[Convention] | None = None,
     **arrays: Any,
 ) -> Path:
     """Write a faces file of `points` (N, L, 2), `images` (N, H, W, 3) or `ids` alone, over one that is there.
 
     Other arrays of the format go by their names, subset/NAME as `subset_NAME`; one that is None is left out. Ids are
-    face0, face1... unless given, and the scheme is that known for L points. No face at all is allowed.
+    face0, face1... unless given, and the scheme is that known for L points. No face at all is allowed. All faces are of
+    the first of `conventions` unless `convention` names that of each.
     """
     if ids is None:
         rows = images if points is None else points
@@ -50,6 +53,8 @@ def write_faces(
             writer.put_crop(crop)
         if shape_model is not None:
             writer.put_shape_model(shape_model)
+        if conventions is not None:
+            writer.put_conventions(conventions, arrays.pop("convention", None) or [conventions[0].name] * len(ids))
         for name, values in arrays.items():
             if values is not None:
                 attributes = {"origin": box_origin} if name == "box" and box_origin else {}

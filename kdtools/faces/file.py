@@ -3,148 +3,47 @@
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import Callable, Iterator, Mapping
+import functools
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import h5py
 import numpy as np
 
 from kdtools.errors import DataError, FileError
 from kdtools.faces import schema
-from kdtools.faces.ids import check_unique_ids, match_ids
-from kdtools.faces.stored import Images, VirtualArray, images_of
+from kdtools.faces.arrays import SOME_ROWS, StoredFaces
+from kdtools.faces.conventions import FaceConventions, convention_of_points, read_conventions
+from kdtools.faces.ids import match_ids
+from kdtools.faces.scheme import stored_scheme
+from kdtools.faces.stored import Images, images_of
 from kdtools.faces.validation import (
-    check_arrays,
-    check_kind,
     check_maps,
     check_signature,
     contradictions_reported,
     plain,
     subset_names,
 )
-from kdtools.landmarks import INDEX_FIELDS, JSON_FIELDS, SCHEMES, Scheme, scheme_for_points
+from kdtools.landmarks import Scheme
+from kdtools.landmarks.conventions import Convention, origin_in_image
 from kdtools.landmarks.crop_rule import CropRule
-from kdtools.landmarks.geometry import IDENTITY, apply_affine, invert_affine, pixels_to_unit, upright_boxes
+from kdtools.landmarks.geometry import apply_affine, invert_affine, pixels_to_unit, upright_boxes
 from kdtools.landmarks.point_names import point_order
 from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.reporting import Reporter
-from kdtools.storage.hdf5_checks import item_at, objects_in, read_risks
-from kdtools.storage.hdf5_guard import HDF5_ERRORS, GuardedStream, guarded_file, rehearse_together
+from kdtools.storage.hdf5_checks import objects_in, read_risks
+from kdtools.storage.hdf5_guard import GuardedStream, guarded_file, rehearse_together
 from kdtools.storage.limits import files_allowed
-from kdtools.storage.names import digest_of
 from kdtools.storage.outputs import name_of, readable
 from kdtools.storage.stamps import note_input
 
-# Functions that make an opened file of format k readable as format k + 1.
-UPGRADES: dict[int, Callable[[FacesFile], None]] = {}
-
 Frame = Literal["source", "image", "unit"]
 
-_SOME_ROWS = 1 << 16  # of small arrays read at a time
 
-
-class FacesFile:
-    """A faces file opened for reading by `open_faces`.
-
-    `name` is used in messages; `parts` are the files that its virtual arrays refer to, relative to its folder.
-    """
-
-    def __init__(self, h5: h5py.File, path: Path, name: str, stream: GuardedStream) -> None:
-        self.h5, self.path, self.name, self.stamp = h5, path, name, stream.stamp
-        self._stream = stream
-        self._virtual: dict[str, VirtualArray] = {}
-        for older in range(check_kind(h5, name), schema.FORMAT):
-            UPGRADES[older](self)
-        self.parts = check_arrays(h5, path, name)
-
-    # ---- what is in the file
-    def __contains__(self, array: str) -> bool:
-        return isinstance(item_at(self.h5, array), h5py.Dataset)
-
-    def __len__(self) -> int:
-        return int(self.h5["id"].shape[0])
-
-    def require(self, *arrays: str) -> None:
-        """Raises DataError for the first of `arrays` that the file does not hold."""
-        for array in arrays:
-            if array not in self:
-                hint = {
-                    "image": "this tool needs the pictures, not only their points",
-                    "landmarks": "this tool needs points: kd-import reads annotations, kd-predict finds points",
-                }
-                raise DataError(f"{self.name}: holds no /{array}", hint.get(array, ""))
-
-    @property
-    def ids(self) -> list[str]:
-        """N names, in file order."""
-        return self.texts("id")
-
-    @property
-    def id_bytes(self) -> np.ndarray:
-        """The ids as UTF-8 in an object array (N,): a million as text take a quarter of a second and 150 MB."""
-        if "id" in self._virtual:
-            return np.array([name.encode() for name in self.ids], object)
-        names = self._whole("id")
-        return names if names.dtype.kind == "O" else np.array(list(names), object)
-
-    def texts(self, name: str, rows: slice = slice(None)) -> list[str]:
-        """Rows of an array of texts. Raises FileError if they are damaged."""
-        with self._damage_reported(name):
-            texts = list(self._virtual[name][rows] if name in self._virtual else self.h5[name].asstr("utf-8")[rows])
-            longest = max(map(len, texts), default=0)
-            if longest > schema.LONGEST_TEXT:
-                most = schema.LONGEST_TEXT
-                raise DataError(f"/{name}: a text of {longest} characters, of which at most {most} are read")
-            return texts
-
-    def stored(self, name: str) -> Any:
-        """An array of the file, sliceable by rows, with shape and dtype; nothing turns errors of reading it."""
-        return self._virtual.get(name) or self.h5[name]
-
-    def join_parts(self, parts: Mapping[str, FacesFile]) -> None:
-        """Read virtual arrays from these open `parts` from now on. Raises FileError for those that do not fit."""
-        for name in (*schema.ARRAYS, *(f"subset/{subset}" for subset in subset_names(self.h5))):
-            if name in self and self.h5[name].is_virtual:
-                self._virtual[name] = VirtualArray(self.h5[name], name, self.name, parts)
-
-    def read(self, name: str, first: int, stop: int) -> Any:
-        """Rows of an array of the format, text as a list; the identity for an absent /to_source."""
-        if name == "to_source" and name not in self:
-            return np.broadcast_to(IDENTITY, (stop - first, 2, 3))
-        spec = schema.spec_of(name)
-        if spec is not None and spec.dtype == "text":
-            return self.texts(name, slice(first, stop))
-        with self._damage_reported(name):
-            return self.stored(name)[first:stop]
-
-    def _whole(self, name: str) -> np.ndarray:
-        with self._damage_reported(name):
-            return np.asarray(self.stored(name)[...])
-
-    @contextlib.contextmanager
-    def _damage_reported(self, name: str) -> Iterator[None]:
-        """Turns errors of h5py while reading an array into a FileError that names it."""
-        try:
-            yield
-        except DataError as error:
-            raise FileError(f"{self.name}:{error.message}", error.hint) from error
-        except HDF5_ERRORS as error:
-            raise self._stream.damage(self.name, f"/{name}:", error) from error
-
-    @property
-    def id_digests(self) -> np.ndarray:
-        """64-bit digests of the ids, (N,) uint64: they fit into memory where the ids do not."""
-        starts = range(0, len(self), _SOME_ROWS)
-        names = (name for first in starts for name in self.read("id", first, first + _SOME_ROWS))
-        return np.fromiter(map(digest_of, names), np.uint64, len(self))
-
-    def check_unique(self) -> None:
-        """Raises DataError for duplicate ids."""
-        if len(np.unique(self.id_digests)) < len(self):
-            check_unique_ids(self.ids)
+class FacesFile(StoredFaces):
+    """A faces file opened for reading by `open_faces`."""
 
     @property
     def role(self) -> str:
@@ -184,6 +83,43 @@ class FacesFile:
         self.require("landmarks")
         return np.asarray(self._whole("landmarks"), np.float32)
 
+    @property
+    def true_landmarks(self) -> np.ndarray:
+        """As `landmarks`, with the origin of each face's annotation convention taken off."""
+        return np.asarray(self.true_points("image" if self.has_images else "source"), np.float32)
+
+    @functools.cached_property
+    def conventions(self) -> FaceConventions:
+        """The annotation conventions of the faces. Raises DataError for damaged ones."""
+        starts = range(0, len(self), SOME_ROWS) if "convention" in self else ()
+        names = (self.texts("convention", slice(first, first + SOME_ROWS)) for first in starts)
+        return read_conventions(plain(self.h5.attrs.get("conventions", "{}")), names, len(self), self.name)
+
+    @property
+    def put_back(self) -> Convention | None:
+        """Of predictions: the convention whose places they are and the origin put back into them, if they state one.
+
+        Without an origin they are true pixels.
+        """
+        attrs = self.h5["landmarks"].attrs if "landmarks" in self else {}
+        return convention_of_points(plain(attrs.get("convention")), attrs.get("origin"), self.name)
+
+    def true_points(self, frame: Frame = "source", rows: slice = slice(None)) -> np.ndarray:
+        """As `points`, with the origin of each face's annotation convention, or that put back, taken off."""
+        points, origins = self.points(frame, rows), self.origins(frame, rows)
+        return np.asarray(points - origins[:, None], points.dtype) if origins.any() else points
+
+    def origins(self, frame: Frame = "source", rows: slice = slice(None)) -> np.ndarray:
+        """What lies between labels and true places of some faces, (n, 2) float64 in the units of `frame`."""
+        put_back = self.put_back
+        origins = self.conventions.origins_of(rows)
+        if put_back is not None:
+            origins = origins + put_back.offset
+        if frame == "source" or not origins.any():
+            return origins
+        offsets = origin_in_image(origins, self._image_maps(rows))
+        return offsets / self.image_size[::-1] if frame == "unit" else offsets
+
     def points(self, frame: Frame = "source", rows: slice = slice(None)) -> np.ndarray:
         """Landmarks (n, L, 2) of some rows in `frame`: float32 if stored so, else float64. Raises as `to_frame`."""
         self.require("landmarks")
@@ -220,14 +156,16 @@ class FacesFile:
             return None
         return check_maps(np.asarray(self.read("to_source", *rows.indices(len(self))[:2]), np.float64), self.name)
 
-    def landmarks_from(self, other: FacesFile) -> np.ndarray:
+    def landmarks_from(self, other: FacesFile, *, true: bool = False) -> np.ndarray:
         """Points of `other` for the faces of this file, joined by id, (N, L, 2) in pixels of this file's /image.
 
-        Raises DataError if `other` lacks an id of this file, and as `order_of_points` does.
+        `true`: with the origins of the other's annotation conventions taken off. Raises DataError if `other` lacks an
+        id of this file, and as `order_of_points` does.
         """
         order = self.order_of_points(other)
         rows = match_ids(self.ids, other.ids, self.name, other.name)
-        return np.asarray(self.from_source(other.points("source")[rows][:, order]), np.float32)
+        points = other.true_points("source") if true else other.points("source")
+        return np.asarray(self.from_source(points[rows][:, order]), np.float32)
 
     def order_of_points(self, other: FacesFile) -> np.ndarray | slice:
         """What brings the points of `other` into the order of this file's: an index of them, or a slice of all.
@@ -271,21 +209,7 @@ class FacesFile:
     @property
     def scheme(self) -> Scheme:
         """The scheme of the points, from the file's attributes; the registry completes them."""
-        name = str(plain(self.h5.attrs.get("scheme", "")))
-        known = SCHEMES.get(name)
-        if known is None or known.n_points != self.n_points:
-            known = scheme_for_points(self.n_points) if not name else Scheme(name, self.n_points)
-        attrs = self.h5["landmarks"].attrs
-        fields = {**vars(known)}
-        fields.update({key: np.atleast_1d(attrs[key]) for key in INDEX_FIELDS if key in attrs})
-        if fields["mirror"] is not None and len(fields["mirror"]) == 0:
-            fields.update(mirror=None, flips=False)
-        try:
-            fields.update({key: json.loads(plain(attrs[key])) for key in JSON_FIELDS if key in attrs})
-            return Scheme.from_fields(fields)
-        except (DataError, ValueError, TypeError, RecursionError) as error:
-            hint = "correct the attributes, or leave out those that are not known"
-            raise DataError(f"{self.name}:/landmarks: its attributes are no scheme: {error}", hint) from error
+        return stored_scheme(self.h5, self.n_points, self.name)
 
     @property
     def shape_model(self) -> ShapeModel:

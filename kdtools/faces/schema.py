@@ -28,6 +28,7 @@ ARRAYS: dict[str, ArraySpec] = {
     "box": ArraySpec(("face", 4), "float32", "pixel of the source image, half-open"),
     "to_source": ArraySpec(("face", 2, 3), "float64", "pixel of the source image per pixel of /image"),
     "source": ArraySpec(("face",), "text"),
+    "convention": ArraySpec(("face",), "text"),
     "score": ArraySpec(("face",), "float32"),
     "confidence": ArraySpec(("face", "landmark"), "float32"),
     "frame": ArraySpec(("face",), "int32", "number of the frame in its video, from 0; -1 in no video"),
@@ -58,6 +59,7 @@ ATTRIBUTES = (
         "align",
         "origin",
     ),
+    *("conventions", "convention", "flipped"),
     *lineage.ATTRIBUTES,
 )
 

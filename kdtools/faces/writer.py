@@ -20,6 +20,7 @@ from kdtools.faces.file import FacesFile
 from kdtools.faces.ids import check_unique_ids
 from kdtools.faces.lineage import lineage_of_faces
 from kdtools.landmarks import INDEX_FIELDS, JSON_FIELDS, Scheme
+from kdtools.landmarks.conventions import Convention, conventions_to_json
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.parallel import batched
@@ -157,6 +158,11 @@ class FacesWriter:
         for part in ("mean", "modes", "variance"):
             self.put(f"shape_model/{part}", getattr(model, part))
         self.h5["shape_model"].attrs["align"] = model.align
+
+    def put_conventions(self, conventions: Iterable[Convention], of_faces: Iterable[str]) -> None:
+        """Write the annotation conventions and the name of that of each face, '' where it states none."""
+        self.h5.attrs["conventions"] = conventions_to_json(conventions)
+        self.put("convention", of_faces)
 
     def put_crop(self, crop: CropRule) -> None:
         self.h5.attrs["crop"] = crop.to_json()

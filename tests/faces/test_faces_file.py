@@ -12,7 +12,7 @@ import pytest
 from factories import write_faces
 
 from kdtools.errors import DataError, FileError
-from kdtools.faces import file as store
+from kdtools.faces import arrays
 from kdtools.faces import writer as writer_module
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.ids import match_ids
@@ -177,8 +177,8 @@ def test_newer_format_is_refused_and_older_one_upgraded(tmp_path: Path, monkeypa
     with pytest.raises(FileError, match="faces format 2"), open_faces(tmp_path / "a.h5"):
         pass
     upgraded: list[str] = []
-    monkeypatch.setattr(store.schema, "FORMAT", 3)
-    monkeypatch.setitem(store.UPGRADES, 2, lambda faces: upgraded.append(faces.name))
+    monkeypatch.setattr(arrays.schema, "FORMAT", 3)
+    monkeypatch.setitem(arrays.UPGRADES, 2, lambda faces: upgraded.append(faces.name))
     with open_faces(tmp_path / "a.h5") as faces:
         assert upgraded == [faces.name]
 
