@@ -12,6 +12,8 @@ import numpy as np
 from kdtools.errors import FileError
 from kdtools.landmarks import Scheme
 
+_SMALL_FACE = 48  # px, spread of points whose discs would hide the face
+
 
 def draw_landmarks(
     image: np.ndarray,
@@ -21,7 +23,8 @@ def draw_landmarks(
 ) -> np.ndarray:
     """Copy of an image (H, W, 3) with points (L, 2) and the scheme's outlines; NaN points are left out.
 
-    Line widths scale with the spread of the points, so that small faces stay visible under them.
+    Line widths scale with the spread of the points, and of small faces only the outlines are drawn, so that the face
+    stays visible under them.
     """
     image = np.ascontiguousarray(image).copy()
     known = points[np.isfinite(points).all(axis=-1)]
@@ -29,7 +32,8 @@ def draw_landmarks(
         spread = float(np.ptp(known, axis=0).max())
         darker = tuple(int(0.65 * c) for c in colour)
         draw_segments(image, *outline_segments(points, scheme), darker, spread / 160)
-        draw_points(image, points, colour, max(0.6, spread / 130))
+        if spread >= _SMALL_FACE or not scheme.outlines:
+            draw_points(image, points, colour, max(0.6, spread / 130))
     return image
 
 

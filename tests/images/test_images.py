@@ -97,6 +97,24 @@ def test_crops_of_large_photographs_are_the_same_by_either_way(tmp_path: Path, s
             assert np.abs(centroid(face.image, point, size // 8) - point).max() < 0.1
 
 
+def test_a_small_face_stays_visible_under_its_points() -> None:
+    """Discs of 68 points would cover a face of 20 px; outlines leave most of it as it is."""
+    from kdtools.images.drawing import draw_landmarks
+    from kdtools.landmarks import Scheme, scheme_named
+    from kdtools.synth import draw_faces
+
+    (_, points, _) = next(iter(draw_faces(1, 64, seed=0)))
+    low = points.min(axis=0)
+    for side, most in (20, 0.7), (100, 0.35):
+        placed = (points - low) * (side / np.ptp(points, axis=0).max()) + 4
+        image = np.full((side + 8, side + 8, 3), 200, np.uint8)
+        drawn = draw_landmarks(image, placed, scheme_named("ibug68"))
+        changed = (np.abs(drawn.astype(int) - 200).max(axis=2) > 60)[4:-4, 4:-4]
+        assert 0.1 < changed.mean() < most, side
+        alone = draw_landmarks(image, placed, Scheme("mine", 68))  # without outlines there are the discs alone
+        assert (alone != image).any()
+
+
 def test_the_number_of_a_face_stands_above_it_and_inside_the_image() -> None:
     from kdtools.images.drawing import number_face
 
