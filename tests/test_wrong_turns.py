@@ -42,6 +42,10 @@ def test_photographs_without_annotations_are_imported(here: Path) -> None:
 def test_a_detector_that_was_asked_for_is_not_advised(here: Path) -> None:
     told = succeed(run_tool("kd-import", "photos", "--detector", "whole", "-o", "x.h5")).stderr
     assert "looked for" not in told
+    succeed(run_tool("kd-merge", "x.h5", "-o", "y.h5"))
+    for name in ("x.h5", "y.h5"):  # nor is it warned of what was wanted
+        told = succeed(run_tool("kd-predict", "face68", name, "-o", f"{name}.csv")).stderr
+        assert "whole images" not in told
 
 
 def test_annotated_faces_are_cropped_and_that_is_told(here: Path) -> None:

@@ -19,10 +19,9 @@ import cv2
 import numpy as np
 from views import HELD_OUT, SURE, corners, read_labels
 
-import kdtools.images.detection.finder as module
 from kdtools.datasets.annotations import Sources, read_annotations
 from kdtools.images.detection import CascadeDetector, YuNetDetector
-from kdtools.images.detection.finder import FaceFinder
+from kdtools.images.detection.finder import MIN_SCORE, FaceFinder
 from kdtools.images.reading import read_image
 from kdtools.landmarks.boxes import inside, overlaps
 from kdtools.landmarks.crop_rule import points_square
@@ -40,11 +39,10 @@ def main() -> None:
     parser.add_argument("--yunet")
     parser.add_argument("--cascade", action="store_true")
     parser.add_argument("--draw", type=Path)
-    parser.add_argument("--score", type=float, default=module._MIN_SCORE)
+    parser.add_argument("--score", type=float, default=MIN_SCORE)
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    module._MIN_SCORE = options.score
-    detectors = [FaceFinder(options.finder)]
+    detectors = [FaceFinder(options.finder, options.score)]
     if options.yunet:
         detectors.append(YuNetDetector(options.yunet))
     if options.cascade:
@@ -57,9 +55,7 @@ def main() -> None:
         print(f"{detector.name}: {speed(detector, list(scenes)):.1f} photographs/s at 640 px, one core")
     if options.labels:
         apart = read_labels(options.labels, options.data / "unlabelled" / "wflw_scenes")[::HELD_OUT]
-        module._MIN_SCORE = min(SCORES)
-        agreement(FaceFinder(options.finder), apart)
-        module._MIN_SCORE = options.score
+        agreement(FaceFinder(options.finder, min(SCORES)), apart)
     if options.draw:
         draw(detectors[0], options.data / "scenes", options.draw)
 

@@ -171,7 +171,10 @@ VALUES: dict[str, Callable[[str], Sequence[str]]] = {
     "kd-teacher.output": _fixed([*WEIGHTS, *FACES]),
     "kd-view.output": _fixed([*IMAGES, *FOLDERS]),
 }
-FREE_METAVARS = ("TEXT", "N", "K", "K/N", "PX", "SHARE", "RATE", "PERCENT", "T,...", "GLOB", "NAME=GLOB", "'FIGURE>=N'")
+FREE_METAVARS = (
+    *("TEXT", "N", "K", "K/N", "PX", "SHARE", "RATE", "SCORE", "PERCENT", "T,...", "GLOB", "NAME=GLOB"),
+    "'FIGURE>=N'",
+)
 
 
 def values_of(command: Any, tool: str, parameter: Any) -> Callable[[str], Sequence[str]]:

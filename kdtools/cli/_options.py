@@ -81,6 +81,15 @@ Detector = Annotated[
         "list them; whole is the image. Of annotations also points, or given, their box.",
     ),
 ]
+MinScore = Annotated[
+    float | None,
+    typer.Option(
+        "--min-score",
+        metavar="SCORE",
+        help="Score threshold: drop what the detector is less sure of. By default finder 0.55, yunet 0.6, cascade and "
+        "boxes (.csv) all.",
+    ),
+]
 
 # ---- points and faces
 Rest = Annotated[

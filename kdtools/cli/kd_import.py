@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,6 +22,7 @@ from kdtools.cli._options import (
     Images,
     Jobs,
     Margin,
+    MinScore,
     NoImages,
     Quiet,
     Size,
@@ -50,6 +52,7 @@ def kd_import(
     ] = "apply",
     size: Size = 256,
     detector: Detector = "auto",
+    min_score: MinScore = None,
     margin: Margin = 0.2,
     scheme_name: Annotated[
         str | None,
@@ -80,6 +83,7 @@ def kd_import(
     require("-" not in sources, "images cannot be read from standard input", "name a folder or a file")
     check_no_input([output], filter(os.path.isfile, sources))
     require(not (no_images and detector != "auto"), "--no-images makes no crops, so --detector has nothing to do")
+    require(not (no_images and min_score is not None), "--no-images makes no crops, so --min-score has nothing to do")
     require(not (no_images and exif == "keep"), "--no-images reads no images, so --exif has nothing to do")
     from kdtools.datasets.annotations import (
         Sources,
@@ -125,8 +129,10 @@ def kd_import(
         with create_faces(output, force, provenance) as writer:
             n_faces = import_points(annotations, writer, scheme, role_of, subsets, session)
     else:
-        annotations, crop = choose_boxes(annotations, detector, margin, jobs=jobs, reporter=session)
-        with create_faces(output, force, provenance) as writer:
+        annotations, crop, record = choose_boxes(
+            annotations, detector, margin, min_score=min_score, jobs=jobs, reporter=session
+        )
+        with create_faces(output, force, replace(provenance, detector=record)) as writer:
             n_faces = import_faces(
                 annotations,
                 writer,

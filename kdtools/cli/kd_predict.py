@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from kdtools.cli import _predict_options as opt
 from kdtools.cli._app import run, session
-from kdtools.cli._options import Batch, Detector, Device, Force, Jobs, Quiet, Resume, Verbose, Version
+from kdtools.cli._options import Batch, Detector, Device, Force, Jobs, MinScore, Quiet, Resume, Verbose, Version
 from kdtools.errors import require
 from kdtools.reporting import counted
 from kdtools.storage.outputs import check_no_input, check_output
@@ -21,6 +22,7 @@ def kd_predict(
     listed: opt.Listed = False,
     include: opt.Include = None,
     detector: Detector = "auto",
+    min_score: MinScore = None,
     max_faces: opt.MaxFaces = None,
     require_face: opt.RequireFace = False,
     refine: opt.Refine = None,
@@ -68,14 +70,20 @@ def kd_predict(
 
     part = None if shard is None else parse_shard(shard)
     one_file = not listed and [kind_of(name) for name in inputs] == ["faces"]
-    image_options = None if detector == "auto" else detector, max_faces, refine, include, smooth or require_face or None
+    named = None if detector == "auto" else detector
+    image_options = named, min_score, max_faces, refine, include, smooth or require_face or None
     require(
         not one_file or all(option is None for option in image_options),
-        "--detector, --max-faces, --require-face, --refine, --include and --smooth are for images and videos",
+        "--detector, --min-score, --max-faces, --require-face, --refine, --include and --smooth are for images and "
+        "videos",
     )
     detector_file = detector if Path(detector).suffix else None
     provenance = session.provenance(model_path, detector_file)
-    photographs = None if one_file else Photographs(inputs, listed=listed, include=include or [])
+    photographs, search = None, None
+    if not one_file:
+        photographs = Photographs(inputs, listed=listed, include=include or [])
+        search = Search.named(detector, max_faces, refine, min_score=min_score, reporter=session)
+        provenance = replace(provenance, detector=search.detector.record)
     if (
         output
         and resume
@@ -126,8 +134,7 @@ def kd_predict(
         )
         if file is not None:
             n_faces = predict_faces(task, file, inputs[0], draw=draw)
-        elif photographs is not None:
-            search = Search.named(detector, max_faces, refine)
+        elif photographs is not None and search is not None:
             n_faces = predict_photographs(task, photographs, search, draw=draw, smooth=smooth)
     session.say(counted(n_faces or 0, "face") + ("; -o points.csv writes their points" if output is None else ""))
     for line in task.timing.lines(task.engine.name) if bench else []:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +12,17 @@ from kdtools.datasets.formats import Annotation
 from kdtools.datasets.formats.shared.tables import picture_of
 from kdtools.datasets.video_frames import with_frames
 from kdtools.errors import DataError, KdError, UsageError, reason_of, some_of
-from kdtools.images.detection import BoxesFile, Detector, Found, ReducedSearch, find_detector, usual_detector
+from kdtools.images.detection import (
+    BoxesFile,
+    Detector,
+    Found,
+    ReducedSearch,
+    WholeImage,
+    check_scoreless,
+    find_detector,
+    is_detector,
+    usual_detector,
+)
 from kdtools.images.reading import read_image
 from kdtools.landmarks.boxes import overlaps
 from kdtools.landmarks.crop_rule import BoxRelation, CropRule, measure_relation, points_square
@@ -25,14 +37,19 @@ def choose_boxes(
     box: str,
     margin: float,
     *,
+    min_score: float | None = None,
     jobs: int,
     reporter: Reporter = SILENT,
-) -> tuple[list[Annotation], CropRule | None]:
-    """Annotations with the boxes to crop around, and the rule; None stands for whole images.
+) -> tuple[list[Annotation], CropRule | None, Mapping[str, Any]]:
+    """Annotations with the boxes to crop around; the rule, None for whole images; and the record of the detector.
 
-    `box` is auto, points, given, whole, or what `find_detector` knows. Images without points become as many faces as
-    the detector finds. Raises UsageError for a box that this input cannot have.
+    `box` is auto, points, given, whole, or what `find_detector` knows, with the least score of a face. Images without
+    points become as many faces as the detector finds. The record is empty where none was named. Raises UsageError for
+    a box that this input cannot have, and for a least score where boxes have no scores.
     """
+    if box in ("auto", "points", "given", "whole"):
+        check_scoreless(box, min_score)
+    is_named = box != "auto"
     has_points = bool(annotations) and annotations[0].points is not None
     if box == "auto":
         box = "points" if has_points else "whole"
@@ -47,15 +64,17 @@ def choose_boxes(
                 "--detector points, but the input has no points",
                 "give --detector whole, finder, cascade, yunet or a YuNet model (.onnx)",
             )
-        return annotations, CropRule(margin)
+        return annotations, CropRule(margin), {}
     if box == "whole":
-        return annotations, None
+        return annotations, None, WholeImage.record if is_named else {}
     if box == "given":
-        return _given_boxes(annotations, margin, reporter)
+        return *_given_boxes(annotations, margin, reporter), {}
     try:
-        detector = find_detector(box)
-    except UsageError as error:  # it knows the detectors, but not what else a box can be
-        raise UsageError(
+        detector = find_detector(box, min_score, reporter)
+    except UsageError as error:
+        if is_detector(box):
+            raise
+        raise UsageError(  # it knows the detectors, but not what else a box can be
             f"--detector {box!r} is not known",
             "give points, given, whole, finder, cascade, yunet, a YuNet model (.onnx) or boxes (.csv)",
         ) from error
@@ -69,7 +88,7 @@ def choose_boxes(
             f"{box}: holds boxes of {counted(len(detector.unused), 'name')} that no image has: "
             f"{some_of(detector.unused)}"
         )
-    return found
+    return *found, detector.record
 
 
 def _given_boxes(annotations: list[Annotation], margin: float, reporter: Reporter) -> tuple[list[Annotation], CropRule]:

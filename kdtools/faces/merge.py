@@ -13,6 +13,7 @@ import numpy as np
 
 from kdtools.errors import DataError, some_of
 from kdtools.faces.box_origin import common_origin
+from kdtools.faces.detector import common_detector
 from kdtools.faces.file import FacesFile
 from kdtools.faces.lineage import lineage_of_faces
 from kdtools.faces.schema import ARRAYS
@@ -138,6 +139,7 @@ def write_merged(
     converted = target is not None and _check_conversions(files, target, reporter)
     writer.put_ids(ids)
     writer.add_lineage(reduce(or_, map(lineage_of_faces, files)))
+    writer.put_detector(common_detector(files))
     if has_images:
         _copy_images(writer, parts)
         put_common_crop(writer, files, reporter)

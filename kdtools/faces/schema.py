@@ -46,6 +46,7 @@ LONGEST_TEXT = 1 << 20  # characters of an id or a source
 # Attributes of the file, its arrays and /shape_model that are read; those of other programs are ignored.
 ATTRIBUTES = (
     *("kd_kind", "kd_format", "scheme", "crop", "created", "tool", "version", "argv", "inputs", "roles", "partial"),
+    "detector",
     *(
         "listing",
         "role",

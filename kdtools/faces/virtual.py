@@ -14,6 +14,7 @@ import numpy as np
 
 from kdtools.errors import DataError
 from kdtools.faces.box_origin import common_origin
+from kdtools.faces.detector import common_detector
 from kdtools.faces.file import FacesFile
 from kdtools.faces.lineage import lineage_of_faces
 from kdtools.faces.merge import SMALL_ARRAYS, check_alike, check_joinable, put_common_crop, put_common_shape_model
@@ -92,5 +93,6 @@ def write_virtual(writer: FacesWriter, files: Sequence[FacesFile], output: str, 
     if "scheme" in files[0].h5.attrs:
         writer.h5.attrs["scheme"] = files[0].h5.attrs["scheme"]
     writer.add_lineage(reduce(or_, map(lineage_of_faces, files)))
+    writer.put_detector(common_detector(files))
     put_common_crop(writer, files, reporter)
     put_common_shape_model(writer, files, False, reporter)

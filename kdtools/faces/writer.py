@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 from kdtools.errors import DataError, KdError
 from kdtools.faces import schema
 from kdtools.faces.box_origin import box_origin
+from kdtools.faces.detector import detector_of
 from kdtools.faces.file import FacesFile
 from kdtools.faces.ids import check_unique_ids
 from kdtools.faces.lineage import lineage_of_faces
@@ -28,7 +29,7 @@ from kdtools.storage.devices import leave_open
 from kdtools.storage.hdf5_checks import attributes_of
 from kdtools.storage.lineage import ATTRIBUTES, Lineage
 from kdtools.storage.outputs import Outputs, check_no_input, written_aside
-from kdtools.storage.provenance import Provenance
+from kdtools.storage.provenance import DETECTOR, Provenance
 
 _COPY_ROWS = 1024
 # Readable by HDF5 1.10 and later; older layouts cannot store a long command line in an attribute.
@@ -112,6 +113,7 @@ class FacesWriter:
     def copy_companions(self, faces: FacesFile) -> None:
         """Copy COMPANIONS and subsets from `faces`, for an output about the same faces."""
         self.add_lineage(lineage_of_faces(faces))
+        self.put_detector(detector_of(faces))
         for name in schema.COMPANIONS:
             if name in faces:
                 self._copy(faces, name)
@@ -134,6 +136,7 @@ class FacesWriter:
     def copy_rows(self, faces: FacesFile, rows: np.ndarray) -> None:
         """Copy these rows of all per-face arrays of `faces`, in this order."""
         self.add_lineage(lineage_of_faces(faces))
+        self.put_detector(detector_of(faces))
         for key in ("scheme", "crop"):
             if key in faces.h5.attrs:
                 self.h5.attrs[key] = faces.h5.attrs[key]
@@ -153,6 +156,11 @@ class FacesWriter:
         """Note what the faces are made from, beside what is noted already."""
         noted = Lineage.from_faces({key: self.h5.attrs[key] for key in ATTRIBUTES if key in self.h5.attrs})
         self.h5.attrs.update((noted | lineage).of_faces())
+
+    def put_detector(self, record: Mapping[str, Any]) -> None:
+        """Note what found the faces; nothing if the record is empty."""
+        if record:
+            self.h5.attrs[DETECTOR] = json.dumps(record, sort_keys=True)
 
     def put_shape_model(self, model: ShapeModel) -> None:
         for part in ("mean", "modes", "variance"):

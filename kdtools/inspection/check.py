@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from kdtools.errors import DataError, FileError, KdError, some_of
+from kdtools.faces.detector import detector_of
 from kdtools.faces.file import FacesFile
 from kdtools.faces.lineage import lineage_of_faces
 from kdtools.faces.schema import ROLES
@@ -67,6 +68,7 @@ def _faces_faults(faces: FacesFile) -> Iterator[str]:
         yield f"/id: row {ids.index('')} has no name"
     yield from _error_of(lambda: faces.crop, faces.name)
     yield from _error_of(lambda: lineage_of_faces(faces), faces.name)
+    yield from _error_of(lambda: detector_of(faces), faces.name)
     for name, test, what in (
         ("landmarks", _half_missing, "have points that are infinite, or NaN in one coordinate alone"),
         ("box", _bad_boxes, "have a box that is not finite or has no area"),

@@ -13,6 +13,7 @@ import numpy as np
 
 from kdtools.errors import DataError, FileError
 from kdtools.faces.box_origin import box_origin
+from kdtools.faces.detector import detector_of
 from kdtools.faces.file import FacesFile
 from kdtools.faces.lineage import lineage_of_faces
 from kdtools.faces.people import group_faces
@@ -104,6 +105,8 @@ def _describe_faces(faces: FacesFile) -> dict[str, Any]:
         about["crop"] = json.loads(faces.crop.to_json())
     if "box" in faces:
         about["box"] = {"origin": box_origin(faces), **_describe_boxes(faces.stored("box"))}
+    if record := detector_of(faces):
+        about["detector"] = record
     for name in ("score", "confidence"):
         if name in faces:
             about[name] = _range_of(faces.stored(name))

@@ -66,6 +66,8 @@ def _faces_rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
         sides = f"side {least} px" if least == greatest else f"sides {least} to {greatest} px"
         origin = report["box"]["origin"] or "unknown origin"
         yield "boxes", f"{origin}, {sides}, x {box['left']} to {box['right']}, y {box['top']} to {box['bottom']}"
+    if "detector" in report:
+        yield "detector", _detector(report["detector"])
     for name in ("score", "confidence"):
         if name in report and report[name]["min"] is not None:
             yield name, f"{report[name]['min']:g} to {report[name]['max']:g}"
@@ -75,6 +77,17 @@ def _faces_rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
             f"{counted(report['shape_model']['modes'], 'mode')}, aligned by {report['shape_model']['align']}",
         )
     yield "arrays", ", ".join(name for name in report["arrays"] if not name.startswith("subset/"))
+
+
+def _detector(record: dict[str, Any]) -> str:
+    parts = [str(record.get("name", "not named"))]
+    if "file" in record:
+        parts.append(record["file"])
+    if "min_score" in record:
+        parts.append(f"scores from {record['min_score']:g} on")
+    if "sha256" in record:
+        parts.append(f"SHA-256 {record['sha256'][:12]}...")
+    return ", ".join(parts)
 
 
 def _model_rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:

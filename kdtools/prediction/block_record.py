@@ -8,7 +8,7 @@ from typing import Any
 from kdtools.errors import FileError
 from kdtools.faces.file import FacesFile
 from kdtools.faces.schema import spec_of
-from kdtools.prediction.unchanged import command_differs, files_differ
+from kdtools.prediction.unchanged import command_differs, detector_differs, files_differ
 from kdtools.storage.hdf5_guard import HDF5_ERRORS
 from kdtools.storage.provenance import Provenance
 
@@ -36,6 +36,7 @@ def difference_of(then: dict[str, Any], run: dict[str, Any], provenance: Provena
     if then.get("version") != run["version"]:
         return f"it was begun by version {then.get('version')}, this is {run['version']}"
     changed = command_differs(then.get("argv", []), provenance)
+    changed = changed or detector_differs(then.get("detector", {}), run["detector"])
     changed = changed or files_differ(then.get("inputs", {}), run["inputs"])
     changed = changed or files_differ(then.get("files", {}), run["files"])
     return changed or f"its groups are of up to {then.get('batch')} inputs, here of {run['batch']} (--batch)"

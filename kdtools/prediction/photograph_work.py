@@ -19,6 +19,7 @@ from kdtools.prediction.engines import Engine
 from kdtools.prediction.inputs import Photograph
 from kdtools.prediction.outcome import NO_FACE, Outcome, Stopwatch
 from kdtools.prediction.unchanged import recording, stamp_of
+from kdtools.reporting import SILENT, Reporter
 
 if TYPE_CHECKING:
     from kdtools.prediction.drawings import Drawings
@@ -38,7 +39,14 @@ class Search:
     most: int | None = None
 
     @staticmethod
-    def named(detector: str, most: int | None, refine: int | None) -> Search:
+    def named(
+        detector: str,
+        most: int | None,
+        refine: int | None,
+        *,
+        min_score: float | None = None,
+        reporter: Reporter = SILENT,
+    ) -> Search:
         """From options: `refine` is 0 for whole images, which are crops already, else 1.
 
         Raises UsageError for an unknown detector, and as `find_detector` does.
@@ -48,7 +56,7 @@ class Search:
             raise UsageError(f"--detector {detector} needs annotations", hint)
         if refine is None:
             refine = 0 if detector == "whole" else 1
-        return Search(find_detector(detector), refine, most)
+        return Search(find_detector(detector, min_score, reporter), refine, most)
 
 
 @dataclass

@@ -87,6 +87,7 @@ class Run:
             "version": __version__,
             "argv": self.provenance.command,
             "inputs": self.provenance.inputs,
+            "detector": self.provenance.detector,
             "batch": self.group_size,
         }
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from kdtools.errors import DataError, FileError, KdError, reason_of
 from kdtools.faces.box_origin import box_origin
+from kdtools.faces.detector import detector_of
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.schema import COMPANIONS
 from kdtools.faces.validation import OTHER_KIND_HINT
@@ -83,8 +84,8 @@ def predict_faces(run: Run, faces: FacesFile, source: str, *, draw: str | None =
 
 
 def _are_whole_images(faces: FacesFile) -> bool:
-    """Whether the images are photographs that nobody has cropped: their squares begin where the photographs do."""
-    if faces.crop is not None or "box" not in faces:
+    """Whether the images are photographs that nobody cropped, nor wanted whole: their squares begin where they do."""
+    if faces.crop is not None or "box" not in faces or detector_of(faces).get("name") == "whole":
         return False
     boxes = faces.boxes(rows=slice(0, _SOME_FACES))
     return bool((boxes[:, :2].max(axis=1) == 0).all())

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path, PurePath
@@ -25,7 +25,7 @@ from kdtools.prediction.inputs import Photograph, Photographs
 from kdtools.storage.file_kinds import VIDEO_SUFFIXES
 from kdtools.storage.hdf5_guard import HDF5_ERRORS
 from kdtools.storage.outputs import STANDARD_STREAM
-from kdtools.storage.provenance import Provenance, sha256_of
+from kdtools.storage.provenance import DETECTOR, Provenance, sha256_of
 
 LISTING = "listing"  # attribute of an output: `listing_digest` of its inputs
 CONTENTS = "contents"  # attribute of an output: JSON of `first`, `stop` and `sum`, the `Contents` of these inputs
@@ -131,7 +131,9 @@ def is_finished(output: str, provenance: Provenance, inputs: Photographs | str, 
         return False
     record, other = _read_record(output), "it does not say of which"
     if record:
-        other = command_differs(record["argv"], provenance) or files_differ(record["inputs"], provenance.inputs)
+        other = command_differs(record["argv"], provenance)
+        other = other or detector_differs(record[DETECTOR], provenance.detector)
+        other = other or files_differ(record["inputs"], provenance.inputs)
         other = other or _inputs_differ(record, os.stat(output).st_mtime_ns, inputs, is_shard)
     if other:
         raise FileError(f"{output}: exists already, of another run: {other}", "add -f to replace it")
@@ -148,6 +150,7 @@ def _read_record(output: str) -> dict[str, Any]:
                 **record,
                 "tool": faces.h5.attrs["tool"],
                 LISTING: faces.h5.attrs.get(LISTING, ""),
+                DETECTOR: dict(json.loads(faces.h5.attrs.get(DETECTOR, "{}"))),
                 CONTENTS: contents,
             }
     except (FileError, *HDF5_ERRORS, RecursionError):
@@ -159,6 +162,25 @@ def command_differs(argv: Any, provenance: Provenance) -> str:
     words = list(map(str, argv))
     is_same = list(map(_plain, words)) == list(map(_plain, provenance.command))
     return "" if is_same else f"its command was {shlex.join([provenance.tool, *words])}"
+
+
+def detector_differs(then: Any, now: Mapping[str, Any]) -> str:
+    """What found the faces, if something else would find them now; else empty."""
+    if then == now:
+        return ""
+    before, after = (_detector_text(record) for record in (then, now))
+    if before == after:
+        return f"the file of the detector {after} has changed since"
+    return f"its faces were found by {before}, now by {after}"
+
+
+def _detector_text(record: Any) -> str:
+    """A detector's record in words, without its file's SHA-256."""
+    if not (isinstance(record, Mapping) and record):
+        return "no recorded detector"
+    least = record.get("min_score")
+    file = f" ({record['file']})" if "file" in record else ""
+    return f"{record.get('name')}{file}" + ("" if least is None else f" with a least score of {least}")
 
 
 def files_differ(then: Any, now: dict[str, Any]) -> str:

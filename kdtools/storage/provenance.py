@@ -6,12 +6,13 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import reduce
 from operator import or_
 from pathlib import Path
+from typing import Any
 
 from kdtools import __version__
 from kdtools.bundled import weights_file
@@ -20,6 +21,7 @@ from kdtools.storage.lineage import Lineage
 from kdtools.storage.names import files_below
 from kdtools.storage.stamps import changed_error, meet, stamp_of
 
+DETECTOR = "detector"  # attribute of a faces file: JSON of a detector's `record`
 # Options that do not change the content of an output; the second kind takes a value.
 _FLAGS_LEFT_OUT = {"-f", "--force", "-q", "--quiet", "-v", "--verbose", "--resume", "--bench"}
 _OPTIONS_LEFT_OUT = {"-o", "--output", "-j", "--jobs", "--rest"}
@@ -31,6 +33,7 @@ class Provenance:
     """Recorded in every file. `inputs` maps paths, as on the command line, to SHA-256; `roles` maps roles to inputs.
 
     `lineage` names the data sets and networks behind these inputs; each kind of file stores it in its own way.
+    `detector` is the record of what found the faces, empty if nothing did.
 
     The same command with the same inputs gives the same bytes: `created` is a day (UTC), or SOURCE_DATE_EPOCH if it is
     set, and `argv` leaves out the output, the number of workers and the verbosity.
@@ -41,6 +44,7 @@ class Provenance:
     inputs: dict[str, str] = field(default_factory=dict)
     roles: dict[str, str] = field(default_factory=dict)
     lineage: Lineage = field(default_factory=Lineage)
+    detector: Mapping[str, Any] = field(default_factory=dict)
 
     def with_lineage(self, *lineages: Lineage) -> Provenance:
         """The same, made from all of these too."""
@@ -61,6 +65,7 @@ class Provenance:
         else:
             created = datetime.now(UTC).strftime("%Y-%m-%d")
         roles = {"roles": json.dumps(self.roles, sort_keys=True)} if self.roles else {}
+        detector = {DETECTOR: json.dumps(self.detector, sort_keys=True)} if self.detector else {}
         return {
             "created": created,
             "tool": self.tool,
@@ -68,6 +73,7 @@ class Provenance:
             "argv": json.dumps(self.command),
             "inputs": json.dumps(self.inputs, sort_keys=True),
             **roles,
+            **detector,
         }
 
 

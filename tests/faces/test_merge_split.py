@@ -20,6 +20,7 @@ from factories import write_faces
 from kdtools.cli import kd_merge, kd_split
 from kdtools.cli._app import session
 from kdtools.errors import DataError, FileError, UsageError
+from kdtools.faces.detector import detector_of
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.file_pool import OpenFaces
 from kdtools.faces.people import group_faces
@@ -269,6 +270,25 @@ def test_one_crop_rule_or_none(tmp_path: Path, run: Run) -> None:
     assert f"no crop rule is written: {paths[0]} states" in said
     with open_faces(tmp_path / "out.h5") as out:
         assert out.crop is None
+
+
+@pytest.mark.parametrize("virtual", [False, True])
+def test_one_detector_or_none(virtual: bool, tmp_path: Path, run: Run) -> None:
+    """What found the faces is stated of merged and of split files if the same found all of them."""
+    finder, cascade = {"name": "finder", "min_score": 0.55}, {"name": "cascade"}
+    paths = [write_numbered(tmp_path / f"{k}.h5", range(6 * k, 6 * k + 6)) for k in range(3)]
+    for path, record in zip(paths, (finder, finder, cascade), strict=True):
+        with h5py.File(path, "r+") as h5:
+            h5.attrs["detector"] = json.dumps(record)
+    how = ["--virtual"] if virtual else []
+    for sources, expected in (paths[:2], finder), (paths, {}):
+        assert run(kd_merge.main, *sources, *how, "-f", "-o", tmp_path / "out.h5")[0] == 0
+        with open_faces(tmp_path / "out.h5") as out:
+            assert detector_of(out) == expected
+    words = (paths[0], "--group", "none", "--share", "0.5", "-o", tmp_path / "a.h5", "--rest", tmp_path / "b.h5", "-f")
+    assert run(kd_split.main, *words)[0] == 0
+    with open_faces(tmp_path / "b.h5") as out:
+        assert detector_of(out) == finder
 
 
 def test_points_of_several_schemes_in_one(tmp_path: Path, run: Run) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
 from reporters import NoSkips, Recorder
 
+from kdtools.bundled import finder_file
 from kdtools.datasets import crop_boxes as import_boxes
 from kdtools.datasets.crop_boxes import choose_boxes
 from kdtools.datasets.formats import Annotation
@@ -16,13 +19,23 @@ from kdtools.errors import DataError, FileError, UsageError
 from kdtools.faces.file import open_faces
 from kdtools.faces.writer import create_faces
 from kdtools.images.cropping import crop_image
-from kdtools.images.detection import BoxesFile, Found, ReducedSearch, WholeImage, YuNetDetector, find_detector
+from kdtools.images.detection import (
+    BoxesFile,
+    FaceFinder,
+    Found,
+    ReducedSearch,
+    WholeImage,
+    YuNetDetector,
+    find_detector,
+    finder,
+)
+from kdtools.images.detection.detector import largest_first
 from kdtools.images.drawing import write_image
 from kdtools.images.reading import read_image
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.boxes import overlaps
 from kdtools.landmarks.crop_rule import BoxRelation, CropRule, measure_relation, points_square
-from kdtools.storage.provenance import Provenance
+from kdtools.storage.provenance import Provenance, sha256_of
 
 POINTS = np.array([[40.0, 30.0], [79.0, 34.0], [60.0, 62.0]])  # their square is 39.5 .. 79.5 wide, half-open + 0.5
 
@@ -34,7 +47,7 @@ def annotation(name: str, folder: Path, points: np.ndarray | None = POINTS, **fi
 
 
 class FixedDetector:
-    name, relation = "fixed", BoxRelation()
+    name, relation, record = "fixed", BoxRelation(), MappingProxyType({"name": "fixed"})
 
     def __init__(self, found: dict[str, list[Found]]) -> None:
         self.found = found
@@ -45,7 +58,7 @@ class FixedDetector:
 
 def choose(annotations: list[Annotation], box: str, margin: float = 0.25) -> tuple:
     recorder = Recorder()
-    chosen, rule = choose_boxes(annotations, box, margin, jobs=2, reporter=recorder)
+    chosen, rule, _ = choose_boxes(annotations, box, margin, jobs=2, reporter=recorder)
     return chosen, rule, recorder.said + recorder.warned, [name for name, _ in recorder.skipped]
 
 
@@ -234,6 +247,77 @@ def test_yunet_needs_a_picture_of_some_size(shared_dir: Path) -> None:
         assert detector.find_faces(np.full(shape, 120, np.uint8), "a") == []
 
 
+# ---- order and least score
+def test_boxes_come_by_their_longer_sides_and_then_by_their_corners() -> None:
+    boxes = np.array([[5.0, 5, 15, 9], [0, 0, 4, 12], [3, 0, 13, 1], [3, 0, 13, 1]])
+    found = largest_first(boxes, np.array([0.1, 0.2, 0.4, 0.3]))
+    assert [score for _, score in found] == [0.2, 0.4, 0.3, 0.1]
+    assert largest_first(np.empty((0, 4)), np.empty(0)) == []
+
+
+def test_only_faces_of_the_least_score_are_found(tmp_path: Path, shared_dir: Path) -> None:
+    """With each detector, what a higher score threshold leaves is what had such scores before."""
+    (tmp_path / "boxes.csv").write_text("name,x,y,w,h,score\n16.jpg,10,10,30,30,0.4\n16.jpg,50,50,20,20,0.8\n")
+    image = read_image(shared_dir / "data" / "scenes" / "group" / "16.jpg")
+    yunet = str(shared_dir / "data" / "models" / "yunet_n_320_320.onnx")
+    for name, low, high in ("finder", 0.5, 0.7), (yunet, 0.5, 0.94), ("cascade", None, 57.0), (BOXES, 0.1, 0.5):
+        name = name.replace(BOXES, str(tmp_path / "boxes.csv"))
+        every, sure = (
+            [(one.score, one.box.tolist()) for one in find_detector(name, least).find_faces(image, "16.jpg")]
+            for least in (low, high)
+        )
+        assert sure == [one for one in every if one[0] >= high], name
+        assert 0 < len(sure) < len(every), name
+
+
+BOXES = "boxes.csv"
+
+
+@pytest.mark.parametrize("min_score", [-0.1, 0, 1.01, math.nan, math.inf])
+@pytest.mark.parametrize("name", ["finder", "cascade"])
+def test_a_least_score_is_a_score(name: str, min_score: float) -> None:
+    if name == "cascade" and math.isfinite(min_score):
+        assert find_detector(name, min_score).record["min_score"] == min_score
+    else:
+        with pytest.raises(UsageError, match="--min-score"):
+            find_detector(name, min_score)
+
+
+def test_where_there_are_no_scores_there_is_no_least_one(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="which --detector whole does not give"):
+        find_detector("whole", 0.5)
+    path = tmp_path / "boxes.csv"
+    for text in ("a.png,10,10,50,50\n", "name,x,y,w,h,score\na.png,1,1,9,9,0.5\nb.png,1,1,9,9,\n"):
+        path.write_text(text)
+        with pytest.raises(UsageError, match=r"boxes\.csv: holds no scores"):
+            find_detector(str(path), 0.5)
+    for box in ("auto", "points", "given", "whole"):
+        with pytest.raises(UsageError, match=f"--detector {box} does not give"):
+            choose_boxes([annotation("a.png", tmp_path)], box, 0.2, min_score=0.5, jobs=1)
+
+
+def test_any_least_score_is_searched_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All cells of the network become candidates; of these only the best are compared with each other."""
+    monkeypatch.setattr(finder, "_MOST_CANDIDATES", 50)
+    noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
+    assert 0 < len(FaceFinder(min_score=1e-6).find_boxes(noise)) <= 50
+
+
+def test_detectors_record_what_they_are(tmp_path: Path, shared_dir: Path) -> None:
+    finder_path = finder_file()
+    assert finder_path is not None
+    assert find_detector("finder").record == {"name": "finder", "sha256": sha256_of(finder_path), "min_score": 0.55}
+    cascade = find_detector("cascade").record
+    assert (cascade["name"], len(cascade["sha256"]), "min_score" in cascade) == ("cascade", 64, False)
+    yunet = str(shared_dir / "data" / "models" / "yunet_n_320_320.onnx")
+    expected = {"name": "yunet", "file": yunet, "sha256": sha256_of(yunet), "min_score": 0.7}
+    assert find_detector(yunet, 0.7).record == expected
+    (tmp_path / "boxes.csv").write_text("a.png,10,10,50,50\n")
+    path = str(tmp_path / "boxes.csv")
+    assert find_detector(path).record == {"name": "boxes", "file": path, "sha256": sha256_of(path)}
+    assert find_detector("whole").record == {"name": "whole"}
+
+
 # ---- which box an import crops around
 def test_boxes_given_with_the_annotation(tmp_path: Path) -> None:
     box = np.array([30.0, 10, 94, 74])
@@ -271,7 +355,7 @@ def test_boxes_of_a_detector_belong_to_the_faces_they_overlap(tmp_path: Path, mo
     square = points_square(POINTS)
     near, far = Found(square + 2, 0.9), Found(np.array([0.0, 70, 20, 90]), 0.8)
     detector = FixedDetector({"a.png": [far, near], "b.png": [far]})
-    monkeypatch.setattr(import_boxes, "find_detector", lambda name: detector)
+    monkeypatch.setattr(import_boxes, "find_detector", lambda *_: detector)
     faces = [annotation(name, tmp_path) for name in ("b.png", "a.png")]
     chosen, rule, told, skipped = choose(faces, "cascade")
     assert [one.id for one in chosen] == ["b.png", "a.png"]
@@ -285,7 +369,7 @@ def test_boxes_of_a_detector_belong_to_the_faces_they_overlap(tmp_path: Path, mo
 
 def test_images_without_points_become_the_faces_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = [Found(np.array([10.0, 10, 50, 50]), 0.9), Found(np.array([60.0, 20, 90, 50]), 0.8)]
-    monkeypatch.setattr(import_boxes, "find_detector", lambda name: FixedDetector({"a.png": found}))
+    monkeypatch.setattr(import_boxes, "find_detector", lambda *_: FixedDetector({"a.png": found}))
     faces = [annotation(name, tmp_path, None) for name in ("a.png", "b.png")]
     chosen, _, _, skipped = choose(faces, "cascade")
     assert [(one.id, one.score) for one in chosen] == [("a.png", 0.9), ("a.png#2", 0.8)]

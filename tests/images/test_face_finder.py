@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import onnx
 import pytest
+from reporters import Recorder
 
 from kdtools import bundled
 from kdtools.datasets.annotations import Sources, read_annotations
@@ -123,10 +124,15 @@ def test_a_search_in_a_reduced_image_is_remarked_on() -> None:
 
 
 def test_it_is_the_default_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isinstance(find_detector("auto"), FaceFinder)
+    recorder = Recorder()
+    assert isinstance(find_detector("auto", reporter=recorder), FaceFinder)
     assert isinstance(find_detector("finder"), FaceFinder)
     monkeypatch.setattr(bundled, "_FOLDER", tmp_path)
-    assert isinstance(find_detector("auto"), CascadeDetector)
+    assert recorder.warned == []
+    detector = find_detector("auto", reporter=recorder)
+    assert isinstance(detector, CascadeDetector)
+    assert detector.record["name"] == "cascade"
+    assert "the face finder is missing from kdtools/pretrained, so OpenCV's cascade is used" in recorder.warned[0]
     with pytest.raises(FileError, match="face finder is missing") as error:
         find_detector("finder")
     assert "--detector cascade" in error.value.hint

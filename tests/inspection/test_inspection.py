@@ -420,6 +420,10 @@ FACES_FAULTS: dict[str, tuple[Callable[[h5py.File], Any], str]] = {
     "role": (lambda h5: h5["landmarks"].attrs.__setitem__("role", "odd"), "/landmarks: its role is 'odd'"),
     "mirror": (lambda h5: h5["landmarks"].attrs.__setitem__("mirror", [0] * 68), "/landmarks"),
     "crop": (lambda h5: h5.attrs.__setitem__("crop", "[]"), "crop rule"),
+    "detector": (
+        lambda h5: h5.attrs.__setitem__("detector", '{"name": 3}'),
+        "the record of its detector cannot be read",
+    ),
     "inputs": (lambda h5: h5.attrs.__setitem__("inputs", "x"), "its provenance is damaged"),
     "mode": (lambda h5: h5["shape_model/modes"].__setitem__((0, 0, 0), np.nan), "/shape_model/modes: has values"),
 }

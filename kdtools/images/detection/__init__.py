@@ -7,9 +7,26 @@ from kdtools.errors import UsageError
 from kdtools.images.detection.boxes import BoxesFile, WholeImage, whole_square
 from kdtools.images.detection.cascade import CascadeDetector
 from kdtools.images.detection.detector import Detector, Found, ReducedSearch
+from kdtools.images.detection.finder import MIN_SCORE as FINDER_MIN_SCORE
 from kdtools.images.detection.finder import FaceFinder
+from kdtools.images.detection.yunet import MIN_SCORE as YUNET_MIN_SCORE
 from kdtools.images.detection.yunet import YuNetDetector, public_model
+from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.file_kinds import check_no_pipe
+
+
+def check_scoreless(name: str, min_score: float | None) -> None:
+    """Raises UsageError for a least score where boxes have no scores."""
+    if min_score is not None:
+        raise UsageError(
+            f"--min-score needs scores, which --detector {name} does not give",
+            "leave it out, or name a detector: finder, cascade, yunet, a YuNet model (.onnx)",
+        )
+
+
+def is_detector(name: str) -> bool:
+    """Whether a word is the name or the file of a detector."""
+    return name in ("auto", "finder", "cascade", "yunet", "whole") or name.lower().endswith((".onnx", ".csv"))
 
 
 def usual_detector() -> str:
@@ -17,26 +34,34 @@ def usual_detector() -> str:
     return "finder" if finder_file() else "cascade"
 
 
-def find_detector(name: str) -> Detector:
+def find_detector(name: str, min_score: float | None = None, reporter: Reporter = SILENT) -> Detector:
     """The detector for `finder`, `cascade`, `yunet`, `whole`, a .onnx file (YuNet) or a .csv file of boxes.
 
-    `auto` is the finder, or the cascade where kdtools was installed without its networks. Raises UsageError for any
-    other name, FileError or DataError for a file that cannot be used.
+    `auto` is the finder, or, with a warning, the cascade where kdtools was installed without its networks. `min_score`
+    is the least score of a face, None the detector's own. Raises UsageError for any other name, and for a least score
+    where there are no scores or none so high; FileError or DataError for a file that cannot be used.
     """
     if name == "auto":
         name = usual_detector()
+        if name == "cascade":
+            reporter.warn(
+                "the face finder is missing from kdtools/pretrained, so OpenCV's cascade is used: it misses faces that "
+                "are turned, small or covered; install kdtools with its networks, or name a --detector"
+            )
     if name == "finder":
-        return FaceFinder()
+        return FaceFinder(min_score=FINDER_MIN_SCORE if min_score is None else min_score)
     if name == "cascade":
-        return CascadeDetector()
+        return CascadeDetector(min_score)
     if name == "whole":
+        check_scoreless(name, min_score)
         return WholeImage()
-    if name == "yunet":
-        return YuNetDetector(public_model())
-    if name.lower().endswith(".onnx"):
-        return YuNetDetector(name)
+    if name == "yunet" or name.lower().endswith(".onnx"):
+        least = YUNET_MIN_SCORE if min_score is None else min_score
+        if name == "yunet":
+            return YuNetDetector(public_model(), least, is_public=True)
+        return YuNetDetector(name, least)
     if name.lower().endswith(".csv"):
-        return BoxesFile(name)
+        return BoxesFile(name, min_score)
     check_no_pipe(name, f"--detector {name}")
     raise UsageError(
         f"there is no detector {name!r}", "give finder, cascade, yunet, whole, a YuNet model (.onnx) or boxes (.csv)"
@@ -52,7 +77,9 @@ __all__ = [
     "ReducedSearch",
     "WholeImage",
     "YuNetDetector",
+    "check_scoreless",
     "find_detector",
+    "is_detector",
     "usual_detector",
     "whole_square",
 ]

@@ -29,13 +29,15 @@ _LARGEST_SHARE, _LEAST_SHARE = 1.5, -0.5  # detectors' boxes reach beyond the im
 class BoxList:
     """Boxes (N, 4) as corners x0, y0, x1, y1, half-open, from 0, with N image names and scores.
 
-    With `are_shares` they are shares of the width and the height of their images, else pixels. `reading` says in words
-    how the numbers were read, where the file does not say so itself; else it is empty.
+    With `are_shares` they are shares of the width and the height of their images, else pixels. Where a box has no score
+    it counts as 1; `has_scores` says that all have one. `reading` says in words how the numbers were read, where the
+    file does not say so itself; else it is empty.
     """
 
     names: list[str]
     boxes: np.ndarray
     scores: list[float]
+    has_scores: bool
     are_shares: bool
     reading: str
 
@@ -61,7 +63,7 @@ def read_box_list(path: str) -> BoxList:
     """
     names: list[str] = []
     boxes: list[np.ndarray] = []
-    scores: list[float] = []
+    scores: list[float | None] = []
     columns = _WITHOUT_HEADER
     try:
         for number, row in _rows(path):
@@ -82,7 +84,8 @@ def read_box_list(path: str) -> BoxList:
     are_shares = bool(table.max() <= _LARGEST_SHARE and table.min() >= _LEAST_SHARE)
     order = "without a header, so its numbers are taken for x0, y0, x1, y1" if columns is _WITHOUT_HEADER else ""
     unit = "numbers up to 1, taken for shares of the images' width and height" if are_shares else ""
-    return BoxList(names, table, scores, are_shares, "; ".join(filter(None, (order, unit))))
+    known = [1.0 if score is None else score for score in scores]
+    return BoxList(names, table, known, None not in scores, are_shares, "; ".join(filter(None, (order, unit))))
 
 
 def _rows(path: str) -> Iterator[tuple[int, list[str]]]:
@@ -120,17 +123,17 @@ def _box_of(place: dict[str, int]) -> tuple[tuple[int, ...], str]:
     return (), ""
 
 
-def _read_row(row: Sequence[str], columns: _Columns, where: str) -> tuple[np.ndarray, float]:
+def _read_row(row: Sequence[str], columns: _Columns, where: str) -> tuple[np.ndarray, float | None]:
     is_plain = columns is _WITHOUT_HEADER
     if (is_plain and len(row) not in (5, 6)) or len(row) <= max(columns.name, *columns.box):
         raise DataError(f"{where}: {len(row)} cells", _LINE)
     try:
         four = np.array([float(row[k]) for k in columns.box])
         has_score = columns.score is not None and columns.score < len(row) and row[columns.score].strip()
-        score = float(row[columns.score or 0]) if has_score else 1.0
+        score = float(row[columns.score or 0]) if has_score else None
     except ValueError as error:
         raise DataError(f"{where}: {error}", _LINE) from error
-    if not (np.isfinite(four).all() and np.isfinite(score)):
+    if not (np.isfinite(four).all() and np.isfinite(score or 0)):
         raise DataError(f"{where}: not all numbers are finite", _LINE)
     box = corners_of(four[None], columns.order)[0]
     if (box[2:] <= box[:2]).any():

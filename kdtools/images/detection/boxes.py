@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from kdtools.errors import DataError
+from kdtools.errors import DataError, UsageError
 from kdtools.images.detection.box_list import read_box_list
-from kdtools.images.detection.detector import Found
+from kdtools.images.detection.detector import Found, check_min_score
 from kdtools.landmarks.crop_rule import BoxRelation, square_at
+from kdtools.storage.provenance import sha256_of
 
 
 class BoxesFile:
@@ -23,13 +25,22 @@ class BoxesFile:
     name = "boxes"
     relation = BoxRelation()
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, min_score: float | None = None) -> None:
+        """Raises UsageError for a `min_score` that is none, or where the list holds no scores."""
         listed = read_box_list(path)
+        self.record: dict[str, Any] = {"name": self.name, "file": path, "sha256": sha256_of(path)}
+        if min_score is not None:
+            check_min_score(min_score, self.name)
+            if not listed.has_scores:
+                raise UsageError(f"{path}: holds no scores to compare with --min-score", "leave --min-score out")
+            self.record["min_score"] = min_score
         self.reading, self._are_shares = listed.reading, listed.are_shares
         self._boxes: dict[str, list[Found]] = defaultdict(list)
         self._used: dict[str, str] = {}  # name -> the image that uses it
         for name, box, score in zip(listed.names, listed.boxes, listed.scores, strict=True):
-            self._boxes[name].append(Found(box, score, "given"))
+            faces = self._boxes[name]
+            if min_score is None or score >= min_score:
+                faces.append(Found(box, score, "given"))
         self._names_ending_in: dict[str, list[str]] = defaultdict(list)
         for name in self._boxes:
             for tail in _tails(name):
@@ -66,7 +77,7 @@ def _tails(name: str) -> list[str]:
 class WholeImage:
     """Takes the whole image as the face; the crop is the image padded to a square."""
 
-    name = "whole"
+    name, record = "whole", {"name": "whole"}
     relation = BoxRelation()
 
     def find_faces(self, image: np.ndarray, image_id: str) -> list[Found]:

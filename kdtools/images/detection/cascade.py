@@ -9,9 +9,11 @@ import cv2
 import numpy as np
 
 from kdtools.errors import FileError
-from kdtools.images.detection.detector import Found, ReducedSearch
+from kdtools.images.detection.detector import ReducedSearch, check_min_score, largest_first
 from kdtools.images.opencv import opencv_errors
+from kdtools.landmarks.boxes import corners_of
 from kdtools.landmarks.crop_rule import BoxRelation
+from kdtools.storage.provenance import sha256_of
 
 _LARGEST_SIDE = 800  # px; larger photographs are shrunk first, as the time grows with the area
 _MIN_NEIGHBOURS = 4  # hits that must agree; fewer find more faces, and more false ones
@@ -25,15 +27,18 @@ class CascadeDetector(ReducedSearch):
     # Medians over annotated photographs; benchmarks/detectors.py measures them again.
     relation = BoxRelation(0.0, 0.165, 0.89)
 
-    def __init__(self) -> None:
-        super().__init__(_LARGEST_SIDE, _SMALLEST_FACE)
-        self._local = threading.local()
+    def __init__(self, min_score: float | None = None) -> None:
+        """Raises UsageError for a `min_score` that is none; by default every find counts, whatever its score."""
+        if min_score is not None:
+            check_min_score(min_score, self.name)
+        self._min_score, self._local = min_score, threading.local()
         self._file = Path(cv2.data.haarcascades) / "haarcascade_frontalface_alt2.xml"  # type: ignore[attr-defined]
         if not self._file.is_file():
             raise FileError(f"{self._file}: OpenCV's face cascade is missing", "install opencv-python 4.11 to 4.x")
+        record = {"sha256": sha256_of(self._file)} | ({} if min_score is None else {"min_score": min_score})
+        super().__init__(_LARGEST_SIDE, _SMALLEST_FACE, record)
 
     def find_boxes(self, image: np.ndarray) -> list[tuple[np.ndarray, float]]:
-        """The cascade's own squares (4,) in an image (H, W, 3) RGB with their scores, largest first."""
         ratio = self.ratio_for(image)
         if round(min(image.shape[:2]) * ratio) < _SMALLEST_FACE:
             return []  # a strip too thin for a face, of which no row might remain when shrunk
@@ -48,14 +53,9 @@ class CascadeDetector(ReducedSearch):
                 minSize=(_SMALLEST_FACE, _SMALLEST_FACE),
                 outputRejectLevels=True,
             )
-        boxes = [
-            (np.array([x, y, x + w, y + h], np.float64) / ratio, float(score))
-            for (x, y, w, h), score in zip(squares, np.ravel(scores), strict=True)
-        ]
-        return sorted(boxes, key=lambda item: (item[0][0] - item[0][2], item[0].tolist()))
-
-    def find_faces(self, image: np.ndarray, image_id: str) -> list[Found]:
-        return [Found(self.relation.points_square(box), score) for box, score in self.find_boxes(image)]
+        boxes = corners_of(np.reshape(squares, (-1, 4)), "x y width height") / ratio
+        found = largest_first(boxes, np.ravel(scores))
+        return [one for one in found if self._min_score is None or one[1] >= self._min_score]
 
     def _cascade(self) -> cv2.CascadeClassifier:
         """A classifier holds the state of its search, so each thread has its own."""

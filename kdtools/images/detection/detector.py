@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+from kdtools.errors import UsageError
 from kdtools.landmarks.crop_rule import BoxRelation, CropRule
 from kdtools.reporting import counted
 
@@ -33,16 +37,28 @@ class Found:
         return rule.square_around_face(self.box)
 
 
-class ReducedSearch:
-    """Base of detectors that shrink large images before they search them; counts these images.
+class ReducedSearch(ABC):
+    """Base of detectors that search images, and shrink large ones first; counts these.
 
-    The search takes at most `longest_side` px and finds faces from `smallest_face` px on.
+    The search takes at most `longest_side` px and finds faces from `smallest_face` px on. `relation` places the square
+    of the points in the boxes of `find_boxes`.
     """
 
-    def __init__(self, longest_side: int, smallest_face: int) -> None:
+    name: str
+    relation = BoxRelation()
+
+    def __init__(self, longest_side: int, smallest_face: int, record: Mapping[str, Any]) -> None:
         self._longest, self._smallest = longest_side, smallest_face
+        self.record = {"name": self.name, **record}
         self._lock = threading.Lock()
         self._n_reduced, self._least_ratio = 0, 1.0
+
+    @abstractmethod
+    def find_boxes(self, image: np.ndarray) -> list[tuple[np.ndarray, float]]:
+        """The detector's own boxes (4,) in an image (H, W, 3) RGB with their scores, largest first."""
+
+    def find_faces(self, image: np.ndarray, image_id: str) -> list[Found]:
+        return [Found(self.relation.points_square(box), score) for box, score in self.find_boxes(image)]
 
     def ratio_for(self, image: np.ndarray) -> float:
         """The scale, at most 1, at which an image (H, W, 3) is searched."""
@@ -52,6 +68,12 @@ class ReducedSearch:
                 self._n_reduced += 1
                 self._least_ratio = min(self._least_ratio, ratio)
         return ratio
+
+    def reduced_size(self, image: np.ndarray) -> tuple[int, int]:
+        """Width and height at which an image (H, W, 3) is searched."""
+        ratio = self.ratio_for(image)
+        height, width = (max(1, round(side * ratio)) for side in image.shape[:2])
+        return width, height
 
     @property
     def remark(self) -> str:
@@ -65,11 +87,32 @@ class ReducedSearch:
         )
 
 
+def largest_first(boxes: np.ndarray, scores: np.ndarray) -> list[tuple[np.ndarray, float]]:
+    """Boxes (N, 4) with their scores (N,), by their longer sides; those of equal sides by their corners."""
+    found = [(box, float(score)) for box, score in zip(boxes, scores, strict=True)]
+    return sorted(found, key=lambda item: (-(item[0][2:] - item[0][:2]).max(), item[0].tolist()))
+
+
+def check_min_score(min_score: float, detector: str, greatest: float = math.inf) -> None:
+    """Raises UsageError for a least score that is no number, or with which no face or every candidate would be one."""
+    if not math.isfinite(min_score):
+        raise UsageError(f"--min-score {min_score:g}: not a finite number")
+    if greatest < math.inf and not 0 < min_score <= greatest:
+        raise UsageError(f"--min-score {min_score:g}: scores of {detector} are above 0 and at most {greatest:g}")
+
+
 class Detector(Protocol):
-    """`find_faces` may be called from several threads; `relation` places the square of the points in its boxes."""
+    """`find_faces` may be called from several threads; `relation` places the square of the points in its boxes.
+
+    `record` says in a product what found its faces: `name`; of a detector that reads a file the `sha256` of this, and
+    its path as `file` if the user named it; and `min_score`, the least score of a face, if there is one.
+    """
 
     name: str
     relation: BoxRelation
+
+    @property
+    def record(self) -> Mapping[str, Any]: ...
 
     def find_faces(self, image: np.ndarray, image_id: str) -> list[Found]:
         """Faces in an image (H, W, 3) RGB, largest first. Raises DataError where the image cannot be searched."""

@@ -9,11 +9,11 @@ import numpy as np
 
 from kdtools.bundled import finder_file
 from kdtools.errors import FileError
-from kdtools.images.detection.detector import Found, ReducedSearch
+from kdtools.images.detection.detector import Found, ReducedSearch, check_min_score, largest_first
 from kdtools.images.opencv import opencv_errors
-from kdtools.landmarks.boxes import inside
-from kdtools.landmarks.crop_rule import BoxRelation
+from kdtools.landmarks.boxes import corners_of, inside
 from kdtools.onnx_session import Session, open_session
+from kdtools.storage.provenance import sha256_of
 
 _LARGEST_SIDE = 1024  # px; larger photographs are shrunk before the search
 _SMALLEST_FACE = 12  # px, side of the square around the points, on which the network was trained
@@ -21,7 +21,8 @@ _SMALLEST_SIDE = 8  # px of an image in which a face could be found
 _MULTIPLE = 32  # px; the sides of the network's input are multiples of its coarsest stride
 _STRIDES = (8, 16, 32)
 _GREY = (127, 127, 127)  # of the padding, as in the training
-_MIN_SCORE = 0.55
+MIN_SCORE = 0.55  # by default
+_MOST_CANDIDATES = 5000  # the best of a search, before overlaps are removed
 _OVERLAP = 0.35  # of two squares that overlap by more, the better one stays
 _INSIDE = 0.75  # a square of which more lies within a better one, or the other way round, is a part of the same face
 _SECOND_SEARCH = 1 / 3  # scale, for faces larger than those on which the network was trained
@@ -33,17 +34,21 @@ class FaceFinder(ReducedSearch):
     """Finds small, covered and turned faces too, best up to about 30 degrees; its boxes are the points' squares."""
 
     name = "finder"
-    relation = BoxRelation()
 
-    def __init__(self, path: Path | None = None) -> None:
-        """`path` is another network of this kind than the bundled one. Raises FileError if there is none."""
-        super().__init__(_LARGEST_SIDE, _SMALLEST_FACE)
+    def __init__(self, path: Path | None = None, min_score: float = MIN_SCORE) -> None:
+        """`path` is another network of this kind than the bundled one.
+
+        Raises FileError if there is none, UsageError for a `min_score` that is none.
+        """
+        check_min_score(min_score, self.name, 1.0)
         path = path or finder_file()
         if path is None:
             raise FileError(
                 "the face finder is missing from kdtools/pretrained",
                 "install kdtools with it, or use --detector cascade, yunet, or a YuNet model (.onnx)",
             )
+        super().__init__(_LARGEST_SIDE, _SMALLEST_FACE, {"sha256": sha256_of(path), "min_score": min_score})
+        self._min_score = min_score
         # One core for each photograph: several are searched at a time.
         self._session: Session = open_session(path, threads=1)
 
@@ -58,15 +63,15 @@ class FaceFinder(ReducedSearch):
                 again = self._search(image, ratio * _SECOND_SEARCH)
                 rows = np.concatenate([rows, again[again[:, 2] * ratio * _SECOND_SEARCH >= _LARGE]])
             # OpenCV takes x, y, width, height, and gives the best first.
-            kept = cv2.dnn.NMSBoxes(rows[:, :4].tolist(), rows[:, 4].tolist(), _MIN_SCORE, _OVERLAP)
+            boxes, scores = rows[:, :4].tolist(), rows[:, 4].tolist()
+            kept = cv2.dnn.NMSBoxes(boxes, scores, self._min_score, _OVERLAP, top_k=_MOST_CANDIDATES)
         rows = rows[list(kept)]
-        squares = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1)
+        squares = corners_of(rows[:, :4], "x y width height")
         is_part = np.triu(inside(squares, squares) > _INSIDE, 1).any(axis=0)  # of a better one
-        boxes = [(square, float(score)) for square, score in zip(squares[~is_part], rows[~is_part, 4], strict=True)]
-        return sorted(boxes, key=lambda item: (item[0][0] - item[0][2], item[0].tolist()))
+        return largest_first(squares[~is_part], rows[~is_part, 4])
 
     def find_faces(self, image: np.ndarray, image_id: str) -> list[Found]:
-        return [Found(box, score) for box, score in self.find_boxes(image)]
+        return [Found(square, score) for square, score in self.find_boxes(image)]
 
     def _search(self, image: np.ndarray, ratio: float) -> np.ndarray:
         """Candidates (N, 5) in the image when scaled: x, y, width and height in its own pixels, and the score."""
@@ -78,15 +83,17 @@ class FaceFinder(ReducedSearch):
             small, 0, -height % _MULTIPLE, 0, -width % _MULTIPLE, cv2.BORDER_CONSTANT, value=_GREY
         )
         answers = self._session.run([f"faces{stride}" for stride in _STRIDES], {"image": small[None]})
-        rows = np.concatenate([_decode(answer[0], stride) for answer, stride in zip(answers, _STRIDES, strict=True)])
+        rows = np.concatenate(
+            [_decode(answer[0], stride, self._min_score) for answer, stride in zip(answers, _STRIDES, strict=True)]
+        )
         scale = np.array([image.shape[1] / width, image.shape[0] / height])
         rows[:, :4] *= np.tile(scale, 2)
         return rows
 
 
-def _decode(cells: np.ndarray, stride: int) -> np.ndarray:
+def _decode(cells: np.ndarray, stride: int, min_score: float) -> np.ndarray:
     """Cells (4, h, w) of score, offset of the centre, log of the side -> rows (N, 5) of x, y, width, height, score."""
-    y, x = np.nonzero(cells[0] >= _MIN_SCORE)
+    y, x = np.nonzero(cells[0] >= min_score)
     score, dx, dy, log_side = cells[:, y, x].astype(np.float64)
     side = np.exp(log_side) * stride
     centre_x, centre_y = (x + 0.5 + dx) * stride, (y + 0.5 + dy) * stride

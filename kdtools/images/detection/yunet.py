@@ -13,11 +13,13 @@ import cv2
 import numpy as np
 
 from kdtools.errors import FileError, KdError, reason_of
-from kdtools.images.detection.detector import Found, ReducedSearch
+from kdtools.images.detection.detector import ReducedSearch, check_min_score, largest_first
 from kdtools.images.opencv import opencv_errors
+from kdtools.landmarks.boxes import corners_of
 from kdtools.landmarks.crop_rule import BoxRelation
 from kdtools.storage.cache import private_folder
 from kdtools.storage.onnx_guard import read_onnx
+from kdtools.storage.provenance import sha256_of
 
 PUBLIC_NAME = "face_detection_yunet_2023mar.onnx"
 PUBLIC_URL = (
@@ -28,7 +30,7 @@ PUBLIC_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa
 _LARGEST_SIDE = 1024  # px; larger photographs are shrunk before the search
 _SMALLEST_SIDE = 32  # px; below, the network has no grid cells
 _SMALLEST_FACE = 10  # px, on which the network was trained
-_MIN_SCORE = 0.6
+MIN_SCORE = 0.6  # by default
 _OVERLAP = 0.3  # of two boxes that overlap by more, the better one stays
 _MOST_FACES = 5000  # candidates before overlaps are removed
 
@@ -51,15 +53,23 @@ def public_model() -> str:
 
 
 class YuNetDetector(ReducedSearch):
+    """Finds turned, small and covered faces, by the model file at `path`, of which the products keep the `record`."""
+
     name = "yunet"
     # Medians over annotated photographs; benchmarks/detectors.py measures them again.
     relation = BoxRelation(0.0, 0.134, 0.79)
 
-    def __init__(self, path: str) -> None:
-        super().__init__(_LARGEST_SIDE, _SMALLEST_FACE)
-        self._path, self._local = path, threading.local()
+    def __init__(self, path: str, min_score: float = MIN_SCORE, *, is_public: bool = False) -> None:
+        """`is_public`: the file is that of `public_model`, wherever it lies.
+
+        Raises FileError for a file that is no such network, UsageError for a `min_score` that is none.
+        """
+        check_min_score(min_score, self.name, 1.0)
         if not Path(path).is_file():
             raise FileError(f"{path}: no such file")
+        record = {"sha256": sha256_of(path), "min_score": min_score}
+        super().__init__(_LARGEST_SIDE, _SMALLEST_FACE, record if is_public else {"file": path, **record})
+        self._path, self._min_score, self._local = path, min_score, threading.local()
         try:  # now, rather than at the first photograph
             read_onnx(path)  # OpenCV would read other files that it names
             self.find_boxes(np.zeros((64, 64, 3), np.uint8))
@@ -70,14 +80,12 @@ class YuNetDetector(ReducedSearch):
             ) from error
 
     def find_boxes(self, image: np.ndarray) -> list[tuple[np.ndarray, float]]:
-        """The network's own boxes (4,) in an image (H, W, 3) RGB with their scores, largest first."""
-        ratio = self.ratio_for(image)
-        height, width = (max(1, round(side * ratio)) for side in image.shape[:2])
+        width, height = self.reduced_size(image)
         if min(height, width) < _SMALLEST_SIDE:
             return []
         with opencv_errors("faces cannot be searched"):
             small = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-            if ratio < 1:
+            if (height, width) != image.shape[:2]:
                 small = cv2.resize(small, (width, height), interpolation=cv2.INTER_AREA)
             network = self._network()
             network.setInputSize((width, height))
@@ -85,21 +93,16 @@ class YuNetDetector(ReducedSearch):
         if rows is None:
             return []
         scale = np.array([image.shape[1] / width, image.shape[0] / height])
-        boxes = []
-        for row in np.asarray(rows, np.float64):
-            box = np.concatenate([row[:2] * scale, (row[:2] + row[2:4]) * scale])
-            if np.isfinite(box).all() and (box[2:] > box[:2]).all():
-                boxes.append((box, float(row[-1])))
-        return sorted(boxes, key=lambda item: (-(item[0][2:] - item[0][:2]).max(), item[0].tolist()))
-
-    def find_faces(self, image: np.ndarray, image_id: str) -> list[Found]:
-        return [Found(self.relation.points_square(box), score) for box, score in self.find_boxes(image)]
+        rows = np.asarray(rows, np.float64)
+        boxes = corners_of(rows[:, :4], "x y width height") * np.tile(scale, 2)
+        sound = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+        return largest_first(boxes[sound], rows[sound, -1])
 
     def _network(self) -> cv2.FaceDetectorYN:
         """A detector holds its last input, so each thread has its own."""
         if not hasattr(self._local, "network"):
             self._local.network = cv2.FaceDetectorYN.create(
-                self._path, "", (320, 320), _MIN_SCORE, _OVERLAP, _MOST_FACES
+                self._path, "", (320, 320), self._min_score, _OVERLAP, _MOST_FACES
             )
         network: cv2.FaceDetectorYN = self._local.network
         return network
