@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from kdtools.bundled import weights_file
-from kdtools.errors import DataError, FileError
+from kdtools.errors import DataError, FileError, UsageError
 from kdtools.landmarks import Scheme
+from kdtools.landmarks.conventions import MOST_CONVENTIONS, Convention, conventions_from_json, conventions_to_json
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.model import HEADS
 from kdtools.storage.devices import read_faults_named
@@ -34,7 +35,9 @@ _METADATA_PROPS, _KEY, _VALUE = 14, 1, 2
 class ModelCard:
     """All that is needed to use a network's weights. `input_size` in px; `mean` and `std` of RGB in [0, 1].
 
-    `head` is one of HEADS, see heads.py.
+    `head` is one of HEADS, see heads.py. `conventions` are the annotation conventions of the faces that it was trained
+    on, sorted by name; empty where they stated none. The head has a last layer for each of `layers`: conventions that
+    differ in their origin alone share one. `convention` is the layer that it answers by unless another is asked for.
     """
 
     arch: str
@@ -45,6 +48,43 @@ class ModelCard:
     std: tuple[float, float, float]
     settings: dict[str, Any] = field(default_factory=dict)
     head: str = "linear"
+    conventions: tuple[Convention, ...] = ()
+    convention: str = ""
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the last layers of the head, in their order; none where there are no conventions."""
+        return layers_of(self.conventions)
+
+    @property
+    def default_layer(self) -> int:
+        """Index of `convention` in `layers`; 0 if there are none."""
+        return self.layers.index(self.convention) if self.conventions else 0
+
+    def find_convention(self, name: str, whose: str | Path) -> Convention:
+        """The convention called `name`; the bare name of a layer is one too, of no known origin.
+
+        Raises UsageError, which lists the known ones, where there is none.
+        """
+        if not self.conventions:
+            message = f"{whose}: was trained without annotation conventions, so there is none called {name!r}"
+            raise UsageError(message, "leave out --convention")
+        known = {**{layer: Convention(layer) for layer in self.layers}, **{one.name: one for one in self.conventions}}
+        if name not in known:
+            hint = f"give one of {', '.join(sorted(known))}"
+            raise UsageError(f"{whose}: has no annotation convention {name!r}", hint)
+        return known[name]
+
+    def with_one_layer(self, layer: str) -> ModelCard:
+        """The card of the network that has this one of its last layers alone."""
+        kept = tuple(one for one in self.conventions if one.layer == layer)
+        return replace(self, conventions=kept, convention=layer)
+
+    def convention_fields(self) -> dict[str, Any]:
+        """Those of `to_fields` that say what conventions there are; none where there are none."""
+        if not self.conventions:
+            return {}
+        return {"conventions": json.loads(conventions_to_json(self.conventions)), "convention": self.convention}
 
     def to_fields(self) -> dict[str, Any]:
         return {
@@ -56,10 +96,12 @@ class ModelCard:
             "mean": self.mean,
             "std": self.std,
             "settings": self.settings,
+            **self.convention_fields(),
         }
 
     @staticmethod
     def from_fields(fields: dict[str, Any]) -> ModelCard:
+        conventions = _conventions(fields.get("conventions", {}))
         return ModelCard(
             arch=_text(fields["arch"]),
             input_size=_known_size(fields["input_size"]),
@@ -69,13 +111,35 @@ class ModelCard:
             std=_divisors(fields["std"]),
             settings=_settings(fields["settings"]),
             head=_known_head(_text(fields.get("head", "linear"))),
+            conventions=conventions,
+            convention=_one_of(conventions, fields.get("convention", "")),
         )
+
+
+def layers_of(conventions: Iterable[Convention]) -> tuple[str, ...]:
+    """Names of the last layers that a head has for these conventions, in their order."""
+    return tuple(sorted({one.layer for one in conventions}))
 
 
 def _known_head(name: str) -> str:
     if name not in HEADS:
         raise DataError(f"a head {name!r} is not known", "upgrade kdtools")
     return name
+
+
+def _conventions(fields: Any) -> tuple[Convention, ...]:
+    by_name = conventions_from_json(json.dumps(fields))
+    if len(by_name) > MOST_CONVENTIONS:
+        raise DataError(f"{len(by_name)} annotation conventions", f"at most {MOST_CONVENTIONS} are read")
+    return tuple(by_name[name] for name in sorted(by_name))
+
+
+def _one_of(conventions: tuple[Convention, ...], name: Any) -> str:
+    if not conventions and name == "":
+        return ""
+    if name not in layers_of(conventions):
+        raise DataError(f"{str(name)[:40]!r} in the place of one of its annotation conventions")
+    return str(name)
 
 
 def _text(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,21 +31,26 @@ def create_network(card: ModelCard, init: str, mean_shape: Tensor) -> tuple[Land
 
     Also returns a description of the initial weights. The file is a kdtools model or has timm's tensor names. Weights
     that match in name and shape are used; the others stay random. A head of other points begins at `mean_shape` (L, 2),
-    unit coordinates; points that the model of the file finds too keep its weights.
+    unit coordinates; points that the model of the file finds too keep its weights. Each annotation convention begins
+    as the file's of the same name, or else as its default.
     Raises FileError if less than half of the weights match.
     """
     if init in ("none", "imagenet"):
         network = LandmarkNet(card, pretrained=init == "imagenet")
         network.head.start_at(mean_shape)
         return network, "random start" if init == "none" else f"ImageNet weights of {card.arch}"
-    network, rows = LandmarkNet(card), None
+    network, rows, remark = LandmarkNet(card), None, ""
     with _open_weights(init) as stored:
         if METADATA in stored.metadata:
             source, _ = _card_of(stored, init)  # refuses one that is newer than this package
             if source.scheme != card.scheme and source.head == card.head:
                 rows = same_points(source.scheme, card.scheme)
+        else:
+            source = None
         weights = {name: stored.tensor(name) for name in stored.shapes if not name.startswith(TRAINING_PREFIX)}
     _check_finite(weights, init)
+    if source is not None and source.head == card.head:
+        remark = _take_layers(weights, network, source, init)
     if not any(name.startswith("backbone.") for name in weights):
         weights = {f"backbone.{name}": tensor for name, tensor in weights.items()}
     own = network.state_dict()
@@ -66,7 +71,35 @@ def create_network(card: ModelCard, init: str, mean_shape: Tensor) -> tuple[Land
     if rows is not None and n_same and absent <= set(of_points.values()):
         network.head.take_points({name: weights[key] for name, key in of_points.items()}, rows)
         start += f", and those of {n_same} of its {len(rows)} points"
-    return network, start
+    return network, start + remark
+
+
+def _take_layers(weights: dict[str, Tensor], network: LandmarkNet, source: ModelCard, init: str) -> str:
+    """Bring the head's tensors in `weights`, of a model with the card `source`, to the last layers of `network`.
+
+    Returns what to say about it.
+    """
+    layers = network.card.layers
+    if layers == source.layers:
+        return ""
+    taken = [name if name in source.layers else source.convention for name in layers or ("",)]
+    rows = [source.layers.index(name) if name else 0 for name in taken]
+    for name in (f"head.{name}" for name in network.head.of_points()):
+        if name in weights:
+            weights[name] = _by_layer(weights[name], source, init)[rows].flatten(0, 1)
+    if not layers:
+        return f", by its annotation convention {source.convention}"
+    changed = [f"{new} begins as its {old}" for new, old in zip(layers, taken, strict=True) if old and old != new]
+    return "".join(f", {words}" for words in changed)
+
+
+def _by_layer(tensor: Tensor, card: ModelCard, path: str | Path) -> Tensor:
+    """A tensor of C last layers, (C * K, ...), as (C, K, ...). Raises FileError where it cannot be one."""
+    n_layers = max(1, len(card.layers))
+    n_rows = {"linear": 2, "heatmap": 3}[card.head] * card.scheme.n_points
+    if tensor.ndim == 0 or len(tensor) != n_rows * n_layers:
+        raise FileError(f"{path}: its weights are not of {n_layers} annotation conventions", "the file is damaged")
+    return tensor.unflatten(0, (n_layers, -1))
 
 
 def save_model(
@@ -108,11 +141,27 @@ def _umask() -> int:
     return mask
 
 
-def load_model(path: str | Path, device: torch.device) -> LandmarkNet:
-    """The network of a model file, on `device`, in evaluation mode.
+def load_model(path: str | Path, device: torch.device, convention: str | None = None) -> LandmarkNet:
+    """The network of a model file, on `device`, in evaluation mode, to answer by one annotation convention.
 
-    Raises FileError for a file that is absent, damaged, no kdtools model, or newer than this package.
+    Of several last layers it keeps that of `convention`, or else the default, as if it were the only one. Raises
+    FileError for a file that is absent, damaged, no kdtools model, or newer than this package, UsageError for a
+    convention that it does not know.
     """
+
+    def choose(card: ModelCard) -> str | None:
+        return (card.convention or None) if convention is None else card.find_convention(convention, path).layer
+
+    return _load(path, device, choose)
+
+
+def load_all_layers(path: str | Path, device: torch.device) -> LandmarkNet:
+    """As `load_model`, with the last layers of all annotation conventions."""
+    return _load(path, device, lambda card: None)
+
+
+def _load(path: str | Path, device: torch.device, choose: Callable[[ModelCard], str | None]) -> LandmarkNet:
+    """The network of a model file with the last layer that `choose` names; all of them for None."""
     with _open_weights(path) as stored:
         card, _ = _card_of(stored, path)
         shapes = {name: shape for name, shape in stored.shapes.items() if not name.startswith(TRAINING_PREFIX)}
@@ -122,7 +171,13 @@ def load_model(path: str | Path, device: torch.device) -> LandmarkNet:
             raise FileError(f"{path}: {error.message}", "it was made with another timm, or is damaged") from error
         weights = {name: stored.tensor(name) for name in shapes}
         _check_finite(weights, path)
+        chosen = choose(card)
+        if chosen is not None:
+            at, full, card = card.layers.index(chosen), card, card.with_one_layer(chosen)
         network = LandmarkNet(card)
+        if chosen is not None:
+            names = weights.keys() & {f"head.{name}" for name in network.head.of_points()}
+            weights |= {name: _by_layer(weights[name], full, path)[at] for name in names}
         try:
             network.load_state_dict(weights)
         except RuntimeError as error:

@@ -19,21 +19,27 @@ HEAT_WIDTH = 0.7  # standard deviation of the Gaussian target of a heatmap, in c
 
 
 class LinearHead(nn.Linear):
-    """One linear layer on pooled features (B, F) -> points (B, L, 2): the paper's student and teachers."""
+    """One linear layer on pooled features (B, F) -> points (B, L, 2): the paper's student and teachers.
 
-    def __init__(self, n_features: int, n_points: int) -> None:
-        super().__init__(n_features, 2 * n_points)
+    For C annotation conventions there are C such layers, stored as one with 2 L C outputs: those of the first, then of
+    the second.
+    """
 
-    def forward(self, features: Tensor) -> Tensor:
+    def __init__(self, n_features: int, n_points: int, n_layers: int = 1) -> None:
+        super().__init__(n_features, 2 * n_points * n_layers)
+        self.n_layers = n_layers
+
+    def forward(self, features: Tensor, layer: Tensor | None = None) -> Tensor:
+        """Points by the last `layer` (B,) of each face, an index; None is the first, or the only one."""
         with _full_precision(features.device):
-            points: Tensor = super().forward(features.float())  # (B, 2L)
-        return points.unflatten(1, (-1, 2))  # (B, L, 2)
+            points: Tensor = super().forward(features.float())  # (B, 2LC)
+        return _of_layer(points, self.n_layers, layer).unflatten(1, (-1, 2))  # (B, L, 2)
 
     def start_at(self, mean_shape: Tensor) -> None:
         """Initialise the head so that it predicts about the mean shape (L, 2), unit coordinates, for every image."""
         with torch.no_grad():
             self.weight.mul_(0.1)
-            self.bias.copy_(mean_shape.reshape(-1))
+            self.bias.copy_(mean_shape.reshape(-1).repeat(self.n_layers))
 
     def of_points(self) -> tuple[str, ...]:
         """Names of the tensors that have rows for each point."""
@@ -41,9 +47,14 @@ class LinearHead(nn.Linear):
 
     @torch.no_grad()
     def take_points(self, other: dict[str, Tensor], rows: np.ndarray) -> None:
-        """Take point i's weights from point rows[i] of another head's tensors `of_points`, where that is not -1."""
+        """Take point i's weights from point rows[i] of another head's tensors `of_points`, where that is not -1.
+
+        The other head has as many last layers.
+        """
         for name, tensor in other.items():
-            _take_rows(getattr(self, name).unflatten(0, (-1, 2)), tensor.unflatten(0, (-1, 2)), rows)
+            own_parts = getattr(self, name).chunk(self.n_layers)
+            for own, taken in zip(own_parts, tensor.chunk(self.n_layers), strict=True):
+                _take_rows(own.unflatten(0, (-1, 2)), taken.unflatten(0, (-1, 2)), rows)
 
 
 class HeatmapHead(nn.Module):
@@ -52,37 +63,43 @@ class HeatmapHead(nn.Module):
     A feature pyramid merges the levels from the coarsest to the finest. Each point has a heatmap, whose softmax weights
     the cells, and an offset in each cell; the point is the weighted mean of cell centres plus offsets, so it can lie
     between cells or outside the image. Trained through the points alone, the weights spread over the whole map;
-    `heatmap_loss` concentrates them. Sources: Sun et al., "Integral Human Pose Regression", ECCV 2018 (the mean); Jin
-    et al., "Pixel-in-Pixel Net", IJCV 2021 (the offsets).
+    `heatmap_loss` concentrates them. For C annotation conventions there are C last layers, stored as one with C times
+    the outputs. Sources: Sun et al., "Integral Human Pose Regression", ECCV 2018 (the mean); Jin et al.,
+    "Pixel-in-Pixel Net", IJCV 2021 (the offsets).
     """
 
-    def __init__(self, channels: Sequence[int], n_points: int) -> None:
+    def __init__(self, channels: Sequence[int], n_points: int, n_layers: int = 1) -> None:
         super().__init__()
+        self.n_layers = n_layers
         self.lateral = nn.ModuleList(_conv_norm(c, _WIDTH) for c in channels)
         self.merge = nn.ModuleList(
             nn.Sequential(_conv_norm(_WIDTH, _WIDTH, 3, groups=_WIDTH), _conv_norm(_WIDTH, _WIDTH))
             for _ in channels[1:]
         )
-        self.last = nn.Conv2d(_WIDTH, 3 * n_points, 1)  # a heatmap and the offsets in x and y for each point
+        # A heatmap and the offsets in x and y for each point.
+        self.last = nn.Conv2d(_WIDTH, 3 * n_points * n_layers, 1)
         nn.init.normal_(self.last.weight, std=0.01)
 
-    def forward(self, features: Sequence[Tensor]) -> Tensor:
-        return self.points_and_heatmaps(features)[0]
+    def forward(self, features: Sequence[Tensor], layer: Tensor | None = None) -> Tensor:
+        return self.points_and_heatmaps(features, layer)[0]
 
-    def points_and_heatmaps(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Points (B, L, 2), and the heatmaps (B, L, h, w) they come from, before softmax."""
+    def points_and_heatmaps(self, features: Sequence[Tensor], layer: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Points (B, L, 2), and the heatmaps (B, L, h, w) they come from, before softmax.
+
+        `layer` is as of `LinearHead`.
+        """
         joined = self.lateral[-1](features[-1])
         for level in reversed(range(len(features) - 1)):
             coarse = F.interpolate(joined, size=features[level].shape[2:], mode="nearest")
             joined = self.merge[level](self.lateral[level](features[level]) + coarse)
         with _full_precision(joined.device):
-            maps = self.last(joined.float())
+            maps = _of_layer(self.last(joined.float()), self.n_layers, layer)
             return decode_maps(maps), maps[:, : maps.shape[1] // 3]
 
     def start_at(self, mean_shape: Tensor) -> None:
         """As `LinearHead.start_at`: all cells have equal weights and offsets to the mean shape."""
         with torch.no_grad():
-            bias = torch.cat([torch.zeros(len(mean_shape)), mean_shape.T.reshape(-1)])
+            bias = torch.cat([torch.zeros(len(mean_shape)), mean_shape.T.reshape(-1)]).repeat(self.n_layers)
             self.last.bias = nn.Parameter(bias.to(self.last.weight))
 
     def of_points(self) -> tuple[str, ...]:
@@ -93,8 +110,19 @@ class HeatmapHead(nn.Module):
     def take_points(self, other: dict[str, Tensor], rows: np.ndarray) -> None:
         """As `LinearHead.take_points`."""
         for name, tensor in other.items():
-            for own, taken in zip(self.get_parameter(name).chunk(3), tensor.chunk(3), strict=True):
+            n_parts = 3 * self.n_layers
+            for own, taken in zip(self.get_parameter(name).chunk(n_parts), tensor.chunk(n_parts), strict=True):
                 _take_rows(own, taken, rows)
+
+
+def _of_layer(outputs: Tensor, n_layers: int, layer: Tensor | None) -> Tensor:
+    """Outputs (B, C * K, ...) of C last layers -> those of one layer for each face (B, K, ...)."""
+    if n_layers == 1:
+        return outputs
+    parts = outputs.unflatten(1, (n_layers, -1))
+    if layer is None:
+        return parts[:, 0]
+    return parts[torch.arange(len(parts), device=parts.device), layer]
 
 
 def _take_rows(own: Tensor, taken: Tensor, rows: np.ndarray) -> None:

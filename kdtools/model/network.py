@@ -16,7 +16,8 @@ from kdtools.model.heads import HeatmapHead, LinearHead, heatmap_confidence
 class LandmarkNet(nn.Module):
     """RGB images (B, 3, S, S) in [0, 1] -> landmarks (B, L, 2) in unit coordinates.
 
-    Colour normalisation is part of the network.
+    Colour normalisation is part of the network. Of a network for several annotation conventions, `layer` (B,) says by
+    which last layer each face is answered, as an index of the card's `layers`; None is its default.
     """
 
     mean: Tensor
@@ -25,28 +26,30 @@ class LandmarkNet(nn.Module):
     def __init__(self, card: ModelCard, *, pretrained: bool = False) -> None:
         super().__init__()
         self.card = card
-        n_points = card.scheme.n_points
+        n_points, n_layers = card.scheme.n_points, max(1, len(card.layers))
         self._frozen: list[nn.Module] = []
         self.head: LinearHead | HeatmapHead
         self.backbone: Any
         if card.head == "heatmap":
             self.backbone = create_pyramid(card.arch, card.input_size, pretrained=pretrained)
-            self.head = HeatmapHead(self.backbone.feature_info.channels(), n_points)
+            self.head = HeatmapHead(self.backbone.feature_info.channels(), n_points, n_layers)
         else:
             self.backbone = create_backbone(card.arch, card.input_size, pretrained=pretrained)
-            self.head = LinearHead(count_features(self.backbone, card.input_size), n_points)
+            self.head = LinearHead(count_features(self.backbone, card.input_size), n_points, n_layers)
         self.register_buffer("mean", torch.tensor(card.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(card.std).view(1, 3, 1, 1), persistent=False)
 
-    def forward(self, images: Tensor) -> Tensor:
-        return self.points_and_heatmaps(images)[0]
+    def forward(self, images: Tensor, layer: Tensor | None = None) -> Tensor:
+        return self.points_and_heatmaps(images, layer)[0]
 
-    def points_and_heatmaps(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+    def points_and_heatmaps(self, images: Tensor, layer: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Points, and the heatmaps (B, L, h, w) before softmax; None from a linear head."""
+        if layer is None and len(self.card.layers) > 1:
+            layer = torch.full((len(images),), self.card.default_layer, device=images.device)
         features = self.backbone((images - self.mean) / self.std)
         if isinstance(self.head, HeatmapHead):
-            return self.head.points_and_heatmaps(features)
-        return self.head(features), None
+            return self.head.points_and_heatmaps(features, layer)
+        return self.head(features, layer), None
 
     def points_and_confidence(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """Points, and their confidence (B, L), see `heatmap_confidence`; None from a linear head."""
