@@ -19,12 +19,13 @@ import torch
 from torch import Tensor
 
 from kdtools.errors import FileError, KdError, UsageError, reason_of
+from kdtools.landmarks.conventions import conventions_to_json
 from kdtools.model.card import read_card
 from kdtools.model.file import load_training_state, save_model
 from kdtools.model.network import LandmarkNet
 from kdtools.storage.outputs import check_no_link
 from kdtools.storage.provenance import Provenance
-from kdtools.training.settings import EXECUTION_SETTINGS, Settings
+from kdtools.training.settings import EXECUTION_SETTINGS, Settings, with_defaults
 from kdtools.training.task import Task
 
 _ROWS = 64  # faces whose images are read together
@@ -87,7 +88,7 @@ def save_checkpoint(
     if learner.averaged is not learner.network:
         tensors |= _prefixed(_RAW, learner.network.state_dict())
     tensors |= _prefixed(_BEST, progress.best) | _prefixed(_SUMS, progress.sums)
-    fields = {"settings": asdict(settings), "data": task_digest, "history": progress.history, "step": progress.step}
+    fields = {"settings": settings.to_store(), "data": task_digest, "history": progress.history, "step": progress.step}
     save_model(path, learner.averaged, provenance, training_state=tensors, training_fields=fields)
 
 
@@ -112,10 +113,11 @@ def restore_checkpoint(path: Path, learner: Learner, settings: Settings, task_di
 
 
 def _check_same_run(path: Path, fields: dict[str, Any], settings: Settings, task_digest: str) -> None:
+    stored = with_defaults(fields["settings"])
     for name, value in asdict(settings).items():
-        if name not in fields["settings"]:
+        if name not in stored:
             raise UsageError(f"{path} was written by an older kdtools", "start again without --resume")
-        before = fields["settings"][name]
+        before = stored[name]
         if before != value and name not in EXECUTION_SETTINGS:
             raise UsageError(
                 f"{path} was trained with {name} = {before}, not {value}",
@@ -186,7 +188,7 @@ def _with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor
 
 
 def digest_task(task: Task) -> str:
-    """SHA-256 of scheme, rows, points, teachers and all images: a second or two for every 2 GB of them."""
+    """SHA-256 of scheme, rows, points, conventions, teachers and all images: a second or two for every 2 GB of them."""
     digest = hashlib.sha256(task.scheme.to_json().encode())
     for faces in (task.train, task.val):
         digest.update(faces.rows.tobytes())
@@ -195,8 +197,12 @@ def digest_task(task: Task) -> str:
             digest.update(np.ascontiguousarray(faces.images[rows[start : start + _ROWS]]).data)
         for name in sorted(faces.points):
             digest.update(name.encode() + faces.points[name].numpy().tobytes())
+        if faces.layers is not None:
+            digest.update(faces.layers.numpy().tobytes())
     for name, teacher in sorted(task.online.items()):
         digest.update(f"{name}{teacher.card.input_size}".encode())
         for weights in teacher.state_dict().values():
             digest.update(weights.cpu().contiguous().numpy().tobytes())
+    if task.learnt.all:
+        digest.update(f"{task.learnt.default} of {conventions_to_json(task.learnt.all)}".encode())
     return digest.hexdigest()

@@ -17,10 +17,12 @@ from kdtools.faces.people import group_faces
 from kdtools.faces.split import draw_folds
 from kdtools.faces.writer import create_faces
 from kdtools.landmarks import Scheme
-from kdtools.model.file import load_model
+from kdtools.landmarks.conventions import Convention
+from kdtools.model.file import load_all_layers
 from kdtools.model.inference import predict_crops
 from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.provenance import Provenance
+from kdtools.training.conventions import layers_of_rows
 from kdtools.training.distributed import own_part, sum_over_processes
 
 
@@ -54,7 +56,15 @@ def predict_left_out(
     with reporter.progress("predicting", len(faces)) as progress:
         for path, rows in zip(models, left_out, strict=True):
             own = own_part(rows)
-            points[own] = predict_crops(load_model(path, device), faces.images, rows=own, device=device, batch=batch)
+            network = load_all_layers(path, device)
+            points[own] = predict_crops(
+                network,
+                faces.images,
+                rows=own,
+                layers=layers_of_rows(faces, own, network.card, device),
+                device=device,
+                batch=batch,
+            )
             done += len(rows)
             progress(done)
     # float32 can be summed on all devices. Every row is 0 in all processes but one, so nothing is rounded.
@@ -70,3 +80,6 @@ def write_left_out(
         writer.put_ids(faces.ids)
         writer.put_landmarks(points, scheme, "predicted")
         writer.copy_companions(faces)
+        if "convention" in faces:  # without origins: the points are true pixels
+            names = faces.conventions.names
+            writer.put_conventions(map(Convention, names), faces.texts("convention"))

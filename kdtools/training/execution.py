@@ -14,6 +14,8 @@ from torch.nn.parallel import DistributedDataParallel
 from kdtools.model.network import LandmarkNet
 from kdtools.training.distributed import n_processes
 
+PointsAndHeatmaps = Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor | None]]  # of images and layers
+
 
 @dataclass(frozen=True)
 class Execution:
@@ -27,12 +29,12 @@ class Execution:
             return contextlib.nullcontext()
         return torch.autocast(device.type, dtype=self.dtype)
 
-    def wrap(self, network: LandmarkNet, device: torch.device) -> Callable[[Tensor], tuple[Tensor, Tensor | None]]:
+    def wrap(self, network: LandmarkNet, device: torch.device) -> PointsAndHeatmaps:
         """`points_and_heatmaps` of the network, with gradients averaged over all processes, compiled if requested."""
         run: nn.Module = _PointsAndHeatmaps(network)
         if n_processes() > 1:
             run = DistributedDataParallel(run, device_ids=[device] if device.type == "cuda" else None)
-        wrapped: Callable[[Tensor], tuple[Tensor, Tensor | None]] = torch.compile(run) if self.compiled else run
+        wrapped: PointsAndHeatmaps = torch.compile(run) if self.compiled else run
         return wrapped
 
     def __str__(self) -> str:
@@ -47,8 +49,8 @@ class _PointsAndHeatmaps(nn.Module):
         super().__init__()
         self._network = network
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        return self._network.points_and_heatmaps(images)
+    def forward(self, images: Tensor, layer: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        return self._network.points_and_heatmaps(images, layer)
 
 
 def choose_execution(amp: str, compiling: str, device: torch.device) -> Execution:

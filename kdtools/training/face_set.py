@@ -24,12 +24,14 @@ class FaceSet:
     """Faces to train on or to validate with.
 
     `images` (N, H, W, 3) uint8, an array, tensor or the images of a faces file. `points` are (N, L, 2) float32 in unit
-    coordinates: `truth` and the teachers' predictions. `rows` are the indices of the faces in this set.
+    coordinates: `truth` and the teachers' predictions. `rows` are the indices of the faces in this set. `layers` (N,)
+    int64 are the last layers that the faces' annotation conventions have; None where they state none.
     """
 
     images: Any
     points: dict[str, Tensor]
     rows: np.ndarray
+    layers: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -61,6 +63,12 @@ class FaceSet:
         pixels = np.empty((len(rows), *self.images.shape[1:]), np.uint8)
         pixels[order] = self.images[rows[order]]
         return torch.from_numpy(pixels).to(device), points
+
+    def layers_of(self, at: np.ndarray, device: torch.device) -> Tensor | None:
+        """Last layers (B,) of the faces at these positions in the set; None where there are none."""
+        if self.layers is None:
+            return None
+        return self.layers[torch.from_numpy(self.rows[at])].to(device)
 
 
 def _free_memory() -> int:

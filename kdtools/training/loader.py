@@ -19,10 +19,25 @@ from kdtools.training.task import Task
 
 @dataclass(frozen=True)
 class Batch:
-    """This process's part of a batch: images (b, 3, S, S) in [0, 1], points (b, L, 2). `n_faces` is the total."""
+    """This process's part of a batch: images (b, 3, S, S) in [0, 1], points (b, L, 2). `n_faces` is the total.
+
+    `layers` (b,) are the last layers of the faces' annotation conventions, None where they state none.
+    """
 
     images: Tensor
     points: dict[str, Tensor]
+    n_faces: int
+    layers: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """This process's part of a batch before augmentation, and the parameters of that; `n_faces` is the total."""
+
+    images: Tensor
+    points: dict[str, Tensor]
+    layers: Tensor | None
+    changes: Changes
     n_faces: int
 
 
@@ -56,17 +71,17 @@ class Loader:
                     waiting.append(pool.submit(self._prepare, epoch, step + 2, order[step + 2]))
                 yield step, self._finish(waiting.pop(0).result(), noise)
 
-    def _prepare(self, epoch: int, step: int, at: np.ndarray) -> tuple[Tensor, dict[str, Tensor], Changes, int]:
-        """Pixels and points of the faces `at`, their augmentation parameters, and the number of faces."""
+    def _prepare(self, epoch: int, step: int, at: np.ndarray) -> _Prepared:
         generator = torch.Generator().manual_seed(seed_of(self._settings.seed, epoch, step + 1))
         changes = draw_changes(len(at), self._augmentation, generator)  # of the whole batch; see distributed.py
-        images, points = self._faces.take(at[self._own], self._device)
-        return images, points, changes.part(self._own, self._device), len(at)
+        own = at[self._own]
+        images, points = self._faces.take(own, self._device)
+        layers = self._faces.layers_of(own, self._device)
+        return _Prepared(images, points, layers, changes.part(self._own, self._device), len(at))
 
-    def _finish(self, prepared: tuple[Tensor, dict[str, Tensor], Changes, int], noise: Tensor | None) -> Batch:
-        images, points, changes, n_faces = prepared
-        images, points = augment(images, points, self._size, changes, self._mirror, noise)
-        return Batch(images, points, n_faces)
+    def _finish(self, faces: _Prepared, noise: Tensor | None) -> Batch:
+        images, points = augment(faces.images, faces.points, self._size, faces.changes, self._mirror, noise)
+        return Batch(images, points, faces.n_faces, faces.layers)
 
 
 def seed_of(seed: int, *place: int) -> int:

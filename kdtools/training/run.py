@@ -33,7 +33,7 @@ from kdtools.training.checkpoints import RunFiles, check_nothing_to_lose
 from kdtools.training.cross_fitting import fold_output, fold_rows, predict_left_out, write_left_out
 from kdtools.training.distributed import is_first, joined_processes, started_by_torchrun, wait_for_all
 from kdtools.training.log import open_events
-from kdtools.training.settings import EXECUTION_SETTINGS, Settings
+from kdtools.training.settings import EXECUTION_SETTINGS, Settings, with_defaults
 from kdtools.training.task import load_task
 from kdtools.training.trainer import Epoch, Step, Stopped, train
 
@@ -235,6 +235,7 @@ def _train_to(
                 run.teachers,
                 rows=rows,
                 val_share=run.settings.val_share,
+                convention=run.settings.convention,
                 seed=run.settings.seed,
                 device=device,
                 reporter=reporter,
@@ -302,7 +303,8 @@ def _is_finished(output: str, run: TrainingRun, provenance: Provenance) -> bool:
             return False
         raise
     settings = {name: value for name, value in asdict(run.settings).items() if name not in EXECUTION_SETTINGS}
-    different = [name for name, value in settings.items() if card.settings.get(name) != value]
+    stored = with_defaults(card.settings)
+    different = [name for name, value in settings.items() if stored.get(name) != value]
     if made_from != (provenance.inputs, provenance.roles):
         different.append("inputs")
     require(

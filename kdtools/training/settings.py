@@ -45,6 +45,9 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "augmentation": AUGMENTATION_NAMES,
 }
 EXECUTION_SETTINGS = ("amp", "compile")  # may change on resume
+# Settings that files leave out where they have their default values, as all files do that were written before there
+# were such settings.
+_ADDED = ("convention",)
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ class Settings:
 
     `w_main`, `w_tough` and `w_tolerant` are the weights of the terms of losses with teachers, `w_heat` that of the
     heatmap term. `ema` is the decay of the moving average of the weights (0: no average). Layers whose feature maps
-    have a stride of at most `freeze` keep their initial weights (0: none).
+    have a stride of at most `freeze` keep their initial weights (0: none). `convention` is the annotation convention
+    that the network answers by unless another one is asked for ('': that of most faces).
     """
 
     arch: str
@@ -77,6 +81,7 @@ class Settings:
     w_tough: float = 1.0
     w_tolerant: float = 1.0
     w_heat: float = 0.0
+    convention: str = ""
     amp: str = "auto"
     compile: str = "off"
 
@@ -112,6 +117,19 @@ class Settings:
                 raise UsageError(f"{_option(name)} is {value}", f"give a number {bound}")
         if self.w_heat and self.head != "heatmap":
             raise UsageError(f"a {self.head} head has no heatmaps to train", "give --set w_heat=0 with it")
+
+    def to_store(self) -> dict[str, Any]:
+        """The settings as files hold them. `with_defaults` is the way back."""
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name not in _ADDED or value != getattr(Settings, name)
+        }
+
+
+def with_defaults(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a file, completed by those that it leaves out because they have their default values."""
+    return {**{name: getattr(Settings, name) for name in _ADDED}, **stored}
 
 
 # ---- presets
@@ -209,6 +227,6 @@ def settings_table(settings: Settings) -> str:
 def _option(name: str) -> str:
     """Command-line option of a setting."""
     renamed = {"augmentation": "--augment", "input_size": "--input-size", "val_share": "--val-share"}
-    if name in ("arch", "init", "loss", "variant", "schedule", "amp", "lr", "epochs", "batch", "seed"):
+    if name in ("arch", "init", "loss", "variant", "schedule", "amp", "lr", "epochs", "batch", "seed", "convention"):
         return f"--{name}"
     return renamed.get(name, f"--set {name}")

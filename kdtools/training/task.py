@@ -19,11 +19,12 @@ from kdtools.landmarks import Scheme
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.landmarks.shape_model import DEFAULT_CLIP
 from kdtools.model.card import form_of, lineage_of_model
-from kdtools.model.file import load_model
+from kdtools.model.file import load_all_layers
 from kdtools.model.network import LandmarkNet
 from kdtools.reporting import SILENT, Reporter, counted
 from kdtools.storage.file_kinds import SAFETENSORS
 from kdtools.storage.lineage import Lineage
+from kdtools.training.conventions import LearntConventions, compare_predictions, compare_teacher, true_points_from
 from kdtools.training.face_set import FaceSet
 
 
@@ -31,7 +32,7 @@ from kdtools.training.face_set import FaceSet
 class Task:
     """Data of a training run. `online` maps loss terms to teacher networks that are run on every augmented batch.
 
-    `lineage` names the data sets and teachers.
+    `lineage` names the data sets and teachers. `learnt` are the annotation conventions of the faces to train on.
     """
 
     train: FaceSet
@@ -40,6 +41,7 @@ class Task:
     scheme: Scheme
     crop: CropRule
     lineage: Lineage = field(default_factory=Lineage)
+    learnt: LearntConventions = field(default_factory=LearntConventions)
 
 
 @contextlib.contextmanager
@@ -52,31 +54,35 @@ def load_task(
     rows: np.ndarray | None = None,
     val_share: float,
     seed: int,
+    convention: str = "",
     device: torch.device,
     reporter: Reporter = SILENT,
 ) -> Iterator[Task]:
     """Open and join all files of a training run; they stay open, since images are read on demand.
 
     `teachers` maps the name of a loss term to a faces file of predictions or to a model file. `rows` restricts the
-    faces to train on. Without `val_path`, the fraction `val_share` of the faces is held out. Warns of files that may
-    not belong together; raises DataError for those that cannot.
+    faces to train on. Without `val_path`, the fraction `val_share` of the faces is held out. All points are those at
+    the true places: without the origin of each face's annotation convention. `convention` names the one that others are
+    learnt by, '' the one of most faces. Warns of files that may not belong together; raises DataError for those that
+    cannot, UsageError for a convention that no face has.
     """
     with contextlib.ExitStack() as stack:
         faces = stack.enter_context(open_faces(faces_path))
         faces.require("image", "landmarks")
         targets = None if landmarks_path is None else stack.enter_context(open_faces(landmarks_path))
-        truth = faces.landmarks if targets is None else faces.landmarks_from(targets)
-        points, online = {"truth": truth}, {}
+        truth = faces.true_landmarks if targets is None else true_points_from(faces, targets)
+        points, online, predictions = {"truth": truth}, {}, []
         lineage = _lineage_of(faces) | (Lineage() if targets is None else lineage_of_faces(targets))
         for name, path in teachers.items():
             if _is_model(path):
-                online[name] = teacher = load_model(path, device)
+                online[name] = teacher = load_all_layers(path, device)
                 lineage |= lineage_of_model(path).as_teacher(Path(path).stem)
                 faces.require_scheme(teacher.card.scheme, path)
                 faces.compare_crop(teacher.card.crop, path, reporter)
             else:
                 predicted = stack.enter_context(open_faces(path))
-                points[name] = faces.landmarks_from(predicted)
+                points[name] = true_points_from(faces, predicted)
+                predictions.append(predicted)
                 own = lineage_of_faces(predicted)
                 lineage |= own if own.teachers else own.as_teacher(Path(predicted.name).stem)
         usable = np.arange(len(faces)) if rows is None else rows
@@ -84,9 +90,9 @@ def load_task(
             ids = faces.ids
             split = split_rows([ids[row] for row in usable], val_share, seed)
             train_rows = usable[split.kept]
-            val = _face_set(faces, {"truth": truth}, usable[split.split_off])
+            val_faces, val_points, val_rows = faces, truth, usable[split.split_off]
             reporter.say(
-                f"{counted(len(train_rows), 'face')} to train on, {len(val)} to validate with; {split.description}"
+                f"{counted(len(train_rows), 'face')} to train on, {len(val_rows)} to validate with; {split.description}"
             )
         else:
             others = stack.enter_context(open_faces(val_path))
@@ -96,9 +102,9 @@ def load_task(
             lineage |= _lineage_of(others)
             train_rows = usable
             val_truth, kind = _validation_target(others, targets)
-            val = _face_set(others, {"truth": val_truth[:, order]}, np.arange(len(others)))
+            val_faces, val_points, val_rows = others, val_truth[:, order], np.arange(len(others))
             reporter.say(
-                f"{counted(len(train_rows), 'face')} to train on, {len(val)} of {val_path} to "
+                f"{counted(len(train_rows), 'face')} to train on, {len(val_rows)} of {val_path} to "
                 f"validate with, by {kind} landmarks"
             )
             n_shared = len(set(faces.ids) & set(others.ids))
@@ -107,8 +113,20 @@ def load_task(
         train_rows = train_rows[np.isfinite(truth[train_rows]).any(axis=(1, 2))]
         if len(train_rows) < 2:
             raise DataError(f"{faces.name}: fewer than two annotated faces to train on")
-        crop = faces.crop or CropRule()
-        yield Task(_face_set(faces, points, train_rows), val, online, faces.scheme, crop, lineage)
+        learnt = LearntConventions.of_faces(faces, train_rows, convention, reporter)
+        for name, teacher in online.items():
+            compare_teacher(learnt, teacher.card, teachers[name], reporter)
+        for predicted in predictions:
+            compare_predictions(learnt, faces, train_rows, predicted, reporter)
+        yield Task(
+            train=_face_set(faces, points, train_rows, learnt, reporter),
+            val=_face_set(val_faces, {"truth": val_points}, val_rows, learnt, reporter),
+            online=online,
+            scheme=faces.scheme,
+            crop=faces.crop or CropRule(),
+            lineage=lineage,
+            learnt=learnt,
+        )
 
 
 def _lineage_of(faces: FacesFile) -> Lineage:
@@ -118,20 +136,24 @@ def _lineage_of(faces: FacesFile) -> Lineage:
 
 
 def _validation_target(val_faces: FacesFile, targets: FacesFile | None) -> tuple[np.ndarray, str]:
-    """Points (N, L, 2) that validation measures against, in pixels of the images, and their name.
+    """Points (N, L, 2) that validation measures against, true pixels of the images, and their name.
 
     If the targets of training are Soft-landmarks, so are these, by the shape model in the file of the targets.
     """
     if targets is None or "shape_model/mean" not in targets:
-        return val_faces.landmarks, "hard"
+        return val_faces.true_landmarks, "hard"
     val_faces.require_scheme(targets.scheme, targets.name)
-    return soften_faces(val_faces, targets.shape_model, clip=DEFAULT_CLIP).astype(np.float32), "Soft-"
+    soft = soften_faces(val_faces, targets.shape_model, clip=DEFAULT_CLIP)
+    return (soft - val_faces.origins("image")[:, None]).astype(np.float32), "Soft-"
 
 
-def _face_set(faces: FacesFile, points: dict[str, np.ndarray], rows: np.ndarray) -> FaceSet:
+def _face_set(
+    faces: FacesFile, points: dict[str, np.ndarray], rows: np.ndarray, learnt: LearntConventions, reporter: Reporter
+) -> FaceSet:
     """A set of the faces in `rows`; `points` are (N, L, 2) in pixels of the file's images."""
     units = {name: faces.to_frame(p, "unit").astype(np.float32) for name, p in points.items()}
-    return FaceSet(faces.images, {name: torch.from_numpy(p) for name, p in units.items()}, rows)
+    tensors = {name: torch.from_numpy(p) for name, p in units.items()}
+    return FaceSet(faces.images, tensors, rows, learnt.numbers(faces, rows, reporter))
 
 
 def _is_model(path: str) -> bool:

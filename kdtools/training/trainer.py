@@ -10,7 +10,7 @@ import copy
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from kdtools.model.sampling import resized
 from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.provenance import Provenance
 from kdtools.training.checkpoints import Learner, Progress, RunFiles, digest_task, restore_checkpoint, save_checkpoint
+from kdtools.training.conventions import layers_of_model
 from kdtools.training.distributed import (
     any_process,
     copy_from_first,
@@ -141,6 +142,7 @@ def train(
 
     run = execution.wrap(network, device)
     weights = LossWeights(settings.w_main, settings.w_tough, settings.w_tolerant)
+    answers_by = {name: layers_of_model(task.learnt, teacher.card) for name, teacher in task.online.items()}
     averages, own = floats_of(learner.averaged), floats_of(network)
 
     for epoch in range(len(progress.history) + 1, settings.epochs + 1):
@@ -155,9 +157,10 @@ def train(
             with execution.autocast(device):
                 with torch.no_grad():
                     for name, teacher in task.online.items():
-                        batch.points[name] = teacher(resized(batch.images, teacher.card.input_size))
+                        images = resized(batch.images, teacher.card.input_size)
+                        batch.points[name] = teacher(images, answers_by[name](batch.layers))
                 images = resized(batch.images, settings.input_size).contiguous(memory_format=torch.channels_last)
-                pred, heatmaps = run(images)
+                pred, heatmaps = run(images, batch.layers)
             truth = batch.points.pop("truth")
             terms = loss_terms(settings.loss, pred, truth, batch.points, settings.variant, weights)
             if settings.w_heat and heatmaps is not None:
@@ -233,7 +236,8 @@ def validate(network: LandmarkNet, val: FaceSet, scheme: Scheme, device: torch.d
     network.eval()
     truth, size, length, kind = _validation_truth(val, scheme)
     own = own_part(np.arange(len(val)))
-    pred = predict_units(network, val.images, val.rows[own], device=device, batch=batch)
+    layers = val.layers_of(own, device)
+    pred = predict_units(network, val.images, val.rows[own], layers=layers, device=device, batch=batch)
     nme = nme_per_face(truth[own], pred * size, length[own])
     known = ~np.isnan(nme)
     sums = torch.tensor([nme[known].sum(), known.sum()], dtype=torch.float64, device=device)
@@ -262,8 +266,9 @@ def _create_learner(task: Task, settings: Settings, device: torch.device) -> tup
     torch.manual_seed(seed_of(settings.seed, 0))
     mean, std = colour_statistics(settings.arch)
     card = ModelCard(
-        settings.arch, settings.input_size, task.scheme, task.crop, mean, std, asdict(settings), settings.head
+        settings.arch, settings.input_size, task.scheme, task.crop, mean, std, settings.to_store(), settings.head
     )
+    card = replace(card, conventions=task.learnt.all, convention=task.learnt.default)
     network, start = create_network(card, settings.init, _mean_shape(task.train))
     to_device(network, device)
     averaged = copy.deepcopy(network).requires_grad_(False) if settings.ema else network

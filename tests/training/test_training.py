@@ -275,7 +275,7 @@ def test_training_learns_and_logs_every_epoch(faces_path: Path, tmp_path: Path) 
     best = min(line["val_nme_percent"] for line in lines)
     card, fields = read_card(tmp_path / "m.best.safetensors")
     assert card.scheme == IBUG68
-    assert card.settings == vars(settings)
+    assert card.settings == settings.to_store()
     assert fields["tool"] == "test"
     network = load_model(tmp_path / "m.best.safetensors", CPU)
     with load_task(str(faces_path), None, None, {}, val_share=0.25, seed=3, device=CPU) as task:

@@ -1,0 +1,167 @@
+"""The annotation conventions of a training: which there are, and by which of them each face is learnt."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kdtools.errors import UsageError
+from kdtools.faces.file import FacesFile
+from kdtools.faces.ids import match_ids
+from kdtools.landmarks.conventions import Convention
+from kdtools.model.card import ModelCard, layers_of
+from kdtools.reporting import Reporter, counted
+
+
+@dataclass(frozen=True)
+class LearntConventions:
+    """`all` conventions of the faces to train on, sorted by name. A network has a last layer for each of `layers`.
+
+    `default` is the layer by which faces of no convention are learnt, and all are answered unless another is asked for.
+    """
+
+    all: tuple[Convention, ...] = ()
+    default: str = ""
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return layers_of(self.all)
+
+    @staticmethod
+    def of_faces(faces: FacesFile, rows: np.ndarray, asked: str, reporter: Reporter) -> LearntConventions:
+        """Those of the faces in `rows`; the default is the one `asked` for, or else that of most faces.
+
+        Raises UsageError, which lists the known ones, for another one that is asked for.
+        """
+        stated = faces.conventions
+        of_rows = stated.of_faces[rows]
+        counts = np.bincount(of_rows[of_rows >= 0], minlength=len(stated.all)).tolist()
+        learnt = [(one, count) for one, count in zip(stated.all, counts, strict=True) if count]
+        by_layer = Counter[str]()
+        for one, count in learnt:
+            by_layer[one.layer] += count
+        known = sorted({*by_layer, *(one.name for one, _ in learnt)})
+        if asked and asked not in known:
+            raise _unknown(asked, known, faces.name)
+        if not learnt:
+            return LearntConventions()
+        default = Convention(asked).layer if asked else max(sorted(by_layer), key=lambda layer: by_layer[layer])
+        for one, count in learnt:
+            x, y = one.offset
+            origin = f", whose origin of {x:g}, {y:g} px is taken off" if x or y else ""
+            reporter.say(f"annotation convention {one.name}: {counted(count, 'face')}{origin}")
+        words = []
+        if len(by_layer) > 1:
+            words.append(f"the network answers by {default}, unless --convention asks for another one")
+        if n_unstated := int((of_rows < 0).sum()):
+            words.append(f"{counted(n_unstated, 'face')} without a convention are learnt as {default}")
+        if words:
+            reporter.say("; ".join(words))
+        return LearntConventions(tuple(one for one, _ in learnt), default)
+
+    def numbers(self, faces: FacesFile, rows: np.ndarray, reporter: Reporter) -> Tensor | None:
+        """The last layer of each face of a file (N,) int64, an index of `layers`; None where there are none.
+
+        Faces without a convention have the default. So have those of one that is not learnt, with a warning where they
+        are in `rows`.
+        """
+        layers = self.layers
+        if not layers:
+            return None
+        stated = faces.conventions
+        for number, one in enumerate(stated.all):
+            count = int((stated.of_faces[rows] == number).sum())
+            if count and one.layer not in layers:
+                reporter.warn(
+                    f"{counted(count, 'face')} of {faces.name} are of the annotation convention {one.name}, which is "
+                    f"not trained, and are taken for {self.default}"
+                )
+        return torch.from_numpy(_numbers(faces, layers, self.default))
+
+
+def _unknown(asked: str, known: list[str], whose: str) -> UsageError:
+    if not known:
+        hint = "leave out --convention; kd-import --convention NAME writes the convention of the faces"
+        return UsageError(f"{whose}: no face to train on states an annotation convention", hint)
+    hint = f"give one of {', '.join(known)}"
+    return UsageError(f"{whose}: no face to train on is of the annotation convention {asked!r}", hint)
+
+
+def layers_of_model(learnt: LearntConventions, card: ModelCard) -> Callable[[Tensor | None], Tensor | None]:
+    """From last layers (B,) as `learnt` to those of a model for the same conventions.
+
+    A model that does not know a convention answers by its default; None where it answers all faces by that.
+    """
+    layers = card.layers
+    if len(layers) < 2:
+        return lambda learnt_as: None
+    table = torch.tensor([layers.index(name) if name in layers else card.default_layer for name in learnt.layers])
+    return lambda learnt_as: None if learnt_as is None else table.to(learnt_as.device)[learnt_as]
+
+
+def layers_of_rows(faces: FacesFile, rows: np.ndarray, card: ModelCard, device: torch.device) -> Tensor | None:
+    """By which last layer of a model each face in `rows` is answered, (n,): its own, or else the model's default."""
+    if len(card.layers) < 2:
+        return None
+    return torch.from_numpy(_numbers(faces, card.layers, card.convention)[rows]).to(device)
+
+
+def _numbers(faces: FacesFile, layers: tuple[str, ...], default: str) -> np.ndarray:
+    """Index in `layers` of each face's layer, (N,) int64; that of `default` where it states none or another one."""
+    of_default = layers.index(default)
+    of_names = [layers.index(one.layer) if one.layer in layers else of_default for one in faces.conventions.all]
+    return np.array([*of_names, of_default])[faces.conventions.of_faces]  # -1 is the last entry
+
+
+def true_points_from(faces: FacesFile, other: FacesFile) -> np.ndarray:
+    """As `faces.landmarks_from(other)`, at the true places: with the origin taken off that `other` states.
+
+    Points that were made from labels, such as Soft-landmarks, lie where the labels do: of a file that states no
+    conventions they have the origins of `faces`.
+    """
+    points = faces.landmarks_from(other)
+    if other.role != "predicted" and "convention" not in other:
+        return np.asarray(points - faces.origins("image")[:, None], np.float32)
+    origins = other.origins("source")
+    if not origins.any():
+        return points
+    rows, order = match_ids(faces.ids, other.ids, faces.name, other.name), faces.order_of_points(other)
+    return np.asarray(faces.from_source(other.true_points("source")[rows][:, order]), np.float32)
+
+
+def compare_predictions(
+    learnt: LearntConventions, faces: FacesFile, rows: np.ndarray, other: FacesFile, reporter: Reporter
+) -> None:
+    """Warn where the points that `other` predicts for the faces in `rows` are of another convention than these are."""
+    if not learnt.all:
+        return
+    if "convention" in other:
+        theirs = _layer_names(other, "")[match_ids(faces.ids, other.ids, faces.name, other.name)][rows]
+    else:
+        theirs = np.full(len(rows), "" if other.put_back is None else other.put_back.layer)
+    n_other = int(((theirs != _layer_names(faces, learnt.default)[rows]) & (theirs != "")).sum())
+    if n_other:
+        reporter.warn(
+            f"{other.name}: its points of {counted(n_other, 'face')} follow another annotation convention than those "
+            "faces do; a teacher given as a model answers each face by its own"
+        )
+
+
+def compare_teacher(learnt: LearntConventions, card: ModelCard, name: str, reporter: Reporter) -> None:
+    """Warn of conventions that a model as a teacher does not know, though it knows some."""
+    unknown = [layer for layer in learnt.layers if layer not in card.layers]
+    if card.conventions and unknown:
+        words = ", ".join(unknown)
+        reporter.warn(
+            f"{name}: does not know the annotation convention {words}, and answers such faces by {card.convention}"
+        )
+
+
+def _layer_names(faces: FacesFile, unstated: str) -> np.ndarray:
+    """Name of the layer of each face, (N,) of text; `unstated` where it states no convention."""
+    return np.array([*(one.layer for one in faces.conventions.all), unstated])[faces.conventions.of_faces]
