@@ -3,12 +3,13 @@
 # make soak   what takes long: kills, full disks and races, many times (SOAK=4 make soak: four times as many)
 # make lint   style and types
 # make man    fill the parts of man/ that come from the code, after an option or its help was changed
-# Each makes .venv and installs by itself.
+# make docs   a searchable site of docs/ and the manual pages: build/site/index.html; broken links and anchors are errors
+# Each makes .venv and installs by itself; docs has a small environment of its own, build/docs-env.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test soak lint man clean
+.PHONY: demo test soak lint man docs clean
 .DEFAULT_GOAL := demo
 
 .venv/.installed: pyproject.toml
@@ -38,6 +39,16 @@ lint: .venv/.installed
 
 man: .venv/.installed
 	$(BIN)/python man/update_pages.py
+
+build/docs-env/.installed: requirements/docs.txt
+	$(PYTHON) -m venv build/docs-env
+	build/docs-env/bin/pip install --quiet -r requirements/docs.txt
+	@touch $@
+
+docs: build/docs-env/.installed
+	build/docs-env/bin/python docs/site/make_site.py build/site-source
+	build/docs-env/bin/sphinx-build --quiet --fail-on-warning --keep-going -c docs/site build/site-source build/site
+	@echo "build/site/index.html"
 
 clean:
 	rm -rf .venv demo build *.egg-info

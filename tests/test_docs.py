@@ -372,7 +372,10 @@ def slug(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
 
 
-@pytest.mark.parametrize("page", [*PAGES, REPOSITORY / "CHANGELOG.md"], ids=lambda page: page.stem)
+CARDS = sorted((REPOSITORY / "kdtools").rglob("*.md"))  # of the bundled networks
+
+
+@pytest.mark.parametrize("page", [*PAGES, *CARDS, REPOSITORY / "CHANGELOG.md"], ids=lambda page: page.stem)
 def test_links_and_paths_of_a_page_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", prose_of(page)):
         if not target.startswith("http"):
@@ -380,7 +383,7 @@ def test_links_and_paths_of_a_page_lead_somewhere(page: Path) -> None:
             there = (page.parent / path).resolve() if path else page
             assert there.exists(), f"{page.name}: {target}"
             if anchor:
-                headings = re.findall(r"^#+ (.*)", there.read_text(), re.MULTILINE)
+                headings = re.findall(r"^#+ (.*)", prose_of(there), re.MULTILINE)
                 assert anchor in map(slug, headings), f"{page.name}: {target}"
     code = "\n".join([*re.findall(r"`([^`\n]+)`", prose_of(page)), *(block.text for block in blocks_of(page))])
     for path in re.findall(r"(?:^|(?<=[\s(]))(?:examples|benchmarks|tests|docs|kdtools)/[\w./-]+\w", code):
