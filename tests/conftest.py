@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Iterator
 
 # Background jobs of scripts ignore Ctrl-C, and so would the tools that tests start and interrupt.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -17,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import warm as warm_scripts
+from common import graphs_made_once
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Exported copies of models are kept from run to run, but not among the user's own.
@@ -45,6 +48,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_xdist_auto_num_workers() -> int:
     """One more than cores: some tests wait, for a scheduler or for a signal to be obeyed."""
     return (os.cpu_count() or 1) + 1
+
+
+@pytest.fixture(scope="session")
+def common_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this run of the tests share, for what is made once."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="module")
+def graphs(common_folder: Path) -> Iterator[None]:
+    """Each network is traced for ONNX once in this run of the tests."""
+    with graphs_made_once(common_folder / "graphs"):
+        yield
+
+
+@pytest.fixture(scope="session")
+def warm(common_folder: Path) -> warm_scripts.Warm:
+    """Console scripts that need not import torch."""
+    owner = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    return warm_scripts.start_once(common_folder / "warm", owner)
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 import tarfile
 import tomllib
 from collections.abc import Iterator
@@ -29,8 +27,9 @@ import numpy as np
 import onnx
 import pytest
 import typer
-from docs_shell import IN_FULL, STAND_IN_TIME, Shell, shell_of
+from docs_shell import IN_FULL, STAND_IN_TIME, Shell
 from factories import write_faces
+from warm import Warm
 
 from kdtools.faces import schema
 from kdtools.landmarks import IBUG68, SCHEMES, convert_points
@@ -223,9 +222,8 @@ rm of.h5
 
 
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    with shell_of(TOOLS, tmp_path_factory.mktemp("docs") / "shell") as shell:
-        yield shell
+def shell(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    return Shell(warm, tmp_path_factory.mktemp("docs"))
 
 
 @pytest.fixture(scope="module")
@@ -249,7 +247,7 @@ def world(shell: Shell, tiny_onnx: Path, tmp_path_factory: pytest.TempPathFactor
     put_cofw(folder / "COFW_test_color.mat", "T", 6)
     put_annotations(folder)
     (folder / "last").touch()
-    made = shell.run(MADE_BY_TOOLS, folder, **{IN_FULL: "1"})
+    made = shell.run(MADE_BY_TOOLS, folder, **IN_FULL)
     assert made.returncode == 0, made.stderr
     for name in ("raw", "smooth"):
         put_followed(folder / f"{name}.h5")
@@ -273,12 +271,8 @@ def run_page(page: Path, soak: bool, shell: Shell, world: Path, folder: Path) ->
         (here / name).symlink_to(REPOSITORY / name)
     for block in blocks_of(page):
         if is_run(page, block, soak):
-            if block.language == "python":
-                result = subprocess.run(
-                    [sys.executable, "-c", block.text], cwd=here, env=shell.environment, capture_output=True, text=True
-                )
-            else:
-                result = shell.run(block.text, here)
+            run = shell.run_python if block.language == "python" else shell.run
+            result = run(block.text, here)
             place = f"{page.relative_to(REPOSITORY)}:{block.line}"
             assert result.returncode == 0, f"{place}: status {result.returncode}\n{result.stdout}{result.stderr}"
     return here

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from docs_shell import IN_FULL, Shell, shell_of
+from docs_shell import IN_FULL, Shell
 from update_pages import MAN, OF_EVERY_TOOL, TOOLS, command_of, update
+from warm import Warm
 
 from kdtools.faces.file import open_faces
 from kdtools.images.detection import FaceFinder
@@ -140,9 +141,8 @@ def examples_of(name: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    with shell_of(TOOLS, tmp_path_factory.mktemp("shell") / "s") as started:
-        yield started
+def shell(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    return Shell(warm, tmp_path_factory.mktemp("shell"))
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +172,7 @@ def world(shell: Shell, tiny_onnx: Path, tmp_path_factory: pytest.TempPathFactor
         kd-dump drawn.h5 --format pts --crops photos/test -o photos/test
         rm drawn.h5 tough.last.safetensors tough.log.jsonl
         """
-    made = shell.run(f"mkdir photos\n{lines}", folder, **{IN_FULL: "1"})
+    made = shell.run(f"mkdir photos\n{lines}", folder, **IN_FULL)
     assert made.returncode == 0, made.stderr
     detector = FaceFinder()
     for image in (folder / "photos").rglob("*.png"):  # not every drawing looks like a face to it

@@ -27,12 +27,12 @@ kd-import -q pictures --size 48 -o imported.h5
 kd-asm -q train.h5 -o soft.h5
 kd-teacher train.h5 {_TINY} -o tough.safetensors
 kd-teacher train.h5 {_TINY} --landmarks soft.h5 -o tolerant.safetensors
-kd-predict -q tough.safetensors train.h5 -o tough.h5
-kd-predict -q tolerant.safetensors train.h5 -o tolerant.h5
+kd-predict -q tough.safetensors train.h5 --backend torch -o tough.h5
+kd-predict -q tolerant.safetensors train.h5 --backend torch -o tolerant.h5
 kd-student train.h5 {_TINY} --tough tough.h5 --tolerant tolerant.h5 -o cached.safetensors
 kd-student train.h5 {_TINY} --tough tough.safetensors --tolerant tolerant.safetensors -o online.safetensors
 kd-predict -q cached.safetensors test.h5 -o pred.h5
-kd-predict -q online.safetensors pictures --detector whole -o photographs.h5
+kd-predict -q online.safetensors pictures --backend torch --detector whole -o photographs.h5
 kd-eval -q pred.h5 --truth test.h5 -o eval.json -o eval.md
 kd-dump -q pred.h5 -o pred.csv
 kd-export -q cached.safetensors -o cached.onnx

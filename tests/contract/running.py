@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from warm import Warm
+
 from kdtools.cli import _app
 from kdtools.cli._app import session
 
@@ -113,10 +115,11 @@ def script(tool: str) -> str:
     return str(path)
 
 
-def start_tool(tool: str, *words: str | Path, **options: Any) -> subprocess.Popen[bytes]:
-    """Start a tool in a process and process group of its own."""
+def start_tool(tool: str, *words: str | Path, warm: Warm | None = None, **options: Any) -> subprocess.Popen[bytes]:
+    """Start a tool in a process and process group of its own; with `warm`, one that need not import torch."""
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen([script(tool), *map(str, words)], start_new_session=True, **{**pipes, **options})
+    path = warm.script(tool) if warm else script(tool)
+    return subprocess.Popen([path, *map(str, words)], start_new_session=True, **{**pipes, **options})
 
 
 def finish(process: subprocess.Popen[bytes], timeout: float = 600) -> Result:

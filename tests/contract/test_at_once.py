@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from warm import Warm
 
 from .faults import Faults
 from .running import fail, finish, start_tool
@@ -14,13 +15,13 @@ from .table import TOOLS, every_writer
 from .world import World, check_leftovers, check_product
 
 
-def race(tool: str, world: World, folder: Path, *, force: bool, delay: float = 0.0) -> str:
+def race(tool: str, world: World, folder: Path, *, force: bool, delay: float = 0.0, warm: Warm | None = None) -> str:
     """Let two processes write one output, the second a little later, and look at what is there; who came through."""
     output = folder / f"out{TOOLS[tool].suffix}"
     words = [*world.words(tool, output), *(["-f"] if force else [])]
-    first = start_tool(tool, *words)
+    first = start_tool(tool, *words, warm=warm)
     time.sleep(delay)
-    results = [finish(process) for process in (start_tool(tool, *words), first)]
+    results = [finish(process) for process in (start_tool(tool, *words, warm=warm), first)]
     for result in results:
         if result.status:
             fail(result, tool, 1, folder / "out")
@@ -33,8 +34,8 @@ def race(tool: str, world: World, folder: Path, *, force: bool, delay: float = 0
 
 
 @pytest.mark.parametrize("tool", ["kd-synth", "kd-teacher"])
-def test_two_writers(tool: str, world: World, tmp_path: Path) -> None:
-    race(tool, world, tmp_path, force=False)
+def test_two_writers(tool: str, world: World, warm: Warm, tmp_path: Path) -> None:
+    race(tool, world, tmp_path, force=False, warm=warm)
 
 
 # ---- make soak

@@ -39,8 +39,8 @@ def test_a_full_disk_of_a_process(tool: str, world: World, small_disk: Callable[
     assert set(left_in(folder)) <= ({"out.log.jsonl"} if tool in TRAINERS else set())
 
 
-# The report of kd-eval is shorter, and kd-export takes seconds.
-@pytest.mark.parametrize("tool", [tool for tool in WRITERS if tool not in ("kd-eval", "kd-export")])
+# The report of kd-eval is shorter.
+@pytest.mark.parametrize("tool", [tool for tool in WRITERS if tool != "kd-eval"])
 def test_a_file_that_may_not_grow(tool: str, world: World, tmp_path: Path) -> None:
     """The same by a limit on the size of files, which needs no permission."""
     output = tmp_path / f"out{TOOLS[tool].suffix}"

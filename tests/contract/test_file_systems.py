@@ -138,14 +138,14 @@ def test_a_model_that_the_disk_does_not_give(when: str, world: World, tmp_path: 
 
 
 @pytest.mark.parametrize("kind", ["photograph", "tar"])
-def test_pictures_that_the_disk_does_not_give(kind: str, world: World, tmp_path: Path) -> None:
+def test_pictures_that_the_disk_does_not_give(kind: str, world: World, tiny_onnx: Path, tmp_path: Path) -> None:
     """The others are done."""
     photographs, archive = tmp_path / "photographs", tmp_path / "all.tar"
     shutil.copytree(world.files["folder"], photographs)
     with tarfile.open(archive, "w") as tar:
         tar.add(photographs, "p")
     read, path = (photographs / "0.png", photographs) if kind == "photograph" else (archive, archive)
-    words = [world.files["student"], path, "--detector", "whole", "--device", "cpu", "-j", "1", "-o", tmp_path / "o.h5"]
+    words = [tiny_onnx, path, "--detector", "whole", "--device", "cpu", "-j", "1", "-o", tmp_path / "o.h5"]
     when = "1+" if kind == "photograph" else "5+"
     result = run_with((READING, "EIO", when), "kd-predict", words, within=read)
     assert result.status in (1, 4)

@@ -14,6 +14,7 @@ from typing import Any
 
 import h5py
 import pytest
+from warm import Warm
 
 from .faults import Faults
 from .running import fail, finish, left_in, run_tool, start_tool, succeed, wait_for
@@ -28,13 +29,13 @@ LONG = f"--epochs 12 --schedule time {TINY}"
     [("kd-teacher", signal.SIGTERM, 143, "terminated"), ("kd-student", signal.SIGINT, 130, "interrupted")],
 )
 def test_an_interrupted_training_goes_on(
-    tool: str, number: int, status: int, word: str, world: World, tmp_path: Path
+    tool: str, number: int, status: int, word: str, world: World, warm: Warm, tmp_path: Path
 ) -> None:
     """What is left is a usable model, and --resume ends with the very file of a run that was not interrupted."""
     output, last, log = (tmp_path / f"out{end}" for end in (".safetensors", ".last.safetensors", ".log.jsonl"))
     teachers = ["--tough", world.files["tough"], "--tolerant", world.files["tough"]] if tool == "kd-student" else []
     call = [str(word) for word in (world.files["faces"], *teachers, *LONG.split(), "-o", output)]
-    process = start_tool(tool, *call)
+    process = start_tool(tool, *call, warm=warm)
     wait_for(lambda: log.exists() and log.stat().st_size > 0, process)
     process.send_signal(number)
     result = finish(process)

@@ -19,8 +19,6 @@ from .world import World, check_product, content_of
 
 PRINTERS = sorted(name for name, row in TOOLS.items() if row.suffix or row.printed is not None)
 every_printer = pytest.mark.parametrize("tool", PRINTERS)
-# An export takes seconds, and is copied to standard output by the same lines as all that is binary.
-every_quick_printer = pytest.mark.parametrize("tool", [tool for tool in PRINTERS if tool != "kd-export"])
 
 
 @every_printer
@@ -99,7 +97,7 @@ def test_a_reader_that_left_a_process(tool: str, world: World, broken_pipe: int)
 
 
 # ---- a device that takes nothing
-@every_quick_printer
+@every_printer
 def test_standard_output_on_a_full_disk(tool: str, world: World, spool_folder: Path) -> None:
     with open("/dev/full", "wb") as full:
         for words in ([*world.words(tool, "-"), "-q"], ["--help"]):
@@ -126,7 +124,7 @@ def test_standard_output_of_a_process_on_a_full_disk(tool: str, world: World) ->
 
 
 # ---- closed by the shell: >&-, 2>&-, <&-
-@every_quick_printer
+@every_printer
 def test_a_closed_standard_output(tool: str, world: World, tmp_path: Path, spool_folder: Path) -> None:
     """A product for it is lost, and that is said; a file gets its own all the same."""
     fail(run_tool(tool, *world.words(tool, "-"), stdout=CLOSED), tool, 1, "standard output", os.strerror(errno.EBADF))

@@ -19,6 +19,7 @@ import slurm_scripts
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from slurm_scripts import EXAMPLE, Scripts
+from warm import Warm
 
 ENVIRONMENT = slurm_scripts.ENVIRONMENT | {"EVAL": "--norm inter-ocular,box-diagonal"}
 SCRIPTS = Scripts(ENVIRONMENT)
@@ -36,6 +37,12 @@ def state(folder: Path) -> dict[Path, tuple[int, int, bytes]]:
     """Inode, time of change and bytes of each file."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     return {path: (path.stat().st_ino, path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tools(warm: Warm) -> None:
+    """Tools that need not import torch."""
+    ENVIRONMENT["PATH"] = f"{warm.path}:/usr/sbin"
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,10 @@ import onnxruntime
 import pytest
 import torch
 from factories import drawn_faces, write_faces
+from warm import Warm
 
 from kdtools.errors import DataError
-from kdtools.export import PRECISIONS, graph
+from kdtools.export import PRECISIONS
 from kdtools.export.check import Agreement, compare_with_original, measure_speed, sample_faces
 from kdtools.export.graph import export_onnx
 from kdtools.landmarks import IBUG68
@@ -27,12 +28,17 @@ from kdtools.prediction.engines import load_engine
 from kdtools.storage.provenance import Provenance
 
 SIZE = 32
+pytestmark = pytest.mark.usefixtures("graphs")  # each network is traced once
 
 
 def network(seed: int, head: str = "linear") -> LandmarkNet:
     torch.manual_seed(seed)
     card = ModelCard("test_resnet", SIZE, IBUG68, CropRule(), (0.5, 0.4, 0.3), (0.2, 0.3, 0.2), head=head)
-    return LandmarkNet(card).eval()
+    made = LandmarkNet(card).eval()
+    if head == "heatmap":
+        with torch.no_grad():
+            made.head.last.weight.mul_(30)  # so that points depend on what is seen
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +46,6 @@ def faces_file(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = str(tmp_path_factory.mktemp("export") / "faces.h5")
     images, points = drawn_faces(12, 48, seed=1)
     return str(write_faces(path, points, images=images))
-
-
-def kd_export(*words: str) -> subprocess.CompletedProcess[str]:
-    code = "from kdtools.cli.kd_export import main; main()"
-    return subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
 
 
 def test_exported_model_answers_as_the_original(tmp_path: Path) -> None:
@@ -78,20 +79,14 @@ def test_an_export_holds_no_paths_of_the_machine(tmp_path: Path) -> None:
         assert not part.doc_string
 
 
-def test_fewer_bits_are_smaller_and_nearly_the_same(
-    tmp_path: Path, faces_file: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_fewer_bits_are_smaller_and_nearly_the_same(tmp_path: Path, faces_file: str) -> None:
     original = network(0, "heatmap")
-    with torch.no_grad():
-        original.head.last.weight.mul_(30)  # so that points depend on what is seen
     sample = sample_faces(faces_file, original, 12)
     with torch.inference_mode():
         sure = original.points_and_confidence(torch.from_numpy(sample.images))[1]
     crops = np.ascontiguousarray(np.uint8(np.rint(sample.images * 255)).transpose(0, 2, 3, 1))
     save_model(tmp_path / "m.safetensors", original, Provenance("test"))
     fields = read_card(tmp_path / "m.safetensors")[1]
-    traced = graph._graph_of(original)  # once, which takes most of the time
-    monkeypatch.setattr(graph, "_graph_of", lambda network: traced)
     sizes, agreements = {}, {}
     for precision in PRECISIONS:
         path = tmp_path / f"{precision}.onnx"
@@ -159,7 +154,10 @@ def test_what_cannot_be_exported_is_told_before_torch_is_loaded(
     assert not Path(output).exists()
 
 
-def test_kd_export_writes_int8_that_an_engine_runs(tmp_path: Path, faces_file: str) -> None:
+def test_kd_export_writes_int8_that_an_engine_runs(tmp_path: Path, warm: Warm, faces_file: str) -> None:
+    def kd_export(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([warm.script("kd-export"), *words], capture_output=True, text=True, check=False)
+
     model, output = tmp_path / "m.safetensors", tmp_path / "m.int8.onnx"
     save_model(model, network(0), Provenance("test"))
     wrong = kd_export(str(model), "-o", str(output), "--precision", "int8")

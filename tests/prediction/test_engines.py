@@ -31,6 +31,7 @@ from kdtools.storage.cache import cache_folder
 from kdtools.storage.provenance import Provenance
 
 SIZE = 32
+pytestmark = pytest.mark.usefixtures("graphs")  # each network is traced once
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from factories import drawn_faces, write_faces
+from warm import Warm
 
 from kdtools.errors import DataError, UsageError
 from kdtools.faces.file import open_faces
@@ -46,9 +46,9 @@ def test_nobody_is_in_both(faces_path: Path) -> None:
         assert not set(people[rows]) & set(people[rest])
 
 
-def teach(faces_path: Path, output: Path, *words: object) -> subprocess.CompletedProcess[str]:
+def teach(warm: Warm, faces_path: Path, output: Path, *words: object) -> subprocess.CompletedProcess[str]:
     call = f"--arch test_resnet --input-size 32 --epochs 1 --batch 4 --device cpu -o {output}".split()
-    command = [str(Path(sys.executable).parent / "kd-teacher"), str(faces_path), *call, *map(str, words)]
+    command = [warm.script("kd-teacher"), str(faces_path), *call, *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
 
@@ -72,9 +72,9 @@ def test_a_fold_is_trained_on_its_own_rows_alone(
     assert seen == expected
 
 
-def test_each_face_is_predicted_by_who_has_not_seen_it(faces_path: Path, tmp_path: Path) -> None:
+def test_each_face_is_predicted_by_who_has_not_seen_it(faces_path: Path, warm: Warm, tmp_path: Path) -> None:
     output = tmp_path / "tough.h5"
-    result = teach(faces_path, output, "--folds", 2)
+    result = teach(warm, faces_path, output, "--folds", 2)
     assert result.returncode == 0, result.stderr
     with open_faces(faces_path) as faces, open_faces(output) as found:
         assert found.role == "predicted"
@@ -110,29 +110,29 @@ def test_an_output_of_other_folds_is_not_called_done(faces_path: Path, tmp_path:
 
 
 @pytest.mark.soak
-def test_folds_go_on_and_are_never_those_of_another_number(faces_path: Path, tmp_path: Path) -> None:
+def test_folds_go_on_and_are_never_those_of_another_number(faces_path: Path, warm: Warm, tmp_path: Path) -> None:
     output = tmp_path / "tough.h5"
-    assert teach(faces_path, output, "--folds", 2).returncode == 0
+    assert teach(warm, faces_path, output, "--folds", 2).returncode == 0
     before = output.read_bytes()
-    assert "is there already" in teach(faces_path, output, "--folds", 2, "--resume").stderr
+    assert "is there already" in teach(warm, faces_path, output, "--folds", 2, "--resume").stderr
     output.unlink()
-    told = teach(faces_path, output, "--folds", 2)
+    told = teach(warm, faces_path, output, "--folds", 2)
     assert (told.returncode, "go on with --resume" in told.stderr) == (2, True)
     for end in (".safetensors", ".last.safetensors", ".log.jsonl"):  # a log alone would not be replaced without -f
         (tmp_path / f"tough.fold2of2{end}").unlink()
-    told = teach(faces_path, output, "--folds", 2, "--resume")
+    told = teach(warm, faces_path, output, "--folds", 2, "--resume")
     assert (told.returncode, "fold1of2.safetensors is finished" in told.stderr) == (0, True)
     assert output.read_bytes() == before
     output.unlink()
-    told = teach(faces_path, output, "--folds", 3, "--resume")
+    told = teach(warm, faces_path, output, "--folds", 3, "--resume")
     assert (told.returncode, "is finished" in told.stderr) == (0, False)
 
 
 @pytest.mark.soak
-def test_its_own_input_is_never_replaced(faces_path: Path, tmp_path: Path) -> None:
+def test_its_own_input_is_never_replaced(faces_path: Path, warm: Warm, tmp_path: Path) -> None:
     copied = tmp_path / "faces"  # without a suffix, which would promise one of the two formats
     copied.write_bytes(faces_path.read_bytes())
     for words in (["--folds", 2, "-f"], ["-f"]):
-        told = teach(copied, copied, *words)
+        told = teach(warm, copied, copied, *words)
         assert (told.returncode, "is an input itself" in told.stderr) == (2, True)
         assert copied.read_bytes() == faces_path.read_bytes()

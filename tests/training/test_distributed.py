@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from factories import drawn_faces, write_faces
 from safetensors.numpy import load_file
+from warm import PYTHON, Warm
 
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--no-python", "--nproc-per-node"]
-SCRIPTS = Path(sys.executable).parent
+TORCHRUN = ["torchrun", "--standalone", "--no-python", "--nproc-per-node"]
 # A network without batch norm: its processes see the same statistics, for there are none.
 CALL = "--arch test_vit --input-size 160 --loss l1 --epochs 2 --batch 8 --augment strong --lr 1e-3 --val-share 0.3"
 
@@ -29,9 +29,17 @@ def faces_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_faces(path, truth, images=images)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def tools(warm: Warm) -> Iterator[None]:
+    """Tools and a torchrun that need not import torch."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", warm.path)
+        yield
+
+
 def run(command: list[Any], n: int, status: int = 0) -> str:
     start = [] if n == 1 else [*TORCHRUN, str(n)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": f"{SCRIPTS}:{os.environ['PATH']}"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     words = [str(word) for word in (*start, *command)]
     result = subprocess.run(words, capture_output=True, text=True, check=False, env=environment, timeout=240)
     assert (result.returncode == 0) == (status == 0), result.stderr
@@ -69,7 +77,7 @@ def test_a_run_goes_on_with_another_number_of_processes(faces_path: Path, tmp_pa
     )
     script = tmp_path / "stop.py"
     script.write_text(stop_after_first_epoch)
-    run([sys.executable, script, *call[1:], "-o", part], 2, status=1)
+    run([PYTHON, script, *call[1:], "-o", part], 2, status=1)
     assert (tmp_path / "part.last.safetensors").exists()
     told = run([*call, "-o", part, "--resume"], 1)
     assert "resumed after epoch 1 of 2" in told
@@ -101,7 +109,7 @@ def test_a_run_of_two_processes_stopped_inside_an_epoch_goes_on(faces_path: Path
     call = ["kd-student", faces_path, *CALL.split()]
     run([*call, "-o", whole], 2)
     script.write_text(STOPPED)
-    run([sys.executable, script, *call[1:], "-o", part], 2, status=143)
+    run([PYTHON, script, *call[1:], "-o", part], 2, status=143)
     assert "and 2 steps" in run([*call, "-o", part, "--resume"], 2)
     np.testing.assert_allclose(curve(part), curve(whole), rtol=1e-5)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from factories import drawn_faces, write_faces
 from rich.console import Console
+from warm import Warm
 
 from kdtools.cli._progress import training_progress
 from kdtools.faces.file import open_faces
@@ -23,8 +24,8 @@ SCRIPTS = Path(sys.executable).parent
 TINY = ["--arch", "test_resnet", "--input-size", "32", "--batch", "8", "--device", "cpu", "--loss", "l1"]
 
 
-def call(tool: str, *words: object) -> subprocess.CompletedProcess[str]:
-    command = [str(SCRIPTS / tool), *map(str, words)]
+def call(tool: str, *words: object, scripts: Path = SCRIPTS) -> subprocess.CompletedProcess[str]:
+    command = [str(scripts / tool), *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
 
@@ -73,7 +74,7 @@ def test_what_makes_no_sense_is_refused(words: list[str], message: str) -> None:
 
 
 @pytest.mark.soak
-def test_a_finished_run_with_exchanged_teachers_is_another_run(faces_path: Path, tmp_path: Path) -> None:
+def test_a_finished_run_with_exchanged_teachers_is_another_run(faces_path: Path, warm: Warm, tmp_path: Path) -> None:
     teachers = [tmp_path / "a.h5", tmp_path / "b.h5"]
     for k, teacher in enumerate(teachers):
         with open_faces(faces_path) as faces:
@@ -81,9 +82,9 @@ def test_a_finished_run_with_exchanged_teachers_is_another_run(faces_path: Path,
     output = tmp_path / "m.safetensors"
     words = ["kd-student", faces_path, *TINY[:-2], "--epochs", "1", "-o", output, "--resume"]
     a, b = teachers
-    assert call(*words, "--tough", a, "--tolerant", b).returncode == 0
-    assert "is finished already" in call(*words, "--tough", a, "--tolerant", b).stderr
-    told = call(*words, "--tough", b, "--tolerant", a)
+    assert call(*words, "--tough", a, "--tolerant", b, scripts=warm.scripts).returncode == 0
+    assert "is finished already" in call(*words, "--tough", a, "--tolerant", b, scripts=warm.scripts).stderr
+    told = call(*words, "--tough", b, "--tolerant", a, scripts=warm.scripts)
     assert (told.returncode, "of a training with other inputs" in told.stderr) == (2, True)
 
 
@@ -96,11 +97,12 @@ def test_a_teacher_takes_no_loss_with_teachers() -> None:
         assert (result.returncode, message in result.stderr) == (2, True)
 
 
-def test_events_are_those_of_the_log(faces_path: Path, tmp_path: Path) -> None:
+def test_events_are_those_of_the_log(faces_path: Path, warm: Warm, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     output = tmp_path / "m.safetensors"
-    result = call("kd-student", faces_path, *TINY, "--epochs", "2", "--log-dir", tmp_path / "events", "-o", output)
+    words = [faces_path, *TINY, "--epochs", "2", "--log-dir", tmp_path / "events", "-o", output]
+    result = call("kd-student", *words, scripts=warm.scripts)
     assert result.returncode == 0, result.stderr
     events = EventAccumulator(str(tmp_path / "events"))
     events.Reload()
@@ -137,14 +139,14 @@ def test_a_terminal_shows_epoch_speed_terms_error_and_time_left() -> None:
     ],
 )
 def test_a_signal_leaves_a_checkpoint_of_the_very_step(
-    number: int, times: int, status: int, word: str, faces_path: Path, tmp_path: Path
+    number: int, times: int, status: int, word: str, faces_path: Path, warm: Warm, tmp_path: Path
 ) -> None:
     """The second Ctrl-C ends it at once; the checkpoint then is the last whole one. Both go on to the same file."""
     output = tmp_path / "part.safetensors"
     words = [str(faces_path), *TINY, "--epochs", "15", "--schedule", "time"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
-        [str(SCRIPTS / "kd-student"), *words, "-o", str(output)], stderr=subprocess.PIPE, text=True, env=environment
+        [warm.script("kd-student"), *words, "-o", str(output)], stderr=subprocess.PIPE, text=True, env=environment
     )
     log = tmp_path / "part.log.jsonl"
     until = time.monotonic() + 60
@@ -158,9 +160,9 @@ def test_a_signal_leaves_a_checkpoint_of_the_very_step(
     if times == 1:
         assert "with --resume goes on" in told
     assert call("kd-info", "--check", tmp_path / "part.last.safetensors").returncode == 0
-    refused = call("kd-student", *words, "-o", output)
+    refused = call("kd-student", *words, "-o", output, scripts=warm.scripts)
     assert refused.returncode == 1
     assert "epochs of a run that was stopped" in refused.stderr
-    assert call("kd-student", *words, "-o", output, "--resume").returncode == 0
-    assert call("kd-student", *words, "-o", tmp_path / "whole.safetensors").returncode == 0
+    for more in (["-o", output, "--resume"], ["-o", tmp_path / "whole.safetensors"]):
+        assert call("kd-student", *words, *more, scripts=warm.scripts).returncode == 0
     assert output.read_bytes() == (tmp_path / "whole.safetensors").read_bytes()

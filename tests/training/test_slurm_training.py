@@ -16,6 +16,7 @@ import h5py
 import pytest
 import slurm_scripts
 from slurm_scripts import EXAMPLE, Scripts
+from warm import Warm
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = "--arch test_resnet --input-size 32 --batch 8 --set head=linear --device cpu"
@@ -57,6 +58,12 @@ def stand_in(folder: Path, name: str, text: str) -> str:
 
 
 # ---- with the tools
+@pytest.fixture(scope="module", autouse=True)
+def tools(warm: Warm) -> None:
+    """Tools that need not import torch."""
+    ENVIRONMENT["PATH"] = f"{warm.path}:/usr/sbin"
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("training") / "a folder"
