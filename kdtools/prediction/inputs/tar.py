@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
 import lzma
 import os
 import sys
@@ -12,7 +15,7 @@ import weakref
 import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import IO, BinaryIO
+from typing import IO, cast
 
 import numpy as np
 
@@ -29,6 +32,7 @@ TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz
 
 Fetch = Callable[[], bytes | np.ndarray]
 _LONGEST_NAME = 1 << 20  # bytes of a long name; tarfile itself has no limit
+_BLOCK = 1 << 16  # bytes of a stream that are read at once
 _LARGEST_IN_STREAM = 1 << 26  # bytes, of an archive that may be a thousandth of them
 _MOST_IN_MEMORY = 1 << 26  # bytes of the members of a stream that wait for their turn; others wait on the disk
 _LONG_NAMES = (
@@ -71,15 +75,14 @@ def _members(source: str) -> Iterator[tuple[str, Fetch | None]]:
     From a stream files are read at once.
     """
     if source == "-":
-        with tarfile.open(fileobj=sys.stdin.buffer, mode="r|*", tarinfo=_Member) as archive:
-            yield from _members_of_stream(archive)
+        yield from _members_of_stream(cast(io.BufferedReader, sys.stdin.buffer))
         return
     content = _Content(source)
     try:
         archive = tarfile.open(fileobj=content.stream(), mode="r:", tarinfo=_Member)  # noqa: SIM115
     except tarfile.ReadError:  # compressed, so without random access
-        with content.stream() as stream, tarfile.open(fileobj=stream, mode="r|*", tarinfo=_Member) as archive:
-            yield from _members_of_stream(archive, content.check)
+        with content.stream() as stream:
+            yield from _members_of_stream(stream, content.check)
         return
     with archive:
         for member in _each(archive):
@@ -109,7 +112,7 @@ class _Content:
         weakref.finalize(self, os.close, self._descriptor)
         self._stamp = stamp_of(os.fstat(self._descriptor))
 
-    def stream(self) -> BinaryIO:
+    def stream(self) -> io.BufferedReader:
         """The file from its beginning on, which may be closed before this."""
         os.lseek(self._descriptor, 0, os.SEEK_SET)
         return os.fdopen(os.dup(self._descriptor), "rb")
@@ -170,23 +173,47 @@ def _content_of(stream: IO[bytes]) -> bytes:
 
 
 def _members_of_stream(
-    archive: tarfile.TarFile, check: Callable[[], None] = lambda: None
+    stream: io.BufferedReader, check: Callable[[], None] = lambda: None
 ) -> Iterator[tuple[str, Fetch | None]]:
     waiting = _Waiting()
-    for member in _each(archive):
-        if not member.isreg() or member.issparse():
-            yield member.name, None
-            continue
-        try:
-            check_image_bytes(member.size, "a file in a compressed archive", _LARGEST_IN_STREAM)
-        except FileError as error:
-            yield member.name, failing(error)
-            continue
-        content = archive.extractfile(member)
-        data = b"" if content is None else content.read()
-        check()
-        yield member.name, waiting.add(data)
-        del data
+    with tarfile.open(
+        fileobj=cast(IO[bytes], _Unpacked(stream)), mode="r|", tarinfo=_Member, bufsize=_BLOCK
+    ) as archive:
+        for member in _each(archive):
+            if not member.isreg() or member.issparse():
+                yield member.name, None
+                continue
+            try:
+                check_image_bytes(member.size, "a file in a compressed archive", _LARGEST_IN_STREAM)
+            except FileError as error:
+                yield member.name, failing(error)
+                continue
+            content = archive.extractfile(member)
+            data = b"" if content is None else content.read()
+            check()
+            yield member.name, waiting.add(data)
+            del data
+
+
+class _Unpacked:
+    """A stream without its compression; what precedes damage is read before the error comes.
+
+    tarfile's own `r|*` unpacks ten kilobytes at once, to ten megabytes where they hold zeros, and copies the rest of
+    them for each block that it passes over.
+    """
+
+    def __init__(self, stream: io.BufferedReader) -> None:
+        start = stream.peek(6)
+        self._stream: io.BufferedReader | gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile = stream
+        if start.startswith(b"\x1f\x8b"):
+            self._stream = gzip.GzipFile(fileobj=stream)
+        elif start.startswith(b"BZh"):
+            self._stream = bz2.BZ2File(stream)
+        elif start.startswith((b"\xfd7zXZ\x00", b"]\x00\x00")):
+            self._stream = lzma.LZMAFile(stream)  # noqa: SIM115
+
+    def read(self, n_bytes: int) -> bytes:
+        return self._stream.read1(n_bytes)
 
 
 def _each(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
