@@ -83,6 +83,7 @@ def predict_photographs(
         if not (parts.n_items or n_known):
             raise FileError(f"{', '.join(photographs.inputs)}: no images in there")
         if not parts.n_faces and run.shard is None and not run.without_face.count:
+            parts.remove()  # the run came to its end, so there is nothing to go on with
             raise DataError(f"no face found in {counted(parts.n_items, 'image')}")
         if run.without_face.count:
             count = f"{run.without_face.count} of {parts.n_items - parts.first} photographs"

@@ -9,15 +9,20 @@ from pathlib import Path
 
 from kdtools.errors import FileError
 
+_HINT = "set XDG_CACHE_HOME to a folder for what is kept from run to run"
+
 
 def cache_folder() -> Path:
     """`$XDG_CACHE_HOME/kdtools`, by default `~/.cache/kdtools`. Raises FileError for a user without a home folder."""
+    if stated := os.environ.get("XDG_CACHE_HOME"):
+        return Path(stated) / "kdtools"
     try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kdtools"
+        home = Path.home()
     except RuntimeError as error:
-        raise FileError(
-            "this user has no home folder", "set XDG_CACHE_HOME to a folder for what is kept from run to run"
-        ) from error
+        raise FileError("this user has no home folder", _HINT) from error
+    if not home.is_dir():  # the superuser could make it, for a user who is to have none
+        raise FileError(f"this user's home folder {home} does not exist", _HINT)
+    return home / ".cache" / "kdtools"
 
 
 def private_folder() -> Path:

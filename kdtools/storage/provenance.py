@@ -16,6 +16,7 @@ from typing import Any
 
 from kdtools import __version__
 from kdtools.bundled import weights_file
+from kdtools.errors import UsageError
 from kdtools.storage.file_kinds import check_no_pipe
 from kdtools.storage.lineage import Lineage
 from kdtools.storage.names import files_below
@@ -46,6 +47,9 @@ class Provenance:
     lineage: Lineage = field(default_factory=Lineage)
     detector: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        _creation_date()  # refuses a wrong environment before the work, not after it
+
     def with_lineage(self, *lineages: Lineage) -> Provenance:
         """The same, made from all of these too."""
         return replace(self, lineage=reduce(or_, lineages, self.lineage))
@@ -59,15 +63,10 @@ class Provenance:
         return _without_irrelevant(self.argv)
 
     def attributes(self) -> dict[str, str]:
-        epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
-        if epoch.isdigit():
-            created = datetime.fromtimestamp(int(epoch), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        else:
-            created = datetime.now(UTC).strftime("%Y-%m-%d")
         roles = {"roles": json.dumps(self.roles, sort_keys=True)} if self.roles else {}
         detector = {DETECTOR: json.dumps(self.detector, sort_keys=True)} if self.detector else {}
         return {
-            "created": created,
+            "created": _creation_date(),
             "tool": self.tool,
             "version": __version__,
             "argv": json.dumps(self.command),
@@ -75,6 +74,19 @@ class Provenance:
             **roles,
             **detector,
         }
+
+
+def _creation_date() -> str:
+    """The day (UTC), or the moment in SOURCE_DATE_EPOCH. Raises UsageError if that is none."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if not epoch:
+        return datetime.now(UTC).strftime("%Y-%m-%d")
+    try:
+        return datetime.fromtimestamp(int(epoch), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError) as error:
+        shown = epoch if len(epoch) <= 40 else f"{epoch[:40]}..."
+        hint = "give seconds since 1970, or unset this variable of the environment"
+        raise UsageError(f"SOURCE_DATE_EPOCH is {shown!r}", hint) from error
 
 
 def _without_irrelevant(argv: Sequence[str]) -> list[str]:

@@ -250,7 +250,7 @@ def test_a_copy_runs_only_if_it_is_what_was_written(
 
 
 @pytest.mark.usefixtures("_copying")
-def test_a_user_without_a_home_has_no_cache(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_a_home_has_no_cache(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_home() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
@@ -259,6 +259,11 @@ def test_a_user_without_a_home_has_no_cache(model: Path, monkeypatch: pytest.Mon
     recorder = Recorder()
     load_engine(model, device="cpu", threads=1, reporter=recorder)
     assert "cannot be kept: this user has no home folder" in recorder.said[-1]
+    gone = tmp_path / "nonexistent"  # as that of the user nobody, which the superuser could make
+    monkeypatch.setattr(Path, "home", staticmethod(lambda: gone))
+    load_engine(model, device="cpu", threads=1, reporter=recorder)
+    assert f"cannot be kept: this user's home folder {gone} does not exist" in recorder.said[-1]
+    assert not gone.exists()
 
 
 @pytest.mark.usefixtures("_copying")

@@ -17,7 +17,7 @@ import pytest
 from factories import write_faces
 from reporters import Recorder, Strict
 
-from kdtools.errors import FileError
+from kdtools.errors import DataError, FileError
 from kdtools.faces.file import open_faces
 from kdtools.faces.merge import check_joinable, write_merged
 from kdtools.faces.selection import take_parts
@@ -504,6 +504,18 @@ def test_a_shard_may_be_without_inputs(source: Path, tmp_path: Path) -> None:
     merge(outputs, tmp_path / "joined.h5")
     with open_faces(tmp_path / "joined.h5") as joined, open_faces(outputs[1]) as part:
         assert joined.ids == part.ids
+
+
+def test_a_run_that_ends_without_a_face_leaves_no_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is nothing to go on with, and the next run is not to be refused for them."""
+    monkeypatch.setattr(parts, "BLOCK_SECONDS", 0.0)
+    (tmp_path / "photographs").mkdir()
+    for name in ("1.png", "2.png"):
+        (tmp_path / "photographs" / name).write_bytes(b"broken")
+    for _ in range(2):
+        with pytest.raises(DataError, match="no face found in 2 images"):
+            predict(tmp_path / "photographs", tmp_path / "out.h5")
+        assert [path.name for path in tmp_path.iterdir()] == ["photographs"]
 
 
 def merge(paths: list[Path], output: Path) -> None:
