@@ -15,6 +15,7 @@ import numpy as np
 from kdtools.errors import FileError
 from kdtools.images.opencv import opencv_errors
 from kdtools.images.unusual import decode_on_white, is_avif, is_heic, is_transparent, may_have_16_bits, stretched
+from kdtools.storage.devices import read_fault
 from kdtools.storage.stamps import changed_error, stamp_of
 
 # Not Pillow, whose `draft` gives the same pixels but mostly takes longer (benchmarks/jpeg_decoding.py).
@@ -97,7 +98,7 @@ def check_image_bytes(n_bytes: int, name: str | Path, most: int = _MOST_BYTES) -
 
 
 def is_turned(path: Path) -> bool:
-    """Whether an image file has an EXIF orientation other than upright."""
+    """Whether an image file has an EXIF orientation other than upright. Raises FileError where the disk fails."""
     return _header_of(path)[1] in range(2, 9)
 
 
@@ -107,7 +108,10 @@ def stored_size(path: Path) -> tuple[int, int] | None:
 
 
 def _header_of(path: Path) -> tuple[tuple[int, int] | None, int]:
-    """Height and width as stored, None if they cannot be read, and the EXIF orientation, 1 if there is none."""
+    """Height and width as stored, None if they cannot be read, and the EXIF orientation, 1 if there is none.
+
+    Raises FileError where the disk does not give them.
+    """
     import warnings
 
     from PIL import Image
@@ -116,7 +120,9 @@ def _header_of(path: Path) -> tuple[tuple[int, int] | None, int]:
     try:
         with Image.open(path) as image:
             return (image.height, image.width), image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # damaged headers raise errors of all kinds; decoding says what is wrong
+    except Exception as error:  # damaged headers raise errors of all kinds; decoding says what is wrong
+        if fault := read_fault(str(path), error):
+            raise fault from error
         return None, 1
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from kdtools.errors import FileError
+from kdtools.errors import FileError, reason_of
+from kdtools.storage.devices import read_fault
 
 # What is wrong with a video is said by us, in one line. Asked for when FFmpeg is first used; -8 is AV_LOG_QUIET.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -57,26 +59,52 @@ def frames_in(capture: cv2.VideoCapture) -> Iterator[tuple[np.ndarray, float]]:
         yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB), capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
 
 
+def check_readable(capture: cv2.VideoCapture, path: str | Path, n_frames: int) -> None:
+    """Raises FileError if the disk does not give all of a file, of which `n_frames` frames were decoded.
+
+    FFmpeg takes such a fault for the end of the video. The file is read once more, unless it gave all that it states.
+    """
+    if 0 < capture.get(cv2.CAP_PROP_FRAME_COUNT) <= n_frames:
+        return
+    try:
+        if stat.S_ISREG(os.stat(path).st_mode):
+            with open(path, "rb", buffering=0) as stream:
+                while stream.read(_BLOCK):
+                    pass
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise read_fault(str(path), error) or FileError(f"{path}: {reason_of(error)}") from error
+
+
 def stated_frames(path: Path) -> int:
-    """Number of frames that a video's header states; 0 where it states none. Some headers are off by a few frames."""
+    """Number of frames that a video's header states; 0 where it states none. Some headers are off by a few frames.
+
+    Raises FileError where the disk does not give the file.
+    """
     capture = open_video(os.path.abspath(path))
     try:
-        return max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        n_frames = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        if not n_frames:
+            check_readable(capture, path, 0)
+        return n_frames
     finally:
         capture.release()
 
 
 def frame_times(path: Path) -> np.ndarray:
-    """Seconds (N,) of all frames of a video file, which are decoded for it."""
+    """Seconds (N,) of all frames of a video file, which are decoded for it. Raises FileError where the disk fails."""
     capture, times = open_video(str(path)), []
     try:
         while capture.grab():
             times.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+        check_readable(capture, path, len(times))
     finally:
         capture.release()
     return np.array(times, np.float64)
 
 
+_BLOCK = 1 << 20  # bytes that are read at once
 _SLOTS = 30  # of a constant rate for each frame of variable rate, at most
 
 
@@ -119,7 +147,10 @@ class FrameReader:
         there, image = capture.read() if self._next == frame else (False, None)
         if not there or image is None:
             n_frames = self._next
-            self.close()
+            try:
+                check_readable(capture, self.path, n_frames)
+            finally:
+                self.close()
             if not n_frames:
                 raise FileError(f"{self.path}: not a video that can be decoded")
             raise FileError(f"{self.path}: has only {n_frames} frames that can be decoded; there is no frame {frame}")

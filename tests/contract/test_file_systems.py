@@ -14,6 +14,9 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+import cv2
+import h5py
+import numpy as np
 import pytest
 
 from .faults import Faults
@@ -154,6 +157,66 @@ def test_pictures_that_the_disk_does_not_give(kind: str, world: World, tiny_onnx
     assert "damaged" not in result.stderr
 
 
+# Video formats by suffix: AVI and MP4 state how many frames they have, WebM only how long it is.
+VIDEOS = {".avi": "MJPG", ".mp4": "mp4v", ".webm": "VP80"}
+
+
+def write_video(path: Path, n_frames: int = 40) -> Path:
+    """Noise, which takes many reads."""
+    size, rng = (320, 240), np.random.default_rng(0)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*VIDEOS[path.suffix]), 20, size)
+    for image in rng.integers(0, 255, (n_frames, *size[::-1], 3)):
+        writer.write(image.astype(np.uint8))
+    writer.release()
+    return path
+
+
+def check_video(suffix: str, when: str, world: World, folder: Path) -> str:
+    """The frames before the fault are predicted; it is named, and never taken for the end of the video."""
+    video, output = write_video(folder / f"clip{suffix}"), folder / "out.h5"
+    words = [world.files["student"], video, "--detector", "whole", "--device", "cpu", "-j", "1", "-o", output]
+    result = run_with((READING, "EIO", when), "kd-predict", words, within=video)
+    if result.status == 0:  # it has fewer reads
+        with h5py.File(output) as h5:
+            assert len(h5["id"]) == 40
+        return "done"
+    assert result.status in (1, 4), result.stderr
+    assert f"skipped {video.name}: {os.strerror(errno.EIO)}" in result.stderr
+    assert "Traceback" not in result.stderr
+    return "refused"
+
+
+def test_a_video_that_the_disk_does_not_give(world: World, tmp_path: Path) -> None:
+    """FFmpeg takes the fault for the end."""
+    assert check_video(".webm", "8+", world, tmp_path) == "refused"
+
+
+def check_annotated(name: str, when: str, world: World, folder: Path) -> str:
+    """A photograph or an annotation that cannot be read is skipped by name, or the import refused; the others are
+    done."""
+    source, output = folder / "photographs", folder / "out.h5"
+    shutil.copytree(world.files["folder"], source)
+    result = run_with((READING, "EIO", when), "kd-import", [source, "-o", output], within=source / name)
+    if result.status == 0:
+        check_product(output)
+        return "done"
+    assert result.status in (1, 4), result.stderr
+    assert name in result.stderr
+    assert os.strerror(errno.EIO) in result.stderr
+    assert "Traceback" not in result.stderr
+    assert output.exists() == (result.status == 4)
+    if result.status == 4:
+        with h5py.File(output) as h5:
+            assert len(h5["id"]) == 7
+    return "refused"
+
+
+@pytest.mark.parametrize("when", ["1", "3"])
+def test_a_photograph_to_import_that_the_disk_does_not_give(when: str, world: World, tmp_path: Path) -> None:
+    """Its header is read first, of which a fault was taken for an image that is not turned."""
+    assert check_annotated("3.png", when, world, tmp_path) == "refused"
+
+
 # ---- a container's user: a number without a name, a home or a cache
 @cache
 def why_no_namespace() -> str:
@@ -224,3 +287,42 @@ def test_every_input_that_the_disk_does_not_give(tool: str, world: World, tmp_pa
             folder = tmp_path / f"{name} {when}"
             folder.mkdir()
             faults.tried("inputs that cannot be read", tool, check_unread(tool, name, when, world, folder))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("suffix", VIDEOS)
+def test_every_video_that_the_disk_does_not_give(suffix: str, world: World, tmp_path: Path, faults: Faults) -> None:
+    for when in ("1+", "3+", "8+", "20+"):
+        (folder := tmp_path / when).mkdir()
+        outcome = check_video(suffix, when, world, folder)
+        faults.tried("inputs that cannot be read", "kd-predict", outcome)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", ["3.png", "3.pts"])
+def test_everything_to_import_that_the_disk_does_not_give(
+    name: str, world: World, tmp_path: Path, faults: Faults
+) -> None:
+    for when in ("1", "2", "3", "1+", "2+"):
+        (folder := tmp_path / when).mkdir()
+        outcome = check_annotated(name, when, world, folder)
+        faults.tried("inputs that cannot be read", "kd-import", outcome)
+
+
+@pytest.mark.soak
+def test_frames_and_photographs_to_view_that_the_disk_does_not_give(
+    world: World, tmp_path: Path, faults: Faults
+) -> None:
+    """Points whose pixels are elsewhere: in a video, in photographs."""
+    video = write_video(tmp_path / "clip.webm")
+    words = [world.files["student"], "--detector", "whole", "--device", "cpu"]
+    for source, read in ((video, video), (world.files["folder"], world.files["folder"] / "3.png")):
+        points = tmp_path / f"{source.stem}.h5"
+        assert run_with(("getcwd", "EIO", "1000"), "kd-predict", [*words, source, "-o", points]).status == 0
+        for when in ("1+", "2+", "6+"):
+            view = [points, "--images", source.parent if source is video else source, "-n", "40"]
+            result = run_with((READING, "EIO", when), "kd-view", [*view, "-o", tmp_path / "o.png", "-f"], within=read)
+            assert result.status == 0 or os.strerror(errno.EIO) in result.stderr
+            assert result.status in (0, 1, 4), result.stderr
+            assert "not a" not in result.stderr
+            faults.tried("inputs that cannot be read", "kd-view", "refused" if result.status else "done")

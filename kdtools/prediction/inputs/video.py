@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from kdtools.errors import FileError
-from kdtools.images.video import frames_in, open_video
+from kdtools.images.video import check_readable, frames_in, open_video
 from kdtools.prediction.inputs.photograph import Photograph, failing
 from kdtools.storage.names import frame_id
 from kdtools.storage.stamps import Stamp, changed_error, stamp_of
@@ -42,6 +42,12 @@ def frames_of(source: str, prefix: str = "") -> Iterator[Photograph]:
                 return
             yield Photograph(frame_id(name, frame), source, partial(np.asarray, image), frame, time)
             frame += 1
+        if not is_camera:
+            try:
+                check_readable(capture, source, frame)
+            except FileError as fault:
+                yield Photograph(name, source, failing(fault))
+                return
         if not frame:
             error = FileError("there is no such camera" if is_camera else "not a video that can be decoded")
             yield Photograph(name, source, failing(error))
