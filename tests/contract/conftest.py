@@ -10,25 +10,24 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from common import graphs_made_once, one_at_a_time
+from common import one_at_a_time
 
 from .faults import Faults
 from .table import REPOSITORY
 from .world import World, make_world
 
 
-@pytest.fixture(scope="session")
-def world(common_folder: Path) -> Iterator[World]:
+@pytest.fixture(scope="module")
+def world(common_folder: Path, graphs: None) -> World:
     """Twenty-four faces of 48 px, eight to test with, and what each tool makes of them. Tests change none of it."""
     folder = common_folder / "contract"
     names = folder / "world.json"
-    with graphs_made_once(common_folder / "graphs"):
-        with one_at_a_time(folder):
-            if not names.exists():
-                made = make_world(folder)
-                names.write_text(json.dumps({name: str(path) for name, path in made.files.items()}))
-        files = {name: Path(path) for name, path in json.loads(names.read_text()).items()}
-        yield World(files["faces"].parent, files)
+    with one_at_a_time(folder):
+        if not names.exists():
+            made = make_world(folder)
+            names.write_text(json.dumps({name: str(path) for name, path in made.files.items()}))
+    files = {name: Path(path) for name, path in json.loads(names.read_text()).items()}
+    return World(files["faces"].parent, files)
 
 
 @pytest.fixture(autouse=True)
