@@ -35,7 +35,7 @@ ModelOutput = Annotated[str, _output(check_model_name)]
 ExportOutput = Annotated[str, _output(check_export_name)]
 Force = Annotated[bool, typer.Option("-f", "--force", help="Replace an output that exists.")]
 Quiet = Annotated[
-    bool, typer.Option("-q", "--quiet", callback=set_quiet, is_eager=True, help="Say nothing but warnings and errors.")
+    bool, typer.Option("-q", "--quiet", callback=set_quiet, is_eager=True, help="Print only warnings and errors.")
 ]
 Verbose = Annotated[
     bool,
@@ -77,8 +77,8 @@ Detector = Annotated[
     typer.Option(
         "--detector",
         metavar="NAME|FILE",
-        help="Where faces are: finder, cascade, yunet (fetched once) or a YuNet model (.onnx) finds them; boxes (.csv) "
-        "list them; whole is the image. Of annotations also points, or given, their box.",
+        help="What finds the faces: finder, cascade, yunet (fetched once), a YuNet model (.onnx), or a list of boxes "
+        "(.csv); whole takes each image as one face. For annotated faces also points or given, the annotated box.",
     ),
 ]
 MinScore = Annotated[
@@ -86,8 +86,8 @@ MinScore = Annotated[
     typer.Option(
         "--min-score",
         metavar="SCORE",
-        help="Score threshold: drop what the detector is less sure of. By default finder 0.55, yunet 0.6, cascade and "
-        "boxes (.csv) all.",
+        help="Score threshold of the detector: drop faces below it. By default finder 0.55, yunet 0.6; cascade and "
+        "boxes (.csv) keep all.",
     ),
 ]
 

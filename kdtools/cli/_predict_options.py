@@ -29,14 +29,16 @@ Output = Annotated[
 Listed = Annotated[bool, typer.Option("--list", help="Each INPUT is a list of images, one a line or separated by \\0.")]
 Include = Annotated[
     list[str] | None,
-    typer.Option("--include", metavar="GLOB", help="In folders and tar files take what fits, not all images."),
+    typer.Option("--include", metavar="GLOB", help="In folders and tar files, only paths that match, not all images."),
 ]
 MaxFaces = Annotated[
-    int | None, typer.Option("--max-faces", metavar="N", min=1, help="Of each image, only the N largest faces.")
+    int | None, typer.Option("--max-faces", metavar="N", min=1, help="Only the N largest faces of each image.")
 ]
 RequireFace = Annotated[
     bool,
-    typer.Option("--require-face", help="Skip photographs without a face, as broken ones: the exit status is then 4."),
+    typer.Option(
+        "--require-face", help="Skip photographs without a face, like unreadable ones: the exit status is then 4."
+    ),
 ]
 Refine = Annotated[
     int | None,
@@ -52,16 +54,17 @@ Flip = Annotated[
     bool, typer.Option("--flip", help="Average over each face and its mirror image: lower error, half the speed.")
 ]
 Smooth = Annotated[
-    bool, typer.Option("--smooth", help="In videos: keep the points of a face from trembling between frames.")
+    bool, typer.Option("--smooth", help="In videos: smooth the points of a face over time, so that they do not jitter.")
 ]
 Draw = Annotated[
-    str | None, typer.Option("--draw", metavar="DIR", help="Write each image, or video, with its landmarks into DIR.")
+    str | None,
+    typer.Option("--draw", metavar="DIR", help="Draw the landmarks: write each image with faces, or video, into DIR."),
 ]
 Shard = Annotated[
     str | None,
-    typer.Option("--shard", metavar="K/N", help="Do the K-th of N parts of the inputs; kd-merge joins them."),
+    typer.Option("--shard", metavar="K/N", help="Process the K-th of N parts of the inputs; kd-merge joins them."),
 ]
-Bench = Annotated[bool, typer.Option("--bench", help="Say where the time went.")]
+Bench = Annotated[bool, typer.Option("--bench", help="Print the time spent in each stage.")]
 Backend = Annotated[
     Literal["auto", "torch", "onnx"],
     typer.Option("--backend", help="What runs the network; auto takes ONNX Runtime on a CPU."),

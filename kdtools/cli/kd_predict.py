@@ -43,11 +43,12 @@ def kd_predict(
 ) -> None:
     """Find landmarks with a trained model.
 
-    For a faces file: the points of its faces, under their ids. For all else: faces are found by a detector and cropped
-    by the model's own rule; the ids of a second and further face in one image end in #2, #3, ... and those of frames in
-    #frame=NUMBER; in a video a face keeps its number while it is followed. Images that cannot be read are named and
-    skipped, and the exit status is then 4; those without a face are counted and named at the end. Points are always in
-    pixels of the source images. A long run leaves what it has found so far in FILE.partial.
+    The faces of a faces file keep their ids. In all other inputs a detector finds the faces (auto is the finder, a
+    network that comes with kdtools), and they are cropped by the model's own rule. The ids of the second and further
+    faces of an image end in #2, #3, ..., those of video frames in #frame=NUMBER; a face keeps its number while it is
+    tracked. Images that cannot be read are named and skipped, and the exit status is then 4; those without a face are
+    counted and named at the end. Points are always in pixels of the source images. A long run keeps its results so far
+    in FILE.partial.
     """
     require(model_path != "-", "the model cannot be read from standard input", "name its file")
     inputs = inputs or []
