@@ -131,6 +131,7 @@ def kd_predict(
             batch=batch or 0,
             shard=part,
             resume=resume,
+            of_landmarks={"flipped": True} if flip else {},
             reporter=session,
         )
         if file is not None:

@@ -104,6 +104,11 @@ class FacesFile(StoredFaces):
         attrs = self.h5["landmarks"].attrs if "landmarks" in self else {}
         return convention_of_points(plain(attrs.get("convention")), attrs.get("origin"), self.name)
 
+    @property
+    def flipped(self) -> bool:
+        """Of predictions: whether each is the mean over a face and its mirror image."""
+        return "landmarks" in self and bool(plain(self.h5["landmarks"].attrs.get("flipped", False)))
+
     def true_points(self, frame: Frame = "source", rows: slice = slice(None)) -> np.ndarray:
         """As `points`, with the origin of each face's annotation convention, or that put back, taken off."""
         points, origins = self.points(frame, rows), self.origins(frame, rows)

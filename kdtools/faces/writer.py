@@ -96,8 +96,8 @@ class FacesWriter:
         self.put("landmarks", points)
         self.describe_landmarks(scheme, role)
 
-    def describe_landmarks(self, scheme: Scheme, role: str) -> None:
-        """Write the role and the scheme of /landmarks."""
+    def describe_landmarks(self, scheme: Scheme, role: str, further: Mapping[str, Any] | None = None) -> None:
+        """Write the role and the scheme of /landmarks, and `further` attributes of it."""
         self.h5.attrs["scheme"] = scheme.name
         attrs = self.h5["landmarks"].attrs
         attrs["role"] = role
@@ -109,6 +109,7 @@ class FacesWriter:
             attrs["mirror"] = np.empty(0, np.int32)  # else the map of a known scheme of this name would be taken
         for key in JSON_FIELDS:
             attrs[key] = json.dumps(getattr(scheme, key))
+        attrs.update(further or {})
 
     def copy_companions(self, faces: FacesFile) -> None:
         """Copy COMPANIONS and subsets from `faces`, for an output about the same faces."""

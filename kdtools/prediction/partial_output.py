@@ -13,7 +13,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -53,12 +53,21 @@ class Parts:
     """Collects outcomes in order and writes them as one faces file; made by `open_parts`.
 
     The inputs from number `first` up to `n_items` are done; `skipped` are those that an earlier run skipped.
+    `of_landmarks` are attributes of /landmarks beside its scheme and role.
     """
 
     def __init__(
-        self, folder: Path, run: dict[str, Any], first: int, scheme: Scheme, provenance: Provenance, force: bool
+        self,
+        folder: Path,
+        run: dict[str, Any],
+        first: int,
+        scheme: Scheme,
+        provenance: Provenance,
+        force: bool,
+        of_landmarks: Mapping[str, Any],
     ) -> None:
         self._folder, self._run, self._scheme, self._provenance = folder, run, scheme, provenance
+        self._of_landmarks = of_landmarks
         self.first, self._force = first, force
         self._lock_file: IO[str] | None = None
         self._forget()
@@ -237,19 +246,20 @@ class Parts:
             n_rows = sum(len(one[name]) for one in columns)
             attributes = _attributes_of(name, self._pending[0].box_origin)
             writer.put_pieces(name, n_rows, (one[name] for one in columns), **attributes)
-        writer.describe_landmarks(self._scheme, "predicted")
+        writer.describe_landmarks(self._scheme, "predicted", self._of_landmarks)
 
     def _write_nothing(self, writer: FacesWriter) -> None:
         """The output of a run without faces, whose other arrays are not known."""
         writer.put("id", [])
-        writer.put_landmarks(np.empty((0, self._scheme.n_points, 2)), self._scheme, "predicted")
+        writer.put("landmarks", np.empty((0, self._scheme.n_points, 2)))
+        writer.describe_landmarks(self._scheme, "predicted", self._of_landmarks)
 
     def _write_joined(self, writer: FacesWriter) -> None:
         with open_faces(self._blocks[0]) as faces:
             names, origin = read_record(faces)["columns"], box_origin(faces)
         for name in names:
             writer.put_pieces(name, self.n_faces, self._read_blocks(name), **_attributes_of(name, origin))
-        writer.describe_landmarks(self._scheme, "predicted")
+        writer.describe_landmarks(self._scheme, "predicted", self._of_landmarks)
 
     def _read_blocks(self, name: str) -> Iterator[Any]:
         for path in self._blocks:
@@ -293,6 +303,7 @@ def open_parts(
     scheme: Scheme,
     provenance: Provenance,
     reporter: Reporter,
+    of_landmarks: Mapping[str, Any],
     kept: bool = True,
 ) -> Iterator[Parts]:
     """Yields a collector for outcomes from the input `first` on, or from where an earlier run stopped.
@@ -307,7 +318,7 @@ def open_parts(
         else:
             folder = Path(f"{output}.partial")
         check_no_link(folder)
-        parts = Parts(folder, run, first, scheme, provenance, force)
+        parts = Parts(folder, run, first, scheme, provenance, force, of_landmarks)
         stack.callback(parts.unlock)
         if resume:
             parts.take_up()

@@ -7,7 +7,7 @@ while some workers wait for the disk. A GPU is used by one worker at a time whil
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +51,8 @@ class Run:
     """Settings of a prediction run. `batch` is the largest group of inputs, 0 for that of the engine.
 
     `shard` is (number from 0, number of shards). `kept` results of a stopped run can be resumed. A photograph without a
-    face is skipped if one is required, else only counted in `without_face`.
+    face is skipped if one is required, else only counted in `without_face`. `of_landmarks` are attributes of the
+    output's /landmarks beside its scheme and role, which say how the points were found.
     """
 
     engine: Engine
@@ -64,6 +65,7 @@ class Run:
     resume: bool = False
     kept: bool = True
     require_face: bool = False
+    of_landmarks: Mapping[str, Any] = field(default_factory=dict)
     without_face: FirstNames = field(default_factory=FirstNames)
     reporter: Reporter = SILENT
     timing: Timing = field(default_factory=Timing)
@@ -102,6 +104,7 @@ def open_parts_of(run: Run, first: int, names: Sequence[str]) -> contextlib.Abst
         first=first,
         scheme=run.engine.card.scheme,
         provenance=run.provenance,
+        of_landmarks=run.of_landmarks,
         reporter=run.reporter,
         kept=run.kept,
     )

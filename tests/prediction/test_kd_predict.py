@@ -129,6 +129,7 @@ def test_the_mirror_image_counts_as_much(run: Run, photographs: Path, tmp_path: 
         mirrored = points[:, list(IBUG68.mirror or ())]
         mirrored[..., 0] = 39 - mirrored[..., 0]  # of 40 px
         np.testing.assert_allclose(two.landmarks[:], (points + mirrored) / 2, atol=1e-4)
+        assert (one.flipped, two.flipped) == (False, True)
     assert "exists already, of another run" in run(photographs, "--detector", "whole", "--resume", "-o", flipped)[1]
 
 
