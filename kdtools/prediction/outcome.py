@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from kdtools.faces.schema import CROP
+from kdtools.faces.writer import FacesWriter
+from kdtools.landmarks import Scheme
 from kdtools.prediction.unchanged import Stamp
 from kdtools.reporting import counted
 
@@ -43,6 +45,17 @@ class Outcome:
     @property
     def n_faces(self) -> int:
         return len(self.columns["id"])
+
+
+@dataclass(frozen=True)
+class About:
+    """What an output says of its points: their scheme, and `attributes` of /landmarks that tell how they were found."""
+
+    scheme: Scheme
+    attributes: Mapping[str, Any]
+
+    def describe(self, writer: FacesWriter) -> None:
+        writer.describe_landmarks(self.scheme, "predicted", self.attributes)
 
 
 # The main thread does list (walks folders, reads tar files, decodes videos) and write, the workers do the others.

@@ -13,7 +13,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -25,9 +25,8 @@ from kdtools.errors import FileError, some_of
 from kdtools.faces.box_origin import box_origin
 from kdtools.faces.file import open_faces
 from kdtools.faces.writer import FacesWriter, create_faces
-from kdtools.landmarks import Scheme
 from kdtools.prediction.block_record import ANEW, ATTRIBUTE, difference_of, read_record
-from kdtools.prediction.outcome import Outcome
+from kdtools.prediction.outcome import About, Outcome
 from kdtools.prediction.unchanged import (
     CONTENTS,
     LISTING,
@@ -53,21 +52,12 @@ class Parts:
     """Collects outcomes in order and writes them as one faces file; made by `open_parts`.
 
     The inputs from number `first` up to `n_items` are done; `skipped` are those that an earlier run skipped.
-    `of_landmarks` are attributes of /landmarks beside its scheme and role.
     """
 
     def __init__(
-        self,
-        folder: Path,
-        run: dict[str, Any],
-        first: int,
-        scheme: Scheme,
-        provenance: Provenance,
-        force: bool,
-        of_landmarks: Mapping[str, Any],
+        self, folder: Path, run: dict[str, Any], first: int, points: About, provenance: Provenance, force: bool
     ) -> None:
-        self._folder, self._run, self._scheme, self._provenance = folder, run, scheme, provenance
-        self._of_landmarks = of_landmarks
+        self._folder, self._run, self._points, self._provenance = folder, run, points, provenance
         self.first, self._force = first, force
         self._lock_file: IO[str] | None = None
         self._forget()
@@ -246,20 +236,20 @@ class Parts:
             n_rows = sum(len(one[name]) for one in columns)
             attributes = _attributes_of(name, self._pending[0].box_origin)
             writer.put_pieces(name, n_rows, (one[name] for one in columns), **attributes)
-        writer.describe_landmarks(self._scheme, "predicted", self._of_landmarks)
+        self._points.describe(writer)
 
     def _write_nothing(self, writer: FacesWriter) -> None:
         """The output of a run without faces, whose other arrays are not known."""
         writer.put("id", [])
-        writer.put("landmarks", np.empty((0, self._scheme.n_points, 2)))
-        writer.describe_landmarks(self._scheme, "predicted", self._of_landmarks)
+        writer.put("landmarks", np.empty((0, self._points.scheme.n_points, 2)))
+        self._points.describe(writer)
 
     def _write_joined(self, writer: FacesWriter) -> None:
         with open_faces(self._blocks[0]) as faces:
             names, origin = read_record(faces)["columns"], box_origin(faces)
         for name in names:
             writer.put_pieces(name, self.n_faces, self._read_blocks(name), **_attributes_of(name, origin))
-        writer.describe_landmarks(self._scheme, "predicted", self._of_landmarks)
+        self._points.describe(writer)
 
     def _read_blocks(self, name: str) -> Iterator[Any]:
         for path in self._blocks:
@@ -300,10 +290,9 @@ def open_parts(
     resume: bool,
     run: dict[str, Any],
     first: int,
-    scheme: Scheme,
+    points: About,
     provenance: Provenance,
     reporter: Reporter,
-    of_landmarks: Mapping[str, Any],
     kept: bool = True,
 ) -> Iterator[Parts]:
     """Yields a collector for outcomes from the input `first` on, or from where an earlier run stopped.
@@ -318,7 +307,7 @@ def open_parts(
         else:
             folder = Path(f"{output}.partial")
         check_no_link(folder)
-        parts = Parts(folder, run, first, scheme, provenance, force, of_landmarks)
+        parts = Parts(folder, run, first, points, provenance, force)
         stack.callback(parts.unlock)
         if resume:
             parts.take_up()

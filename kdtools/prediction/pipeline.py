@@ -15,7 +15,7 @@ from kdtools import __version__
 from kdtools.errors import reason_of
 from kdtools.parallel import in_background, map_bounded, workers
 from kdtools.prediction.engines import Engine
-from kdtools.prediction.outcome import NO_FACE, Outcome, Stopwatch, Timing
+from kdtools.prediction.outcome import NO_FACE, About, Outcome, Stopwatch, Timing
 from kdtools.prediction.partial_output import Parts, open_parts
 from kdtools.prediction.unchanged import stamps_of_files
 from kdtools.reporting import SILENT, Reporter
@@ -102,9 +102,8 @@ def open_parts_of(run: Run, first: int, names: Sequence[str]) -> contextlib.Abst
         resume=run.resume,
         run={**run.identity, "files": stamps_of_files(names)},
         first=first,
-        scheme=run.engine.card.scheme,
+        points=About(run.engine.card.scheme, run.of_landmarks),
         provenance=run.provenance,
-        of_landmarks=run.of_landmarks,
         reporter=run.reporter,
         kept=run.kept,
     )
