@@ -10,6 +10,7 @@ import numpy as np
 
 from kdtools.errors import DataError, UsageError, some_of
 from kdtools.evaluation.choose_measures import choose_measures, choose_subsets
+from kdtools.evaluation.conventions import notes_on_origins, warn_of_other_conventions
 from kdtools.evaluation.join import check_join, join_rows
 from kdtools.evaluation.mean_shape import MeanShape, put_share_of_mean_shape
 from kdtools.evaluation.measure import Measurements, Plan, PointSource, measure
@@ -105,6 +106,7 @@ def _join_predictions(
             check_same_ends(truth, pred, measures.normalisers)
         warn_of_other_pictures(truth, pred, reporter)
         pred = found
+        warn_of_other_conventions(truth, pred, reporter)
         rows = join_rows(truth, pred, request.join, reporter)
         notes += check_join(truth, pred, rows, request)
         if len(pred) == len(truth) and np.array_equal(rows, np.arange(len(rows))):
@@ -116,7 +118,13 @@ def _join_predictions(
     if request.mean_shape is not None:
         joined.append((MeanShape(request.mean_shape, truth), np.arange(len(truth))))
         notes.append(f"the mean shape comes from {request.mean_shape}")
+    notes += notes_on_origins(truth, _files_of(joined))
     return joined, notes
+
+
+def _files_of(joined: Sequence[tuple[PointSource, np.ndarray]]) -> list[PointSet]:
+    """The predictions that were read, without the mean shape."""
+    return [pred for pred, _ in joined if isinstance(pred, PointSet)]
 
 
 def _plan(
@@ -141,6 +149,7 @@ def _plan(
         regions=list(regions.values()) if needs_parts else [],
         members=np.stack(list(members.values())) if needs_parts else None,
         before=frames.before if frames else None,
+        at_true_places=any(one.origins is not None for one in (truth, *_files_of(joined))),
     )
 
 

@@ -48,6 +48,10 @@ class MeanShape:
         to_source = self.truth.to_source(rows)
         return apply_affine(to_source, np.broadcast_to(self.in_crop, (len(to_source), *self.in_crop.shape)))
 
+    def origins_of(self, rows: np.ndarray | slice) -> np.ndarray:
+        """0: nothing was put back into the mean shape."""
+        return np.zeros((1, 2))
+
 
 def put_share_of_mean_shape(rows: Sequence[Row]) -> None:
     """Add to each row its NME as a percentage of the mean shape's."""

@@ -33,6 +33,7 @@ class PointSource(Protocol):
     def files(self) -> Sequence[str]: ...
 
     def points(self, rows: np.ndarray | slice) -> np.ndarray: ...
+    def origins_of(self, rows: np.ndarray | slice) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Plan:
 
     `predictions` come with the row (N,) of each face of the truth. `regions` are lists of points; `members` (S, N) bool
     are the subsets for sums by landmark. `before` (N,) is the row of each face's preceding frame, or -1.
+    `at_true_places` measures distances with the origins of labels and predictions taken off as well.
     """
 
     truth: PointSet
@@ -50,6 +52,7 @@ class Plan:
     regions: Sequence[Sequence[int]] = ()
     members: np.ndarray | None = None
     before: np.ndarray | None = None
+    at_true_places: bool = False
 
 
 @dataclass
@@ -88,8 +91,8 @@ class LandmarkSums:
 class Measured:
     """Measurements of one prediction, with NaN and inf as in kdtools.metrics.
 
-    `distance` (N,) and `regions` (N, R) are mean distances in pixels; `jitter` (N,) is a fraction of the main
-    normaliser, NaN for a first frame.
+    `distance` (N,) and `regions` (N, R) are mean distances in pixels, `true_distance` (N,) those with origins taken
+    off; `jitter` (N,) is a fraction of the main normaliser, NaN for a first frame.
     """
 
     name: str
@@ -97,6 +100,7 @@ class Measured:
     regions: np.ndarray
     landmarks: LandmarkSums | None
     jitter: np.ndarray | None
+    true_distance: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,7 @@ def measure(plan: Plan, reporter: Reporter) -> Measurements:
                 np.empty((n_faces, len(plan.regions))),
                 LandmarkSums.zeros(n_subsets, n_points) if n_subsets else None,
                 None if plan.before is None else np.empty(n_faces),
+                np.empty(n_faces) if plan.at_true_places else None,
             )
             for pred, _ in plan.predictions
         ],
@@ -139,6 +144,8 @@ def measure(plan: Plan, reporter: Reporter) -> Measurements:
                     total.landmarks.add(more.landmarks)
                 if total.jitter is not None:
                     total.jitter[rows] = more.jitter
+                if total.true_distance is not None:
+                    total.true_distance[rows] = more.true_distance
             if block.shapes is not None:
                 count += np.isfinite(block.shapes).sum(axis=0)
                 result.mean_face[:] += np.nansum(block.shapes, axis=0)
@@ -178,7 +185,10 @@ def _measure_block(plan: Plan, rows: slice) -> _Block:
         guess = pred.points(_as_slice(row_of[rows]))
         distance = point_distances(counted, guess)
         regions = [mean_distance(distance, points) for points in plan.regions]
-        jitter = None
+        jitter = true_distance = None
+        if plan.at_true_places:
+            shift = plan.truth.origins_of(rows) - pred.origins_of(row_of[rows])  # of the truth against the prediction
+            true_distance = mean_distance(point_distances(counted, guess + shift[:, None]))
         if before is not None:
             guess_before = pred.points(np.where(before >= 0, row_of[before], -1))
             jitter = jitter_per_face(counted, guess, counted_before, guess_before, lengths[0])
@@ -189,6 +199,7 @@ def _measure_block(plan: Plan, rows: slice) -> _Block:
                 np.stack(regions, axis=1) if regions else np.empty((len(gt), 0)),
                 None if members is None else _sum_landmarks(plan, gt, guess, distance, lengths[0], members),
                 jitter,
+                true_distance,
             )
         )
     shapes = None

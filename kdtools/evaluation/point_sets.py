@@ -19,6 +19,7 @@ from kdtools.errors import DataError, FileError, some_of
 from kdtools.faces.file import FacesFile
 from kdtools.faces.validation import check_maps
 from kdtools.landmarks import Scheme
+from kdtools.landmarks.conventions import Convention
 from kdtools.landmarks.geometry import IDENTITY, apply_affine
 from kdtools.landmarks.point_names import point_order
 from kdtools.metrics import clean_points
@@ -110,6 +111,8 @@ class PointSet:
     image_size: tuple[int, int] | None = None  # of the crops, if the file has images
     other_boxes: str = ""  # what the file's boxes are where they are not the annotation's
     guessed: bool = False  # whether the scheme is told by nothing but the number of points
+    origins: np.ndarray | None = None  # (N, 2) px, how far points lie beside the true places; None: not at all
+    conventions: tuple[Convention, ...] = ()  # those of the faces, or of predictions the one that they are of
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -122,6 +125,13 @@ class PointSet:
     def points(self, rows: np.ndarray | slice) -> np.ndarray:
         """Points (n, L, 2) float64 of these rows in pixels of the source images; NaN for row -1, a missing face."""
         return self._gather(rows, (self.n_points, 2), lambda part, some: part.read(some), np.nan)
+
+    def origins_of(self, rows: np.ndarray | slice) -> np.ndarray:
+        """How far the points of these rows lie beside the true places, (n, 2); 0 for row -1."""
+        if self.origins is None:
+            return np.zeros((1, 2))
+        found = self.origins[rows]
+        return found if isinstance(rows, slice) else np.where(rows[:, None] < 0, 0, found)
 
     def to_source(self, rows: np.ndarray | slice) -> np.ndarray:
         """Affine maps (n, 2, 3) from the crops to the source images."""

@@ -77,7 +77,23 @@ def _join_parts(name: str, sets: Sequence[PointSet]) -> PointSet:
     files = [path for one in sets for path in one.files]
     foreign = any(one.foreign for one in sets)
     guessed = all(one.guessed for one in sets)
-    return PointSet(name, ids, first.n_points, first.scheme, parts, starts, foreign, files=files, guessed=guessed)
+    origins = None
+    if any(one.origins is not None for one in sets):
+        origins = np.concatenate([np.zeros((len(one), 2)) if one.origins is None else one.origins for one in sets])
+    conventions = tuple(dict.fromkeys(convention for one in sets for convention in one.conventions))
+    return PointSet(
+        name,
+        ids,
+        first.n_points,
+        first.scheme,
+        parts,
+        starts,
+        foreign,
+        files=files,
+        guessed=guessed,
+        origins=origins,
+        conventions=conventions,
+    )
 
 
 def read_points(
@@ -140,6 +156,8 @@ def _from_faces(faces: FacesFile) -> PointSet:
     names = ["landmarks", *of_crops, "visible", *(["box"] if origin == ANNOTATION else [])]
     columns = {name: Column(None, faces, name) for name in names if name in faces}
     part = Part(columns["landmarks"], columns.get("to_source"), columns.get("visible"), columns.get("box"))
+    origins, stated, put_back = faces.origins("source"), faces.conventions, faces.put_back
+    of_faces = tuple(one for one, count in zip(stated.all, stated.counts, strict=True) if count)
     return PointSet(
         faces.name,
         faces.id_bytes,
@@ -151,6 +169,8 @@ def _from_faces(faces: FacesFile) -> PointSet:
         files=[faces.name],
         image_size=faces.image_size if faces.has_images else None,
         other_boxes=OTHER_BOXES[origin] if "box" in faces and origin != ANNOTATION else "",
+        origins=origins if origins.any() else None,
+        conventions=of_faces if put_back is None else (put_back,),
     )
 
 

@@ -18,8 +18,12 @@ from kdtools.landmarks import Scheme
 from kdtools.metrics import compare_paired, mean_interval, normalise, share_interval, summarise, threshold_label
 
 
-def values_of(nme: np.ndarray, groups: np.ndarray | None, measures: Measures) -> Values:
+def values_of(
+    nme: np.ndarray, groups: np.ndarray | None, measures: Measures, true_nme: np.ndarray | None = None
+) -> Values:
     """All statistics of errors (n,), with 95 % intervals; `groups` (n,) number the people, photographs or videos.
+
+    `true_nme` (n,) are the same faces' errors with origins taken off, of which only the mean is given.
 
     A missing prediction (inf) is a failure, so the mean is infinite and has no interval; nme_found_percent is then the
     mean of the others.
@@ -37,6 +41,11 @@ def values_of(nme: np.ndarray, groups: np.ndarray | None, measures: Measures) ->
         values["unmeasured"] = len(nme) - len(errors)
     values["nme_percent"] = statistics["nme_percent"]
     _put_interval(values, "nme_low_percent", "nme_high_percent", mean_interval(errors, units, bounds=(0.0, np.inf)))
+    if true_nme is not None:
+        true_errors = true_nme[measured]
+        values["nme_true_percent"] = 100 * float(np.mean(true_errors)) if len(true_errors) else None
+        interval = mean_interval(true_errors, units, bounds=(0.0, np.inf))
+        _put_interval(values, "nme_true_low_percent", "nme_true_high_percent", interval)
     if n_missing:
         finite = errors[np.isfinite(errors)]
         values["nme_found_percent"] = 100 * float(finite.mean()) if len(finite) else None
@@ -136,7 +145,8 @@ class Tables:
         for one in self.measurements.predictions:
             for subset, member in self.members.items():
                 for k, normaliser in enumerate(self.measures.normalisers):
-                    values = self._values(one.distance, self.measurements.predictions[0].distance, one.name, k, member)
+                    base = self.measurements.predictions[0].distance
+                    values = self._values(one.distance, base, one.name, k, member, one.true_distance)
                     if one.jitter is not None and k == 0:
                         frames = one.jitter[member]
                         frames = frames[np.isfinite(frames)]
@@ -186,12 +196,21 @@ class Tables:
             self.baseline if self.request.compare else "",
         )
 
-    def _values(self, distance: np.ndarray, base: np.ndarray, name: str, k: int, member: np.ndarray) -> Values:
+    def _values(
+        self,
+        distance: np.ndarray,
+        base: np.ndarray,
+        name: str,
+        k: int,
+        member: np.ndarray,
+        true_distance: np.ndarray | None = None,
+    ) -> Values:
         lengths = self.measurements.lengths[k]
         everyone = member.all()
         nme = normalise(distance, lengths) if everyone else normalise(distance[member], lengths[member])
         groups = self.groups if self.groups is None or everyone else self.groups[member]
-        values = values_of(nme, groups, self.measures)
+        true_nme = None if true_distance is None else normalise(true_distance[member], lengths[member])
+        values = values_of(nme, groups, self.measures, true_nme)
         if self.request.compare and name != self.baseline:
             values |= comparison_values(nme, normalise(base[member], lengths[member]), groups)
         return values
@@ -240,17 +259,19 @@ class FaceRows(Sequence[Row]):
                 yield self._row(one, subset, k, normaliser, int(row))
 
     def _row(self, one: Measured, subset: str, k: int, normaliser: str, row: int) -> Row:
-        error = self._error(one, k, row)
+        error = self._error(one.distance, k, row)
         values: Values = {"missing": 1} if error == np.inf else {}
         values["nme_percent"] = error
+        if one.true_distance is not None:
+            values["nme_true_percent"] = self._error(one.true_distance, k, row)
         if self.baseline and one.name != self.baseline:
-            base = self._error(self.measurements.predictions[0], k, row)
+            base = self._error(self.measurements.predictions[0].distance, k, row)
             values["difference_percent"] = None
             if error is not None and base is not None and np.isfinite([error, base]).all():
                 values["difference_percent"] = error - base
         return Row(one.name, subset, normaliser, values, text_of(self.ids[row]))
 
-    def _error(self, one: Measured, k: int, row: int) -> float | None:
+    def _error(self, distance: np.ndarray, k: int, row: int) -> float | None:
         """Error in percent; None where it cannot be measured."""
-        error = 100 * float(one.distance[row] / self.measurements.lengths[k, row])
+        error = 100 * float(distance[row] / self.measurements.lengths[k, row])
         return None if np.isnan(error) else error

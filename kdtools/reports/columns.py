@@ -20,6 +20,10 @@ _NAMES = {
     "missing": ("missing", "faces without a complete prediction, counted as failures"),
     "unmeasured": ("unmeasured", "faces that cannot be measured and are not counted"),
     "nme": ("NME", "normalised mean error: mean distance of the points over the normaliser, mean over the faces"),
+    "nme_true": (
+        "NME at true places",
+        "the same with origins taken off: of the labels' annotation conventions, and where predictions were given one",
+    ),
     "nme_found": ("NME found", "NME of the faces that have a complete prediction"),
     "p50": ("p50", "median of the faces' errors"),
     "p90": ("p90", "90 % of the faces have at most this error"),
@@ -59,7 +63,7 @@ COMPARISON = (
     "n_compared",
 )
 _COUNTS = ("n", "n_groups", "missing", "unmeasured", "n_compared")
-_ENDS = {f"{name}_{end}" for name in ("nme", "fr", "auc", "difference") for end in ("low", "high")}
+_ENDS = {f"{name}_{end}" for name in ("nme", "nme_true", "fr", "auc", "difference") for end in ("low", "high")}
 BASES = (_NAMES.keys() | _ENDS) - {VERDICT}  # names of all values, without thresholds
 _WITH_THRESHOLD = {name for name in BASES if name.split("_")[0] in ("fr", "auc")}
 _ABSENT = {"missing": 0, "unmeasured": 0}  # left out of a row where they are 0

@@ -69,7 +69,14 @@ def _comment(text: str) -> str:
 
 
 def _by_subset(rows: Sequence[Row]) -> str:
-    names = {"nme": "NME", "nme_found": "NME found", "fr": "FR", "auc": "AUC", "auc_binned": "AUC binned"}
+    names = {
+        "nme": "NME",
+        "nme_true": "NME true",
+        "nme_found": "NME found",
+        "fr": "FR",
+        "auc": "AUC",
+        "auc_binned": "AUC binned",
+    }
     keys = [key for base in names for key in keys_of(rows) if parts_of(key)[0] == base]
     table = table_side_by_side(rows, "subset", keys, "", intervals=True)
     first, several = rows[0].subset, any(row.subset != rows[0].subset for row in rows)

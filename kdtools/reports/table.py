@@ -25,7 +25,7 @@ from kdtools.reports.columns import (
 LABELS = ("normaliser", "subset", "part", "prediction")
 _MOST_FACES = 50  # listed one by one in a report for people
 # nme_found is of other faces for each prediction, so it is never the best.
-_LOWER_IS_BETTER = ("nme", "p50", "p90", "p95", "p99", "fr", "jitter", "spread")
+_LOWER_IS_BETTER = ("nme", "nme_true", "p50", "p90", "p95", "p99", "fr", "jitter", "spread")
 _BETTER = {**dict.fromkeys(_LOWER_IS_BETTER, min), **dict.fromkeys(("auc", "auc_binned"), max)}
 _OF_FOUND_ONLY = ("spread", "jitter")  # these leave missing predictions out
 

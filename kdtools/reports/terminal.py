@@ -42,6 +42,7 @@ _DROP_RANK = {
     VERDICT: 20,
     "nme_found": 15,
     "missing": 14,
+    "nme_true": 5,
     "nme": 0,
     "difference": 0,
 }
