@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from collections.abc import Iterator
 
 # Background jobs of scripts ignore Ctrl-C, and so would the tools that tests start and interrupt.
@@ -22,6 +23,9 @@ import warm as warm_scripts
 from common import graphs_made_once
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+# Else each of the hundreds of processes that tests start would compile the package, which is a third of its work.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # Exported copies of models are kept from run to run, but not among the user's own.
 os.environ["XDG_CACHE_HOME"] = str(REPOSITORY / ".pytest_cache" / "home")
 
@@ -29,14 +33,18 @@ os.environ["XDG_CACHE_HOME"] = str(REPOSITORY / ".pytest_cache" / "home")
 # Files that take longest, first: the last ones to be begun should be short.
 _SLOW = (
     "test_slurm_training",
-    "test_distributed",
-    "test_kd_train",
-    "test_slurm_evaluation",
     "test_man",
+    "test_hostile_names",
     "test_docs",
-    "test_kd_predict",
-    "test_cross_fitting",
+    "test_same_bytes",
     "test_export",
+    "test_file_systems",
+    "test_replaced",
+    "test_pretrained",
+    "test_distributed",
+    "test_outputs",
+    "test_kd_predict",
+    "test_kd_train",
 )
 
 
