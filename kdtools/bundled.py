@@ -34,6 +34,15 @@ def finder_file() -> Path | None:
     return path if path.is_file() else None
 
 
+def finder_edition() -> str:
+    """What the face finder's file states as its edition; empty if there is no such file."""
+    import onnx
+
+    path = finder_file()
+    entries = [] if path is None else onnx.load(path).metadata_props
+    return next((entry.value for entry in entries if entry.key == "edition"), "")
+
+
 def is_hidden_by_file(model: str | Path) -> bool:
     """Whether the word names a bundled network, but a file of that name is meant instead."""
     return str(model) in bundled_names() and Path(model).exists()

@@ -74,7 +74,9 @@ def test_the_name_does_in_every_tool(faces: Path, tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     assert run_tool("kd-info", "face68", "--value", "input_size").stdout.strip().isdigit()
     listed = run_tool("kd-info", "--bundled")
-    assert listed.stdout.decode().split()[:3] == ["face68", "68", "points"]
+    lines = listed.stdout.decode().splitlines()
+    assert lines[0].split()[:3] == ["face68", "68", "points"]
+    assert lines[-1].startswith("finder       faces in photographs, for --detector finder; edition ")
     succeed(run_tool("kd-export", "face68", "-o", "x.onnx"))
     shapes = "--arch mobilenetv2_100 --input-size 32 --epochs 1 --batch 4 --device cpu --val-share 0.5"
     result = run_tool("kd-student", faces, "--init", "face68", "--loss", "l1", *shapes.split(), "-o", "s.safetensors")

@@ -75,6 +75,25 @@ def test_photographs_without_a_model(here: Path) -> None:
     assert "face68 comes with kdtools: kd-predict face68 photos -o points.csv" in result.stderr
 
 
+def test_the_last_message_says_where_the_points_are(here: Path) -> None:
+    for words, told in (
+        (("-o", "points.csv"), "kd-predict: 3 faces to points.csv\n"),
+        (("-o", "points"), "3 faces to points, a faces file (HDF5); -o points.csv writes text"),
+        ((), "3 faces; -o points.csv writes their points"),
+    ):
+        result = run_tool("kd-predict", "face68", "photos", "--detector", "whole", *words)
+        assert result.status == 0
+        assert told in result.stderr
+
+
+def test_a_forgotten_word_is_shown_in_its_place(here: Path) -> None:
+    result = run_tool("kd-predict")
+    assert result.status == 2
+    assert "Missing argument 'MODEL'\n  kd-predict [OPTIONS] MODEL INPUT...; see kd-predict --help\n" in result.stderr
+    result = run_tool("kd-merge", "train.h5")
+    assert "  kd-merge [OPTIONS] FACES... -o FILE; see kd-merge --help\n" in result.stderr
+
+
 def test_what_is_no_faces_file_says_how_to_get_one(here: Path) -> None:
     """A folder, points as CSV, and a network's name in the place of a faces file."""
     succeed(run_tool("kd-predict", "face68", "train.h5", "-o", "points.csv"))
@@ -82,7 +101,7 @@ def test_what_is_no_faces_file_says_how_to_get_one(here: Path) -> None:
         for name, told in (
             ("photos", "kd-predict finds points in photographs"),
             ("points.csv", "kd-predict -o FILE.h5 writes one"),
-            ("face68", "a network that comes along"),
+            ("face68", "a network that comes with kdtools"),
         ):
             result = run_tool(*(word.format(name) for word in words))
             assert result.status == 1, (words, name)

@@ -238,7 +238,8 @@ def _status_of_error(error: BaseException, stopped: type[Stopped] | None) -> int
     if isinstance(error, _TYPER_ERROR):
         # pydantic puts "Value error, " before the message of a Python exception.
         message = error.format_message().rstrip(".").replace(": Value error, ", ": ")
-        return _fail(error, message, f"see {session.tool} --help", USAGE)
+        usage = f"{_usage_of(error.ctx)}; " if type(error).__name__ == "MissingParameter" and error.ctx else ""
+        return _fail(error, message, f"{usage}see {session.tool} --help", USAGE)
     if isinstance(error, MemoryError):
         return _fail(error, "out of memory", "use fewer faces, a smaller batch or fewer jobs", FAILED)
     if isinstance(error, RecursionError):
@@ -265,6 +266,12 @@ def _fail(error: BaseException, message: str, hint: str, status: int) -> int:
     if hint:
         print(f"  {one_line(hint, longest_word=None)}", file=sys.stderr)
     return status
+
+
+def _usage_of(context: Any) -> str:
+    """The line of usage, such as `kd-asm [OPTIONS] FACES -o FILE`."""
+    usage: str = context.get_usage()
+    return " ".join(usage.split()[1:])
 
 
 _OF_THE_DEVICE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)

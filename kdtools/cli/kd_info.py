@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kdtools.bundled import bundled_names
+from kdtools.bundled import bundled_names, finder_edition, finder_file
 from kdtools.cli._app import run, session
 from kdtools.cli._exit import DONE, NEGATIVE
 from kdtools.cli._options import Json, Quiet, Value, Verbose, Version
@@ -26,6 +26,8 @@ def list_bundled(is_set: bool) -> None:
             card, fields = read_card(name)
             points = f"{card.scheme.n_points} points ({card.scheme.name})"
             print(f"{name:<12} {points}, {card.input_size} px, {card.arch}; {fields.get('edition', '')}")
+        if finder_file() is not None:
+            print(f"{'finder':<12} faces in photographs, for --detector finder; {finder_edition()}")
         raise typer.Exit
 
 

@@ -138,9 +138,18 @@ def kd_predict(
             n_faces = predict_faces(task, file, inputs[0], draw=draw)
         elif photographs is not None and search is not None:
             n_faces = predict_photographs(task, photographs, search, draw=draw, smooth=smooth)
-    session.say(counted(n_faces or 0, "face") + ("; -o points.csv writes their points" if output is None else ""))
+    session.say(counted(n_faces or 0, "face") + _where(output))
     for line in task.timing.lines(task.engine.name) if bench else []:
         print(f"{session.tool}: {line}", file=sys.stderr)  # also with -q
+
+
+def _where(output: str | None) -> str:
+    """The rest of the last message: where the points are, or how to write them."""
+    if output is None:
+        return "; -o points.csv writes their points"
+    if output == "-":
+        return ""
+    return f" to {output}" + ("" if Path(output).suffix else ", a faces file (HDF5); -o points.csv writes text")
 
 
 def main() -> None:

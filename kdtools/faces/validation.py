@@ -45,7 +45,11 @@ def check_signature(path: Path, name: str) -> None:
         with path.open("rb") as stream:
             start = read_start(stream)
     except FileNotFoundError as error:
-        hint = f"{name} is a network that comes along; here a faces file is meant" if name in bundled_names() else ""
+        hint = (
+            f"{name} is a network that comes with kdtools; here a faces file is meant"
+            if name in bundled_names()
+            else ""
+        )
         raise FileError(f"{name}: no such file", hint) from error
     except IsADirectoryError as error:
         raise FileError(f"{name}: is a folder, not a faces file", FOLDER_HINT) from error

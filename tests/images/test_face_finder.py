@@ -1,4 +1,4 @@
-"""The face finder that comes along: what it finds, where, how turned, how large, and what it needs."""
+"""The bundled face finder: what it finds, where, how turned, how large, and what it needs."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def test_every_way_to_name_images_gives_the_same_points(
     status, said = run(photographs, *whole, "-o", monkey)
     assert status == 4
     assert "skipped 1/13.png: " in said
-    assert said.splitlines()[-1] == "kd-predict: 29 faces"
+    assert said.splitlines()[-1] == f"kd-predict: 29 faces to {monkey}"
     expected = rows_of(monkey)
     assert len(expected) == 29
     names = sorted(path.relative_to(photographs).as_posix() for path in photographs.rglob("*.png"))
@@ -238,7 +238,7 @@ main()
     place = tmp_path / "o.h5.partial"
     assert stopped.stderr == f"kd-predict: what is done is in {place}; --resume goes on\nkd-predict: terminated\n"
     resumed = subprocess.run([sys.executable, "-c", code, "--resume"], capture_output=True, text=True, check=False)
-    assert (resumed.returncode, resumed.stderr) == (0, "kd-predict: 4000 faces\n")
+    assert (resumed.returncode, resumed.stderr) == (0, f"kd-predict: 4000 faces to {tmp_path / 'o.h5'}\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["faces.h5", "o.h5"]
 
 
