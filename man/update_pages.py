@@ -3,7 +3,8 @@
 `make man` does it, a test sees whether it was done.
 
 A page is written by hand in mdoc(7), except what stands between a line `.\\" begin NAME` and the line `.\\" end NAME`:
-usage, description and options are those that `--help` prints, from the same records; tables are those of the code.
+description and options are those that `--help` prints, from the same records; tables are those of the code; synopsis,
+SEE ALSO and BUGS are from page_facts.py. A page that changes gets today's date.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ import textwrap
 import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import typer
+from page_facts import BUGS, REPORTING, STEPS, SYNOPSES, WORKFLOW
 
+from kdtools import __version__
 from kdtools.cli._app import app_of
 
 MAN = Path(__file__).resolve().parent
@@ -72,12 +76,45 @@ def command_of(tool: str) -> tuple[Any, Any]:
 
 
 # ---- the parts
+def _head(tool: str) -> str:
+    """Title, the words in the middle of the page's head, and the version for its foot.
+
+    groff would say "BSD General Commands Manual" in the head; mandoc has words of its own.
+    """
+    return f".Dt {tool.upper()} {_section_of(tool)}\n.ds doc-volume kdtools Manual\n.Os kdtools {__version__}\n"
+
+
+def _closing(tool: str) -> str:
+    """SEE ALSO by workflow, AUTHORS and BUGS."""
+    if tool == "kdtools":
+        rows = dict(STEPS)
+    else:
+        before, after, related = WORKFLOW[tool]
+        rows = {"Input from": before, "Output to": after, "Related": related}
+        rows = {label: pages for label, pages in rows.items() if pages}
+    rows["Formats" if tool == "kdtools" else "Overview"] = " ".join({"kdtools", "kd-hdf5"} - {tool})
+    items = "".join(f".It {label}\n{_references(sorted(pages.split()))}" for label, pages in rows.items())
+    return (
+        f'.Sh SEE ALSO\n.Bl -tag -width "Input from" -compact\n{items}.El\n'
+        ".Sh AUTHORS\nThe kdtools authors.\nThe method is by\n.An Ali Pourramezan Fard\nand\n.An Mohammad H. Mahoor .\n"
+        f".Sh BUGS\n{prose(BUGS.get(tool, ''))}{prose(REPORTING)}"
+    )
+
+
+def _references(pages: list[str]) -> str:
+    return " ,\n".join(f".Xr {page} {_section_of(page)}" for page in pages) + "\n"
+
+
+def _section_of(page: str) -> str:
+    return {"kd-hdf5": "5", "kdtools": "7"}.get(page, "1")
+
+
 def _usage(tool: str) -> str:
     """SYNOPSIS and the beginning of DESCRIPTION."""
-    command, context = command_of(tool)
-    pieces = "".join(map(_usage_macro, command.collect_usage_pieces(context)))
+    command, _ = command_of(tool)
+    ways = "".join(f".Nm\n{synopsis_macros(synopsis)}" for synopsis in SYNOPSES[tool])
     paragraphs = [prose(paragraph) for paragraph in inspect.cleandoc(command.help).split("\n\n")]
-    return f".Sh SYNOPSIS\n.Nm\n{pieces}.Sh DESCRIPTION\n" + ".Pp\n".join(paragraphs)
+    return f".Sh SYNOPSIS\n{ways}.Sh DESCRIPTION\n" + ".Pp\n".join(paragraphs)
 
 
 def _options(tool: str) -> str:
@@ -183,7 +220,9 @@ def update_design(page: str) -> str:
 
 
 PARTS: dict[str, Callable[[str], str]] = {
+    "head": _head,
     "usage": _usage,
+    "closing": _closing,
     "options": _options,
     "status": lambda tool: _STATUS,
     "signals": lambda tool: _SIGNALS,
@@ -197,15 +236,18 @@ PARTS: dict[str, Callable[[str], str]] = {
     "schemes": _schemes,
     "tools": _tools,
 }
-OF_EVERY_TOOL = ("usage", "options", "status", "signals")
+OF_EVERY_TOOL = ("head", "usage", "options", "status", "signals", "closing")
 
 
 # ---- mdoc
-def _usage_macro(piece: str) -> str:
-    """`[OPTIONS]`, `FACES`, `INPUT...`, `[PREDICTIONS...]`, `-o FILE` as mdoc."""
-    words = re.sub(r"[][{}]", "", piece).replace("...", " ...").replace("OPTIONS", "options").split()
-    macros = " ".join(word if word == "..." else _word_macro(word) for word in words)
-    return f".Op {macros}\n" if piece.startswith("[") else f".{macros}\n"
+def synopsis_macros(synopsis: str) -> str:
+    """A line of page_facts.SYNOPSES as mdoc: each word on a line of its own, and so is a bracket."""
+    lines = []
+    for piece in re.findall(r"\[[^]]*\]|\S+(?: \.\.\.)?", synopsis):
+        words = piece.strip("[]").split()
+        macros = " ".join(word if word == "..." else _word_macro(word) for word in words)
+        lines.append(f".Op {macros}\n" if piece.startswith("[") else f".{macros}\n")
+    return "".join(lines)
 
 
 def _option_item(names: str, text: str, is_choice: bool) -> str:
@@ -233,7 +275,9 @@ def _option_item(names: str, text: str, is_choice: bool) -> str:
 
 
 def _word_macro(word: str) -> str:
-    return f"Fl {escape(word[1:])}" if word.startswith("-") else f"Ar {escape(word)}"
+    if word.startswith("-"):
+        return f"Fl {escape(word[1:])}"
+    return f"Cm {word}" if word.islower() and word != "options" else f"Ar {escape(word)}"
 
 
 def _remark(text: str) -> str | None:
@@ -266,7 +310,7 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def _cell(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else str(value) or "-"
 
 
 def prose(text: str) -> str:
@@ -294,7 +338,8 @@ if __name__ == "__main__":
         old = path.read_text()
         new = update(old, path.name)
         if new != old:
-            path.write_text(new)
+            today = f"{date.today():%B} {date.today().day}, {date.today().year}"
+            path.write_text(re.sub(r"^\.Dd .*$", f".Dd {today}", new, flags=re.MULTILINE))
             print(path.relative_to(MAN.parent))
     old = DESIGN.read_text()
     new = update_design(old)
