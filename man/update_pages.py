@@ -129,12 +129,12 @@ def _options(tool: str) -> str:
 
 
 def _settings(tool: str) -> str:
-    """What --show-settings prints, of each preset."""
-    from kdtools.training.settings import PRESET_NAMES, resolve_settings
+    """What --show-settings prints, of each preset that both tools have: a line holds no more."""
+    from kdtools.training.settings import TEACHER_PRESETS, resolve_settings
 
-    presets = [asdict(resolve_settings(tool, name, {})) for name in PRESET_NAMES]
+    presets = [asdict(resolve_settings(tool, name, {})) for name in TEACHER_PRESETS]
     rows = [[name, *(_cell(preset[name]) for preset in presets)] for name in presets[0]]
-    return _table(["setting", *PRESET_NAMES], rows)
+    return _table(["setting", *TEACHER_PRESETS], rows)
 
 
 def _formats(tool: str) -> str:
@@ -303,7 +303,7 @@ def _items(rows: Iterable[tuple[str, str]]) -> str:
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
-    widths = [max(len(row[k]) for row in [head, *rows]) + 1 for k in range(len(head))]
+    widths = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head))]
     columns = " ".join("m" * width for width in widths)
     lines = [f".It {' Ta '.join(escape(cell) for cell in row)}\n" for row in [head, *rows]]
     return f".Bl -column {columns}\n{''.join(lines)}.El\n"

@@ -59,8 +59,8 @@ def test_annotated_faces_are_cropped_and_that_is_told(here: Path) -> None:
 def test_no_teacher_where_none_is_wanted(here: Path) -> None:
     result = run_tool("kd-student", "train.h5", "-o", "s.safetensors")
     assert result.status == 2
-    assert "none was named" in result.stderr
-    assert "without teachers: --loss l1 --preset best" in result.stderr
+    assert "a student learns from labels alone, or from teachers too" in result.stderr
+    assert "labels alone: kd-student train.h5 --preset best -o s.safetensors; a teacher: kd-teacher" in result.stderr
     result = run_tool("kd-student", "photos", "-o", "s.safetensors")
     assert result.status == 1
     assert (

@@ -18,9 +18,9 @@ def _require_nothing_else(ctx: typer.Context, is_set: bool) -> bool:
 
 
 TrainFaces = Annotated[str, typer.Argument(metavar="FACES", help="Faces file with images and hard landmarks.")]
-Preset = Annotated[
-    settings.PresetName, typer.Option("--preset", help="Settings to start from. The options below override it.")
-]
+_PRESET = typer.Option("--preset", help="Settings to start from. The options below override it.")
+Preset = Annotated[settings.PresetName, _PRESET]
+TeacherPreset = Annotated[settings.TeacherPresetName, _PRESET]
 ShowSettings = Annotated[
     bool,
     typer.Option(

@@ -11,7 +11,9 @@ from kdtools.cli import _training_options as opt
 from kdtools.cli._app import run
 from kdtools.cli._options import Batch, Device, Force, ModelOutput, Quiet, Resume, Verbose, Version
 from kdtools.errors import FileError, require, require_packages
-from kdtools.training.settings import MAIN_LOSSES, Loss, Variant, resolve_settings, settings_table
+from kdtools.training.settings import MAIN_LOSSES, Loss, Settings, Variant, resolve_student_settings, settings_table
+
+_NO_TEACHER = "a student learns from labels alone, or from teachers too; this command does not say which"
 
 
 def kd_student(
@@ -22,6 +24,10 @@ def kd_student(
     ] = None,
     tolerant: Annotated[
         str | None, typer.Option(metavar="FILE", help="Tolerant teacher: its predictions for FACES, or its model.")
+    ] = None,
+    unlabelled: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="More faces to train on, whose points the Tough teacher alone tells."),
     ] = None,
     preset: opt.Preset = "default",
     show_settings: opt.ShowSettings = False,
@@ -63,6 +69,10 @@ def kd_student(
     --loss kd is the paper's, with both teachers; l2, l1, wing and smooth need none. With one or two teachers, +assist
     adds the paper's assistive terms to one of these, and +mimic the same loss to the teachers' points.
 
+    Faces of --unlabelled need no points: on them Tough's answer takes the place of the labels, with any loss. The
+    settings unlabelled_share, w_unlabelled, trust and trust_scale say how much they count; with unlabelled_share=1
+    nothing else is learnt from, and FACES serve to validate.
+
     FILE is the network of the epoch with the lowest validation NME. Beside it stay NAME.last.safetensors (for
     --resume) and NAME.log.jsonl (one line per epoch).
     """
@@ -82,7 +92,10 @@ def kd_student(
         "amp": amp,
         "seed": seed,
     }
-    settings = resolve_settings("kd-student", preset, options, assignments or ())
+    teachers = {name: path for name, path in (("tough", tough), ("tolerant", tolerant)) if path is not None}
+    settings = resolve_student_settings(
+        preset, options, assignments or (), teachers=teachers, unlabelled=unlabelled is not None
+    )
     if show_settings:
         print(settings_table(settings), end="")
         return
@@ -90,30 +103,52 @@ def kd_student(
         from kdtools.faces.validation import FOLDER_HINT
 
         raise FileError(f"{faces_path}: is a folder, not a faces file", FOLDER_HINT)
+    _check_teachers(settings, teachers, variant, unlabelled, faces_path, output)
     require_packages("torch", "timm")
-    teachers = {name: path for name, path in (("tough", tough), ("tolerant", tolerant)) if path is not None}
-    _check_teachers(settings.loss, teachers, variant)
     from kdtools.cli._train import check_validation, run_training
 
     check_validation(val, val_share)
     from kdtools.training.run import TrainingRun
 
     run_training(
-        TrainingRun(settings, faces_path, output, val, device, resume, force, teachers=teachers, log_dir=log_dir)
+        TrainingRun(
+            settings,
+            faces_path,
+            output,
+            val,
+            device,
+            resume,
+            force,
+            teachers=teachers,
+            log_dir=log_dir,
+            unlabelled_path=unlabelled,
+        )
     )
 
 
-def _check_teachers(loss: str, teachers: dict[str, str], variant: str | None) -> None:
+def _check_teachers(
+    settings: Settings,
+    teachers: dict[str, str],
+    variant: str | None,
+    unlabelled: str | None,
+    faces_path: str,
+    output: str,
+) -> None:
     """Raises UsageError if a loss lacks its teachers, or an option would have no effect."""
+    loss = settings.loss
     if loss in MAIN_LOSSES:
-        useless = [f"--{name}" for name in teachers] + ["--variant"] * (variant is not None)
+        used = () if unlabelled is None else ("tough", "tolerant") if settings.trust == "agreement" else ("tough",)
+        useless = [f"--{name}" for name in teachers if name not in used] + ["--variant"] * (variant is not None)
         hint = f"leave out what a teacher is for, or give --loss {loss}+{'mimic' if variant is None else 'assist'}"
         require(not useless, f"--loss {loss} has no use for {' and '.join(useless)}", hint)
     elif loss == "kd":
-        hint = "without teachers: --loss l1 --preset best; kd-teacher trains teachers"
-        require(bool(teachers), "the default loss, KD-Loss, learns from two teachers, and none was named", hint)
+        two_ways = (
+            f"labels alone: kd-student {faces_path} --preset best -o {output}; a teacher: kd-teacher {faces_path} "
+            f"-o tough.safetensors, then kd-student {faces_path} --tough tough.safetensors --preset best -o {output}"
+        )
+        require(bool(teachers), _NO_TEACHER, two_ways)
         for name in ("tough", "tolerant"):
-            require(name in teachers, f"KD-Loss needs --{name}", "name a teacher, or train without: --loss l1")
+            require(name in teachers, f"KD-Loss needs --{name}", "name a teacher, or train without: --preset best")
     else:
         require(bool(teachers), f"--loss {loss} needs a teacher", "give --tough, --tolerant or both")
         no_use = variant is not None and loss.endswith("+mimic")

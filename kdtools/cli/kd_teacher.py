@@ -22,7 +22,7 @@ def kd_teacher(
         typer.Option(metavar="FILE", help="Learn the landmarks in FILE, joined by id, such as those of kd-asm."),
     ] = None,
     folds: Folds = None,
-    preset: opt.Preset = "default",
+    preset: opt.TeacherPreset = "default",
     show_settings: opt.ShowSettings = False,
     assignments: opt.Set = None,
     arch: opt.Arch = None,

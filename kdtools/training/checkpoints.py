@@ -190,7 +190,9 @@ def _with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor
 def digest_task(task: Task) -> str:
     """SHA-256 of scheme, rows, points, conventions, teachers and all images: a second or two for every 2 GB of them."""
     digest = hashlib.sha256(task.scheme.to_json().encode())
-    for faces in (task.train, task.val):
+    for faces in (task.train, task.val, task.unlabelled):
+        if faces is None:
+            continue
         digest.update(faces.rows.tobytes())
         rows = np.sort(faces.rows)
         for start in range(0, len(rows), _ROWS):
@@ -199,6 +201,8 @@ def digest_task(task: Task) -> str:
             digest.update(name.encode() + faces.points[name].numpy().tobytes())
         if faces.layers is not None:
             digest.update(faces.layers.numpy().tobytes())
+        if faces.confidence is not None:
+            digest.update(b"confidence" + faces.confidence.numpy().tobytes())
     for name, teacher in sorted(task.online.items()):
         digest.update(f"{name}{teacher.card.input_size}".encode())
         for weights in teacher.state_dict().values():

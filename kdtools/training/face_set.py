@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,13 +25,15 @@ class FaceSet:
 
     `images` (N, H, W, 3) uint8, an array, tensor or the images of a faces file. `points` are (N, L, 2) float32 in unit
     coordinates: `truth` and the teachers' predictions. `rows` are the indices of the faces in this set. `layers` (N,)
-    int64 are the last layers that the faces' annotation conventions have; None where they state none.
+    int64 are the last layers that the faces' annotation conventions have; None where they state none. `confidence`
+    (N, L) is the Tough teacher's, of unlabelled faces alone.
     """
 
     images: Any
     points: dict[str, Tensor]
     rows: np.ndarray
     layers: Tensor | None = None
+    confidence: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -66,9 +68,14 @@ class FaceSet:
 
     def layers_of(self, at: np.ndarray, device: torch.device) -> Tensor | None:
         """Last layers (B,) of the faces at these positions in the set; None where there are none."""
-        if self.layers is None:
-            return None
-        return self.layers[torch.from_numpy(self.rows[at])].to(device)
+        return self._of(self.layers, at, device)
+
+    def confidence_of(self, at: np.ndarray, device: torch.device) -> Tensor | None:
+        """Confidence (B, L) of the faces at these positions in the set; None where there is none."""
+        return self._of(self.confidence, at, device)
+
+    def _of(self, values: Tensor | None, at: np.ndarray, device: torch.device) -> Tensor | None:
+        return None if values is None else values[torch.from_numpy(self.rows[at])].to(device)
 
 
 def _free_memory() -> int:
@@ -87,6 +94,23 @@ def shuffled_batches(n_faces: int, batch: int, generator: torch.Generator) -> It
     order = torch.randperm(n_faces, generator=generator).numpy()
     for step in range(count_batches(n_faces, batch)):
         yield order[step * batch : (step + 1) * batch]
+
+
+def continued_positions(n_faces: int, n: int, step: int, seed_of_pass: Callable[[int], int]) -> np.ndarray:
+    """Positions of the `n` faces of a step, counted from 0 over the whole training.
+
+    Pass after pass takes each face once, each in an order of its own, which `seed_of_pass` seeds; a step may end one
+    pass and begin the next.
+    """
+    found: list[np.ndarray] = []
+    at, missing = step * n, n
+    while missing:
+        number, start = divmod(at, n_faces)
+        generator = torch.Generator().manual_seed(seed_of_pass(number))
+        part = torch.randperm(n_faces, generator=generator).numpy()[start : start + missing]
+        found.append(part)
+        at, missing = at + len(part), missing - len(part)
+    return np.concatenate(found)
 
 
 def count_batches(n_faces: int, batch: int) -> int:

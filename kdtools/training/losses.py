@@ -1,6 +1,7 @@
 """Losses on landmark coordinates. Tensors are (B, L, 2) in unit coordinates ([-0.5, 0.5] over the input image).
 
-A NaN in the truth or in a teacher's prediction marks an unknown coordinate; terms that need it leave it out.
+A NaN in the truth or in a teacher's prediction marks an unknown coordinate; terms that need it leave it out. `trust`
+(B, L) in all of them is the weight of each point in the mean; None counts all points alike.
 """
 
 from __future__ import annotations
@@ -37,12 +38,16 @@ KD_VARIANTS = {
 }
 
 
-def mean_of_known(values: Tensor, known: Tensor) -> Tensor:
+def mean_of_known(values: Tensor, known: Tensor, trust: Tensor | None = None) -> Tensor:
     """Mean of `values` where `known`, a mask of the same shape; 0 if nothing is known.
+
+    `values` and `known` are (B, L, 2), or (B, L).
 
     `values` must be finite everywhere: 0 times NaN is NaN, in the gradient too. The divisor is the mean count over all
     processes, so that the mean of their losses is that of the whole batch.
     """
+    if trust is not None:
+        known = known * (trust if known.ndim == trust.ndim else trust[..., None])
     return (values * known).sum() / sum_over_processes(known.sum()).clamp(min=1) * n_processes()
 
 
@@ -52,27 +57,34 @@ def signed_error(pred: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(known, pred - truth.nan_to_num(), torch.zeros_like(pred)), known
 
 
-def l1_loss(pred: Tensor, truth: Tensor) -> Tensor:
+def l1_loss(pred: Tensor, truth: Tensor, trust: Tensor | None = None) -> Tensor:
     """Mean of |e| over known coordinates.
 
     >>> float(l1_loss(torch.tensor([[[0.1, -0.3]]]), torch.zeros(1, 1, 2)))  # doctest: +ELLIPSIS
     0.2...
     """
     error, known = signed_error(pred, truth)
-    return mean_of_known(error.abs(), known)
+    return mean_of_known(error.abs(), known, trust)
 
 
-def l2_loss(pred: Tensor, truth: Tensor) -> Tensor:
+def l2_loss(pred: Tensor, truth: Tensor, trust: Tensor | None = None) -> Tensor:
     """Mean of e² over known coordinates.
 
     >>> float(l2_loss(torch.tensor([[[0.5, -0.5]]]), torch.zeros(1, 1, 2)))
     0.25
     """
     error, known = signed_error(pred, truth)
-    return mean_of_known(error.square(), known)
+    return mean_of_known(error.square(), known, trust)
 
 
-def wing_loss(pred: Tensor, truth: Tensor, *, width: float = 10 / 256, curvature: float = 2 / 256) -> Tensor:
+def wing_loss(
+    pred: Tensor,
+    truth: Tensor,
+    trust: Tensor | None = None,
+    *,
+    width: float = 10 / 256,
+    curvature: float = 2 / 256,
+) -> Tensor:
     """Mean over known coordinates of w·ln(1 + |e|/ε) where |e| < w, else |e| − C, with C = w − w·ln(1 + w/ε).
 
     Source: Feng et al., "Wing Loss", CVPR 2018, whose w = 10 and ε = 2 are pixels of a 256 px image.
@@ -80,10 +92,10 @@ def wing_loss(pred: Tensor, truth: Tensor, *, width: float = 10 / 256, curvature
     error, known = signed_error(pred, truth)
     size = error.abs()
     offset = width - width * torch.log1p(torch.tensor(width / curvature, dtype=pred.dtype, device=pred.device))
-    return mean_of_known(torch.where(size < width, width * torch.log1p(size / curvature), size - offset), known)
+    return mean_of_known(torch.where(size < width, width * torch.log1p(size / curvature), size - offset), known, trust)
 
 
-def smooth_loss(pred: Tensor, truth: Tensor, *, width: float = 2 / 256) -> Tensor:
+def smooth_loss(pred: Tensor, truth: Tensor, trust: Tensor | None = None, *, width: float = 2 / 256) -> Tensor:
     """Mean over known coordinates of e²/2w where |e| < w, else |e| − w/2: L1 with a continuous gradient at 0.
 
     Source: Girshick, "Fast R-CNN", ICCV 2015, with w = 2 pixels of a 256 px image instead of 1.
@@ -93,10 +105,10 @@ def smooth_loss(pred: Tensor, truth: Tensor, *, width: float = 2 / 256) -> Tenso
     """
     error, known = signed_error(pred, truth)
     size = error.abs()
-    return mean_of_known(torch.where(size < width, size.square() / (2 * width), size - width / 2), known)
+    return mean_of_known(torch.where(size < width, size.square() / (2 * width), size - width / 2), known, trust)
 
 
-def heatmap_loss(heatmaps: Tensor, truth: Tensor) -> Tensor:
+def heatmap_loss(heatmaps: Tensor, truth: Tensor, trust: Tensor | None = None) -> Tensor:
     """Mean over known points of the cross-entropy between a heatmap's softmax and a Gaussian around the point.
 
     heatmaps: (B, L, h, w) before softmax; truth: (B, L, 2) in unit coordinates. Points outside the image are moved to
@@ -113,10 +125,10 @@ def heatmap_loss(heatmaps: Tensor, truth: Tensor) -> Tensor:
     distance = (inside[..., None] - centre) * cells[:, None]  # (B, L, 2, h * w), cells
     target = (-distance.square().sum(dim=2) / (2 * HEAT_WIDTH**2)).softmax(dim=2)
     entropy = -(target * heatmaps.flatten(2).log_softmax(dim=2)).sum(dim=2)  # (B, L)
-    return mean_of_known(entropy, known)
+    return mean_of_known(entropy, known, trust)
 
 
-PLAIN_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+PLAIN_LOSSES: dict[str, Callable[..., Tensor]] = {
     "l2": l2_loss,
     "l1": l1_loss,
     "wing": wing_loss,
@@ -125,7 +137,12 @@ PLAIN_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def assistive_loss(
-    error: Tensor, known: Tensor, t: Tensor, alpha: tuple[float, float], constants: KDConstants
+    error: Tensor,
+    known: Tensor,
+    t: Tensor,
+    alpha: tuple[float, float],
+    constants: KDConstants,
+    trust: Tensor | None = None,
 ) -> Tensor:
     """ALoss of one teacher: mean of ω·|t − |e||, with no gradient through the weight ω.
 
@@ -140,13 +157,13 @@ def assistive_loss(
         if constants.ramp:  # not used where t = 0; `clamp` keeps it finite there
             ramp = alpha[1] * size / inner.clamp(min=torch.finfo(t.dtype).tiny)
         weight = torch.where(size > t, alpha[0], torch.where(size >= inner, torch.full_like(size, alpha[1]), ramp))
-    return mean_of_known(weight * (t - size).abs(), known)
+    return mean_of_known(weight * (t - size).abs(), known, trust)
 
 
-def main_loss(error: Tensor, known: Tensor, t_tolerant: Tensor, c: float) -> Tensor:
+def main_loss(error: Tensor, known: Tensor, t_tolerant: Tensor, c: float, trust: Tensor | None = None) -> Tensor:
     """Mean of c|e| where |e| ≤ d, else e² + c·d − d², with d the tolerant teacher's error, 0 where it is unknown."""
     size, d = error.abs(), t_tolerant
-    return mean_of_known(torch.where(size <= d, c * size, size.square() + c * d - d.square()), known)
+    return mean_of_known(torch.where(size <= d, c * size, size.square() + c * d - d.square()), known, trust)
 
 
 @dataclass(frozen=True)
@@ -168,6 +185,7 @@ def kd_loss(
     tolerant: Tensor,
     variant: str = "reference",
     weights: LossWeights = PAPER_WEIGHTS,
+    trust: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """KD-Loss: its unweighted terms `main`, `tough` and `tolerant`, and their weighted `total`.
 
@@ -182,9 +200,9 @@ def kd_loss(
     """
     error, known = signed_error(pred, truth)
     t_tolerant, _ = _teacher_error(tolerant, truth)
-    terms = {"main": main_loss(error, known, t_tolerant, _constants_of(variant).c)}
+    terms = {"main": main_loss(error, known, t_tolerant, _constants_of(variant).c, trust)}
     for role, teacher in {"tough": tough, "tolerant": tolerant}.items():
-        terms[role] = _assistive_term(role, pred, truth, teacher, variant)
+        terms[role] = _assistive_term(role, pred, truth, teacher, variant, trust)
     return _with_total(terms, weights)
 
 
@@ -200,13 +218,15 @@ def _teacher_error(teacher: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(teacher.isfinite(), error, torch.zeros_like(error)).abs(), known & teacher.isfinite()
 
 
-def _assistive_term(role: str, pred: Tensor, truth: Tensor, teacher: Tensor, variant: str) -> Tensor:
+def _assistive_term(
+    role: str, pred: Tensor, truth: Tensor, teacher: Tensor, variant: str, trust: Tensor | None
+) -> Tensor:
     """`assistive_loss` of the teacher in `role`, `tough` or `tolerant`."""
     constants = _constants_of(variant)
     error, known = signed_error(pred, truth)
     t, known_teacher = _teacher_error(teacher, truth)
     alpha = constants.alpha_tough if role == "tough" else constants.alpha_tolerant
-    return assistive_loss(error, known & known_teacher, t, alpha, constants)
+    return assistive_loss(error, known & known_teacher, t, alpha, constants, trust)
 
 
 def _with_total(terms: dict[str, Tensor], weights: LossWeights) -> dict[str, Tensor]:
@@ -221,6 +241,7 @@ def loss_terms(
     teachers: dict[str, Tensor],
     variant: str = "reference",
     weights: LossWeights = PAPER_WEIGHTS,
+    trust: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Named terms of any loss in settings.py, with their `total`.
 
@@ -230,29 +251,34 @@ def loss_terms(
     truth and both predictions.
     """
     if loss == "kd":
-        return kd_loss(pred, truth, teachers["tough"], teachers["tolerant"], variant, weights)
+        return kd_loss(pred, truth, teachers["tough"], teachers["tolerant"], variant, weights, trust)
     name, _, form = loss.partition("+")
     main = PLAIN_LOSSES[name]
     if not form:
-        return {"total": main(pred, truth)}
-    terms = {"main": main(pred, truth)}
+        return {"total": main(pred, truth, trust)}
+    terms = {"main": main(pred, truth, trust)}
     for role, teacher in teachers.items():
         is_mimic = form == "mimic"
-        terms[role] = main(pred, teacher) if is_mimic else _assistive_term(role, pred, truth, teacher, variant)
+        terms[role] = main(pred, teacher) if is_mimic else _assistive_term(role, pred, truth, teacher, variant, trust)
     return _with_total(terms, weights)
 
 
 def heat_term(
-    heatmaps: Tensor, truth: Tensor, teachers: dict[str, Tensor], loss: str, weights: LossWeights = PAPER_WEIGHTS
+    heatmaps: Tensor,
+    truth: Tensor,
+    teachers: dict[str, Tensor],
+    loss: str,
+    weights: LossWeights = PAPER_WEIGHTS,
+    trust: Tensor | None = None,
 ) -> Tensor:
     """`heatmap_loss` against the truth; with +mimic, its mean over truth and teachers weighted by `weights`.
 
     heatmaps: (B, L, h, w) before softmax; truth and each of `teachers` (`tough`, `tolerant`): (B, L, 2).
     """
     if not loss.endswith("+mimic"):
-        return heatmap_loss(heatmaps, truth)
+        return heatmap_loss(heatmaps, truth, trust)
     total, term = 0.0, heatmaps.new_zeros(())
     for name, points in {"main": truth, **teachers}.items():
         weight = getattr(weights, name)
-        total, term = total + weight, term + weight * heatmap_loss(heatmaps, points)
+        total, term = total + weight, term + weight * heatmap_loss(heatmaps, points, trust)
     return term / (total or 1.0)

@@ -42,6 +42,8 @@ from kdtools.training.trainer import Epoch, Step, Stopped, train
 class TrainingRun:
     """Settings and files of a training run. `teachers` maps `tough` and `tolerant` to predictions or model files.
 
+    `unlabelled_path` has more faces to train on, of which the teachers alone say where their points are.
+
     `output` is a model file, for `cross_fit_teachers` a faces file. `resume` continues from the checkpoint of the same
     output, `force` replaces existing files. `log_dir` is a folder for TensorBoard events.
     """
@@ -56,6 +58,7 @@ class TrainingRun:
     landmarks_path: str | None = None
     teachers: dict[str, str] = field(default_factory=dict)
     log_dir: str | None = None
+    unlabelled_path: str | None = None
 
     @property
     def roles(self) -> dict[str, str]:
@@ -64,6 +67,7 @@ class TrainingRun:
             "faces": self.faces_path,
             "val": self.val_path,
             "landmarks": self.landmarks_path,
+            "unlabelled": self.unlabelled_path,
             "init": None if self.settings.init in ("none", "imagenet") else self.settings.init,
             **self.teachers,
         }
@@ -179,6 +183,7 @@ def _started(
     run: TrainingRun, reporter: Reporter, provenance: Provenance | None
 ) -> Iterator[tuple[torch.device, Reporter, Provenance]]:
     """Join the other processes; yields the device and reporter of this one, and the provenance of the output."""
+    _check_unlabelled(run)
     files = [path for path in run.roles.values() if path != STANDARD_STREAM]
     if run.output != STANDARD_STREAM:
         check_no_input(_written_by(run.output), files)
@@ -187,6 +192,18 @@ def _started(
     require(alone or len(files) == len(run.roles), "several processes cannot share standard input", "name a file")
     with joined_processes(choose_device(run.device_name)) as device:
         yield device, reporter if is_first() else SILENT, provenance
+
+
+def _check_unlabelled(run: TrainingRun) -> None:
+    """Raises UsageError where unlabelled faces, their share and their teacher do not go together."""
+    share, path = run.settings.unlabelled_share, run.unlabelled_path
+    hint = "kd-student --unlabelled FILE names them"
+    require(path is not None or not share, "--set unlabelled_share needs unlabelled faces", hint)
+    if path is None:
+        return
+    require(share > 0, "of --unlabelled, --set unlabelled_share=0 takes no face", "give a share, such as 0.5")
+    hint = "give --tough a model file, or kd-predict's output for these faces"
+    require("tough" in run.teachers, "--unlabelled needs --tough, which says where the points are", hint)
 
 
 def _written_by(output: str) -> list[str]:
@@ -238,6 +255,9 @@ def _train_to(
                 convention=run.settings.convention,
                 seed=run.settings.seed,
                 device=device,
+                unlabelled_path=run.unlabelled_path,
+                teaches_labelled=run.settings.teaches_labelled,
+                trust=run.settings.trust,
                 reporter=reporter,
             )
         )

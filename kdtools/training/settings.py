@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
@@ -29,10 +29,13 @@ Variant = Literal["reference", "figure"]
 Schedule = Literal["cosine", "time", "constant"]
 Amp = Literal["auto", "off", "bf16"]
 Augmentation = Literal["none", "light", "mild", "strong", "paper"]
-PresetName = Literal["default", "paper", "best"]
+Trust = Literal["none", "confidence", "agreement", "views"]
+TeacherPresetName = Literal["default", "paper", "best"]
+PresetName = Literal[TeacherPresetName, "best+mimic"]
 
 MAIN_LOSSES: tuple[str, ...] = get_args(MainLoss)
-PRESET_NAMES: tuple[str, ...] = get_args(PresetName)
+TEACHER_PRESETS: tuple[str, ...] = get_args(TeacherPresetName)
+DEFAULT_UNLABELLED_SHARE = 0.5  # if there are unlabelled faces
 AUGMENTATION_NAMES: tuple[str, ...] = get_args(Augmentation)
 _CHOICES: dict[str, tuple[str, ...]] = {
     "loss": get_args(Loss),
@@ -43,11 +46,14 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "amp": get_args(Amp),
     "compile": ("off", "on"),
     "augmentation": AUGMENTATION_NAMES,
+    "trust": get_args(Trust),
 }
 EXECUTION_SETTINGS = ("amp", "compile")  # may change on resume
 # Settings that files leave out where they have their default values, as all files do that were written before there
 # were such settings.
-_ADDED = ("convention",)
+_UNLABELLED = ("unlabelled_share", "w_unlabelled", "trust", "trust_scale")
+_ADDED = ("convention", *_UNLABELLED)
+_LARGEST_MIXED_SHARE = 0.9  # of unlabelled faces beside labelled ones: nine to one
 
 
 @dataclass(frozen=True)
@@ -56,8 +62,10 @@ class Settings:
 
     `w_main`, `w_tough` and `w_tolerant` are the weights of the terms of losses with teachers, `w_heat` that of the
     heatmap term. `ema` is the decay of the moving average of the weights (0: no average). Layers whose feature maps
-    have a stride of at most `freeze` keep their initial weights (0: none). `convention` is the annotation convention
-    that the network answers by unless another one is asked for ('': that of most faces).
+    have a stride of at most `freeze` keep their initial weights (0: none). `unlabelled_share` is the share of the faces
+    of a step that have no labels, `w_unlabelled` the weight of their term; `trust` and `trust_scale` say how much each
+    of their points counts (training/trust.py). `convention` is the annotation convention that the network answers by
+    unless another one is asked for ('': that of most faces).
     """
 
     arch: str
@@ -81,6 +89,10 @@ class Settings:
     w_tough: float = 1.0
     w_tolerant: float = 1.0
     w_heat: float = 0.0
+    unlabelled_share: float = 0.0
+    w_unlabelled: float = 1.0
+    trust: str = "none"
+    trust_scale: float = 0.02
     convention: str = ""
     amp: str = "auto"
     compile: str = "off"
@@ -104,19 +116,38 @@ class Settings:
             "w_tough": (0.0, math.inf),
             "w_tolerant": (0.0, math.inf),
             "w_heat": (0.0, math.inf),
+            "w_unlabelled": (0.0, math.inf),
+            "trust_scale": (0.0, math.inf),
             "epochs": (1, math.inf),
             "batch": (2, math.inf),
             "input_size": (16, 1025),
             "seed": (0, math.inf),
         }
         for name, (least, below) in limits.items():
-            value, is_open = getattr(self, name), name in ("lr", "val_share")
+            value, is_open = getattr(self, name), name in ("lr", "val_share", "trust_scale")
             if not (math.isfinite(value) and least <= value < below) or (is_open and value == least):
                 bound = f"{'above' if is_open else 'from'} {least:g}"
                 bound += "" if below == math.inf else f", below {below:g}"
                 raise UsageError(f"{_option(name)} is {value}", f"give a number {bound}")
         if self.w_heat and self.head != "heatmap":
             raise UsageError(f"a {self.head} head has no heatmaps to train", "give --set w_heat=0 with it")
+        self._check_unlabelled()
+
+    def _check_unlabelled(self) -> None:
+        share = self.unlabelled_share
+        if not (0 <= share <= _LARGEST_MIXED_SHARE or share == 1):
+            hint = f"give 0 to {_LARGEST_MIXED_SHARE}, or 1 to train on unlabelled faces alone"
+            raise UsageError(f"{_option('unlabelled_share')} is {share}", hint)
+        unused = _UNLABELLED if not share else () if self.trust in ("agreement", "views") else ("trust_scale",)
+        for name in unused:
+            if getattr(self, name) != getattr(Settings, name):
+                reason = f"with trust={self.trust}" if share else "without --unlabelled"
+                raise UsageError(f"{reason}, {_option(name)} would do nothing", "leave it out")
+
+    @property
+    def teaches_labelled(self) -> bool:
+        """Whether the loss uses teachers on faces that have labels."""
+        return self.loss not in MAIN_LOSSES and self.unlabelled_share < 1
 
     def to_store(self) -> dict[str, Any]:
         """The settings as files hold them. `with_defaults` is the way back."""
@@ -158,6 +189,7 @@ _BEST = {
 }
 _TEACHER = {"arch": "efficientnet_b3", "loss": "l2"}
 _STUDENT = {"arch": "mobilenetv2_100", "loss": "kd"}
+_BEST_STUDENT = {**_BEST, **_STUDENT, "w_main": 1.0, "w_tough": 3.0}
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "kd-teacher": {
@@ -168,8 +200,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "kd-student": {
         "default": {**_DEFAULT, **_STUDENT},
         "paper": {**_PAPER, **_STUDENT},
-        # The best loss with teachers that are given as models: docs/results.md.
-        "best": {**_BEST, **_STUDENT, "loss": "l1+mimic", "w_main": 1.0, "w_tough": 3.0},
+        "best": {**_BEST_STUDENT, "loss": "l1"},
+        "best+mimic": {**_BEST_STUDENT, "loss": "l1+mimic"},  # the best loss with teachers that are given as models
     },
 }
 
@@ -182,8 +214,8 @@ def resolve_settings(tool: str, preset: str, options: Mapping[str, Any], assignm
     >>> resolve_settings("kd-student", "paper", {"lr": None}, ["batch=8"]).batch
     8
     """
-    if preset not in PRESET_NAMES:
-        raise UsageError(f"--preset is {preset!r}", f"give one of {', '.join(PRESET_NAMES)}")
+    if preset not in PRESETS[tool]:
+        raise UsageError(f"--preset is {preset!r}", f"give one of {', '.join(PRESETS[tool])}")
     defaults = Settings(**PRESETS[tool][preset])
     chosen = {name: value for name, value in options.items() if value is not None}
     settings = replace(defaults, **{**chosen, **_parse_assignments(assignments)})
@@ -193,6 +225,28 @@ def resolve_settings(tool: str, preset: str, options: Mapping[str, Any], assignm
             message = f"--loss {settings.loss} has one term, so --set {name} would do nothing"
             raise UsageError(message, "leave it out, or give a loss with teachers")
     return settings
+
+
+def resolve_student_settings(
+    preset: str,
+    options: Mapping[str, Any],
+    assignments: Sequence[str] = (),
+    *,
+    teachers: Collection[str] = (),
+    unlabelled: bool = False,
+) -> Settings:
+    """`resolve_settings` of kd-student, by what there is to learn from.
+
+    `best` with a teacher is `best+mimic`. With unlabelled faces it is not, nor with a loss without teachers: there the
+    teacher's place is where there are no labels, and of those half a step is made unless `options` say otherwise.
+    """
+    if unlabelled:
+        options = {"unlabelled_share": DEFAULT_UNLABELLED_SHARE, **options}
+    elif preset == "best" and teachers:
+        settings = resolve_settings("kd-student", "best+mimic", options, assignments)
+        if settings.loss not in MAIN_LOSSES:
+            return settings
+    return resolve_settings("kd-student", preset, options, assignments)
 
 
 def choices() -> dict[str, tuple[str, ...]]:

@@ -26,13 +26,16 @@ from kdtools.storage.file_kinds import SAFETENSORS
 from kdtools.storage.lineage import Lineage
 from kdtools.training.conventions import LearntConventions, compare_predictions, compare_teacher, true_points_from
 from kdtools.training.face_set import FaceSet
+from kdtools.training.trust import check_trust
+from kdtools.training.unlabelled import unlabelled_set, warn_of_shared_faces
 
 
 @dataclass(frozen=True)
 class Task:
     """Data of a training run. `online` maps loss terms to teacher networks that are run on every augmented batch.
 
-    `lineage` names the data sets and teachers. `learnt` are the annotation conventions of the faces to train on.
+    `unlabelled` faces have no truth, only the points of teachers that are given as predictions. `lineage` names the
+    data sets and teachers. `learnt` are the annotation conventions of the faces to train on.
     """
 
     train: FaceSet
@@ -42,6 +45,7 @@ class Task:
     crop: CropRule
     lineage: Lineage = field(default_factory=Lineage)
     learnt: LearntConventions = field(default_factory=LearntConventions)
+    unlabelled: FaceSet | None = None
 
 
 @contextlib.contextmanager
@@ -56,6 +60,9 @@ def load_task(
     seed: int,
     convention: str = "",
     device: torch.device,
+    unlabelled_path: str | None = None,
+    teaches_labelled: bool = True,
+    trust: str = "none",
     reporter: Reporter = SILENT,
 ) -> Iterator[Task]:
     """Open and join all files of a training run; they stay open, since images are read on demand.
@@ -63,15 +70,17 @@ def load_task(
     `teachers` maps the name of a loss term to a faces file of predictions or to a model file. `rows` restricts the
     faces to train on. Without `val_path`, the fraction `val_share` of the faces is held out. All points are those at
     the true places: without the origin of each face's annotation convention. `convention` names the one that others are
-    learnt by, '' the one of most faces. Warns of files that may not belong together; raises DataError for those that
-    cannot, UsageError for a convention that no face has.
+    learnt by, '' the one of most faces. If the loss does not use teachers on labelled faces (`teaches_labelled`),
+    predictions need to hold the unlabelled ones alone; `trust` is checked against what the teachers can tell. Warns of
+    files that may not belong together; raises DataError for those that cannot, UsageError for a convention that no face
+    has.
     """
     with contextlib.ExitStack() as stack:
         faces = stack.enter_context(open_faces(faces_path))
         faces.require("image", "landmarks")
         targets = None if landmarks_path is None else stack.enter_context(open_faces(landmarks_path))
         truth = faces.true_landmarks if targets is None else true_points_from(faces, targets)
-        points, online, predictions = {"truth": truth}, {}, []
+        points, online, cached = {"truth": truth}, {}, {}
         lineage = _lineage_of(faces) | (Lineage() if targets is None else lineage_of_faces(targets))
         for name, path in teachers.items():
             if _is_model(path):
@@ -80,11 +89,16 @@ def load_task(
                 faces.require_scheme(teacher.card.scheme, path)
                 faces.compare_crop(teacher.card.crop, path, reporter)
             else:
-                predicted = stack.enter_context(open_faces(path))
-                points[name] = true_points_from(faces, predicted)
-                predictions.append(predicted)
+                cached[name] = predicted = stack.enter_context(open_faces(path))
+                if teaches_labelled:
+                    points[name] = true_points_from(faces, predicted)
                 own = lineage_of_faces(predicted)
                 lineage |= own if own.teachers else own.as_teacher(Path(predicted.name).stem)
+        extra = None
+        if unlabelled_path is not None:
+            extra = stack.enter_context(open_faces(unlabelled_path))
+            lineage |= _lineage_of(extra)
+            warn_of_shared_faces(extra, faces, reporter)
         usable = np.arange(len(faces)) if rows is None else rows
         if val_path is None:
             ids = faces.ids
@@ -110,14 +124,20 @@ def load_task(
             n_shared = len(set(faces.ids) & set(others.ids))
             if n_shared:
                 reporter.warn(f"{n_shared} of {val_path} are among the faces to train on")
+            if extra is not None:
+                warn_of_shared_faces(extra, others, reporter)
         train_rows = train_rows[np.isfinite(truth[train_rows]).any(axis=(1, 2))]
         if len(train_rows) < 2:
             raise DataError(f"{faces.name}: fewer than two annotated faces to train on")
         learnt = LearntConventions.of_faces(faces, train_rows, convention, reporter)
         for name, teacher in online.items():
             compare_teacher(learnt, teacher.card, teachers[name], reporter)
-        for predicted in predictions:
+        for predicted in cached.values() if teaches_labelled else ():
             compare_predictions(learnt, faces, train_rows, predicted, reporter)
+        unlabelled = None
+        if extra is not None:
+            unlabelled = unlabelled_set(extra, faces, cached, learnt, reporter)
+            _check_trust(trust, faces, online, unlabelled)
         yield Task(
             train=_face_set(faces, points, train_rows, learnt, reporter),
             val=_face_set(val_faces, {"truth": val_points}, val_rows, learnt, reporter),
@@ -126,7 +146,20 @@ def load_task(
             crop=faces.crop or CropRule(),
             lineage=lineage,
             learnt=learnt,
+            unlabelled=unlabelled,
         )
+
+
+def _check_trust(trust: str, faces: FacesFile, online: dict[str, LandmarkNet], unlabelled: FaceSet) -> None:
+    """Raises UsageError if the teachers cannot tell what this kind of trust is computed from."""
+    tough = online.get("tough")
+    has_heatmaps = tough is not None and tough.card.head == "heatmap"
+    check_trust(
+        trust,
+        confidence=has_heatmaps or unlabelled.confidence is not None,
+        tolerant="tolerant" in online or "tolerant" in unlabelled.points,
+        views=tough is not None and faces.scheme.mirror is not None,
+    )
 
 
 def _lineage_of(faces: FacesFile) -> Lineage:

@@ -28,7 +28,6 @@ from kdtools.model.sampling import resized
 from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.provenance import Provenance
 from kdtools.training.checkpoints import Learner, Progress, RunFiles, digest_task, restore_checkpoint, save_checkpoint
-from kdtools.training.conventions import layers_of_model
 from kdtools.training.distributed import (
     any_process,
     copy_from_first,
@@ -39,10 +38,10 @@ from kdtools.training.distributed import (
     wait_for_all,
 )
 from kdtools.training.execution import choose_execution
-from kdtools.training.face_set import FaceSet, count_batches
-from kdtools.training.loader import Loader, seed_of
+from kdtools.training.face_set import FaceSet
+from kdtools.training.loader import Loader, faces_of_epoch, faces_per_step, seed_of
 from kdtools.training.log import write_log
-from kdtools.training.losses import LossWeights, heat_term, loss_terms
+from kdtools.training.objective import Objective
 from kdtools.training.settings import Settings
 from kdtools.training.task import Task
 
@@ -106,7 +105,7 @@ def train(
     once it returns True, a checkpoint is written and Stopped raised. Raises TrainingError if the loss is not finite;
     the last checkpoint stays.
     """
-    _check_batch(settings, len(task.train))
+    _check_batch(settings, len(faces_of_epoch(task, settings)))
     _validation_truth(task.val, task.scheme)
     learner, start = _create_learner(task, settings, device)
     network = learner.network
@@ -121,8 +120,12 @@ def train(
         reporter.say(f"{files.last} is not there, so this starts from the beginning")
     wait_for_all()  # all have read what the first one is about to write
 
-    n_steps = count_batches(len(task.train), settings.batch)
-    loader = Loader(task, settings, device)
+    loader, objective = Loader(task, settings, device), Objective(task, settings, device)
+    n_steps = loader.n_steps
+    if settings.unlabelled_share:
+        n_labelled, n_unlabelled = faces_per_step(settings)
+        parts = f"{n_labelled} labelled and {n_unlabelled} unlabelled faces" if n_labelled else "unlabelled faces alone"
+        reporter.say(f"{n_steps} steps an epoch, each of {parts}")
     n_all_steps = settings.epochs * n_steps
     execution = choose_execution(settings.amp, settings.compile, device)
     if device.type == "cuda" or execution.dtype is not None or execution.compiled:
@@ -141,8 +144,6 @@ def train(
             save(progress)
 
     run = execution.wrap(network, device)
-    weights = LossWeights(settings.w_main, settings.w_tough, settings.w_tolerant)
-    answers_by = {name: layers_of_model(task.learnt, teacher.card) for name, teacher in task.online.items()}
     averages, own = floats_of(learner.averaged), floats_of(network)
 
     for epoch in range(len(progress.history) + 1, settings.epochs + 1):
@@ -155,17 +156,10 @@ def train(
                 group["lr"] = learning_rate(settings, number, n_all_steps)
             torch.manual_seed(seed_of(settings.seed, epoch, step + 1))  # for dropout; the loader has its own numbers
             with execution.autocast(device):
-                with torch.no_grad():
-                    for name, teacher in task.online.items():
-                        images = resized(batch.images, teacher.card.input_size)
-                        batch.points[name] = teacher(images, answers_by[name](batch.layers))
+                answers = objective.ask_teachers(batch)
                 images = resized(batch.images, settings.input_size).contiguous(memory_format=torch.channels_last)
                 pred, heatmaps = run(images, batch.layers)
-            truth = batch.points.pop("truth")
-            terms = loss_terms(settings.loss, pred, truth, batch.points, settings.variant, weights)
-            if settings.w_heat and heatmaps is not None:
-                terms["heat"] = heat_term(heatmaps, truth, batch.points, settings.loss, weights)
-                terms["total"] = terms["total"] + settings.w_heat * terms["heat"]
+            terms = objective.terms(pred, heatmaps, batch, answers)
             learner.optimiser.zero_grad(set_to_none=True)
             terms["total"].backward()
             learner.optimiser.step()
@@ -323,12 +317,19 @@ def _mean_terms(progress: Progress) -> dict[str, float]:
 
 # ---- errors and stopping
 def _check_batch(settings: Settings, n_faces: int) -> None:
-    """Raises UsageError if a batch, or the last half batch of an epoch, has fewer than two faces per process."""
+    """Raises UsageError if a batch, or the last half batch of an epoch, has fewer than two faces per process.
+
+    Of unlabelled faces beside labelled ones, each process needs one.
+    """
     if n_faces < 2 * n_processes():
         raise UsageError(f"{n_faces} faces are too few for {n_processes()} processes", "start fewer processes")
     if n_processes() > 1 and settings.batch < 4 * n_processes():
         hint = f"give at least --batch {4 * n_processes()}; it counts the faces of all processes together"
         raise UsageError(f"--batch {settings.batch} is too small for {n_processes()} processes", hint)
+    n_unlabelled = faces_per_step(settings)[1]
+    if 0 < n_unlabelled < n_processes():
+        message = f"{n_unlabelled} unlabelled faces a step are too few for {n_processes()} processes"
+        raise UsageError(message, "give a larger --set unlabelled_share, or a larger --batch")
 
 
 def _should_stop(stop_asked: Callable[[], bool], number: int, device: torch.device) -> bool:

@@ -85,7 +85,7 @@ def test_no_value_is_left_over() -> None:
         ("kd-student --loss l1", "l1 l1+assist l1+mimic"),
         ("kd-student --set he", "head="),
         ("kd-student --set head=", "linear heatmap"),
-        ("kd-student a.h5 --preset ", "default paper best"),
+        ("kd-student a.h5 --preset ", "default paper best best+mimic"),
         ("kd-synth --seed ", ""),
         ("kd-synth --seed 3 -", "-o --output -n --faces --size --margin --seed -j --jobs -f --force -q --quiet -v "
          "--verbose --version -h --help"),
@@ -221,6 +221,6 @@ def test_fish(folder: Path) -> None:
         return [answer.partition("\t")[0] for answer in shell("fish", code, folder, "--no-config")]
 
     assert sorted(in_fish("kd-asm fa")) == ["faces one.h5", "fast/"]
-    assert in_fish("kd-student --preset ") == ["default", "paper", "best"]
+    assert in_fish("kd-student --preset ") == ["default", "paper", "best", "best+mimic"]
     assert in_fish("kd-student --set loss=l1+") == ["loss=l1+assist", "loss=l1+mimic"]
     assert in_fish("kd-synth --ver") == ["--verbose", "--version"]
