@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from kdtools.images.detection import (
     is_detector,
     usual_detector,
 )
+from kdtools.images.large_pictures import large_pictures_in_turn
 from kdtools.images.reading import read_image
 from kdtools.landmarks.boxes import overlaps
 from kdtools.landmarks.crop_rule import BoxRelation, CropRule, measure_relation, points_square
@@ -131,8 +133,9 @@ def _detected_boxes(
 ) -> tuple[list[Annotation], CropRule]:
     def detect(annotation: Annotation) -> list[Found] | str:
         try:
-            image = annotation.load() if annotation.load else read_image(annotation.image, upright=annotation.upright)
-            return detector.find_faces(image, picture_of(annotation.id))
+            with large_pictures_in_turn():
+                load = annotation.load or partial(read_image, annotation.image, upright=annotation.upright)
+                return detector.find_faces(load(), picture_of(annotation.id))
         except (KdError, OSError, MemoryError) as error:
             return reason_of(error)
 

@@ -15,6 +15,7 @@ from kdtools.faces.selection import IdPatterns
 from kdtools.faces.writer import FacesWriter
 from kdtools.images.cropping import check_square, crop_image
 from kdtools.images.detection import whole_square
+from kdtools.images.large_pictures import large_pictures_in_turn
 from kdtools.images.reading import is_turned, read_reduced
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.crop_rule import CropRule, points_in_box
@@ -68,7 +69,8 @@ def import_faces(
     def crop_one(annotation: Annotation) -> CroppedFace | str:
         """The face, or why there is none: one bad image must not end a run over thousands."""
         try:
-            return crop_annotated(annotation, crop, size)
+            with large_pictures_in_turn():
+                return crop_annotated(annotation, crop, size)
         except (KdError, OSError, MemoryError) as error:
             return reason_of(error)
 

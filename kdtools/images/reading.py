@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from kdtools.errors import FileError
+from kdtools.images.large_pictures import stated_pixels, wait_for_turn
 from kdtools.images.opencv import opencv_errors
 from kdtools.images.unusual import decode_on_white, is_avif, is_heic, is_transparent, may_have_16_bits, stretched
 from kdtools.storage.devices import read_fault
@@ -132,6 +133,7 @@ def _decode(name: str | Path, data: bytes, flags: int, upright: bool = True) -> 
     if data.startswith(b"\xff\xd8") and not _jpeg_has_end(data):
         raise FileError(f"{name}: JPEG is cut off")
     _check_scans(data, name)
+    wait_for_turn(_decoded_bytes(data, flags))
     if is_transparent(data):
         return decode_on_white(data, name, upright)
     turning = 0 if upright else cv2.IMREAD_IGNORE_ORIENTATION
@@ -147,6 +149,14 @@ def _decode(name: str | Path, data: bytes, flags: int, upright: bool = True) -> 
     if image is None:
         raise FileError(f"{name}: not an image that can be decoded")
     return image
+
+
+def _decoded_bytes(data: bytes, flags: int) -> int | None:
+    """Of the decoded image; None where the header does not tell."""
+    frame = _jpeg_frame(data)
+    n_pixels = stated_pixels(data) if frame is None else frame.height * frame.width
+    reduction = next((k for k, flag in _REDUCED.items() if flag == flags), 1)
+    return None if n_pixels is None else 3 * n_pixels // reduction**2
 
 
 def _imdecode(name: str | Path, data: bytes, flags: int) -> np.ndarray | None:

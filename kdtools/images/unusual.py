@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ _TIFF = (b"II*\0", b"MM\0*")
 _PNG_WITH_ALPHA = (b"\4", b"\6")  # types of colour
 _FORMATS = ("PNG", "WEBP", "GIF", "AVIF", "TIFF")  # that Pillow may be asked to read
 _MOST_PIXELS = 2**28
+_STRIP = 2**20  # pixels
 _WIDE = 2**14  # a quarter of 16 bits
 _N_SAMPLED = 1_000_000  # values, of which percentiles are taken
 _ENDS = (0.1, 99.9)  # percentiles that become black and white
@@ -61,9 +63,12 @@ def decode_on_white(data: bytes, name: str | Path, upright: bool) -> np.ndarray:
             if image.width * image.height > _MOST_PIXELS:
                 raise FileError(f"{name}: {image.width} x {image.height} px, which are too many")
             turned = ImageOps.exif_transpose(image) if upright else image
-            pixels = turned.convert("RGBA")
-            white = Image.new("RGBA", pixels.size, "white")
-            return np.asarray(Image.alpha_composite(white, pixels).convert("RGB"))
+            pixels = np.empty((turned.height, turned.width, 3), np.uint8)
+            for top, bottom in _strips(turned.height, turned.width):
+                strip = turned.crop((0, top, turned.width, bottom)).convert("RGBA")
+                white = Image.new("RGBA", strip.size, "white")
+                pixels[top:bottom] = np.asarray(Image.alpha_composite(white, strip).convert("RGB"))
+            return pixels
     except FileError:
         raise
     except Exception as error:  # Pillow's decoders raise errors of all kinds
@@ -92,5 +97,15 @@ def stretched(image: np.ndarray) -> np.ndarray | None:
     low, high = np.percentile(image[::step, ::step], _ENDS)
     if not 0 < high - low < _WIDE:
         return None
-    scaled = (image.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))
-    return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
+    pixels = np.empty(image.shape, np.uint8)
+    for top, bottom in _strips(*image.shape[:2]):
+        scaled = (image[top:bottom].astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))
+        pixels[top:bottom] = np.rint(np.clip(scaled, 0, 255))
+    return pixels
+
+
+def _strips(height: int, width: int) -> Iterator[tuple[int, int]]:
+    """First row and end of each part of an image: what is computed of it takes several times its own memory."""
+    n_rows = max(1, _STRIP // max(1, width))
+    for top in range(0, height, n_rows):
+        yield top, min(height, top + n_rows)

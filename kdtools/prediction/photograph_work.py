@@ -13,6 +13,7 @@ from kdtools.errors import KdError, UsageError, reason_of
 from kdtools.images.cropping import crop_image
 from kdtools.images.detection import Detector, Found, find_detector
 from kdtools.images.drawing import draw_landmarks, number_face
+from kdtools.images.large_pictures import large_pictures_in_turn
 from kdtools.images.reading import decode_image
 from kdtools.landmarks.geometry import apply_affine, unit_to_pixels
 from kdtools.prediction.engines import Engine
@@ -103,6 +104,10 @@ class PhotographWork:
         self._rule, self._size = engine.card.crop, engine.card.input_size
 
     def __call__(self, group: Sequence[Photograph]) -> Outcome:
+        with large_pictures_in_turn():
+            return self._work_on(group)
+
+    def _work_on(self, group: Sequence[Photograph]) -> Outcome:
         watch = Stopwatch()
         stamps = [stamp_of(photograph) for photograph in group]
         group, contents = recording(group)
