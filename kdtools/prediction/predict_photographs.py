@@ -84,7 +84,10 @@ def predict_photographs(
             raise FileError(f"{', '.join(photographs.inputs)}: no images in there")
         if not parts.n_faces and run.shard is None and not run.without_face.count:
             parts.remove()  # the run came to its end, so there is nothing to go on with
-            raise DataError(f"no face found in {counted(parts.n_items, 'image')}")
+            if run.require_face:
+                raise DataError(f"no face found in {counted(parts.n_items, 'image')}")
+            skipped = counted(parts.n_items, "image was", "images were")
+            raise DataError(f"{skipped} skipped, and there are no others, so there are no points to write")
         if run.without_face.count:
             count = f"{run.without_face.count} of {parts.n_items - parts.first} photographs"
             run.reporter.say(f"no face found in {count}: {run.without_face}")
