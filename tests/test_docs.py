@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import h5py
@@ -100,14 +101,17 @@ def uses_of(command: str) -> Iterator[tuple[str, str]]:
             yield tool, word.partition("=")[0] if word.startswith("--") else word[:2]
 
 
-@cache
-def options_of(tool: str) -> frozenset[str]:
-    """All names that the tool's --help shows."""
+def parameters_of(tool: str) -> list[Any]:
     name = tool.replace("-", "_")
     app = typer.Typer(add_completion=False)
     app.command()(getattr(importlib.import_module(f"kdtools.cli.{name}"), name))
-    parameters = typer.main.get_command(app).params
-    return frozenset(["-h", "--help"]).union(*(option.opts + option.secondary_opts for option in parameters))
+    return typer.main.get_command(app).params
+
+
+@cache
+def options_of(tool: str) -> frozenset[str]:
+    """All names that the tool's --help shows."""
+    return frozenset(["-h", "--help"]).union(*(option.opts + option.secondary_opts for option in parameters_of(tool)))
 
 
 # ---- stand-ins
@@ -456,3 +460,18 @@ def test_the_picture_of_the_losses_is_the_codes(tmp_path: Path) -> None:
     assert values["total"] == pytest.approx(values["total"][::-1])
     picture.draw_losses(tmp_path)
     assert cv2.imread(str(tmp_path / "losses.png")).shape[:2] == cv2.imread(str(path.with_suffix(".png"))).shape[:2]
+
+
+def test_design_lists_the_tools_that_need_no_output() -> None:
+    listed = re.search(r"Every tool needs `-o`, except .*?:\s(.*?)\swrite", (DOCS / "design.md").read_text(), re.DOTALL)
+    assert listed is not None
+    needing = {tool for tool in TOOLS if any("-o" in option.opts and option.required for option in parameters_of(tool))}
+    assert set(re.findall(r"`(kd-\w+)`", listed[1])) == set(TOOLS) - needing
+
+
+def test_programs_of_a_page_do_not_count_on_68_points() -> None:
+    """A model may have five points: programs on pages take no point by a number beyond the first."""
+    for page in PAGES:
+        for block in blocks_of(page):
+            if block.language == "python":
+                assert not re.search(r"(points|landmarks|units)\[[1-9]\d*\]", block.text), f"{page.name}:{block.line}"
