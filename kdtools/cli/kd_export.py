@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from kdtools.cli._app import run, session
-from kdtools.cli._options import ExportOutput, Force, Quiet, Verbose, Version
+from kdtools.cli._options import Convention, ExportOutput, Force, Quiet, Verbose, Version
 from kdtools.errors import require, require_packages
 from kdtools.export import INT8, Precision
 from kdtools.storage.outputs import check_no_input, check_output, written_aside
@@ -32,6 +32,7 @@ def kd_export(
             metavar="FILE", help="Check on faces of this file, not on those of --calibrate or a few drawn ones."
         ),
     ] = None,
+    convention: Convention = None,
     force: Force = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -41,7 +42,7 @@ def kd_export(
 
     Its input `images` is (B, 3, S, S) float32, RGB from 0 to 1; the colour normalisation is inside. Its output
     `landmarks` is (B, L, 2): x and y from -0.5 to 0.5 over the crop, so that pixel = (value + 0.5) * S - 0.5. Both are
-    the same in every precision. The description in the model file is in the metadata under `kdtools`. The result is
+    the same in every precision. Of a model for several annotation conventions it answers by one, in true pixels. The description in the model file is in the metadata under `kdtools`. The result is
     compared with the original before it is written, and its size and speed are reported, with the NME of both for faces
     with points. A warning says if int8 makes the NME more than 2 % larger.
     """
@@ -58,6 +59,8 @@ def kd_export(
     hint = "give the model file (.safetensors) that it was exported from"
     require(form_of(model_path) != ONNX, f"{model_path}: is an exported model already (ONNX)", hint)
     card, description = read_card(model_path)
+    if convention is not None:
+        card.find_convention(convention, model_path)
     for path in (calibrate, verify):  # checked before torch is loaded, which takes seconds
         if path is None or path == "-":
             continue
@@ -77,9 +80,10 @@ def kd_export(
     from kdtools.model.file import load_model
     from kdtools.model.network import choose_device
 
-    network = load_model(model_path, choose_device("cpu"))
+    network = load_model(model_path, choose_device("cpu"), convention)
     sample = sample_faces(verify or calibrate, network, N_CHECKED)
     calibration = sample_faces(calibrate, network, N_CALIBRATION).images if calibrate else None
+    description |= network.card.convention_fields()
     fields = {**description, **session.provenance(model_path, calibrate, verify).attributes()}
     with written_aside(output, force) as part:
         export_onnx(network, part, fields, precision, calibration)

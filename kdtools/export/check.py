@@ -13,9 +13,10 @@ import torch
 
 from kdtools.errors import DataError
 from kdtools.export import FLOAT16, FLOAT32, INT8
-from kdtools.faces.file import open_faces
+from kdtools.faces.file import FacesFile, open_faces
 from kdtools.landmarks import Scheme
 from kdtools.metrics import clean_points, default_normaliser, nme_per_face
+from kdtools.model.card import ModelCard
 from kdtools.model.heads import HeatmapHead
 from kdtools.model.network import LandmarkNet
 from kdtools.model.sampling import resize_images
@@ -68,6 +69,9 @@ class Agreement:
 def sample_faces(path: str | None, network: LandmarkNet, most: int) -> Sample:
     """At most `most` faces, evenly spread over a faces file, or some synthetic ones if `path` is None.
 
+    Of faces of several annotation conventions only those that the network answers by, if there are any. Their points
+    are those at the true places.
+
     Raises DataError for a file without images, or with another number of points than the model.
     """
     card = network.card
@@ -76,12 +80,21 @@ def sample_faces(path: str | None, network: LandmarkNet, most: int) -> Sample:
         return Sample(_network_inputs(images, card.input_size), None, "drawn faces")
     with open_faces(path) as faces:
         faces.require("image")
-        rows = np.unique(np.linspace(0, len(faces) - 1, min(most, len(faces))).round().astype(int))
+        candidates = _of_convention(faces, card)
+        at = np.linspace(0, len(candidates) - 1, min(most, len(candidates))).round().astype(int)
+        rows = candidates[np.unique(at)]
         truth = None
         if "landmarks" in faces:
             faces.require_scheme(card.scheme, "the model")
-            truth = faces.to_frame(faces.landmarks[rows], "unit")
+            truth = faces.to_frame(faces.true_landmarks[rows], "unit")
         return Sample(_network_inputs(faces.images[rows], card.input_size), truth, f"faces of {faces.name}")
+
+
+def _of_convention(faces: FacesFile, card: ModelCard) -> np.ndarray:
+    """Rows of the faces of the card's convention; of all where none has it."""
+    layers = np.array([*(one.layer for one in faces.conventions.all), ""])[faces.conventions.of_faces]
+    own = np.flatnonzero(layers == card.convention)
+    return own if len(own) else np.arange(len(faces))
 
 
 def _network_inputs(images: np.ndarray, size: int) -> np.ndarray:

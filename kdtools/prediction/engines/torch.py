@@ -23,11 +23,11 @@ _N_COMPARED = 8
 
 
 class TorchEngine:
-    """A model file on the device named `device`. Raises as `load_model` and `choose_device` do."""
+    """A model file on the device named `device`, answering by one annotation convention. Raises as `load_model` and `choose_device` do."""
 
-    def __init__(self, path: Path, device: str, threads: int) -> None:
+    def __init__(self, path: Path, device: str, threads: int, convention: str | None = None) -> None:
         self._device = choose_device(device)
-        network = load_model(path, self._device)
+        network = load_model(path, self._device, convention)
         self.card, self.threads = network.card, threads
         torch.set_num_threads(threads)
         self.has_confidence = isinstance(network.head, HeatmapHead)
