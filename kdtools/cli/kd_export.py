@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from kdtools.cli._app import run, session
-from kdtools.cli._options import Convention, ExportOutput, Force, Quiet, Verbose, Version
+from kdtools.cli._options import ExportOutput, Force, Quiet, Verbose, Version
 from kdtools.errors import require, require_packages
 from kdtools.export import INT8, Precision
 from kdtools.storage.outputs import check_no_input, check_output, written_aside
@@ -32,7 +32,12 @@ def kd_export(
             metavar="FILE", help="Check on faces of this file, not on those of --calibrate or a few drawn ones."
         ),
     ] = None,
-    convention: Convention = None,
+    convention: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Annotation convention to answer by, in true pixels; by default the model's own."
+        ),
+    ] = None,
     force: Force = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -42,9 +47,10 @@ def kd_export(
 
     Its input `images` is (B, 3, S, S) float32, RGB from 0 to 1; the colour normalisation is inside. Its output
     `landmarks` is (B, L, 2): x and y from -0.5 to 0.5 over the crop, so that pixel = (value + 0.5) * S - 0.5. Both are
-    the same in every precision. Of a model for several annotation conventions it answers by one, in true pixels. The description in the model file is in the metadata under `kdtools`. The result is
-    compared with the original before it is written, and its size and speed are reported, with the NME of both for faces
-    with points. A warning says if int8 makes the NME more than 2 % larger.
+    the same in every precision. Of a model for several annotation conventions it answers by one, in true pixels. The
+    description in the model file is in the metadata under `kdtools`. The result is compared with the original before it
+    is written, and its size and speed are reported, with the NME of both for faces with points. A warning says if int8
+    makes the NME more than 2 % larger.
     """
     require(model_path != "-", "the model cannot be read from standard input", "name its file")
     require(calibrate != "-", "--calibrate is read more than once, so not from standard input", "name a file")

@@ -27,6 +27,7 @@ def kd_predict(
     require_face: opt.RequireFace = False,
     refine: opt.Refine = None,
     flip: opt.Flip = False,
+    convention: opt.Convention = None,
     smooth: opt.Smooth = False,
     draw: opt.Draw = None,
     shard: opt.Shard = None,
@@ -62,6 +63,7 @@ def kd_predict(
 
     check_words(model_path, inputs)
     from kdtools.prediction.batching import parse_shard
+    from kdtools.prediction.conventions import about_convention
     from kdtools.prediction.inputs import Photographs, kind_of
     from kdtools.prediction.photograph_work import Search
     from kdtools.prediction.pipeline import Run
@@ -115,8 +117,17 @@ def kd_predict(
             )
         n_faces = None if file is None else len(file)
         engine = load_engine(
-            model_path, backend=backend, device=device, threads=threads, n_faces=n_faces, reporter=session
+            model_path,
+            backend=backend,
+            device=device,
+            threads=threads,
+            n_faces=n_faces,
+            convention=convention,
+            reporter=session,
         )
+        of_landmarks, words = about_convention(engine.card, convention, model_path)
+        if words:
+            session.say(words)
         lineage = lineage_of_model(model_path).as_teacher(Path(model_path).stem)
         if file is not None:
             lineage |= lineage_of_faces(file)
@@ -131,7 +142,7 @@ def kd_predict(
             batch=batch or 0,
             shard=part,
             resume=resume,
-            of_landmarks={"flipped": True} if flip else {},
+            of_landmarks={**of_landmarks, **({"flipped": True} if flip else {})},
             reporter=session,
         )
         if file is not None:

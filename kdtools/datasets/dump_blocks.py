@@ -14,6 +14,7 @@ from kdtools.datasets.formats.shared.tables import picture_of
 from kdtools.errors import DataError
 from kdtools.faces.box_origin import box_origin
 from kdtools.faces.file import FacesFile
+from kdtools.landmarks.conventions import Convention
 
 BLOCK = 4096  # faces in memory at a time
 
@@ -97,8 +98,17 @@ class Selection:
             frames=read("frame"),
             times=read("time"),
             tracks=read("track"),
+            conventions=self._conventions(run, wanted),
             subsets={name: member[run][wanted] for name, member in self.subsets.items()},
         )
+
+    def _conventions(self, run: slice, wanted: np.ndarray | slice) -> list[Convention | None] | None:
+        """Those of the points of some rows; None where the file states none."""
+        stated = self.faces.conventions
+        numbers = stated.of_faces[run][wanted]
+        if self.faces.put_back is not None:
+            return [self.faces.put_back] * len(numbers)
+        return [None if number < 0 else stated.all[number] for number in numbers] if stated.all else None
 
     def _rounded(self, values: np.ndarray) -> np.ndarray:
         if self.digits is not None:

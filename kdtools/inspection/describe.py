@@ -21,6 +21,7 @@ from kdtools.faces.validation import plain
 from kdtools.inspection.history import follow_inputs, provenance_of
 from kdtools.inspection.open import Opened, Weights
 from kdtools.landmarks import Scheme
+from kdtools.landmarks.conventions import conventions_from_json
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.metrics import normalisers_of
 from kdtools.model.card import TRAINING_PREFIX
@@ -202,6 +203,7 @@ def describe_weights(weights: Weights) -> dict[str, Any]:
             "std": list(fields["std"]),
             "crop": json.loads(CropRule.from_json(json.dumps(fields["crop"])).to_json()),
             "landmarks": {"points": scheme.n_points, **_describe_scheme(scheme)},
+            **_describe_conventions(fields),
             "settings": dict(fields["settings"]),
         }
         if "training" in fields:
@@ -209,6 +211,17 @@ def describe_weights(weights: Weights) -> dict[str, Any]:
         return about
     except (ValueError, KeyError, TypeError, DataError) as error:
         raise FileError(f"{weights.name}: its description is damaged: {error}") from error
+
+
+def _describe_conventions(fields: dict[str, Any]) -> dict[str, Any]:
+    """The annotation conventions that a network knows, and the one that it answers by unless another is asked for."""
+    conventions = conventions_from_json(json.dumps(fields.get("conventions", {})))
+    if not conventions:
+        return {}
+    about = {}
+    for name, one in sorted(conventions.items()):
+        about[name] = {"layer": one.layer, **({} if one.origin is None else {"origin": list(one.origin)})}
+    return {"convention": str(fields["convention"]), "conventions": about}
 
 
 def shapes_of(weights: Weights) -> dict[str, tuple[int, ...]]:

@@ -98,6 +98,9 @@ def _model_rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "landmarks", f"{counted(report['landmarks']['points'], 'point')}"
     yield from _scheme_rows(report["landmarks"])
     yield from _crop_rows(report)
+    if "conventions" in report:
+        yield "conventions", ", ".join(_convention(name, about) for name, about in report["conventions"].items())
+        yield "", f"answers by {report['convention']} unless --convention asks for another"
     yield "settings", ", ".join(f"{key} {value}" for key, value in report["settings"].items() if key not in report)
     if "training" in report:
         training = report["training"]
@@ -106,6 +109,11 @@ def _model_rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
             text += f", validation NME {training['nme_percent']} %, at best {training['best_nme_percent']} %"
             text += f" ({training['normaliser']})"
         yield "training", text
+
+
+def _convention(name: str, about: dict[str, Any]) -> str:
+    x, y = about.get("origin", (0.0, 0.0))
+    return f"{name} (origin {x:g}, {y:g} px)" if "origin" in about else f"{name} (origin not known)"
 
 
 def _scheme_rows(points: dict[str, Any]) -> Iterator[tuple[str, str]]:

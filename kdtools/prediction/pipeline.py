@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kdtools import __version__
 from kdtools.errors import reason_of
 from kdtools.parallel import in_background, map_bounded, workers
+from kdtools.prediction.conventions import put_back
 from kdtools.prediction.engines import Engine
 from kdtools.prediction.outcome import NO_FACE, About, Outcome, Stopwatch, Timing
 from kdtools.prediction.partial_output import Parts, open_parts
@@ -155,6 +156,7 @@ def collect(run: Run, parts: Parts, work: Callable[[Any], Outcome], groups: Iter
         for outcome in map_bounded(work, timed(), run.jobs, ahead=_AHEAD):
             watch.lap("wait")
             run.report(outcome.skipped)
+            outcome.columns["landmarks"] = put_back(outcome.columns["landmarks"], run.of_landmarks)
             parts.add(outcome)
             run.timing.add(outcome)
             progress(parts.n_items)

@@ -6,7 +6,8 @@
 on one line each. Only `points` and one of `id` and `image` are demanded: without `id` the picture's name is the id,
 with #k for its k-th face; without `image` the id is the picture's name, less its #k. `box` is half-open; one that is
 not of the annotation has a `box_origin` beside it (crop, detector, unknown), and is not read as one of the annotation.
-`frame`, `time` in seconds and `track`, the number of the face, are written of faces in videos, and not read.
+`frame`, `time` in seconds and `track`, the number of the face, are written of faces in videos, and not read. Nor are
+`convention`, the name of the annotation convention, and `origin`, x and y that the points lie beside the true places.
 The first pixel is 0: by definition, since this is kdtools' own format.
 """
 
@@ -168,6 +169,11 @@ def _lines_of(block: FaceBlock) -> Iterator[bytes]:
         if block.confidence is not None:
             face["confidence"] = np.ascontiguousarray(block.confidence[k], np.float32)
         face |= block.video_of(k)
+        convention = None if block.conventions is None else block.conventions[k]
+        if convention is not None:
+            face["convention"] = convention.name
+            if convention.origin is not None:
+                face["origin"] = list(convention.origin)
         if block.subsets:
             face["subsets"] = [name for name, member in block.subsets.items() if member[k]]
         yield orjson.dumps(face, option=_NUMPY | orjson.OPT_APPEND_NEWLINE)

@@ -23,7 +23,10 @@ _N_COMPARED = 8
 
 
 class TorchEngine:
-    """A model file on the device named `device`, answering by one annotation convention. Raises as `load_model` and `choose_device` do."""
+    """A model file on the device named `device`, answering by one annotation convention.
+
+    Raises as `load_model` and `choose_device` do.
+    """
 
     def __init__(self, path: Path, device: str, threads: int, convention: str | None = None) -> None:
         self._device = choose_device(device)

@@ -12,6 +12,7 @@ import numpy as np
 
 from kdtools.errors import DataError
 from kdtools.faces.schema import ANNOTATION
+from kdtools.landmarks.conventions import Convention
 from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.file_kinds import IMAGE_SUFFIXES, SUFFIXES_TO_TRY
 from kdtools.storage.names import files_below, frame_id, frame_in_id
@@ -229,7 +230,8 @@ class FaceBlock:
     `images` are the paths or names to write for their pictures, `sizes` (n, 2) width and height where known (0 else).
     `visible` and `confidence` (n, L) and `scores` (n,) are None where the file has none, and so are `frames`, `times`
     in seconds and `tracks` (n,) of faces in videos, whose -1 and NaN stand for none. `box_origin` says whose the boxes
-    are, as in a faces file.
+    are, as in a faces file. `conventions` (n,) are the faces' annotation conventions, None for none; with the origin
+    that the points have.
     """
 
     ids: list[str]
@@ -245,6 +247,7 @@ class FaceBlock:
     times: np.ndarray | None = None
     tracks: np.ndarray | None = None
     subsets: dict[str, np.ndarray] = field(default_factory=dict)
+    conventions: Sequence[Convention | None] | None = None
 
     @property
     def annotated_boxes(self) -> np.ndarray | None:
