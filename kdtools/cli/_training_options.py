@@ -77,7 +77,7 @@ Convention = Annotated[
     typer.Option(
         "--convention",
         metavar="NAME",
-        help="Annotation convention that the network answers by if none is asked for; by default that of most faces.",
+        help="Annotation convention that the network answers by if none is asked for; auto: that of most faces.",
     ),
 ]
 LogDir = Annotated[

@@ -34,7 +34,7 @@ class LearntConventions:
 
     @staticmethod
     def of_faces(faces: FacesFile, rows: np.ndarray, asked: str, reporter: Reporter) -> LearntConventions:
-        """Those of the faces in `rows`; the default is the one `asked` for, or else that of most faces.
+        """Those of the faces in `rows`; the default is the one `asked` for, with `auto` that of most faces.
 
         Raises UsageError, which lists the known ones, for another one that is asked for.
         """
@@ -46,11 +46,13 @@ class LearntConventions:
         for one, count in learnt:
             by_layer[one.layer] += count
         known = sorted({*by_layer, *(one.name for one, _ in learnt)})
-        if asked and asked not in known:
+        if asked != "auto" and asked not in known:
             raise _unknown(asked, known, faces.name)
         if not learnt:
             return LearntConventions()
-        default = Convention(asked).layer if asked else max(sorted(by_layer), key=lambda layer: by_layer[layer])
+        default = max(sorted(by_layer), key=lambda layer: by_layer[layer])
+        if asked != "auto":
+            default = Convention(asked).layer
         for one, count in learnt:
             x, y = one.offset
             origin = f", whose origin of {x:g}, {y:g} px is taken off" if x or y else ""

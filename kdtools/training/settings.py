@@ -65,7 +65,7 @@ class Settings:
     have a stride of at most `freeze` keep their initial weights (0: none). `unlabelled_share` is the share of the faces
     of a step that have no labels, `w_unlabelled` the weight of their term; `trust` and `trust_scale` say how much each
     of their points counts (training/trust.py). `convention` is the annotation convention that the network answers by
-    unless another one is asked for ('': that of most faces).
+    unless another one is asked for (auto: that of most faces).
     """
 
     arch: str
@@ -93,7 +93,7 @@ class Settings:
     w_unlabelled: float = 1.0
     trust: str = "none"
     trust_scale: float = 0.02
-    convention: str = ""
+    convention: str = "auto"
     amp: str = "auto"
     compile: str = "off"
 
@@ -103,7 +103,7 @@ class Settings:
             value = getattr(self, name)
             if value not in known:
                 raise UsageError(f"{_option(name)} is {value!r}", f"give one of {', '.join(known)}")
-        for name in ("arch", "init"):
+        for name in ("arch", "init", "convention"):
             if not getattr(self, name):
                 raise UsageError(f"{_option(name)} is ''", "give a name")
         limits = {

@@ -58,7 +58,7 @@ def load_task(
     rows: np.ndarray | None = None,
     val_share: float,
     seed: int,
-    convention: str = "",
+    convention: str = "auto",
     device: torch.device,
     unlabelled_path: str | None = None,
     teaches_labelled: bool = True,
@@ -70,7 +70,7 @@ def load_task(
     `teachers` maps the name of a loss term to a faces file of predictions or to a model file. `rows` restricts the
     faces to train on. Without `val_path`, the fraction `val_share` of the faces is held out. All points are those at
     the true places: without the origin of each face's annotation convention. `convention` names the one that others are
-    learnt by, '' the one of most faces. If the loss does not use teachers on labelled faces (`teaches_labelled`),
+    learnt by, `auto` the one of most faces. If the loss does not use teachers on labelled faces (`teaches_labelled`),
     predictions need to hold the unlabelled ones alone; `trust` is checked against what the teachers can tell. Warns of
     files that may not belong together; raises DataError for those that cannot, UsageError for a convention that no face
     has.
