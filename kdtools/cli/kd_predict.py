@@ -55,10 +55,10 @@ def kd_predict(
     inputs = inputs or []
     require(inputs.count("-") <= 1, "only one input can be standard input")
     require(output != "-" or not resume, "standard output cannot be resumed", "name a file with -o")
-    from kdtools.prediction.text_output import check_faces_wanted, shown_as_table, text_form_of, written_as_text
+    from kdtools.prediction import text_output
 
-    check_faces_wanted(output, resume=resume, shard=shard is not None)
-    form = "csv" if output is None else text_form_of(output)
+    text_output.check_faces_wanted(output, resume=resume, shard=shard is not None)
+    form = "csv" if output is None else text_output.text_form_of(output)
     from kdtools.prediction.command_line import check_words
 
     check_words(model_path, inputs)
@@ -113,7 +113,7 @@ def kd_predict(
         if form is not None:
             as_table = output is None and sys.stdout.isatty()
             faces_path = stack.enter_context(
-                shown_as_table() if as_table else written_as_text(output or "-", form, force)
+                text_output.shown_as_table() if as_table else text_output.written_as_text(output or "-", form, force)
             )
         n_faces = None if file is None else len(file)
         engine = load_engine(
@@ -149,18 +149,9 @@ def kd_predict(
             n_faces = predict_faces(task, file, inputs[0], draw=draw)
         elif photographs is not None and search is not None:
             n_faces = predict_photographs(task, photographs, search, draw=draw, smooth=smooth)
-    session.say(counted(n_faces or 0, "face") + _where(output))
+    session.say(counted(n_faces or 0, "face") + text_output.where_points_are(output))
     for line in task.timing.lines(task.engine.name) if bench else []:
         print(f"{session.tool}: {line}", file=sys.stderr)  # also with -q
-
-
-def _where(output: str | None) -> str:
-    """The rest of the last message: where the points are, or how to write them."""
-    if output is None:
-        return "; -o points.csv writes their points"
-    if output == "-":
-        return ""
-    return f" to {output}" + ("" if Path(output).suffix else ", a faces file (HDF5); -o points.csv writes text")
 
 
 def main() -> None:

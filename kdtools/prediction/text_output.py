@@ -91,3 +91,14 @@ def print_faces(faces: FacesFile) -> None:
     console.print(table)
     if len(faces) > n_shown:
         console.print(f"... and {len(faces) - n_shown} more")
+
+
+def where_points_are(output: str | None) -> str:
+    """The rest of the last message: where the points are, or how to write them."""
+    if output is None:
+        return "; -o points.csv writes their points"
+    if output == "-":
+        return ""
+    return f" to {output}" + (
+        "" if PurePosixPath(output).suffix else ", a faces file (HDF5); -o points.csv writes text"
+    )
