@@ -23,7 +23,7 @@ TOOLS = ("kd_predict", "kd_eval", "kd_dump", "kd_info", "kd_view", "kd_merge")
 MODULES = {"opencv-python-headless": "cv2", "pillow": "PIL", "pyyaml": "yaml"}  # where it is not the package's name
 # What those tools import for a part of what they do, which names the package that it needs.
 LEFT_OUT = {"torch", "timm", "scipy", "matplotlib", "onnxscript", "tensorboard", "sleap_io"}
-WITH_OTHERS = {"google", "markupsafe"}  # protobuf, which onnx brings; of jinja2
+WITH_OTHERS = {"google", "markupsafe", "requests"}  # protobuf, which onnx brings; of jinja2; of pooch
 
 
 def required() -> dict[str, str]:

@@ -80,12 +80,12 @@ def kd_predict(
         "--detector, --min-score, --max-faces, --require-face, --refine, --include and --smooth are for images and "
         "videos",
     )
-    detector_file = detector if Path(detector).suffix else None
-    provenance = session.provenance(model_path, detector_file)
     photographs, search = None, None
     if not one_file:
         photographs = Photographs(inputs, listed=listed, include=include or [])
         search = Search.named(detector, max_faces, refine, min_score=min_score, reporter=session)
+    provenance = session.provenance(model_path, detector if Path(detector).suffix else None)
+    if search is not None:
         provenance = replace(provenance, detector=search.detector.record)
     if (
         output

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
@@ -41,13 +42,15 @@ def public_model() -> str:
     Raises FileError if it cannot be fetched or kept, or is another file than expected.
     """
     import pooch
+    from requests.exceptions import ConnectionError as NoConnection
 
     pooch.get_logger().setLevel("WARNING")
     try:
         return str(pooch.retrieve(PUBLIC_URL, f"sha256:{PUBLIC_SHA256}", PUBLIC_NAME, private_folder()))
     except (OSError, ValueError) as error:  # requests' errors are OSErrors; ValueError is another SHA-256
+        no_connection = f"there is no connection to {urlsplit(PUBLIC_URL).hostname}"
         raise FileError(
-            f"YuNet cannot be fetched: {reason_of(error)}",
+            f"YuNet cannot be fetched: {no_connection if isinstance(error, NoConnection) else reason_of(error)}",
             f"fetch it on another machine, from {PUBLIC_URL}, and name the file: --detector {PUBLIC_NAME}",
         ) from error
 
@@ -66,7 +69,7 @@ class YuNetDetector(ReducedSearch):
         """
         check_min_score(min_score, self.name, 1.0)
         if not Path(path).is_file():
-            raise FileError(f"{path}: no such file")
+            raise FileError(f"{path}: no such file", "name a YuNet model; --detector yunet fetches the public one")
         record = {"sha256": sha256_of(path), "min_score": min_score}
         super().__init__(_LARGEST_SIDE, _SMALLEST_FACE, record if is_public else {"file": path, **record})
         self._path, self._min_score, self._local = path, min_score, threading.local()
