@@ -11,6 +11,8 @@ from kdtools.errors import DataError
 
 # Guards against typing errors and malicious files; the densest meshes in use have a few thousand points.
 MAX_POINTS = 100_000
+_LONGEST_NAME = 1000  # characters, of a scheme, a point or a region
+_MOST_USES = 100  # indices in outlines and regions for each point
 # Fields stored as attributes of /landmarks, as arrays of indices and as JSON text.
 INDEX_FIELDS = ("mirror", "outer_corners", "left_eye", "right_eye")
 JSON_FIELDS = ("outlines", "names", "regions")
@@ -47,6 +49,7 @@ class Scheme:
             or not 1 <= self.n_points <= MAX_POINTS
         ):
             raise DataError(f"scheme {self.name}: {self.n_points!r} is no number of points", f"1 to {MAX_POINTS}")
+        self._check_sizes()
         if mirror is not None and not (
             len(mirror) == self.n_points
             and sorted(mirror) == list(range(self.n_points))
@@ -73,6 +76,20 @@ class Scheme:
         region_names = [name for name, _ in self.regions]
         if len(set(region_names)) != len(region_names) or not all(name and points for name, points in self.regions):
             raise DataError(f"scheme {self.name}: a region stands twice, or has no name or no points")
+
+    def _check_sizes(self) -> None:
+        """Raises DataError for what nobody draws or reads, and what would take the time and memory of all tools."""
+        for name in (self.name, *self.names, *(name for name, _ in self.regions)):
+            if len(name) > _LONGEST_NAME:
+                raise DataError(
+                    f"a scheme with a name of {len(name)} characters: {name[:40]!r}...", f"at most {_LONGEST_NAME}"
+                )
+        n_used = sum(1 + len(line) for line in self.outlines) + sum(1 + len(points) for _, points in self.regions)
+        if n_used > _MOST_USES * self.n_points:
+            raise DataError(
+                f"scheme {self.name}: outlines and regions of {n_used} indices, for {self.n_points} points",
+                f"at most {_MOST_USES} for each point are read",
+            )
 
     def to_json(self) -> str:
         fields = asdict(self)

@@ -322,3 +322,22 @@ def test_68_to_29_and_5_against_cofw(shared_dir: Path) -> None:
     assert to_29.mean(axis=0).max() < 0.06
     of_68, of_29 = convert_points(with_68, IBUG68, five), convert_points(with_29, cofw, five)
     assert (np.linalg.norm(of_68 - of_29, axis=2) / length).mean(axis=0).max() < 0.036
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "a" * 5_000_000},
+        {"names": ["a" * 5_000_000, *(f"p{k}" for k in range(67))]},
+        {"regions": {"a" * 5_000_000: [0, 1]}},
+        {"outlines": [[0, 1]] * 2_000_000},
+        {"outlines": [[]] * 2_000_000},
+        {"regions": {"nose": [0] * 2_000_000}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_schemes_that_take_the_time_of_all_tools_are_refused(change: dict[str, object]) -> None:
+    """As a stranger's file may hold; the message is short."""
+    with pytest.raises(DataError) as caught:
+        Scheme.from_fields({**json.loads(IBUG68.to_json()), **change})
+    assert len(str(caught.value)) < 200
