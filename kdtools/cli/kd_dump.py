@@ -55,7 +55,7 @@ def kd_dump(
     require(not (crops and pixels == "source"), "--crops brings the crops, so the points are in pixels of these")
     require(not (images and (crops or pixels == "image")), "--images is for points in the source images")
     check_no_input([output], [faces_path])
-    from kdtools.datasets.dump import FORMATS_OF_ANNOTATED_BOXES, form_named, sizes_in, write_dump
+    from kdtools.datasets.dump import form_named, sizes_in, write_dump
     from kdtools.datasets.dump_blocks import Selection
     from kdtools.faces.box_origin import OTHER_BOXES
     from kdtools.faces.file import open_faces
@@ -73,8 +73,11 @@ def kd_dump(
         size_of = sizes_in(images) if images else None
         selection = Selection(faces, rows, in_crops, digits, size_of=size_of)
         write_dump(selection, form, output, force, images=crops, header=not no_header, details=details)
-        if form.name in FORMATS_OF_ANNOTATED_BOXES and "box" in faces and selection.box_origin != ANNOTATION:
-            session.say(f"no boxes of {faces.name} are written, as they are {OTHER_BOXES[selection.box_origin]}")
+        if form.box and "box" in faces and selection.box_origin != ANNOTATION:
+            instead = "; those around the points stand in their place" if form.box == "points" else ""
+            session.say(
+                f"no boxes of {faces.name} are written, as they are {OTHER_BOXES[selection.box_origin]}{instead}"
+            )
         if output != "-":
             session.say(f"{counted(len(selection), 'face')} to {output}")
 

@@ -18,8 +18,6 @@ from kdtools.errors import DataError, UsageError, require
 from kdtools.storage.file_kinds import IMAGE_SUFFIXES, check_text_name
 from kdtools.storage.outputs import STANDARD_STREAM, Outputs, standard_output
 
-# Whose readers take any box for one of the annotation, so that no other is written.
-FORMATS_OF_ANNOTATED_BOXES = ("coco", "dlib", "labelme", "labelstudio", "wflw")
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 
 

@@ -17,8 +17,8 @@ from kdtools.evaluation.measure import Measurements, Plan, PointSource, measure
 from kdtools.evaluation.point_sets import (
     PointSet,
     check_ids,
+    ordered_like,
     photograph_of,
-    same_points,
     text_of,
 )
 from kdtools.evaluation.protocols import Measures
@@ -166,7 +166,7 @@ def _with_points_of(truth: PointSet, pred: PointSet, reporter: Reporter) -> Poin
             f"{truth.name}: {truth.n_points} points per face, but {pred.name} has {pred.n_points}",
             "use files of the same scheme; --convert of kd-merge and kd-import converts between schemes",
         )
-    found = same_points(truth, pred)
+    found = ordered_like(truth, pred)
     if found is not pred:
         reporter.say(f"{pred.name}: its points are put into the order of those of {truth.name}, by their names")
     elif truth.scheme.name != pred.scheme.name and not (truth.foreign or pred.foreign):

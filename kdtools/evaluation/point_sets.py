@@ -194,7 +194,7 @@ def check_ids(ids: np.ndarray, name: str) -> None:
         raise DataError(f"{name}: faces have the same id: {some_of(twice)}", "ids must be unique to join files by them")
 
 
-def same_points(wanted: PointSet, given: PointSet) -> PointSet:
+def ordered_like(wanted: PointSet, given: PointSet) -> PointSet:
     """`given` with its points in the order of `wanted`, by name. Raises DataError where they are other points."""
     if wanted.guessed or given.guessed:
         return given

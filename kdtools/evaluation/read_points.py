@@ -17,7 +17,7 @@ import numpy as np
 
 from kdtools.datasets.formats import FORMATS, find_format
 from kdtools.errors import DataError, FileError, UsageError
-from kdtools.evaluation.point_sets import Column, Part, PointSet, same_points, text_of
+from kdtools.evaluation.point_sets import Column, Part, PointSet, ordered_like, text_of
 from kdtools.faces.box_origin import OTHER_BOXES, box_origin
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.schema import ANNOTATION
@@ -60,7 +60,7 @@ def _join_parts(name: str, sets: Sequence[PointSet]) -> PointSet:
                 f"{other.name}: {other.n_points} points per face, but {first.name} has {first.n_points}",
                 "the shards of one prediction must be of one scheme",
             )
-        sets = [*sets[:k], same_points(first, other), *sets[k + 1 :]]
+        sets = [*sets[:k], ordered_like(first, other), *sets[k + 1 :]]
     ids = np.concatenate([one.ids for one in sets])
     if len(sets) > 1:
         owner: dict[bytes, int] = {}

@@ -13,7 +13,7 @@ import numpy as np
 
 from kdtools.errors import DataError, UsageError
 from kdtools.landmarks.dense_schemes import INSIGHTFACE_OF_LAPA
-from kdtools.landmarks.point_names import order_by_names
+from kdtools.landmarks.point_names import match_names, order_by_names
 from kdtools.landmarks.registry import SCHEMES
 from kdtools.landmarks.scheme import Scheme
 
@@ -105,10 +105,11 @@ def convert_mask(values: np.ndarray, source: Scheme, target: Scheme) -> np.ndarr
     return np.asarray(np.minimum.reduceat(values[..., columns], starts, axis=-1))
 
 
-def same_points(source: Scheme, target: Scheme) -> np.ndarray:
+def shared_points(source: Scheme, target: Scheme) -> np.ndarray:
     """Index in `source` of each point of `target` that is one of its points, else -1: (L of the target,) int64.
 
-    Points are the same by their names, or by a conversion to a known scheme that is the target or has its names.
+    Points are the same by their names (see point_names.py), or by a conversion to a known scheme that is the target or
+    has its names.
     """
     if source == target:
         return np.arange(target.n_points)
@@ -126,8 +127,10 @@ def same_points(source: Scheme, target: Scheme) -> np.ndarray:
 
 def _same_names(names: Sequence[str], rows: np.ndarray, target: Scheme) -> np.ndarray:
     """Of each point of the target, the value of `rows` of the point with its name; -1 where there is none."""
-    by_name = dict(zip(names, rows.tolist(), strict=False))
-    return np.array([by_name.get(name, -1) for name in target.names or [""] * target.n_points])
+    found = match_names(target.names, names)
+    if not len(found):
+        return np.full(target.n_points, -1)
+    return np.where(found < 0, -1, rows[found])
 
 
 def _weights(source: Scheme, target: Scheme, n_points: int) -> np.ndarray:

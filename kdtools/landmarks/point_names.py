@@ -7,6 +7,7 @@ Names are compared by their words, whatever their order, case and separators are
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -42,6 +43,27 @@ def order_by_names(wanted: Sequence[str], given: Sequence[str]) -> np.ndarray | 
         if len(set(keys)) == len(wanted) == len(given) == len(places) and places.keys() == set(keys):
             return np.array([places[one] for one in keys], np.int64)
     return None
+
+
+def match_names(wanted: Sequence[str], given: Sequence[str]) -> np.ndarray:
+    """Index in `given` of each point of `wanted` that has its name, else -1: (L of wanted,) int64.
+
+    Names that are mere numbers match none, and none is matched that stands for two points.
+
+    >>> match_names(["left_eye", "nose", "chin"], ["nose_tip", "EyeL"]).tolist()
+    [1, 0, -1]
+    """
+    rows = np.full(len(wanted), -1, np.int64)
+    if not (are_names(wanted) and are_names(given)):
+        return rows
+    for key in (str, _words, _words_without_fillers):
+        ours, theirs = ([key(name) for name in names] for names in (wanted, given))
+        n_ours, n_theirs = Counter(ours), Counter(theirs)
+        places = {one: k for k, one in enumerate(theirs) if n_theirs[one] == 1 and k not in rows}
+        for k, one in enumerate(ours):
+            if rows[k] < 0 and n_ours[one] == 1:
+                rows[k] = places.get(one, -1)
+    return rows
 
 
 def _words(name: str) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from kdtools.bundled import weights_file
 from kdtools.errors import FileError, UsageError
-from kdtools.landmarks.conversions import same_points
+from kdtools.landmarks.conversions import shared_points
 from kdtools.model.card import METADATA, MODEL_FORMAT, MODEL_KIND, TRAINING_PREFIX, ModelCard, card_of
 from kdtools.model.network import LandmarkNet, to_device
 from kdtools.storage.devices import optional_service
@@ -44,7 +44,7 @@ def create_network(card: ModelCard, init: str, mean_shape: Tensor) -> tuple[Land
         if METADATA in stored.metadata:
             source, _ = _card_of(stored, init)  # refuses one that is newer than this package
             if source.scheme != card.scheme and source.head == card.head:
-                rows = same_points(source.scheme, card.scheme)
+                rows = shared_points(source.scheme, card.scheme)
         else:
             source = None
         weights = {name: stored.tensor(name) for name in stored.shapes if not name.startswith(TRAINING_PREFIX)}
@@ -71,6 +71,9 @@ def create_network(card: ModelCard, init: str, mean_shape: Tensor) -> tuple[Land
     if rows is not None and n_same and absent <= set(of_points.values()):
         network.head.take_points({name: weights[key] for name, key in of_points.items()}, rows)
         start += f", and those of {n_same} of its {len(rows)} points"
+    elif rows is not None and not absent:
+        start += f"; its {len(rows)} points are taken for those of the new network, though neither names nor a "
+        start += "conversion tell which are the same"
     return network, start + remark
 
 

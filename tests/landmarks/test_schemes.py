@@ -26,6 +26,7 @@ from kdtools.landmarks import (
     scheme_named,
     scheme_to_toml,
 )
+from kdtools.landmarks.conversions import shared_points
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "my_points.toml"
 ALL = pytest.mark.parametrize("scheme", SCHEMES.values(), ids=lambda scheme: scheme.name)
@@ -272,6 +273,19 @@ def test_missing_and_hidden_points_are_converted_too() -> None:
     assert mask.tolist() == [[1, 1, 1, 1, 1], [1, 1, 1, 0, 1]]
     confidence = np.linspace(0, 1, 68)
     assert convert_mask(confidence, IBUG68, SCHEMES["points5"])[0] == confidence[36]
+
+
+def test_shared_points_are_found_by_the_words_of_their_names() -> None:
+    """As other tools compare names; mere numbers tell nothing, and no point is taken twice."""
+    own = Scheme("own", 5, names=("left_eye", "nose_tip", "chin", "mouth_left", "mouth_right"))
+    other = Scheme("other", 4, names=("RightMouthCorner", "EyeL", "nose", "brow"))
+    assert shared_points(own, other).tolist() == [4, 0, 1, -1]
+    assert shared_points(other, own).tolist() == [1, 2, -1, -1, 0]
+    twice = Scheme("twice", 3, names=("mouth left corner", "mouth_l", "chin"))
+    assert shared_points(own, twice).tolist() == [-1, 3, 2]
+    numbers = [Scheme(f"n{n}", n, names=tuple(f"kp_{k}" for k in range(n))) for n in (5, 4)]
+    assert shared_points(*numbers).tolist() == [-1] * 4
+    assert shared_points(IBUG68, SCHEMES["points5"]).tolist()[2:] == [30, 48, 54]
 
 
 def test_impossible_conversions_are_refused() -> None:

@@ -601,6 +601,17 @@ def test_start_weights_from_files(tmp_path: Path) -> None:
         create_network(card_for(), str(tmp_path / "other.safetensors"), torch.zeros(68, 2))
 
 
+@pytest.mark.parametrize("names", [(), ("thumb", "index", "middle", "ring", "little")], ids=["none", "others"])
+def test_a_head_of_as_many_unrelated_points_is_kept_and_said(names: tuple[str, ...], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = LandmarkNet(replace(card_for(5), scheme=Scheme("face", 5, names=("a", "b", "c", "d", "e"))))
+    save_model(tmp_path / "model.safetensors", network, Provenance("test"))
+    card = replace(card_for(5), scheme=Scheme("hand", 5, names=names))
+    found, start = create_network(card, str(tmp_path / "model.safetensors"), torch.zeros(5, 2))
+    assert torch.equal(found.head.weight, network.head.weight)
+    assert "its 5 points are taken for those of the new network, though neither names nor a conversion tell" in start
+
+
 @pytest.mark.parametrize("head", ["linear", "heatmap"])
 def test_a_head_of_other_points_keeps_those_that_are_the_same(tmp_path: Path, head: str) -> None:
     torch.manual_seed(0)

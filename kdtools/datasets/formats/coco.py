@@ -298,4 +298,5 @@ FORMAT = Format(
     suffix=".json",
     names_of_category=names_of,
     cleans_names=True,
+    box="points",
 )

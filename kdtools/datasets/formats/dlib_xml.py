@@ -305,4 +305,5 @@ FORMAT = Format(
     suffix=".xml",
     names_of_category=names_of,
     cleans_names=True,
+    box="points",
 )

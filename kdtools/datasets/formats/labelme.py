@@ -197,4 +197,5 @@ FORMAT = Format(
     write_picture=write_picture,
     suffix=".json",
     names_of_category=names_of,
+    box="none",
 )

@@ -286,4 +286,5 @@ FORMAT = Format(
     suffix=".json",
     names_of_category=names_of,
     cleans_names=True,
+    box="none",
 )

@@ -247,4 +247,5 @@ FORMAT = Format(
     find_base=find_base,
     suffix=".txt",
     cleans_names=True,
+    box="points",
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from kdtools.datasets.formats.shared.annotation import Annotation, Blocks, FaceBlock, Reading
 from kdtools.landmarks import Scheme
@@ -27,6 +27,8 @@ class Format:
     `accepts_named(source)` says what the format reads where the user names it, if that is more than what it knows.
     `scheme` is the one that all its points have, where a program knows no other; `predicted` says that programs alone
     write it, and `cleans_names` that its reader takes names of images for paths, which only clean ones outlive.
+    `box` is for formats whose readers take any box for one of the annotation, so that no other is written: what stands
+    in the place of another, `none` or that around the `points`.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Format:
     scheme: str = ""
     predicted: bool = False
     cleans_names: bool = False
+    box: Literal["", "none", "points"] = ""
     names_of_category: Callable[[Path, tuple[str, ...]], list[str] | None] | None = None
 
     @property
