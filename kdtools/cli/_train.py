@@ -90,5 +90,6 @@ def _say_epoch(epoch: Epoch) -> None:
     terms = ", ".join(f"{name} {value:.4g}" for name, value in epoch.terms.items())
     session.say(
         f"epoch {epoch.epoch}/{epoch.epochs}: {terms}; validation NME {epoch.val_nme_percent:.2f} % "
-        f"({epoch.normaliser}){' *' if epoch.best else ''}; {epoch.images_per_second:.0f} images/s"
+        f"(mean shape {epoch.mean_shape_nme_percent:.2f} %; {epoch.normaliser}){' *' if epoch.best else ''}; "
+        f"{epoch.images_per_second:.0f} images/s"
     )

@@ -12,17 +12,13 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from kdtools.errors import DataError, TrainingError, UsageError
-from kdtools.landmarks import Scheme
-from kdtools.metrics import clean_points, default_normaliser, nme_per_face
+from kdtools.errors import TrainingError, UsageError
 from kdtools.model.backbones import colour_statistics, synchronise_norms
 from kdtools.model.card import ModelCard
 from kdtools.model.file import create_network, save_model
-from kdtools.model.inference import predict_units
 from kdtools.model.network import LandmarkNet, to_device
 from kdtools.model.sampling import resized
 from kdtools.reporting import SILENT, Reporter
@@ -33,17 +29,16 @@ from kdtools.training.distributed import (
     copy_from_first,
     is_first,
     n_processes,
-    own_part,
     sum_over_processes,
     wait_for_all,
 )
 from kdtools.training.execution import choose_execution
-from kdtools.training.face_set import FaceSet
 from kdtools.training.loader import Loader, faces_of_epoch, faces_per_step, seed_of
 from kdtools.training.log import write_log
 from kdtools.training.objective import Objective
 from kdtools.training.settings import Settings
 from kdtools.training.task import Task
+from kdtools.training.validation import mean_shape, nme_of_mean_shape, validate
 
 TIME_DECAY = 1e-4  # of the learning rate, per step, with --schedule time (arXiv 2111.07047, section 4)
 WARMUP_SHARE = 0.05  # of all steps, with --schedule cosine
@@ -53,7 +48,10 @@ _AGREE_EVERY = 4  # steps between checks whether any process was asked to stop
 
 @dataclass(frozen=True)
 class Epoch:
-    """One line of the log. `val_nme_percent` is normalised by `normaliser`; `terms` are means over the batches.
+    """One line of the log. `terms` are means over the batches.
+
+    `val_nme_percent` and `mean_shape_nme_percent`, the error of always predicting the mean shape of the faces to train
+    on, are normalised by `normaliser`.
 
     `seconds` and `images_per_second` are since the last start or resume. All other values repeat with the same seed.
     """
@@ -62,6 +60,7 @@ class Epoch:
     epochs: int
     terms: dict[str, float]
     val_nme_percent: float
+    mean_shape_nme_percent: float
     normaliser: str
     lr: float
     seconds: float
@@ -106,7 +105,7 @@ def train(
     the last checkpoint stays.
     """
     _check_batch(settings, len(faces_of_epoch(task, settings)))
-    _validation_truth(task.val, task.scheme)
+    mean_shape_nme = nme_of_mean_shape(task.train, task.val, task.scheme)
     learner, start = _create_learner(task, settings, device)
     network = learner.network
     reporter.say(f"{settings.arch}, {sum(p.numel() for p in network.parameters()) / 1e6:.2f} M parameters, {start}")
@@ -193,6 +192,7 @@ def train(
             epochs=settings.epochs,
             terms=_mean_terms(progress),
             val_nme_percent=nme,
+            mean_shape_nme_percent=mean_shape_nme,
             normaliser=normaliser,
             lr=learning_rate(settings, epoch * n_steps - 1, n_all_steps),
             seconds=time.monotonic() - began,
@@ -207,6 +207,11 @@ def train(
         if is_first():
             write_log(files.log, progress.history)
         on_epoch(line)
+    if progress.best_nme >= mean_shape_nme:
+        reporter.warn(
+            f"the network ({progress.best_nme:.2f} %) is no better than always predicting the mean shape "
+            f"({mean_shape_nme:.2f} %): it needs more epochs, more faces, start weights, or another --lr"
+        )
     return progress.best_nme
 
 
@@ -225,35 +230,6 @@ def learning_rate(settings: Settings, step: int, n_steps: int) -> float:
     return settings.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, n_steps - warmup)))
 
 
-def validate(network: LandmarkNet, val: FaceSet, scheme: Scheme, device: torch.device, batch: int) -> tuple[float, str]:
-    """Mean NME in percent over the validation faces, shared between processes, and the name of its normaliser."""
-    network.eval()
-    truth, size, length, kind = _validation_truth(val, scheme)
-    own = own_part(np.arange(len(val)))
-    layers = val.layers_of(own, device)
-    pred = predict_units(network, val.images, val.rows[own], layers=layers, device=device, batch=batch)
-    nme = nme_per_face(truth[own], pred * size, length[own])
-    known = ~np.isnan(nme)
-    sums = torch.tensor([nme[known].sum(), known.sum()], dtype=torch.float64, device=device)
-    total, count = sum_over_processes(sums).tolist()
-    return 100 * total / count, kind
-
-
-def _validation_truth(val: FaceSet, scheme: Scheme) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
-    """Truth (N, L, 2) in pixels of the images, their width and height, and the normaliser (N,) with its name.
-
-    Raises DataError if no face can be measured; called early, before hours of training.
-    """
-    size = np.array(val.images.shape[2:0:-1])
-    truth = val.points["truth"][torch.from_numpy(val.rows)].numpy() * size
-    known = clean_points(truth)
-    normaliser = default_normaliser(scheme, known)
-    length = normaliser.lengths(known)
-    if not (length > 0).any():
-        raise DataError("no validation face can be measured", "their points are missing or coincide")
-    return truth, size, length, normaliser.name
-
-
 # ---- network and optimiser
 def _create_learner(task: Task, settings: Settings, device: torch.device) -> tuple[Learner, str]:
     """Network, average and optimiser, and a description of the initial weights."""
@@ -263,7 +239,7 @@ def _create_learner(task: Task, settings: Settings, device: torch.device) -> tup
         settings.arch, settings.input_size, task.scheme, task.crop, mean, std, settings.to_store(), settings.head
     )
     card = replace(card, conventions=task.learnt.all, convention=task.learnt.default)
-    network, start = create_network(card, settings.init, _mean_shape(task.train))
+    network, start = create_network(card, settings.init, mean_shape(task.train))
     to_device(network, device)
     averaged = copy.deepcopy(network).requires_grad_(False) if settings.ema else network
     if device.type == "cuda" and n_processes() > 1:
@@ -292,11 +268,6 @@ def floats_of(network: LandmarkNet) -> list[Tensor]:
 def average_weights(averages: list[Tensor], own: list[Tensor], keep: float, number: int) -> None:
     """Moving average after step `number`, in place; the decay starts low, so that the initial weights are forgotten."""
     torch._foreach_lerp_(averages, own, 1 - min(keep, (1 + number) / (10 + number)))
-
-
-def _mean_shape(faces: FaceSet) -> Tensor:
-    """Mean points (L, 2) of the faces; a point that is never annotated is put at the centre."""
-    return faces.points["truth"][torch.from_numpy(faces.rows)].nanmean(dim=0).nan_to_num()
 
 
 def _restore_best(files: RunFiles, network: LandmarkNet, progress: Progress, provenance: Provenance) -> None:

@@ -35,7 +35,8 @@ from kdtools.training.face_set import FaceSet
 from kdtools.training.losses import KD_VARIANTS, kd_loss, loss_terms
 from kdtools.training.settings import Settings
 from kdtools.training.task import load_task
-from kdtools.training.trainer import Step, Stopped, average_weights, floats_of, learning_rate, train, validate
+from kdtools.training.trainer import Step, Stopped, average_weights, floats_of, learning_rate, train
+from kdtools.training.validation import validate
 
 CPU = torch.device("cpu")
 ARCH = "test_resnet"
@@ -282,6 +283,27 @@ def test_training_learns_and_logs_every_epoch(faces_path: Path, tmp_path: Path) 
         nme, normaliser = validate(network, task.val, IBUG68, CPU, 8)
     assert normaliser == "inter-ocular"
     assert nme == pytest.approx(best, rel=1e-4)
+
+
+@pytest.mark.parametrize("better_by", [1.0, -1.0])
+def test_each_epoch_is_compared_with_the_mean_shape(
+    faces_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, better_by: float
+) -> None:
+    """The mean of the crops, as kd-eval has it, and a warning of a network that does not beat it."""
+    recorder = Recorder()
+    settings = replace(TINY, epochs=1, lr=1e-7, augmentation="none")
+    with load(faces_path) as task:
+        mean = task.train.points["truth"][torch.from_numpy(task.train.rows)].mean(dim=0).numpy() * 40
+        truth = task.val.points["truth"][torch.from_numpy(task.val.rows)].numpy() * 40
+        eyes = np.linalg.norm(truth[:, 36] - truth[:, 45], axis=1)
+        expected = 100 * (np.linalg.norm(truth - mean, axis=2).mean(axis=1) / eyes).mean()
+        files = RunFiles.for_output(tmp_path / "m")
+        monkeypatch.setattr("kdtools.training.trainer.validate", lambda *args: (expected - better_by, "inter-ocular"))
+        train(task, settings, files, device=CPU, provenance=Provenance("test"), resume=False, reporter=recorder)
+    line = json.loads((tmp_path / "m.log.jsonl").read_text())
+    assert line["mean_shape_nme_percent"] == pytest.approx(expected, rel=1e-4)
+    warned = any("no better than always predicting the mean shape" in text for text in recorder.warned)
+    assert warned == (better_by < 0)
 
 
 def test_same_seed_gives_the_same_bytes_and_another_does_not(faces_path: Path, tmp_path: Path) -> None:
