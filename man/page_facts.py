@@ -36,7 +36,9 @@ SYNOPSES = {
     ),
     "kd-student": (
         "[options] --tough FILE --tolerant FILE FACES -o FILE",
+        "[options] --preset best FACES -o FILE",
         "[options] --loss NAME [--tough FILE] [--tolerant FILE] FACES -o FILE",
+        "[options] --unlabelled FILE --tough FILE FACES -o FILE",
         "--show-settings [--preset NAME] [--set NAME=VALUE]",
     ),
     "kd-synth": ("[-n N] [--size PX] [--margin SHARE] [--seed N] [-j N] [-f] -o FILE",),
