@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from kdtools.export.check import N_CHECKED, compare_with_original, sample_faces
 from kdtools.export.graph import export_onnx
 from kdtools.model.card import METADATA, read_card
-from kdtools.model.file import load_model
+from kdtools.model.file import load_all_layers, load_model
 from kdtools.storage.lineage import Lineage
 
 PRETRAINED = Path(__file__).resolve().parent.parent / "kdtools" / "pretrained"
@@ -52,7 +52,7 @@ def main() -> None:
     others = {name: text for name, text in lineage.terms.items() if name not in lineage.data}
     terms = others | dict.fromkeys(given.trained_on, given.terms)
     fields |= {"edition": given.edition, "trained_on": given.trained_on, "terms": terms}
-    network = load_model(given.model, torch.device("cpu"))
+    network = load_all_layers(given.model, torch.device("cpu"))
     state = {
         name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous()
         for name, tensor in network.state_dict().items()
@@ -62,7 +62,7 @@ def main() -> None:
     save_file(state, weights, metadata={METADATA: json.dumps(fields, sort_keys=True)})
     weights.chmod(0o644)  # safetensors makes it readable by the owner only
     network = load_model(weights, torch.device("cpu"))
-    export_onnx(network, export, fields)
+    export_onnx(network, export, fields | network.card.convention_fields())  # of the default convention
     agreement = compare_with_original(network, export, sample_faces(None, network, N_CHECKED))
     print(f"{weights.stat().st_size / 1e6:.1f} MB weights, {export.stat().st_size / 1e6:.1f} MB ONNX,", end=" ")
     print(f"{agreement.largest_px:.2g} px apart at most")
