@@ -135,13 +135,15 @@ def _bundled_or(values: Sequence[str]) -> Callable[[str], Sequence[str]]:
 # By parameter, with the tool before it if tools differ. Types and metavars cover the rest: choices of a Literal,
 # folders for DIR, nothing for numbers and patterns.
 VALUES: dict[str, Callable[[str], Sequence[str]]] = {
-    **dict.fromkeys(("faces_path", "paths", "calibrate", "verify", "landmarks", "val", "rest"), _fixed(FACES)),
+    **dict.fromkeys(
+        ("faces_path", "paths", "calibrate", "verify", "landmarks", "val", "rest", "unlabelled"), _fixed(FACES)
+    ),
     "mean_shape": _fixed(FACES),
     **dict.fromkeys(("tough", "tolerant"), _bundled_or(TEACHERS)),
     **dict.fromkeys(("predictions", "truth_path"), _fixed(FACES)),
     **dict.fromkeys(("inputs", "sources", "kd-eval.predictions", "truth"), _fixed(ANY_FILE)),
     **dict.fromkeys(("scheme_name", "convert"), _schemes),
-    **dict.fromkeys(("subset", "by_subset"), _fixed(FREE)),
+    **dict.fromkeys(("subset", "by_subset", "convention"), _fixed(FREE)),
     "categories": _fixed(["face"]),  # names are the file's own, which completion does not read; most are this one
     "arch": _fixed(ARCHS),
     "assignments": _settings,

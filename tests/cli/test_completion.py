@@ -207,7 +207,7 @@ def test_zsh(folder: Path) -> None:
         "compset() { :; }; _files() { print -r files $@; }; compadd() { print -r compadd $@; }\n"
         '_describe() { print -r -l -- "${(@P)3}"; }\n'
         "try() { words=($@ ''); CURRENT=$#words; _kdtools; }\n"
-        "try kd-export; try kd-student --preset; try kd-view a.h5 -o; words=(kd-synth --ma); CURRENT=2; _kdtools"
+        "try kd-export; try kd-teacher --preset; try kd-view a.h5 -o; words=(kd-synth --ma); CURRENT=2; _kdtools"
     )
     found = shell("zsh", code, folder, "-f")
     assert found[:5] == ["face68", "files -g *.safetensors", "default", "paper", "best"]
