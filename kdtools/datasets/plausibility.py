@@ -189,7 +189,10 @@ def _check_no_percent(
 
     Faces of a hundred pixels in the upper left corner of every photograph are rarer than tables in percent.
     """
-    if not reading.pictures or raw.min(initial=0) < 0 or not _PERCENT / 2 < raw.max(initial=0) <= _PERCENT:
+    if raw.min(initial=0) < 0 or not _PERCENT / 2 < raw.max(initial=0) <= _PERCENT:
+        return
+    if not reading.pictures:
+        _warn_of_percent(path, found, reporter)
         return
     images = list({one.image: one for one in found if one.frame is None and one.load is None}.values())
     some = images[:: max(1, len(images) // _N_LOOKED_AT)]
@@ -206,6 +209,16 @@ def _check_no_percent(
     if len(images) >= _FEWEST_IMAGES and side >= _FAR_LARGER * _PERCENT:
         raise FileError(text, hint)
     reporter.warn(f"{text}; they are taken for pixels ({hint})")
+
+
+def _warn_of_percent(path: str, found: Sequence[Annotation], reporter: Reporter) -> None:
+    """Without pictures, a warning unless the format states sizes that are so small."""
+    sides = [min(one.size) for one in found if one.size is not None]
+    if not sides or np.median(sides) >= _LARGER * _PERCENT:
+        reporter.warn(
+            f"{path}: all coordinates lie between 0 and 100; they are taken for pixels, as nothing tells without the "
+            "images whether they are percent"
+        )
 
 
 def _check_sizes(path: str, found: Sequence[Annotation]) -> None:

@@ -40,7 +40,7 @@ from kdtools.datasets.formats.shared.csv_columns import (
 )
 from kdtools.datasets.formats.shared.format import Format
 from kdtools.datasets.formats.shared.frames import find_frame
-from kdtools.datasets.formats.shared.table_frames import TableFrames
+from kdtools.datasets.formats.shared.table_frames import TableFrames, is_frame_number
 from kdtools.datasets.formats.shared.tables import (
     check_no_decimals_apart,
     first_rows,
@@ -52,6 +52,7 @@ from kdtools.datasets.formats.shared.tables import (
 from kdtools.datasets.formats.shared.text_lists import is_number
 from kdtools.errors import DataError, FileError
 from kdtools.landmarks import Scheme
+from kdtools.storage.file_kinds import VIDEO_SUFFIXES
 
 DETAILS = ("box_x0", "box_y0", "box_x1", "box_y1", "score", "confidence")  # half-open box; mean over the points
 _N_LOOKED_AT = 300  # rows
@@ -202,9 +203,9 @@ def _check_a_row_is_a_face(columns: Columns, rows: list[list[str]]) -> None:
 
 
 def _are_numbers(path: Path, column: int | None) -> bool:
-    """Whether a column of frames holds whole numbers, and no names of pictures."""
+    """Whether most cells in a column of frames are whole numbers, and no names of pictures."""
     cells = [row[column] for row in first_rows(path, _N_LOOKED_AT)[1:] if column is not None and len(row) > column]
-    return all(cell.strip().isdecimal() for cell in cells)
+    return 2 * sum(is_frame_number(cell.strip()) for cell in cells) >= len(cells)
 
 
 def _row_of(where: str, cells: list[str], columns: Columns, base: float, frames: TableFrames | None = None) -> Row:
@@ -217,6 +218,8 @@ def _row_of(where: str, cells: list[str], columns: Columns, base: float, frames:
     image = picture_of(id or "") if columns.image is None else cells[columns.image].strip()
     if not image.strip() or (id is not None and not id.strip()):
         raise DataError("no name")
+    if image.lower().endswith(VIDEO_SUFFIXES):
+        raise DataError("names a video, but no frame: add a column frame, counted from 0")
     if "\0" in image or "\0" in (id or ""):
         raise DataError("a NUL character in its name")
     return Row(where, image, id, columns.points_of(cells, base))

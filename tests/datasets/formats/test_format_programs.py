@@ -121,6 +121,71 @@ def test_openface_of_an_image_and_of_joined_tables(tmp_path: Path) -> None:
     assert [(one.id, one.image.name) for one in found] == [("a.png", "a.png"), ("b.png", "b.png")]
 
 
+def write_processed(folder: Path, names: list[str], photographs: str) -> Path:
+    """As FaceLandmarkImg -fdir leaves it: beside each table its details, a drawing, and crops."""
+    points = faces(68, len(names))
+    for k, name in enumerate(names):
+        rows = [({"face": "0", "confidence": "0.9"}, points[k])]
+        write_text(folder / f"{name}.csv", openface_table(rows))
+        details = f"Input:{photographs}/{name}.png\nCamera parameters:1,1,1,1\nOutput csv:{name}.csv\n"
+        write_text(folder / f"{name}_of_details.txt", f"{details}Output image:{name}.jpg\n")
+        picture(folder / f"{name}.jpg")
+        picture(folder / f"{name}_aligned" / "face_det_000000.bmp")
+    return folder
+
+
+def test_drawings_of_openface_are_not_taken_for_photographs(tmp_path: Path) -> None:
+    """They have the points on the face, as no other picture has."""
+    photographs = tmp_path / "photographs"
+    source = write_processed(tmp_path / "processed", ["a", "b"], str(photographs))
+    found, skips = read_all(openface.FORMAT, source)
+    assert (found, [why.split(" in ")[0] for _, why in skips]) == (
+        [],
+        ["there is no image 'a'", "there is no image 'b'"],
+    )
+    for name in ("a.png", "b.png"):
+        picture(photographs / name)
+    for options in ({}, {"roots": (photographs,)}):
+        found, skips = read_all(openface.FORMAT, source, **options)
+        assert skips == []
+        assert [(one.id, one.image) for one in found] == [(n, photographs / n) for n in ("a.png", "b.png")]
+    elsewhere = write_processed(tmp_path / "other" / "processed", ["a", "b"], "C:\\photos")  # on another machine
+    found, skips = read_all(openface.FORMAT, elsewhere, roots=(photographs,))
+    assert [(one.id, one.image) for one in found] == [(n, photographs / n) for n in ("a.png", "b.png")]
+    found, skips = read_all(openface.FORMAT, elsewhere, pictures=False)
+    assert [one.id for one in found] == ["a.png", "b.png"]
+
+
+def test_the_drawn_video_of_openface_is_not_taken_for_its_input(tmp_path: Path) -> None:
+    write_video(tmp_path / "clip.mp4", 5)
+    source = write_text(tmp_path / "processed" / "clip.csv", openface_table(in_frames([1, 2])))
+    write_text(tmp_path / "processed" / "clip_of_details.txt", "Input:/elsewhere/clip.mp4\nOutput video:clip.avi\n")
+    write_video(tmp_path / "processed" / "clip.avi", 5)
+    found, skips = read_all(openface.FORMAT, source)
+    assert skips == []
+    assert {one.image.resolve() for one in found} == {tmp_path / "clip.mp4"}
+
+
+@pytest.mark.parametrize("with_details", [False, True])
+def test_frames_of_a_folder_that_openface_read(with_details: bool, tmp_path: Path) -> None:
+    frames = tmp_path / "frames"
+    for name in ("x10.png", "x11.png", "x9.png", "y.jpg"):
+        picture(frames / name)
+    write_text(frames / "notes.txt", "no picture")
+    folder = tmp_path / "out" / "processed"
+    source = write_text(folder / "frames.csv", openface_table(in_frames([1, 2, 4], [1, 1, 1])))
+    if with_details:
+        write_text(folder / "frames_of_details.txt", f"Input:{frames}/\n")
+    options = {} if with_details else {"roots": (frames,)}
+    found, skips = read_all(openface.FORMAT, source, **options)
+    assert skips == []
+    names = ["frames/x10.png", "frames/x11.png", "frames/y.jpg"]
+    assert [(one.id, one.image, one.frame) for one in found] == [(n, tmp_path / n, None) for n in names]
+    (frames / "y.jpg").unlink()
+    with pytest.raises(FileError, match=r"has 4 frames, but the folder .* 3 images"):
+        read_all(openface.FORMAT, source, **options)
+
+
 def test_rows_of_openface_that_make_no_sense(tmp_path: Path) -> None:
     rows = in_frames([1, 1, 2, 3, 4])
     rows[2][0]["frame"], rows[3][0]["success"] = "2.5", "0.5"

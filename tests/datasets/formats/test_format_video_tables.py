@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from test_format_programs import write_video
 from kdtools.cli.kd_import import kd_import
 from kdtools.datasets.annotations import Sources, read_annotations
 from kdtools.datasets.formats import Annotation
+from kdtools.datasets.formats.shared.csv_columns import CATEGORY_NAMES, FRAME_NAMES, VIDEO_NAMES
 from kdtools.errors import FileError, KdError
 from kdtools.faces.file import open_faces
 
@@ -120,3 +123,87 @@ def test_ids_of_frames_find_their_video_in_every_format(form: str, tmp_path: Pat
     (tmp_path / "clips" / "clip.avi").unlink()
     with pytest.raises(KdError, match="none of its 3 images was found"):
         read(path)
+
+
+# ---- what tells no frame
+@pytest.mark.parametrize("pictures", [True, False])
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        (["time"], "its rows have times ('time'), but no numbers of frames"),
+        (["Timestamp_ms"], "its rows have times ('Timestamp_ms')"),
+        (["video", "t"], "its rows have times ('t')"),
+        (["image", "seconds"], "names a video, but no frame"),
+        (["image"], "names a video, but no frame"),
+    ],
+)
+def test_times_are_no_names_of_pictures(columns: list[str], told: str, pictures: bool, tmp_path: Path) -> None:
+    """They were: 0.033 became an id, and the frames of a video several faces of one picture."""
+    write_video(tmp_path / "clip.avi", 5)
+    cells = [["clip.avi", 0.05 * k] if len(columns) == 2 else ["clip.avi"] for k in range(3)]
+    if len(columns) == 1 and columns[0] != "image":
+        cells = [[0.05 * k] for k in range(3)]
+    with pytest.raises(FileError, match=re.escape(told)) as caught:
+        read(table(tmp_path / "clip.csv", columns, cells), pictures=pictures)
+    assert "add a column frame" in str(caught.value) + caught.value.hint
+
+
+def test_a_time_beside_a_picture_is_no_fault(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", ["image", "time"], [["a.jpg", 0], ["b.jpg", 0.5]])
+    assert [one.id for one in read(path, pictures=False)[0]] == ["a.jpg", "b.jpg"]
+
+
+def test_percent_is_warned_of_without_images_too(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", ["image"], [["a.jpg"], ["b.jpg"]])
+    (large := tmp_path / "b.csv").write_text(path.read_text().replace("b.jpg,", "b.jpg,9"))
+    for source, told in ((path, True), (large, False)):
+        _, recorder = read(source, pictures=False)
+        assert any("between 0 and 100; they are taken for pixels" in text for text in recorder.warned) == told
+
+
+# ---- tables at random
+ODD_FRAMES = ("", "x", "-1", "1.5", "1e3", "nan", "9" * 30, "0x2", "1,", "\u0661")
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_tables_of_frames_and_categories(seed: int, tmp_path: Path) -> None:
+    """Whatever the names and the order of the columns: the right points at the right frames, or an error. A row whose
+    frame is no number is skipped alone."""
+    rng = random.Random(seed)
+    videos = ["first.mp4", "2nd.avi"][: rng.randint(1, 2)]
+    things = rng.choice([[], ["face"], ["face", "hand"], ["face", "hand", "face of cat"]])
+    start, has_video = rng.choice([0, 1]), len(videos) > 1 or rng.random() < 0.5
+    names = {"frame": rng.choice(sorted(FRAME_NAMES)), "video": rng.choice(sorted(VIDEO_NAMES))}
+    names["thing"] = rng.choice([name for name in CATEGORY_NAMES if not name.endswith("id")])
+    places = [*(["video"] if has_video else []), "frame", *(["thing"] if things else [])]
+    rng.shuffle(places)
+    points = np.round(np.random.default_rng(seed).uniform(100, 900, (200, 5, 2)), 2)
+    rows, n = [], rng.randint(3, 8)
+    for video in videos:
+        for number in range(n):
+            for thing in things or [""]:
+                rows.append(({"video": video, "frame": str(start + number), "thing": thing}, points[len(rows)]))
+    odd = rng.choice([None, *range(len(things or [""]), len(rows))])
+    if odd is not None and rows[odd][0]["frame"] == str(start):
+        odd = None  # the first frame tells from which number they count
+    if odd is not None:
+        rows[odd][0]["frame"] = rng.choice(ODD_FRAMES)
+    lines = [",".join([*(names[place] for place in places), *(f"{axis}{k}" for k in range(5) for axis in "xy")])]
+    for cells, five in rows:
+        texts = [f'"{cells[place]}"' for place in places]
+        lines.append(",".join([*texts, *(str(value) for value in five.reshape(-1))]))
+    path = tmp_path / f"{Path(videos[0]).stem}.csv"
+    path.write_text("\n".join(lines) + "\n")
+    chosen = rng.choice(things) if things else ""
+    recorder = Recorder()
+    sources = Sources([str(path)], pictures=False, categories=(chosen,) if len(things) > 1 else ())
+    found = read_annotations(sources, recorder)
+    expected = {}
+    for k, (cells, five) in enumerate(rows):
+        if k != odd and cells["thing"] == chosen:
+            video = cells["video"] if has_video else Path(videos[0]).stem
+            expected[f"{video}#frame={int(cells['frame']) - start:06d}"] = five
+    assert {one.id: np.asarray(one.points).tolist() for one in found} == {
+        identity: five.tolist() for identity, five in expected.items()
+    }
+    assert len(recorder.skipped) == (odd is not None and rows[odd][0]["thing"] == chosen)

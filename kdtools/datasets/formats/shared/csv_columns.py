@@ -45,6 +45,8 @@ _OTHER_THINGS = {
 }
 _BESIDE_OTHER_THINGS = {"face", "head", "bounding", "image", "img", "left", "right", "top", "bottom"}
 _FEWEST_OF_NUMBERED = 5  # points: the mirror images of so few say too little
+_TIME = re.compile(r"(t|time|timestamp|secs?|seconds|ms)(_?(s|secs?|seconds|ms|msecs?|milliseconds|us|ns))?")
+_FRAMES_HINT = "add a column frame, counted from 0: seconds times the frames per second of the video"
 _HINT = "name the columns image,x0,y0,x1,y1,..."
 
 
@@ -96,6 +98,9 @@ def columns_of_header(header: Sequence[str]) -> Columns:
     if frame is not None and plain.get(ids[0] if ids else -1) == "face_id":
         ids = []  # counts the faces of a frame
     if not ids and not images and frame is None:
+        times = [k for k, name in plain.items() if _TIME.fullmatch(name)]
+        if times and (times[0] == 0 or video is not None):
+            raise DataError(f"its rows have times ({names[times[0]]!r}), but no numbers of frames", _FRAMES_HINT)
         if 0 not in plain:
             raise DataError(f"its header has no column for the image's name before {names[0]!r}", _HINT)
         images = [0]

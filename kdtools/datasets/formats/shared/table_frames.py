@@ -20,6 +20,11 @@ _MOST_DIGITS = 9
 _MOST_OFF = 0.1  # frames by which times may miss a first frame
 
 
+def is_frame_number(text: str) -> bool:
+    """Whether a cell is a whole number from 0 on, in usual digits, of a length that a frame's may have."""
+    return text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
+
+
 class TableFrames:
     """The video and the frame of each row: those of its cells, and where no video is named that of the table's name."""
 
@@ -29,8 +34,9 @@ class TableFrames:
         rows = [row for _, row in islice(read_table(path), 1, None) if len(row) == columns.n_cells]
         seen: dict[str, list[tuple[int, str]]] = {}
         for row in rows:
-            if (video := self.video_of(row)) is not None and (number := self._cell(row, columns.frame)).isdecimal():
-                seen.setdefault(video, []).append((int(number[:_MOST_DIGITS]), self._cell(row, columns.time)))
+            number = self._cell(row, columns.frame)
+            if is_frame_number(number) and (video := self.video_of(row)) is not None:
+                seen.setdefault(video, []).append((int(number), self._cell(row, columns.time)))
         for video, frames in seen.items():
             self._first[video] = self._first_of(video, frames)
 
@@ -47,7 +53,7 @@ class TableFrames:
     def frame_of(self, row: Sequence[str], video: str) -> int:
         """The number of a row's frame, from 0. Raises DataError where its cell holds none."""
         text = self._cell(row, self._columns.frame)
-        if not text.isdecimal() or len(text) > _MOST_DIGITS:
+        if not is_frame_number(text):
             raise DataError(f"{text[:30]!r} is not the number of a frame")
         return int(text) - self._first[video]
 
