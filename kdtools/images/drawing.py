@@ -23,8 +23,8 @@ def draw_landmarks(
 ) -> np.ndarray:
     """Copy of an image (H, W, 3) with points (L, 2) and the scheme's outlines; NaN points are left out.
 
-    Line widths scale with the spread of the points, and of small faces only the outlines are drawn, so that the face
-    stays visible under them.
+    Line widths scale with the spread of the points, and of small faces only the outlines are drawn, and points on none
+    of them, so that the face stays visible under them.
     """
     image = np.ascontiguousarray(image).copy()
     known = points[np.isfinite(points).all(axis=-1)]
@@ -32,8 +32,8 @@ def draw_landmarks(
         spread = float(np.ptp(known, axis=0).max())
         darker = tuple(int(0.65 * c) for c in colour)
         draw_segments(image, *outline_segments(points, scheme), darker, spread / 160)
-        if spread >= _SMALL_FACE or not scheme.outlines:
-            draw_points(image, points, colour, max(0.6, spread / 130))
+        shown = points if spread >= _SMALL_FACE else np.where(_on_lines(points, scheme)[:, None], np.nan, points)
+        draw_points(image, shown, colour, max(0.6, spread / 130))
     return image
 
 
@@ -56,6 +56,13 @@ def number_face(image: np.ndarray, points: np.ndarray, number: int, colour: Sequ
     at = round(float(x)), round(float(y))
     for tint, width_px in ((25, 25, 25), 3 * thickness), (colour, thickness):
         cv2.putText(image, str(number), at, _FONT, scale, tint, width_px, cv2.LINE_AA)
+
+
+def _on_lines(points: np.ndarray, scheme: Scheme) -> np.ndarray:
+    """Whether each point (L, 2) is an end of a line that is drawn, (L,) bool."""
+    known = np.isfinite(points).all(axis=-1)
+    ends = {k for outline in scheme.outlines for pair in pairwise(outline) if known[list(pair)].all() for k in pair}
+    return np.isin(np.arange(len(points)), list(ends))
 
 
 def outline_segments(points: np.ndarray, scheme: Scheme) -> tuple[np.ndarray, np.ndarray]:
