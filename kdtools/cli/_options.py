@@ -134,6 +134,23 @@ Group = Annotated[
 ]
 Folds = Annotated[int | None, typer.Option("--folds", metavar="K", min=2, help="Divide the people into K folds.")]
 
+ConventionName = Annotated[
+    str | None,
+    typer.Option(
+        "--convention",
+        metavar="NAME",
+        help="Annotation convention, such as 300w or 300w/lfpw: whose places the points are.",
+    ),
+]
+Origin = Annotated[
+    str | None,
+    typer.Option(
+        "--origin",
+        metavar="X,Y",
+        help="By how many pixels of the source images labels of the --convention lie beside the true places.",
+    ),
+]
+
 # ---- reports and formats
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Value = Annotated[str | None, typer.Option("--value", metavar="NAME", help="Print this one value alone.")]

@@ -13,6 +13,7 @@ from kdtools.cli._app import run, session
 from kdtools.cli._options import (
     AddSubset,
     Categories,
+    ConventionName,
     Convert,
     Detector,
     FacesOutput,
@@ -24,6 +25,7 @@ from kdtools.cli._options import (
     Margin,
     MinScore,
     NoImages,
+    Origin,
     Quiet,
     Size,
     Verbose,
@@ -63,6 +65,8 @@ def kd_import(
         Literal["auto", "hard", "soft", "predicted"],
         typer.Option(help="What the points are used as; auto: predicted from formats of programs, else hard."),
     ] = "auto",
+    convention: ConventionName = None,
+    origin: Origin = None,
     terms: Annotated[
         str | None,
         typer.Option(metavar="TEXT", help="Terms of the data set: what it may be used for, as its owner says it."),
@@ -100,8 +104,10 @@ def kd_import(
     from kdtools.faces.selection import parse_subsets
     from kdtools.faces.writer import create_faces
     from kdtools.landmarks import scheme_named
+    from kdtools.landmarks.conventions import stated_convention
 
     check_output(output, force)
+    stated = stated_convention(convention, origin)
     subsets = parse_subsets("--add-subset", add_subset or [])
     declared, target = (scheme_named(name) if name else None for name in (scheme_name, convert))
     wanted = Sources(
@@ -125,14 +131,17 @@ def kd_import(
     role_of = role_of_points(wanted, session) if role == "auto" and scheme else role
     files = [name for name in (detector, scheme_name, convert) if name and Path(name).is_file()]
     provenance = session.provenance(*sources, *files).with_lineage(lineage_of_sources(sources, terms))
-    if no_images:
-        with create_faces(output, force, provenance) as writer:
-            n_faces = import_points(annotations, writer, scheme, role_of, subsets, session)
-    else:
+    require(stated is None or scheme is not None, "--convention is that of points, and the input has none")
+    crop = None
+    if not no_images:
         annotations, crop, record = choose_boxes(
             annotations, detector, margin, min_score=min_score, jobs=jobs, reporter=session
         )
-        with create_faces(output, force, replace(provenance, detector=record)) as writer:
+        provenance = replace(provenance, detector=record)
+    with create_faces(output, force, provenance) as writer:
+        if no_images:
+            n_faces = import_points(annotations, writer, scheme, role_of, subsets, session)
+        else:
             n_faces = import_faces(
                 annotations,
                 writer,
@@ -144,6 +153,8 @@ def kd_import(
                 subsets=subsets,
                 reporter=session,
             )
+        if stated is not None:
+            writer.put_conventions([stated], [stated.name] * n_faces)
     session.say(f"{counted(n_faces, 'face')}, {session.n_skipped} skipped")
 
 

@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kdtools.cli._app import run, session
-from kdtools.cli._options import AddSubset, Convert, FacesOutput, Force, Ids, NoImages, Quiet, Subset, Verbose, Version
+from kdtools.cli._options import (
+    AddSubset,
+    ConventionName,
+    Convert,
+    FacesOutput,
+    Force,
+    Ids,
+    NoImages,
+    Origin,
+    Quiet,
+    Subset,
+    Verbose,
+    Version,
+)
 from kdtools.errors import require
 from kdtools.reporting import counted
 
@@ -31,6 +44,8 @@ def kd_merge(
     ] = False,
     no_images: NoImages = False,
     convert: Convert = None,
+    convention: ConventionName = None,
+    origin: Origin = None,
     virtual: Annotated[
         bool, typer.Option("--virtual", help="Copy nothing: the output refers to the files, which have to stay.")
     ] = False,
@@ -43,19 +58,22 @@ def kd_merge(
 
     Files must agree in scheme, role (hard, soft, predicted) and image size, and no id may stand twice. Where only some
     files hold an array: a subset takes none of the others' faces, a score or confidence is NaN there, and any other
-    array is left out, with a warning. Globs are matched against the ids as they are written; * stands for / too.
+    array is left out, with a warning. --convention states that all faces are of one; else each keeps its own. Globs are
+    matched against the ids as they are written; * stands for / too.
     """
     require([*paths, ids_from].count("-") <= 1, "only one input can be standard input")
-    changes = subset, ids, ids_from, exclude, add_subset, prefix, no_images, convert
+    changes = subset, ids, ids_from, exclude, add_subset, prefix, no_images, convert, convention
     require(not virtual or not any(changes), "--virtual refers to whole files", "leave the other options out")
     require(not virtual or "-" not in (*paths, output), "--virtual refers to files, not to streams", "name them")
     from kdtools.faces.file_pool import OpenFaces
     from kdtools.faces.merge import check_joinable, write_merged
     from kdtools.faces.selection import IdPatterns, parse_subsets, patterns_by_subset, read_patterns, take_parts
     from kdtools.faces.writer import create_faces
+    from kdtools.landmarks.conventions import stated_convention
     from kdtools.storage.outputs import check_output
 
     check_output(output, force)
+    stated = stated_convention(convention, origin)
     if virtual:
         session.say(
             f"{counted(_refer_to(paths, output, force), 'face')} to {output}, which refers to "
@@ -78,7 +96,15 @@ def kd_merge(
         left_out = [files[k].name for k in range(len(files)) if k not in chosen]
         check_joinable(parts, with_images=not no_images, any_scheme=target is not None)
         with create_faces(output, force, session.provenance(*paths, ids_from, recipe)) as writer:
-            write_merged(writer, parts, with_images=not no_images, target=target, added=added, reporter=session)
+            write_merged(
+                writer,
+                parts,
+                with_images=not no_images,
+                target=target,
+                added=added,
+                reporter=session,
+                convention=stated,
+            )
     _report_unmatched(chosen_ids, excluded, added)
     for name in left_out:
         session.warn(f"{name}: no face of it was chosen")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from kdtools.errors import DataError
 from kdtools.landmarks.conventions import (
     MOST_CONVENTIONS,
     Convention,
+    Origin,
     check_name,
     checked_origin,
     conventions_from_json,
@@ -43,10 +44,18 @@ class FaceConventions:
         """Origin of each of some faces, (n, 2); 0, 0 where it states no convention or that one has none."""
         return np.vstack([self.origins, np.zeros((1, 2))])[self.of_faces[rows]]  # -1 is the last row
 
-    @property
-    def is_true(self) -> bool:
-        """Whether all labels lie at the true places as far as the file states: no origin but 0, 0."""
-        return not self.origins_of().any()
+    def names_of_faces(self) -> list[str]:
+        """The name of each face's convention, '' where it states none."""
+        names = [*self.names, ""]  # -1 is the last
+        return [names[number] for number in self.of_faces]
+
+    def of_rows(self, rows: slice | np.ndarray) -> FaceConventions:
+        """Those of some faces, without conventions that none of them has."""
+        numbers = self.of_faces[rows]
+        kept = np.unique(numbers[numbers >= 0])
+        return FaceConventions(
+            tuple(self.all[k] for k in kept), np.where(numbers < 0, -1, np.searchsorted(kept, numbers))
+        )
 
 
 def read_conventions(stated: Any, names: Iterable[list[str]], n_faces: int, where: str) -> FaceConventions:
@@ -77,6 +86,35 @@ def _join(stated: dict[str, Convention], names: Iterable[list[str]], n_faces: in
     known = sorted({*met, *stated})
     place = np.array([*(known.index(name) for name in met), -1], np.int64)  # of those in the order they were met
     return FaceConventions(tuple(stated.get(name, Convention(name)) for name in known), place[found])
+
+
+def join_conventions(parts: Sequence[tuple[str, FaceConventions]]) -> FaceConventions:
+    """Those of several files' faces one after the other; `parts` are the files' names and their faces' conventions.
+
+    Raises DataError, which names both files, where one name has two origins.
+    """
+    met: dict[str, tuple[str, Convention]] = {}
+    for file, stated in parts:
+        for one in stated.all:
+            other, same = met.setdefault(one.name, (file, one))
+            if same != one:
+                origins = [_origin_in_words(origin) for origin in (same.origin, one.origin)]
+                hint = (
+                    f"state it alike (kd-merge FILE --convention {one.name} --origin X,Y), or call sets with origins "
+                    f"of their own {one.layer}/SET"
+                )
+                what = (
+                    f"{other} and {file}: the convention {one.name} has {origins[0]} in one, {origins[1]} in the other"
+                )
+                raise DataError(what, hint)
+    names = sorted(met)
+    place = [np.array([*(names.index(name) for name in stated.names), -1], np.int64) for _, stated in parts]
+    of_faces = [own[stated.of_faces] for own, (_, stated) in zip(place, parts, strict=True)]
+    return FaceConventions(tuple(met[name][1] for name in names), np.concatenate(of_faces))
+
+
+def _origin_in_words(origin: Origin | None) -> str:
+    return "no origin" if origin is None else f"the origin {origin[0]:g}, {origin[1]:g}"
 
 
 def convention_of_points(name: Any, origin: Any, where: str) -> Convention | None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from kdtools.errors import DataError, some_of
 from kdtools.faces.box_origin import common_origin
+from kdtools.faces.conventions import FaceConventions, join_conventions
 from kdtools.faces.detector import common_detector
 from kdtools.faces.file import FacesFile
 from kdtools.faces.lineage import lineage_of_faces
@@ -20,6 +21,7 @@ from kdtools.faces.schema import ARRAYS
 from kdtools.faces.selection import IdPatterns, Part
 from kdtools.faces.writer import FacesWriter
 from kdtools.landmarks import Scheme, convert_mask, convert_points
+from kdtools.landmarks.conventions import Convention
 from kdtools.landmarks.conversions import conversion_between
 from kdtools.landmarks.geometry import IDENTITY
 from kdtools.landmarks.point_names import order_by_names
@@ -30,7 +32,9 @@ _BLOCK_BYTES = 64 << 20  # of images copied at a time
 # Values for rows of files that lack an array; the other arrays have no value for "unknown".
 _NEUTRAL: dict[str, Any] = {"to_source": IDENTITY, "score": np.nan, "confidence": np.nan}
 SMALL_ARRAYS = [
-    name for name, spec in ARRAYS.items() if spec.dims[0] == "face" and name not in ("id", "image", "landmarks")
+    name
+    for name, spec in ARRAYS.items()
+    if spec.dims[0] == "face" and name not in ("id", "image", "landmarks", "convention")
 ]
 _LACKING = {
     "image": "--no-images brings the points of both to their source images",
@@ -79,9 +83,25 @@ def check_alike(files: Sequence[FacesFile], *, with_images: bool, any_scheme: bo
             continue
         if first.role != other.role:
             raise DataError(f"{names}: landmarks of the roles {first.role} and {other.role}", "merge those of one role")
+        if first.put_back != other.put_back:
+            raise DataError(
+                f"{names}: points of {_answered(first)} and {_answered(other)}",
+                "predict both with the same --convention",
+            )
         if not any_scheme:
             other.require_points(first.n_points, first.name)
             _check_same_meaning(first, other, may_reorder=may_reorder)
+
+
+def _answered(faces: FacesFile) -> str:
+    """Whose places predictions are, in words."""
+    convention = faces.put_back
+    if convention is None:
+        return "no stated annotation convention"
+    origin = (
+        f" with its origin {convention.offset[0]:g}, {convention.offset[1]:g} put back" if convention.origin else ""
+    )
+    return f"the annotation convention {convention.name}{origin}"
 
 
 def _check_same_meaning(first: FacesFile, other: FacesFile, *, may_reorder: bool) -> None:
@@ -122,8 +142,9 @@ def write_merged(
     target: Scheme | None,
     added: dict[str, IdPatterns],
     reporter: Reporter,
+    convention: Convention | None = None,
 ) -> None:
-    """Write the parts one after the other into one file.
+    """Write the parts one after the other into one file; all faces are of the `convention`, if one is stated.
 
     Without images, points are in pixels of the source images. `target` is a scheme to convert them to. `added` maps new
     subsets to the patterns of their ids. Warns of arrays that cannot be kept. Raises UsageError if a file's points
@@ -145,7 +166,10 @@ def write_merged(
         put_common_crop(writer, files, reporter)
     if "landmarks" in first.arrays:
         writer.put_pieces("landmarks", len(ids), (_points_of(part, has_images, target) for part in parts))
-        writer.describe_landmarks(target or first.faces.scheme, first.faces.role)
+        writer.describe_landmarks(target or first.faces.scheme, first.faces.role, attributes_of_points(files))
+    put_joined_conventions(
+        writer, [(part.name, part.faces.conventions.of_rows(part.rows)) for part in parts], convention
+    )
     for name in SMALL_ARRAYS:
         lacking = [part.name for part in parts if name not in part.arrays]
         attributes, why = _attributes_of(name, files)
@@ -159,6 +183,35 @@ def write_merged(
             writer.put_pieces(name, len(ids), (_values_of(part, name, target) for part in parts), **attributes)
     _put_subsets(writer, parts, ids, added)
     put_common_shape_model(writer, files, converted, reporter)
+
+
+def attributes_of_points(files: Sequence[FacesFile]) -> dict[str, Any]:
+    """Attributes of joined predictions: whose places they are, and `flipped` where all are."""
+    convention, found = files[0].put_back, dict[str, Any]()
+    if convention is not None:
+        found = {"convention": convention.name} if convention.name else {}
+        if convention.origin is not None:
+            found["origin"] = np.array(convention.origin)
+    return found | ({"flipped": True} if all(faces.flipped for faces in files) else {})
+
+
+def put_joined_conventions(
+    writer: FacesWriter, parts: Sequence[tuple[str, FaceConventions]], convention: Convention | None = None
+) -> None:
+    """Write the conventions of the parts' faces, or for all of them the one stated, with its origin in the parts.
+
+    Raises DataError where one name has two origins.
+    """
+    joined = join_conventions(parts) if convention is None else FaceConventions((), np.empty(0, np.int64))
+    if convention is not None:
+        n_faces = sum(len(stated.of_faces) for _, stated in parts)
+        if convention.origin is None:  # what the files state, if they state it alike
+            same = [(name, stated) for name, stated in parts if convention.name in stated.names]
+            found = [one for one in join_conventions(same).all if one.name == convention.name] if same else []
+            convention = found[0] if found else convention
+        joined = FaceConventions((convention,), np.zeros(n_faces, np.int64))
+    if joined.all:
+        writer.put_conventions(joined.all, joined.names_of_faces())
 
 
 def _attributes_of(name: str, files: Sequence[FacesFile]) -> tuple[dict[str, str], str]:

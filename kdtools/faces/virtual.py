@@ -17,7 +17,14 @@ from kdtools.faces.box_origin import common_origin
 from kdtools.faces.detector import common_detector
 from kdtools.faces.file import FacesFile
 from kdtools.faces.lineage import lineage_of_faces
-from kdtools.faces.merge import SMALL_ARRAYS, check_alike, check_joinable, put_common_crop, put_common_shape_model
+from kdtools.faces.merge import (
+    SMALL_ARRAYS,
+    check_alike,
+    check_joinable,
+    put_common_crop,
+    put_common_shape_model,
+    put_joined_conventions,
+)
 from kdtools.faces.selection import take_parts
 from kdtools.faces.validation import is_pattern
 from kdtools.faces.writer import FacesWriter
@@ -90,6 +97,9 @@ def write_virtual(writer: FacesWriter, files: Sequence[FacesFile], output: str, 
         writer.h5.create_virtual_dataset(name, layout).attrs.update(
             {**attributes_of(first), **({"origin": origin} if origin else {})}
         )
+    put_joined_conventions(writer, [(files[part.number].name, files[part.number].conventions) for part in parts])
+    if "landmarks" in writer.h5 and not all(files[part.number].flipped for part in parts):
+        writer.h5["landmarks"].attrs.pop("flipped", None)
     if "scheme" in files[0].h5.attrs:
         writer.h5.attrs["scheme"] = files[0].h5.attrs["scheme"]
     writer.add_lineage(reduce(or_, map(lineage_of_faces, files)))

@@ -146,7 +146,9 @@ class FacesWriter:
             for first in range(0, len(rows), _COPY_ROWS):
                 block = rows[first : first + _COPY_ROWS]
                 images[first : first + len(block)] = faces.images[block]
-        per_face = [name for name, spec in schema.ARRAYS.items() if spec.dims[0] == "face" and name != "image"]
+        self.copy_conventions(faces, rows)
+        others = ("image", "convention")
+        per_face = [name for name, spec in schema.ARRAYS.items() if spec.dims[0] == "face" and name not in others]
         for name in (*per_face, *(f"subset/{subset}" for subset in faces.subsets)):
             if name in faces:
                 old = faces.h5[name]
@@ -172,6 +174,12 @@ class FacesWriter:
         """Write the annotation conventions and the name of that of each face, '' where it states none."""
         self.h5.attrs["conventions"] = conventions_to_json(conventions)
         self.put("convention", of_faces)
+
+    def copy_conventions(self, faces: FacesFile, rows: slice | np.ndarray = slice(None)) -> None:
+        """Those of some rows of `faces`, if it states any, for an output of the same labels."""
+        chosen = faces.conventions.of_rows(rows)
+        if chosen.all:
+            self.put_conventions(chosen.all, chosen.names_of_faces())
 
     def put_crop(self, crop: CropRule) -> None:
         self.h5.attrs["crop"] = crop.to_json()

@@ -67,6 +67,8 @@ def _faces_faults(faces: FacesFile) -> Iterator[str]:
     if "" in ids:
         yield f"/id: row {ids.index('')} has no name"
     yield from _error_of(lambda: faces.crop, faces.name)
+    yield from _error_of(lambda: faces.conventions, faces.name)
+    yield from _error_of(lambda: faces.put_back, faces.name)
     yield from _error_of(lambda: lineage_of_faces(faces), faces.name)
     yield from _error_of(lambda: detector_of(faces), faces.name)
     for name, test, what in (

@@ -101,6 +101,12 @@ def _describe_faces(faces: FacesFile) -> dict[str, Any]:
     if "visible" in faces and faces.h5["visible"].size:
         n_occluded = sum(int((block == 0).sum()) for block in blocks_of(faces.stored("visible")))
         about["visible"] = {"occluded_share": _share(n_occluded, faces.h5["visible"].size)}
+    stated = faces.conventions
+    if stated.all:
+        about["conventions"] = {
+            one.name: {"faces": int(count), **({"origin": list(one.origin)} if one.origin else {})}
+            for one, count in zip(stated.all, stated.counts, strict=True)
+        }
     about["subsets"] = {name: int(member.sum()) for name, member in faces.subsets.items()}
     if faces.crop is not None:
         about["crop"] = json.loads(faces.crop.to_json())
@@ -131,7 +137,18 @@ def _describe_landmarks(faces: FacesFile) -> dict[str, Any]:
         "frame": "image" if faces.has_images else "source",
         "missing_share": _share(n_missing, len(faces) * faces.n_points),
         "faces_without": n_without,
+        **_describe_predictions(faces),
     }
+
+
+def _describe_predictions(faces: FacesFile) -> dict[str, Any]:
+    """Whose places predicted points are, and whether they are means over mirror images, where that is stated."""
+    convention, found = faces.put_back, dict[str, Any]()
+    if convention is not None:
+        found["convention"] = convention.name
+        if convention.origin is not None:
+            found["origin"] = list(convention.origin)
+    return found | ({"flipped": True} if faces.flipped else {})
 
 
 def _describe_scheme(scheme: Scheme) -> dict[str, Any]:

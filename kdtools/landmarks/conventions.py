@@ -70,6 +70,19 @@ def parse_origin(text: str) -> Origin:
         raise UsageError(f"--origin is {text!r}", "give x and y in pixels, such as --origin 0.7,0") from error
 
 
+def stated_convention(name: str | None, origin: str | None) -> Convention | None:
+    """The convention that the options --convention and --origin state; None without them. Raises UsageError."""
+    if name is None:
+        if origin is not None:
+            raise UsageError("--origin is that of a convention", "name it: --convention NAME")
+        return None
+    try:
+        check_name(name)
+    except DataError as error:
+        raise UsageError(f"--convention: {error.message}", error.hint) from error
+    return Convention(name, None if origin is None else parse_origin(origin))
+
+
 def conventions_to_json(conventions: Iterable[Convention]) -> str:
     """JSON object of the origins by name, as faces files hold it: {"300w": {"origin": [0.7, 0.0]}, "helen": {}}."""
     fields = {one.name: {"origin": list(one.origin)} if one.origin is not None else {} for one in conventions}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import cv2
 import h5py
 import numpy as np
 import pytest
+from contract.running import run_tool
 from factories import plain_images, write_faces
 
 from kdtools.errors import DataError, UsageError
@@ -136,3 +139,117 @@ def test_a_name_for_each_face_is_no_convention(tmp_path: Path) -> None:
 def test_an_origin_is_two_numbers(text: str) -> None:
     with pytest.raises(UsageError, match="--origin"):
         parse_origin(text)
+
+
+# ---- through the tools
+def part(path: Path, stem: str, conventions: list[Convention], names: list[str]) -> Path:
+    ids = [f"{stem}_{k}.jpg" for k in range(3)]
+    options = {"ids": ids, "images": plain_images(3, 128), "to_source": turned_maps()}
+    return write_faces(path, POINTS, conventions=conventions, convention=names, subset_odd=[0, 1, 0], **options)
+
+
+def do(tool: str, *words: object) -> str:
+    """What a tool wrote, which must succeed."""
+    result = run_tool(tool, *words)
+    assert result.status == 0, result.stderr
+    return result.stdout.decode()
+
+
+def test_merged_and_split_faces_keep_their_conventions(tmp_path: Path) -> None:
+    lfpw, helen = Convention("300w/lfpw", (0.7, -0.2)), Convention("300w/helen")
+    one = part(tmp_path / "a.h5", "a", [lfpw, helen], ["300w/lfpw", "300w/helen", ""])
+    other = {"images": plain_images(3, 128), "to_source": turned_maps(), "subset_odd": [1, 0, 0]}
+    write_faces(tmp_path / "b.h5", POINTS, ids=list("xyz"), **other)
+    both, true = tmp_path / "both.h5", {}
+    do("kd-merge", one, tmp_path / "b.h5", "-o", both)
+    do("kd-merge", one, tmp_path / "b.h5", "--virtual", "-o", tmp_path / "virtual.h5")
+    for path in (both, tmp_path / "virtual.h5"):
+        with open_faces(path) as faces:
+            assert faces.conventions.all == (helen, lfpw)
+            assert faces.conventions.of_faces.tolist() == [1, 0, -1, -1, -1, -1]
+            true = dict(zip(faces.ids, faces.true_points(), strict=True))
+        with open_faces(one) as faces:
+            np.testing.assert_array_equal(faces.true_points(), [true[identity] for identity in faces.ids])
+    do("kd-split", both, "--by-subset", "odd", "-o", tmp_path / "t.h5", "--rest", tmp_path / "r.h5", "--group", "none")
+    with open_faces(tmp_path / "t.h5") as kept, open_faces(tmp_path / "r.h5") as rest:
+        assert kept.conventions.all == (lfpw,)
+        assert rest.conventions.all == (helen,)
+        for faces in (kept, rest):
+            np.testing.assert_array_equal(faces.true_points(), [true[identity] for identity in faces.ids])
+
+
+def test_converted_points_and_soft_landmarks_keep_the_origin(tmp_path: Path) -> None:
+    points = np.random.default_rng(1).uniform(20, 100, (9, 68, 2))
+    path = write_faces(tmp_path / "a.h5", points, conventions=TWO[:1])
+    do("kd-merge", path, "--convert", "ibug51", "-o", tmp_path / "51.h5")
+    do("kd-asm", path, "-o", tmp_path / "soft.h5")
+    for name in ("51.h5", "soft.h5"):
+        with open_faces(tmp_path / name) as faces:
+            moved = faces.points() - faces.true_points()
+            np.testing.assert_allclose(moved.reshape(-1, 2), np.tile([0.7, -0.2], (9 * faces.n_points, 1)), atol=1e-4)
+
+
+def test_two_origins_of_one_name_are_refused_and_can_be_stated_anew(tmp_path: Path) -> None:
+    one = part(tmp_path / "a.h5", "a", [TWO[0]], ["300w"] * 3)
+    two = part(tmp_path / "b.h5", "b", [Convention("300w")], ["300w"] * 3)
+    result = run_tool("kd-merge", one, two, "-o", tmp_path / "both.h5")
+    assert result.status == 1
+    assert "the convention 300w has the origin 0.7, -0.2 in one, no origin in the other" in result.stderr
+    assert "kd-merge FILE --convention 300w --origin X,Y" in result.stderr
+    do("kd-merge", two, "--convention", "300w", "--origin=0.7,-0.2", "-o", tmp_path / "c.h5")
+    do("kd-merge", one, tmp_path / "c.h5", "-o", tmp_path / "both.h5")
+    with open_faces(tmp_path / "both.h5") as faces:
+        assert (faces.conventions.all, faces.conventions.counts.tolist()) == ((TWO[0],), [6])
+    do("kd-merge", one, "--convention", "300w", "-o", tmp_path / "d.h5")  # what it states is kept
+    with open_faces(tmp_path / "d.h5") as faces:
+        assert faces.conventions.all == (TWO[0],)
+    assert run_tool("kd-merge", one, "--origin", "1,0", "-o", tmp_path / "e.h5").status == 2
+    assert run_tool("kd-merge", one, "--convention", "a//b", "-o", tmp_path / "e.h5").status == 2
+
+
+def test_predictions_of_two_conventions_are_not_joined(tmp_path: Path) -> None:
+    paths = [write_faces(tmp_path / f"{k}.h5", POINTS, ids=list(f"{k}ab"), role="predicted") for k in range(3)]
+    for path, name in zip(paths, ("300w", "300w", "youtube68"), strict=True):
+        with h5py.File(path, "r+") as h5:
+            h5["landmarks"].attrs.update({"convention": name, "flipped": True})
+            ids = h5["id"].asstr()[:]
+            del h5["id"]
+            h5["id"] = [f"{path.stem}{identity}" for identity in ids]
+    do("kd-merge", *paths[:2], "-o", tmp_path / "m.h5")
+    with open_faces(tmp_path / "m.h5") as faces:
+        assert (faces.put_back, faces.flipped) == (Convention("300w"), True)
+    for more in ((), ("--virtual",)):
+        result = run_tool("kd-merge", *paths[1:], *more, "-o", tmp_path / "n.h5")
+        assert result.status == 1
+        assert "the annotation convention 300w and the annotation convention youtube68" in result.stderr
+
+
+def test_an_import_states_its_convention(tmp_path: Path) -> None:
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    for k in range(3):
+        cv2.imwrite(str(folder / f"{k}.png"), plain_images(1, 128, 90)[0])
+        lines = "".join(f"{x + 1} {y + 1}\n" for x, y in POINTS[k])
+        (folder / f"{k}.pts").write_text(f"version: 1\nn_points: 68\n{{\n{lines}}}\n")
+    words = ("--convention", "300w/lfpw", "--origin", "0.72,0")
+    for name, more in (("crops.h5", ("--size", "64")), ("points.h5", ("--no-images",))):
+        do("kd-import", folder, *more, *words, "-o", tmp_path / name)
+        with open_faces(tmp_path / name) as faces:
+            assert faces.conventions.all == (Convention("300w/lfpw", (0.72, 0.0)),)
+            np.testing.assert_allclose(faces.true_points(), POINTS - [0.72, 0], atol=1e-4)
+    report = json.loads(do("kd-info", tmp_path / "crops.h5", "--json"))
+    report = report[0] if isinstance(report, list) else report
+    assert report["conventions"] == {"300w/lfpw": {"faces": 3, "origin": [0.72, 0.0]}}
+    assert run_tool("kd-info", "--check", tmp_path / "crops.h5").status == 0
+    for wrong in (("--convention", "a", "--origin", "1"), ("--origin", "1,0"), ("--convention", "")):
+        assert run_tool("kd-import", folder, *wrong, "-o", tmp_path / "w.h5").status == 2
+
+
+def test_a_check_names_damaged_conventions(tmp_path: Path) -> None:
+    path = part(tmp_path / "a.h5", "a", [TWO[0]], ["300w"] * 3)
+    assert run_tool("kd-info", "--check", path).status == 0
+    with h5py.File(path, "r+") as h5:
+        h5.attrs["conventions"] = '{"300w": 3}'
+    result = run_tool("kd-info", "--check", path)
+    assert result.status == 3
+    assert "/convention: not annotation conventions" in result.stdout.decode() + result.stderr
