@@ -24,6 +24,7 @@ SYNOPSES = {
         "--bundled",
     ),
     "kd-merge": ("[options] FACES ... -o FILE", "[options] --virtual FACES ... -o FILE"),
+    "kd-origin": ("[options] FACES PRED", "[options] [--convention NAME] FACES PRED -o FILE"),
     "kd-predict": (
         "[options] MODEL INPUT ... [-o FILE]",
         "[options] --list MODEL INPUT ... [-o FILE]",
@@ -60,6 +61,7 @@ WORKFLOW = {
     "kd-import": ("kd-dump", "kd-split kd-merge kd-asm kd-student kd-teacher", "kd-synth kd-view kd-info"),
     "kd-info": ("", "", "kd-dump kd-view"),
     "kd-merge": ("kd-import kd-predict", "kd-student kd-teacher kd-eval", "kd-split kd-info"),
+    "kd-origin": ("kd-import kd-predict", "kd-student kd-teacher kd-eval", "kd-info kd-merge"),
     "kd-predict": (
         "kd-student kd-teacher kd-export kd-import",
         "kd-eval kd-dump kd-view kd-student",
@@ -76,7 +78,7 @@ STEPS = {
     "Data": "kd-import kd-synth kd-split kd-merge",
     "Training": "kd-asm kd-teacher kd-student",
     "Use": "kd-predict kd-export kd-dump",
-    "Measuring": "kd-eval kd-view kd-info",
+    "Measuring": "kd-eval kd-origin kd-view kd-info",
 }
 
 BUGS = {

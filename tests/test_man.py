@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import h5py
 import pytest
 from docs_shell import IN_FULL, Shell
 from page_facts import BUGS, STEPS, SYNOPSES, WORKFLOW
@@ -236,6 +237,9 @@ def world(shell: Shell, tiny_onnx: Path, tmp_path_factory: pytest.TempPathFactor
         """
     made = shell.run(f"mkdir photos\n{lines}", folder, **IN_FULL)
     assert made.returncode == 0, made.stderr
+    shutil.copy(folder / "train.h5", folder / "mirrored.h5")  # as kd-predict --flip of a good network would answer
+    with h5py.File(folder / "mirrored.h5", "r+") as h5:
+        h5["landmarks"].attrs.update({"role": "predicted", "flipped": True})
     detector = FaceFinder()
     for image in (folder / "photos").rglob("*.png"):  # not every drawing looks like a face to it
         if not detector.find_boxes(read_image(image)):

@@ -148,6 +148,7 @@ VALUES: dict[str, Callable[[str], Sequence[str]]] = {
     "arch": _fixed(ARCHS),
     "assignments": _settings,
     "detector": _fixed(["auto", "finder", "cascade", "yunet", "whole", "*.onnx", "*.csv"]),
+    **dict.fromkeys(("convention", "origin"), _fixed(FREE)),
     "device": _fixed(["auto", "cpu", "cuda"]),
     "group": _fixed(["none"]),
     "init": _bundled_or(["none", "imagenet", *WEIGHTS]),

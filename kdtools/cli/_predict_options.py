@@ -53,14 +53,6 @@ Refine = Annotated[
 Flip = Annotated[
     bool, typer.Option("--flip", help="Average over each face and its mirror image: lower error, half the speed.")
 ]
-Convention = Annotated[
-    str | None,
-    typer.Option(
-        "--convention",
-        metavar="NAME",
-        help="Annotation convention to answer by, its origin put back; by default the model's own, in true pixels.",
-    ),
-]
 Smooth = Annotated[
     bool, typer.Option("--smooth", help="In videos: smooth the points of a face over time, so that they do not jitter.")
 ]

@@ -72,14 +72,6 @@ Amp = Annotated[
     settings.Amp | None,
     typer.Option("--amp", help="bf16 is mixed precision; auto takes it on a GPU that supports it."),
 ]
-Convention = Annotated[
-    str | None,
-    typer.Option(
-        "--convention",
-        metavar="NAME",
-        help="Annotation convention that the network answers by if none is asked for; auto: that of most faces.",
-    ),
-]
 LogDir = Annotated[
     str | None, typer.Option("--log-dir", metavar="DIR", help="Write TensorBoard events into this folder as well.")
 ]

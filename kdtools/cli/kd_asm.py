@@ -68,7 +68,7 @@ def kd_asm(
                 writer.put_landmarks(soft, faces.scheme, "soft")
                 writer.put_shape_model(model)
                 writer.copy_companions(faces)
-                writer.copy_conventions(faces)
+                writer.copy_conventions(faces.conventions)
             if plot_modes:
                 draw_modes(model, faces.scheme, together.file(plot_modes))
     session.say(f"{counted(len(soft), 'face')}, {counted(len(model.modes), 'mode')}")

@@ -125,14 +125,14 @@ def _form(json_form: bool, tsv_form: bool) -> str:
 
 def _print_jitter(predictions: list[str], norm: str | None, video: str, form: str, value: str | None) -> int:
     from kdtools.evaluation.jitter import measure_jitter
-    from kdtools.reports.jitter import jitter_value
-    from kdtools.reports.output import show_jitter
+    from kdtools.reports.output import show_records
+    from kdtools.reports.records import record_value
 
     rows = measure_jitter(predictions, norm, video, session)
     if value is not None:
-        print(jitter_value(rows, value))
+        print(record_value(rows, value, "with --jitter"))
     else:
-        show_jitter(rows, form)
+        show_records(rows, form)
     return SKIPPED if session.n_skipped else DONE
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from kdtools.cli._app import run, session
-from kdtools.cli._options import ExportOutput, Force, Quiet, Verbose, Version
+from kdtools.cli._options import ConventionName, ExportOutput, Force, Quiet, Verbose, Version
 from kdtools.errors import require, require_packages
 from kdtools.export import INT8, Precision
 from kdtools.storage.outputs import check_no_input, check_output, written_aside
@@ -32,12 +32,7 @@ def kd_export(
             metavar="FILE", help="Check on faces of this file, not on those of --calibrate or a few drawn ones."
         ),
     ] = None,
-    convention: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="Annotation convention to answer by, in true pixels; by default the model's own."
-        ),
-    ] = None,
+    convention: ConventionName = None,
     force: Force = False,
     quiet: Quiet = False,
     verbose: Verbose = False,

@@ -9,7 +9,19 @@ from pathlib import Path
 
 from kdtools.cli import _predict_options as opt
 from kdtools.cli._app import run, session
-from kdtools.cli._options import Batch, Detector, Device, Force, Jobs, MinScore, Quiet, Resume, Verbose, Version
+from kdtools.cli._options import (
+    Batch,
+    ConventionName,
+    Detector,
+    Device,
+    Force,
+    Jobs,
+    MinScore,
+    Quiet,
+    Resume,
+    Verbose,
+    Version,
+)
 from kdtools.errors import require
 from kdtools.reporting import counted
 from kdtools.storage.outputs import check_no_input, check_output
@@ -27,7 +39,7 @@ def kd_predict(
     require_face: opt.RequireFace = False,
     refine: opt.Refine = None,
     flip: opt.Flip = False,
-    convention: opt.Convention = None,
+    convention: ConventionName = None,
     smooth: opt.Smooth = False,
     draw: opt.Draw = None,
     shard: opt.Shard = None,
@@ -48,8 +60,8 @@ def kd_predict(
     network that comes with kdtools), and they are cropped by the model's own rule. The ids of the second and further
     faces of an image end in #2, #3, ..., those of video frames in #frame=NUMBER; a face keeps its number while it is
     tracked. Images that cannot be read are named and skipped, and the exit status is then 4; those without a face are
-    counted and named at the end. Points are always in pixels of the source images. A long run keeps its results so far
-    in FILE.partial.
+    counted and named at the end. Points are always in pixels of the source images: true ones, or with --convention
+    those of its labels, the origin put back. A long run keeps its results so far in FILE.partial.
     """
     require(model_path != "-", "the model cannot be read from standard input", "name its file")
     inputs = inputs or []

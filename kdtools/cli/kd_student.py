@@ -9,7 +9,7 @@ import typer
 
 from kdtools.cli import _training_options as opt
 from kdtools.cli._app import run
-from kdtools.cli._options import Batch, Device, Force, ModelOutput, Quiet, Resume, Verbose, Version
+from kdtools.cli._options import Batch, ConventionName, Device, Force, ModelOutput, Quiet, Resume, Verbose, Version
 from kdtools.errors import FileError, require, require_packages
 from kdtools.training.settings import MAIN_LOSSES, Loss, Settings, Variant, resolve_student_settings, settings_table
 
@@ -48,7 +48,7 @@ def kd_student(
     schedule: opt.Schedule = None,
     augmentation: opt.Augment = None,
     init: opt.Init = None,
-    convention: opt.Convention = None,
+    convention: ConventionName = None,
     val: opt.Val = None,
     val_share: opt.ValShare = None,
     amp: opt.Amp = None,

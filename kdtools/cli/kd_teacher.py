@@ -8,7 +8,7 @@ import typer
 
 from kdtools.cli import _training_options as opt
 from kdtools.cli._app import run
-from kdtools.cli._options import Batch, Device, Folds, Force, Output, Quiet, Resume, Verbose, Version
+from kdtools.cli._options import Batch, ConventionName, Device, Folds, Force, Output, Quiet, Resume, Verbose, Version
 from kdtools.errors import require, require_packages
 from kdtools.storage.file_kinds import check_faces_name, check_model_name
 from kdtools.training.settings import MAIN_LOSSES, MainLoss, resolve_settings, settings_table
@@ -34,7 +34,7 @@ def kd_teacher(
     schedule: opt.Schedule = None,
     augmentation: opt.Augment = None,
     init: opt.Init = None,
-    convention: opt.Convention = None,
+    convention: ConventionName = None,
     val: opt.Val = None,
     val_share: opt.ValShare = None,
     amp: opt.Amp = None,

@@ -49,6 +49,13 @@ class FaceConventions:
         names = [*self.names, ""]  # -1 is the last
         return [names[number] for number in self.of_faces]
 
+    def with_default(self, name: str) -> FaceConventions:
+        """The same, where faces that state none are of the convention `name`."""
+        known = {one.name: one for one in (Convention(name), *self.all)}
+        names = sorted(known)
+        place = np.array([*(names.index(one) for one in self.names), names.index(name)], np.int64)
+        return FaceConventions(tuple(known[one] for one in names), place[self.of_faces])
+
     def of_rows(self, rows: slice | np.ndarray) -> FaceConventions:
         """Those of some faces, without conventions that none of them has."""
         numbers = self.of_faces[rows]

@@ -210,8 +210,7 @@ def put_joined_conventions(
             found = [one for one in join_conventions(same).all if one.name == convention.name] if same else []
             convention = found[0] if found else convention
         joined = FaceConventions((convention,), np.zeros(n_faces, np.int64))
-    if joined.all:
-        writer.put_conventions(joined.all, joined.names_of_faces())
+    writer.copy_conventions(joined)
 
 
 def _attributes_of(name: str, files: Sequence[FacesFile]) -> tuple[dict[str, str], str]:

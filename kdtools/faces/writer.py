@@ -16,6 +16,7 @@ import numpy as np
 from kdtools.errors import DataError, KdError
 from kdtools.faces import schema
 from kdtools.faces.box_origin import box_origin
+from kdtools.faces.conventions import FaceConventions
 from kdtools.faces.detector import detector_of
 from kdtools.faces.file import FacesFile
 from kdtools.faces.ids import check_unique_ids
@@ -134,8 +135,8 @@ class FacesWriter:
         else:
             faces.h5.copy(name, self.h5)
 
-    def copy_rows(self, faces: FacesFile, rows: np.ndarray) -> None:
-        """Copy these rows of all per-face arrays of `faces`, in this order."""
+    def copy_rows(self, faces: FacesFile, rows: np.ndarray, conventions: FaceConventions | None = None) -> None:
+        """Copy these rows of all per-face arrays of `faces`, in this order; with `conventions` in place of its own."""
         self.add_lineage(lineage_of_faces(faces))
         self.put_detector(detector_of(faces))
         for key in ("scheme", "crop"):
@@ -146,7 +147,7 @@ class FacesWriter:
             for first in range(0, len(rows), _COPY_ROWS):
                 block = rows[first : first + _COPY_ROWS]
                 images[first : first + len(block)] = faces.images[block]
-        self.copy_conventions(faces, rows)
+        self.copy_conventions((conventions or faces.conventions).of_rows(rows))
         others = ("image", "convention")
         per_face = [name for name, spec in schema.ARRAYS.items() if spec.dims[0] == "face" and name not in others]
         for name in (*per_face, *(f"subset/{subset}" for subset in faces.subsets)):
@@ -175,11 +176,10 @@ class FacesWriter:
         self.h5.attrs["conventions"] = conventions_to_json(conventions)
         self.put("convention", of_faces)
 
-    def copy_conventions(self, faces: FacesFile, rows: slice | np.ndarray = slice(None)) -> None:
-        """Those of some rows of `faces`, if it states any, for an output of the same labels."""
-        chosen = faces.conventions.of_rows(rows)
-        if chosen.all:
-            self.put_conventions(chosen.all, chosen.names_of_faces())
+    def copy_conventions(self, conventions: FaceConventions) -> None:
+        """Those of another file's faces, if it states any, for an output of the same labels."""
+        if conventions.all:
+            self.put_conventions(conventions.all, conventions.names_of_faces())
 
     def put_crop(self, crop: CropRule) -> None:
         self.h5.attrs["crop"] = crop.to_json()

@@ -72,7 +72,6 @@ FIELDS = {
     "std.*": "of RGB, by which the rest is divided",
     "convention": "annotation convention that the network answers by unless --convention asks for another",
     "conventions.*.layer": "annotation convention that it knows: its last layer, which sets of it share",
-    "conventions.*.origin.*": "x and y in px, what its labels lie beside the true places",
     "settings.*": "of the training",
     "data_sets.*": "of a faces file: data sets that it is made from, those of networks that predicted it among them",
     "trained_on.*": "of a network: data sets that it, its start weights and its teachers were trained on",

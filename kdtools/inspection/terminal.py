@@ -57,6 +57,9 @@ def _faces_rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield from _scheme_rows(points)
     if "visible" in report:
         yield "visible", f"{_percent(report['visible']['occluded_share'])} of the points occluded"
+    if "conventions" in report:
+        shown = [(f"{about['faces']} of {_convention(name, about)}") for name, about in report["conventions"].items()]
+        yield "conventions", ", ".join(shown)
     if report["subsets"]:
         yield "subsets", ", ".join(f"{name} {count}" for name, count in report["subsets"].items())
     yield from _crop_rows(report)

@@ -10,19 +10,18 @@ import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kdtools.errors import DataError, FileError, UsageError
-from kdtools.evaluation.jitter import Jitter
 from kdtools.evaluation.results import Evaluation
 from kdtools.faces.file import open_faces
 from kdtools.metrics import measure_words
 from kdtools.reporting import SILENT, Reporter
 from kdtools.reports.html import as_html
-from kdtools.reports.jitter import jitter_json, jitter_tsv, print_jitter
 from kdtools.reports.latex import as_latex
 from kdtools.reports.markdown import as_markdown
 from kdtools.reports.plots import PLOTS, draw_plot, plot_svg
+from kdtools.reports.records import print_records, records_json, records_tsv
 from kdtools.reports.terminal import as_text, print_table
 from kdtools.reports.text import as_tsv, json_lines
 from kdtools.storage.outputs import STANDARD_INPUT, STANDARD_STREAM, check_output, written_aside_together
@@ -73,9 +72,9 @@ def show_evaluation(evaluation: Evaluation, form: str) -> None:
     _show(evaluation, form, json_lines, as_tsv, print_table)
 
 
-def show_jitter(rows: Sequence[Jitter], form: str) -> None:
-    """Print them; `form` is json, tsv or table."""
-    _show(rows, form, jitter_json, jitter_tsv, print_jitter)
+def show_records(rows: Sequence[Any], form: str) -> None:
+    """Print dataclasses, at least one; `form` is json, tsv or table."""
+    _show(rows, form, records_json, records_tsv, print_records)
 
 
 def _show(

@@ -90,6 +90,15 @@ TOOLS = {
         no_torch=True,
         two_streams="- -",
     ),
+    "kd-origin": Row(
+        "{faces} {flipped} --convention drawn -o {output}",
+        ".h5",
+        faces=("faces", "flipped"),
+        joined=("flipped",),
+        points=("flipped",),
+        no_torch=True,
+        two_streams="- -",
+    ),
     "kd-dump": Row("{faces} -o {output}", ".csv", faces=("faces",), no_torch=True, printed=""),
     "kd-view": Row(
         "{test} {pred} --width 48 --error-bars --no-legend -o {output}",

@@ -58,6 +58,7 @@ def make_world(parent: Path) -> World:
     make("test", "kd-synth", "-n 8 --size 48 --seed 2 -j 1")
     make("other", "kd-synth", "-n 24 --size 48 --seed 3 -j 1")
     files["five"] = _write_five_points(files["faces"], folder / "five.h5")
+    files["flipped"] = _write_flipped(files["faces"], folder / "flipped.h5")
     files["folder"] = _write_pts_folder(files["test"], folder / "photographs")
     make("soft", "kd-asm", "{faces}")
     make("five_soft", "kd-asm", "{five}")
@@ -80,6 +81,15 @@ def _write_five_points(source: Path, path: Path) -> Path:
         h5.attrs["scheme"] = "points5"
         corners = h5["landmarks"].attrs
         corners["role"], corners["outer_corners"] = "hard", np.array([0, 1])
+    return path
+
+
+def _write_flipped(source: Path, path: Path) -> Path:
+    """A copy of a faces file in which its points stand a pixel further left as predictions over mirror images."""
+    shutil.copy(source, path)
+    with h5py.File(path, "r+") as h5:
+        h5["landmarks"][...] = h5["landmarks"][...] - [1, 0]
+        h5["landmarks"].attrs.update({"role": "predicted", "flipped": True})
     return path
 
 
