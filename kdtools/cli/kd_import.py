@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -138,21 +138,12 @@ def kd_import(
             annotations, detector, margin, min_score=min_score, jobs=jobs, reporter=session
         )
         provenance = replace(provenance, detector=record)
+    about: dict[str, Any] = {"scheme": scheme, "role": role_of, "subsets": subsets, "reporter": session}
     with create_faces(output, force, provenance) as writer:
         if no_images:
-            n_faces = import_points(annotations, writer, scheme, role_of, subsets, session)
+            n_faces = import_points(annotations, writer, **about)
         else:
-            n_faces = import_faces(
-                annotations,
-                writer,
-                crop=crop,
-                size=size,
-                jobs=jobs,
-                scheme=scheme,
-                role=role_of,
-                subsets=subsets,
-                reporter=session,
-            )
+            n_faces = import_faces(annotations, writer, crop=crop, size=size, jobs=jobs, **about)
         if stated is not None:
             writer.put_conventions([stated], [stated.name] * n_faces)
     session.say(f"{counted(n_faces, 'face')}, {session.n_skipped} skipped")
