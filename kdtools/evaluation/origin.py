@@ -69,8 +69,10 @@ def estimate_origins(
     `group` says who is one person: see `find_units`. Raises DataError for predictions that are not means over mirror
     images, or of other faces or points.
     """
+    order = faces.order_of_points(predictions)
+    rows = match_ids(faces.ids, predictions.ids, faces.name, predictions.name)
     _check_predictions(predictions)
-    offsets, far = _offsets(faces, predictions)
+    offsets, far = _offsets(faces, np.asarray(predictions.true_points("source")[rows][:, order], np.float64))
     units = find_units(faces.id_bytes, group)
     codes = np.arange(len(faces)) if units.codes is None else units.codes
     reporter.say(f"people: {units.description}")
@@ -107,13 +109,10 @@ def _check_predictions(predictions: FacesFile) -> None:
         raise DataError(what, f"a network may have learnt the origin, which cancels in such means alone: {again}")
 
 
-def _offsets(faces: FacesFile, predictions: FacesFile) -> tuple[np.ndarray, np.ndarray]:
+def _offsets(faces: FacesFile, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean of label - prediction in x of each face (N,), px; and whether its prediction is far off, (N,)."""
-    order = faces.order_of_points(predictions)
-    rows = match_ids(faces.ids, predictions.ids, faces.name, predictions.name)
     labels = np.asarray(faces.points("source"), np.float64)
-    found = np.asarray(predictions.true_points("source")[rows][:, order], np.float64)
-    difference = _in_pairs(labels - found, faces.scheme, faces.name)
+    difference = _in_pairs(labels - predicted, faces.scheme, faces.name)
     with np.errstate(invalid="ignore"):
         far = _mean(np.linalg.norm(difference, axis=2)) > _FAR * _sizes(faces)
     return _mean(difference[..., 0]), far
