@@ -10,6 +10,7 @@ import typer
 from kdtools.cli._app import run, session
 from kdtools.cli._options import ConventionName, Faces, Force, Group, Json, Quiet, Verbose, Version
 from kdtools.errors import require
+from kdtools.storage.file_kinds import check_faces_name
 from kdtools.storage.outputs import check_output
 
 
@@ -41,6 +42,8 @@ def kd_origin(
     require(output != "-" or not json_form, "--json and -o - both go to standard output", "name a file with -o")
     import numpy as np
 
+    if output is not None:
+        check_faces_name(output)
     from kdtools.evaluation.origin import estimate_origins, remarks, with_origins
     from kdtools.faces import create_faces, open_faces
     from kdtools.landmarks.conventions import stated_convention
