@@ -6,6 +6,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from kdtools.cli._options import ConventionName
+
+Convention = ConventionName
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="Bundled network (face68), model file, or what kd-export made of it.")
 ]

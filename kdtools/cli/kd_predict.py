@@ -9,19 +9,7 @@ from pathlib import Path
 
 from kdtools.cli import _predict_options as opt
 from kdtools.cli._app import run, session
-from kdtools.cli._options import (
-    Batch,
-    ConventionName,
-    Detector,
-    Device,
-    Force,
-    Jobs,
-    MinScore,
-    Quiet,
-    Resume,
-    Verbose,
-    Version,
-)
+from kdtools.cli._options import Batch, Detector, Device, Force, Jobs, MinScore, Quiet, Resume, Verbose, Version
 from kdtools.errors import require
 from kdtools.reporting import counted
 from kdtools.storage.outputs import check_no_input, check_output
@@ -39,7 +27,7 @@ def kd_predict(
     require_face: opt.RequireFace = False,
     refine: opt.Refine = None,
     flip: opt.Flip = False,
-    convention: ConventionName = None,
+    convention: opt.Convention = None,
     smooth: opt.Smooth = False,
     draw: opt.Draw = None,
     shard: opt.Shard = None,
