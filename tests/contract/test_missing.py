@@ -10,7 +10,7 @@ from .running import fail, run_script, succeed
 from .table import TOOLS
 from .world import World
 
-PICTURELESS = ("kd-asm", "kd-dump", "kd-eval", "kd-info", "kd-merge", "kd-split")
+PICTURELESS = ("kd-asm", "kd-dump", "kd-eval", "kd-info", "kd-merge", "kd-origin", "kd-split")
 
 
 @pytest.fixture
