@@ -143,12 +143,11 @@ VALUES: dict[str, Callable[[str], Sequence[str]]] = {
     **dict.fromkeys(("predictions", "truth_path"), _fixed(FACES)),
     **dict.fromkeys(("inputs", "sources", "kd-eval.predictions", "truth"), _fixed(ANY_FILE)),
     **dict.fromkeys(("scheme_name", "convert"), _schemes),
-    **dict.fromkeys(("subset", "by_subset", "convention"), _fixed(FREE)),
+    **dict.fromkeys(("subset", "by_subset", "convention", "origin"), _fixed(FREE)),
     "categories": _fixed(["face"]),  # names are the file's own, which completion does not read; most are this one
     "arch": _fixed(ARCHS),
     "assignments": _settings,
     "detector": _fixed(["auto", "finder", "cascade", "yunet", "whole", "*.onnx", "*.csv"]),
-    **dict.fromkeys(("convention", "origin"), _fixed(FREE)),
     "device": _fixed(["auto", "cpu", "cuda"]),
     "group": _fixed(["none"]),
     "init": _bundled_or(["none", "imagenet", *WEIGHTS]),
