@@ -1,8 +1,8 @@
 """Data-set formats: one small module each, found by name or by a look at the input.
 
 What they share lies in shared/: `annotation` and `format` say what a reader yields and a format is; `text_lists`,
-`tables` and `csv_columns` read text and JSON, `matlab`, `hdf5` and `pandas_hdf5` binary files; `naming_300w` and
-`id_prefixes` name pictures, and `image_beside` finds that of an annotation file of its own.
+`tables` and `csv_columns` read text and JSON, which `listing` finds, `matlab`, `hdf5` and `pandas_hdf5` binary files;
+`naming_300w` and `id_prefixes` name pictures, and `image_beside` finds that of an annotation file of its own.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ from kdtools.datasets.formats import (
 )
 from kdtools.datasets.formats.shared.annotation import Annotation, FaceBlock, Reading
 from kdtools.datasets.formats.shared.format import Format
+from kdtools.datasets.formats.shared.listing import listed_once
 from kdtools.datasets.formats.shared.looks_like import what_it_looks_like
 from kdtools.errors import FileError, UsageError
 
@@ -84,9 +85,10 @@ def find_format(name: str, source: Path) -> Format:
     if not source.exists():
         raise FileError(f"{source}: no such file or directory")
     candidates = FORMATS.values() if name == "auto" else [FORMATS[name]]
-    for form in candidates:
-        if form.accepts(source) or (name != "auto" and form.accepts_named and form.accepts_named(source)):
-            return form
+    with listed_once():
+        for form in candidates:
+            if form.accepts(source) or (name != "auto" and form.accepts_named and form.accepts_named(source)):
+                return form
     looks, hint = what_it_looks_like(source)
     seems = f": it looks like {looks}" if looks else ""
     wanted = "no format knows it" if name == "auto" else f"not what the format {name} reads"

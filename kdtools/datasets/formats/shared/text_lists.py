@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from kdtools.datasets.formats.shared.annotation import as_points
+from kdtools.datasets.formats.shared.listing import texts_below
 from kdtools.errors import DataError, FileError, reason_of, some_of
-from kdtools.storage.names import files_below
 
 # Written out because float() also takes 1_000, infinity and other scripts' digits, which no data set means.
 NUMBER = r"(?:[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?|[nN][aA][nN])"
@@ -95,7 +95,7 @@ def files_like(source: Path, pattern: str, looks_right: Callable[[Path], bool]) 
         return [source] if looks_right(source) else []
     if pattern.startswith("**/"):  # however deep the folders are, which would be too deep for `Path.glob`
         names = (
-            name for name in files_below(source) if fnmatchcase(name.rpartition("/")[2], pattern.removeprefix("**/"))
+            name for name in texts_below(source) if fnmatchcase(name.rpartition("/")[2], pattern.removeprefix("**/"))
         )
         paths: Iterable[Path] = (source / name for name in names)
     else:
@@ -113,7 +113,7 @@ def text_files(source: Path, suffix: str = ".txt") -> Iterator[Path]:
     if source.is_file():
         yield from [source] if source.suffix.lower() == suffix else []
         return
-    for name in files_below(source):
+    for name in texts_below(source):
         if name.lower().endswith(suffix) and (source / name).is_file():
             yield source / name
 
