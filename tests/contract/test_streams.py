@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from warm import Warm
 
 from .running import CLOSED, fail, left_in, run_script, run_tool, script, succeed
 from .table import TOOLS, every_tool
@@ -58,10 +59,10 @@ def test_standard_input_takes_a_faces_file(
     assert left_in(spool_folder) == []
 
 
-def test_a_pipe_from_predict_to_eval(world: World) -> None:
+def test_a_pipe_from_predict_to_eval(world: World, warm: Warm) -> None:
     files = world.files
     line = '"$1" "$3" "$4" -q -o - | "$2" - --truth "$4" --value nme_percent'
-    command = ["bash", "-o", "pipefail", "-c", line, "-", script("kd-predict"), script("kd-eval")]
+    command = ["bash", "-o", "pipefail", "-c", line, "-", warm.script("kd-predict"), script("kd-eval")]
     done = subprocess.run(
         [*command, files["student"], files["test"]], capture_output=True, text=True, check=False, timeout=120
     )
