@@ -125,7 +125,7 @@ def test_an_unknown_convention_is_refused_with_the_known_ones(
 
 def test_without_conventions_nothing_is_written_of_them(run: Run, faces: Path, tiny_onnx: Path, tmp_path: Path) -> None:
     status, told = run(kd_predict, tiny_onnx, faces, "-o", tmp_path / "found.h5")
-    assert (status, "convention" in told) == (0, False)
+    assert (status, "annotation convention" in told) == (0, False)
     assert not {"convention", "origin"} & stored(tmp_path / "found.h5")[1].keys()
     status, told = run(kd_predict, tiny_onnx, faces, "--convention", "300w", "-o", tmp_path / "other.h5")
     assert status == 2
