@@ -150,7 +150,7 @@ def test_points_without_a_mirror_map_cannot_be_flipped(network: LandmarkNet) -> 
 @pytest.fixture
 def _copying(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exports are copies of one that was made before, which takes less time."""
-    monkeypatch.setattr(cache, "_export", lambda model, path: shutil.copy(exported, path))
+    monkeypatch.setattr(cache, "_export", lambda model, path, layer: shutil.copy(exported, path))
 
 
 @pytest.mark.usefixtures("_copying")

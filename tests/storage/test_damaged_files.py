@@ -198,7 +198,7 @@ def test_a_damaged_copy_in_the_cache_is_made_again(
 
     exports: list[Path] = []
 
-    def export(model: Path, path: Path) -> None:
+    def export(model: Path, path: Path, layer: str | None) -> None:
         exports.append(path)
         path.write_bytes(tiny_onnx.read_bytes())
 
