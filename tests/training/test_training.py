@@ -217,7 +217,7 @@ def test_an_epoch_takes_each_training_face_once_by_the_loss_asked_for(
     seen: list[Tensor] = []
 
     def spy(
-        loss: str, pred: Tensor, truth: Tensor, teachers: dict[str, Tensor], variant: str, _weights: Any
+        loss: str, pred: Tensor, truth: Tensor, teachers: dict[str, Tensor], variant: str, *_: Any
     ) -> dict[str, Tensor]:
         assert (loss, variant) == ("kd", "figure")
         for points in teachers.values():
@@ -225,7 +225,7 @@ def test_an_epoch_takes_each_training_face_once_by_the_loss_asked_for(
         seen.append(truth)
         return loss_terms(loss, pred, truth, teachers, variant)
 
-    monkeypatch.setattr("kdtools.training.trainer.loss_terms", spy)
+    monkeypatch.setattr("kdtools.training.objective.loss_terms", spy)
     settings = Settings(**{**vars(TINY), "loss": "kd", "variant": "figure", "epochs": 1, "augmentation": "none"})
     run_training(faces_path, tmp_path / "m.safetensors", settings, teachers=dict.fromkeys(TERMS, teacher))
     with load(faces_path) as task:
