@@ -44,6 +44,7 @@ def kd_asm(
     require(model_path is None or faces_path != "-" or model_path != "-", "only one input can be -")
     from kdtools.faces.file import open_faces
     from kdtools.faces.lineage import lineage_of_faces
+    from kdtools.faces.merge import attributes_of_answers
     from kdtools.faces.soft_landmarks import fit_faces, soften_faces
     from kdtools.faces.writer import create_faces
     from kdtools.reports.plots import check_plot, draw_modes
@@ -65,7 +66,10 @@ def kd_asm(
         with Outputs(force) as together:
             with create_faces(output, force, provenance, within=together) as writer:
                 writer.put_ids(faces.ids)
-                writer.put_landmarks(soft, faces.scheme, "soft")
+                writer.put("landmarks", soft)
+                # Of predictions: still points that a network found, and not made from labels.
+                role = "predicted" if faces.role == "predicted" else "soft"
+                writer.describe_landmarks(faces.scheme, role, attributes_of_answers(faces))
                 writer.put_shape_model(model)
                 writer.copy_companions(faces)
                 writer.copy_conventions(faces.conventions)

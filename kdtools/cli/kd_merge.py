@@ -66,7 +66,7 @@ def kd_merge(
     require(not virtual or not any(changes), "--virtual refers to whole files", "leave the other options out")
     require(not virtual or "-" not in (*paths, output), "--virtual refers to files, not to streams", "name them")
     from kdtools.faces.file_pool import OpenFaces
-    from kdtools.faces.merge import check_joinable, write_merged
+    from kdtools.faces.merge import check_joinable, check_labels, write_merged
     from kdtools.faces.selection import IdPatterns, parse_subsets, patterns_by_subset, read_patterns, take_parts
     from kdtools.faces.writer import create_faces
     from kdtools.landmarks.conventions import stated_convention
@@ -95,6 +95,8 @@ def kd_merge(
         chosen = {part.file for part in parts}
         left_out = [files[k].name for k in range(len(files)) if k not in chosen]
         check_joinable(parts, with_images=not no_images, any_scheme=target is not None)
+        if stated is not None:
+            check_labels(parts)
         with create_faces(output, force, session.provenance(*paths, ids_from, recipe)) as writer:
             write_merged(
                 writer,

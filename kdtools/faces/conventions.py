@@ -56,6 +56,10 @@ class FaceConventions:
         place = np.array([*(names.index(one) for one in self.names), names.index(name)], np.int64)
         return FaceConventions(tuple(known[one] for one in names), place[self.of_faces])
 
+    def only(self, name: str) -> FaceConventions:
+        """The convention called `name`, if it is among them, without any faces."""
+        return FaceConventions(tuple(one for one in self.all if one.name == name), np.empty(0, np.int64))
+
     def of_rows(self, rows: slice | np.ndarray) -> FaceConventions:
         """Those of some faces, without conventions that none of them has."""
         numbers = self.of_faces[rows]

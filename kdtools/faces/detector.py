@@ -12,6 +12,7 @@ from kdtools.faces.validation import plain
 from kdtools.storage.provenance import DETECTOR
 
 _KEYS: dict[str, type | tuple[type, ...]] = {"name": str, "file": str, "sha256": str, "min_score": (int, float)}
+_SOME_FACES = 1000
 
 
 def detector_of(faces: FacesFile) -> dict[str, Any]:
@@ -33,6 +34,14 @@ def detector_of(faces: FacesFile) -> dict[str, Any]:
             "correct the attribute, or leave it out",
         ) from error
     return record
+
+
+def are_whole_images(faces: FacesFile) -> bool:
+    """Whether the images are photographs that nobody cropped, nor wanted whole: their squares begin where they do."""
+    if faces.crop is not None or "box" not in faces or detector_of(faces).get("name") == "whole":
+        return False
+    boxes = faces.boxes(rows=slice(0, _SOME_FACES))
+    return bool((boxes[:, :2].max(axis=1) == 0).all())
 
 
 def common_detector(files: Iterable[FacesFile]) -> dict[str, Any]:

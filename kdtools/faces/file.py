@@ -161,16 +161,14 @@ class FacesFile(StoredFaces):
             return None
         return check_maps(np.asarray(self.read("to_source", *rows.indices(len(self))[:2]), np.float64), self.name)
 
-    def landmarks_from(self, other: FacesFile, *, true: bool = False) -> np.ndarray:
+    def landmarks_from(self, other: FacesFile) -> np.ndarray:
         """Points of `other` for the faces of this file, joined by id, (N, L, 2) in pixels of this file's /image.
 
-        `true`: with the origins of the other's annotation conventions taken off. Raises DataError if `other` lacks an
-        id of this file, and as `order_of_points` does.
+        Raises DataError if `other` lacks an id of this file, and as `order_of_points` does.
         """
         order = self.order_of_points(other)
         rows = match_ids(self.ids, other.ids, self.name, other.name)
-        points = other.true_points("source") if true else other.points("source")
-        return np.asarray(self.from_source(points[rows][:, order]), np.float32)
+        return np.asarray(self.from_source(other.points("source")[rows][:, order]), np.float32)
 
     def order_of_points(self, other: FacesFile) -> np.ndarray | slice:
         """What brings the points of `other` into the order of this file's: an index of them, or a slice of all.

@@ -64,6 +64,17 @@ def check_joinable(parts: Sequence[Part], *, with_images: bool, any_scheme: bool
     _check_unique(parts)
 
 
+def check_labels(parts: Sequence[Part]) -> None:
+    """Raises DataError for points that no convention can be stated for, as they state themselves whose places they are.
+
+    An origin put back into predictions would be taken off twice.
+    """
+    for faces in _FilesOf(parts):
+        if faces.put_back is not None:
+            what = f"{faces.name}: its points are already those of {_answered(faces)}"
+            raise DataError(what, "leave --convention out")
+
+
 def check_alike(files: Sequence[FacesFile], *, with_images: bool, any_scheme: bool, may_reorder: bool) -> None:
     """Raises DataError, which names both files, where they hold different arrays or points of different meaning."""
     if any_scheme:
@@ -187,12 +198,17 @@ def write_merged(
 
 def attributes_of_points(files: Sequence[FacesFile]) -> dict[str, Any]:
     """Attributes of joined predictions: whose places they are, and `flipped` where all are."""
-    convention, found = files[0].put_back, dict[str, Any]()
+    return attributes_of_answers(files[0]) | ({"flipped": True} if all(faces.flipped for faces in files) else {})
+
+
+def attributes_of_answers(faces: FacesFile) -> dict[str, Any]:
+    """Attributes of predictions that say whose places they are, and which origin was put back into them."""
+    convention, found = faces.put_back, dict[str, Any]()
     if convention is not None:
         found = {"convention": convention.name} if convention.name else {}
         if convention.origin is not None:
             found["origin"] = np.array(convention.origin)
-    return found | ({"flipped": True} if all(faces.flipped for faces in files) else {})
+    return found
 
 
 def put_joined_conventions(
@@ -206,8 +222,7 @@ def put_joined_conventions(
     if convention is not None:
         n_faces = sum(len(stated.of_faces) for _, stated in parts)
         if convention.origin is None:  # what the files state, if they state it alike
-            same = [(name, stated) for name, stated in parts if convention.name in stated.names]
-            found = [one for one in join_conventions(same).all if one.name == convention.name] if same else []
+            found = join_conventions([(name, stated.only(convention.name)) for name, stated in parts]).all
             convention = found[0] if found else convention
         joined = FaceConventions((convention,), np.zeros(n_faces, np.int64))
     writer.copy_conventions(joined)

@@ -13,7 +13,7 @@ import numpy as np
 
 from kdtools.errors import DataError, FileError, KdError, reason_of
 from kdtools.faces.box_origin import box_origin
-from kdtools.faces.detector import detector_of
+from kdtools.faces.detector import are_whole_images
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.schema import COMPANIONS
 from kdtools.faces.validation import OTHER_KIND_HINT
@@ -32,8 +32,6 @@ from kdtools.reporting import Reporter
 
 if TYPE_CHECKING:
     from kdtools.prediction.drawn_folder import DrawnFolder
-
-_SOME_FACES = 1000
 
 
 @contextlib.contextmanager
@@ -59,7 +57,7 @@ def predict_faces(run: Run, faces: FacesFile, source: str, *, draw: str | None =
     if "landmarks" in faces:
         faces.require_points(card.scheme.n_points, "the model")
         _compare_points(card.scheme, faces, run.reporter)
-    elif _are_whole_images(faces):
+    elif are_whole_images(faces):
         run.reporter.warn(
             f"{faces.name}: holds whole images, in which no faces were looked for, so each is taken for one face; give "
             "the photographs themselves, or import them with --detector"
@@ -81,14 +79,6 @@ def predict_faces(run: Run, faces: FacesFile, source: str, *, draw: str | None =
         collect(run, parts, work, group_bounds(parts.n_items, stop, size))
         parts.finish(run.output, digests(), may_be_empty=run.shard is not None)
         return parts.n_faces
-
-
-def _are_whole_images(faces: FacesFile) -> bool:
-    """Whether the images are photographs that nobody cropped, nor wanted whole: their squares begin where they do."""
-    if faces.crop is not None or "box" not in faces or detector_of(faces).get("name") == "whole":
-        return False
-    boxes = faces.boxes(rows=slice(0, _SOME_FACES))
-    return bool((boxes[:, :2].max(axis=1) == 0).all())
 
 
 def _compare_points(scheme: Scheme, faces: FacesFile, reporter: Reporter) -> None:

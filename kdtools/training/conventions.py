@@ -11,11 +11,13 @@ import torch
 from torch import Tensor
 
 from kdtools.errors import UsageError
+from kdtools.faces.conventions import join_conventions
 from kdtools.faces.file import FacesFile
 from kdtools.faces.ids import match_ids
 from kdtools.landmarks.conventions import Convention
 from kdtools.model.card import ModelCard, layers_of
 from kdtools.reporting import Reporter, counted
+from kdtools.training.face_set import FaceSet
 
 
 @dataclass(frozen=True)
@@ -75,15 +77,46 @@ class LearntConventions:
         layers = self.layers
         if not layers:
             return None
+        self._warn_of_unlearnt(faces, rows, reporter)
+        return torch.from_numpy(_numbers(faces, layers, self.default))
+
+    def numbers_of_unlabelled(
+        self, faces: FacesFile, tough: FacesFile | ModelCard, reporter: Reporter
+    ) -> Tensor | None:
+        """As `numbers`, for all faces of a file whose points are the answers of the teacher `tough`.
+
+        Faces without a convention are learnt by the one that the teacher answers them by, if that is learnt at all.
+        Warns of faces whose convention is another one than that of their points.
+        """
+        layers = self.layers
+        if not layers:
+            return None
+        self._warn_of_unlearnt(faces, np.arange(len(faces)), reporter)
+        if isinstance(tough, FacesFile):
+            answered = _answered_by(tough)[match_ids(faces.ids, tough.ids, faces.name, tough.name)]
+        else:
+            knows_default = self.default in tough.layers
+            answered = np.full(len(faces), self.default if knows_default else tough.convention)
+        learnt = np.where(np.isin(answered, layers), answered, self.default)
+        own = layer_names(faces, "")
+        learnt = np.where(np.isin(own, layers), own, learnt)
+        if isinstance(tough, FacesFile):
+            _warn_of_others(int(((answered != learnt) & (answered != "")).sum()), tough.name, reporter)
+        for layer in sorted(set(learnt[own == ""]) - {self.default}):
+            n_faces = counted(int((learnt[own == ""] == layer).sum()), "face")
+            reporter.say(f"{n_faces} of {faces.name} are learnt as {layer}, the annotation convention of their points")
+        return torch.tensor([layers.index(one) for one in learnt.tolist()], dtype=torch.int64)
+
+    def _warn_of_unlearnt(self, faces: FacesFile, rows: np.ndarray, reporter: Reporter) -> None:
+        """Warn of those of the faces in `rows` that are of a convention without a last layer."""
         stated = faces.conventions
         for number, one in enumerate(stated.all):
             count = int((stated.of_faces[rows] == number).sum())
-            if count and one.layer not in layers:
+            if count and one.layer not in self.layers:
                 reporter.warn(
                     f"{counted(count, 'face')} of {faces.name} are of the annotation convention {one.name}, which is "
                     f"not trained, and are taken for {self.default}"
                 )
-        return torch.from_numpy(_numbers(faces, layers, self.default))
 
 
 def _unknown(asked: str, known: list[str], whose: str) -> UsageError:
@@ -104,6 +137,14 @@ def layers_of_model(learnt: LearntConventions, card: ModelCard) -> Callable[[Ten
         return lambda learnt_as: None
     table = torch.tensor([layers.index(name) if name in layers else card.default_layer for name in learnt.layers])
     return lambda learnt_as: None if learnt_as is None else table.to(learnt_as.device)[learnt_as]
+
+
+def layers_without_faces(learnt: LearntConventions, faces: FaceSet) -> list[str]:
+    """Names of the last layers that none of these faces has."""
+    if faces.layers is None:
+        return []
+    known = set(faces.layers[torch.from_numpy(faces.rows)].tolist())
+    return [name for number, name in enumerate(learnt.layers) if number not in known]
 
 
 def layers_of_rows(faces: FacesFile, rows: np.ndarray, card: ModelCard, device: torch.device) -> Tensor | None:
@@ -142,16 +183,35 @@ def compare_predictions(
     """Warn where the points that `other` predicts for the faces in `rows` are of another convention than these are."""
     if not learnt.all:
         return
-    if "convention" in other:
-        theirs = _layer_names(other, "")[match_ids(faces.ids, other.ids, faces.name, other.name)][rows]
-    else:
-        theirs = np.full(len(rows), "" if other.put_back is None else other.put_back.layer)
-    n_other = int(((theirs != _layer_names(faces, learnt.default)[rows]) & (theirs != "")).sum())
-    if n_other:
+    theirs = _answered_by(other)[match_ids(faces.ids, other.ids, faces.name, other.name)][rows]
+    _warn_of_others(
+        int(((theirs != layer_names(faces, learnt.default)[rows]) & (theirs != "")).sum()), other.name, reporter
+    )
+
+
+def _warn_of_others(n_faces: int, name: str, reporter: Reporter) -> None:
+    if n_faces:
         reporter.warn(
-            f"{other.name}: its points of {counted(n_other, 'face')} follow another annotation convention than those "
+            f"{name}: its points of {counted(n_faces, 'face')} follow another annotation convention than those "
             "faces do; a teacher given as a model answers each face by its own"
         )
+
+
+def _answered_by(predictions: FacesFile) -> np.ndarray:
+    """Name of the layer by which each face was predicted, (N,) of text; '' where the file does not say."""
+    if "convention" in predictions:
+        return layer_names(predictions, "")
+    put_back = predictions.put_back
+    return np.full(len(predictions), "" if put_back is None else put_back.layer)
+
+
+def check_same_origins(*files: FacesFile) -> None:
+    """Raises DataError, which names both files, where one convention of their labels has two origins.
+
+    One set would be learnt at the true places and the other as it is annotated. Predictions lie at places of their own.
+    """
+    labels = [one for one in files if "landmarks" in one and one.role != "predicted"]
+    join_conventions([(one.name, one.conventions) for one in labels])
 
 
 def compare_teacher(learnt: LearntConventions, card: ModelCard, name: str, reporter: Reporter) -> None:
@@ -164,6 +224,6 @@ def compare_teacher(learnt: LearntConventions, card: ModelCard, name: str, repor
         )
 
 
-def _layer_names(faces: FacesFile, unstated: str) -> np.ndarray:
+def layer_names(faces: FacesFile, unstated: str) -> np.ndarray:
     """Name of the layer of each face, (N,) of text; `unstated` where it states no convention."""
     return np.array([*(one.layer for one in faces.conventions.all), unstated])[faces.conventions.of_faces]

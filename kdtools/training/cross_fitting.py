@@ -7,11 +7,13 @@ unseen faces do.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from kdtools.errors import DataError
 from kdtools.faces.file import FacesFile
 from kdtools.faces.people import group_faces
 from kdtools.faces.split import draw_folds
@@ -22,8 +24,9 @@ from kdtools.model.file import load_all_layers
 from kdtools.model.inference import predict_crops
 from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.provenance import Provenance
-from kdtools.training.conventions import layers_of_rows
+from kdtools.training.conventions import LearntConventions, layer_names, layers_of_rows
 from kdtools.training.distributed import own_part, sum_over_processes
+from kdtools.training.settings import Settings
 
 
 def fold_rows(faces: FacesFile, n_folds: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -31,6 +34,25 @@ def fold_rows(faces: FacesFile, n_folds: int, seed: int) -> Iterator[tuple[np.nd
     fold = draw_folds(group_faces(faces.ids, None).names, n_folds, seed)
     for number in range(n_folds):
         yield np.flatnonzero(fold != number), np.flatnonzero(fold == number)
+
+
+def settings_of_folds(settings: Settings, faces: FacesFile, folds: list[tuple[np.ndarray, np.ndarray]]) -> Settings:
+    """The settings by which each fold is trained: all answer by the same annotation convention.
+
+    Raises DataError for a convention that the teacher of a fold would not learn, but has to answer by; UsageError for
+    one that is asked for and no face has.
+    """
+    learnt = LearntConventions.of_faces(faces, np.arange(len(faces)), settings.convention, SILENT)
+    layers = layer_names(faces, learnt.default)
+    for number, (rows, rest) in enumerate(folds, start=1):
+        unknown = sorted(set(layers[rest]) - set(layers[rows]))
+        if unknown:
+            raise DataError(
+                f"{faces.name}: the teacher of fold {number} would predict faces of the annotation convention "
+                f"{', '.join(unknown)} without having learnt from any",
+                "they are those of too few people for folds: leave them out with kd-merge",
+            )
+    return replace(settings, convention=learnt.default) if learnt.all and settings.convention == "auto" else settings
 
 
 def fold_output(output: Path, number: int, n_folds: int) -> Path:

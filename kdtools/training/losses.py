@@ -258,8 +258,10 @@ def loss_terms(
         return {"total": main(pred, truth, trust)}
     terms = {"main": main(pred, truth, trust)}
     for role, teacher in teachers.items():
-        is_mimic = form == "mimic"
-        terms[role] = main(pred, teacher) if is_mimic else _assistive_term(role, pred, truth, teacher, variant, trust)
+        if form == "mimic":
+            terms[role] = main(pred, teacher, trust)
+        else:
+            terms[role] = _assistive_term(role, pred, truth, teacher, variant, trust)
     return _with_total(terms, weights)
 
 

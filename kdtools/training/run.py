@@ -30,7 +30,7 @@ from kdtools.storage.lineage import Lineage
 from kdtools.storage.outputs import STANDARD_STREAM, check_no_input, check_output, claimed, move_into_place
 from kdtools.storage.provenance import Provenance
 from kdtools.training.checkpoints import RunFiles, check_nothing_to_lose
-from kdtools.training.cross_fitting import fold_output, fold_rows, predict_left_out, write_left_out
+from kdtools.training.cross_fitting import fold_output, fold_rows, predict_left_out, settings_of_folds, write_left_out
 from kdtools.training.distributed import is_first, joined_processes, started_by_torchrun, wait_for_all
 from kdtools.training.log import open_events
 from kdtools.training.settings import EXECUTION_SETTINGS, Settings, with_defaults
@@ -142,6 +142,7 @@ def cross_fit_teachers(
     ):
         faces.require("image", "landmarks")
         folds = list(fold_rows(faces, n_folds, run.settings.seed))
+        run = replace(run, settings=settings_of_folds(run.settings, faces, folds))
         models = [fold_output(Path(run.output), number, n_folds) for number in range(1, n_folds + 1)]
         check_no_input((file for model in models for file in _written_by(str(model))), run.roles.values())
         finished = [run.resume and _is_finished(str(model), run, provenance) for model in models]

@@ -24,7 +24,13 @@ from kdtools.model.network import LandmarkNet
 from kdtools.reporting import SILENT, Reporter, counted
 from kdtools.storage.file_kinds import SAFETENSORS
 from kdtools.storage.lineage import Lineage
-from kdtools.training.conventions import LearntConventions, compare_predictions, compare_teacher, true_points_from
+from kdtools.training.conventions import (
+    LearntConventions,
+    check_same_origins,
+    compare_predictions,
+    compare_teacher,
+    true_points_from,
+)
 from kdtools.training.face_set import FaceSet
 from kdtools.training.trust import check_trust
 from kdtools.training.unlabelled import unlabelled_set, warn_of_shared_faces
@@ -79,6 +85,8 @@ def load_task(
         faces = stack.enter_context(open_faces(faces_path))
         faces.require("image", "landmarks")
         targets = None if landmarks_path is None else stack.enter_context(open_faces(landmarks_path))
+        if targets is not None:
+            check_same_origins(faces, targets)
         truth = faces.true_landmarks if targets is None else true_points_from(faces, targets)
         points, online, cached = {"truth": truth}, {}, {}
         lineage = _lineage_of(faces) | (Lineage() if targets is None else lineage_of_faces(targets))
@@ -112,6 +120,7 @@ def load_task(
             others = stack.enter_context(open_faces(val_path))
             others.require("image", "landmarks")
             order = faces.order_of_points(others)
+            check_same_origins(faces, others)
             faces.compare_crop(others.crop, val_path, reporter)
             lineage |= _lineage_of(others)
             train_rows = usable
@@ -136,7 +145,8 @@ def load_task(
             compare_predictions(learnt, faces, train_rows, predicted, reporter)
         unlabelled = None
         if extra is not None:
-            unlabelled = unlabelled_set(extra, faces, cached, learnt, reporter)
+            tough = online["tough"].card if "tough" in online else None
+            unlabelled = unlabelled_set(extra, faces, cached, learnt, tough, reporter)
             _check_trust(trust, faces, online, unlabelled)
         yield Task(
             train=_face_set(faces, points, train_rows, learnt, reporter),

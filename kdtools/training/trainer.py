@@ -24,6 +24,7 @@ from kdtools.model.sampling import resized
 from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.provenance import Provenance
 from kdtools.training.checkpoints import Learner, Progress, RunFiles, digest_task, restore_checkpoint, save_checkpoint
+from kdtools.training.conventions import layers_without_faces
 from kdtools.training.distributed import (
     any_process,
     copy_from_first,
@@ -125,6 +126,11 @@ def train(
         n_labelled, n_unlabelled = faces_per_step(settings)
         parts = f"{n_labelled} labelled and {n_unlabelled} unlabelled faces" if n_labelled else "unlabelled faces alone"
         reporter.say(f"{n_steps} steps an epoch, each of {parts}")
+    if unlearnt := layers_without_faces(task.learnt, faces_of_epoch(task, settings)):
+        reporter.warn(
+            f"no face to learn from is of the annotation convention {', '.join(unlearnt)}, so answers by it stay those "
+            "of the start weights"
+        )
     n_all_steps = settings.epochs * n_steps
     execution = choose_execution(settings.amp, settings.compile, device)
     if device.type == "cuda" or execution.dtype is not None or execution.compiled:

@@ -8,9 +8,11 @@ import numpy as np
 import torch
 
 from kdtools.errors import DataError, some_of
+from kdtools.faces.detector import are_whole_images
 from kdtools.faces.file import FacesFile
 from kdtools.faces.ids import match_ids
 from kdtools.landmarks.geometry import pixels_to_unit
+from kdtools.model.card import ModelCard
 from kdtools.reporting import Reporter
 from kdtools.training.conventions import LearntConventions
 from kdtools.training.face_set import FaceSet
@@ -21,13 +23,15 @@ def unlabelled_set(
     faces: FacesFile,
     predictions: Mapping[str, FacesFile],
     learnt: LearntConventions,
+    tough: ModelCard | None,
     reporter: Reporter,
 ) -> FaceSet:
     """The faces of `unlabelled`, with the points of those teachers that are given as `predictions`, joined by id.
 
-    `faces` are the labelled ones: their points are those that predictions hold, in the same order. Landmarks of
-    `unlabelled` itself are not read. A face is learnt by its annotation convention, or by the default one. Raises
-    DataError for a face without a prediction, and as `compare_crops` does.
+    `faces` are the labelled ones: their points are those that predictions hold, in the same order. `tough` is the card
+    of the Tough teacher, None if that is among the predictions. Landmarks of `unlabelled` itself are not read. A face
+    is learnt by its annotation convention, or else by that of Tough's points. Raises DataError for a face without a
+    prediction, and as `compare_crops` does.
     """
     unlabelled.require("image")
     compare_crops(unlabelled, faces, reporter)
@@ -43,16 +47,21 @@ def unlabelled_set(
         if name == "tough" and "confidence" in predicted:
             stored = np.asarray(predicted.read("confidence", 0, len(predicted)), np.float32)
             confidence = torch.from_numpy(np.nan_to_num(stored[rows][:, order]))
-    every = np.arange(len(unlabelled))
-    return FaceSet(unlabelled.images, points, every, learnt.numbers(unlabelled, every, reporter), confidence)
+    layers = learnt.numbers_of_unlabelled(unlabelled, tough or predictions["tough"], reporter)
+    return FaceSet(unlabelled.images, points, np.arange(len(unlabelled)), layers, confidence)
 
 
 def compare_crops(unlabelled: FacesFile, faces: FacesFile, reporter: Reporter) -> None:
-    """Raises DataError for crops with another margin; warns of crops around boxes of another kind.
+    """Raises DataError for crops with another margin, and for photographs that nobody cropped.
 
-    A detector's boxes are brought to the points' square when faces are imported, so these two kinds go together.
+    Warns of crops around boxes of another kind. A detector's boxes are brought to the points' square when faces are
+    imported, so these two kinds go together.
     """
     own, other = unlabelled.crop, faces.crop
+    if other is not None and are_whole_images(unlabelled):
+        what = f"{unlabelled.name}: holds whole images, in which no faces were looked for, and {faces.name} holds crops"
+        way = f"import the photographs with --detector finder --margin {other.margin:g}"
+        raise DataError(what, f"{way}, or with --detector whole if each is the crop of a face")
     if own is None or other is None:
         return
     if own.margin != other.margin:

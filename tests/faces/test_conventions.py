@@ -22,6 +22,7 @@ from kdtools.landmarks.conventions import (
     parse_origin,
 )
 from kdtools.landmarks.geometry import apply_affine
+from kdtools.training.conventions import true_points_from
 
 RNG = np.random.default_rng(3)
 POINTS = RNG.uniform(20, 100, (3, 68, 2))
@@ -84,7 +85,7 @@ def test_labels_of_another_file_with_their_own_origin(tmp_path: Path) -> None:
     crops = write_faces(tmp_path / "a.h5", POINTS, images=plain_images(3, 128), to_source=turned_maps())
     others = write_faces(tmp_path / "b.h5", POINTS, conventions=[Convention("a", (0.5, 0.0))])
     with open_faces(crops) as faces, open_faces(others) as labels:
-        plain, true = faces.landmarks_from(labels), faces.landmarks_from(labels, true=True)
+        plain, true = faces.landmarks_from(labels), true_points_from(faces, labels)
         moved = origin_in_image(np.tile([0.5, 0.0], (3, 1)), turned_maps())
         np.testing.assert_allclose(plain - true, moved[:, None].repeat(68, 1), atol=1e-4)
 
@@ -222,6 +223,51 @@ def test_predictions_of_two_conventions_are_not_joined(tmp_path: Path) -> None:
         result = run_tool("kd-merge", *paths[1:], *more, "-o", tmp_path / "n.h5")
         assert result.status == 1
         assert "the annotation convention 300w and the annotation convention youtube68" in result.stderr
+
+
+def predictions(path: Path, points: np.ndarray, **attributes: object) -> Path:
+    """Points that kd-predict --convention found."""
+    write_faces(path, points, role="predicted")
+    with h5py.File(path, "r+") as h5:
+        h5["landmarks"].attrs.update(attributes)
+    return path
+
+
+def test_soft_landmarks_of_predictions_lie_where_these_do(tmp_path: Path) -> None:
+    """As a teacher's points their own origin is taken off, and not that of the labels."""
+    points = np.random.default_rng(1).uniform(20, 100, (9, 68, 2))
+    labels = write_faces(tmp_path / "labels.h5", points, conventions=TWO[:1])
+    for n, (attributes, origin) in enumerate(
+        [
+            ({"convention": "300w"}, [0, 0]),
+            ({}, [0, 0]),
+            ({"convention": "300w", "origin": np.array([0.7, -0.2])}, TWO[0].origin),
+        ]
+    ):
+        found = predictions(tmp_path / f"found{n}.h5", points, **attributes)
+        do("kd-asm", found, "-o", tmp_path / f"soft{n}.h5")
+        with open_faces(labels) as faces, open_faces(tmp_path / f"soft{n}.h5") as soft, open_faces(found) as plain:
+            assert (soft.role, soft.put_back) == ("predicted", plain.put_back)
+            moved = soft.points() - true_points_from(faces, soft)
+        np.testing.assert_allclose(moved, np.broadcast_to(origin, moved.shape), atol=1e-4)
+
+
+def test_an_origin_is_not_taken_off_predictions_twice(tmp_path: Path) -> None:
+    found = predictions(tmp_path / "found.h5", POINTS, convention="300w", origin=np.array([0.7, -0.2]))
+    result = run_tool("kd-merge", found, "--convention", "300w", "--origin", "0.7,-0.2", "-o", tmp_path / "m.h5")
+    assert (result.status, (tmp_path / "m.h5").exists()) == (1, False)
+    assert "its points are already those of the annotation convention 300w with its origin 0.7, -0.2" in result.stderr
+
+
+def test_what_is_stated_anew_may_differ_between_the_files(tmp_path: Path) -> None:
+    """As long as they agree on the convention that all faces get."""
+    three = [Convention("300w", (1.0, 0.0)), TWO[1]]
+    one = part(tmp_path / "a.h5", "a", list(TWO), ["300w", "helen", "300w"])
+    two = part(tmp_path / "b.h5", "b", three, ["300w", "helen", "300w"])
+    do("kd-merge", one, two, "--convention", "helen", "-o", tmp_path / "m.h5")
+    with open_faces(tmp_path / "m.h5") as faces:
+        assert (faces.conventions.all, faces.conventions.counts.tolist()) == ((TWO[1],), [6])
+    assert run_tool("kd-merge", one, two, "--convention", "300w", "-o", tmp_path / "n.h5").status == 1
 
 
 def test_an_import_states_its_convention(tmp_path: Path) -> None:

@@ -6,13 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import torch
 from factories import drawn_faces, write_faces
 from reporters import Recorder
 
-from kdtools.errors import UsageError
+from kdtools.errors import DataError, UsageError
 from kdtools.faces.file import open_faces
 from kdtools.landmarks.conventions import Convention
 from kdtools.landmarks.geometry import unit_to_pixels
@@ -21,6 +22,7 @@ from kdtools.model.file import load_all_layers, load_model, save_model
 from kdtools.model.inference import predict_crops
 from kdtools.model.network import LandmarkNet
 from kdtools.storage.provenance import Provenance
+from kdtools.training.cross_fitting import fold_rows, settings_of_folds
 from kdtools.training.run import Callbacks, TrainingRun, cross_fit_teachers, train_model
 from kdtools.training.settings import Settings
 from kdtools.training.task import Task, load_task
@@ -251,8 +253,6 @@ def test_a_teacher_answers_each_face_by_its_own_convention(folder: Path, tmp_pat
 
 def test_predictions_of_another_convention_are_named(folder: Path, tmp_path: Path) -> None:
     """Their origin is taken off, where one was put back."""
-    import h5py
-
     with open_faces(folder / "both.h5") as faces:
         true = faces.to_frame(faces.true_landmarks, "source")
         path = write_faces(tmp_path / "tough.h5", true + np.array([0.5, 0.0]), ids=faces.ids, role="predicted")
@@ -296,3 +296,99 @@ def test_cross_fitted_teachers_answer_by_each_faces_convention(folder: Path, tmp
 def _images(folder: Path) -> np.ndarray:
     with open_faces(folder / "both.h5") as faces:
         return np.asarray(faces.images[...])
+
+
+def test_one_convention_of_two_files_has_one_origin(folder: Path, tmp_path: Path) -> None:
+    """Else one set is learnt at the true places, and validated or softened as it is annotated."""
+    images, points = drawn_faces(N, SIDE, 11)
+    ids = [f"p{k:02}" for k in range(N)]
+    stated = write_faces(
+        tmp_path / "stated.h5", points, images=images, ids=ids, conventions=[Convention("300w", (0.7, 0.0))]
+    )
+    earlier = write_faces(tmp_path / "earlier.h5", points, images=images, ids=ids, conventions=[Convention("300w")])
+    soft = write_faces(tmp_path / "soft.h5", points, ids=ids, role="soft", conventions=[Convention("300w")])
+    for val, landmarks, name in ((earlier, None, "earlier"), (None, soft, "soft")):
+        task = load_task(
+            str(stated), val and str(val), landmarks and str(landmarks), {}, val_share=0.25, seed=0, device=CPU
+        )
+        with pytest.raises(DataError, match=rf"stated\.h5 and .*{name}\.h5: the convention 300w has the origin 0.7, 0"):
+            task.__enter__()
+
+
+def _predicted(path: Path, source: Path, name: str) -> Path:
+    """A teacher's predictions for the faces of a file: points of the one convention called `name`."""
+    with open_faces(source) as faces:
+        write_faces(path, np.tile(np.linspace(5, 30, 136).reshape(1, 68, 2), (len(faces), 1, 1)), ids=faces.ids)
+    with h5py.File(path, "r+") as h5:
+        h5["landmarks"].attrs.update({"role": "predicted", "convention": name})
+    return path
+
+
+def test_unlabelled_faces_are_learnt_by_the_convention_of_their_points(folder: Path, tmp_path: Path) -> None:
+    """The default is another one, which would be spoilt by points of this one."""
+    images, _ = drawn_faces(6, SIDE, 8)
+    more = write_faces(tmp_path / "more.h5", images=images, ids=[f"m{k}" for k in range(6)])
+    expected = {"youtube68": 1, "300w": 0, "wflw": 0}
+    for name, layer in expected.items():
+        reporter = Recorder()
+        tough = {"tough": str(_predicted(tmp_path / "tough.h5", more, name))}
+        options: dict[str, Any] = {"teachers": tough, "unlabelled_path": str(more), "teaches_labelled": False}
+        with _task(folder / "both.h5", reporter, convention="300w", **options) as task:
+            assert task.unlabelled.layers.tolist() == [layer] * 6
+        unknown = any("its points of 6 faces follow another annotation convention" in line for line in reporter.warned)
+        assert unknown == (name == "wflw")
+        assert ("6 faces of" in "\n".join(reporter.said)) == (name == "youtube68")
+    # A network that knows the second one alone answers by it.
+    second = write_faces(tmp_path / "second.h5", drawn_faces(8, SIDE, 2)[1], images=drawn_faces(8, SIDE, 2)[0])
+    with h5py.File(second, "r+") as h5:
+        h5.attrs["conventions"] = '{"youtube68": {}}'
+        h5.create_dataset("convention", data=["youtube68"] * 8, dtype=h5py.string_dtype())
+    train(second, tmp_path / "second.safetensors", epochs=1, batch=4)
+    options["teachers"] = {"tough": str(tmp_path / "second.safetensors")}
+    with _task(folder / "both.h5", Recorder(), convention="300w", **options) as task:
+        assert task.unlabelled.layers.tolist() == [1] * 6
+
+
+def test_a_convention_that_no_face_teaches_is_named(folder: Path, tmp_path: Path) -> None:
+    """With unlabelled faces alone, whose points are of one convention, the other last layer learns nothing."""
+    images, _ = drawn_faces(8, SIDE, 8)
+    more = write_faces(tmp_path / "more.h5", images=images, ids=[f"m{k}" for k in range(8)])
+    tough = _predicted(tmp_path / "tough.h5", more, "youtube68")
+    run = TrainingRun(
+        replace(SETTINGS, epochs=1, unlabelled_share=1.0),
+        str(folder / "both.h5"),
+        str(tmp_path / "s.safetensors"),
+        device_name="cpu",
+        teachers={"tough": str(tough)},
+        unlabelled_path=str(more),
+    )
+    reporter = Recorder()
+    train_model(run, reporter)
+    assert any("no face to learn from is of the annotation convention 300w" in line for line in reporter.warned)
+
+
+def test_folds_that_cannot_learn_a_convention_are_refused(tmp_path: Path) -> None:
+    """One of a single person would be predicted by a teacher that does not know it, under its name."""
+    images, points = drawn_faces(12, SIDE, 1)
+    ids = [f"p{k}" for k in range(10)] + ["q_1", "q_2"]
+    names = ["a"] * 10 + ["b"] * 2
+    path = write_faces(
+        tmp_path / "f.h5", points, images=images, ids=ids, conventions=[Convention("a")], convention=names
+    )
+    run = TrainingRun(replace(SETTINGS, epochs=1), str(path), str(tmp_path / "t.h5"), device_name="cpu")
+    with pytest.raises(DataError, match="would predict faces of the annotation convention b without having learnt"):
+        cross_fit_teachers(run, 2, Recorder())
+
+
+def test_teachers_of_all_folds_answer_by_the_same_convention(tmp_path: Path) -> None:
+    """Without one that is asked for, that of most of all faces, not of those of each fold."""
+    images, points = drawn_faces(16, SIDE, 1)
+    names = ["a"] * 8 + ["b"] * 7 + [""]
+    for seed in range(6):
+        both = [Convention("a"), Convention("b")]
+        path = write_faces(tmp_path / "f.h5", points, images=images, conventions=both, convention=names)
+        with open_faces(path) as faces:
+            folds = list(fold_rows(faces, 2, seed))
+            assert settings_of_folds(SETTINGS, faces, folds).convention == "a"
+            asked = settings_of_folds(replace(SETTINGS, convention="b"), faces, folds)
+            assert asked.convention == "b"

@@ -25,7 +25,7 @@ from kdtools.storage.provenance import Provenance
 from kdtools.training.augmentation import warp_points
 from kdtools.training.face_set import continued_positions
 from kdtools.training.loader import Loader
-from kdtools.training.losses import KD_VARIANTS, kd_loss, l1_loss, mean_of_known
+from kdtools.training.losses import KD_VARIANTS, kd_loss, l1_loss, loss_terms, mean_of_known
 from kdtools.training.objective import Objective
 from kdtools.training.run import TrainingRun, train_model
 from kdtools.training.settings import Settings, resolve_settings, resolve_student_settings
@@ -235,6 +235,21 @@ def test_trust_by_views_is_full_for_a_teacher_that_does_not_mind_the_mirror(fold
     assert torch.allclose(answers.trust, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("loss", ["l1", "l1+assist", "l1+mimic", "smooth+mimic", "kd"])
+def test_a_point_that_is_not_trusted_counts_in_no_term(loss: str) -> None:
+    """Not in those of the teachers either, which mimicking adds."""
+    generator = torch.Generator().manual_seed(0)
+    truth, tough, tolerant = (torch.rand(1, 4, 2, generator=generator) for _ in range(3))
+    trust = torch.tensor([[1.0, 1.0, 1.0, 0.0]])
+    near, far = torch.zeros(1, 4, 2), torch.zeros(1, 4, 2)
+    far[:, 3] = 5
+    teachers = {"tough": tough, "tolerant": tolerant}
+    for one, other in zip(
+        *(loss_terms(loss, pred, truth, teachers, trust=trust).values() for pred in (near, far)), strict=True
+    ):
+        assert float(one) == pytest.approx(float(other))
+
+
 @pytest.mark.parametrize(
     ("trust", "teachers", "message"),
     [
@@ -267,6 +282,24 @@ def test_a_face_without_a_prediction_and_other_crops_are_refused(folder: Path, t
         load(folder, HALF, {"tough": str(tmp_path / "tough.h5")}).__enter__()
     with pytest.raises(DataError, match="lacks 24 of the 24 faces"):  # of the labelled ones, which mimic too
         load(folder, replace(HALF, loss="l1+mimic"), {"tough": "tough_more.h5"}).__enter__()
+
+
+def test_photographs_that_nobody_cropped_are_refused_beside_crops(folder: Path, tmp_path: Path) -> None:
+    """`kd-import photos` looks for no faces, so the teacher would find points in whole photographs."""
+    images, points = drawn_faces(24, 40, 11)
+    write_faces(tmp_path / "faces.h5", points, images=images, crop=CropRule(0.3))
+    more, _ = drawn_faces(20, 48, 12)
+    whole = np.tile(np.float32([0, 0, 48, 48]), (20, 1))
+    shared: dict[str, Any] = {"images": more, "ids": [f"more{k}" for k in range(20)], "box": whole}
+    found = {"tough": str(folder / "tough_more.h5")}
+    path = write_faces(tmp_path / "more.h5", **shared)
+    with pytest.raises(DataError, match="holds whole images, in which no faces were looked for") as caught:
+        load(tmp_path, HALF, found, unlabelled=path).__enter__()
+    assert "--detector finder --margin 0.3" in caught.value.hint
+    asked = replace(Provenance("test"), detector={"name": "whole"})
+    write_faces(path, **shared, provenance=asked)
+    with load(tmp_path, HALF, found, unlabelled=path) as task:
+        assert len(task.unlabelled) == 20
 
 
 # ---- a run
