@@ -147,8 +147,9 @@ def _check_teachers(
             f"-o tough.safetensors, then kd-student {faces_path} --tough tough.safetensors --preset best -o {output}"
         )
         require(bool(teachers), _NO_TEACHER, two_ways)
+        hint = "name it, or give another loss: --preset best needs one teacher or none"
         for name in ("tough", "tolerant"):
-            require(name in teachers, f"KD-Loss needs --{name}", "name a teacher, or train without: --preset best")
+            require(name in teachers, f"KD-Loss needs --{name}", hint)
     else:
         require(bool(teachers), f"--loss {loss} needs a teacher", "give --tough, --tolerant or both")
         no_use = variant is not None and loss.endswith("+mimic")

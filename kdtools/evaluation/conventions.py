@@ -19,6 +19,15 @@ def warn_of_other_conventions(truth: PointSet, pred: PointSet, reporter: Reporte
         )
 
 
+def tell_of_unstated_origins(truth: PointSet, pred: PointSet, reporter: Reporter) -> None:
+    """Say what NME at true places takes predictions for whose file cannot state an origin, as a text."""
+    if truth.origins is not None and pred.foreign:
+        reporter.say(
+            f"{pred.name}: cannot state an origin that was put back into its points, so NME at true places takes them "
+            "for true pixels; a faces file of kd-predict states it"
+        )
+
+
 def notes_on_origins(truth: PointSet, predictions: Sequence[PointSet]) -> list[str]:
     """Which origins are in the labels and in predictions, and what both errors are; nothing where there are none."""
     texts = [
@@ -28,6 +37,7 @@ def notes_on_origins(truth: PointSet, predictions: Sequence[PointSet]) -> list[s
     ]
     if not texts:
         return []
+    texts += [f"{points.name} states none and is taken for true pixels" for points in predictions if points.foreign]
     return [f"NME is against the labels as annotated, NME at true places with origins taken off: {'; '.join(texts)}"]
 
 

@@ -10,7 +10,11 @@ import numpy as np
 
 from kdtools.errors import DataError, UsageError, some_of
 from kdtools.evaluation.choose_measures import choose_measures, choose_subsets
-from kdtools.evaluation.conventions import notes_on_origins, warn_of_other_conventions
+from kdtools.evaluation.conventions import (
+    notes_on_origins,
+    tell_of_unstated_origins,
+    warn_of_other_conventions,
+)
 from kdtools.evaluation.join import check_join, join_rows
 from kdtools.evaluation.mean_shape import MeanShape, put_share_of_mean_shape
 from kdtools.evaluation.measure import Measurements, Plan, PointSource, measure
@@ -107,6 +111,7 @@ def _join_predictions(
         warn_of_other_pictures(truth, pred, reporter)
         pred = found
         warn_of_other_conventions(truth, pred, reporter)
+        tell_of_unstated_origins(truth, pred, reporter)
         rows = join_rows(truth, pred, request.join, reporter)
         notes += check_join(truth, pred, rows, request)
         if len(pred) == len(truth) and np.array_equal(rows, np.arange(len(rows))):

@@ -31,6 +31,7 @@ class MeanShape:
             if not faces.has_images:
                 raise DataError(f"{faces.name}: --mean-shape needs a file with images", hint)
             faces.require_scheme(truth.scheme, truth.name)
+            offset = faces.origins("unit").mean(axis=0)
             total = np.zeros((truth.n_points, 2))
             count = np.zeros((truth.n_points, 2))
             for start in range(0, len(faces), _BLOCK):
@@ -42,6 +43,7 @@ class MeanShape:
             lacking = int(np.flatnonzero(count[:, 0] == 0)[0])
             raise DataError(f"{faces.name}: no face has point {lacking}, so there is no mean shape", "give more faces")
         self.in_crop = unit_to_pixels(total / count, *truth.image_size)
+        self.offset = offset * truth.image_size[::-1]  # of the mean labels beside the mean true places
         self.truth = truth
 
     def points(self, rows: np.ndarray | slice) -> np.ndarray:
@@ -49,8 +51,8 @@ class MeanShape:
         return apply_affine(to_source, np.broadcast_to(self.in_crop, (len(to_source), *self.in_crop.shape)))
 
     def origins_of(self, rows: np.ndarray | slice) -> np.ndarray:
-        """0: nothing was put back into the mean shape."""
-        return np.zeros((1, 2))
+        """How far the mean shape lies beside that of the true places, in pixels of the source images, (n, 2)."""
+        return np.asarray(self.truth.to_source(rows)[..., :2] @ self.offset)
 
 
 def put_share_of_mean_shape(rows: Sequence[Row]) -> None:

@@ -69,6 +69,8 @@ def estimate_origins(
     `group` says who is one person: see `find_units`. Raises DataError for predictions that are not means over mirror
     images, or of other faces or points.
     """
+    if faces.role == "predicted":
+        raise DataError(f"{faces.name}: holds predicted landmarks, but labels are needed", "name them first")
     order = faces.order_of_points(predictions)
     rows = match_ids(faces.ids, predictions.ids, faces.name, predictions.name)
     _check_predictions(predictions)

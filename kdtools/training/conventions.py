@@ -80,6 +80,15 @@ class LearntConventions:
         self._warn_of_unlearnt(faces, rows, reporter)
         return torch.from_numpy(_numbers(faces, layers, self.default))
 
+    def warn_of_unstated(self, faces: FacesFile, reporter: Reporter) -> None:
+        """Warn of faces to validate with that state no convention, whose origin is not known either."""
+        n_unstated = int((faces.conventions.of_faces < 0).sum())
+        if self.all and n_unstated:
+            reporter.warn(
+                f"{counted(n_unstated, 'face')} of {faces.name} state no annotation convention, and are measured by "
+                f"{self.default}, at the places of their labels; kd-merge --convention states one"
+            )
+
     def numbers_of_unlabelled(
         self, faces: FacesFile, tough: FacesFile | ModelCard, reporter: Reporter
     ) -> Tensor | None:

@@ -139,6 +139,8 @@ def load_task(
         if len(train_rows) < 2:
             raise DataError(f"{faces.name}: fewer than two annotated faces to train on")
         learnt = LearntConventions.of_faces(faces, train_rows, convention, reporter)
+        if val_faces is not faces:
+            learnt.warn_of_unstated(val_faces, reporter)
         for name, teacher in online.items():
             compare_teacher(learnt, teacher.card, teachers[name], reporter)
         for predicted in cached.values() if teaches_labelled else ():

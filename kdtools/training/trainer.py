@@ -21,7 +21,7 @@ from kdtools.model.card import ModelCard
 from kdtools.model.file import create_network, save_model
 from kdtools.model.network import LandmarkNet, to_device
 from kdtools.model.sampling import resized
-from kdtools.reporting import SILENT, Reporter
+from kdtools.reporting import SILENT, Reporter, counted
 from kdtools.storage.provenance import Provenance
 from kdtools.training.checkpoints import Learner, Progress, RunFiles, digest_task, restore_checkpoint, save_checkpoint
 from kdtools.training.conventions import layers_without_faces
@@ -125,7 +125,7 @@ def train(
     if settings.unlabelled_share:
         n_labelled, n_unlabelled = faces_per_step(settings)
         parts = f"{n_labelled} labelled and {n_unlabelled} unlabelled faces" if n_labelled else "unlabelled faces alone"
-        reporter.say(f"{n_steps} steps an epoch, each of {parts}")
+        reporter.say(f"{counted(n_steps, 'step')} an epoch, each of {parts}")
     if unlearnt := layers_without_faces(task.learnt, faces_of_epoch(task, settings)):
         reporter.warn(
             f"no face to learn from is of the annotation convention {', '.join(unlearnt)}, so answers by it stay those "

@@ -77,4 +77,7 @@ def warn_of_shared_faces(unlabelled: FacesFile, labelled: FacesFile, reporter: R
     """Warn of unlabelled faces that have the ids of labelled ones, which may be validated with."""
     shared = sorted(set(unlabelled.ids) & set(labelled.ids))
     if shared:
-        reporter.warn(f"{len(shared)} of {unlabelled.name} have the ids of faces of {labelled.name}: {some_of(shared)}")
+        reporter.warn(
+            f"{len(shared)} of {unlabelled.name} have the ids of faces of {labelled.name}: {some_of(shared)}; those to "
+            "validate with are then trained on, too"
+        )

@@ -12,6 +12,7 @@ import pytest
 from contract.running import Result, run_tool
 from factories import plain_images, write_faces
 
+from kdtools.errors import DataError
 from kdtools.evaluation.origin import Estimate, estimate_origins
 from kdtools.faces import open_faces
 from kdtools.landmarks import IBUG68, Scheme
@@ -223,3 +224,9 @@ def test_what_cannot_be_estimated_is_refused(files: Path) -> None:
         assert told in result.stderr
         assert not output.exists()
     assert "5 people with sound predictions are too few for an origin" in origin(files / "few.h5", flipped).stderr
+
+
+def test_predictions_are_no_labels(tmp_path: Path) -> None:
+    pred = write_predictions(tmp_path / "p.h5", shapes(0))
+    with pytest.raises(DataError, match="holds predicted landmarks, but labels are needed"):
+        estimates(pred, pred)

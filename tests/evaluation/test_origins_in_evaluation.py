@@ -9,12 +9,14 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from factories import write_faces
+from contract.running import run_tool
+from factories import plain_images, write_faces
 from reporters import Recorder
 
 from kdtools.evaluation.evaluate import evaluate
 from kdtools.evaluation.request import Request
 from kdtools.evaluation.results import Evaluation
+from kdtools.faces import open_faces
 from kdtools.landmarks.conventions import Convention
 from kdtools.reports.markdown import as_markdown
 from kdtools.reports.text import as_tsv, json_lines
@@ -101,3 +103,30 @@ def test_without_origins_nothing_changes(tmp_path: Path) -> None:
     found = run([write_faces(tmp_path / "p.h5", shapes() + 1, role="predicted")], truth)
     assert not any("true" in key for key in found.rows[0].values)
     assert not found.notes
+
+
+def test_points_of_a_text_are_taken_for_true_pixels_and_that_is_told(truth: Path, tmp_path: Path) -> None:
+    """kd-predict --convention may have put an origin back into them, which a text cannot state."""
+    pred = write_faces(tmp_path / "p.h5", shapes(), role="predicted")
+    text = tmp_path / "p.csv"
+    assert run_tool("kd-dump", pred, "-o", text).status == 0
+    recorder = Recorder()
+    found = run([text], truth, recorder)
+    assert found.rows[0].values["nme_true_percent"] == pytest.approx(0, abs=1e-5)
+    assert any("p.csv: cannot state an origin" in line and "true pixels" in line for line in recorder.said)
+    assert f"{text} states none and is taken for true pixels" in "".join(found.notes)
+
+
+def test_the_mean_shape_at_true_places_is_that_of_the_true_places(tmp_path: Path) -> None:
+    """Its own labels have an origin, in crops of which a pixel is 2 of the source images, turned by 90 degrees."""
+    origin, points = (3.0, -1.0), shapes() / 4
+    maps = np.broadcast_to([[0, -2.0, 200], [2.0, 0, 9]], (6, 2, 3))
+    moved = np.array([-0.5, -1.5])  # the origin in pixels of the crops
+    shared: dict[str, Any] = {"images": plain_images(6, 48), "to_source": maps}
+    plain = write_faces(tmp_path / "plain.h5", points, **shared)
+    truth = write_faces(tmp_path / "truth.h5", points + moved, conventions=[Convention("a", origin)], **shared)
+    with open_faces(truth) as faces:
+        np.testing.assert_allclose(faces.true_landmarks, points, atol=1e-4)
+    values = [run([plain], path, mean_shape=str(path)).rows[-1].values for path in (plain, truth)]
+    assert values[1]["nme_true_percent"] == pytest.approx(values[0]["nme_percent"], abs=1e-4)
+    assert values[1]["nme_percent"] == pytest.approx(values[0]["nme_percent"], abs=1e-4)

@@ -191,3 +191,8 @@ def test_kd_info_names_conventions_and_origins(model: Path) -> None:
         "300w/lfpw": {"layer": "300w", "origin": list(ORIGIN)},
         "youtube68": {"layer": "youtube68"},
     }
+
+
+def test_a_bundled_network_is_named_as_it_was_called(run: Run, faces: Path, tmp_path: Path) -> None:
+    status, text = run(kd_predict, "face68", faces, "--convention", "wflw", "-o", tmp_path / "found.h5")
+    assert (status, "error: face68: " in text) == (2, True), text

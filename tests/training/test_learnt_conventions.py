@@ -392,3 +392,14 @@ def test_teachers_of_all_folds_answer_by_the_same_convention(tmp_path: Path) -> 
             assert settings_of_folds(SETTINGS, faces, folds).convention == "a"
             asked = settings_of_folds(replace(SETTINGS, convention="b"), faces, folds)
             assert asked.convention == "b"
+
+
+def test_unstated_faces_to_validate_with_are_named(folder: Path) -> None:
+    """They are measured by the default, though they may be of another convention, or beside the true places."""
+    reporter = Recorder()
+    with _task(folder / "both.h5", reporter, val_path=folder / "unstated.h5"):
+        assert any("64 faces of" in line and "state no annotation convention" in line for line in reporter.warned)
+    reporter = Recorder()
+    for faces, val in (("both", None), ("unstated", folder / "unstated.h5"), ("both", folder / "both.h5")):
+        with _task(folder / f"{faces}.h5", reporter, val_path=val):
+            assert not any("state no annotation convention" in line for line in reporter.warned)

@@ -41,13 +41,13 @@ def load_engine(
     """
     if backend not in BACKENDS:
         raise UsageError(f"there is no backend {backend!r}", f"give {', '.join(BACKENDS)}")
-    path, export, threads = weights_file(path), export_file(path), workers(threads)
+    name, path, export, threads = path, weights_file(path), export_file(path), workers(threads)
     if export is not None and backend != "torch" and not _wants_gpu(device) and _answers_by(convention, export):
         path = export
     exported = form_of(path) == ONNX
     card, _ = read_card(path)  # refuses other files before torch is loaded
     if convention is not None:
-        card.find_convention(convention, path)
+        card.find_convention(convention, name)
     if exported and backend == "torch":
         raise UsageError(f"{path} is an exported model, which PyTorch does not run", "give the .safetensors file")
     if exported or backend == "onnx":
