@@ -139,7 +139,7 @@ ConventionName = Annotated[
     typer.Option(
         "--convention",
         metavar="NAME",
-        help="Annotation convention, such as 300w or 300w/lfpw: whose places the points are.",
+        help="Annotation convention that the points follow, such as 300w or 300w/lfpw.",
     ),
 ]
 Origin = Annotated[
@@ -147,7 +147,7 @@ Origin = Annotated[
     typer.Option(
         "--origin",
         metavar="X,Y",
-        help="By how many pixels of the source images labels of the --convention lie beside the true places.",
+        help="Offset of this convention's labels from the true places, in pixels of the source images.",
     ),
 ]
 

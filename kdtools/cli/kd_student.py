@@ -27,7 +27,7 @@ def kd_student(
     ] = None,
     unlabelled: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="More faces to train on, whose points the Tough teacher alone tells."),
+        typer.Option(metavar="FILE", help="More faces to train on; the Tough teacher supplies their points."),
     ] = None,
     preset: opt.Preset = "default",
     show_settings: opt.ShowSettings = False,

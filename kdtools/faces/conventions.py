@@ -136,6 +136,8 @@ def convention_of_points(name: Any, origin: Any, where: str) -> Convention | Non
     if name is None and origin is None:
         return None
     try:
+        if name:
+            check_name(str(name))
         return Convention(str(name or ""), None if origin is None else checked_origin(origin))
     except DataError as error:
         raise DataError(f"{where}:/landmarks: {error.message}", error.hint) from error

@@ -93,10 +93,13 @@ def conventions_from_json(text: str) -> dict[str, Convention]:
     """Inverse of `conventions_to_json`, by name. Raises DataError if the text is something else."""
     try:
         fields = json.loads(text)
-    except (ValueError, TypeError, RecursionError) as error:
+    except TypeError:
+        fields = text  # no text at all
+    except (ValueError, RecursionError) as error:
         raise DataError(f"not annotation conventions: {error}") from error
     if not (isinstance(fields, Mapping) and all(isinstance(about, Mapping) for about in fields.values())):
-        raise DataError(f"not annotation conventions: {text[:80]}", 'they are like {"300w": {"origin": [0.7, 0.0]}}')
+        hint = 'they are like {"300w": {"origin": [0.7, 0.0]}}'
+        raise DataError(f"not annotation conventions: {str(text)[:80]}", hint)
     found = {}
     for name, about in fields.items():
         check_name(name)

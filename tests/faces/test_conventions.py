@@ -129,6 +129,22 @@ def test_damaged_conventions_are_named(text: str, tmp_path: Path) -> None:
         _ = faces.conventions
 
 
+@pytest.mark.parametrize("value", [5, np.array([1.0, 2.0])])
+def test_attributes_that_are_no_text(value: object, tmp_path: Path) -> None:
+    path = write_faces(tmp_path / "a.h5", POINTS)
+    with h5py.File(path, "r+") as h5:
+        h5.attrs["conventions"] = value
+    with open_faces(path) as faces, pytest.raises(DataError, match=r"a\.h5:/convention: not annotation conventions: "):
+        _ = faces.conventions
+
+
+@pytest.mark.parametrize("name", ["a\x1b[31m\nb", "a//b", "x" * 101])
+def test_predictions_of_what_no_convention_is_called(name: str, tmp_path: Path) -> None:
+    path = predictions(tmp_path / "a.h5", POINTS, convention=name)
+    with open_faces(path) as faces, pytest.raises(DataError, match=r"a\.h5:/landmarks: .*cannot be called"):
+        _ = faces.put_back
+
+
 def test_a_name_for_each_face_is_no_convention(tmp_path: Path) -> None:
     names = [f"face{k}" for k in range(101)]
     path = write_faces(tmp_path / "a.h5", np.zeros((101, 68, 2)), convention=names)
