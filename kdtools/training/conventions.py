@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kdtools.errors import UsageError
+from kdtools.errors import DataError, UsageError
 from kdtools.faces.conventions import join_conventions
 from kdtools.faces.file import FacesFile
 from kdtools.faces.ids import match_ids
@@ -146,6 +146,27 @@ def layers_of_model(learnt: LearntConventions, card: ModelCard) -> Callable[[Ten
         return lambda learnt_as: None
     table = torch.tensor([layers.index(name) if name in layers else card.default_layer for name in learnt.layers])
     return lambda learnt_as: None if learnt_as is None else table.to(learnt_as.device)[learnt_as]
+
+
+def check_targets(faces: FacesFile, targets: FacesFile) -> None:
+    """Raises DataError where the targets in another file are labels of other conventions or origins than the faces'.
+
+    They would be learnt by another last layer than their own, or beside the true places. Targets that state none, such
+    as Soft-landmarks of an earlier version, are taken for those of the faces.
+    """
+    check_same_origins(faces, targets)
+    if targets.role == "predicted" or "convention" not in targets:
+        return
+    rows = match_ids(faces.ids, targets.ids, faces.name, targets.name)
+    own, theirs = (np.array(one.conventions.names_of_faces()) for one in (faces, targets))
+    other = np.flatnonzero(own != theirs[rows])
+    if len(other):
+        names = [str(name) or "none" for name in (own[other[0]], theirs[rows][other[0]])]
+        raise DataError(
+            f"{faces.name} and {targets.name}: {counted(len(other), 'face')} of other annotation conventions, such as "
+            f"{names[0]} in one, {names[1]} in the other",
+            "make the targets again from these faces, with kd-asm",
+        )
 
 
 def layers_without_faces(learnt: LearntConventions, faces: FaceSet) -> list[str]:

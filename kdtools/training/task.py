@@ -27,6 +27,7 @@ from kdtools.storage.lineage import Lineage
 from kdtools.training.conventions import (
     LearntConventions,
     check_same_origins,
+    check_targets,
     compare_predictions,
     compare_teacher,
     true_points_from,
@@ -86,7 +87,7 @@ def load_task(
         faces.require("image", "landmarks")
         targets = None if landmarks_path is None else stack.enter_context(open_faces(landmarks_path))
         if targets is not None:
-            check_same_origins(faces, targets)
+            check_targets(faces, targets)
         truth = faces.true_landmarks if targets is None else true_points_from(faces, targets)
         points, online, cached = {"truth": truth}, {}, {}
         lineage = _lineage_of(faces) | (Lineage() if targets is None else lineage_of_faces(targets))
@@ -143,7 +144,8 @@ def load_task(
             learnt.warn_of_unstated(val_faces, reporter)
         for name, teacher in online.items():
             compare_teacher(learnt, teacher.card, teachers[name], reporter)
-        for predicted in cached.values() if teaches_labelled else ():
+        answers = [targets] if targets is not None and targets.role == "predicted" else []
+        for predicted in [*answers, *(cached.values() if teaches_labelled else ())]:
             compare_predictions(learnt, faces, train_rows, predicted, reporter)
         unlabelled = None
         if extra is not None:

@@ -315,6 +315,29 @@ def test_one_convention_of_two_files_has_one_origin(folder: Path, tmp_path: Path
             task.__enter__()
 
 
+def test_targets_of_another_file_are_of_the_same_conventions(folder: Path, tmp_path: Path) -> None:
+    """Soft-landmarks made before the convention was stated anew lie where the labels do, with an origin or without."""
+    images, points = drawn_faces(N, SIDE, 11)
+    ids = [f"p{k:02}" for k in range(N)]
+    lfpw = Convention("300w/lfpw", (0.7, 0.0))
+    faces = write_faces(tmp_path / "faces.h5", points, images=images, ids=ids, conventions=[lfpw])
+    shared: dict[str, Any] = {"val_share": 0.25, "seed": 0, "device": CPU}
+    for stated in ([Convention("300w")], [Convention("youtube68")], None, [lfpw]):
+        soft = write_faces(tmp_path / "soft.h5", points, ids=ids, role="soft", conventions=stated)
+        task = load_task(str(faces), None, str(soft), {}, **shared)
+        if stated in (None, [lfpw]):
+            with task as loaded:
+                found = unit_to_pixels(loaded.train.points["truth"].numpy(), SIDE, SIDE)
+                np.testing.assert_allclose(found, points - np.array([0.7, 0]), atol=1e-4)
+        else:
+            with pytest.raises(DataError, match="32 faces of other annotation conventions, such as 300w/lfpw in one"):
+                task.__enter__()
+    reporter = Recorder()
+    found = _predicted(tmp_path / "found.h5", faces, "youtube68")
+    with load_task(str(faces), None, str(found), {}, **shared, reporter=reporter):
+        assert any("follow another annotation convention" in line for line in reporter.warned)
+
+
 def _predicted(path: Path, source: Path, name: str) -> Path:
     """A teacher's predictions for the faces of a file: points of the one convention called `name`."""
     with open_faces(source) as faces:
