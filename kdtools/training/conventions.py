@@ -110,11 +110,21 @@ class LearntConventions:
         own = layer_names(faces, "")
         learnt = np.where(np.isin(own, layers), own, learnt)
         if isinstance(tough, FacesFile):
+            if (answered == "").any():
+                self.warn_of_silent_teacher(tough.name, reporter)
             _warn_of_others(int(((answered != learnt) & (answered != "")).sum()), tough.name, reporter)
         for layer in sorted(set(learnt[own == ""]) - {self.default}):
             n_faces = counted(int((learnt[own == ""] == layer).sum()), "face")
             reporter.say(f"{n_faces} of {faces.name} are learnt as {layer}, the annotation convention of their points")
         return torch.tensor([layers.index(one) for one in learnt.tolist()], dtype=torch.int64)
+
+    def warn_of_silent_teacher(self, name: str, reporter: Reporter) -> None:
+        """Warn of a teacher that does not say whose places its points are, if it could be more than one."""
+        if len(self.layers) > 1:
+            reporter.warn(
+                f"{name}: states no annotation convention, and each of its points is taken for a place of the face's "
+                f"own, be it {' or '.join(self.layers)}"
+            )
 
     def _warn_of_unlearnt(self, faces: FacesFile, rows: np.ndarray, reporter: Reporter) -> None:
         """Warn of those of the faces in `rows` that are of a convention without a last layer."""
@@ -214,6 +224,8 @@ def compare_predictions(
     if not learnt.all:
         return
     theirs = _answered_by(other)[match_ids(faces.ids, other.ids, faces.name, other.name)][rows]
+    if (theirs == "").any():
+        learnt.warn_of_silent_teacher(other.name, reporter)
     _warn_of_others(
         int(((theirs != layer_names(faces, learnt.default)[rows]) & (theirs != "")).sum()), other.name, reporter
     )
@@ -245,7 +257,9 @@ def check_same_origins(*files: FacesFile) -> None:
 
 
 def compare_teacher(learnt: LearntConventions, card: ModelCard, name: str, reporter: Reporter) -> None:
-    """Warn of conventions that a model as a teacher does not know, though it knows some."""
+    """Warn of conventions that a model as a teacher does not know."""
+    if not card.conventions:
+        learnt.warn_of_silent_teacher(name, reporter)
     unknown = [layer for layer in learnt.layers if layer not in card.layers]
     if card.conventions and unknown:
         words = ", ".join(unknown)

@@ -16,6 +16,7 @@ from reporters import Recorder
 from kdtools.errors import DataError, UsageError
 from kdtools.faces.file import open_faces
 from kdtools.landmarks.conventions import Convention
+from kdtools.landmarks.crop_rule import CropRule
 from kdtools.landmarks.geometry import unit_to_pixels
 from kdtools.model.card import ModelCard, read_card
 from kdtools.model.file import load_all_layers, load_model, save_model
@@ -228,7 +229,7 @@ def test_a_teacher_answers_each_face_by_its_own_convention(folder: Path, tmp_pat
             "test_resnet",
             32,
             faces.scheme,
-            faces.crop or read_card(folder / "both.safetensors")[0].crop,
+            CropRule(),
             (0.5, 0.5, 0.5),
             (0.2, 0.2, 0.2),
             conventions=conventions,
@@ -370,6 +371,30 @@ def test_unlabelled_faces_are_learnt_by_the_convention_of_their_points(folder: P
     options["teachers"] = {"tough": str(tmp_path / "second.safetensors")}
     with _task(folder / "both.h5", Recorder(), convention="300w", **options) as task:
         assert task.unlabelled.layers.tolist() == [1] * 6
+
+
+@pytest.mark.parametrize("form", ["model", "predictions", "predictions of unlabelled faces"])
+def test_a_teacher_that_states_no_convention_is_named(folder: Path, tmp_path: Path, form: str) -> None:
+    """Of two conventions its points can be places of one alone."""
+    options: dict[str, Any] = {}
+    tough = tmp_path / "tough.safetensors"
+    if form == "model":
+        train(folder / "unstated.h5", tough, epochs=1)
+    elif form == "predictions":
+        tough = write_faces(tmp_path / "tough.h5", **_points_like(folder / "both.h5"), role="predicted")
+    else:
+        more = write_faces(tmp_path / "more.h5", images=drawn_faces(6, SIDE, 8)[0])
+        tough = write_faces(tmp_path / "tough.h5", np.ones((6, 68, 2)), role="predicted")
+        options = {"unlabelled_path": str(more), "teaches_labelled": False}
+    reporter = Recorder()
+    with _task(folder / "both.h5", reporter, teachers={"tough": str(tough)}, **options):
+        pass
+    assert len([line for line in reporter.warned if f"{tough}: states no annotation convention" in line]) == 1
+
+
+def _points_like(path: Path) -> dict[str, Any]:
+    with open_faces(path) as faces:
+        return {"points": faces.points("source"), "ids": faces.ids}
 
 
 def test_a_convention_that_no_face_teaches_is_named(folder: Path, tmp_path: Path) -> None:
