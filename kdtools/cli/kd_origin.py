@@ -54,14 +54,16 @@ def kd_origin(
         faces.require("landmarks")
         if output is not None:
             check_output(output, force)
+        n_unnamed = int((faces.conventions.of_faces < 0).sum())
+        what = f"--convention is for faces that state none, and all of {faces.name} state theirs"
+        require(convention is None or n_unnamed > 0, what, "leave it out; kd-merge --convention states another one")
         stated = faces.conventions if convention is None else faces.conventions.with_default(convention)
         estimates = estimate_origins(faces, stated, found, group, session)
         for line in remarks(estimates):
             session.say(line)
         if output is not None:
-            n_unnamed = int((stated.of_faces < 0).sum())
             what = f"{faces.name}: {n_unnamed} of {len(faces)} faces state no convention that an origin could belong to"
-            require(not n_unnamed, what, "name it: --convention NAME")
+            require(convention is not None or not n_unnamed, what, "name it: --convention NAME")
             with create_faces(output, force, session.provenance(faces_path, predictions)) as writer:
                 writer.copy_rows(faces, np.arange(len(faces)), with_origins(stated, estimates))
                 if "shape_model/mean" in faces:

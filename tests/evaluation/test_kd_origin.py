@@ -209,6 +209,7 @@ def test_what_cannot_be_estimated_is_refused(files: Path) -> None:
     write_faces(files / "few.h5", shapes(0)[:5])
     write_faces(files / "own.h5", shapes(0)[:, :5], scheme=Scheme("own", 5))
     write_predictions(files / "five.h5", shapes(0)[:, :5])
+    write_faces(files / "named.h5", shapes(0), conventions=[HELEN])
     for words, status, told in (
         ((faces, files / "plain.h5"), 1, "find the points again with kd-predict --flip"),
         ((faces, faces), 1, "holds hard landmarks, but predictions are needed"),
@@ -217,6 +218,7 @@ def test_what_cannot_be_estimated_is_refused(files: Path) -> None:
         ((faces, files / "five.h5"), 1, "68 points per face, but"),
         ((files / "own.h5", files / "five.h5"), 1, "does not say which points are mirror images"),
         ((faces, flipped, "--convention", "a/", "-o", output), 2, "an annotation convention cannot be called 'a/'"),
+        ((files / "named.h5", flipped, "--convention", "a", "-o", output), 2, "all of"),
         ((faces, flipped, "--convention", "a", "--json", "-o", "-"), 2, "both go to standard output"),
     ):
         result = origin(*words)
