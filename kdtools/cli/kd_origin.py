@@ -33,10 +33,11 @@ def kd_origin(
 ) -> None:
     """Estimate by how many pixels the labels of each annotation convention lie beside the true places, in x.
 
-    Whole sets of labels lie about a pixel too far to the right, in small faces and in large ones alike. Predictions
+    Whole sets of labels can lie about a pixel too far to the right, in small faces and in large ones alike. Predictions
     that are means over each face and its mirror image do not, so the mean of label - prediction is this origin. The
-    95 % intervals count the faces of one person or photograph as one. An origin in y cannot be found so, and stays as
-    it is stated. With -o nothing is printed but messages, unless --json is given.
+    network should not have been trained on these faces: it knows their labels, and the origin comes out too small. The
+    95 % intervals count the faces of one person or photograph as one. An origin in y cannot be found in this way, and
+    stays as it is stated. With -o nothing is printed but messages, unless --json is given.
     """
     require([faces_path, predictions].count("-") <= 1, "only one input can be standard input")
     require(output != "-" or not json_form, "--json and -o - both go to standard output", "name a file with -o")
