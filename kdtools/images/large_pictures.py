@@ -8,6 +8,9 @@ import threading
 from collections.abc import Iterator
 
 _LARGE = 3 * 2**26  # bytes, decoded: 67 megapixels, more than nearly all cameras take
+# First bytes of the formats beside PNG and JPEG that both OpenCV and Pillow read; before a box, its length.
+_STARTS = (b"GIF8", b"RIFF", b"II*\0", b"MM\0*", b"BM", b"P", b"\x59\xa6\x6a\x95", b"\xff\x4f\xff\x51")
+_BOXES = (b"ftyp", b"jP  ")
 _turn = threading.RLock()
 _spans = threading.local()
 
@@ -41,6 +44,8 @@ def stated_pixels(data: bytes) -> int | None:
     """Number of pixels by the header of an image file that is no JPEG; None where it is not known, or absurd."""
     if data.startswith(b"\x89PNG") and len(data) >= 24:
         return int.from_bytes(data[16:20], "big") * int.from_bytes(data[20:24], "big")
+    if not data.startswith(_STARTS) and data[4:8] not in _BOXES:
+        return None  # without Pillow, which would load all its decoders
     from PIL import Image
 
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 import threading
 import time
 import tracemalloc
@@ -12,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from contract.running import run_tool, succeed
+from PIL import Image
 
 from kdtools.datasets import crop_boxes, import_faces
 from kdtools.datasets.formats import Annotation
@@ -166,3 +169,20 @@ def test_what_is_transparent_is_white_in_every_strip(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), image)
     colours, share = image[..., 2::-1].astype(float), image[..., 3:] / 255
     assert np.abs(read_image(tmp_path / "a.png") - (colours * share + 255 * (1 - share))).max() <= 1.01
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".webp", ".gif", ".ppm", ".pgm", ".jp2", ".avif"])
+def test_the_size_is_known_from_the_header(suffix: str) -> None:
+    mode = "L" if suffix == ".pgm" else "RGB"
+    stream = io.BytesIO()
+    try:
+        Image.new(mode, (40, 30)).save(stream, Image.registered_extensions()[suffix])
+    except (KeyError, OSError) as error:  # as the libraries were built
+        pytest.skip(f"Pillow cannot write it: {error}")
+    assert large_pictures.stated_pixels(stream.getvalue()) == 40 * 30
+
+
+def test_pillow_does_not_guess_at_unknown_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)  # any import fails
+    for data in (b"", b"broken", b"#?RADIANCE\n"):
+        assert large_pictures.stated_pixels(data) is None
