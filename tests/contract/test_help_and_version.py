@@ -21,7 +21,7 @@ from .world import World
 
 HEAVY = ("torch", "timm", "cv2", "h5py", "numpy", "matplotlib", "onnx", "onnxruntime", "safetensors")
 HELP_TIME_LIMIT = 1.5  # times `python -c "import typer"` (docs/design.md, section 3)
-LARGEST_N_OPTIONS = 25
+LARGEST_N_OPTIONS = 26  # kd-student: settings of a training, two teachers, unlabelled faces, a convention
 
 
 def options_of(tool: str) -> list[Any]:
