@@ -32,6 +32,8 @@ kd-predict -q tolerant.safetensors train.h5 --backend torch -o tolerant.h5
 kd-student train.h5 {_TINY} --tough tough.h5 --tolerant tolerant.h5 -o cached.safetensors
 kd-student train.h5 {_TINY} --tough tough.safetensors --tolerant tolerant.safetensors -o online.safetensors
 kd-predict -q cached.safetensors test.h5 -o pred.h5
+kd-predict -q face68 test.h5 --flip -o flipped.h5
+kd-origin -q test.h5 flipped.h5 --convention mine --group none -o stated.h5
 kd-predict -q online.safetensors pictures --backend torch --detector whole -o photographs.h5
 kd-eval -q pred.h5 --truth test.h5 -o eval.json -o eval.md
 kd-dump -q pred.h5 -o pred.csv

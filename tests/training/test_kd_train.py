@@ -122,7 +122,7 @@ def test_a_terminal_shows_epoch_speed_terms_error_and_time_left() -> None:
     console = Console(file=screen, force_terminal=True, width=120, color_system=None)
     with training_progress(console) as (end_step, end_epoch):
         end_step(Step(1, 3, 10, 10, 50.0, {"main": 0.125, "tough": 0.25, "total": 0.5}))
-        end_epoch(Epoch(1, 3, {"total": 0.5}, 12.345, "inter-ocular", 1e-3, 1.0, 50.0, True))
+        end_epoch(Epoch(1, 3, {"total": 0.5}, 12.345, 20.5, "inter-ocular", 1e-3, 1.0, 50.0, True))
         end_step(Step(2, 3, 1, 10, 61.0, None))
         time.sleep(0.3)
     shown = screen.getvalue()
