@@ -77,7 +77,14 @@ class LearntConventions:
         layers = self.layers
         if not layers:
             return None
-        self._warn_of_unlearnt(faces, rows, reporter)
+        stated = faces.conventions
+        for number, one in enumerate(stated.all):
+            count = int((stated.of_faces[rows] == number).sum())
+            if count and one.layer not in layers:
+                reporter.warn(
+                    f"{counted(count, 'face')} of {faces.name} are of the annotation convention {one.name}, which is "
+                    f"not trained, and are taken for {self.default}"
+                )
         return torch.from_numpy(_numbers(faces, layers, self.default))
 
     def warn_of_unstated(self, faces: FacesFile, reporter: Reporter) -> None:
@@ -94,27 +101,26 @@ class LearntConventions:
     ) -> Tensor | None:
         """As `numbers`, for all faces of a file whose points are the answers of the teacher `tough`.
 
-        Faces without a convention are learnt by the one that the teacher answers them by, if that is learnt at all.
+        Faces of no convention, or of one that is not learnt, are learnt by the one that the teacher answers them by.
         Warns of faces whose convention is another one than that of their points.
         """
         layers = self.layers
         if not layers:
             return None
-        self._warn_of_unlearnt(faces, np.arange(len(faces)), reporter)
         if isinstance(tough, FacesFile):
             answered = _answered_by(tough)[match_ids(faces.ids, tough.ids, faces.name, tough.name)]
         else:
             knows_default = self.default in tough.layers
             answered = np.full(len(faces), self.default if knows_default else tough.convention)
-        learnt = np.where(np.isin(answered, layers), answered, self.default)
         own = layer_names(faces, "")
-        learnt = np.where(np.isin(own, layers), own, learnt)
+        is_stated = np.isin(own, layers)
+        learnt = np.where(is_stated, own, np.where(np.isin(answered, layers), answered, self.default))
         if isinstance(tough, FacesFile):
             if (answered == "").any():
                 self.warn_of_silent_teacher(tough.name, reporter)
             _warn_of_others(int(((answered != learnt) & (answered != "")).sum()), tough.name, reporter)
-        for layer in sorted(set(learnt[own == ""]) - {self.default}):
-            n_faces = counted(int((learnt[own == ""] == layer).sum()), "face")
+        for layer in sorted(set(learnt[~is_stated]) - {self.default}):
+            n_faces = counted(int((learnt[~is_stated] == layer).sum()), "face")
             reporter.say(f"{n_faces} of {faces.name} are learnt as {layer}, the annotation convention of their points")
         return torch.tensor([layers.index(one) for one in learnt.tolist()], dtype=torch.int64)
 
@@ -125,17 +131,6 @@ class LearntConventions:
                 f"{name}: states no annotation convention, and each of its points is taken for a place of the face's "
                 f"own, be it {' or '.join(self.layers)}"
             )
-
-    def _warn_of_unlearnt(self, faces: FacesFile, rows: np.ndarray, reporter: Reporter) -> None:
-        """Warn of those of the faces in `rows` that are of a convention without a last layer."""
-        stated = faces.conventions
-        for number, one in enumerate(stated.all):
-            count = int((stated.of_faces[rows] == number).sum())
-            if count and one.layer not in self.layers:
-                reporter.warn(
-                    f"{counted(count, 'face')} of {faces.name} are of the annotation convention {one.name}, which is "
-                    f"not trained, and are taken for {self.default}"
-                )
 
 
 def _unknown(asked: str, known: list[str], whose: str) -> UsageError:

@@ -362,6 +362,12 @@ def test_unlabelled_faces_are_learnt_by_the_convention_of_their_points(folder: P
         unknown = any("its points of 6 faces follow another annotation convention" in line for line in reporter.warned)
         assert unknown == (name == "wflw")
         assert ("6 faces of" in "\n".join(reporter.said)) == (name == "youtube68")
+    other = write_faces(
+        tmp_path / "more.h5", images=images, ids=[f"m{k}" for k in range(6)], conventions=[Convention("wflw")]
+    )
+    options["teachers"] = {"tough": str(_predicted(tmp_path / "tough.h5", other, "youtube68"))}
+    with _task(folder / "both.h5", Recorder(), convention="300w", **options) as task:
+        assert task.unlabelled.layers.tolist() == [1] * 6
     # A network that knows the second one alone answers by it.
     second = write_faces(tmp_path / "second.h5", drawn_faces(8, SIDE, 2)[1], images=drawn_faces(8, SIDE, 2)[0])
     with h5py.File(second, "r+") as h5:
