@@ -16,6 +16,23 @@ from kdtools.landmarks.crop_rule import CropRule
 from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.storage.provenance import Provenance
 from kdtools.synth import draw_faces
+from kdtools.training.settings import Settings
+
+# A training of seconds; tests replace what they are about.
+TINY_TRAINING = Settings(
+    arch="test_resnet",
+    input_size=32,
+    loss="l1",
+    variant="reference",
+    epochs=3,
+    batch=8,
+    lr=2e-3,
+    schedule="cosine",
+    augmentation="mild",
+    init="none",
+    seed=3,
+    val_share=0.25,
+)
 
 
 def write_faces(

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from factories import drawn_faces, write_faces
+from factories import TINY_TRAINING, drawn_faces, write_faces
 from reporters import Recorder
 
 from kdtools.errors import DataError, UsageError
@@ -25,7 +25,6 @@ from kdtools.model.network import LandmarkNet
 from kdtools.storage.provenance import Provenance
 from kdtools.training.cross_fitting import fold_rows, settings_of_folds
 from kdtools.training.run import Callbacks, TrainingRun, cross_fit_teachers, train_model
-from kdtools.training.settings import Settings
 from kdtools.training.task import Task, load_task
 from kdtools.training.trainer import Stopped
 
@@ -33,20 +32,7 @@ CPU = torch.device("cpu")
 SIDE, N, SCALE = 40, 32, 1.25  # a pixel of /image is 1.25 of the source image
 ORIGIN_PX = 2 / SCALE  # of the second hand, in pixels of /image
 FIRST, SECOND = Convention("300w"), Convention("youtube68/db", (2.0, 0.0))
-SETTINGS = Settings(
-    arch="test_resnet",
-    input_size=32,
-    loss="l1",
-    variant="reference",
-    epochs=2,
-    batch=8,
-    lr=3e-3,
-    schedule="cosine",
-    augmentation="none",
-    init="none",
-    seed=3,
-    val_share=0.25,
-)
+SETTINGS = replace(TINY_TRAINING, epochs=2, lr=3e-3, augmentation="none")
 LONG: dict[str, Any] = {"epochs": 24, "head": "heatmap", "w_heat": 0.05}
 
 

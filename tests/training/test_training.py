@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from factories import drawn_faces, write_faces
+from factories import TINY_TRAINING, drawn_faces, write_faces
 from reporters import Recorder
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -40,20 +40,7 @@ from kdtools.training.validation import validate
 
 CPU = torch.device("cpu")
 ARCH = "test_resnet"
-TINY = Settings(
-    arch=ARCH,
-    input_size=32,
-    loss="l1",
-    variant="reference",
-    epochs=3,
-    batch=8,
-    lr=2e-3,
-    schedule="cosine",
-    augmentation="mild",
-    init="none",
-    seed=3,
-    val_share=0.25,
-)
+TINY = TINY_TRAINING
 
 
 TERMS = ("tough", "tolerant")

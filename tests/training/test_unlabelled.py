@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from factories import drawn_faces, write_faces
+from factories import TINY_TRAINING, drawn_faces, write_faces
 from reporters import Recorder
 from safetensors.torch import load_file
 
@@ -33,20 +33,7 @@ from kdtools.training.task import load_task
 from kdtools.training.trust import agreement_trust, mirrored_points
 
 CPU = torch.device("cpu")
-TINY = Settings(
-    arch="test_resnet",
-    input_size=32,
-    loss="l1",
-    variant="reference",
-    epochs=2,
-    batch=8,
-    lr=2e-3,
-    schedule="cosine",
-    augmentation="mild",
-    init="none",
-    seed=3,
-    val_share=0.25,
-)
+TINY = replace(TINY_TRAINING, epochs=2)
 HALF = replace(TINY, unlabelled_share=0.5)
 
 
