@@ -58,6 +58,15 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
+@pytest.fixture(autouse=True)
+def _threads_of_torch() -> None:
+    """Each test begins with PyTorch's threads as in a new process: sums depend on them, and engines set them."""
+    if torch := sys.modules.get("torch"):
+        n_threads = int(os.environ["OMP_NUM_THREADS"].split(",")[0])
+        if torch.get_num_threads() != n_threads:
+            torch.set_num_threads(n_threads)
+
+
 @pytest.fixture(scope="session")
 def common_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that all processes of this run of the tests share, for what is made once."""
