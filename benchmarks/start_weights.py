@@ -54,24 +54,29 @@ def write_scheme(path: Path, scheme: str) -> None:
     )
 
 
-def write_table(path: Path, scheme: str, annotated: list[Path]) -> None:
+def write_table(path: Path, points: tuple[tuple[int, ...], ...], annotated: list[Path]) -> None:
     """A table of the images and their points, as an annotation program would write it."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["image", *(f"{axis}{i}" for i in range(len(POINTS[scheme])) for axis in "xy")])
+        writer.writerow(["image", *(f"{axis}{i}" for i in range(len(points)) for axis in "xy")])
         for pts in annotated:
-            points = np.loadtxt(pts, skiprows=3, comments="}") - 1  # .pts counts pixels from 1
+            annotation = np.loadtxt(pts, skiprows=3, comments="}") - 1  # .pts counts pixels from 1
             image = next(p for p in pts.parent.glob(f"{pts.stem}.*") if p.suffix != ".pts")
-            own = np.array([points[list(of)].mean(axis=0) for of in POINTS[scheme]])
+            own = np.array([annotation[list(of)].mean(axis=0) for of in points])
             writer.writerow([image.name, *(f"{value:.2f}" for value in own.ravel())])
+
+
+def split_helen(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Annotations of HELEN's faces: of every seventh photograph, to test with, and the others."""
+    annotated = sorted(folder.glob("*.pts"))
+    photograph = {path: re.sub(r"_\d+$", "", path.stem) for path in annotated}  # names are PHOTOGRAPH_NUMBER
+    apart = set(sorted(set(photograph.values()))[6::7])
+    return [p for p in annotated if photograph[p] in apart], [p for p in annotated if photograph[p] not in apart]
 
 
 def import_all(runner: Runner, seeds: int) -> None:
     folder = runner.data / "helen68/train"
-    annotated = sorted(folder.glob("*.pts"))
-    photograph = {path: re.sub(r"_\d+$", "", path.stem) for path in annotated}  # names are PHOTOGRAPH_NUMBER
-    apart = set(sorted(set(photograph.values()))[6::7])
-    test, fit = ([p for p in annotated if (photograph[p] in apart) == held] for held in (True, False))
+    test, fit = split_helen(folder)
     for scheme in POINTS:
         write_scheme(runner.work / f"{scheme}.toml", scheme)
         parts = {f"{scheme}.test": test}
@@ -80,8 +85,13 @@ def import_all(runner: Runner, seeds: int) -> None:
             parts[f"{scheme}.{n}.{seed}"] = [fit[i] for i in sorted(chosen)]
         for name, paths in parts.items():
             if not (runner.work / f"{name}.h5").exists():
-                write_table(runner.work / f"{name}.csv", scheme, paths)
+                write_table(runner.work / f"{name}.csv", POINTS[scheme], paths)
             runner.run(f"{name}.h5", f"kd-import {name}.csv --images {folder} --scheme {scheme}.toml --size 128")
+    import_start(runner)
+
+
+def import_start(runner: Runner) -> None:
+    """What the start network `faces` learns from: no face of HELEN."""
     take_first_annotations(runner.data / "youtube68/train", runner.work / "first")
     runner.run("faces.h5", f"kd-import {runner.data}/lfpw68/train first --size 128")
     runner.run("val.h5", f"kd-import {runner.data}/youtube68/val --size 128")
