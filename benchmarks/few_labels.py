@@ -33,7 +33,8 @@ from start_weights import POINTS, START, import_start, split_helen, write_scheme
 from kdtools.faces.file import open_faces
 from kdtools.faces.people import group_faces
 
-IMAGES = 6400  # that each student sees, with fewer than 400 labels
+IMAGES = 12_800  # that each student sees; with more than 800 labels 16 times each
+TEACHER_IMAGES = 6400  # that Tough sees; with more than 400 labels 16 times each
 STUDENT = "--preset best --loss wing --augment mild --set freeze=8 --input-size 96 --lr 2e-3"
 TOUGH = "--arch mobilenetv2_100 --input-size 160"
 TEACHER = "--preset best --loss wing --augment mild --set freeze=8 --batch 16 --lr 2e-3"
@@ -103,10 +104,6 @@ class Setting:
             runner.run(f"{name}.h5", f"kd-import {name}.csv --images {folder} --scheme {scheme} --size 160")
         runner.run("lfw.h5", f"kd-import {runner.data}/unlabelled/lfw --detector finder --size 160")
 
-    def n_images(self, seed: int) -> int:
-        """What a student sees: IMAGES, or with more labels eight times each."""
-        return max(IMAGES, 8 * self.n_labels(seed))
-
     def n_labels(self, seed: int) -> int:
         with open_faces(self.runner.work / f"{self.prefix}.{seed}.h5") as faces:
             return len(faces.ids)
@@ -114,7 +111,7 @@ class Setting:
     def teach(self, seed: int) -> None:
         """Tough and Tolerant, and what they say of the labelled, the unlabelled and the test faces."""
         name, run = f"{self.prefix}.{seed}", self.runner.run
-        epochs = round(self.n_images(seed) / self.n_labels(seed))
+        epochs = max(16, round(TEACHER_IMAGES / self.n_labels(seed)))
         init = "" if "--init" in self.tough else f"--init {self.start}"
         run(
             f"{name}.teacher.safetensors",
@@ -143,7 +140,8 @@ class Setting:
 
     def learn(self, case_name: str, seed: int) -> None:
         case, name = CASES[case_name], f"{self.prefix}.{seed}"
-        n_labels, n_images, init = self.n_labels(seed), self.n_images(seed), self.start
+        n_labels, init = self.n_labels(seed), self.start
+        n_images = max(IMAGES, 16 * n_labels)
         output = f"{name}.{case_name}"
         teachers = " ".join(f"--{role} {name}.{role}.h5" for role in case.teachers)
         train = f"kd-student {name}.h5 {STUDENT} --seed {seed} --resume"

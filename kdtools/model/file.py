@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
@@ -18,6 +19,7 @@ from kdtools.bundled import weights_file
 from kdtools.errors import FileError, UsageError
 from kdtools.landmarks.conversions import shared_points
 from kdtools.model.card import METADATA, MODEL_FORMAT, MODEL_KIND, TRAINING_PREFIX, ModelCard, card_of
+from kdtools.model.heads import HeatmapHead, LinearHead
 from kdtools.model.network import LandmarkNet, to_device
 from kdtools.storage.devices import optional_service
 from kdtools.storage.file_kinds import check_no_pipe
@@ -39,18 +41,10 @@ def create_network(card: ModelCard, init: str, mean_shape: Tensor) -> tuple[Land
         network = LandmarkNet(card, pretrained=init == "imagenet")
         network.head.start_at(mean_shape)
         return network, "random start" if init == "none" else f"ImageNet weights of {card.arch}"
-    network, rows, remark = LandmarkNet(card), None, ""
-    with _open_weights(init) as stored:
-        if METADATA in stored.metadata:
-            source, _ = _card_of(stored, init)  # refuses one that is newer than this package
-            if source.scheme != card.scheme and source.head == card.head:
-                rows = shared_points(source.scheme, card.scheme)
-        else:
-            source = None
-        weights = {name: stored.tensor(name) for name in stored.shapes if not name.startswith(TRAINING_PREFIX)}
-    _check_finite(weights, init)
-    if source is not None and source.head == card.head:
-        remark = _take_layers(weights, network, source, init)
+    network = LandmarkNet(card)
+    source, weights = _read_start(init)
+    same_head = source is not None and source.head == card.head
+    remark = _take_layers(weights, network, source, init) if source is not None and same_head else ""
     if not any(name.startswith("backbone.") for name in weights):
         weights = {f"backbone.{name}": tensor for name, tensor in weights.items()}
     own = network.state_dict()
@@ -62,19 +56,46 @@ def create_network(card: ModelCard, init: str, mean_shape: Tensor) -> tuple[Land
         hint = "is it of another network?"
         raise FileError(f"{init}: only {n_fit} of the {n_weights} weights of {card.arch} are in it", hint)
     network.load_state_dict(fits, strict=False)
-    start = f"{n_fit} of {n_weights} weights from {init}"
-    of_points = {name: f"head.{name}" for name in network.head.of_points()}
     absent = {name for name in own if name.startswith("head.")} - fits.keys()
-    n_same = 0 if rows is None else int((rows >= 0).sum())
-    if absent or n_same:
+    rows = None
+    if source is not None and same_head and source.scheme != card.scheme:
+        rows = shared_points(source.scheme, card.scheme)
+    if absent or (rows is not None and (rows >= 0).any()):
         network.head.start_at(mean_shape)
-    if rows is not None and n_same and absent <= set(of_points.values()):
+    remark = _take_points(weights, network, rows, absent) + remark
+    return network, f"{n_fit} of {n_weights} weights from {init}{remark}"
+
+
+def _read_start(path: str) -> tuple[ModelCard | None, dict[str, Tensor]]:
+    """The card, if it is a kdtools model, and the weights of a file that a training starts from."""
+    source = None
+    with _open_weights(path) as stored:
+        if METADATA in stored.metadata:
+            source, _ = _card_of(stored, path)  # refuses one that is newer than this package
+        weights = {name: stored.tensor(name) for name in stored.shapes if not name.startswith(TRAINING_PREFIX)}
+    _check_finite(weights, path)
+    return source, weights
+
+
+def _take_points(weights: dict[str, Tensor], network: LandmarkNet, rows: np.ndarray | None, absent: set[str]) -> str:
+    """Give the head the weights of points that another scheme has too; returns what to say about it.
+
+    `rows` (L,) names these points, -1 for none; it is None where the schemes are the same or nothing is known.
+    `absent` holds the head's tensors of which there are none of the same shape.
+    """
+    of_points = {name: f"head.{name}" for name in network.head.of_points()}
+    if rows is None:
+        return ""
+    n_same = int((rows >= 0).sum())
+    if n_same and absent <= set(of_points.values()):
         network.head.take_points({name: weights[key] for name, key in of_points.items()}, rows)
-        start += f", and those of {n_same} of its {len(rows)} points"
-    elif rows is not None and not absent:
-        start += f"; its {len(rows)} points are taken for those of the new network, though neither names nor a "
-        start += "conversion tell which are the same"
-    return network, start + remark
+        return f", and those of {n_same} of its {len(rows)} points"
+    if absent:
+        return ""
+    return (
+        f"; its {len(rows)} points are taken for those of the new network, though neither names nor a conversion tell "
+        "which are the same"
+    )
 
 
 def _take_layers(weights: dict[str, Tensor], network: LandmarkNet, source: ModelCard, init: str) -> str:
@@ -99,7 +120,7 @@ def _take_layers(weights: dict[str, Tensor], network: LandmarkNet, source: Model
 def _by_layer(tensor: Tensor, card: ModelCard, path: str | Path) -> Tensor:
     """A tensor of C last layers, (C * K, ...), as (C, K, ...). Raises FileError where it cannot be one."""
     n_layers = max(1, len(card.layers))
-    n_rows = {"linear": 2, "heatmap": 3}[card.head] * card.scheme.n_points
+    n_rows = (HeatmapHead if card.head == "heatmap" else LinearHead).outputs_per_point * card.scheme.n_points
     if tensor.ndim == 0 or len(tensor) != n_rows * n_layers:
         raise FileError(f"{path}: its weights are not of {n_layers} annotation conventions", "the file is damaged")
     return tensor.unflatten(0, (n_layers, -1))

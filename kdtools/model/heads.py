@@ -25,8 +25,10 @@ class LinearHead(nn.Linear):
     the second.
     """
 
+    outputs_per_point = 2
+
     def __init__(self, n_features: int, n_points: int, n_layers: int = 1) -> None:
-        super().__init__(n_features, 2 * n_points * n_layers)
+        super().__init__(n_features, self.outputs_per_point * n_points * n_layers)
         self.n_layers = n_layers
 
     def forward(self, features: Tensor, layer: Tensor | None = None) -> Tensor:
@@ -68,6 +70,8 @@ class HeatmapHead(nn.Module):
     "Pixel-in-Pixel Net", IJCV 2021 (the offsets).
     """
 
+    outputs_per_point = 3  # a heatmap, and the offsets in x and y
+
     def __init__(self, channels: Sequence[int], n_points: int, n_layers: int = 1) -> None:
         super().__init__()
         self.n_layers = n_layers
@@ -76,8 +80,7 @@ class HeatmapHead(nn.Module):
             nn.Sequential(_conv_norm(_WIDTH, _WIDTH, 3, groups=_WIDTH), _conv_norm(_WIDTH, _WIDTH))
             for _ in channels[1:]
         )
-        # A heatmap and the offsets in x and y for each point.
-        self.last = nn.Conv2d(_WIDTH, 3 * n_points * n_layers, 1)
+        self.last = nn.Conv2d(_WIDTH, self.outputs_per_point * n_points * n_layers, 1)
         nn.init.normal_(self.last.weight, std=0.01)
 
     def forward(self, features: Sequence[Tensor], layer: Tensor | None = None) -> Tensor:
@@ -110,7 +113,7 @@ class HeatmapHead(nn.Module):
     def take_points(self, other: dict[str, Tensor], rows: np.ndarray) -> None:
         """As `LinearHead.take_points`."""
         for name, tensor in other.items():
-            n_parts = 3 * self.n_layers
+            n_parts = self.outputs_per_point * self.n_layers
             for own, taken in zip(self.get_parameter(name).chunk(n_parts), tensor.chunk(n_parts), strict=True):
                 _take_rows(own, taken, rows)
 
