@@ -25,6 +25,6 @@ function __kdtools_complete
     end
 end
 
-for tool in kd-asm kd-dump kd-eval kd-export kd-import kd-info kd-merge kd-origin kd-predict kd-split kd-student kd-synth kd-teacher kd-view
+for tool in kd-asm kd-dump kd-eval kd-export kd-import kd-info kd-merge kd-origin kd-predict kd-split kd-student kd-synth kd-teacher kd-view kdtools
     complete -c $tool -f -k -a '(__kdtools_complete)'
 end

@@ -50,6 +50,7 @@ SYNOPSES = {
         "--show-settings [--preset NAME] [--set NAME=VALUE]",
     ),
     "kd-view": ("[options] FACES [PREDICTIONS ...] -o FILE", "[options] --each FACES [PREDICTIONS ...] -o FILE"),
+    "kdtools": ("[doctor]", "COMMAND ..."),
 }
 
 # Pages whose products a tool reads; pages that read its product; pages for the same purpose.
@@ -72,15 +73,9 @@ WORKFLOW = {
     "kd-synth": ("", "kd-split kd-asm kd-student kd-teacher kd-view", "kd-import"),
     "kd-teacher": ("kd-import kd-asm kd-split", "kd-predict kd-student", "kd-eval kd-info"),
     "kd-view": ("kd-import kd-predict", "", "kd-dump kd-eval"),
+    "kdtools": ("", "", "kd-info"),
     "kd-hdf5": ("kd-import kd-synth kd-predict", "", "kd-info kd-dump kd-merge"),
 }
-STEPS = {
-    "Data": "kd-import kd-synth kd-split kd-merge",
-    "Training": "kd-asm kd-teacher kd-student",
-    "Use": "kd-predict kd-export kd-dump",
-    "Measuring": "kd-eval kd-origin kd-view kd-info",
-}
-
 BUGS = {
     "kd-export": "Speeds and files were measured on CPUs only.",
     "kd-import": "A photograph is decoded as a whole, which takes 3 bytes for each of its pixels in each worker.",
@@ -91,9 +86,9 @@ BUGS = {
     ),
     "kd-student": "Training on GPUs was never measured.",
     "kd-teacher": "Training on GPUs was never measured.",
-    "kdtools": "macOS has not been tried, and the tools do not start on Windows.",
+    "kdtools.7": "macOS has not been tried, and the tools do not start on Windows.",
 }
 REPORTING = (
     "Report a bug as an issue, with the command line, all that it printed with -v added, and the output of "
-    "kd-info --version and python -V."
+    "kdtools doctor."
 )

@@ -21,13 +21,15 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from page_facts import BUGS, REPORTING, STEPS, SYNOPSES, WORKFLOW
+from page_facts import BUGS, REPORTING, SYNOPSES, WORKFLOW
 
 from kdtools import __version__
 from kdtools.cli._app import app_of
+from kdtools.cli._tools import TASKS
 
 MAN = Path(__file__).resolve().parent
 DESIGN = MAN.parent / "docs" / "design.md"
+OVERVIEW = "kdtools.7"  # beside kdtools.1, which is a tool's
 TOOLS = sorted(tomllib.loads((MAN.parent / "pyproject.toml").read_text())["project"]["scripts"])
 
 _STATUS = """\
@@ -63,7 +65,7 @@ today\\(aqs date.
 
 def update(page: str, name: str) -> str:
     """The text of page `name` (such as kd-asm.1) with its made parts as the code has them now."""
-    tool = name.partition(".")[0]
+    tool = name if name == OVERVIEW else name.partition(".")[0]
     begin = re.compile(r'^(\.\\" begin (\w+)\n)(?:.*\n)*?(\.\\" end \2\n)', re.MULTILINE)
     return begin.sub(lambda found: found[1] + PARTS[found[2]](tool) + found[3], page)
 
@@ -81,18 +83,19 @@ def _head(tool: str) -> str:
 
     groff would say "BSD General Commands Manual" in the head; mandoc has words of its own.
     """
-    return f".Dt {tool.upper()} {_section_of(tool)}\n.ds doc-volume kdtools Manual\n.Os kdtools {__version__}\n"
+    title = f"{tool.partition('.')[0].upper()} {_section_of(tool)}"
+    return f".Dt {title}\n.ds doc-volume kdtools Manual\n.Os kdtools {__version__}\n"
 
 
 def _closing(tool: str) -> str:
     """SEE ALSO by workflow, AUTHORS and BUGS."""
-    if tool == "kdtools":
-        rows = dict(STEPS)
+    if tool == OVERVIEW:
+        rows = {task.capitalize(): " ".join(tools) for task, tools in TASKS.items()}
     else:
         before, after, related = WORKFLOW[tool]
         rows = {"Input from": before, "Output to": after, "Related": related}
         rows = {label: pages for label, pages in rows.items() if pages}
-    rows["Formats" if tool == "kdtools" else "Overview"] = " ".join({"kdtools", "kd-hdf5"} - {tool})
+    rows["Formats" if tool == OVERVIEW else "Overview"] = " ".join({OVERVIEW, "kd-hdf5"} - {tool})
     items = "".join(f".It {label}\n{_references(sorted(pages.split()))}" for label, pages in rows.items())
     return (
         f'.Sh SEE ALSO\n.Bl -tag -width "Input from" -compact\n{items}.El\n'
@@ -102,11 +105,11 @@ def _closing(tool: str) -> str:
 
 
 def _references(pages: list[str]) -> str:
-    return " ,\n".join(f".Xr {page} {_section_of(page)}" for page in pages) + "\n"
+    return " ,\n".join(f".Xr {page.partition('.')[0]} {_section_of(page)}" for page in pages) + "\n"
 
 
 def _section_of(page: str) -> str:
-    return {"kd-hdf5": "5", "kdtools": "7"}.get(page, "1")
+    return {"kd-hdf5": "5", OVERVIEW: "7"}.get(page, "1")
 
 
 def _usage(tool: str) -> str:
@@ -175,12 +178,12 @@ def _schemes(tool: str) -> str:
 
 
 def _tools(tool: str) -> str:
-    """Each tool's page and what it says that it is for."""
-    items = []
-    for name in TOOLS:
-        purpose = re.search(r"^\.Nd (.*)$", (MAN / f"{name}.1").read_text(), re.MULTILINE)
-        items.append(f".It Xr {name} 1\n{purpose[1] if purpose else ''}\n")
-    return f".Bl -tag -width kd-predict(1)\n{''.join(items)}.El\n"
+    """The tools by task, with what each is for."""
+    lists = []
+    for task, tools in TASKS.items():
+        items = "".join(f".It Xr {name} 1\n{purpose}\n" for name, purpose in tools.items())
+        lists.append(f".Pp\n{task.capitalize()}:\n.Bl -tag -width kd-predict(1) -compact\n{items}.El\n")
+    return "".join(lists)
 
 
 def options_table() -> str:
@@ -334,7 +337,7 @@ def escape(text: str) -> str:
 
 
 if __name__ == "__main__":
-    for path in sorted(MAN.glob("*.[1-9]"), key=lambda path: path.name == "kdtools.7"):
+    for path in sorted(MAN.glob("*.[1-9]"), key=lambda path: path.name == OVERVIEW):
         old = path.read_text()
         new = update(old, path.name)
         if new != old:

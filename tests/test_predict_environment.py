@@ -19,7 +19,7 @@ from test_structure import PACKAGE, imports_of, modules, name_of
 REPOSITORY = PACKAGE.parent
 CONTAINERS = REPOSITORY / "examples" / "containers"
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
-TOOLS = ("kd_predict", "kd_eval", "kd_dump", "kd_info", "kd_view", "kd_merge")
+TOOLS = ("kd_predict", "kd_eval", "kd_dump", "kd_info", "kd_view", "kd_merge", "kdtools")
 MODULES = {"opencv-python-headless": "cv2", "pillow": "PIL", "pyyaml": "yaml"}  # where it is not the package's name
 # What those tools import for a part of what they do, which names the package that it needs; huggingface_hub is timm's.
 LEFT_OUT = {"torch", "timm", "huggingface_hub", "scipy", "matplotlib", "onnxscript", "tensorboard", "sleap_io"}

@@ -27,6 +27,7 @@ LAYERS = [
     "export reports",
     "prediction",
     "cli",
+    "__main__",
 ]
 LAYER_OF = {name: level for level, names in enumerate(LAYERS) for name in names.split()}
 TORCH = ("model", "training", "export", "prediction.engines.torch")

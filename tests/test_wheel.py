@@ -48,7 +48,7 @@ def test_it_holds_the_package_its_networks_and_its_pages_and_nothing_else(wheel:
     names = {re.sub(r"^kdtools-[^/]*\.data/data/", "", name) for name in wheel.namelist() if not name.endswith("/")}
     about = {name for name in names if ".dist-info/" in name}
     assert names - about == package | pages | shells
-    assert len(pages) == 16
+    assert len(pages) == 17
     for name in ("face68.onnx", "face68.safetensors", "face68.md", "face_finder.onnx", "face_finder.md"):
         assert f"kdtools/pretrained/{name}" in names
 
@@ -68,5 +68,5 @@ def test_it_names_all_licences_and_all_tools(wheel: zipfile.ZipFile) -> None:
         assert f"licenses/{licence}" in about
     scripts = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["scripts"]
     entries = wheel.read(about["entry_points.txt"]).decode()
-    assert len(scripts) == 14
+    assert len(scripts) == 15
     assert all(f"{name} = {entry}\n" in entries for name, entry in scripts.items())

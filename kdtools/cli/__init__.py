@@ -5,5 +5,6 @@ import sys
 from pathlib import PurePath
 
 # Until `run` handles signals, Ctrl-C ends a tool, or one of its worker processes, without a traceback.
-if PurePath(sys.argv[0]).name.startswith("kd-") and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+_is_tool = PurePath(sys.argv[0]).name.startswith(("kd-", "kdtools"))
+if _is_tool and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -14,6 +14,7 @@ from typing import Any
 import typer
 
 from kdtools.bundled import bundled_names
+from kdtools.cli._tools import PURPOSES
 from kdtools.training import settings
 
 # Words and globs; a glob has a star, and ends with a slash if it stands for folders.
@@ -172,6 +173,7 @@ VALUES: dict[str, Callable[[str], Sequence[str]]] = {
     "kd-student.output": _fixed(WEIGHTS),
     "kd-teacher.output": _fixed([*WEIGHTS, *FACES]),
     "kd-view.output": _fixed([*IMAGES, *FOLDERS]),
+    "kdtools.word": _fixed(["doctor", *(tool.removeprefix("kd-") for tool in PURPOSES if tool != "kdtools")]),
 }
 FREE_METAVARS = (
     *("TEXT", "N", "K", "K/N", "PX", "SHARE", "RATE", "SCORE", "PERCENT", "T,...", "GLOB", "NAME=GLOB"),

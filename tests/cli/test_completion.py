@@ -151,7 +151,7 @@ def shell(name: str, code: str, folder: Path, *options: str) -> list[str]:
 def test_scripts_are_for_every_tool(name: str) -> None:
     text = (SCRIPTS / name).read_text()
     lists = 2 if name == "_kdtools" else 1  # zsh: of #compdef and of compdef
-    assert sorted(re.findall(r"\bkd-\w+", text.replace("kd-*", ""))) == sorted(TOOLS * lists)
+    assert sorted(re.findall(r"\bkd-\w+|(?<= )kdtools$", text.replace("kd-*", ""), re.M)) == sorted(TOOLS * lists)
     assert COMPLETE in text
 
 

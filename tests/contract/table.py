@@ -119,6 +119,7 @@ TOOLS = {
         two_streams="- --truth -",
         printed="--tsv",
     ),
+    "kdtools": Row("", no_torch=True, printed=""),
 }
 WRITERS = sorted(name for name, row in TOOLS.items() if row.suffix)
 BINARY_WRITERS = [name for name in WRITERS if TOOLS[name].printed is None]
