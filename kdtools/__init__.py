@@ -7,9 +7,12 @@ says what is where.
 
 import os
 
+from kdtools.machine import openmp_settings
+
 # OpenCV reads it when it is loaded. A small file may claim any size; 2^28 pixels, 800 MB, are more than cameras take.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**28))
 # ONNX Runtime reports what it runs to its makers from 1.29 on, unless this is set when it is loaded.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+os.environ.update(openmp_settings(os.environ))
 
 __version__ = "0.1.0"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kdtools.errors import FileError
+from kdtools.machine import n_cores
 from kdtools.parallel import endable, interruptible
 from kdtools.storage.limits import memory_allowed
 from kdtools.storage.onnx_guard import read_onnx
@@ -85,14 +86,14 @@ def open_session(path: Path, threads: int) -> Session:
 
     model = read_onnx(path)
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = threads = threads or n_cores()
     options.log_severity_level = 4  # fatal ones; errors are raised
     # Its threads wait for the next call by spinning, on cores that others could use to decode the next images.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     # Not its own format, whose files this one may pass for.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     # As bytes, so that it is the very file that was checked, and any name will do.
-    with memory_allowed(_BYTES_TO_OPEN + _COPIES * len(model.content) + _BYTES_PER_THREAD * (threads or 64)):
+    with memory_allowed(_BYTES_TO_OPEN + _COPIES * len(model.content) + _BYTES_PER_THREAD * threads):
         try:
             session = interruptible(
                 lambda: onnxruntime.InferenceSession(model.content, options, providers=["CPUExecutionProvider"]),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import threading
 from collections import deque
@@ -12,19 +11,35 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
+from kdtools.machine import n_bytes_of_memory, n_cores
+
 _SWITCH_INTERVAL = 2e-4  # s
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+_BYTES_PER_WORKER = 256 << 20  # a decoded photograph of 24 megapixels, what its search takes, and its crops
+
+
 def workers(jobs: int) -> int:
-    """Number of workers for `-j`: 0 is one for each core this process may use."""
-    if jobs:
-        return jobs
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1  # macOS does not tell which cores a process may use
+    """Number of workers for `-j`, where 0 is as many as pay: one for each core, as far as memory has room for them.
+
+    More would not be faster, since each uses a core, and each holds images.
+    """
+    memory = n_bytes_of_memory()
+    most = n_cores() if memory is None else min(n_cores(), max(1, memory // _BYTES_PER_WORKER))
+    return min(jobs or most, most)
+
+
+def why_fewer_workers(jobs: int) -> str:
+    """Why `workers(jobs)` is less than was asked for, or than there are cores; empty if it is not."""
+    n, cores, memory = workers(jobs), n_cores(), n_bytes_of_memory()
+    if n == (jobs or cores):
+        return ""
+    room = "" if memory is None else f" and {memory / 1e9:.1f} GB of memory"
+    asked = f", not the {jobs} of -j" if jobs else ""
+    return f"{n} worker{'s' * (n > 1)}{asked}: this process may use {cores} core{'s' * (cores > 1)}{room}"
 
 
 def map_bounded(
@@ -39,12 +54,13 @@ def map_bounded(
     # than most images take, and halves the speed of two threads.
     usual = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_INTERVAL)
-    with ThreadPoolExecutor(workers(jobs)) as pool:
+    n_workers = workers(jobs)
+    with ThreadPoolExecutor(n_workers) as pool:
         waiting: deque[Future[Result]] = deque()
         try:
             for item in items:
                 waiting.append(pool.submit(function, item))
-                if len(waiting) > ahead * workers(jobs):
+                if len(waiting) > ahead * n_workers:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

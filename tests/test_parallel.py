@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from functools import partial
+from pathlib import Path
 
 import pytest
 
-from kdtools.parallel import batched, in_background, map_bounded, workers
+from kdtools import parallel
+from kdtools.machine import n_cores
+from kdtools.parallel import batched, in_background, map_bounded, why_fewer_workers, workers
 
 
 def test_results_come_in_order_while_few_wait() -> None:
@@ -28,13 +32,30 @@ def test_batches() -> None:
 
 
 def test_workers_where_the_system_does_not_tell_the_cores_of_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert workers(3) == 3
     assert workers(0) >= 1
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)  # as on macOS
     monkeypatch.setattr(os, "cpu_count", lambda: 5)
+    monkeypatch.setattr(parallel, "n_cores", partial(n_cores, Path("/none")))
     assert workers(0) == 5
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert workers(0) == 1
+
+
+def test_there_are_no_more_workers_than_cores_and_memory_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "n_cores", lambda: 6)
+    monkeypatch.setattr(parallel, "n_bytes_of_memory", lambda: 64 << 30)
+    assert [workers(jobs) for jobs in (0, 1, 6, 7, 64)] == [6, 1, 6, 6, 6]
+    assert [why_fewer_workers(jobs) for jobs in (0, 1, 6)] == ["", "", ""]
+    words = "6 workers, not the 64 of -j: this process may use 6 cores and 68.7 GB of memory"
+    assert why_fewer_workers(64) == words
+    monkeypatch.setattr(parallel, "n_bytes_of_memory", lambda: 600 << 20)
+    assert [workers(jobs) for jobs in (0, 1, 64)] == [2, 1, 2]
+    assert why_fewer_workers(0) == "2 workers: this process may use 6 cores and 0.6 GB of memory"
+    monkeypatch.setattr(parallel, "n_bytes_of_memory", lambda: 1 << 20)
+    assert workers(64) == 1
+    monkeypatch.setattr(parallel, "n_bytes_of_memory", lambda: None)
+    assert workers(64) == 6
+    assert why_fewer_workers(64) == "6 workers, not the 64 of -j: this process may use 6 cores"
 
 
 def test_a_result_from_the_background() -> None:

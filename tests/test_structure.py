@@ -18,7 +18,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "kdtools"
 # A folder, or module beside them, imports only from lines above its own.
 LAYERS = [
-    "errors reporting parallel bundled",
+    "errors reporting machine bundled",
+    "parallel",
     "landmarks storage",
     "onnx_session",
     "faces images metrics synth",

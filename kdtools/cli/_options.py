@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from kdtools.cli._app import session, set_quiet, set_verbose, show_version
+from kdtools.parallel import why_fewer_workers
 from kdtools.storage.file_kinds import check_export_name, check_faces_name, check_model_name
 
 
@@ -50,7 +51,25 @@ Verbose = Annotated[
 Version = Annotated[
     bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and stop.")
 ]
-Jobs = Annotated[int, typer.Option("-j", "--jobs", metavar="N", min=0, help="Workers; 0 is one for each core.")]
+
+
+def _report_workers(jobs: int) -> int:
+    if why := why_fewer_workers(jobs):
+        session.detail(why)
+    return jobs
+
+
+Jobs = Annotated[
+    int,
+    typer.Option(
+        "-j",
+        "--jobs",
+        metavar="N",
+        min=0,
+        callback=_report_workers,
+        help="Workers, at most one for each core; 0 is that many.",
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="The same seed gives the same file.")]
 Device = Annotated[
     str,

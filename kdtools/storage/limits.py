@@ -6,13 +6,13 @@ HDF5 opens all sources of a virtual file, and returns zeros for those it cannot 
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import resource
 from collections.abc import Iterator
 from pathlib import Path
 
 from kdtools.errors import FileError
+from kdtools.machine import n_bytes_of_memory
 
 _OTHERS = 64  # further open files: libraries, outputs, spilled lists
 _in_use = 0
@@ -45,13 +45,14 @@ def files_allowed(n_files: int, name: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def memory_allowed(n_bytes: int) -> Iterator[None]:
-    """Within the block, this process gets at most so much more memory, and at most half of the machine's.
+    """Within the block, this process gets at most so much more memory, at most half of its machine or container.
 
     What asks for more gets an error of its library, mostly MemoryError. Does nothing where the system (macOS) does not
     say how much memory is in use.
     """
-    with contextlib.suppress(OSError, ValueError):
-        n_bytes = min(n_bytes, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
+    memory = n_bytes_of_memory()
+    if memory is not None:
+        n_bytes = min(n_bytes, memory // 2)
     in_use = _data_in_use()
     before = resource.getrlimit(resource.RLIMIT_DATA)
     soft, hard = before

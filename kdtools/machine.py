@@ -1,0 +1,97 @@
+"""What this process may use of the machine: cores and memory, by its affinity and the limits of its container."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+_ROOT = Path("/")
+
+
+def n_cores(root: Path = _ROOT) -> int:
+    """Number of cores that this process may use: those of its affinity, or fewer where a control group has a quota.
+
+    A quota of one and a half cores counts as two, which use it up. `root` is the folder with proc/ and what is mounted.
+    """
+    quotas = [quota for folder in _control_groups("cpu", root) if (quota := _cores_of(folder)) is not None]
+    return max(1, min([_n_cores_of_affinity(), *(math.ceil(quota) for quota in quotas)]))
+
+
+def n_bytes_of_memory(root: Path = _ROOT) -> int | None:
+    """Memory of the machine, or what this process's control groups allow; None where the system does not say."""
+    limits = [limit for folder in _control_groups("memory", root) if (limit := _memory_of(folder)) is not None]
+    with contextlib.suppress(OSError, ValueError):
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return min(limits, default=None)
+
+
+def openmp_settings(environment: Mapping[str, str], root: Path = _ROOT) -> dict[str, str]:
+    """Variables of the environment for PyTorch's OpenMP library, which reads them when it is loaded.
+
+    It would start a thread for each core of the affinity, whatever the quota. Where the user has set one of the
+    variables, this one is left out.
+    """
+    if "OMP_NUM_THREADS" in environment or n_cores(root) == _n_cores_of_affinity():
+        return {}
+    return {"OMP_NUM_THREADS": str(n_cores(root))}
+
+
+def _n_cores_of_affinity() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1  # macOS does not tell which cores a process may use
+
+
+def _control_groups(controller: str, root: Path) -> Iterator[Path]:
+    """Folders of the control groups that hold this process, of either version, from its own up; each limits it.
+
+    Within a container the path of a group may start above what is mounted there; then only the mounted part counts.
+    """
+    own: dict[str, str] = {}  # path of this process's group by controller; that of version 2 by ""
+    for line in _lines(root / "proc/self/cgroup"):
+        _, controllers, path = line.split(":", 2)
+        own.update(dict.fromkeys(controllers.split(","), path))
+    for line in _lines(root / "proc/self/mountinfo"):
+        before, _, after = line.partition(" - ")
+        kind, _, options = (after.split() + [""] * 3)[:3]
+        is_mounted = kind == "cgroup2" or (kind == "cgroup" and controller in options.split(","))
+        own_path = own.get("" if kind == "cgroup2" else controller)
+        if not is_mounted or own_path is None:
+            continue
+        top, mounted_at = (PurePosixPath(_unescaped(word)) for word in before.split()[3:5])
+        group = PurePosixPath(own_path)
+        inner = group.relative_to(top) if group.is_relative_to(top) and ".." not in group.parts else PurePosixPath()
+        for folder in (inner, *inner.parents):
+            yield root / mounted_at.relative_to("/") / folder
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(errors="surrogateescape").splitlines()
+    except OSError:
+        return []  # macOS, or no such controller
+
+
+def _unescaped(word: str) -> str:
+    r"""A path of mountinfo, in which a space is \040."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), word)
+
+
+def _cores_of(group: Path) -> float | None:
+    """The quota of a control group in cores, None without one."""
+    words = " ".join(_lines(group / "cpu.max")).split()
+    words = words or [" ".join(_lines(group / f"cpu.cfs_{name}_us")) for name in ("quota", "period")]
+    quota, period = words if len(words) == 2 else ("", "")
+    if not (quota.isdigit() and period.isdigit() and int(period)):  # max, -1, or no such file
+        return None
+    return int(quota) / int(period)
+
+
+def _memory_of(group: Path) -> int | None:
+    """The limit of a control group in bytes, None without one."""
+    limit = " ".join(_lines(group / "memory.max") or _lines(group / "memory.limit_in_bytes"))
+    return int(limit) if limit.isdigit() else None
