@@ -26,7 +26,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_photographs_without_annotations_are_imported(here: Path) -> None:
     told = succeed(run_tool("kd-import", "photos", "-o", "x.h5")).stderr
-    assert f"3 whole images, no faces looked for; --detector {usual_detector()} finds faces" in told
+    assert f"3 whole images, no face detection; --detector {usual_detector()} finds faces" in told
     told = succeed(run_tool("kd-predict", "face68", "x.h5", "-o", "points.csv")).stderr
     assert "holds whole images, in which no faces were looked for" in told
     assert "give the photographs themselves, or import them with --detector" in told

@@ -253,7 +253,7 @@ def _status_of_error(error: BaseException, stopped: type[Stopped] | None) -> int
         return _fail(error, f"{loop[1]}: {os.strerror(errno.ELOOP)}", "", FAILED)  # pathlib's, before Python 3.13
     if not isinstance(error, Exception):
         raise error
-    hint = "this is a fault in kdtools; run again with -v and report what it prints"
+    hint = "this is a bug in kdtools; run again with -v and report the output"
     return _fail(error, f"{type(error).__name__}: {error}", hint, FAILED)
 
 

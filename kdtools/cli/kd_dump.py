@@ -74,7 +74,7 @@ def kd_dump(
         selection = Selection(faces, rows, in_crops, digits, size_of=size_of)
         write_dump(selection, form, output, force, images=crops, header=not no_header, details=details)
         if form.box and "box" in faces and selection.box_origin != ANNOTATION:
-            instead = "; those around the points stand in their place" if form.box == "points" else ""
+            instead = "; the boxes of the points are written instead" if form.box == "points" else ""
             session.say(
                 f"no boxes of {faces.name} are written, as they are {OTHER_BOXES[selection.box_origin]}{instead}"
             )

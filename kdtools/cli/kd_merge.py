@@ -56,7 +56,7 @@ def kd_merge(
 ) -> None:
     """Write the faces of one or more files into one, in their order; of one file, take a part.
 
-    Files must agree in scheme, role (hard, soft, predicted) and image size, and no id may stand twice. Where only some
+    Files must agree in scheme, role (hard, soft, predicted) and image size, and no id may occur twice. Where only some
     files hold an array: a subset takes none of the others' faces, a score or confidence is NaN there, and any other
     array is left out, with a warning. --convention states that all faces are of one; else each keeps its own. Globs are
     matched against the ids as they are written; * stands for / too.

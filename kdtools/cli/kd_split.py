@@ -72,7 +72,7 @@ def _outputs(output: str, rest: str | None, folds: int | None) -> list[str]:
     if rest is not None:
         require(Path(output).resolve() != Path(rest).resolve(), "-o and --rest name the same file")
         return [output, rest]
-    require(output.count("{}") == 1, f"-o is {output!r}", "with --folds, put {} where the number goes: fold{}.h5")
+    require(output.count("{}") == 1, f"-o is {output!r}", "with --folds, -o needs {} for the number: fold{}.h5")
     return [output.replace("{}", str(number + 1)) for number in range(folds or 0)]
 
 

@@ -43,7 +43,7 @@ def read_annotations(sources: Sources, reporter: Reporter = SILENT) -> list[Anno
     """Annotations of all sources; the reporter gets a message on what each was read as.
 
     Ids start with the source's name where there are several sources, so that equal file names stay apart. A face that
-    stands twice, with the same points in the same image, is taken once. Raises DataError for ids that are equal all
+    occurs twice, with the same points in the same image, is taken once. Raises DataError for ids that are equal all
     the same, FileError for a source none of whose pictures is there.
     """
     annotations: list[Annotation] = []

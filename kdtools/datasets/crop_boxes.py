@@ -59,7 +59,7 @@ def choose_boxes(
             reporter.say("each face is cropped around its points; --detector whole keeps whole images")
         else:
             what = counted(len(annotations), "whole image")
-            reporter.say(f"{what}, no faces looked for; --detector {usual_detector()} finds faces")
+            reporter.say(f"{what}, no face detection; --detector {usual_detector()} finds faces")
     if box == "points":
         if annotations and not has_points:
             raise UsageError(

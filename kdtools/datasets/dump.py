@@ -86,7 +86,7 @@ def _write_folder(selection: Selection, form: Format, output: str, force: bool, 
     require(output != STANDARD_STREAM, f"{form.name} is a file for each {per}", "name a folder for them with -o")
     require(
         images is None or Path(images).resolve() == Path(output).resolve(),
-        f"a {form.suffix} file lies beside its picture",
+        f"a {form.suffix} file belongs next to its image",
         "give -o and --crops the same folder",
     )
     with Outputs(force) as together:

@@ -126,7 +126,7 @@ def _without_sentinels(
     for value in values:
         n, place = away[value] + near[value], f"{value:g} {value:g}"
         if value not in missing:
-            reporter.warn(f"{path}: one point lies at {place}, far from its face; it is taken as it stands")
+            reporter.warn(f"{path}: one point lies at {place}, far from its face; it is kept")
         elif form.name == _SENTINEL_FORMAT and value == -1:
             reporter.say(f"{path}: {n} points are {place}, which means missing")
         else:
@@ -237,7 +237,7 @@ def _check_sizes(path: str, found: Sequence[Annotation]) -> None:
             n_absurd += not side / _LARGEST_BOX < box_side < side * _LARGEST_BOX
     if 2 * n_flat > n_faces:
         raise FileError(
-            f"{path}: in {n_flat} of {n_faces} faces all points lie within a pixel",
+            f"{path}: in {n_flat} of {n_faces} faces all points are within one pixel",
             "coordinates must be pixels of the image, or shares of its width and height",
         )
     if 2 * n_absurd > n_boxes:

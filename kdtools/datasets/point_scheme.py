@@ -139,7 +139,7 @@ def _order_for(declared: Scheme, names: tuple[str, ...], reporter: Reporter) -> 
         )
     if np.array_equal(order, np.arange(len(order))):
         return None
-    reporter.say(f"the points are put into the order of {declared.name}, by their names")
+    reporter.say(f"the points are reordered by name, as in {declared.name}")
     return order
 
 

@@ -23,7 +23,7 @@ def tell_of_unstated_origins(truth: PointSet, pred: PointSet, reporter: Reporter
     """Say what NME at true places takes predictions for whose file cannot state an origin, as a text."""
     if truth.origins is not None and pred.foreign:
         reporter.say(
-            f"{pred.name}: cannot state an origin that was put back into its points, so NME at true places takes them "
+            f"{pred.name}: cannot state an origin that was added to its points, so NME at true places takes them "
             "for true pixels; a faces file of kd-predict states it"
         )
 

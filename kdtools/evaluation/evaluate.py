@@ -173,7 +173,7 @@ def _with_points_of(truth: PointSet, pred: PointSet, reporter: Reporter) -> Poin
         )
     found = ordered_like(truth, pred)
     if found is not pred:
-        reporter.say(f"{pred.name}: its points are put into the order of those of {truth.name}, by their names")
+        reporter.say(f"{pred.name}: its points are reordered by name, as in {truth.name}")
     elif truth.scheme.name != pred.scheme.name and not (truth.foreign or pred.foreign):
         reporter.warn(f"{pred.name}: its points are {pred.scheme.name}, those of {truth.name} {truth.scheme.name}")
     return found

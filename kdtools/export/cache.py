@@ -43,7 +43,7 @@ def exported_copy(model: Path, reporter: Reporter, convention: str | None = None
         if not _is_whole(copy):
             if os.path.lexists(copy):
                 reporter.say(f"{copy} is not as it was written, and is made again")
-            reporter.say(f"exporting {model} to ONNX; the next run finds it in {folder}")
+            reporter.say(f"exporting {model} to ONNX; later runs use the copy in {folder}")
             digest = copy.with_suffix(_DIGEST)
             with Outputs(force=True) as together:
                 part = together.file(str(copy), follow_link=False)

@@ -187,8 +187,8 @@ class FacesFile(StoredFaces):
         self.require_points(scheme.n_points, whose)
         if point_order(scheme, self.scheme, whose, self.name) is not None:
             raise DataError(
-                f"{self.name}: its points have the names of those of {whose}, but stand in another order",
-                "kd-merge --convert SCHEME puts them into the order of a scheme",
+                f"{self.name}: its points have the same names as those of {whose}, but in another order",
+                "kd-merge --convert SCHEME reorders them",
             )
 
     def require_points(self, n_points: int, whose: str) -> None:

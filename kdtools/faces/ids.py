@@ -25,7 +25,7 @@ def match_ids(ids: Sequence[str], other_ids: Sequence[str], name: str, other_nam
     """
     row_of = {identity: row for row, identity in enumerate(other_ids)}
     if len(row_of) != len(other_ids):
-        raise DataError(f"{other_name}: some ids stand more than once", "ids must be unique to join files by them")
+        raise DataError(f"{other_name}: some ids occur more than once", "ids must be unique to join files by them")
     missing = [identity for identity in ids if identity not in row_of]
     if missing:
         raise DataError(

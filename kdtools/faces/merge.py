@@ -109,9 +109,7 @@ def _answered(faces: FacesFile) -> str:
     convention = faces.put_back
     if convention is None:
         return "no stated annotation convention"
-    origin = (
-        f" with its origin {convention.offset[0]:g}, {convention.offset[1]:g} put back" if convention.origin else ""
-    )
+    origin = f" with its origin {convention.offset[0]:g}, {convention.offset[1]:g} added" if convention.origin else ""
     return f"the annotation convention {convention.name}{origin}"
 
 
@@ -139,9 +137,9 @@ def _check_unique(parts: Sequence[Part]) -> None:
         return
     holders = [part.name for part in parts if twice[0] in set(part.ids)]
     if len(holders) == 1:
-        raise DataError(f"{holders[0]}: ids stand more than once: {some_of(twice)}", "write the file again")
+        raise DataError(f"{holders[0]}: ids occur more than once: {some_of(twice)}", "write the file again")
     alike = Path(holders[0]).stem == Path(holders[1]).stem
-    hint = "the files are called alike; rename one" if alike else "--prefix puts each file's name before its ids"
+    hint = "the files have the same name; rename one" if alike else "--prefix puts each file's name before its ids"
     raise DataError(f"{' and '.join(holders[:2])} hold {len(twice)} of the same ids: {some_of(twice)}", hint)
 
 

@@ -245,12 +245,12 @@ def group_faces(ids: Sequence[str], pattern: str | None) -> Grouping:
         return Grouping(names, description, certain=False, numbered=tuple(groups.numbered))
     if pattern == "none":
         return Grouping(list(ids), "each face by itself", certain=True)
-    expression = compile_pattern("--group", pattern, 1, "put ( ) around the part that names the person")
+    expression = compile_pattern("--group", pattern, 1, "put ( ) around the part that identifies the person")
     matches = [expression.search(identity) for identity in ids]
     lost = [identity for identity, match in zip(ids, matches, strict=True) if match is None or match[1] is None]
     if lost:
-        hint = "give an expression that finds the person in every id"
-        raise DataError(f"--group {pattern!r} finds nobody in {len(lost)} of {len(ids)} ids: {some_of(lost)}", hint)
+        hint = "use an expression that matches the person in every id"
+        raise DataError(f"--group {pattern!r} matches nobody in {len(lost)} of {len(ids)} ids: {some_of(lost)}", hint)
     names = [match[1] for match in matches if match]
     return Grouping(names, f"{counted(len(set(names)), 'person', 'people')}, nobody in both", certain=True)
 

@@ -20,7 +20,7 @@ from kdtools.storage.hdf5_checks import MEMORY_RATIO, check_attributes, check_cl
 from kdtools.storage.hdf5_guard import HDF5_ERRORS, GuardedStream
 
 OTHER_KIND_HINT = "kd-import reads points of other files; kd-predict -o FILE.h5 writes one"
-FOLDER_HINT = "kd-import makes one from a folder of annotated pictures, kd-predict finds points in photographs"
+FOLDER_HINT = "kd-import makes one from a folder of annotated images, kd-predict predicts points in photographs"
 
 
 def plain(value: Any) -> Any:
@@ -88,7 +88,7 @@ def subset_names(h5: h5py.File) -> list[str]:
     if not isinstance(group, h5py.Group):
         return []
     if len(group) > schema.MOST_SUBSETS:
-        hint = "put what names so many sets into the ids, and choose by --ids"
+        hint = "put the names of the sets into the ids, and select with --ids"
         raise DataError(f"/subset: {len(group)} subsets, of which at most {schema.MOST_SUBSETS} are read", hint)
     names = list(group)
     if not all(isinstance(name, str) for name in names):  # h5py gives others as bytes
@@ -146,7 +146,7 @@ def _parts_of(data: h5py.Dataset, array: str, path: Path, name: str) -> set[str]
     parts = {source.file_name for source in data.virtual_sources()} if data.is_virtual else set()
     for part in parts:
         if part.startswith("/") or posixpath.normpath(part).split("/")[0] in (".", "..", path.name):
-            hint = "parts must lie in the folder of the file or below it; kd-merge without --virtual copies them"
+            hint = "parts must be in the folder of the file or below it; kd-merge without --virtual copies them"
             raise FileError(f"{name}: /{array} refers to {part!r}, which is not looked for", hint)
         if is_pattern(part):
             raise FileError(
@@ -154,7 +154,9 @@ def _parts_of(data: h5py.Dataset, array: str, path: Path, name: str) -> set[str]
             )
         if (place := path.parent.resolve().joinpath(part)).resolve() != place:
             hint = "put the file itself there; a symbolic link may lead anywhere"
-            raise FileError(f"{name}: /{array} refers to {part!r}, which is a symbolic link or lies behind one", hint)
+            raise FileError(
+                f"{name}: /{array} refers to {part!r}, which is a symbolic link or is reached through one", hint
+            )
         if not place.is_file():
             hint = "bring it back, or join the parts without --virtual while they are there"
             raise FileError(f"{name}: a file that it refers to is absent: {part}", hint)

@@ -89,7 +89,7 @@ def write_virtual(writer: FacesWriter, files: Sequence[FacesFile], output: str, 
             path = os.path.relpath(part.path.resolve(), folder)
             if path.startswith(".."):
                 hint = "move one of them, or copy the faces: leave out --virtual"
-                raise DataError(f"{part.name} lies outside {folder}, where readers would look for it", hint)
+                raise DataError(f"{part.name} is outside {folder}, where readers would look for it", hint)
             if is_pattern(path):
                 raise DataError(f"{part.name}: HDF5 takes %b and %% in a name for a pattern", "rename it")
             layout[at : at + part.n_faces] = h5py.VirtualSource(path, name, part.shapes[name])

@@ -85,7 +85,7 @@ def check_square(box: np.ndarray, height: int, width: int) -> None:
             f"the crop would be {side:.3g} px wide, in an image of {width} x {height} px: is a point far off?"
         )
     if x0 >= width or y0 >= height or x1 <= 0 or y1 <= 0:
-        raise DataError(f"the crop would lie outside the image of {width} x {height} px")
+        raise DataError(f"the crop would be outside the image of {width} x {height} px")
 
 
 def _part_under(image: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

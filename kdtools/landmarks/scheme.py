@@ -70,12 +70,12 @@ class Scheme:
             raise DataError(f"scheme {self.name}: a point index is outside 0..{self.n_points - 1}")
         if self.names and not (len(set(self.names)) == len(self.names) == self.n_points and all(self.names)):
             raise DataError(
-                f"scheme {self.name}: {len(self.names)} names for {self.n_points} points, or one that stands twice",
+                f"scheme {self.name}: {len(self.names)} names for {self.n_points} points, or a repeated name",
                 "give every point a name of its own, or none at all",
             )
         region_names = [name for name, _ in self.regions]
         if len(set(region_names)) != len(region_names) or not all(name and points for name, points in self.regions):
-            raise DataError(f"scheme {self.name}: a region stands twice, or has no name or no points")
+            raise DataError(f"scheme {self.name}: a region occurs twice, or has no name or no points")
 
     def _check_sizes(self) -> None:
         """Raises DataError for what nobody draws or reads, and what would take the time and memory of all tools."""

@@ -104,7 +104,7 @@ def _names_of(fields: dict[str, Any]) -> tuple[tuple[str, ...], int]:
         raise DataError("names: must be texts that are not empty")
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
-        raise DataError(f"names: {twice[0]!r} stands twice", "every point needs a name of its own")
+        raise DataError(f"names: {twice[0]!r} occurs twice", "every point needs a name of its own")
     n_points = fields.get("n_points", len(names))
     if not _is_index(n_points) or not 1 <= n_points <= MAX_POINTS:
         raise DataError("n_points: must be a whole number above 0", "give n_points, or names with one for each point")

@@ -138,13 +138,13 @@ def _one_of(conventions: tuple[Convention, ...], name: Any) -> str:
     if not conventions and name == "":
         return ""
     if name not in layers_of(conventions):
-        raise DataError(f"{str(name)[:40]!r} in the place of one of its annotation conventions")
+        raise DataError(f"{str(name)[:40]!r} instead of an annotation convention")
     return str(name)
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise DataError(f"{str(value)[:40]} in the place of a name")
+        raise DataError(f"{str(value)[:40]} instead of a name")
     return value
 
 
@@ -164,7 +164,7 @@ def _known_size(input_size: Any) -> int:
 
 def _three_numbers(values: Any) -> tuple[float, float, float]:
     if not isinstance(values, list | tuple) or any(type(value) not in (int, float) for value in values):
-        raise DataError(f"{str(values)[:40]} in the place of three numbers")
+        raise DataError(f"{str(values)[:40]} instead of three numbers")
     red, green, blue = map(float, values)
     if not all(abs(shade) < _LARGEST_SHADE for shade in (red, green, blue)):  # of NaN too
         raise DataError(f"{red:g}, {green:g}, {blue:g} for the mean or deviation of colours from 0 to 1")

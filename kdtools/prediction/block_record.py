@@ -13,7 +13,7 @@ from kdtools.storage.hdf5_guard import HDF5_ERRORS
 from kdtools.storage.provenance import Provenance
 
 ATTRIBUTE = "partial"  # of a block: JSON
-ANEW = "add -f to start anew"
+ANEW = "add -f to start over"
 
 
 def read_record(faces: FacesFile) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def about_convention(card: ModelCard, asked: str | None, whose: str | Path) -> t
         return {"convention": convention.name}, f"{words}, in true pixels: no origin of it is known"
     x, y = convention.origin
     about = {"convention": convention.name, "origin": np.array(convention.origin, np.float64)}
-    return about, f"{words}, with its origin of {x:g}, {y:g} px put back"
+    return about, f"{words}, with its origin of {x:g}, {y:g} px added"
 
 
 def put_back(points: np.ndarray, of_landmarks: Mapping[str, Any]) -> np.ndarray:

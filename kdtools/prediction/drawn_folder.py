@@ -41,8 +41,8 @@ def check_not_read(folder: str, inputs: Iterable[str]) -> None:
         is_hidden = any(part.startswith(".") for part in place.relative_to(read).parts)
         require(
             is_hidden,
-            f"--draw {folder}: lies in {name}, an input, so the next run would read the drawings as photographs",
-            "give a folder beside it, or one in it whose name begins with a dot, which is not searched",
+            f"--draw {folder}: is inside {name}, an input, so the next run would read the drawings as photographs",
+            "use a folder outside it, or one whose name begins with a dot, which is not searched",
         )
 
 
@@ -86,7 +86,7 @@ class DrawnFolder:
                 f"{self._partial}: the drawings of {counted(n_done, 'input')} that this run has "
                 f"done are no longer there"
             )
-            raise FileError(what, "start anew with -f, without --resume")
+            raise FileError(what, "start over with -f, without --resume")
         if is_there:
             self._lock = _lock_own(self._partial)
         if is_there and not n_done:  # of a run that was killed before it kept anything

@@ -98,7 +98,7 @@ class Parts:
             record = read_record(faces)
             if record["run"] != self._run:
                 other = difference_of(record["run"], self._run, self._provenance)
-                hint = "give the command of that run with --resume, or -f to start anew"
+                hint = "repeat that command with --resume, or use -f to start over"
                 raise FileError(f"{self._folder}: holds a part of another run: {other}", hint)
             if record["first"] != self.n_items:
                 raise FileError(f"{path}: a block before it is missing", ANEW)
@@ -314,14 +314,14 @@ def open_parts(
         elif folder.exists() and force:
             parts.remove()
         elif folder.exists():
-            raise FileError(f"{folder}: an interrupted run left it", "add --resume to go on, or -f to start anew")
+            raise FileError(f"{folder}: an interrupted run left it", "add --resume to continue, or -f to start over")
         try:
             yield parts
         except Exception:
             raise
         except BaseException:  # Ctrl-C or SIGTERM
             if kept and output != STANDARD_STREAM and parts.keep():
-                reporter.say(f"what is done is in {folder}; --resume goes on")
+                reporter.say(f"the results so far are in {folder}; --resume continues it")
             raise
 
 

@@ -85,7 +85,7 @@ def _compare_points(scheme: Scheme, faces: FacesFile, reporter: Reporter) -> Non
     """Warn if the points of a file are as many as the model's, but others or in another order."""
     try:
         if point_order(scheme, faces.scheme, "the model", faces.name) is not None:
-            reporter.warn(f"{faces.name}: its points stand in another order than those that the model finds")
+            reporter.warn(f"{faces.name}: its points are in another order than those of the model")
     except DataError as error:
         reporter.warn(f"{error.message}; what is written are the model's points")
 

@@ -42,7 +42,7 @@ def predict_photographs(
         check_not_read(draw, photographs.paths)
     if photographs.have_frames:
         if draw is not None and (run.shard is not None or run.resume):
-            raise UsageError("a video is drawn from its first frame to its last", "leave out --draw, or start anew: -f")
+            raise UsageError("a video is drawn from its first frame to its last", "leave out --draw, or start over: -f")
         if run.resume:
             photographs.check_rereadable()
         size, run = min(size, _FRAMES), replace(run, jobs=1)

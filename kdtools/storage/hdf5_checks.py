@@ -81,7 +81,7 @@ def check_claim(data: h5py.Dataset, *, whole: bool = True, ratio: int = LARGEST_
     """
     where = _place(data)
     if data.external:
-        raise DataError(f"{where}: lies in other files, which are not read", "copy it into the file")
+        raise DataError(f"{where}: is stored in other files, which are not read", "copy it into the file")
     if data.is_virtual or data.shape is None:
         return
     stored = data.id.get_storage_size()

@@ -173,7 +173,7 @@ def _look_at_tensor(content: bytes, start: int, stop: int) -> None:
     for number, wire, value, end in _fields(content, start, stop):
         if number == _EXTERNAL or (number == _LOCATION and value == 1):
             raise _Refused(
-                "its weights lie in another file, which is not read",
+                "its weights are in another file, which is not read",
                 "save it with all weights inside: onnx.save(model, path, save_as_external_data=False)",
             )
         if number == _DIMS:

@@ -46,7 +46,7 @@ def check_no_input(outputs: Iterable[str], inputs: Iterable[str] = ()) -> None:
         require(not same, f"{output} is an input itself", "give the output another name; mv can replace the input then")
         inside = is_in_input_folder(place) or any(one.is_dir() and one.resolve() in place.parents for one in read)
         hint = "write the output elsewhere, or move this file away"
-        require(not inside or _is_product(place), f"{output} lies in a folder that is an input", hint)
+        require(not inside or _is_product(place), f"{output} is inside an input folder", hint)
 
 
 def _is_product(place: Path) -> bool:

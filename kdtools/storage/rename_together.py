@@ -201,7 +201,7 @@ def _restore(backup: Path, move: Move) -> None:
     except OSError as error:
         move.room.kept = True
         raise FileError(
-            f"{move.output}: could not be put back: {error.strerror}", f"its old content is in {backup}"
+            f"{move.output}: could not be restored: {error.strerror}", f"its old content is in {backup}"
         ) from error
 
 

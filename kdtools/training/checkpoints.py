@@ -164,7 +164,7 @@ def check_nothing_to_lose(files: RunFiles, output: str, *, resume: bool, force: 
             f"--resume writes {output} from it; -f trains again from the start",
         )
     if epochs:
-        hint = "go on with --resume, or start again with -f"
+        hint = "continue with --resume, or start over with -f"
         raise FileError(f"{files.last} holds {done} of {epochs} epochs of a run that was stopped", hint)
     for path in present:
         raise FileError(f"{path}: exists already", "this training would replace it: add -f, or name another output")

@@ -158,7 +158,7 @@ def cross_fit_teachers(
             require(
                 is_finished or run.force or not model.exists(),
                 f"{model} exists already, from an earlier run",
-                "go on with --resume, or start again with -f",
+                "continue with --resume, or start over with -f",
             )
         for number, (model, (rows, _)) in enumerate(zip(models, folds, strict=True)):
             reporter.say(f"fold {number + 1} of {n_folds}: {model.name}{' is finished' if finished[number] else ''}")
@@ -264,7 +264,7 @@ def _train_to(
         )
         provenance = provenance.with_lineage(task.lineage, _lineage_of_start(run.settings))
         if names_terms:
-            reporter.say(f"the network is bound by the terms of what it is made from: {provenance.lineage.sentence()}")
+            reporter.say(f"the network is bound by the terms of its sources: {provenance.lineage.sentence()}")
         write_events = stack.enter_context(open_events(run.log_dir if is_first() else None))
 
         def end_step(step: Step) -> None:
@@ -292,7 +292,7 @@ def _train_to(
             )
         except Stopped:
             if output != STANDARD_STREAM:
-                reporter.say(f"{files.last.name} holds all steps so far; the same command with --resume goes on")
+                reporter.say(f"{files.last.name} holds all steps so far; the same command with --resume continues")
             raise
         if is_first():
             move_into_place(files.best, output, run.force)

@@ -1,4 +1,4 @@
-"""Words of messages: numbers and nouns agree, no name stands twice, pipes are called pipes, matplotlib is quiet."""
+"""Words of messages: numbers and nouns agree, no name occurs twice, pipes are called pipes, matplotlib is quiet."""
 
 from __future__ import annotations
 

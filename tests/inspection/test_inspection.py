@@ -401,7 +401,7 @@ def faults_of(run: Run, path: Path) -> list[str]:
 FACES_FAULTS: dict[str, tuple[Callable[[h5py.File], Any], str]] = {
     "twice": (
         lambda h5: h5["id"].__setitem__(3, "set/ann0_0.jpg"),
-        "/id: 1 id stands more than once: 'set/ann0_0.jpg'",
+        "/id: 1 id occurs more than once: 'set/ann0_0.jpg'",
     ),
     "no name": (lambda h5: h5["id"].__setitem__(3, ""), "/id: row 3 has no name"),
     "infinite": (

@@ -158,7 +158,7 @@ def test_a_signal_leaves_a_checkpoint_of_the_very_step(
     assert process.returncode == status, told
     assert told.splitlines()[-1] == f"kd-student: {word}"
     if times == 1:
-        assert "with --resume goes on" in told
+        assert "with --resume continues" in told
     assert call("kd-info", "--check", tmp_path / "part.last.safetensors").returncode == 0
     refused = call("kd-student", *words, "-o", output, scripts=warm.scripts)
     assert refused.returncode == 1

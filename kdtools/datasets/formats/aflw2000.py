@@ -67,4 +67,4 @@ def _subset_of(yaw: float) -> str:
     return "yaw_0_30" if degrees <= 30 else "yaw_30_60" if degrees <= 60 else "yaw_60_90"
 
 
-FORMAT = Format("aflw2000", "AFLW2000-3D: a .mat file beside each image, 68 points", 1, accepts, read)
+FORMAT = Format("aflw2000", "AFLW2000-3D: a .mat file next to each image, 68 points", 1, accepts, read)

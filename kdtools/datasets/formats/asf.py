@@ -77,7 +77,7 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
     if reading.n_absent and not n_found:
         raise FileError(
             f"{source}: none of its {reading.n_absent} pictures was found",
-            "the pictures must lie beside, as .asf holds shares of their size; kd-import --images names another folder",
+            "its coordinates are relative to the images, so these must be in its folder or under --images",
         )
 
 

@@ -131,7 +131,7 @@ def _read_rows(path: Path, animals: list[_Animal], rows: Iterator[Row], reading:
             if isinstance(numbers, DataError):
                 raise numbers
             if not name or name in seen:
-                raise DataError(f"the row of {name!r} stands twice" if name else "a row without the name of a picture")
+                raise DataError(f"the row of {name!r} occurs twice" if name else "a row without the name of a picture")
             check_size(numbers)
         except DataError as error:
             reading.skip(where, error.message)
@@ -210,7 +210,7 @@ def _open_hdf5(path: Path) -> tuple[list[tuple[str, ...]], Iterator[Row]]:
             table = read_frame(group)
     except DataError as error:
         message = error.message if str(path) in error.message else f"{path}: {error.message}"
-        raise DataError(message, "give the .csv that DeepLabCut writes beside it") from error
+        raise DataError(message, "use the .csv that DeepLabCut writes next to it") from error
     rows = ((f"{path}:{index}", index, numbers) for index, numbers in zip(table.index, table.values, strict=True))
     return table.columns, rows
 
@@ -226,7 +226,7 @@ def _animals(columns: list[tuple[str, ...]]) -> list[_Animal]:
         individual = column[1] if len(column) == 4 else ""
         coordinates = places.setdefault(individual, {}).setdefault(column[-2], {})
         if column[-1] in coordinates:
-            raise DataError(f"the column {'/'.join(column)} stands twice")
+            raise DataError(f"the column {'/'.join(column)} occurs twice")
         coordinates[column[-1]] = k
     if len(places) > 1:
         places.pop(_SINGLE, None)

@@ -215,7 +215,7 @@ class _Handler:
             if name is None:
                 self._box.wrong = "a part has no name"
             elif name in self._box.parts:
-                self._box.wrong = f"the part {name!r} stands twice"
+                self._box.wrong = f"the part {name!r} occurs twice"
             elif len(self._box.parts) < _MOST_PARTS:
                 self._box.parts[name] = (attributes.get("x"), attributes.get("y"))
             else:

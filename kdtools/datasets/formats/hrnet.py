@@ -98,7 +98,7 @@ def _columns_in(path: Path, rows: list[list[str]], points_at: list[int], reading
 
 
 def _columns_of_points(header: list[str], path: Path) -> list[int]:
-    """Columns of x0, y0, x1, y1, ... Raises FileError where one is absent or stands twice."""
+    """Columns of x0, y0, x1, y1, ... Raises FileError where one is absent or occurs twice."""
     names = [name for name in header if name.startswith("original_")]
     wanted = [f"original_{k}_{axis}" for k in range(len(names) // 2) for axis in "xy"]
     if sorted(names) != sorted(wanted):

@@ -91,7 +91,7 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
                 raise DataError(f"{len(row)} cells, but the header has {len(header)}")
             own = row[places[_NUMBER]].strip() if _NUMBER in places else str(number)
             if not own.isdecimal() or own in seen:
-                raise DataError(f"ImageId {own[:20]!r} is no number, or stands twice")
+                raise DataError(f"ImageId {own[:20]!r} is not a number, or occurs twice")
             pixels = _image_of(row[places[_PIXELS]])
             points = (
                 as_points(numbers_of([row[k] for pair in columns for k in pair]), reading.base) if columns else None

@@ -75,7 +75,7 @@ def _split_numbers(numbers: np.ndarray, columns: PointColumns | None = None) -> 
     box = box_from_corners(x0, y0, x1, y1)
     centre = points.mean(axis=0)
     if box is None or not ((box[:2] < centre) & (centre < box[2:])).all():
-        raise DataError("the points do not lie in the box x0 x1 y0 y1")
+        raise DataError("the points are outside the box x0 x1 y0 y1")
     return points, box
 
 

@@ -93,4 +93,4 @@ def _xy_of(points: Any) -> np.ndarray:
     return pairs_of(points, "points", none=float("nan"))[:, ::-1].copy()
 
 
-FORMAT = Format("ljson", "a .ljson file beside each image: Menpo", 0, accepts, read)
+FORMAT = Format("ljson", "a .ljson file next to each image: Menpo", 0, accepts, read)

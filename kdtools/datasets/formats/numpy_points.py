@@ -101,7 +101,7 @@ def _names_of(path: Path, arrays: dict[str, np.ndarray], n: int) -> list[str]:
         if not there:
             raise DataError(
                 f"{n} faces, but no list of their images' names",
-                f"write one name a line into {path.stem}.txt beside it, in the order of the faces",
+                f"write one name per line to {path.stem}.txt next to it, in the order of the faces",
             )
         names, where = [line for _, line in read_lines(there[0])], there[0].name
     if len(names) != n or not all(name.strip() and "\0" not in name for name in names):

@@ -145,5 +145,5 @@ def write_face(block: FaceBlock, k: int) -> bytes:
 
 
 FORMAT = Format(
-    "pts", "a .pts file beside each image: 300W, Menpo", 1, accepts, read, write_face=write_face, suffix=".pts"
+    "pts", "a .pts file next to each image: 300W, Menpo", 1, accepts, read, write_face=write_face, suffix=".pts"
 )

@@ -86,7 +86,7 @@ def _usual_order(entries: list[Any]) -> tuple[int, ...]:
 
 
 def _labels_of(entry: Any) -> tuple[int, ...]:
-    """The labels of a face's points; none where they are no whole numbers, or one stands twice."""
+    """The labels of a face's points; none where they are no whole numbers, or one occurs twice."""
     labels = entry.get("ids") if isinstance(entry, dict) else None
     if not isinstance(labels, list) or any(type(label) is not int for label in labels):
         return ()

@@ -13,7 +13,7 @@ semilandmarks, with no meaning of their own, and are left out, as geomorph's rea
 refused. The height of the picture is needed, so it must be there.
 
 y down is height - y, as ml-morph and other programs that take TPS to dlib compute it; by the picture's own rows that
-is right to half a pixel, because nothing tells how tpsDig rounds. A picture that stands twice has two specimens.
+is right to half a pixel, because nothing tells how tpsDig rounds. A picture that occurs twice has two specimens.
 
 Source: F. J. Rohlf, "The tps series of software", Hystrix 26, 2015; geomorph's documentation of readland.tps
 (negative coordinates, CURVES=, SCALE=); utils.py of github.com/agporto/ml-morph.

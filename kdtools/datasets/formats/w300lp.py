@@ -65,4 +65,4 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
             yield Annotation(*found, points)
 
 
-FORMAT = Format("300wlp", "300W-LP: .mat files with pt2d beside the images, or with pts_2d", 1, accepts, read)
+FORMAT = Format("300wlp", "300W-LP: .mat files with pt2d next to the images, or with pts_2d", 1, accepts, read)

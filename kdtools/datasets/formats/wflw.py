@@ -165,7 +165,7 @@ def _have_attributes(rows: list[Row], path: Path) -> bool:
         if (without in known) != (with_extra in known):
             return with_extra in known
     raise DataError(
-        f"{path}: it cannot be told whether its lines end in points or in a rectangle and attributes",
+        f"{path}: its lines may end in points or in a rectangle and attributes",
         "the last six numbers of every line must be 0 or 1, the points not all whole numbers",
     )
 

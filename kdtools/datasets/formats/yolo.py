@@ -186,7 +186,7 @@ def _guess(source: Path, rows: list[np.ndarray]) -> YoloSet:
 
 def _not_pose(source: Path, why: str) -> FileError:
     return FileError(
-        f"{source}: {why}", "put the data.yaml with kpt_shape beside the folder labels, if it is YOLO-pose"
+        f"{source}: {why}", "put the data.yaml with kpt_shape next to the folder labels, if it is YOLO-pose"
     )
 
 
@@ -237,7 +237,7 @@ def _find(path: Path, root: Path, reading: Reading) -> tuple[str, Path, tuple[in
 
 FORMAT = Format(
     "yolo",
-    "YOLO-pose: labels/NAME.txt beside images/, with data.yaml",
+    "YOLO-pose: labels/NAME.txt next to images/, with data.yaml",
     0,
     accepts,
     read,

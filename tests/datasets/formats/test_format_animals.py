@@ -177,7 +177,7 @@ def test_body_parts_are_matched_by_name(tmp_path: Path) -> None:
         ("labeled-data/walk/img002.png,1,2,3,4,5", "6 cells"),
         ("labeled-data/walk/img002.png,1,two,3,4", "'two' is not a number"),
         ("labeled-data/walk/img002.png,1,1e99,3,4", "not a place in a picture"),
-        ("labeled-data/walk/img001.png,1,2,3,4", "stands twice"),
+        ("labeled-data/walk/img001.png,1,2,3,4", "occurs twice"),
         (",1,2,3,4", "without the name of a picture"),
     ],
 )
@@ -193,7 +193,7 @@ def test_a_wrong_row_is_skipped_alone(tmp_path: Path, line: str, why: str) -> No
     ("old", "new", "why"),
     [
         ("coords,x,y,x,y", "coords,x,y,x", "equally many columns"),
-        ("coords,x,y,x,y", "coords,x,y,x,x", "stands twice"),
+        ("coords,x,y,x,y", "coords,x,y,x,x", "occurs twice"),
         ("coords,x,y,x,y", "coords,x,y,x,z", "not all x and y"),
         ("scorer,me,me,me,me", "scorer,me,me,me,you", "one scorer"),
     ],

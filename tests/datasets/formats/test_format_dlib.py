@@ -117,7 +117,7 @@ WRONG = [
     ("<part name='01' x='5' y='6'/>", "<part name='01' x='nan' y='6'/>", "an x or a y that is no number"),
     ("<part name='01' x='5' y='6'/>", "<part name='01' x='1e300' y='6'/>", "not a place in a picture"),
     ("<part name='01' x='5' y='6'/>", "<part x='5' y='6'/>", "a part has no name"),
-    ("<part name='01' x='5' y='6'/>", "<part name='00' x='5' y='6'/>", "'00' stands twice"),
+    ("<part name='01' x='5' y='6'/>", "<part name='00' x='5' y='6'/>", "'00' occurs twice"),
     ("<box top='1' left='2' width='30' height='40'>", "<box top='1' left='2' width='30'>", "height is missing"),
     (" file='caf\xe9/b.jpg'", "", "no file name"),
 ]

@@ -419,7 +419,7 @@ def test_shares_of_one_axis_alone_are_refused(form: str, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("form", ["csv", "jsonl", "coco", "pts"])
 def test_all_points_in_one_place_are_refused(form: str, tmp_path: Path) -> None:
-    with pytest.raises(FileError, match="all points lie within a pixel"):
+    with pytest.raises(FileError, match="all points are within one pixel"):
         read(write_as(form, tmp_path, 100 + faces() / 1000), form)
 
 

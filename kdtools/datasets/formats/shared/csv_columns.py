@@ -147,7 +147,7 @@ def _pairs_of(columns: dict[int, tuple[str, str]]) -> list[tuple[int, int]]:
             raise DataError(f"its header repeats {next(iter(stems))!r}, and not as x, y, x, y", _HINT)
         return list(zip(order[::2], order[1::2], strict=True))
     if "*" in stems:
-        raise DataError("its header has x and y beside the points", f"leave them out, or {_HINT}")
+        raise DataError("its header has x and y besides the points", f"leave them out, or {_HINT}")
     place: dict[tuple[str, str], int] = {}
     for k, (stem, axis) in columns.items():
         if place.setdefault((stem, axis.lower()), k) != k:

@@ -60,7 +60,7 @@ def find_partner(path: Path, root: Path, reading: Reading) -> tuple[str, Path] |
         return name, Path(name)
     reading.n_absent += 1
     places = "".join(f" or below {folder}" for folder in reading.roots)
-    reading.skip(str(path), f"there is no image of the same name beside it{places}")
+    reading.skip(str(path), f"there is no image with the same name next to it{places}")
     return None
 
 

@@ -42,7 +42,7 @@ def find_labelled(path: Path, root: Path, reading: Reading, name: str | None = N
         return identity, Path(identity)
     reading.n_absent += 1
     places = "".join(f" or below {folder}" for folder in reading.roots)
-    reading.skip(str(path), f"there is no image {stem.name!r} beside it or in a folder images{places}")
+    reading.skip(str(path), f"there is no image {stem.name!r} next to it or in a folder images{places}")
     return None
 
 

@@ -88,7 +88,7 @@ class Face:
 
     def add(self, mark: Mark) -> None:
         if mark.label in self.marks:
-            raise DataError(f"the label {mark.label!r} stands twice in a face", "group the points of each face")
+            raise DataError(f"the label {mark.label!r} occurs twice in a face", "group the points of each face")
         self.marks[mark.label] = mark
 
 
@@ -161,7 +161,7 @@ def _share_out(free: Sequence[Mark], faces: list[Face]) -> None:
     for mark, holders in undecided:
         lacking = [face for face in holders if mark.label not in face.marks]
         if len(lacking) != 1:
-            raise DataError(f"the point {mark.label!r} lies in {len(holders)} rectangles", "group the points")
+            raise DataError(f"the point {mark.label!r} is in {len(holders)} rectangles", "group the points")
         lacking[0].add(mark)
     if outside:
         with_points = [face for face in faces if face.marks]

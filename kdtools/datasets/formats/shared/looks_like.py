@@ -121,7 +121,10 @@ def _table(lines: Sequence[str], rows: _Rows) -> _Told:
 def _list(lines: Sequence[str], rows: _Rows) -> _Told:
     if all(_are_numbers(row) for row in rows):
         if all(len(row) == 2 for row in rows):
-            return "points alone, one a line", "put their number in the first line, and the image of that name beside"
+            return (
+                "points alone, one a line",
+                "put their number in the first line, and the image with that name next to it",
+            )
         return f"lines of {len(rows[-1])} numbers without an image's name", "begin each line with the image's name"
     if all(map(_is_picture, lines)):
         return "a list of images without points", ""

@@ -105,7 +105,8 @@ def check_no_decimals_apart(rows: Sequence[Sequence[str]]) -> None:
         return
     if any(len(cell) > 1 and cell[0] == "0" for cell in seconds) or all(len(cell) == 1 for cell in seconds):
         raise DataError(
-            "its numbers seem to be cut at decimal commas, as 12,5 into 12 and 5", "write 12.5, or put ; between cells"
+            "its numbers seem to be split at decimal commas, such as 12,5 into 12 and 5",
+            "write 12.5, or put ; between cells",
         )
 
 
