@@ -76,7 +76,7 @@ _OPENCV_HINT = (
 
 
 def missing_error(error: ImportError) -> MissingError | None:
-    """What is to be installed where an import failed; None where a fault in kdtools is as likely.
+    """What is to be installed where an import failed; None where a bug in kdtools is as likely.
 
     OpenCV's wheel for desktops brings all but a few system libraries, which small servers and containers lack.
 

@@ -99,7 +99,7 @@ def test_what_is_no_faces_file_says_how_to_get_one(here: Path) -> None:
     succeed(run_tool("kd-predict", "face68", "train.h5", "-o", "points.csv"))
     for words in (("kd-view", "{}", "-o", "v.png"), ("kd-merge", "{}", "-o", "m.h5"), ("kd-dump", "{}")):
         for name, told in (
-            ("photos", "kd-predict finds points in photographs"),
+            ("photos", "kd-predict predicts points in photographs"),
             ("points.csv", "kd-predict -o FILE.h5 writes one"),
             ("face68", "a network that comes with kdtools"),
         ):

@@ -184,7 +184,7 @@ def fail(result: Result, tool: str, status: int, *said: str | Path) -> None:
     message = lines[errors[0] :]
     assert len(message) <= 2, result.stderr
     assert all(line.startswith("  ") for line in message[1:]), result.stderr
-    assert "fault in kdtools" not in result.stderr
+    assert "bug in kdtools" not in result.stderr
     for text in said:
         assert str(text).replace("\n", r"\n") in message[0], result.stderr
     assert result.stdout == b""

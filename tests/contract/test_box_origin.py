@@ -127,7 +127,7 @@ def test_a_dump_makes_no_other_box_one_of_the_annotation(origin: str, tmp_path: 
         words = ["--images", tmp_path] if form == "coco" else ["--details"] if form == "csv" else []
         result = succeed(run_tool("kd-dump", points, "--format", form, *words, "-o", text))
         assert ("no boxes of" in result.stderr) == (form in ("coco", "dlib") and not own)
-        assert ("those around the points stand in their place" in result.stderr) == ("no boxes of" in result.stderr)
+        assert ("the boxes of the points are written instead" in result.stderr) == ("no boxes of" in result.stderr)
         result = run_tool("kd-import", text, "--format", form, "--no-images", "-o", tmp_path / f"{form}.h5")
         assert result.status == 0, result.stderr
         with open_faces(tmp_path / f"{form}.h5") as faces:

@@ -103,7 +103,7 @@ def test_a_file_system_without_a_service(service: tuple[str, str], world: World,
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_a_fault_of_the_disk(fault: tuple[str, str, str], world: World, tmp_path: Path) -> None:
-    """Never status 139, a fault in kdtools, or a half-written file."""
+    """Never status 139, a bug in kdtools, or a half-written file."""
     assert check_fault("kd-merge", fault, world, tmp_path) == "refused"
 
 

@@ -35,7 +35,7 @@ def check_shown(tool: str, *words: str | Path) -> Result:
     """Assert that a run, piped and at a terminal, shows nothing that is obeyed; returns what it gave piped."""
     result = run_tool(tool, *words)
     assert obeyed(result.stderr.encode()) == []
-    assert "fault in kdtools" not in result.stderr, result.stderr
+    assert "bug in kdtools" not in result.stderr, result.stderr
     assert obeyed(at_terminal(tool, *words), allowed="\r") == []
     return result
 

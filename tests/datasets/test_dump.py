@@ -211,7 +211,7 @@ def test_an_id_comes_back_or_is_refused(name: str, tmp_path: Path, capsys: pytes
         faces = make_faces(tmp_path / f"{number}.h5", [*GOOD_IDS, id], 98 if name == "wflw" else 68)
         output = tmp_path / f"{number}{'' if form.in_folder else form.suffix}"
         if dump(faces, "--format", name, "-o", output) != 0:
-            assert "fault in kdtools" not in capsys.readouterr().err
+            assert "bug in kdtools" not in capsys.readouterr().err
             assert not output.exists()
             n_refused += 1
             continue

@@ -241,7 +241,7 @@ def test_the_same_ids_are_told_apart_by_a_prefix(tmp_path: Path, run: Run) -> No
         check_rows(faces)
     status, said = run(kd_merge.main, one, one, "-o", tmp_path / "p", "--prefix")
     assert (status, f"{one} and {one} hold 5 of the same ids" in said) == (1, True)
-    assert "the files are called alike" in said
+    assert "the files have the same name" in said
 
 
 def test_without_images_points_go_to_the_sources(tmp_path: Path, run: Run) -> None:
@@ -422,7 +422,7 @@ def test_usage_of_split(tmp_path: Path, run: Run) -> None:
     for status, words, expected in (
         (2, ["-o", a], "give --rest FILE"),
         (2, ["-o", a, "--rest", b, "--folds", 3], "or --folds K"),
-        (2, ["-o", a, "--folds", 3], "put {} where the number goes"),
+        (2, ["-o", a, "--folds", 3], "needs {} for the number"),
         (2, ["-o", a, "--rest", b, "--share", 0.2, "--by-subset", "odd"], "give one of"),
         (1, ["-o", a, "--rest", b, "--by-subset", "even"], "there are full, odd"),
         (2, ["-o", a, "--rest", b, "--group", "("], "no regular expression"),

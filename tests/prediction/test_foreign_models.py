@@ -149,21 +149,21 @@ READERS: dict[str, dict[str, Any]] = {
 def test_a_graph_that_reads_another_file_is_refused(kind: str, make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     """By kdtools: ONNX Runtime does not see it."""
     monkeypatch.setattr("onnxruntime.InferenceSession", lambda *_, **__: pytest.fail("given to ONNX Runtime"))
-    with pytest.raises(FileError, match="lie in another file"):
+    with pytest.raises(FileError, match="are in another file"):
         load_engine(make(**READERS[kind]))
 
 
 def test_the_location_alone_is_enough_to_refuse() -> None:
     tensor = onnx.TensorProto(name="w", data_type=FLOAT, dims=[1], data_location=TensorProto.EXTERNAL)
     model = helper.make_model(helper.make_graph([], "g", [], [], [tensor]))
-    with pytest.raises(FileError, match="lie in another file"):
+    with pytest.raises(FileError, match="are in another file"):
         check_onnx(model.SerializeToString(), "m")
 
 
 def test_a_detector_reads_no_other_file_either(make: Maker) -> None:
     from kdtools.images.detection.yunet import YuNetDetector
 
-    with pytest.raises(FileError, match="lie in another file"):
+    with pytest.raises(FileError, match="are in another file"):
         YuNetDetector(str(make(**READERS["weight"])))
 
 

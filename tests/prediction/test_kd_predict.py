@@ -238,7 +238,10 @@ main()
     stopped = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert stopped.returncode == 143, stopped.stderr
     place = tmp_path / "o.h5.partial"
-    assert stopped.stderr == f"kd-predict: what is done is in {place}; --resume continues it\nkd-predict: terminated\n"
+    assert (
+        stopped.stderr
+        == f"kd-predict: the results so far are in {place}; --resume continues it\nkd-predict: terminated\n"
+    )
     resumed = subprocess.run([sys.executable, "-c", code, "--resume"], capture_output=True, text=True, check=False)
     assert (resumed.returncode, resumed.stderr) == (0, f"kd-predict: 4000 faces to {tmp_path / 'o.h5'}\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["faces.h5", "o.h5"]

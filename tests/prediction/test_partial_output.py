@@ -351,7 +351,7 @@ def test_a_stop_says_where_the_work_is(faces: Path, tmp_path: Path) -> None:
     run = Run(MeanEngine(20), str(tmp_path / "o.h5"), False, Provenance("test"), jobs=1, reporter=recorder)
     with pytest.raises(KeyboardInterrupt):
         predict_file(run, faces)
-    assert recorder.said == [f"what is done is in {tmp_path / 'o.h5.partial'}; --resume continues it"]
+    assert recorder.said == [f"the results so far are in {tmp_path / 'o.h5.partial'}; --resume continues it"]
 
 
 def test_a_finished_run_is_known(faces: Path, tmp_path: Path) -> None:

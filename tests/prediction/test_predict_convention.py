@@ -93,7 +93,7 @@ def stored(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
         ((), 1, "youtube68", None, "points of the annotation convention youtube68, in true pixels"),
         (("--convention", "youtube68"), 1, "youtube68", None, "in true pixels: no origin of it is known"),
         (("--convention", "300w"), 0, "300w", None, "points of the annotation convention 300w, in true pixels"),
-        (("--convention", "300w/lfpw"), 0, "300w/lfpw", ORIGIN, "with its origin of 1.25, -0.5 px put back"),
+        (("--convention", "300w/lfpw"), 0, "300w/lfpw", ORIGIN, "with its origin of 1.25, -0.5 px added"),
     ],
 )
 def test_the_convention_that_is_asked_for(

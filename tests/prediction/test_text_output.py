@@ -112,4 +112,4 @@ def test_points_among_the_pictures_are_written_again(
     if suffix != "h5":  # which records the folder's files, itself among them
         assert (folder / f"points.{suffix}").read_bytes() == before
     (folder / "points.csv").write_text("image,x0,y0\na.png,1,2\n")
-    fail(run_tool(*words[:-1], "points.csv", "-f"), "kd-predict", 2, "lies in a folder that is an input")
+    fail(run_tool(*words[:-1], "points.csv", "-f"), "kd-predict", 2, "is inside an input folder")

@@ -114,8 +114,8 @@ def test_model_files_with_flipped_bytes_or_cut_off(tmp_path: Path, tiny_onnx: Pa
         ({"std": [1, 0, 1]}, "a deviation of 0"),
         ({"std": [1, float("nan"), 1]}, "for the mean or deviation"),
         ({"mean": [1e300, 0, 0]}, "for the mean or deviation"),
-        ({"mean": "123"}, "in the place of three numbers"),
-        ({"arch": 7}, "in the place of a name"),
+        ({"mean": "123"}, "instead of three numbers"),
+        ({"arch": 7}, "instead of a name"),
         ({"settings": []}, "settings that are"),
         ({"settings": 3}, "damaged"),
     ],
@@ -184,7 +184,7 @@ def test_an_exported_model_reads_no_other_file(tmp_path: Path, tiny_onnx: Path) 
         (tmp_path / "below").mkdir(exist_ok=True)
         path = tmp_path / "below" / "m.onnx"
         path.write_bytes(model.SerializeToString())
-        with pytest.raises(FileError, match="its weights lie in another file"):
+        with pytest.raises(FileError, match="its weights are in another file"):
             OnnxEngine(path, 1)
         with open_any(str(path)) as file:
             faults = list(check_file(file))

@@ -361,7 +361,7 @@ def test_a_virtual_file_finds_its_parts_beside_it_alone(tmp_path: Path) -> None:
         assert faces.parts == {"part.h5"}
     (tmp_path / "below").mkdir()
     with (
-        pytest.raises(DataError, match="lies outside"),
+        pytest.raises(DataError, match="is outside"),
         open_faces(part) as faces,
         create_faces(str(tmp_path / "below" / "all.h5"), True, Provenance("kd-test")) as writer,
     ):

@@ -127,8 +127,8 @@ def test_parts_behind_symbolic_links(tmp_path: Path) -> None:
     (folder / "linked").symlink_to(tmp_path)
     write_points(folder / "real" / "part.h5", ["a"])
     for part, message in (
-        ("link.h5", "is a symbolic link or lies behind one"),
-        ("linked/secret.h5", "is a symbolic link or lies behind one"),
+        ("link.h5", "is a symbolic link or is reached through one"),
+        ("linked/secret.h5", "is a symbolic link or is reached through one"),
         ("real/part%%.h5", "takes for a pattern"),
         ("real/part.h5", ""),
     ):

@@ -223,7 +223,7 @@ def test_an_old_file_that_cannot_be_put_back_is_kept_and_named(tmp_path: Path, m
             raise OSError(5, "Input/output error")
         usual(*args)
 
-    with pytest.raises(FileError, match="could not be put back") as raised, Outputs(force=True) as outputs:  # noqa: PT012
+    with pytest.raises(FileError, match="could not be restored") as raised, Outputs(force=True) as outputs:  # noqa: PT012
         for name in "ab":
             outputs.file(str(tmp_path / name)).write_text("new")
         monkeypatch.setattr(os, "replace", replace)

@@ -117,7 +117,7 @@ def test_folds_go_on_and_are_never_those_of_another_number(faces_path: Path, war
     assert "is there already" in teach(warm, faces_path, output, "--folds", 2, "--resume").stderr
     output.unlink()
     told = teach(warm, faces_path, output, "--folds", 2)
-    assert (told.returncode, "go on with --resume" in told.stderr) == (2, True)
+    assert (told.returncode, "continue with --resume" in told.stderr) == (2, True)
     for end in (".safetensors", ".last.safetensors", ".log.jsonl"):  # a log alone would not be replaced without -f
         (tmp_path / f"tough.fold2of2{end}").unlink()
     told = teach(warm, faces_path, output, "--folds", 2, "--resume")

@@ -177,7 +177,7 @@ def test_columns_are_found_by_their_names(text: str, tmp_path: Path) -> None:
         ("image,gt_x0,gt_y0,gt_x1,gt_y1,pred_x0,pred_y0", "several sets of points"),
         ("frame, gaze_0_x, gaze_0_y, eye_lmk_x_0, eye_lmk_y_0, x_0, y_0, x_1, y_1", "several sets of points"),
         ("frame, x_0, y_0, x_1, y_1, X_0, Y_0, Z_0, X_1, Y_1, Z_1", "two columns 'X_0'"),
-        ("image,x,y,nose_x,nose_y", "has x and y beside the points"),
+        ("image,x,y,nose_x,nose_y", "has x and y besides the points"),
         ("image,face_0_point_0_x,face_0_point_0_y,face_1_point_1_x,face_1_point_1_y", "without a gap"),
         ("image,pupil_x,pupil_y,x0,y0,x1,y1", "several sets of points"),
         (",0,1,2,3,4", "numbers the columns"),

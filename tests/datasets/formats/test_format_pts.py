@@ -187,7 +187,7 @@ def test_pictures_in_another_tree_of_the_same_shape(tree_300w: Path, tmp_path: P
         (tree_300w / path).rename(images / path)
     found, skipped = read_all(pts.FORMAT, tree_300w)
     assert found == []
-    assert "no image of the same name beside it" in skipped[0][1]
+    assert "no image with the same name next to it" in skipped[0][1]
     for source in (tree_300w, tree_300w.parent):  # one more folder in front of the names
         found, skipped = read_all(pts.FORMAT, source, roots=(images,))
         assert skipped == []
@@ -283,7 +283,7 @@ def test_asf_needs_its_picture(tmp_path: Path) -> None:
     for pictures in (True, False):
         with pytest.raises(FileError, match="none of its 3 pictures was found") as error:
             read_all(asf.FORMAT, source, pictures=pictures)
-        assert "the pictures must lie beside" in error.value.hint
+        assert "its coordinates are relative to the images" in error.value.hint
 
 
 def test_asf_without_pictures_reads_their_sizes_all_the_same(tmp_path: Path) -> None:

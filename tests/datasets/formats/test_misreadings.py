@@ -518,8 +518,8 @@ def test_percent_of_the_image_is_refused(form: str, tmp_path: Path) -> None:
         ("a.csv", "a.jpg;12,5;13,7;20,1;30,2\n", "'12,5' is a number with a decimal comma, or two numbers"),
         ("a.csv", "image;x0;y0;x1;y1\na.jpg;12,5;13,7;20,1;30,2\n", "'12,5' is a number with a decimal comma"),
         ("a.tsv", "a.jpg\t12,5\t13,7\t20,1\t30,2\n", "'12,5' is a number with a decimal comma, or two numbers"),
-        ("a.csv", "a.jpg,12,5,13,7,20,1,31,5,40,1,13,6\n", "seem to be cut at decimal commas"),
-        ("a.csv", "a.jpg,12,53,13,07,20,15,31,50,40,10,13,62\n", "seem to be cut at decimal commas"),
+        ("a.csv", "a.jpg,12,5,13,7,20,1,31,5,40,1,13,6\n", "seem to be split at decimal commas"),
+        ("a.csv", "a.jpg,12,53,13,07,20,15,31,50,40,10,13,62\n", "seem to be split at decimal commas"),
         ("a.txt", "a.jpg 12,5 13,7 20,1 31,5\n", "looks like a list of numbers with decimal commas"),
     ],
 )
