@@ -26,21 +26,28 @@ Norm = Annotated[
 ]
 ProtocolName = Annotated[
     Literal["300w", "wflw", "cofw", "aflw19", "spiga", "star", "pipnet", "kdloss"] | None,
-    typer.Option(case_sensitive=False, help="Measure as a data set or a paper does: see man kd-eval."),
+    typer.Option(case_sensitive=False, help="Measure as in a data set or paper: see man kd-eval."),
 ]
 Thresholds = Annotated[
     str | None,
-    typer.Option(metavar="T,...", help="Of failure rate and AUC, as shares of the normaliser.  [default: 0.08,0.10]"),
+    typer.Option(
+        metavar="T,...",
+        help="Thresholds of failure rate and AUC, as fractions of the normaliser.  [default: 0.08,0.10]",
+    ),
 ]
-VisibleOnly = Annotated[bool, typer.Option("--visible-only", help="Count only points that the truth marks as seen.")]
-By = Annotated[Part, typer.Option(help="What has a row of the table.")]
+VisibleOnly = Annotated[
+    bool, typer.Option("--visible-only", help="Count only points that are visible in the ground truth.")
+]
+By = Annotated[Part, typer.Option(help="What each row of the table is.")]
 Compare = Annotated[bool, typer.Option("--compare", help="Compare the other predictions with the first, face by face.")]
 JoinBy = Annotated[
     Join,
-    typer.Option(help="How faces find their truth: by id, or those of one photograph by their place in it."),
+    typer.Option(help="How predictions are matched to the ground truth: by id, or within a photograph by position."),
 ]
 AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Count faces without a prediction as failures.")]
-AllowExtra = Annotated[bool, typer.Option("--allow-extra", help="Leave out predictions that the truth does not know.")]
+AllowExtra = Annotated[
+    bool, typer.Option("--allow-extra", help="Leave out predictions for faces that are not in the ground truth.")
+]
 MeanShape = Annotated[
     str | None,
     typer.Option(metavar="FILE", help="Add the mean-shape baseline: always predict the mean landmarks of FILE."),
@@ -49,17 +56,15 @@ Video = Annotated[
     str | None,
     typer.Option(
         metavar="REGEX|auto",
-        help="Measure jitter too. Its groups are video and frame; auto takes the last number of the id.",
+        help="Also measure jitter. The groups are video and frame; auto uses the last number of the id.",
     ),
 ]
-Jitter = Annotated[
-    bool, typer.Option("--jitter", help="Without truth: how much the points tremble in videos, and nothing else.")
-]
+Jitter = Annotated[bool, typer.Option("--jitter", help="Measure only jitter in videos, without ground truth.")]
 Plot = Annotated[
     list[str] | None,
     typer.Option(
         metavar="KIND=FILE",
-        help="Draw ced, landmarks, scatter (.svg, .pdf, .png) or the worst faces (.png, .jpg).",
+        help="Plot ced, landmarks, scatter (.svg, .pdf, .png) or the worst faces (.png, .jpg).",
     ),
 ]
 Output = Annotated[
@@ -68,16 +73,16 @@ Output = Annotated[
         "-o",
         "--output",
         metavar="FILE",
-        help="Write the report there: .html with plots, .md, .tex, .json, .tsv or .txt.",
+        help="Report file: .html with plots, .md, .tex, .json, .tsv or .txt.",
     ),
 ]
 Tsv = Annotated[bool, typer.Option("--tsv", help="Print tab-separated values, as when piped.")]
 MaxNme = Annotated[
-    float | None, typer.Option(metavar="PERCENT", help="Exit with status 3 if a row's NME is above this.")
+    float | None, typer.Option(metavar="PERCENT", help="Exit with status 3 if the NME of a row is above this.")
 ]
 Require = Annotated[
     list[str] | None,
     typer.Option(
-        "--require", metavar="'FIGURE>=N'", help="Exit with status 3 if a row fails it: 'auc@0.08>=60', 'fr@0.1<2'."
+        "--require", metavar="'FIGURE>=N'", help="Exit with status 3 if a row fails this: 'auc@0.08>=60', 'fr@0.1<2'."
     ),
 ]

@@ -25,16 +25,14 @@ def _checked(check: Callable[[str], None]) -> Callable[[str | None], str | None]
 
 def _output(check: Callable[[str], None] | None = None) -> Any:
     callback = None if check is None else _checked(check)
-    return typer.Option(
-        "-o", "--output", metavar="FILE", callback=callback, help="File to write; - is standard output."
-    )
+    return typer.Option("-o", "--output", metavar="FILE", callback=callback, help="Output file; - is standard output.")
 
 
 Output = Annotated[str, _output()]
 FacesOutput = Annotated[str, _output(check_faces_name)]
 ModelOutput = Annotated[str, _output(check_model_name)]
 ExportOutput = Annotated[str, _output(check_export_name)]
-Force = Annotated[bool, typer.Option("-f", "--force", help="Replace an output that exists.")]
+Force = Annotated[bool, typer.Option("-f", "--force", help="Replace an existing output.")]
 Quiet = Annotated[
     bool, typer.Option("-q", "--quiet", callback=set_quiet, is_eager=True, help="Print only warnings and errors.")
 ]
@@ -45,11 +43,11 @@ Verbose = Annotated[
         "--verbose",
         callback=set_verbose,
         is_eager=True,
-        help="Print all messages, without collapsing those alike, and the traceback of an error.",
+        help="Print every message, including repeated ones, and the traceback of an error.",
     ),
 ]
 Version = Annotated[
-    bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and stop.")
+    bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and exit.")
 ]
 
 
@@ -67,13 +65,13 @@ Jobs = Annotated[
         metavar="N",
         min=0,
         callback=_report_workers,
-        help="Workers, at most one for each core; 0 is that many.",
+        help="Number of workers, at most one per core; 0 is one per core.",
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="The same seed gives the same file.")]
 Device = Annotated[
     str,
-    typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N. auto takes a GPU where there is one."),
+    typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N. auto uses a GPU if there is one."),
 ]
 Size = Annotated[int, typer.Option("--size", metavar="PX", min=16, max=4096, help="Side of the square images.")]
 Margin = Annotated[
@@ -83,12 +81,12 @@ Margin = Annotated[
         metavar="SHARE",
         min=0.0,
         max=2.0,
-        help="Room on each side of the points, as a share of the longer side of their box.",
+        help="Margin on each side of the points, as a fraction of the longer side of their box.",
     ),
 ]
 Batch = Annotated[int | None, typer.Option("--batch", metavar="N", min=1, help="Batch size: faces per step.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue a stopped run; start one if there is none.")]
-_N_FACES = typer.Option("-n", "--faces", metavar="N", min=1, help="How many faces, at most.")
+_N_FACES = typer.Option("-n", "--faces", metavar="N", min=1, help="Number of faces, at most.")
 NFaces = Annotated[int, _N_FACES]
 MostFaces = Annotated[int | None, _N_FACES]
 Detector = Annotated[
@@ -96,8 +94,9 @@ Detector = Annotated[
     typer.Option(
         "--detector",
         metavar="NAME|FILE",
-        help="What finds the faces: finder, cascade, yunet (fetched once), a YuNet model (.onnx), or a list of boxes "
-        "(.csv); whole takes each image as one face. For annotated faces also points or given, the annotated box.",
+        help="Face detector: finder, cascade, yunet (downloaded once), a YuNet model "
+        "(.onnx), or a list of boxes (.csv); whole takes each image as one face. For "
+        "annotated faces also points, or given for the annotated box.",
     ),
 ]
 MinScore = Annotated[
@@ -105,8 +104,7 @@ MinScore = Annotated[
     typer.Option(
         "--min-score",
         metavar="SCORE",
-        help="Score threshold of the detector: drop faces below it. By default finder 0.55, yunet 0.6; cascade and "
-        "boxes (.csv) keep all.",
+        help="Drop detections with a lower score. Default: finder 0.55, yunet 0.6; cascade and boxes (.csv) keep all.",
     ),
 ]
 
@@ -114,44 +112,47 @@ MinScore = Annotated[
 Rest = Annotated[
     str | None,
     typer.Option(
-        "--rest", metavar="FILE", callback=_checked(check_faces_name), help="File for the faces that are split off."
+        "--rest", metavar="FILE", callback=_checked(check_faces_name), help="Output file for the other faces."
     ),
 ]
 Convert = Annotated[
-    str | None, typer.Option("--convert", metavar="NAME|FILE", help="Convert the points to this scheme, as 98 to 68.")
+    str | None,
+    typer.Option("--convert", metavar="NAME|FILE", help="Convert the points to this scheme, such as 98 points to 68."),
 ]
 Subset = Annotated[
-    list[str] | None, typer.Option("--subset", metavar="NAME", help="Only faces of this subset; full is all faces.")
+    list[str] | None, typer.Option("--subset", metavar="NAME", help="Only faces of this subset; full means all faces.")
 ]
 Ids = Annotated[
     list[str] | None, typer.Option("--ids", metavar="GLOB", help="Only faces whose id matches, such as 'ibug/*'.")
 ]
 AddSubset = Annotated[
     list[str] | None,
-    typer.Option("--add-subset", metavar="NAME=GLOB", help="Put faces whose id matches GLOB into a subset."),
+    typer.Option("--add-subset", metavar="NAME=GLOB", help="Add faces whose id matches GLOB to a subset."),
 ]
 Categories = Annotated[
     list[str] | None,
-    typer.Option("--category", metavar="NAME", help="Which things, where the annotations hold points of several."),
+    typer.Option("--category", metavar="NAME", help="Category to read, if the annotations hold several."),
 ]
 Images = Annotated[
     list[str] | None, typer.Option("--images", metavar="DIR", help="Folder of the images, if they are elsewhere.")
 ]
 NoImages = Annotated[
-    bool, typer.Option("--no-images", help="Points alone, in pixels of the source images, which need not be there.")
+    bool, typer.Option("--no-images", help="Write points only, in pixels of the source images, which need not exist.")
 ]
 TruthFile = Annotated[
-    str | None, typer.Option("--truth", metavar="FILE", help="The true landmarks, from which errors are measured.")
+    str | None,
+    typer.Option("--truth", metavar="FILE", help="Ground truth: the landmarks against which errors are measured."),
 ]
 Group = Annotated[
     str | None,
     typer.Option(
         "--group",
         metavar="REGEX|none",
-        help=r"Expression whose first group, searched in the id, is the person: '^(\w+)/'. none: each face is one.",
+        help=r"Regular expression whose first group, searched in the id, is the person: "
+        r"'^(\w+)/'. none: every face is a different person.",
     ),
 ]
-Folds = Annotated[int | None, typer.Option("--folds", metavar="K", min=2, help="Divide the people into K folds.")]
+Folds = Annotated[int | None, typer.Option("--folds", metavar="K", min=2, help="Split the people into K folds.")]
 
 ConventionName = Annotated[
     str | None,
@@ -172,7 +173,7 @@ Origin = Annotated[
 
 # ---- reports and formats
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Value = Annotated[str | None, typer.Option("--value", metavar="NAME", help="Print this one value alone.")]
+Value = Annotated[str | None, typer.Option("--value", metavar="NAME", help="Print only this value.")]
 FormatName = Annotated[
     str, typer.Option("--format", metavar="NAME", help="Format of the annotations: auto, or one of --formats.")
 ]
@@ -190,6 +191,6 @@ def _list_formats(is_set: bool) -> None:
 
 
 Formats = Annotated[
-    bool, typer.Option("--formats", callback=_list_formats, is_eager=True, help="List the formats and stop.")
+    bool, typer.Option("--formats", callback=_list_formats, is_eager=True, help="List the formats and exit.")
 ]
 Faces = Annotated[str, typer.Argument(metavar="FACES", help="Faces file; - is standard input.")]

@@ -10,13 +10,13 @@ from kdtools.cli._options import ConventionName
 
 Convention = ConventionName
 Model = Annotated[
-    str, typer.Argument(metavar="MODEL", help="Bundled network (face68), model file, or what kd-export made of it.")
+    str, typer.Argument(metavar="MODEL", help="Bundled network (face68), model file, or exported model (.onnx).")
 ]
 Inputs = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="INPUT",
-        help="One faces file; or images, folders, tar files, videos, the number of a camera. - is standard input.",
+        help="One faces file; or images, folders, tar files, videos, a camera number. - is standard input.",
     ),
 ]
 Output = Annotated[
@@ -25,14 +25,18 @@ Output = Annotated[
         "-o",
         "--output",
         metavar="FILE",
-        help="File to write: .csv, .tsv or .jsonl is text, .h5 a faces file, and so is - on standard output. "
-        "Without -o, a table on a terminal, else CSV.",
+        help="Output file: .csv, .tsv and .jsonl are text; .h5 and - (standard output) are a "
+        "faces file. Without -o: a table on a terminal, else CSV.",
     ),
 ]
-Listed = Annotated[bool, typer.Option("--list", help="Each INPUT is a list of images, one a line or separated by \\0.")]
+Listed = Annotated[
+    bool, typer.Option("--list", help="Each INPUT is a list of images, one per line or separated by \\0.")
+]
 Include = Annotated[
     list[str] | None,
-    typer.Option("--include", metavar="GLOB", help="In folders and tar files, only paths that match, not all images."),
+    typer.Option(
+        "--include", metavar="GLOB", help="In folders and tar files, read only matching paths instead of all images."
+    ),
 ]
 MaxFaces = Annotated[
     int | None, typer.Option("--max-faces", metavar="N", min=1, help="Only the N largest faces of each image.")
@@ -50,18 +54,18 @@ Refine = Annotated[
         metavar="N",
         min=0,
         max=10,
-        help="In images: crop again N times around the points; by default 1, with whole 0.",
+        help="In images: crop again N times around the predicted points. Default: 1, with --detector whole 0.",
     ),
 ]
 Flip = Annotated[
     bool, typer.Option("--flip", help="Average over each face and its mirror image: lower error, half the speed.")
 ]
 Smooth = Annotated[
-    bool, typer.Option("--smooth", help="In videos: smooth the points of a face over time, so that they do not jitter.")
+    bool, typer.Option("--smooth", help="In videos: smooth the points of each face over time to reduce jitter.")
 ]
 Draw = Annotated[
     str | None,
-    typer.Option("--draw", metavar="DIR", help="Draw the landmarks: write each image with faces, or video, into DIR."),
+    typer.Option("--draw", metavar="DIR", help="Draw the landmarks: write every image with faces, or video, to DIR."),
 ]
 Shard = Annotated[
     str | None,
@@ -70,5 +74,5 @@ Shard = Annotated[
 Bench = Annotated[bool, typer.Option("--bench", help="Print the time spent in each stage.")]
 Backend = Annotated[
     Literal["auto", "torch", "onnx"],
-    typer.Option("--backend", help="What runs the network; auto takes ONNX Runtime on a CPU."),
+    typer.Option("--backend", help="Runtime of the network; auto uses ONNX Runtime on a CPU."),
 ]

@@ -8,7 +8,7 @@ TASKS = {
         "kd-synth": "draw annotated faces",
         "kd-split": "split a faces file so that nobody is in two parts",
         "kd-merge": "join faces files, or take a part of one",
-        "kd-origin": "estimate how far labels lie beside the true places",
+        "kd-origin": "estimate the offset of labels from the true places",
     },
     "train": {
         "kd-student": "train a small network, with teachers or without",
@@ -24,9 +24,9 @@ TASKS = {
     },
     "look": {
         "kd-view": "draw faces with their landmarks",
-        "kd-info": "tell what a file is and whether it is sound",
+        "kd-info": "describe a file and check whether it is valid",
         "kd-dump": "write landmarks as text",
-        "kdtools": "list the tools; say what works on this machine",
+        "kdtools": "list the tools; report what works on this machine",
     },
 }
 PURPOSES = {tool: purpose for tools in TASKS.values() for tool, purpose in tools.items()}

@@ -16,15 +16,17 @@ def kd_asm(
     faces_path: Faces,
     output: FacesOutput,
     variance: Annotated[
-        float | None, typer.Option(metavar="SHARE", help="Share of the variance that the modes keep.  [default: 0.9]")
+        float | None,
+        typer.Option(metavar="SHARE", help="Fraction of the variance that the modes explain.  [default: 0.9]"),
     ] = None,
-    clip: Annotated[float, typer.Option(metavar="K", help="Coefficients are clipped to K standard deviations.")] = 3.0,
+    clip: Annotated[float, typer.Option(metavar="K", help="Clip coefficients to K standard deviations.")] = 3.0,
     align: Annotated[
         Literal["procrustes", "none"] | None,
-        typer.Option(help="How shapes are aligned; the published code does not.  [default: procrustes]"),
+        typer.Option(help="Alignment of the shapes; the published code uses none.  [default: procrustes]"),
     ] = None,
     model_path: Annotated[
-        str | None, typer.Option("--shape-model", metavar="FILE", help="Apply the shape model in FILE; fit none.")
+        str | None,
+        typer.Option("--shape-model", metavar="FILE", help="Apply the shape model in FILE instead of fitting one."),
     ] = None,
     plot_modes: Annotated[str | None, typer.Option(metavar="FILE", help="Draw the modes (.png, .pdf or .svg).")] = None,
     force: Force = False,
@@ -32,10 +34,11 @@ def kd_asm(
     verbose: Verbose = False,
     version: Version = False,
 ) -> None:
-    """Fit an active shape model to the hard landmarks of FACES and write their Soft-landmarks.
+    """Fit an active shape model to the hard landmarks of FACES and write Soft-landmarks.
 
-    Shapes are aligned, a principal component analysis keeps most of their variance, each coefficient is clipped, and
-    the rebuilt shape goes back to its own face. The output holds the shape model too, for --shape-model.
+    Shapes are aligned, a principal component analysis keeps most of their variance, each coefficient is clipped,
+    and the reconstructed shape is mapped back to its face. The output also holds the shape model, for
+    --shape-model.
     """
     require(model_path is None or (variance or align) is None, "--shape-model brings its own --variance and --align")
     variance, align = 0.9 if variance is None else variance, align or "procrustes"

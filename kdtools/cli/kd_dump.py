@@ -22,20 +22,20 @@ def kd_dump(
     ids: Ids = None,
     pixels: Annotated[
         Literal["source", "image"] | None,
-        typer.Option(help="Points in the source images, or in the file's crops.  [default: source]"),
+        typer.Option(help="Coordinates in the source images, or in the file's crops.  [default: source]"),
     ] = None,
     digits: Annotated[
         int | None,
-        typer.Option(metavar="N", min=0, max=9, help="Decimals of a pixel; else all that the number has."),
+        typer.Option(metavar="N", min=0, max=9, help="Number of decimals; by default full precision."),
     ] = None,
-    no_header: Annotated[bool, typer.Option("--no-header", help="csv and tsv without the line of names.")] = False,
+    no_header: Annotated[bool, typer.Option("--no-header", help="Omit the header of csv and tsv.")] = False,
     details: Annotated[
         bool,
-        typer.Option("--details", help="csv and tsv also with box, detector's score and mean confidence of each face."),
+        typer.Option("--details", help="Add box, detector score and mean confidence of each face to csv and tsv."),
     ] = False,
     crops: Annotated[
         str | None,
-        typer.Option(metavar="DIR", help="Write the crops there as PNG; points are then in their pixels."),
+        typer.Option(metavar="DIR", help="Also write the crops to DIR as PNG; points are then in pixels of the crops."),
     ] = None,
     images: Images = None,
     force: Force = False,
@@ -43,14 +43,15 @@ def kd_dump(
     verbose: Verbose = False,
     version: Version = False,
 ) -> None:
-    """Write the landmarks of FACES as text, a face a line or a file.
+    """Write the landmarks of FACES as text, one face per line or per file.
 
-    csv and tsv: id, x0, y0, x1, y1, ...; a missing point is two empty cells. jsonl: an object a line, with visibility,
-    boxes and scores. Of videos these and coco also have frame, time and track (tables under their header). pts, coco,
-    dlib and wflw: as these data sets come, pts with a file a face in the folder FILE. cvat, labelme and labelstudio:
-    drafts to correct in these programs; labelme is a file a picture, labelstudio needs the images for their sizes. auto
-    goes by the suffix of FILE, and is csv without. Pixels are counted as each format does, from 0 in csv, tsv and
-    jsonl. With --crops, FILE and DIR are a data set that kd-import reads.
+    csv and tsv: id, x0, y0, x1, y1, ...; a missing point is two empty cells. jsonl: one object per line, with
+    visibility, boxes and scores. For videos, these and coco also have frame, time and track (tables under their
+    header). pts, coco, dlib and wflw: as in these data sets; pts writes one file per face to the folder FILE. cvat,
+    labelme and labelstudio: drafts to correct in these programs; labelme writes one file per image, labelstudio
+    needs the images for their sizes. auto uses the suffix of FILE, without one csv. Pixels count from the format's
+    own first pixel, which is 0 in csv, tsv and jsonl. With --crops, FILE and DIR are a data set that kd-import
+    reads.
     """
     require(not (crops and pixels == "source"), "--crops brings the crops, so the points are in pixels of these")
     require(not (images and (crops or pixels == "image")), "--images is for points in the source images")

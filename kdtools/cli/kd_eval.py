@@ -42,15 +42,16 @@ def kd_eval(
     verbose: Verbose = False,
     version: Version = False,
 ) -> int:
-    """Measure predicted landmarks against true ones: NME, failure rate (fr) and area under the CED curve (auc).
+    """Measure predicted landmarks against ground truth: NME, failure rate (fr) and area under the CED curve (auc).
 
-    Faces are joined by id, and every face of the truth must be predicted. --truth FILE, like PRED, is anything that
-    kd-import reads. NME is the mean distance of the points over a length taken from the truth; without --norm and
-    --protocol every normaliser has its row. Points that are not annotated are left out. All errors are in percent, with
-    95 % intervals in which the faces of one person or photograph count as one. With -o the report goes to files and
-    nothing is printed unless a form is asked for; --value prints one number of the first row, such as nme, auc@0.08 or
-    p95. --max-nme and --require judge every row; without --norm and --protocol those of the first normaliser.
-    --jitter in the place of --truth is the mean of |p(t) - 2 p(t - 1) + p(t - 2)|, 0 for steady motion.
+    Faces are joined by id, and every face of the ground truth must be predicted. --truth FILE, like PRED, is
+    anything that kd-import reads. NME is the mean distance of the points divided by a length in the ground truth;
+    without --norm and --protocol every normaliser has its row. Points that are not annotated are left out. All
+    errors are in percent, with 95 % intervals in which the faces of one person or photograph count as one. With -o
+    the report is written to files, and printed only if a form is requested; --value prints one number of the first
+    row, such as nme, auc@0.08 or p95. --max-nme and --require test every row; without --norm and --protocol, those
+    of the first normaliser. --jitter, in place of --truth, is the mean of |p(t) - 2 p(t - 1) + p(t - 2)|, 0 for
+    steady motion.
     """
     require(json_form + tsv_form + (value is not None) <= 1, "give one of --json, --tsv and --value")
     require(

@@ -21,15 +21,15 @@ def kd_export(
     output: ExportOutput,
     precision: Annotated[
         Precision,
-        typer.Option(help="float16 is half the size, for phones; int8 is for CPUs and needs --calibrate."),
+        typer.Option(help="float16 halves the size, for phones; int8 is for CPUs and needs --calibrate."),
     ] = "float32",
     calibrate: Annotated[
-        str | None, typer.Option(metavar="FILE", help="With int8: faces file whose images show which values occur.")
+        str | None, typer.Option(metavar="FILE", help="For int8: faces file whose images determine the value ranges.")
     ] = None,
     verify: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", help="Check on faces of this file, not on those of --calibrate or a few drawn ones."
+            metavar="FILE", help="Check on the faces of this file instead of those of --calibrate or a few drawn ones."
         ),
     ] = None,
     convention: ConventionName = None,
@@ -40,12 +40,12 @@ def kd_export(
 ) -> None:
     """Write a model as ONNX, for ONNX Runtime and other programs.
 
-    Its input `images` is (B, 3, S, S) float32, RGB from 0 to 1; the colour normalisation is inside. Its output
-    `landmarks` is (B, L, 2): x and y from -0.5 to 0.5 over the crop, so that pixel = (value + 0.5) * S - 0.5. Both are
-    the same in every precision. Of a model for several annotation conventions it answers by one, in true pixels. The
-    description in the model file is in the metadata under `kdtools`. The result is compared with the original before it
-    is written, and its size and speed are reported, with the NME of both for faces with points. A warning says if int8
-    makes the NME more than 2 % larger.
+    Its input `images` is (B, 3, S, S) float32, RGB from 0 to 1; colours are normalised inside. Its output
+    `landmarks` is (B, L, 2): x and y from -0.5 to 0.5 over the crop, so that pixel = (value + 0.5) * S - 0.5. Both
+    are the same in every precision. If the model has several annotation conventions, the export predicts one, in
+    true pixels. The description in the model file is in the metadata under `kdtools`. The export is compared with
+    the original before it is written, and its size and speed are reported, with the NME of both for faces with
+    points. A warning says if int8 makes the NME more than 2 % larger.
     """
     require(model_path != "-", "the model cannot be read from standard input", "name its file")
     require(calibrate != "-", "--calibrate is read more than once, so not from standard input", "name a file")

@@ -43,14 +43,14 @@ def kd_import(
     formats: Formats = False,
     base: Annotated[
         Literal["0", "0.5", "1"] | None,
-        typer.Option(help="Coordinate of the first pixel's centre; else the format's own."),
+        typer.Option(help="Coordinate of the centre of the first pixel; by default that of the format."),
     ] = None,
     categories: Categories = None,
     images: Images = None,
     no_images: NoImages = False,
     exif: Annotated[
         Literal["keep", "apply"],
-        typer.Option(help="Images as stored, or turned upright by their EXIF orientation, as the points are."),
+        typer.Option(help="Turn images and points upright by the EXIF orientation, or keep both as stored."),
     ] = "apply",
     size: Size = 256,
     detector: Detector = "auto",
@@ -58,18 +58,20 @@ def kd_import(
     margin: Margin = 0.2,
     scheme_name: Annotated[
         str | None,
-        typer.Option("--scheme", metavar="NAME|FILE", help="Scheme of the points; by default by their number."),
+        typer.Option(
+            "--scheme", metavar="NAME|FILE", help="Scheme of the points; by default determined by their number."
+        ),
     ] = None,
     convert: Convert = None,
     role: Annotated[
         Literal["auto", "hard", "soft", "predicted"],
-        typer.Option(help="What the points are used as; auto: predicted from formats of programs, else hard."),
+        typer.Option(help="Role of the points; auto is predicted for formats that only programs write, else hard."),
     ] = "auto",
     convention: ConventionName = None,
     origin: Origin = None,
     terms: Annotated[
         str | None,
-        typer.Option(metavar="TEXT", help="Terms of the data set: what it may be used for, as its owner says it."),
+        typer.Option(metavar="TEXT", help="Terms of use of the data set, in its owner's words."),
     ] = None,
     add_subset: AddSubset = None,
     jobs: Jobs = 0,
@@ -80,9 +82,9 @@ def kd_import(
 ) -> None:
     """Read annotated images and write one faces file: square crops and their landmarks.
 
-    The format is recognised from SOURCE and reported; --formats lists them. What cannot be used is named and skipped;
-    the exit status is then 4. Crops are squares around what --detector names; auto is the points, or the whole
-    image where there are none.
+    The format is recognised from SOURCE and reported; --formats lists all. Unusable entries are named and skipped,
+    and the exit status is then 4. Crops are squares around the boxes of --detector; auto uses the points, or the
+    whole image if there are none.
     """
     require("-" not in sources, "images cannot be read from standard input", "name a folder or a file")
     check_no_input([output], filter(os.path.isfile, sources))

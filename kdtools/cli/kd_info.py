@@ -40,27 +40,25 @@ def kd_info(
     value: Value = None,
     bundled: Annotated[
         bool,
-        typer.Option(
-            "--bundled", callback=list_bundled, is_eager=True, help="List the networks that come with kdtools and stop."
-        ),
+        typer.Option("--bundled", callback=list_bundled, is_eager=True, help="List the bundled networks and exit."),
     ] = False,
     check: Annotated[
         bool,
-        typer.Option("--check", help="Read all of each file and print its faults; status 3 if there are any."),
+        typer.Option("--check", help="Read each file completely and print its faults; status 3 if there are any."),
     ] = False,
     follow: Annotated[
-        bool, typer.Option("--inputs/--no-inputs", help="See whether what a file was made from is there, unchanged.")
+        bool, typer.Option("--inputs/--no-inputs", help="Check whether the inputs of a file still exist, unchanged.")
     ] = True,
     quiet: Quiet = False,
     verbose: Verbose = False,
     version: Version = False,
 ) -> int:
-    """Describe each FILE: its arrays, points, subsets and sizes, or its network, and the command and inputs it is from.
+    """Describe each FILE: arrays, points, subsets and sizes, or the network; and the command and inputs that made it.
 
-    On a terminal this is a page; piped, it is lines of a name, a tab and a value. --value NAME prints one value alone,
-    such as faces, landmarks.role or subsets.common. Inputs are recognised by their SHA-256, which takes time if they
-    are large; unchanged ones are described with their own inputs in turn. --check prints a line `file<TAB>fault` for
-    each fault, none for a sound file; with --json, a list for each file.
+    On a terminal the output is a page; in a pipe, lines of name, tab and value. --value NAME prints one value only,
+    such as faces, landmarks.role or subsets.common. Inputs are recognised by their SHA-256, which takes time for
+    large ones; unchanged inputs are described with their own inputs. --check prints a line `file<TAB>fault` for
+    each fault, and nothing for a valid file; with --json, a list for each file.
     """
     require(paths.count("-") <= 1, "only one input can be standard input")
     require(json_form + (value is not None) <= 1, "give one of --json and --value")

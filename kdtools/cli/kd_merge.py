@@ -35,31 +35,31 @@ def kd_merge(
     ids: Ids = None,
     ids_from: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Only faces of these ids or globs, one a line; - is standard input."),
+        typer.Option(metavar="FILE", help="Only faces with these ids or globs, one per line; - is standard input."),
     ] = None,
-    exclude: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Leave out faces whose id fits.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Leave out faces whose id matches.")] = None,
     add_subset: AddSubset = None,
     prefix: Annotated[
-        bool, typer.Option("--prefix", help="Put each file's name, without its suffix, and / before its ids.")
+        bool, typer.Option("--prefix", help="Prefix the ids of each file with its name, without suffix, and /.")
     ] = False,
     no_images: NoImages = False,
     convert: Convert = None,
     convention: ConventionName = None,
     origin: Origin = None,
     virtual: Annotated[
-        bool, typer.Option("--virtual", help="Copy nothing: the output refers to the files, which have to stay.")
+        bool, typer.Option("--virtual", help="Copy nothing: the output refers to the input files, which must stay.")
     ] = False,
     force: Force = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
     version: Version = False,
 ) -> None:
-    """Write the faces of one or more files into one, in their order; of one file, take a part.
+    """Merge faces files into one, in their order, or extract a part of one file.
 
-    Files must agree in scheme, role (hard, soft, predicted) and image size, and no id may occur twice. Where only some
-    files hold an array: a subset takes none of the others' faces, a score or confidence is NaN there, and any other
-    array is left out, with a warning. --convention states that all faces are of one; else each keeps its own. Globs are
-    matched against the ids as they are written; * stands for / too.
+    Files must agree in scheme, role (hard, soft, predicted) and image size, and ids must be unique. If only some
+    files have an array: a subset contains none of the other faces, a score or confidence is NaN for them, and any
+    other array is left out, with a warning. --convention sets one convention for all faces; otherwise each keeps
+    its own. Globs are matched against the ids of the output; * also matches /.
     """
     require([*paths, ids_from].count("-") <= 1, "only one input can be standard input")
     changes = subset, ids, ids_from, exclude, add_subset, prefix, no_images, convert, convention

@@ -21,7 +21,9 @@ def kd_origin(
     ],
     output: Annotated[
         str | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Write FACES there with their origins; - is stdout."),
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="Write FACES with their origins to FILE; - is standard output."
+        ),
     ] = None,
     convention: ConventionName = None,
     group: Group = None,
@@ -31,13 +33,14 @@ def kd_origin(
     verbose: Verbose = False,
     version: Version = False,
 ) -> None:
-    """Estimate by how many pixels the labels of each annotation convention lie beside the true places, in x.
+    """Estimate the origin of each annotation convention: the offset of its labels from the true places, in x.
 
-    Whole sets of labels can lie about a pixel too far to the right, in small faces and in large ones alike. Predictions
-    that are means over each face and its mirror image do not, so the mean of label - prediction is this origin. The
-    network should not have been trained on these faces: it knows their labels, and the origin comes out too small. The
-    95 % intervals count the faces of one person or photograph as one. An origin in y cannot be found in this way, and
-    stays as it is stated. With -o nothing is printed but messages, unless --json is given.
+    The labels of a whole data set can be about a pixel too far to the right, equally in small and large faces.
+    Predictions averaged over each face and its mirror image are not, so the mean of label - prediction is the
+    origin. Use faces that the network was not trained on: it knows the labels of its training faces, and the
+    estimate is then too small. The 95 % intervals count the faces of one person or photograph as one. The origin in
+    y cannot be estimated in this way, and stays as stated. With -o only messages are printed, unless --json is
+    given.
     """
     require([faces_path, predictions].count("-") <= 1, "only one input can be standard input")
     require(output != "-" or not json_form, "--json and -o - both go to standard output", "name a file with -o")

@@ -42,14 +42,14 @@ def kd_predict(
     verbose: Verbose = False,
     version: Version = False,
 ) -> None:
-    """Find landmarks with a trained model.
+    """Predict landmarks with a trained model.
 
-    The faces of a faces file keep their ids. In all other inputs a detector finds the faces (auto is the finder, a
-    network that comes with kdtools), and they are cropped by the model's own rule. The ids of the second and further
-    faces of an image end in #2, #3, ..., those of video frames in #frame=NUMBER; a face keeps its number while it is
-    tracked. Images that cannot be read are named and skipped, and the exit status is then 4; those without a face are
-    counted and named at the end. Points are always in pixels of the source images. With --convention they lie where
-    its labels do: its origin is put back. A long run keeps its results so far in FILE.partial.
+    The faces of a faces file keep their ids. In all other inputs a detector finds the faces (auto is finder, the
+    bundled detector), and they are cropped by the model's own rule. The ids of the second and further faces of an
+    image end in #2, #3, ..., those of video frames in #frame=NUMBER; a face keeps its number while it is tracked.
+    Unreadable images are named and skipped, and the exit status is then 4; images without a face are counted and
+    named at the end. Points are always in pixels of the source images. With --convention they follow its labels,
+    with its origin added. A long run keeps its results so far in FILE.partial.
     """
     require(model_path != "-", "the model cannot be read from standard input", "name its file")
     inputs = inputs or []

@@ -18,10 +18,11 @@ def kd_split(
     output: FacesOutput,
     rest: Rest = None,
     share: Annotated[
-        float | None, typer.Option(metavar="SHARE", help="Share of the faces that goes to --rest.  [default: 0.1]")
+        float | None, typer.Option(metavar="SHARE", help="Fraction of the faces that goes to --rest.  [default: 0.1]")
     ] = None,
     by_subset: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The faces of this subset go to --rest; nothing is drawn.")
+        str | None,
+        typer.Option(metavar="NAME", help="Write the faces of this subset to --rest, instead of random ones."),
     ] = None,
     folds: Folds = None,
     group: Group = None,
@@ -31,12 +32,12 @@ def kd_split(
     verbose: Verbose = False,
     version: Version = False,
 ) -> None:
-    """Split FACES at random into two files, such as one to train on and one to test with, or into folds.
+    """Split FACES at random into two files, such as training and test faces, or into folds.
 
-    Ids that differ only in a last number (ann_01.jpg, ann-01.jpg, ann/01.jpg), in capitals, in the frame of a video or
-    in the #k of several faces in one image stay together, so that nobody is in both files. A name that nearly a whole
-    folder shares, such as image_0001.jpg, is taken for that of numbered files; a message says so. --group tells people
-    apart more reliably. With --folds each fold is a file: -o holds {}, which stands for 1 to K.
+    Ids that differ only in a final number (ann_01.jpg, ann-01.jpg, ann/01.jpg), in capitals, in the frame of a
+    video or in the #k of several faces in one image stay together, so that nobody is in both files. A name shared
+    by nearly a whole folder, such as image_0001.jpg, is treated as file numbering, with a message. --group
+    identifies people more reliably. With --folds each fold is a file: {} in -o stands for 1 to K.
     """
     require((rest is None) == (folds is not None), "give --rest FILE for two parts, or --folds K with -o NAME{}.h5")
     require(share is None or 0 < share < 1, f"--share is {share}", "give a share between 0 and 1")

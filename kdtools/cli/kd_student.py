@@ -34,11 +34,11 @@ def kd_student(
     assignments: opt.Set = None,
     loss: Annotated[
         Loss | None,
-        typer.Option(help="Loss of the points."),
+        typer.Option(help="Loss on the points."),
     ] = None,
     variant: Annotated[
         Variant | None,
-        typer.Option(help="Constants of kd and +assist: reference is the published code, figure the paper's drawings."),
+        typer.Option(help="Constants of kd and +assist: reference is the published code, figure the paper's figures."),
     ] = None,
     arch: opt.Arch = None,
     input_size: opt.InputSize = None,
@@ -61,20 +61,20 @@ def kd_student(
     verbose: Verbose = False,
     version: Version = False,
 ) -> None:
-    """Train a student on the hard landmarks of FACES with the help of two teachers (KD-Loss, arXiv 2111.07047).
+    """Train a student on the hard landmarks of FACES, with two teachers (KD-Loss, arXiv 2111.07047), one or none.
 
     A teacher given as predictions (written once by kd-predict) costs nothing in training: its points move with the
-    augmented faces. One given as a model is run on every augmented batch, as in the paper.
+    augmented faces. A teacher given as a model runs on every augmented batch, as in the paper.
 
-    --loss kd is the paper's, with both teachers; l2, l1, wing and smooth need none. With one or two teachers, +assist
-    adds the paper's assistive terms to one of these, and +mimic the same loss to the teachers' points.
+    --loss kd is the paper's, with both teachers; l2, l1, wing and smooth need none. With one or two teachers,
+    +assist adds the paper's assistive terms to one of these, and +mimic the same loss to the teachers' points.
 
-    Faces of --unlabelled need no points: on them Tough's answer takes the place of the labels, with any loss. The
-    settings unlabelled_share, w_unlabelled, trust and trust_scale say how much they count; with unlabelled_share=1
-    nothing else is learnt from, and FACES serve to validate.
+    Faces of --unlabelled need no points: Tough's prediction replaces their labels, with any loss. The settings
+    unlabelled_share, w_unlabelled, trust and trust_scale determine their weight; with unlabelled_share=1 only these
+    faces are learnt, and FACES serve for validation.
 
-    FILE is the network of the epoch with the lowest validation NME. Beside it stay NAME.last.safetensors (for
-    --resume) and NAME.log.jsonl (one line per epoch).
+    FILE is the network of the epoch with the lowest validation NME. NAME.last.safetensors (for --resume) and
+    NAME.log.jsonl (one line per epoch) are written next to it.
     """
     options = {
         "arch": arch,

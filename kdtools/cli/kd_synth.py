@@ -19,7 +19,7 @@ def kd_synth(
     verbose: Verbose = False,
     version: Version = False,
 ) -> None:
-    """Draw faces with exact 68 landmarks (the iBUG scheme) and mark those that are hidden.
+    """Draw faces with exact landmarks (68 points, the iBUG scheme) and mark hidden points.
 
     A face depends only on the seed and its number, so a shorter file holds the first faces of a longer one.
     """

@@ -19,7 +19,9 @@ def kd_teacher(
     output: Output,
     landmarks: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Learn the landmarks in FILE, joined by id, such as those of kd-asm."),
+        typer.Option(
+            metavar="FILE", help="Learn the landmarks in FILE, joined by id, such as Soft-landmarks from kd-asm."
+        ),
     ] = None,
     folds: Folds = None,
     preset: opt.TeacherPreset = "default",
@@ -27,7 +29,7 @@ def kd_teacher(
     assignments: opt.Set = None,
     arch: opt.Arch = None,
     input_size: opt.InputSize = None,
-    loss: Annotated[MainLoss | None, typer.Option(help="Loss of the points.")] = None,
+    loss: Annotated[MainLoss | None, typer.Option(help="Loss on the points.")] = None,
     epochs: opt.Epochs = None,
     batch: Batch = None,
     lr: opt.LearningRate = None,
@@ -47,14 +49,15 @@ def kd_teacher(
     verbose: Verbose = False,
     version: Version = False,
 ) -> None:
-    """Train a teacher: Tough on the hard landmarks of FACES, Tolerant on the Soft-landmarks that --landmarks names.
+    """Train a teacher: Tough on the hard landmarks of FACES, Tolerant on the Soft-landmarks of --landmarks.
 
-    FILE is the network of the epoch with the lowest validation NME. Beside it stay NAME.last.safetensors (for
-    --resume) and NAME.log.jsonl (one line per epoch). Against Soft-landmarks the NME is that to Soft-landmarks.
+    FILE is the network of the epoch with the lowest validation NME. NAME.last.safetensors (for --resume) and
+    NAME.log.jsonl (one line per epoch) are written next to it. When training on Soft-landmarks, the NME is measured
+    against them.
 
-    A teacher is nearly exact on the faces it was trained on, which teaches a student nothing new. With --folds, K
-    teachers are trained, each without one fold, and FILE is a faces file for kd-student: for each face the prediction
-    of the teacher that has never seen this person.
+    A teacher is nearly exact on its own training faces, and teaches a student nothing new there. With --folds, K
+    teachers are trained, each without one fold, and FILE is a faces file for kd-student: each face has the
+    prediction of the teacher that has not seen this person.
     """
     options = {
         "arch": arch,

@@ -30,22 +30,22 @@ def kd_view(
     faces_path: Faces,
     output: Output,
     predictions: Annotated[
-        list[str] | None, typer.Argument(metavar="PREDICTIONS", help="Further points of the same faces.")
+        list[str] | None, typer.Argument(metavar="PREDICTIONS", help="Faces files with other points of the same faces.")
     ] = None,
     truth_path: TruthFile = None,
     each: Annotated[
-        bool, typer.Option("--each", help="One picture per face, into a folder; so does -o with a / at its end.")
+        bool, typer.Option("--each", help="Write one image per face to a folder, as does -o with a trailing /.")
     ] = False,
     subset: Subset = None,
     ids: Ids = None,
     n_faces: MostFaces = None,
-    random: Annotated[bool, typer.Option("--random", help="Draw the faces at random, not the first ones.")] = False,
+    random: Annotated[bool, typer.Option("--random", help="Select faces at random instead of the first ones.")] = False,
     seed: Seed = 0,
     sort: Annotated[
         Literal["error", "score", "id"] | None,
-        typer.Option(help="The largest error first, or the lowest score.  [default: as in FACES]"),
+        typer.Option(help="Order: largest error or lowest score first.  [default: as in FACES]"),
     ] = None,
-    reverse: Annotated[bool, typer.Option("--reverse", help="Turn the order round.")] = False,
+    reverse: Annotated[bool, typer.Option("--reverse", help="Reverse the order.")] = False,
     worst: Annotated[int | None, typer.Option(metavar="N", min=1, help="The same as --sort error -n N.")] = None,
     width: Annotated[
         int | None,
@@ -53,20 +53,20 @@ def kd_view(
             metavar="PX",
             min=32,
             max=2048,
-            help="Width of a face's picture.  [default: 200; 480 with --each or --numbers]",
+            help="Width of each face's image.  [default: 200; 480 with --each or --numbers]",
         ),
     ] = None,
     columns: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Pictures side by side; 0 fills the rows evenly, 8 at most.")
+        int, typer.Option(metavar="N", min=0, help="Images per row; 0 fills the rows evenly, with at most 8.")
     ] = 0,
-    lines: Annotated[bool, typer.Option(help="Outlines through the points.")] = True,
+    lines: Annotated[bool, typer.Option(help="Draw outlines through the points.")] = True,
     error_bars: Annotated[
-        bool, typer.Option("--error-bars", help="A line from each true point to the predicted one.")
+        bool, typer.Option("--error-bars", help="Draw a line from each true point to the predicted one.")
     ] = False,
-    numbers: Annotated[bool, typer.Option("--numbers", help="Index of each true point next to it.")] = False,
-    labels: Annotated[bool, typer.Option(help="Id and NME, or the detector's score, below each picture.")] = True,
+    numbers: Annotated[bool, typer.Option("--numbers", help="Print the index of each true point next to it.")] = False,
+    labels: Annotated[bool, typer.Option(help="Print id and NME, or the detector's score, below each image.")] = True,
     legend: Annotated[
-        bool, typer.Option(help="Files and colours above; only for more than one file of points.")
+        bool, typer.Option(help="Print files and colours at the top, if there is more than one file of points.")
     ] = True,
     images: Images = None,
     force: Force = False,
@@ -76,12 +76,12 @@ def kd_view(
 ) -> None:
     """Draw faces with their points, and with those of PREDICTIONS, on a contact sheet or one by one.
 
-    FILE is a .png or .jpg of 40 faces unless -n says otherwise; with a / at its end, or with --each, it is a folder of
-    one picture per face. FACES holds images, or names source images, which are there or lie below the folder
-    --images. All files are joined by id. The first with points, or --truth, is the truth; NME is the mean distance to
-    it over the distance of the outer eye corners; where the scheme has none, over that of the eyes' centres, or the
-    diagonal of the box of the points. Occluded points are rings, missing ones are left out. Faces whose image cannot
-    be read are named and skipped; the exit status is then 4.
+    FILE is a .png or .jpg with up to 40 faces unless -n is given; with a trailing /, or with --each, it is a folder
+    with one image per face. FACES holds images, or names source images, which must exist or be under the folder
+    --images. All files are joined by id. The first file with points, or --truth, is the ground truth. NME is the
+    mean distance to it divided by the distance of the outer eye corners; if the scheme has none, by that of the eye
+    centres, or the diagonal of the box of the points. Occluded points are drawn as rings, missing ones are left
+    out. Faces whose image cannot be read are named and skipped, and the exit status is then 4.
     """
     others = predictions or []
     if truth_path is not None and truth_path not in (faces_path, *others):
