@@ -77,18 +77,17 @@ WORKFLOW = {
     "kd-hdf5": ("kd-import kd-synth kd-predict", "", "kd-info kd-dump kd-merge"),
 }
 BUGS = {
-    "kd-export": "Speeds and files were measured on CPUs only.",
-    "kd-import": "A photograph is decoded as a whole, which takes 3 bytes for each of its pixels in each worker.",
+    "kd-export": "Speed and accuracy of exports were measured on CPUs only.",
+    "kd-import": "A photograph is decoded as a whole, which takes 3 bytes per pixel in each worker.",
     "kd-predict": (
-        "A photograph is decoded as a whole, which takes 3 bytes for each of its pixels in each worker. "
+        "A photograph is decoded as a whole, which takes 3 bytes per pixel in each worker. "
         "The finder makes about one false detection in five photographs; --min-score 0.65 drops nearly all of these, "
         "and some faces."
     ),
-    "kd-student": "Training on GPUs was never measured.",
-    "kd-teacher": "Training on GPUs was never measured.",
+    "kd-student": "Training on GPUs has not been measured.",
+    "kd-teacher": "Training on GPUs has not been measured.",
     "kdtools.7": "macOS has not been tried, and the tools do not start on Windows.",
 }
 REPORTING = (
-    "Report a bug as an issue, with the command line, all that it printed with -v added, and the output of "
-    "kdtools doctor."
+    "Report a bug as an issue, with the command line, its full output with -v, and the output of kdtools doctor."
 )

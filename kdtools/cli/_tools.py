@@ -16,11 +16,11 @@ TASKS = {
         "kd-teacher": "train a teacher network on hard or soft landmarks",
     },
     "predict": {
-        "kd-predict": "find landmarks in faces, images and videos with a trained model",
+        "kd-predict": "predict landmarks in faces, images and videos with a trained model",
         "kd-export": "write a trained model as ONNX",
     },
     "measure": {
-        "kd-eval": "measure predicted landmarks against true ones",
+        "kd-eval": "measure predicted landmarks against ground truth",
     },
     "look": {
         "kd-view": "draw faces with their landmarks",
