@@ -24,7 +24,7 @@ def n_cores(root: Path = _ROOT) -> int:
 def n_bytes_of_memory(root: Path = _ROOT) -> int | None:
     """Memory of the machine, or what this process's control groups allow; None where the system does not say."""
     limits = [limit for folder in _control_groups("memory", root) if (limit := _memory_of(folder)) is not None]
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, AttributeError):
         limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     return min(limits, default=None)
 

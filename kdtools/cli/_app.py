@@ -7,7 +7,6 @@ import errno
 import os
 import re
 import shutil
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -205,7 +204,7 @@ def _open_standard_streams() -> None:
             setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
 
 
-_BROKEN_PIPE = 128 + signal.SIGPIPE  # as a shell reports it
+_BROKEN_PIPE = 141  # as a shell reports SIGPIPE, which Windows lacks
 
 
 def _status_of(app: typer.Typer, signals: _Signals) -> int:

@@ -6,7 +6,10 @@ import os
 import signal
 import sys
 import threading
+from functools import partial
 from typing import Any
+
+from kdtools.storage.systems import IS_WINDOWS
 
 DONE, FAILED, USAGE, NEGATIVE, SKIPPED, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 4, 130, 143
 
@@ -56,7 +59,9 @@ class _Signals:
             return
         number = next(number for number, cause in self._causes.items() if cause is lost.exc_type)
         self.stopped = None
-        threading.Timer(0.01, os.kill, (os.getpid(), number)).start()  # later, since here it would be dropped again
+        # Later, since here it would be dropped again. On Windows os.kill would end the process.
+        send = signal.raise_signal if IS_WINDOWS else partial(os.kill, os.getpid())
+        threading.Timer(0.01, send, (number,)).start()
 
     def leave_to_system(self) -> None:
         """From now on a signal ends the process at once, without a traceback."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from kdtools.training.run import TrainingRun
     from kdtools.training.trainer import Epoch
 
+_WARNINGS = [signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else []  # of a scheduler; Windows has no such signal
+
 
 def check_validation(val_path: str | None, val_share: float | None) -> None:
     """Raises UsageError if --val-share would have no effect."""
@@ -28,7 +30,8 @@ def run_training(run: TrainingRun, n_folds: int | None = None) -> None:
     from kdtools.training.run import Callbacks, cross_fit_teachers, train_model
     from kdtools.training.trainer import Stopped
 
-    signal.signal(signal.SIGUSR1, lambda number, frame: _raise(Terminated()))
+    for warning in _WARNINGS:
+        signal.signal(warning, lambda number, frame: _raise(Terminated()))
     if os.environ.get("RANK", "0") != "0":  # the first process of torchrun reports
         session.verbosity = min(session.verbosity, -1)
     stop = _Stop()
@@ -77,7 +80,7 @@ class _Stop:
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
         """On Ctrl-C, SIGTERM and SIGUSR1 (a scheduler's warning) the step ends and a checkpoint is written."""
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+        numbers = (signal.SIGINT, signal.SIGTERM, *_WARNINGS)
         before = {number: signal.signal(number, self.receive) for number in numbers}
         try:
             yield

@@ -24,6 +24,7 @@ from kdtools.landmarks.geometry import IDENTITY, apply_affine
 from kdtools.landmarks.point_names import point_order
 from kdtools.metrics import clean_points
 from kdtools.storage.stamps import changed_error, stamp_of
+from kdtools.storage.systems import read_at
 
 
 class Column:
@@ -49,12 +50,12 @@ class Column:
         with self.path.open("rb", buffering=0) as file:
             if isinstance(rows, slice):
                 values = np.empty((rows.stop - rows.start, *self.shape), self.dtype)
-                n_read = os.preadv(file.fileno(), [_bytes_of(values)], self.offset + rows.start * self.row_bytes)
+                n_read = read_at(file.fileno(), _bytes_of(values), self.offset + rows.start * self.row_bytes)
                 complete = n_read == values.nbytes
             else:  # row by row: five times as fast as through a memory map, which reads pages around each
                 values = np.empty((len(rows), *self.shape), self.dtype)
                 sizes = {
-                    os.preadv(file.fileno(), [_bytes_of(values[k])], self.offset + row * self.row_bytes)
+                    read_at(file.fileno(), _bytes_of(values[k]), self.offset + row * self.row_bytes)
                     for k, row in enumerate(rows.tolist())
                 }
                 complete = sizes <= {self.row_bytes}

@@ -6,7 +6,6 @@ read from the file that is open, whatever its path leads to by now.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy as np
 from kdtools.errors import FileError
 from kdtools.faces import schema
 from kdtools.storage.hdf5_checks import PackedArray, is_packed, is_zlib
+from kdtools.storage.systems import read_at
 
 # Values for rows of a virtual array that no part fills; without such a value the file is refused.
 _MISSING: dict[str, Any] = {"frame": -1, "track": -1, "visible": 0}
@@ -99,7 +99,7 @@ def read_rows(descriptor: int, offset: int, shape: tuple[int, ...], rows: np.nda
     for first, stop in runs_of(rows) if n_bytes else ():
         place, at = found[first:stop].reshape(-1).data, offset + int(rows[first]) * n_bytes
         while len(place):
-            n_read = os.preadv(descriptor, [place], at)
+            n_read = read_at(descriptor, place, at)
             if n_read == 0:
                 return None
             place, at = place[n_read:], at + n_read

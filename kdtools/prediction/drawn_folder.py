@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import shutil
 import stat
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 import numpy as np
 
 from kdtools.errors import FileError, KdError, reason_of, require
 from kdtools.images.drawing import write_image_at
 from kdtools.reporting import Reporter, counted
+from kdtools.storage.locks import locked, release
 from kdtools.storage.outputs import STANDARD_STREAM, check_no_link, place_of
 from kdtools.storage.rename_together import Move, Room, commit
+from kdtools.storage.systems import is_own, others_may
 
-_INSIDE = ".kdtools-drawings"  # folder in DIR.partial that becomes DIR
+_INSIDE, _LOCK = ".kdtools-drawings", ".lock"  # in DIR.partial: the folder that becomes DIR, and the lock
 _OF_A_NAME = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EINVAL, errno.ELOOP)
 
 
@@ -66,7 +68,7 @@ class DrawnFolder:
         is_free = not {self._place, self._partial} & set(others)
         require(is_free, f"--draw {folder}: is where the points go", "give a folder of its own")
         self._blocks = blocks if keeps else None
-        self._lock: int | None = None
+        self._lock: IO[str] | None = None
         self._made: list[Path] = []  # parents of the folder
         if self._place.exists() and not self._place.is_dir():
             raise FileError(f"{folder}: is not a folder", "give --draw another name")
@@ -130,8 +132,10 @@ class DrawnFolder:
             is_kept = error is not None and not self.failure and self._blocks is not None and self._blocks.is_dir()
             if self._lock is not None:
                 if not is_kept:
-                    shutil.rmtree(self._partial, ignore_errors=True)
-                os.close(self._lock)
+                    shutil.rmtree(self._partial / _INSIDE, ignore_errors=True)
+                release(self._lock, self._partial / _LOCK)
+                with contextlib.suppress(OSError):  # it is kept, or the next process has locked it
+                    self._partial.rmdir()
             for parent in reversed(self._made):
                 with contextlib.suppress(OSError):  # it is in use
                     parent.rmdir()
@@ -155,27 +159,15 @@ def _same_device(place: Path) -> bool:
     return os.access(place.parent, os.W_OK) and place.stat().st_dev == place.parent.stat().st_dev
 
 
-def _lock_own(folder: Path) -> int:
-    """A descriptor that locks a folder of drawings. Raises FileError for any other folder, and one that is in use."""
-    other = FileError(
-        f"{folder}: is no folder of unfinished drawings", "look at it, and remove it, or give --draw another folder"
-    )
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except NotADirectoryError:
-        raise other from None
-    try:
-        status = os.fstat(descriptor)
-        is_private = (stat.S_IMODE(status.st_mode), status.st_uid) == (0o700, os.geteuid())
-        if not is_private or not set(os.listdir(folder)) <= {_INSIDE}:
-            raise other
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise FileError(f"{folder}: another process draws there", "wait for it, or give another folder") from error
-        except OSError:
-            pass  # a file system without locks
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
+def _lock_own(folder: Path) -> IO[str]:
+    """The locked file in a folder of drawings. Raises FileError for any other folder, and one that is in use."""
+    status = folder.lstat()
+    is_private = stat.S_ISDIR(status.st_mode) and is_own(status) and not others_may(status, 0o077)
+    if not is_private or not set(os.listdir(folder)) <= {_INSIDE, _LOCK}:
+        raise FileError(
+            f"{folder}: is no folder of unfinished drawings", "look at it, and remove it, or give --draw another folder"
+        )
+    lock = locked(folder / _LOCK)
+    if lock is None:
+        raise FileError(f"{folder}: another process draws there", "wait for it, or give another folder")
+    return lock

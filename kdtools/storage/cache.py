@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 from kdtools.errors import FileError
+from kdtools.storage.systems import is_own, open_unfollowed, others_may
 
 _HINT = "set XDG_CACHE_HOME to a folder for what is kept from run to run"
 
@@ -40,12 +41,12 @@ def private_folder() -> Path:
 
 
 def is_private(status: os.stat_result) -> bool:
-    return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return is_own(status) and not others_may(status, stat.S_IWGRP | stat.S_IWOTH)
 
 
 def read_private(path: Path) -> bytes:
     """The content of a file of this user. Raises OSError for any other, and for a link or a pipe."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = open_unfollowed(path, os.O_RDONLY)
     with os.fdopen(descriptor, "rb") as stream:
         status = os.fstat(descriptor)
         if not (stat.S_ISREG(status.st_mode) and is_private(status)):

@@ -86,7 +86,7 @@ class _Walk:
         target = os.path.realpath(link)
         if target != self._root and not target.startswith(os.path.join(self._root, "")):
             return True
-        parts = os.path.relpath(target, self._root).split("/")
+        parts = os.path.relpath(target, self._root).split(os.sep)
         return not self._hidden and parts != ["."] and any(part.startswith(".") for part in parts)
 
     def _is_new(self, folder: str) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 from kdtools.errors import FileError
 from kdtools.storage.devices import read_faults_named
 from kdtools.storage.stamps import changed_error, meet, stamp_of
+from kdtools.storage.systems import open_to_read
 
 _MOST_BYTES = 1 << 31  # protobuf's own limit
 _MOST_NODES = 200_000
@@ -84,7 +85,7 @@ def read_onnx(path: str | Path) -> OnnxFile:
 
 def _content_of(path: str | Path) -> bytes:
     try:  # without O_NONBLOCK, opening a pipe would wait for its other end
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = open_to_read(path)
     except FileNotFoundError as error:
         raise FileError(f"{path}: no such file") from error
     with os.fdopen(descriptor, "rb") as stream:

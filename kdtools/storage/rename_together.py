@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import shutil
 import signal
@@ -21,13 +20,15 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from kdtools.errors import FileError
 from kdtools.storage.devices import optional_service
+from kdtools.storage.locks import locked, release
 from kdtools.storage.stamps import forget, is_input
+from kdtools.storage.systems import IS_WINDOWS, folder_descriptor
 
-_SUFFIX = ".part"
+_SUFFIX, _LOCK = ".part", "lock"  # of a hidden folder, and of the file in it that is locked
 _ABANDONED_AFTER = 60  # seconds, because a hidden folder is locked shortly after it is made
 _ABANDONED_ELSEWHERE_AFTER = 24 * 3600  # seconds without a change, where the lock may not be seen
 _MOST_SYNCED_ONE_BY_ONE = 500  # files; beyond that one sync of everything is faster
@@ -46,16 +47,16 @@ class Room:
         _remove_abandoned(place.parent, host, prefix)
         self.path = Path(tempfile.mkdtemp(prefix=prefix, suffix=_SUFFIX, dir=place.parent))
         self.kept = False
-        self._descriptor = _locked_folder(self.path)
+        self._lock = _locked_folder(self.path)
 
     def __enter__(self) -> Room:
         return self
 
     def __exit__(self, *error: Any) -> None:
+        if self._lock is not None:
+            release(self._lock, self.path / _LOCK)
         if not self.kept:
             shutil.rmtree(self.path, ignore_errors=True)
-        if self._descriptor is not None:
-            os.close(self._descriptor)
 
 
 @dataclass(frozen=True)
@@ -73,18 +74,12 @@ def is_room(path: Path) -> bool:
     return path.name.startswith(".") and path.name.endswith(_SUFFIX) and path.is_dir() and not path.is_symlink()
 
 
-def _locked_folder(path: Path) -> int | None:
-    """A descriptor that locks the folder; None if another process holds the lock or it cannot be locked."""
+def _locked_folder(path: Path) -> IO[str] | None:
+    """The locked file in a hidden folder; None if another process holds the lock or the folder cannot be locked."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError:
+        return locked(path / _LOCK, surely=True)
+    except (OSError, FileError):
         return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
 
 
 def _boot() -> str:
@@ -108,10 +103,10 @@ def _remove_abandoned(folder: Path, host: str, prefix: str) -> None:
             least = _ABANDONED_AFTER if entry.name.startswith(prefix) else _ABANDONED_ELSEWHERE_AFTER
             if time.time() - _last_change(Path(entry.path)) < least:
                 continue
-            descriptor = _locked_folder(Path(entry.path))
-            if descriptor is not None:
+            lock = _locked_folder(Path(entry.path))
+            if lock is not None:
+                release(lock, Path(entry.path) / _LOCK)
                 shutil.rmtree(entry.path, ignore_errors=True)
-                os.close(descriptor)
 
 
 def _last_change(room: Path) -> float:
@@ -272,7 +267,7 @@ def _put_on_device(path: Path) -> None:
         _sync_file(path)
         return
     inside = list(path.rglob("*"))
-    if len(inside) > _MOST_SYNCED_ONE_BY_ONE:
+    if len(inside) > _MOST_SYNCED_ONE_BY_ONE and hasattr(os, "sync"):
         os.sync()
         return
     for one in inside:
@@ -281,15 +276,14 @@ def _put_on_device(path: Path) -> None:
 
 
 def _sync_file(path: Path) -> None:
-    with path.open("rb") as stream, optional_service():
+    with path.open("r+b" if IS_WINDOWS else "rb") as stream, optional_service():
         os.fsync(stream.fileno())
 
 
 def _sync_folder(path: Path) -> None:
     """Sync the names in a folder. Does nothing on a file system that does not support it."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError:  # a folder that may be written but not listed
+    descriptor = folder_descriptor(path)
+    if descriptor is None:
         return
     try:
         with optional_service():

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from kdtools.errors import FileError
 from kdtools.storage.devices import read_faults_named
 from kdtools.storage.stamps import changed_error, meet, stamp_of
+from kdtools.storage.systems import open_to_read, read_at
 
 _LARGEST_HEADER = 100_000_000  # bytes, the library's own limit
 _LENGTH = 8  # bytes that hold the length of the header, lowest first
@@ -83,7 +84,7 @@ class TensorFile:
         view, done = memoryview(data), 0
         while done < len(data):
             with read_faults_named(self._name):
-                n = os.preadv(self._descriptor, [view[done:]], start + done)
+                n = read_at(self._descriptor, view[done:], start + done)
             if not n:
                 break
             done += n
@@ -112,7 +113,7 @@ def open_tensors(path: str | Path, framework: Literal["np", "pt"] = "np", name: 
 
     Raises FileError for a bad file, and for one that changes while it is read.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = open_to_read(path)
     try:
         meet(path, os.fstat(descriptor), name or str(path))
         yield TensorFile(descriptor, name or str(path), framework)

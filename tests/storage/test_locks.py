@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import portalocker.portalocker
 import pytest
 
 from kdtools.errors import FileError
@@ -19,14 +19,14 @@ from kdtools.storage.outputs import claimed, written_aside
 
 def before_locking(patch: pytest.MonkeyPatch, what: Callable[[], None]) -> None:
     """Call `what` once, between the next opening of a lock file and its locking."""
-    usual, waiting = fcntl.flock, [what]
+    usual, waiting = portalocker.portalocker.LOCKER, [what]
 
     def flock(file: Any, operation: int) -> None:
         if waiting:
             waiting.pop()()
         usual(file, operation)
 
-    patch.setattr(fcntl, "flock", flock)
+    patch.setattr(portalocker.portalocker, "LOCKER", flock)
 
 
 def end(context: AbstractContextManager[None]) -> None:
@@ -77,7 +77,7 @@ def test_containers_of_one_host_name_write_apart(tmp_path: Path, monkeypatch: py
             os.utime(path, (old, old))
         with monkeypatch.context() as patch:
             patch.setattr("kdtools.storage.rename_together._boot", lambda: "another")
-            patch.setattr(fcntl, "flock", lambda *args: None)  # as on a file system whose locks are local
+            patch.setattr(portalocker.portalocker, "LOCKER", lambda *args: None)
             with written_aside(output, force=True) as ours:
                 assert ours.parent != theirs.parent
                 assert theirs.exists()

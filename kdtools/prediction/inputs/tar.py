@@ -27,6 +27,7 @@ from kdtools.storage.devices import device_errors, read_fault
 from kdtools.storage.outputs import name_of
 from kdtools.storage.passed_over import PassedOver
 from kdtools.storage.stamps import changed_error, stamp_of
+from kdtools.storage.systems import bytes_at, open_to_read
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 
@@ -108,12 +109,14 @@ class _Content:
     """
 
     def __init__(self, path: str) -> None:
-        self._path, self._descriptor = path, os.open(path, os.O_RDONLY)
+        self._path, self._descriptor = path, open_to_read(path)
         weakref.finalize(self, os.close, self._descriptor)
         self._stamp = stamp_of(os.fstat(self._descriptor))
 
     def stream(self) -> io.BufferedReader:
         """The file from its beginning on, which may be closed before this."""
+        if not hasattr(os, "pread"):  # a copy of the descriptor would share its position with `read`
+            return open(self._path, "rb")
         os.lseek(self._descriptor, 0, os.SEEK_SET)
         return os.fdopen(os.dup(self._descriptor), "rb")
 
@@ -124,7 +127,7 @@ class _Content:
 
     def read(self, offset: int, size: int) -> bytes:
         check_image_bytes(size, "a file in the archive")
-        data = os.pread(self._descriptor, size, offset)
+        data = bytes_at(self._descriptor, size, offset)
         self.check()
         if len(data) < size:
             raise FileError(f"the archive ends after {len(data)} of its {size} bytes")
