@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Literal
 
 import typer
@@ -37,6 +38,18 @@ def kd_dump(
         str | None,
         typer.Option(metavar="DIR", help="Also write the crops to DIR as PNG; points are then in pixels of the crops."),
     ] = None,
+    aligned: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Also write the faces to DIR as PNG, aligned by eyes, nose and mouth."),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(metavar="PX", min=16, max=2048, help="Side of the --aligned images.  [default: 112]"),
+    ] = None,
+    head_pose: Annotated[
+        bool,
+        typer.Option("--head-pose", help="Add yaw, pitch and roll in degrees; csv, tsv and jsonl, 68 points."),
+    ] = False,
     images: Images = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -51,12 +64,14 @@ def kd_dump(
     labelme and labelstudio: drafts to correct in these programs; labelme writes one file per image, labelstudio
     needs the images for their sizes. auto uses the suffix of FILE, without one csv. Pixels count from the format's
     own first pixel, which is 0 in csv, tsv and jsonl. With --crops, FILE and DIR are a data set that kd-import
-    reads.
+    reads. --aligned crops from the images in FACES, or from the photographs if it holds none, or with --pixels source
+    or --images; the points in FILE stay as they are.
     """
     require(not (crops and pixels == "source"), "--crops brings the crops, so the points are in pixels of these")
+    require(size is None or aligned is not None, "--size is for the images of --aligned")
     require(not (images and (crops or pixels == "image")), "--images is for points in the source images")
     check_no_input([output], [faces_path])
-    from kdtools.datasets.dump import form_named, sizes_in, write_dump
+    from kdtools.datasets.dump import crop_names, form_named, sizes_in, write_dump
     from kdtools.datasets.dump_blocks import Selection
     from kdtools.faces.box_origin import OTHER_BOXES
     from kdtools.faces.file import open_faces
@@ -71,9 +86,20 @@ def kd_dump(
         rows = None
         if subset or ids:
             rows = choose_faces(faces, subsets=subset or [], ids=IdPatterns(ids) if ids else None)
-        size_of = sizes_in(images) if images else None
-        selection = Selection(faces, rows, in_crops, digits, size_of=size_of)
-        write_dump(selection, form, output, force, images=crops, header=not no_header, details=details)
+        needs_sizes = images and not (aligned and form.name in ("csv", "tsv", "jsonl"))
+        size_of = sizes_in(images or []) if needs_sizes else None
+        selection = Selection(faces, rows, in_crops, digits, size_of=size_of, with_pose=head_pose)
+        folders = {}
+        if aligned is not None:
+            from kdtools.viewing.aligned import AlignedCrops
+
+            chosen = range(len(faces)) if rows is None else rows.nonzero()[0].tolist()
+            from_sources = pixels == "source" or bool(images)
+            faces_of = AlignedCrops(
+                faces, chosen, crop_names(selection), size or 112, from_sources, images or [], session
+            )
+            folders[aligned] = partial(faces_of.write, place=aligned)
+        write_dump(selection, form, output, force, images=crops, header=not no_header, details=details, folders=folders)
         if form.box and "box" in faces and selection.box_origin != ANNOTATION:
             instead = "; the boxes of the points are written instead" if form.box == "points" else ""
             session.say(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path, PurePosixPath
@@ -15,6 +15,7 @@ from kdtools.datasets.formats import FORMATS, Format, csv_points
 from kdtools.datasets.formats.shared.annotation import FaceBlock, clean_name
 from kdtools.datasets.formats.shared.tables import picture_of
 from kdtools.errors import DataError, UsageError, require
+from kdtools.images.head_pose import check_pose
 from kdtools.storage.file_kinds import IMAGE_SUFFIXES, check_text_name
 from kdtools.storage.outputs import STANDARD_STREAM, Outputs, standard_output
 
@@ -47,8 +48,12 @@ def write_dump(
     images: str | None = None,
     header: bool = True,
     details: bool = False,
+    folders: Mapping[str, Callable[[Path], None]] | None = None,
 ) -> None:
     """Write the chosen faces to `output`, whole or not at all, and with `images` their crops to that folder.
+
+    Further `folders`, by name, are filled by the functions they lead to, each with the path to write to, and appear
+    together with the rest.
 
     A text goes to standard output for `-`, as it comes. Of a table, `header` is the line of names, and `details` are
     the columns of box, score and confidence. Raises UsageError for a combination that makes no sense.
@@ -57,31 +62,48 @@ def write_dump(
     is_table = form.name in _DELIMITERS
     require(header or is_table, f"--no-header: {form.name} has no header", "it is for csv and tsv")
     require(not details or is_table, f"--details: {form.name} has no such columns", "it is for csv and tsv")
+    if selection.with_pose:
+        has_angles = is_table or form.name == "jsonl"
+        require(has_angles, f"--head-pose: {form.name} has no such columns", "it is for csv, tsv and jsonl")
+        check_pose(selection.faces.scheme)
     if form.in_folder:
-        _write_folder(selection, form, output, force, images)
+        _write_folder(selection, form, output, force, images, folders or {})
         return
     if images is not None:
         selection = replace(selection, picture=_crop_below(images, output))
         require(header, "--no-header hides which column is the picture", "leave one of them out")
     elif form.cleans_names:
         selection = replace(selection, picture=_clean_picture)
-    write = text_writer(form, header=header, images=images is not None, details=details)
+    pose = selection.with_pose
+    write = text_writer(form, header=header, images=images is not None, details=details, pose=pose)
     with Outputs(force) as together:
         path = None if output == STANDARD_STREAM else together.file(output, binary=False)
         if images is not None:
             write_crops(selection, together.folder(images))
+        for name, fill in (folders or {}).items():
+            fill(together.folder(name))
         with path.open("wb") if path else standard_output() as stream:
             write(selection.blocks, selection.faces.scheme, stream)
 
 
-def text_writer(form: Format, *, header: bool = True, images: bool = False, details: bool = False) -> Any:
+def text_writer(
+    form: Format, *, header: bool = True, images: bool = False, details: bool = False, pose: bool = False
+) -> Any:
     """The function that writes blocks of faces as this text; the options are those of csv and tsv."""
     if form.name not in _DELIMITERS:
         return form.write
-    return partial(csv_points.write, delimiter=_DELIMITERS[form.name], header=header, images=images, details=details)
+    delimiter = _DELIMITERS[form.name]
+    return partial(csv_points.write, delimiter=delimiter, header=header, images=images, details=details, pose=pose)
 
 
-def _write_folder(selection: Selection, form: Format, output: str, force: bool, images: str | None) -> None:
+def _write_folder(
+    selection: Selection,
+    form: Format,
+    output: str,
+    force: bool,
+    images: str | None,
+    folders: Mapping[str, Callable[[Path], None]],
+) -> None:
     per = "face" if form.write_face else "picture"
     require(output != STANDARD_STREAM, f"{form.name} is a file for each {per}", "name a folder for them with -o")
     require(
@@ -94,6 +116,8 @@ def _write_folder(selection: Selection, form: Format, output: str, force: bool, 
         if images is not None:
             write_crops(selection, folder)
             selection = replace(selection, picture=crop_name)
+        for name, fill in folders.items():
+            fill(together.folder(name))
         if form.write_picture is not None:
             _write_picture_files(selection, form, folder)
         else:
@@ -150,12 +174,18 @@ def write_crops(selection: Selection, folder: Path) -> None:
     from kdtools.images.drawing import write_image_at  # which loads OpenCV, and texts need none
 
     selection.faces.require("image")
-    ids = list(selection.ids())
-    unique_names(ids, [crop_name(id) for id in ids])
-    names, images = map(crop_name, ids), selection.faces.images
+    names, images = iter(crop_names(selection)), selection.faces.images
     for run, wanted in selection.slices():
         for image in images[run][wanted]:
             write_image_at(folder / next(names), image)
+
+
+def crop_names(selection: Selection) -> list[str]:
+    """The names of the files for the faces' crops. Raises DataError as `crop_name` and `unique_names` do."""
+    ids = list(selection.ids())
+    names = [crop_name(id) for id in ids]
+    unique_names(ids, names)
+    return names
 
 
 def _write_point_files(selection: Selection, form: Format, folder: Path, beside_crops: bool) -> None:

@@ -14,8 +14,10 @@ from kdtools.datasets.formats.shared.tables import picture_of
 from kdtools.errors import DataError
 from kdtools.faces.box_origin import box_origin
 from kdtools.faces.file import FacesFile
+from kdtools.images.head_pose import head_poses
 from kdtools.landmarks.conventions import Convention
 
+_DECIMALS = 2  # of an angle in degrees
 BLOCK = 4096  # faces in memory at a time
 
 
@@ -24,7 +26,8 @@ class Selection:
     """The faces of a file that are written: `rows` (N,) bool, or None for all; in pixels of the crops or the sources.
 
     `digits` decimals of points and boxes, or all there are. `picture(id)` is the name to write for a face's picture.
-    `size_of(name)` gives the width and height of a source image, where these are wanted.
+    `size_of(name)` gives the width and height of a source image, where these are wanted; `with_pose` asks for the
+    angles of the heads.
     """
 
     faces: FacesFile
@@ -33,6 +36,7 @@ class Selection:
     digits: int | None = None
     picture: Callable[[str], str] = picture_of
     size_of: Callable[[str], tuple[int, int]] | None = None
+    with_pose: bool = False
 
     def __len__(self) -> int:
         return len(self.faces) if self.rows is None else int(self.rows.sum())
@@ -85,6 +89,7 @@ class Selection:
         points = self._rounded(points)
         self._refuse(ids, np.isinf(points).any(axis=(1, 2)), "its points are too far away in the source image")
         points[np.isnan(points).any(axis=-1)] = np.nan
+        poses = np.round(head_poses(points, self.faces.scheme), _DECIMALS) if self.with_pose else None
         return FaceBlock(
             ids,
             [self.picture(id) for id in ids],
@@ -98,6 +103,7 @@ class Selection:
             frames=read("frame"),
             times=read("time"),
             tracks=read("track"),
+            poses=poses,
             conventions=self._conventions(run, wanted),
             subsets={name: member[run][wanted] for name, member in self.subsets.items()},
         )

@@ -9,7 +9,7 @@ import numpy as np
 
 from kdtools.errors import DataError
 from kdtools.images.opencv import opencv_errors
-from kdtools.landmarks.geometry import box_to_source, compose_affine, invert_affine
+from kdtools.landmarks.geometry import box_to_source, compose_affine, invert_affine, upright_boxes
 
 _LARGEST_WARP = 32767  # px; OpenCV cannot warp images with a longer side
 _SMALLEST_SQUARE = 4  # px; no face can be seen in less, so the numbers are of another kind
@@ -36,6 +36,26 @@ def crop_image(image: np.ndarray, box: np.ndarray, size: int) -> tuple[np.ndarra
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         crop = cv2.warpAffine(part, crop_to_part, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(crop), to_source
+
+
+def warp_square(image: np.ndarray, to_source: np.ndarray, size: int) -> np.ndarray:
+    """The square of `size` px that `to_source` (2, 3) maps into an image (H, W, 3), which may be turned.
+
+    Outside the image it is black. A much larger part is first shrunk by averaging, as in `crop_image`. Raises DataError
+    for a map with NaN, and as `check_square` does for the upright box around the square.
+    """
+    if not np.isfinite(to_source).all():
+        raise DataError("one of its eyes, nose and corners of the mouth is missing, or they are one point")
+    box = upright_boxes(to_source[None], np.array([[0, 0, size, size]]))[0]
+    check_square(box, *image.shape[:2])
+    shrink = int(np.hypot(to_source[0, 0], to_source[1, 0]))
+    with opencv_errors("cannot be cropped"):
+        part, to_part = image, to_source
+        if shrink >= 2 or max(image.shape) > _LARGEST_WARP:
+            found = _shrunk_part_under(image, box, shrink) if shrink >= 2 else _part_under(image, box)
+            part, to_part = found[0], compose_affine(invert_affine(found[1]), to_source)
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return np.asarray(cv2.warpAffine(part, to_part, (size, size), flags=flags, borderMode=cv2.BORDER_CONSTANT))
 
 
 def resize_image(image: np.ndarray, size: int) -> np.ndarray:

@@ -51,6 +51,7 @@ from kdtools.datasets.formats.shared.tables import (
 )
 from kdtools.datasets.formats.shared.text_lists import is_number
 from kdtools.errors import DataError, FileError
+from kdtools.images.head_pose import POSE
 from kdtools.landmarks import Scheme
 from kdtools.storage.file_kinds import VIDEO_SUFFIXES
 
@@ -234,10 +235,12 @@ def write(
     header: bool = True,
     images: bool = False,
     details: bool = False,
+    pose: bool = False,
 ) -> None:
     """Lines of id, x0, y0, ...; with `images` the picture's name stands after the id.
 
-    With `details` the columns of `DETAILS` stand before the points, empty where the file does not hold them. Under a
+    With `details` the columns of `DETAILS` stand before the points, empty where the file does not hold them, and with
+    `pose` those of `POSE`. Under a
     header, frame, time and track stand after the points of faces in videos. The numbers are the shortest that give the
     same float32 again.
     """
@@ -248,7 +251,7 @@ def write(
 
     def write_header(n_points: int, video_columns: Sequence[str] = ()) -> None:
         numbered = [f"{axis}{k}" for k in range(n_points) for axis in "xy"]
-        columns = ["id", *["image"] * images, *(DETAILS if details else ()), *numbered, *video_columns]
+        columns = ["id", *["image"] * images, *(DETAILS if details else ()), *POSE * pose, *numbered, *video_columns]
         stream.write(delimiter.join(columns).encode() + b"\n")
 
     n_before = -1
@@ -261,6 +264,8 @@ def write(
         if details:
             found = _rows_of_numbers(_details_of(block), comma)
             names = [name + comma + row for name, row in zip(names, found, strict=True)]
+        if pose and block.poses is not None:
+            names = [name + comma + row for name, row in zip(names, _rows_of_numbers(block.poses, comma), strict=True)]
         points = _rows_of_numbers(block.points.reshape(len(names), -1), comma)
         lines = [name + comma + row for name, row in zip(names, points, strict=True)]
         if header and block.video_columns:

@@ -33,6 +33,7 @@ from kdtools.datasets.formats.shared.tables import picture_of
 from kdtools.datasets.formats.shared.text_lists import check_size, files_like, only_file
 from kdtools.errors import DataError, FileError, reason_of
 from kdtools.faces.schema import ANNOTATION
+from kdtools.images.head_pose import POSE
 from kdtools.landmarks import Scheme
 
 _NUMPY = orjson.OPT_SERIALIZE_NUMPY
@@ -168,6 +169,8 @@ def _lines_of(block: FaceBlock) -> Iterator[bytes]:
             face["score"] = np.float32(block.scores[k])
         if block.confidence is not None:
             face["confidence"] = np.ascontiguousarray(block.confidence[k], np.float32)
+        if block.poses is not None:
+            face |= dict(zip(POSE, block.poses[k].tolist(), strict=True))
         face |= block.video_of(k)
         convention = None if block.conventions is None else block.conventions[k]
         if convention is not None:

@@ -231,7 +231,7 @@ class FaceBlock:
     `visible` and `confidence` (n, L) and `scores` (n,) are None where the file has none, and so are `frames`, `times`
     in seconds and `tracks` (n,) of faces in videos, whose -1 and NaN stand for none. `box_origin` says whose the boxes
     are, as in a faces file. `conventions` (n,) are the faces' annotation conventions, None for none; with the origin
-    that the points have.
+    that the points have. `poses` (n, 3) are yaw, pitch and roll in degrees, where they are wanted.
     """
 
     ids: list[str]
@@ -248,6 +248,7 @@ class FaceBlock:
     tracks: np.ndarray | None = None
     subsets: dict[str, np.ndarray] = field(default_factory=dict)
     conventions: Sequence[Convention | None] | None = None
+    poses: np.ndarray | None = None
 
     @property
     def annotated_boxes(self) -> np.ndarray | None:
