@@ -75,7 +75,7 @@ def test_no_module_of_unix_is_imported_at_start() -> None:
 
 
 def test_every_tool_starts(tmp_path: Path) -> None:
-    tools = [path.stem.replace("_", "-") for path in sorted((PACKAGE / "cli").glob("kd_*.py"))]
+    tools = [path.stem.replace("_", "-") for path in sorted((PACKAGE / "cli").glob("kd*.py"))]
     assert len(tools) > 10
     for tool, found in zip(tools, run_forged(tmp_path, *(f"{tool} --help" for tool in tools)), strict=True):
         assert found.startswith("0 "), found
