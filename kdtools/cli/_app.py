@@ -43,9 +43,10 @@ class Session(StderrReporter):
 
     def provenance(self, *inputs: str | Path | None) -> Provenance:
         """Provenance of an output made from `inputs`, files or folders; None is left out."""
+        from kdtools.storage.outputs import is_stream
         from kdtools.storage.provenance import Provenance
 
-        present = [path for path in inputs if path is not None and str(path) != "-"]
+        present = [path for path in inputs if path is not None and not is_stream(str(path))]
         for path in filter(is_hidden_by_file, present):
             self.say(f"{path}: the file of this name is used, not the bundled network")
         return Provenance(self.tool, list(self.argv)).with_inputs(present)

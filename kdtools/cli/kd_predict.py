@@ -61,7 +61,7 @@ def kd_predict(
     form = "csv" if output is None else text_output.text_form_of(output)
     from kdtools.prediction.command_line import check_words
 
-    check_words(model_path, inputs)
+    check_words(model_path, inputs, listed=listed, resume=resume)
     from kdtools.prediction.batching import parse_shard
     from kdtools.prediction.conventions import about_convention
     from kdtools.prediction.inputs import Photographs, kind_of
@@ -101,7 +101,7 @@ def kd_predict(
     from kdtools.prediction.engines import FlippedEngine, load_engine
 
     # Images go to workers of a core each; the frames of a video are predicted one after the other by all cores.
-    threads = workers(jobs) if any(kind_of(name) in ("video", "camera") for name in inputs) else 1
+    threads = workers(jobs) if not listed and any(kind_of(name) in ("video", "camera") for name in inputs) else 1
     with contextlib.ExitStack() as stack:
         # Opened before the output is looked at, because then the parts of a virtual file are known.
         file = None if photographs else stack.enter_context(open_crops(inputs[0]))

@@ -6,8 +6,6 @@ import contextlib
 import glob
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -116,13 +114,8 @@ def read_points(
         hint = "leave it out; --subset chooses faces"
         raise UsageError(f"{path}: a faces file, and --category is for annotations of other programs", hint)
     if is_pipe:
-        place = path
-        if path != "-":
-            place = str(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kdtools-"))) / "spool")
-            with open(path, "rb") as pipe, open(place, "wb") as spool:
-                shutil.copyfileobj(pipe, spool, 1 << 20)
-        points = _from_faces(stack.enter_context(open_faces(place)))
-        return replace(points, name=name_of(path), files=())
+        points = _from_faces(stack.enter_context(open_faces(path)))
+        return replace(points, files=())
     if is_foreign:
         return _from_annotations(path, index, categories, reporter)
     if glob.has_magic(path) and not os.path.exists(path):

@@ -9,7 +9,7 @@ from typing import Any
 
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.storage.limits import room_for_files
-from kdtools.storage.outputs import STANDARD_STREAM
+from kdtools.storage.outputs import is_stream
 from kdtools.storage.stamps import Stamp, changed_error
 
 _MOST = 1000  # open files; more are no faster
@@ -19,8 +19,8 @@ class OpenFaces(Sequence[FacesFile]):
     """The files of `paths`, each opened on access; a context that closes them.
 
     Beyond `most` open files (default: the system's limit, at least two) the least recently used one is closed, except
-    standard input, which can be read only once. Raises as `open_faces` does, and FileError for a file that has changed
-    when it is opened again.
+    standard input and pipes, which can be read only once. Raises as `open_faces` does, and FileError for a file that
+    has changed when it is opened again.
     """
 
     def __init__(self, paths: Sequence[str], most: int | None = None) -> None:
@@ -36,7 +36,7 @@ class OpenFaces(Sequence[FacesFile]):
         number = range(len(self))[number]
         if number not in self._open:
             if len(self._open) >= self._most:
-                oldest = next((k for k in self._open if self._paths[k] != STANDARD_STREAM), None)
+                oldest = next((k for k in self._open if not is_stream(self._paths[k])), None)
                 if oldest is not None:
                     self._open.pop(oldest)[1].close()
             stack = ExitStack()

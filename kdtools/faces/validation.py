@@ -15,7 +15,7 @@ from kdtools.bundled import bundled_names
 from kdtools.errors import DataError, FileError
 from kdtools.faces import schema
 from kdtools.landmarks.geometry import has_area
-from kdtools.storage.file_kinds import HDF5, ONNX, SAFETENSORS, check_no_pipe, form_of_start, read_start
+from kdtools.storage.file_kinds import HDF5, ONNX, SAFETENSORS, form_of_start, read_start
 from kdtools.storage.hdf5_checks import MEMORY_RATIO, check_attributes, check_claim, item_at
 from kdtools.storage.hdf5_guard import HDF5_ERRORS, GuardedStream
 
@@ -40,7 +40,6 @@ def check_maps(maps: np.ndarray, name: str) -> np.ndarray:
 
 
 def check_signature(path: Path, name: str) -> None:
-    check_no_pipe(path, name)
     try:
         with path.open("rb") as stream:
             start = read_start(stream)

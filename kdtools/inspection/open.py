@@ -15,8 +15,9 @@ from kdtools.errors import FileError
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.model.card import METADATA, fields_of
 from kdtools.storage.devices import read_faults_named
-from kdtools.storage.file_kinds import HDF5, HDF5_SIGNATURE, SAFETENSORS, check_no_pipe, form_of_start, read_start
+from kdtools.storage.file_kinds import HDF5, HDF5_SIGNATURE, SAFETENSORS, form_of_start, read_start
 from kdtools.storage.outputs import STANDARD_INPUT, STANDARD_STREAM, readable
+from kdtools.storage.pipes import seekable
 from kdtools.storage.tensor_file import open_tensors
 
 _HINT = "give a faces file (HDF5), a model file (safetensors) or what kd-export writes (ONNX)"
@@ -66,10 +67,11 @@ def open_any(source: str) -> Iterator[Opened]:
             yield Opened(weights.name, Path(), path.stat().st_size, weights)
         return
     path = weights_file(source)
+    folder, path = path.parent, seekable(path)
     form = _form_of(path, source)
-    opener = open_faces(path) if form in ("", HDF5) else _open_weights(path, source, form)
+    opener = open_faces(source) if form in ("", HDF5) else _open_weights(path, source, form)
     with opener as content:
-        yield Opened(content.name, path.parent, path.stat().st_size, content)
+        yield Opened(content.name, folder, path.stat().st_size, content)
 
 
 def _form_of(path: Path, name: str) -> str:
@@ -77,7 +79,6 @@ def _form_of(path: Path, name: str) -> str:
 
     Raises FileError for a file of another kind.
     """
-    check_no_pipe(path, name)
     try:
         with path.open("rb") as stream, read_faults_named(name):
             start = read_start(stream)

@@ -16,8 +16,9 @@ from kdtools.landmarks.conventions import MOST_CONVENTIONS, Convention, conventi
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.model import HEADS
 from kdtools.storage.devices import read_faults_named
-from kdtools.storage.file_kinds import ONNX, SAFETENSORS, check_no_pipe, form_of_start, read_start
+from kdtools.storage.file_kinds import ONNX, SAFETENSORS, form_of_start, read_start
 from kdtools.storage.lineage import Lineage
+from kdtools.storage.pipes import seekable
 from kdtools.storage.tensor_file import open_tensors
 
 MODEL_KIND = "model"
@@ -183,9 +184,9 @@ def read_card(path: str | Path) -> tuple[ModelCard, dict[str, Any]]:
 
     Raises FileError for a file that is absent, damaged, no kdtools model, or newer than this package.
     """
-    path = weights_file(path)
-    text = _safetensors_metadata(path) if form_of(path) == SAFETENSORS else _onnx_metadata(path)
-    return card_of(text, path)
+    name, path = weights_file(path), seekable(weights_file(path))
+    text = _safetensors_metadata(path) if form_of(name) == SAFETENSORS else _onnx_metadata(path)
+    return card_of(text, name)
 
 
 def card_of(text: str | None, name: str | Path) -> tuple[ModelCard, dict[str, Any]]:
@@ -210,7 +211,7 @@ def lineage_of_weights(path: str | Path) -> Lineage:
     Raises FileError for a model file as `read_card` does, and for a file that holds no weights.
     """
     form_of(path)
-    text = _safetensors_metadata(weights_file(path))
+    text = _safetensors_metadata(seekable(weights_file(path)))
     return Lineage() if text is None else _lineage_of(fields_of(text, path), path)
 
 
@@ -244,9 +245,8 @@ def fields_of(text: str | None, name: str | Path) -> dict[str, Any]:
 
 def form_of(path: str | Path) -> str:
     """`safetensors` or `onnx`, by the first bytes. Raises FileError for a file that is absent or neither."""
-    check_no_pipe(weights_file(path), str(path))
     try:
-        with weights_file(path).open("rb") as stream, read_faults_named(str(path)):
+        with seekable(weights_file(path)).open("rb") as stream, read_faults_named(str(path)):
             form = form_of_start(read_start(stream))
     except FileNotFoundError as error:
         raise FileError(f"{path}: no such file") from error

@@ -22,8 +22,8 @@ from kdtools.model.card import METADATA, MODEL_FORMAT, MODEL_KIND, TRAINING_PREF
 from kdtools.model.heads import HeatmapHead, LinearHead
 from kdtools.model.network import LandmarkNet, to_device
 from kdtools.storage.devices import optional_service
-from kdtools.storage.file_kinds import check_no_pipe
 from kdtools.storage.outputs import written_aside
+from kdtools.storage.pipes import seekable
 from kdtools.storage.provenance import Provenance
 from kdtools.storage.tensor_file import TensorFile, open_tensors
 
@@ -254,6 +254,5 @@ def _open_weights(path: str | Path) -> Iterator[TensorFile]:
         raise FileError(f"{path}: no such file")
     if path.is_dir():
         raise FileError(f"{path}: is a folder, not a model file")
-    check_no_pipe(path, str(path))
-    with open_tensors(path, "pt") as stored:
+    with open_tensors(seekable(path), "pt", name=str(path)) as stored:
         yield stored

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,11 +11,13 @@ from kdtools.bundled import bundled_names, weights_file
 from kdtools.errors import FileError, UsageError
 from kdtools.model.card import form_of
 from kdtools.prediction.inputs import kind_of
+from kdtools.prediction.inputs.tar import stream_of
+from kdtools.storage.outputs import STANDARD_STREAM, is_stream, name_of
 
 _OWN = "kd-student trains one, kd-export exports it"
 
 
-def check_words(model: str, inputs: Sequence[str]) -> None:
+def check_words(model: str, inputs: Sequence[str], *, listed: bool = False, resume: bool = False) -> None:
     """Raises FileError for a word that names nothing, UsageError where the model or the inputs were forgotten, or where
     they stand in the wrong order.
     """
@@ -35,6 +38,51 @@ def check_words(model: str, inputs: Sequence[str]) -> None:
         hint = f"{_listed(names)} with kdtools; else name a file of kd-student or kd-export" if names else _OWN
         raise FileError(f"{model}: no such model", hint)
     form_of(model)  # raises for any other file
+    for word in inputs if not listed else ():
+        _check_stream(model, word)
+        if resume and is_stream(word):
+            hint = "write it to a file; kd-merge joins what a stopped run left in FILE.partial/*.h5"
+            raise UsageError(f"{name_of(word)} can be read only once, so it cannot be resumed", hint)
+
+
+_PICTURES = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG", b"RIFF": "WebP", b"GIF8": "GIF"}
+
+
+def _check_stream(model: str, word: str) -> None:
+    """Raises UsageError for a stream of names, as of `ls`, or of a picture; a tar file or a faces file is awaited."""
+    if not is_stream(word) or (word == STANDARD_STREAM and sys.stdin.isatty()):
+        return
+    start = stream_of(word).peek(_LOOK_AT)[:_LOOK_AT]
+    call = f"kd-predict {shlex.quote(model)} {shlex.quote(word)}"
+    if holds_names(start):
+        raise UsageError(f"{name_of(word)} holds names of files, not a tar file of them", f"{call} --list")
+    kind = next((kind for begin, kind in _PICTURES.items() if start.startswith(begin)), None)
+    if kind is not None:
+        hint = f"name its file, or pack it: tar c FILE | {call}"
+        raise UsageError(f"{name_of(word)} is a {kind} picture, and a stream is a tar file or a faces file", hint)
+
+
+_LOOK_AT = 4096
+_NAME_IN_TAR = 100  # bytes of the first field of a tar file, filled up with \0
+
+
+def holds_names(start: bytes) -> bool:
+    """Whether a stream that begins so holds names, one a line or each with a \\0 behind it, rather than an archive.
+
+    >>> holds_names(b"a.jpg\\nb.jpg\\n"), holds_names(b"a.jpg\\0b.jpg\\0"), holds_names(b"a.jpg" + bytes(95) + b"0644")
+    (True, True, False)
+    """
+    first, end, rest = start.partition(b"\n") if b"\n" in start.partition(b"\0")[0] else start.partition(b"\0")
+    try:
+        name = first.removesuffix(b"\r").decode()
+    except UnicodeDecodeError:  # as HDF5 begins
+        return False
+    if not (name.isprintable() and name and end):
+        return False
+    if end == b"\n":
+        return True
+    # In a tar file the next field begins at byte 100, with an octal number, and \0 stand before it.
+    return rest[:1] not in (b"", b"\0") and len(first) + 1 != _NAME_IN_TAR
 
 
 def _example(words: Sequence[str]) -> str:

@@ -24,7 +24,7 @@ from kdtools.parallel import map_bounded
 from kdtools.prediction.inputs import Photograph, Photographs
 from kdtools.storage.file_kinds import VIDEO_SUFFIXES
 from kdtools.storage.hdf5_guard import HDF5_ERRORS
-from kdtools.storage.outputs import STANDARD_STREAM
+from kdtools.storage.outputs import STANDARD_STREAM, is_stream
 from kdtools.storage.provenance import DETECTOR, Provenance, sha256_of
 
 LISTING = "listing"  # attribute of an output: `listing_digest` of its inputs
@@ -196,7 +196,7 @@ def _plain(word: str) -> str:
 
 def _inputs_differ(record: dict[str, Any], written: int, inputs: Photographs | str, is_shard: bool) -> str:
     """The first difference between the inputs and those of an output that was `written` at a time in ns."""
-    if inputs == STANDARD_STREAM or (isinstance(inputs, Photographs) and inputs.has_stream):
+    if is_stream(inputs) if isinstance(inputs, str) else inputs.has_stream:
         return "what comes by standard input, or from a camera, cannot be compared"
     pictures: Iterator[str] = iter(())
     if isinstance(inputs, str):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import BinaryIO
 
-from kdtools.errors import FileError, UsageError
+from kdtools.errors import UsageError
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".flv")
@@ -18,13 +18,6 @@ SUFFIXES_TO_TRY = tuple(variant for suffix in (*_USUAL_IMAGES, *_RARER_IMAGES) f
 HDF5, SAFETENSORS, ONNX = "hdf5", "safetensors", "onnx"
 _N_START = 16  # bytes that `form_of_start` needs
 _USER_BLOCK = 512  # bytes, or a power of two times as many, that others may put before HDF5's signature
-
-
-def check_no_pipe(path: str | os.PathLike[str], name: str) -> None:
-    """Raises FileError for a pipe, such as a shell's `<(...)`, where a file is read from place to place."""
-    if Path(path).is_fifo():
-        hint = "write it to a file first; faces files and tar files may come by standard input, which is called -"
-        raise FileError(f"{name}: is a pipe, which can be read only once, from beginning to end", hint)
 
 
 def read_start(stream: BinaryIO) -> bytes:

@@ -21,6 +21,7 @@ from kdtools.errors import FileError, UsageError, require
 from kdtools.reporting import printable_lines
 from kdtools.storage.devices import NO_WORKING_FOLDER, device_errors
 from kdtools.storage.locks import locked, release
+from kdtools.storage.pipes import seekable
 from kdtools.storage.rename_together import Move, Room, commit, is_room
 from kdtools.storage.stamps import is_in_input_folder, is_input
 
@@ -296,9 +297,9 @@ def standard_output() -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def readable(source: str) -> Iterator[Path]:
-    """Yields a seekable path: `source` itself, or a temporary copy of standard input for `-`."""
+    """Yields a seekable path: `source` itself, or a temporary copy of a pipe, or of standard input for `-`."""
     if source != STANDARD_STREAM:
-        yield Path(source)
+        yield seekable(source)
         return
     if sys.stdin.isatty():
         raise UsageError("standard input is a terminal", "pipe a file into it, or name one")

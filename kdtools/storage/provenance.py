@@ -17,9 +17,9 @@ from typing import Any
 from kdtools import __version__
 from kdtools.bundled import weights_file
 from kdtools.errors import UsageError
-from kdtools.storage.file_kinds import check_no_pipe
 from kdtools.storage.lineage import Lineage
 from kdtools.storage.names import files_below
+from kdtools.storage.pipes import seekable
 from kdtools.storage.stamps import changed_error, meet, stamp_of
 
 DETECTOR = "detector"  # attribute of a faces file: JSON of a detector's `record`
@@ -113,8 +113,7 @@ def sha256_of(path: str | Path, spend: Callable[[int], None] = lambda n_bytes: N
     data set again would take as long as importing it. `spend` is called for each file before it is read, with the
     number of bytes; it may raise an exception to stop.
     """
-    path = weights_file(path)
-    check_no_pipe(path, str(path))  # who reads it next would find nothing
+    path = seekable(weights_file(path))
     if path.is_dir():
         digest = hashlib.sha256()
         for name in files_below(path, hidden=True):

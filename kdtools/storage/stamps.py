@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,11 +29,15 @@ def changed_error(name: str) -> FileError:
 
 @dataclass
 class _Run:
-    """`met` are the stamps of files that were opened or hashed, by path; `files` the inputs by device and inode."""
+    """`met` are the stamps of files that were opened or hashed, by path; `files` the inputs by device and inode.
+
+    `ends` are called at the end of the run.
+    """
 
     met: dict[str, Stamp] = field(default_factory=dict)
     files: dict[tuple[int, int], str] = field(default_factory=dict)
     folders: list[Path] = field(default_factory=list)
+    ends: list[Callable[[], object]] = field(default_factory=list)
 
 
 _run: _Run | None = None
@@ -47,7 +51,16 @@ def one_run() -> Iterator[None]:
     try:
         yield
     finally:
+        for end in _run.ends:
+            end()
         _run = before
+
+
+def at_end_of_run(end: Callable[[], object]) -> bool:
+    """Have `end` called at the end of the run; False if there is none."""
+    if _run is not None:
+        _run.ends.append(end)
+    return _run is not None
 
 
 def meet(path: str | os.PathLike[str], status: os.stat_result, name: str) -> None:

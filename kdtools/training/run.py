@@ -27,7 +27,7 @@ from kdtools.model.card import lineage_of_model, lineage_of_weights, read_card
 from kdtools.model.network import choose_device
 from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.lineage import Lineage
-from kdtools.storage.outputs import STANDARD_STREAM, check_no_input, check_output, claimed, move_into_place
+from kdtools.storage.outputs import STANDARD_STREAM, check_no_input, check_output, claimed, is_stream, move_into_place
 from kdtools.storage.provenance import Provenance
 from kdtools.training.checkpoints import RunFiles, check_nothing_to_lose
 from kdtools.training.cross_fitting import fold_output, fold_rows, predict_left_out, settings_of_folds, write_left_out
@@ -185,12 +185,14 @@ def _started(
 ) -> Iterator[tuple[torch.device, Reporter, Provenance]]:
     """Join the other processes; yields the device and reporter of this one, and the provenance of the output."""
     _check_unlabelled(run)
-    files = [path for path in run.roles.values() if path != STANDARD_STREAM]
+    files = [path for path in run.roles.values() if not is_stream(path)]
     if run.output != STANDARD_STREAM:
         check_no_input(_written_by(run.output), files)
     provenance = replace((provenance or Provenance("kdtools")).with_inputs(files), roles=run.roles)
     alone = not started_by_torchrun()
-    require(alone or len(files) == len(run.roles), "several processes cannot share standard input", "name a file")
+    require(
+        alone or len(files) == len(run.roles), "several processes cannot share standard input or a pipe", "name a file"
+    )
     with joined_processes(choose_device(run.device_name)) as device:
         yield device, reporter if is_first() else SILENT, provenance
 

@@ -39,8 +39,9 @@ def test_the_name_of_a_skipped_input_stands_once(capsys: pytest.CaptureFixture[s
     ]
 
 
-def test_a_pipe_in_the_place_of_a_file_is_called_one(tmp_path: Path) -> None:
-    """It was called damaged, as what recognises a file had read its beginning."""
+def test_a_pipe_in_the_place_of_a_file_is_called_one_outside_a_tool(tmp_path: Path) -> None:
+    """Where no run ends that would delete its copy. It was called damaged, as what recognises a file had read its
+    beginning."""
     content = write_faces(tmp_path / "a.h5", ids=["a"]).read_bytes()
     for number, read in enumerate(
         (

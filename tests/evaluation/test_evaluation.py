@@ -26,6 +26,7 @@ from kdtools.evaluation.units import find_frames, find_units
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import box_to_source
 from kdtools.metrics import summarise
+from kdtools.storage.stamps import one_run
 
 
 def shapes(n: int, seed: int = 0) -> np.ndarray:
@@ -396,7 +397,8 @@ def test_a_pipe_is_read_once(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     writer = threading.Thread(target=lambda: pipe.write_bytes(truth.read_bytes()), daemon=True)
     writer.start()
-    found = run([pipe], truth)
+    with one_run():  # at whose end its copy is deleted
+        found = run([pipe], truth)
     writer.join()
     assert only(found)["nme_percent"] == 0
     assert found.files == [str(truth)]

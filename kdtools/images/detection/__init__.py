@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from kdtools.bundled import finder_file
-from kdtools.errors import UsageError
+from kdtools.errors import FileError, UsageError
 from kdtools.images.detection.boxes import BoxesFile, WholeImage, whole_square
 from kdtools.images.detection.cascade import CascadeDetector
 from kdtools.images.detection.detector import Detector, Found, ReducedSearch
@@ -12,7 +14,6 @@ from kdtools.images.detection.finder import FaceFinder
 from kdtools.images.detection.yunet import MIN_SCORE as YUNET_MIN_SCORE
 from kdtools.images.detection.yunet import YuNetDetector, public_model
 from kdtools.reporting import SILENT, Reporter
-from kdtools.storage.file_kinds import check_no_pipe
 
 
 def check_scoreless(name: str, min_score: float | None) -> None:
@@ -62,7 +63,9 @@ def find_detector(name: str, min_score: float | None = None, reporter: Reporter 
         return YuNetDetector(name, least)
     if name.lower().endswith(".csv"):
         return BoxesFile(name, min_score)
-    check_no_pipe(name, f"--detector {name}")
+    if Path(name).is_fifo():
+        hint = "write it to a file, whose suffix says what it is: boxes (.csv) or a YuNet model (.onnx)"
+        raise FileError(f"--detector {name}: is a pipe", hint)
     raise UsageError(
         f"there is no detector {name!r}", "give finder, cascade, yunet, whole, a YuNet model (.onnx) or boxes (.csv)"
     )

@@ -13,6 +13,7 @@ from kdtools.prediction.engines.engine import Engine
 from kdtools.prediction.engines.flipped import FlippedEngine
 from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.file_kinds import ONNX
+from kdtools.storage.pipes import seekable
 
 BACKENDS = ("auto", "torch", "onnx")
 # With fewer faces PyTorch is faster than an export. An existing copy is ignored too, so that results do not depend on
@@ -41,7 +42,7 @@ def load_engine(
     """
     if backend not in BACKENDS:
         raise UsageError(f"there is no backend {backend!r}", f"give {', '.join(BACKENDS)}")
-    name, path, export, threads = path, weights_file(path), export_file(path), workers(threads)
+    name, path, export, threads = path, seekable(weights_file(path)), export_file(path), workers(threads)
     if export is not None and backend != "torch" and not _wants_gpu(device) and _answers_by(convention, export):
         path = export
     exported = form_of(path) == ONNX

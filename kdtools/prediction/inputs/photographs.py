@@ -18,12 +18,12 @@ from kdtools.prediction.inputs.photograph import (
     photographs_below,
     photographs_listed,
 )
-from kdtools.prediction.inputs.tar import TAR_SUFFIXES, photographs_in_tar
+from kdtools.prediction.inputs.tar import TAR_SUFFIXES, photographs_in_tar, stream_of
 from kdtools.prediction.inputs.video import frames_of
 from kdtools.reporting import printable
 from kdtools.storage.file_kinds import HDF5_SIGNATURE, IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from kdtools.storage.names import NOT_STORABLE, SeenNames, is_storable
-from kdtools.storage.outputs import STANDARD_INPUT, is_stream
+from kdtools.storage.outputs import STANDARD_INPUT, STANDARD_STREAM, is_stream
 from kdtools.storage.passed_over import PassedOver
 
 _OF_FURTHER_FACE = re.compile(r"#([2-9]|[1-9]\d+|frame=\d{6,})$", re.ASCII)  # endings that predictions add to ids
@@ -33,8 +33,8 @@ _KINDS = ("list", "folder", "image", "tar", "video", "camera")
 def kind_of(source: str) -> str:
     """`folder`, `image`, `tar`, `video` or `camera`; `faces` for anything else."""
     name, path = source.lower(), Path(source)
-    if source == "-":
-        return "faces" if sys.stdin.isatty() or _starts_as_faces() else "tar"
+    if is_stream(source):
+        return "faces" if _starts_as_faces(source) else "tar"
     if path.is_dir():
         return "folder"
     if name.endswith(TAR_SUFFIXES):
@@ -46,9 +46,10 @@ def kind_of(source: str) -> str:
     return "camera" if source.isdecimal() and not path.exists() else "faces"
 
 
-def _starts_as_faces() -> bool:
-    start = sys.stdin.buffer.peek(1)[:1]  # type: ignore[union-attr]
-    return start in (b"", HDF5_SIGNATURE[:1])  # no tar file begins with it
+def _starts_as_faces(stream: str) -> bool:
+    if stream == STANDARD_STREAM and sys.stdin.isatty():
+        return True  # which opening it refuses
+    return stream_of(stream).peek(1)[:1] in (b"", HDF5_SIGNATURE[:1])  # no tar file begins with it
 
 
 class Photographs:
@@ -77,8 +78,8 @@ class Photographs:
 
     @property
     def paths(self) -> list[str]:
-        """The inputs that are files or folders."""
-        return [n for n, kind in zip(self.inputs, self._kinds, strict=True) if kind != "camera" and n != "-"]
+        """The inputs that are files or folders, and no streams."""
+        return [n for n, kind in zip(self.inputs, self._kinds, strict=True) if kind != "camera" and not is_stream(n)]
 
     @property
     def has_stream(self) -> bool:
@@ -117,7 +118,7 @@ class Photographs:
         return photographs if len(self.inputs) == 1 else passed.watch(name, photographs)
 
     def _prefixes(self) -> list[str]:
-        """Prefixes of ids as in kd-import; a camera and standard input have none."""
+        """Prefixes of ids as in kd-import; a camera, standard input and a pipe have none."""
         prefixes = iter(id_prefixes(self.paths, TAR_SUFFIXES) if len(self.inputs) > 1 else [""])
         return [next(prefixes, "") if name in self.paths else "" for name in self.inputs]
 

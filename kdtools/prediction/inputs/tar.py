@@ -24,8 +24,9 @@ from kdtools.errors import FileError, reason_of
 from kdtools.images.reading import check_image_bytes
 from kdtools.prediction.inputs.photograph import Photograph, Wanted, failing
 from kdtools.storage.devices import device_errors, read_fault
-from kdtools.storage.outputs import name_of
+from kdtools.storage.outputs import STANDARD_STREAM, is_stream, name_of
 from kdtools.storage.passed_over import PassedOver
+from kdtools.storage.pipes import stream_of_pipe
 from kdtools.storage.stamps import changed_error, stamp_of
 from kdtools.storage.systems import bytes_at, open_to_read
 
@@ -47,7 +48,7 @@ _DAMAGE = (tarfile.TarError, EOFError, OSError, ValueError, OverflowError, zlib.
 
 
 def photographs_in_tar(source: str, prefix: str, wanted: Wanted, passed: PassedOver) -> Iterator[Photograph]:
-    """The images in a tar file (- is standard input) whose names are `wanted`, in order.
+    """The images in a tar file (- is standard input) or a stream of one whose names are `wanted`, in order.
 
     Ids are `prefix` and the name in the archive. All other members are added to `passed`. A damaged archive ends with a
     photograph that cannot be read.
@@ -56,7 +57,7 @@ def photographs_in_tar(source: str, prefix: str, wanted: Wanted, passed: PassedO
     try:
         for member, fetch in _members(source):
             identity = clean_path(member)
-            path = identity if source == "-" else f"{source}/{identity}"
+            path = identity if is_stream(source) else f"{source}/{identity}"
             if not identity or any(part.startswith(".") for part in identity.split("/")):
                 continue
             if fetch is None:
@@ -70,13 +71,18 @@ def photographs_in_tar(source: str, prefix: str, wanted: Wanted, passed: PassedO
         yield Photograph(f"{prefix}{name}", name, failing(damaged))
 
 
+def stream_of(source: str) -> io.BufferedReader:
+    """The bytes of standard input (-) or of a pipe, from where the last reader stopped."""
+    return cast(io.BufferedReader, sys.stdin.buffer) if source == STANDARD_STREAM else stream_of_pipe(source)
+
+
 def _members(source: str) -> Iterator[tuple[str, Fetch | None]]:
     """Names of the members of an archive and functions that read them; None for links and devices.
 
     From a stream files are read at once.
     """
-    if source == "-":
-        yield from _members_of_stream(cast(io.BufferedReader, sys.stdin.buffer))
+    if is_stream(source):
+        yield from _members_of_stream(stream_of(source))
         return
     content = _Content(source)
     try:
