@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from contract.running import script, wait_for
+from contract.running import run_script, run_tool, wait_for
 from warm import PYTHON, TOOLS, Warm
 
 
@@ -29,10 +29,9 @@ def test_words_streams_folder_environment_and_status(warm: Warm, tmp_path: Path)
 
 def test_every_tool_is_there(warm: Warm) -> None:
     for tool in TOOLS:
-        real, other = (
-            subprocess.run([path, "--help"], capture_output=True) for path in (script(tool), warm.script(tool))
-        )
-        assert (other.returncode, other.stdout, other.stderr) == (real.returncode, real.stdout, real.stderr)
+        expected, result = run_tool(tool, "--help"), run_script(tool, "--help", warm=warm)
+        assert result == expected
+        assert b"--help" in result.stdout
 
 
 WAITING = """

@@ -12,10 +12,11 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
-import json
+import marshal
 import os
+import pkgutil
 import runpy
-import select
+import selectors
 import signal
 import socket
 import subprocess
@@ -23,45 +24,47 @@ import sys
 import time
 import tomllib
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from common import one_at_a_time
+
+import kdtools
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TOOLS = tuple(tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["scripts"])
 PYTHON = "warm-python"
 PREPARE = "KDTOOLS_WARM_PREPARE"  # MODULE:FUNCTION, which gets a tool's name and words and returns other words
 
-_IMPORTED = (
-    *("torch", "torch.distributed.run", "timm", "cv2", "h5py", "matplotlib.pyplot", "onnx", "onnxscript"),
-    *("onnxruntime", "scipy.io", "scipy.optimize", "yaml"),
-    *(f"kdtools.{name}" for name in ("datasets.import_faces", "datasets.dump", "evaluation.evaluate")),
-    *(f"kdtools.{name}" for name in ("reports.output", "reports.plots", "training.run", "training.distributed")),
-    *(f"kdtools.{name}" for name in ("export.check", "export.graph", "export.cache")),
-    *(f"kdtools.{name}" for name in ("prediction.engines.torch", "prediction.predict_photographs")),
-    *(f"kdtools.cli.{tool.replace('-', '_')}" for tool in TOOLS),
+_LIBRARIES = (
+    *("torch", "torch.distributed.run", "timm", "cv2", "h5py", "onnx", "onnxscript", "onnxruntime", "yaml", "jinja2"),
+    *("scipy.io", "scipy.optimize", "scipy.stats", "safetensors.numpy", "matplotlib.pyplot"),
+    *(f"matplotlib.backends.backend_{name}" for name in ("agg", "pdf", "svg")),
 )
 # Of the extras dev and sleap: absent, as after a plain `pip install .`
 _ABSENT = ("pytest", "xdist", "hypothesis", "pandas", "tables", "pycocotools", "pyarrow", "sleap_io")
 
 _STAND_IN = """#!{python} -IS
-import json, os, signal, socket, sys
-line = socket.socket(socket.AF_UNIX)
+import _signal, _socket, array, marshal, os, sys  # json, signal and socket take longer than all the rest
+line = _socket.socket(_socket.AF_UNIX)
 line.connect({address!r})
-numbers = (signal.SIGHUP, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM)
-ignored = [number for number in numbers if signal.getsignal(number) == signal.SIG_IGN]
-call = json.dumps([os.path.basename(sys.argv[0]), sys.argv[1:], os.getcwd(), dict(os.environ), ignored]).encode()
-socket.send_fds(line, [b"%12d" % len(call)], [0, 1, 2])
+numbers = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGUSR1, _signal.SIGUSR2, _signal.SIGTERM)
+ignored = [number for number in numbers if _signal.getsignal(number) == _signal.SIG_IGN]
+call = marshal.dumps((os.path.basename(sys.argv[0]), sys.argv[1:], os.getcwd(), dict(os.environ), ignored))
+streams = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", (0, 1, 2)))
+line.sendmsg([b"%12d" % len(call)], [streams])
 line.sendall(call)
 for number in numbers:
     if number not in ignored:
-        signal.signal(number, lambda number, _: line.send(bytes([number])))
+        _signal.signal(number, lambda number, _: line.send(bytes([number])))
 os.close(0)
 os.close(1)
 status = int(line.recv(9) or 1)
 if status < 0:
-    signal.signal(-status, signal.SIG_DFL)
+    _signal.signal(-status, _signal.SIG_DFL)
     os.kill(os.getpid(), -status)
 os._exit(status)
 """
@@ -106,29 +109,56 @@ def start_once(folder: Path, owner: int) -> Warm:
 
 
 # ---- the process that forks
+@dataclass
+class _Call:
+    """A script that waits, and the child that answers it."""
+
+    line: socket.socket
+    child: int
+    ended: int  # descriptor of the child, which can be read from once it has ended
+
+
 def _serve(address: str, owner: int) -> None:
     sys.modules.update(dict.fromkeys(_ABSENT))
-    for name in _IMPORTED:
+    for name in _imported():
         importlib.import_module(name)
+    _parse_once()
+    gc.collect()
     gc.freeze()  # else each child's collector would copy all that was imported
-    with socket.socket(socket.AF_UNIX) as listening:
+    with socket.socket(socket.AF_UNIX) as listening, selectors.EpollSelector() as waiting:
         listening.bind(address)
         listening.listen(64)
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are not waited for: each tells its caller itself
+        waiting.register(listening, selectors.EVENT_READ)
         print("ready", flush=True)
         for number in (1, 2):  # whoever waits for the end of the tests' output does not wait for this process
             os.dup2(os.open(os.devnull, os.O_WRONLY), number)
-        listening.settimeout(1)
         while _is_there(owner):
-            with contextlib.suppress(TimeoutError):
-                line, _ = listening.accept()
-                if os.fork() == 0:
-                    listening.close()
-                    try:
-                        _keep(line)
-                    finally:
-                        os._exit(1)
-                line.close()
+            for key, _ in waiting.select(1):
+                if key.fileobj is listening:
+                    with contextlib.suppress(ConnectionError):  # the script was killed before it had handed over all
+                        _begin(listening, waiting)
+                elif key.fd == key.data.ended:
+                    _end(key.data, waiting)
+                elif waiting.get_map().get(key.fd) is key:  # the call has not ended in this same round
+                    _pass_on(key.data, waiting)
+
+
+def _imported() -> Iterator[str]:
+    """All that tools import, also when their work has started."""
+    yield from _LIBRARIES
+    for module in pkgutil.walk_packages(kdtools.__path__, "kdtools."):
+        yield module.name
+
+
+def _parse_once() -> None:
+    """typer loads what it converts values with when it meets the first."""
+    app = typer.Typer()
+
+    @app.command()
+    def command(number: Annotated[int, typer.Option(min=0)], other: float, path: Path) -> None:
+        """Do nothing."""
+
+    app(["--number", "1", "1.5", "name"], standalone_mode=False)
 
 
 def _is_there(process: int) -> bool:
@@ -139,35 +169,53 @@ def _is_there(process: int) -> bool:
     return True
 
 
-def _keep(line: socket.socket) -> None:
-    """Have one call answered by a child, pass signals on to it, and tell the script how it ended."""
-    line.setblocking(True)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+def _begin(listening: socket.socket, waiting: selectors.EpollSelector) -> None:
+    """Take the call of a script and have a child answer it."""
+    line, _ = listening.accept()
     size, streams, _, _ = socket.recv_fds(line, 12, 3)
     text = b""
-    while len(text) < int(size):
-        text += line.recv(int(size) - len(text))
-    child = os.fork()
-    if child == 0:
-        line.close()
-        _answer(*json.loads(text), streams)
+    while len(text) < int(size or 0):
+        if not (part := line.recv(int(size) - len(text))):
+            break
+        text += part
+    if not size or len(text) < int(size):
+        child = 0
+    elif (child := os.fork()) == 0:
+        for descriptor in (line.fileno(), waiting.fileno(), *waiting.get_map()):
+            os.close(descriptor)
+        _answer(*marshal.loads(text), streams)
     for stream in streams:
         os.close(stream)
-    ended = os.pidfd_open(child)
-    status = None
-    while status is None:
-        ready, _, _ = select.select([line, ended], [], [])
-        if ended in ready:
-            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        elif numbers := line.recv(9):
-            for number in numbers:
-                os.kill(child, number)
-        else:  # the script was killed
-            os.kill(child, signal.SIGKILL)
-            os._exit(0)
-    with contextlib.suppress(OSError):
-        line.sendall(str(status).encode())
-    os._exit(0)
+    if not child:
+        line.close()
+        return
+    call = _Call(line, child, os.pidfd_open(child))
+    waiting.register(line, selectors.EVENT_READ, call)
+    waiting.register(call.ended, selectors.EVENT_READ, call)
+
+
+def _pass_on(call: _Call, waiting: selectors.EpollSelector) -> None:
+    """Send the child the signals that its script got; end it where the script was killed."""
+    try:
+        numbers = call.line.recv(9)
+    except ConnectionError:
+        numbers = b""
+    for number in numbers:
+        os.kill(call.child, number)
+    if not numbers:
+        os.kill(call.child, signal.SIGKILL)
+        waiting.unregister(call.line)
+
+
+def _end(call: _Call, waiting: selectors.EpollSelector) -> None:
+    """Tell a script how its child ended."""
+    status = os.waitstatus_to_exitcode(os.waitpid(call.child, 0)[1])
+    waiting.unregister(call.ended)
+    os.close(call.ended)
+    with contextlib.suppress(KeyError):
+        waiting.unregister(call.line)
+    with call.line, contextlib.suppress(OSError):
+        call.line.sendall(str(status).encode())
 
 
 def _answer(
