@@ -52,8 +52,9 @@ def check_attributes(item: h5py.HLObject, *names: str) -> None:
 
     The library (2.0) crashes on a damaged variable-length list.
     """
+    attributes = item.attrs
     for name in names:
-        if name in item.attrs and not _is_plain(item, name):
+        if name in attributes and not _is_plain(attributes, name):
             raise DataError(f"{_place(item)}: its attribute {name!r} is no number and no text", "make it again")
 
 
@@ -61,11 +62,12 @@ def attributes_of(item: h5py.HLObject) -> dict[str, Any]:
     """All attributes that are numbers or texts. Raises DataError for more than `_MOST_ATTRIBUTES`."""
     if len(item.attrs) > _MOST_ATTRIBUTES:
         raise DataError(f"{_place(item)}: has {len(item.attrs)} attributes, more than {_MOST_ATTRIBUTES}")
-    return {name: item.attrs[name] for name in item.attrs if _is_plain(item, name)}
+    attributes = item.attrs
+    return {name: attributes[name] for name in attributes if _is_plain(attributes, name)}
 
 
-def _is_plain(item: h5py.HLObject, name: str) -> bool:
-    return isinstance(item.attrs.get_id(name).get_type(), _PLAIN_TYPES)
+def _is_plain(attributes: h5py.AttributeManager, name: str) -> bool:
+    return isinstance(attributes.get_id(name).get_type(), _PLAIN_TYPES)
 
 
 def _place(item: h5py.HLObject) -> str:
@@ -190,8 +192,10 @@ def read_risks(item: Any, *names: str) -> None:
     of other kinds than `is_zlib`.
     """
     check_attributes(item, *names)
+    attributes = item.attrs
     for name in names:
-        item.attrs.get(name)
+        if name in attributes:  # `get` takes long where there is none
+            attributes[name]
     if not isinstance(item, h5py.Dataset):
         return
     attributes_of(item)
