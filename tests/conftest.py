@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import warm as warm_scripts
-from common import graphs_made_once
+from common import OwnFiles, graphs_made_once
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Else each of the hundreds of processes that tests start would compile the package, which is a third of its work.
@@ -65,6 +65,19 @@ def _threads_of_torch() -> None:
         n_threads = int(os.environ["OMP_NUM_THREADS"].split(",")[0])
         if torch.get_num_threads() != n_threads:
             torch.set_num_threads(n_threads)
+
+
+_own_files = OwnFiles()
+
+
+@pytest.fixture(autouse=True)
+def _tried_here(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What tests write is read without a fork for each file, except where the fork is what is tested."""
+    if request.path.parent.name == "storage":
+        yield
+    else:
+        with _own_files.tried_here():
+            yield
 
 
 @pytest.fixture(scope="session")

@@ -228,8 +228,8 @@ def world(shell: Shell, tiny_onnx: Path, tmp_path_factory: pytest.TempPathFactor
         kd-teacher train.h5 --val test.h5 -o tough.safetensors {SMALL}
         cp tough.safetensors tolerant.safetensors
         cp tough.safetensors student.safetensors
-        kd-predict student.safetensors test.h5 -o pred.h5
-        kd-predict tough.safetensors train.h5 -o tough.h5
+        kd-predict student.safetensors test.h5 --backend torch -o pred.h5
+        kd-predict tough.safetensors train.h5 --backend torch -o tough.h5
         cp tough.h5 tolerant.h5
         cp pred.h5 l2.h5
         kd-predict student.onnx test.h5 -o kd.h5

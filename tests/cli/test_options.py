@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import subprocess
-import sys
 from collections import defaultdict
-from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
+from contract.running import run_tool
 from update_pages import DESIGN, TOOLS, command_of, meaning_of, update_design
 
 from kdtools.cli import _complete
@@ -35,13 +33,12 @@ def test_choices_are_in_the_help_and_completed(tool: str, name: str) -> None:
 
 @pytest.mark.parametrize("tool", sorted({tool for tool, _ in CHOICES}))
 def test_a_word_that_is_no_choice_is_refused_with_the_choices(tool: str) -> None:
-    program = str(Path(sys.executable).parent / tool)
     name = next(name for of, name in CHOICES if of == tool)
     command, option = command_of(tool)[0], option_of(tool, name)
     inputs = ["x.h5"] * sum(p.param_type_name == "argument" for p in command.params)
-    result = subprocess.run([program, *inputs, option, "nonsense"], capture_output=True, text=True, check=False)
+    result = run_tool(tool, *inputs, option, "nonsense")
     words = ", ".join(map(repr, command.choices[name]))
-    assert (result.returncode, result.stdout) == (2, "")
+    assert (result.status, result.stdout) == (2, b"")
     assert result.stderr == (
         f"{tool}: error: Invalid value for '{option}': 'nonsense' is not one of {words}\n  see {tool} --help\n"
     )

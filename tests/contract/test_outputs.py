@@ -9,9 +9,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from warm import Warm
 
 from .running import fail, left_in, run_script, run_tool, succeed
-from .table import TINY, TOOLS, WRITERS, every_writer
+from .table import TINY, TOOLS, TRAINERS, WRITERS, every_writer
 from .test_help_and_version import options_of
 from .world import World, check_leftovers, check_product
 
@@ -220,11 +221,12 @@ def test_the_same_call_gives_the_same_file(tool: str, world: World, tmp_path: Pa
 
 
 @pytest.mark.parametrize("tool", ["kd-synth", "kd-merge", "kd-teacher"])
-def test_another_process_gives_the_same_file(tool: str, world: World, tmp_path: Path) -> None:
+def test_another_process_gives_the_same_file(tool: str, world: World, warm: Warm, tmp_path: Path) -> None:
     """One of each kind of writer: nothing depends on what a process has done before, or on how it hashes."""
     outputs = [tmp_path / f"{name}{TOOLS[tool].suffix}" for name in ("one", "another")]
     succeed(run_tool(tool, *world.words(tool, outputs[0])))
-    succeed(run_script(tool, *world.words(tool, outputs[1]), "-q"))
+    kind = warm if tool in TRAINERS else None
+    succeed(run_script(tool, *world.words(tool, outputs[1]), "-q", warm=kind))
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
 
 

@@ -18,6 +18,7 @@ import h5py
 import numpy as np
 import pytest
 from factories import plain_images, write_faces
+from warm import Warm
 
 from kdtools.cli import kd_predict
 from kdtools.cli._app import session
@@ -248,6 +249,12 @@ main()
 
 
 # ---- scripts
+@pytest.fixture(scope="module", autouse=True)
+def _warm_tools(warm: Warm) -> None:
+    """Those that the scripts start."""
+    ENVIRONMENT["PATH"] = warm.path
+
+
 def script(name: str, *words: Any, **environment: str) -> tuple[int, str, str]:
     done = subprocess.run(
         ["bash", EXAMPLES / name, *map(str, words)],
@@ -342,15 +349,14 @@ def test_scripts_can_be_run(name: str) -> None:
 
 
 def test_make_joins_parts_and_does_them_again_where_photographs_change(
-    run: Run, tiny_onnx: Path, photographs: Path, tmp_path: Path
+    run: Run, tiny_onnx: Path, photographs: Path, warm: Warm, tmp_path: Path
 ) -> None:
     photos = tmp_path / "photos" / "of mine"
     shutil.copytree(photographs / "0", photos / "0")
     (tmp_path / "kd-predict").write_text('#!/bin/sh\nexec "$KD_PREDICT" "$@" --detector whole\n')  # quicker than faces
     (tmp_path / "kd-predict").chmod(0o755)
     command = ["make", "-f", EXAMPLES / "Makefile", "predicted.h5", f"MODEL={tiny_onnx}", "PHOTOS=photos", "PARTS=2"]
-    kd_predict_script = str(Path(sys.executable).with_name("kd-predict"))
-    environment = ENVIRONMENT | {"PATH": f"{tmp_path}:{ENVIRONMENT['PATH']}", "KD_PREDICT": kd_predict_script}
+    environment = ENVIRONMENT | {"PATH": f"{tmp_path}:{ENVIRONMENT['PATH']}", "KD_PREDICT": warm.script("kd-predict")}
 
     def make() -> str:
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)

@@ -7,11 +7,11 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from contract.running import run_tool
 from factories import drawn_faces, write_faces
 from rich.console import Console
 from warm import Warm
@@ -20,11 +20,14 @@ from kdtools.cli._progress import training_progress
 from kdtools.faces.file import open_faces
 from kdtools.training.trainer import Epoch, Step
 
-SCRIPTS = Path(sys.executable).parent
 TINY = ["--arch", "test_resnet", "--input-size", "32", "--batch", "8", "--device", "cpu", "--loss", "l1"]
 
 
-def call(tool: str, *words: object, scripts: Path = SCRIPTS) -> subprocess.CompletedProcess[str]:
+def call(tool: str, *words: object, scripts: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a tool in this process, or one of `scripts`."""
+    if scripts is None:
+        result = run_tool(tool, *map(str, words))
+        return subprocess.CompletedProcess([], result.status, result.stdout.decode(), result.stderr)
     command = [str(scripts / tool), *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
