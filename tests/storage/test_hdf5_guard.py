@@ -29,7 +29,6 @@ from kdtools.landmarks import SCHEMES
 from kdtools.storage.hdf5_guard import guarded_file
 from kdtools.storage.provenance import Provenance
 
-N_FLIPS = 100  # of each layout; the fuzzing in benchmarks/fuzz goes on from there
 NAMES = ("id", "landmarks", "image", "box", "source", "visible", "subset/common")
 
 
@@ -82,17 +81,19 @@ def read_arrays(faces: object) -> None:
         np.asarray(faces.images[:2]).sum()
 
 
+@pytest.mark.parametrize("n_flips", [25, pytest.param(100, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("layout", ["ours", "oldest", "packed"])
-def test_flipped_bytes(layout: str, tmp_path: Path) -> None:
+def test_flipped_bytes(layout: str, n_flips: int, tmp_path: Path) -> None:
+    """The fuzzing in benchmarks/fuzz goes on from here."""
     write = {
         "ours": write_sound,
         "oldest": write_old,
         "packed": lambda path: write_old(path, chunks=True, compression="gzip", shuffle=True),
     }[layout]
     data, path, rng = write(tmp_path / "faces.h5").read_bytes(), tmp_path / "bent.h5", random.Random(layout)
-    for k in range(N_FLIPS):
+    for k in range(n_flips):
         bent = bytearray(data)
-        at = (k * len(data)) // N_FLIPS + rng.randrange(len(data) // N_FLIPS)  # every part of the file has its turn
+        at = (k * len(data)) // n_flips + rng.randrange(len(data) // n_flips)  # every part of the file has its turn
         for place in [at, *(rng.randrange(len(data)) for _ in range(rng.choice([0, 0, 1, 8])))]:
             bent[place] = rng.choice([bent[place] ^ (1 << rng.randrange(8)), 0, 255, rng.randrange(256)])
         path.write_bytes(bent)

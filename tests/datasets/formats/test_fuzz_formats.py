@@ -24,7 +24,7 @@ from kdtools.datasets.annotations import Sources, read_annotations
 from kdtools.datasets.formats import FORMATS, Annotation
 from kdtools.errors import KdError
 
-ROUNDS = 40
+rounds = pytest.mark.parametrize("n_rounds", [10, pytest.param(40, marks=pytest.mark.soak)])
 sys.path.insert(0, str(Path(__file__).parent))
 SAMPLES: dict[str, Callable[[Path], Path]] = {}
 for path in sorted(Path(__file__).parent.glob("test_format_*.py")):
@@ -120,13 +120,15 @@ def test_samples_are_told_apart(name: str, tmp_path: Path) -> None:
             assert form.accepts(source) == (other == name), other
 
 
+@rounds
 @pytest.mark.parametrize("name", sorted(SAMPLES))
-def test_damage_ends_in_points_or_in_an_error(name: str) -> None:
-    fuzz(name, ROUNDS)
+def test_damage_ends_in_points_or_in_an_error(name: str, n_rounds: int) -> None:
+    fuzz(name, n_rounds)
 
 
+@rounds
 @pytest.mark.parametrize("name", sorted(SAMPLES))
-def test_a_lost_number_never_shifts_the_points(name: str, tmp_path: Path) -> None:
+def test_a_lost_number_never_shifts_the_points(name: str, n_rounds: int, tmp_path: Path) -> None:
     """Of a text, one number is taken out: no face may then come with many other points than before."""
     source = SAMPLES[name](tmp_path / "set")
     texts = [path for path in files_of(source) if is_text(path)]
@@ -134,7 +136,7 @@ def test_a_lost_number_never_shifts_the_points(name: str, tmp_path: Path) -> Non
         pytest.skip("a binary format")
     before = read(name, source)
     rng = random.Random(name)
-    for _ in range(ROUNDS):
+    for _ in range(n_rounds):
         victim = rng.choice(texts)
         data = victim.read_bytes()
         number = rng.choice(list(re.finditer(rb"(?<![\w.#-])-?\d+(?:\.\d+)?(?![\w.])[ ,;\t]?", data)))
