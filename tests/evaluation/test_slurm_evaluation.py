@@ -120,7 +120,7 @@ def test_a_killed_task_leaves_nothing_and_is_named_by_the_table(world: Path, res
     assert process.stderr is not None
     assert "kd-predict" in process.stderr.readline()
     os.killpg(process.pid, signal.SIGTERM)  # as scancel does
-    process.communicate(timeout=60)
+    process.communicate(timeout=slurm_scripts.SECONDS)
     assert process.returncode != 0
     assert list((results / "late").iterdir()) == []
     assert run("eval.sbatch", "--todo", *asked, folder=world)[:2] == (0, "4,5\n")

@@ -299,7 +299,7 @@ def test_errors_say_what_is_wrong() -> None:
 def test_wflw_sized_set_is_quick() -> None:
     rng = np.random.default_rng(0)
     shapes = rng.normal(size=(98, 2)) * 50 + rng.normal(size=(7500, 98, 2)) * 3
-    start = time.perf_counter()
+    start = time.process_time()
     soft = soften(fit_shape_model(shapes), shapes)
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
     assert np.abs(soft - shapes).max() < 20

@@ -25,7 +25,7 @@ def test_without_a_connection_it_says_at_once_how_to_go_on(tmp_path: Path, monke
     began = time.monotonic()
     with pytest.raises(FileError, match="are not on this machine") as caught:
         backbones.create_backbone("test_resnet.r160_in1k", 32, pretrained=True)
-    assert time.monotonic() - began < 10  # the library's own trials take 50 s
+    assert time.monotonic() - began < 30  # the library's own trials take 50 s
     assert "there is no connection" in caught.value.message
     assert "a local .safetensors file" in caught.value.hint
     assert "none" in caught.value.hint

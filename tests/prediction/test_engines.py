@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -293,9 +292,11 @@ def test_an_exported_model_answers_from_a_cold_start_without_torch(exported: Pat
         f"assert engine.predict(numpy.zeros((1, {SIZE}, {SIZE}, 3), numpy.uint8))[0].shape == (1, 68, 2)\n"
         "sys.exit(any(name in sys.modules for name in ('torch', 'onnx', 'timm')))\n"
     )
-    began = time.perf_counter()
+    before = os.times()
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-    assert time.perf_counter() - began < 30  # 2 s on a machine that is not busy: benchmarks/predict_speed.py
+    after = os.times()
+    seconds = after.children_user + after.children_system - before.children_user - before.children_system
+    assert seconds < 15  # of computing; one or two are usual: benchmarks/predict_speed.py
 
 
 def test_onnx_runtime_tells_nobody(exported: Path, tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ def test_billion_laughs(tmp_path: Path) -> None:
             f"<?xml version='1.0'?><!DOCTYPE d [{declared}]><dataset><images><image file='a.jpg'>{used}"
             "<box top='1' left='1' width='9' height='9'/></image></images></dataset>"
         )
-        began = time.monotonic()
+        began = time.process_time()
         with pytest.raises(KdError, match="declares the XML entity"):
             read_annotations(Sources([str(path)], "dlib"))
-        assert time.monotonic() - began < 20
+        assert time.process_time() - began < 20

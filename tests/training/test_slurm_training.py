@@ -457,7 +457,7 @@ def test_slurm_requeues_a_teacher_at_its_time_limit_and_the_student_waits_for_it
 
         def slurm(*words: str | Path) -> str:
             pipe = subprocess.PIPE
-            done = subprocess.run(words, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True, timeout=60)
+            done = subprocess.run(words, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True, timeout=300)
             assert done.returncode == 0, done.stderr
             return done.stdout + done.stderr
 
