@@ -424,7 +424,10 @@ def test_signals_are_heard_while_a_model_runs(
     model = make(*endless(always))
     faces = write_faces(tmp_path / "faces.h5", np.zeros((4, L, 2)) + 5.0, images=plain_images(4, S, 255))
     words = ["kd-predict", model, faces, "-o", tmp_path / "out.h5", "--bench"]
-    code = "import sys; from kdtools.cli.kd_predict import main; sys.argv = sys.argv[1:]; main()"
+    code = (
+        "import sys; from kdtools import onnx_session; onnx_session._PROBE_SECONDS = 600.0\n"  # the signal comes first
+        "from kdtools.cli.kd_predict import main; sys.argv = sys.argv[1:]; main()"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", code, *map(str, words)],
         stderr=subprocess.PIPE,
