@@ -289,7 +289,9 @@ def _remark(text: str) -> str | None:
     default, _, bounds = text.rpartition("; ") if "<=x" in text or "x>=" in text else (text, "", "")
     for part in filter(None, (default, bounds)):
         limits = re.fullmatch(r"(?:([\d.]+)<=)?x(?:([<>])=([\d.]+))?", part)
-        if part.startswith("default: "):
+        if part == "default: (by preset)":
+            sentences.append("The default is that of the preset.")
+        elif part.startswith("default: "):
             sentences.append(f"The default is {part.removeprefix('default: ')}.")
         elif limits and limits[1]:
             sentences.append(f"From {float(limits[1]):g} to {float(limits[3]):g}.")

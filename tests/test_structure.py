@@ -34,7 +34,7 @@ LAYER_OF = {name: level for level, names in enumerate(LAYERS) for name in names.
 TORCH = ("model", "training", "export", "prediction.engines.torch")
 TIMM = ("model.backbones",)
 MOST_LINES = 350  # of a module
-MOST_LINES_OF_COMMAND = 160  # most of them options; a package without re-exports costs a line an import
+MOST_LINES_OF_COMMAND = 175  # most of them options and their imports
 
 
 def modules() -> list[Path]:
@@ -120,10 +120,10 @@ def test_modules_stay_short() -> None:
 
 
 def test_options_of_a_tool_stay_few() -> None:
-    """Beside its inputs and what every tool has: --quiet, --verbose, --version."""
+    """Beside its inputs and what every tool has: --quiet, --verbose, --version, --help-all."""
     for path in (PACKAGE / "cli").glob("kd_*.py"):
         function = next(node for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef))
-        names = {argument.arg for argument in function.args.args} - {"quiet", "verbose", "version"}
+        names = {argument.arg for argument in function.args.args} - {"quiet", "verbose", "version", "help_all"}
         assert len(names) <= 27, path.name
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import inspect
 import os
 import re
 import shutil
@@ -20,6 +21,7 @@ from kdtools import __version__
 from kdtools.bundled import is_hidden_by_file
 from kdtools.cli._choices import choices_of
 from kdtools.cli._exit import DONE, FAILED, NEGATIVE, SKIPPED, USAGE, Interrupted, ReaderLeft, Stopped, _Signals
+from kdtools.cli._help import BY_PRESET, show_all, write_options
 from kdtools.cli._reporter import StderrReporter
 from kdtools.errors import KdError, missing_error, require
 from kdtools.parallel import n_abandoned
@@ -65,6 +67,7 @@ class _Command(TyperCommand):
         super().__init__(*args, **kwargs)
         self.choices = choices_of(self.callback) if self.callback is not None else {}
         options: list[Any] = [parameter for parameter in self.params if parameter.param_type_name == "option"]
+        names = {option.name for option in options}
         for option in options:
             words = self.choices.get(option.name)
             if words is not None:
@@ -72,6 +75,8 @@ class _Command(TyperCommand):
                 if len(f"{option.opts[-1]} {option.metavar}") > _LONGEST_OPTION:
                     option.metavar = "NAME"
                     option.help = _with_sentence(option.help, f"One of {', '.join(words)}.")
+            if "preset" in names and option.name in BY_PRESET:
+                option.show_default = "by preset"
             if option.multiple:
                 option.help = _with_sentence(option.help, "Can be repeated.")
 
@@ -82,9 +87,7 @@ class _Command(TyperCommand):
         return pieces + [f"{option.opts[0]} {option.metavar}" for option in required]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        write = formatter.write_dl
-        formatter.write_dl = lambda rows: write([plain_record(*row) for row in rows])
-        super().format_options(ctx, formatter)
+        write_options(self, session.tool if self.callback is None else tool_of(self.callback), ctx, formatter)
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         with _past_typer():
@@ -124,17 +127,6 @@ def _with_sentence(text: str, sentence: str) -> str:
     return f"{before} {sentence}{bracket}{default}"
 
 
-def plain_record(name: str, text: str) -> tuple[str, str]:
-    """Help line of an argument or option, without Python types and with bounds in words.
-
-    >>> plain_record("INPUT <list[str]>", "Images.  [0<=x<=10; required]")
-    ('INPUT', 'Images.  [0 to 10; required]')
-    """
-    text = re.sub(r"(?<=[\[ ])([-\d.]+)<=x<=([-\d.]+)(?=[;\]])", r"\1 to \2", text)
-    text = re.sub(r"(?<=[\[ ])x>=([-\d.]+)(?=[;\]])", r"at least \1", text)
-    return re.sub(r" <\S+>$", "", name), text
-
-
 @contextlib.contextmanager
 def _past_typer() -> Iterator[None]:
     """Keeps Typer from handling Ctrl-C and broken pipes, with its own exit statuses and no message."""
@@ -146,13 +138,21 @@ def _past_typer() -> Iterator[None]:
         raise ReaderLeft from None
 
 
+_WIDEST_HELP = 120
+
+
+def tool_of(command: Callable[..., Any]) -> str:
+    """The tool of a function: kd_asm is that of kd-asm."""
+    return inspect.unwrap(command).__name__.replace("_", "-")
+
+
 def app_of(command: Callable[..., Any]) -> typer.Typer:
     """The Typer application of a tool's function."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    # By default the help is never narrower than 50 columns.
+    # By default the help is never narrower than 50 columns, nor wider than 80.
     settings = {
         "help_option_names": ["-h", "--help"],
-        "terminal_width": min(shutil.get_terminal_size().columns, 80) - 2,
+        "terminal_width": min(shutil.get_terminal_size().columns, _WIDEST_HELP) - 2,
     }
     app.command(cls=_Command, context_settings=settings)(command)
     return app
@@ -306,6 +306,12 @@ def _drop_stdout() -> None:
 def show_version(is_set: bool) -> None:
     if is_set:
         print(f"{session.tool} {__version__}")
+        raise typer.Exit
+
+
+def show_help_all(context: typer.Context, is_set: bool) -> None:
+    if is_set:
+        print(show_all(context))
         raise typer.Exit
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kdtools.cli._app import session, set_quiet, set_verbose, show_version
+from kdtools.cli._app import session, set_quiet, set_verbose, show_help_all, show_version
 from kdtools.parallel import why_fewer_workers
 from kdtools.storage.file_kinds import check_export_name, check_faces_name, check_model_name
 
@@ -57,6 +57,10 @@ def _report_workers(jobs: int) -> int:
     return jobs
 
 
+HelpAll = Annotated[
+    bool,
+    typer.Option("--help-all", callback=show_help_all, is_eager=True, help="Show the rarer options too, and exit."),
+]
 Jobs = Annotated[
     int,
     typer.Option(
@@ -73,7 +77,9 @@ Device = Annotated[
     str,
     typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N. auto uses a GPU if there is one."),
 ]
-Size = Annotated[int, typer.Option("--size", metavar="PX", min=16, max=4096, help="Side of the square images.")]
+_SIZE = typer.Option("--size", metavar="PX", min=16, max=4096, help="Side of the square images.")
+Size = Annotated[int, _SIZE]
+SizeOfAligned = Annotated[int | None, _SIZE]
 Margin = Annotated[
     float,
     typer.Option(

@@ -36,9 +36,13 @@ Set = Annotated[
 ]
 Arch = Annotated[str | None, typer.Option("--arch", metavar="NAME", help="Name of any timm network.")]
 InputSize = Annotated[
-    int | None, typer.Option("--input-size", metavar="PX", min=16, max=1024, help="Side of the network's input.")
+    int | None,
+    typer.Option("--input-size", metavar="PX", min=16, max=1024, help="Side of the network's input."),
 ]
-Epochs = Annotated[int | None, typer.Option("--epochs", metavar="N", min=1, help="Number of passes over the faces.")]
+Epochs = Annotated[
+    int | None,
+    typer.Option("--epochs", metavar="N", min=1, help="Number of passes over the faces."),
+]
 LearningRate = Annotated[float | None, typer.Option("--lr", metavar="RATE", help="Learning rate.")]
 Schedule = Annotated[
     settings.Schedule | None,
@@ -75,4 +79,7 @@ Amp = Annotated[
 LogDir = Annotated[
     str | None, typer.Option("--log-dir", metavar="DIR", help="Also write TensorBoard events to this folder.")
 ]
-TrainSeed = Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="The same seed gives the same file.")]
+TrainSeed = Annotated[
+    int | None,
+    typer.Option("--seed", metavar="N", min=0, help="The same seed gives the same file."),
+]

@@ -8,7 +8,20 @@ from typing import Annotated, Literal
 import typer
 
 from kdtools.cli._app import run, session
-from kdtools.cli._options import Faces, Force, FormatName, Formats, Ids, Images, Output, Quiet, Subset, Verbose, Version
+from kdtools.cli._options import (
+    Faces,
+    Force,
+    FormatName,
+    Formats,
+    Ids,
+    Images,
+    Output,
+    Quiet,
+    SizeOfAligned,
+    Subset,
+    Verbose,
+    Version,
+)
 from kdtools.errors import require
 from kdtools.reporting import counted
 from kdtools.storage.outputs import check_no_input
@@ -40,12 +53,12 @@ def kd_dump(
     ] = None,
     aligned: Annotated[
         str | None,
-        typer.Option(metavar="DIR", help="Also write the faces to DIR as PNG, aligned by eyes, nose and mouth."),
+        typer.Option(
+            metavar="DIR",
+            help="Also write the faces to DIR as PNG, aligned by eyes, nose and mouth; --size is 112 by default.",
+        ),
     ] = None,
-    size: Annotated[
-        int | None,
-        typer.Option(metavar="PX", min=16, max=2048, help="Side of the --aligned images.  [default: 112]"),
-    ] = None,
+    size: SizeOfAligned = None,
     head_pose: Annotated[
         bool,
         typer.Option("--head-pose", help="Add yaw, pitch and roll in degrees; csv, tsv and jsonl, 68 points."),

@@ -7,7 +7,19 @@ import sys
 from kdtools.cli import _eval_options as opt
 from kdtools.cli._app import run, session
 from kdtools.cli._exit import DONE, NEGATIVE, SKIPPED
-from kdtools.cli._options import Categories, Force, Group, Json, Quiet, Subset, TruthFile, Value, Verbose, Version
+from kdtools.cli._options import (
+    Categories,
+    Force,
+    Group,
+    HelpAll,
+    Json,
+    Quiet,
+    Subset,
+    TruthFile,
+    Value,
+    Verbose,
+    Version,
+)
 from kdtools.errors import require
 from kdtools.storage.outputs import check_no_input
 
@@ -41,6 +53,7 @@ def kd_eval(
     quiet: Quiet = False,
     verbose: Verbose = False,
     version: Version = False,
+    help_all: HelpAll = False,
 ) -> int:
     """Measure predicted landmarks against ground truth: NME, failure rate (fr) and area under the CED curve (auc).
 

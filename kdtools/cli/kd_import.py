@@ -20,6 +20,7 @@ from kdtools.cli._options import (
     Force,
     FormatName,
     Formats,
+    HelpAll,
     Images,
     Jobs,
     Margin,
@@ -79,6 +80,7 @@ def kd_import(
     quiet: Quiet = False,
     verbose: Verbose = False,
     version: Version = False,
+    help_all: HelpAll = False,
 ) -> None:
     """Read annotated images and write one faces file: square crops and their landmarks.
 

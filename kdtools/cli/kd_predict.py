@@ -9,7 +9,19 @@ from pathlib import Path
 
 from kdtools.cli import _predict_options as opt
 from kdtools.cli._app import run, session
-from kdtools.cli._options import Batch, Detector, Device, Force, Jobs, MinScore, Quiet, Resume, Verbose, Version
+from kdtools.cli._options import (
+    Batch,
+    Detector,
+    Device,
+    Force,
+    HelpAll,
+    Jobs,
+    MinScore,
+    Quiet,
+    Resume,
+    Verbose,
+    Version,
+)
 from kdtools.errors import require
 from kdtools.reporting import counted
 from kdtools.storage.outputs import check_no_input, check_output
@@ -41,6 +53,7 @@ def kd_predict(
     quiet: Quiet = False,
     verbose: Verbose = False,
     version: Version = False,
+    help_all: HelpAll = False,
 ) -> None:
     """Predict landmarks with a trained model.
 

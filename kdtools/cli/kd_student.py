@@ -9,7 +9,18 @@ import typer
 
 from kdtools.cli import _training_options as opt
 from kdtools.cli._app import run
-from kdtools.cli._options import Batch, ConventionName, Device, Force, ModelOutput, Quiet, Resume, Verbose, Version
+from kdtools.cli._options import (
+    Batch,
+    ConventionName,
+    Device,
+    Force,
+    HelpAll,
+    ModelOutput,
+    Quiet,
+    Resume,
+    Verbose,
+    Version,
+)
 from kdtools.errors import FileError, require, require_packages
 from kdtools.training.settings import MAIN_LOSSES, Loss, Settings, Variant, resolve_student_settings, settings_table
 
@@ -38,7 +49,9 @@ def kd_student(
     ] = None,
     variant: Annotated[
         Variant | None,
-        typer.Option(help="Constants of kd and +assist: reference is the published code, figure the paper's figures."),
+        typer.Option(
+            help="Constants of kd and +assist: reference is the published code, figure the paper's figures.",
+        ),
     ] = None,
     arch: opt.Arch = None,
     input_size: opt.InputSize = None,
@@ -60,6 +73,7 @@ def kd_student(
     quiet: Quiet = False,
     verbose: Verbose = False,
     version: Version = False,
+    help_all: HelpAll = False,
 ) -> None:
     """Train a student on the hard landmarks of FACES, with two teachers (KD-Loss, arXiv 2111.07047), one or none.
 

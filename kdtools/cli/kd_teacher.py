@@ -8,7 +8,19 @@ import typer
 
 from kdtools.cli import _training_options as opt
 from kdtools.cli._app import run
-from kdtools.cli._options import Batch, ConventionName, Device, Folds, Force, Output, Quiet, Resume, Verbose, Version
+from kdtools.cli._options import (
+    Batch,
+    ConventionName,
+    Device,
+    Folds,
+    Force,
+    HelpAll,
+    Output,
+    Quiet,
+    Resume,
+    Verbose,
+    Version,
+)
 from kdtools.errors import require, require_packages
 from kdtools.storage.file_kinds import check_faces_name, check_model_name
 from kdtools.training.settings import MAIN_LOSSES, MainLoss, resolve_settings, settings_table
@@ -48,6 +60,7 @@ def kd_teacher(
     quiet: Quiet = False,
     verbose: Verbose = False,
     version: Version = False,
+    help_all: HelpAll = False,
 ) -> None:
     """Train a teacher: Tough on the hard landmarks of FACES, Tolerant on the Soft-landmarks of --landmarks.
 

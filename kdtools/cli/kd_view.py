@@ -11,6 +11,7 @@ from kdtools.cli._app import run, session
 from kdtools.cli._options import (
     Faces,
     Force,
+    HelpAll,
     Ids,
     Images,
     MostFaces,
@@ -73,6 +74,7 @@ def kd_view(
     quiet: Quiet = False,
     verbose: Verbose = False,
     version: Version = False,
+    help_all: HelpAll = False,
 ) -> None:
     """Draw faces with their points, and with those of PREDICTIONS, on a contact sheet or one by one.
 

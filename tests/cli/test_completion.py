@@ -212,7 +212,7 @@ def test_zsh(folder: Path) -> None:
     found = shell("zsh", code, folder, "-f")
     assert found[:5] == ["face68", "files -g *.safetensors", "default", "paper", "best"]
     assert found[5:8] == ["files -g *.png", "files -g *.jpg", "files -/"]
-    assert found[8].startswith("--margin:Room on each side of the points")
+    assert found[8].startswith("--margin:Margin on each side of the points")
 
 
 def test_fish(folder: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 import typer
 
 from kdtools import __version__
+from kdtools.cli._help import MORE
 
 from .running import Result, fail, left_in, run_code, run_tool, script
 from .table import LIGHT, SCRIPTS, TOOLS, every_tool
@@ -21,6 +22,7 @@ from .world import World
 
 HEAVY = ("torch", "timm", "cv2", "h5py", "numpy", "matplotlib", "onnx", "onnxruntime", "safetensors")
 HELP_TIME_LIMIT = 1.5  # times `python -c "import typer"` (docs/design.md, section 3)
+MOST_SHOWN = 23  # options in --help, with -q, -v, -h, --version and --help-all
 LARGEST_N_OPTIONS = 26  # kd-student: settings of a training, two teachers, unlabelled faces, a convention
 
 
@@ -34,17 +36,22 @@ def options_of(tool: str) -> list[Any]:
 
 @every_tool
 def test_help(tool: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Names every option; as plain text, in the width of the terminal, down to 40 columns."""
-    for columns in (80, 40):
+    """Names every option, or with --help-all; as plain text, in the width of the terminal, down to 40 columns."""
+    for columns in (120, 80, 40):
         monkeypatch.setenv("COLUMNS", str(columns))
         result = run_tool(tool, "--help")
-        assert (result.status, result.stderr) == (0, "")
-        text = result.stdout.decode()
+        whole = run_tool(tool, "--help-all") if tool in MORE else result
+        assert (result.status, result.stderr) == (whole.status, whole.stderr) == (0, "")
+        text, all_text = result.stdout.decode(), whole.stdout.decode()
         assert text.splitlines()[0].startswith(f"Usage: {tool} ")
+        hidden = MORE.get(tool, "").split()
         for record in options_of(tool):
             assert record.help, record.name
             for name in record.opts:
-                assert re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text), name
+                assert re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", all_text), name
+        assert columns < 80 or len(re.findall(r"^  -", text, re.MULTILINE)) <= MOST_SHOWN
+        assert (f"{len(hidden)} more options: {tool} --help-all" in text) == bool(hidden)
+        text = all_text
         assert "\x1b" not in text
         longest = max(text.splitlines(), key=len)
         assert len(longest) <= columns, longest
@@ -58,7 +65,7 @@ def test_options_mean_the_same_everywhere(tool: str) -> None:
     names = [set(record.opts) for record in records]
     for letter, long in letters.items():
         assert all((letter in opts) == (long in opts) for opts in names)
-    everywhere = {"--quiet", "--verbose", "--version"}
+    everywhere = {"--quiet", "--verbose", "--version"} | ({"--help-all"} if tool in MORE else set())
     wanted = everywhere | ({"--output", "--force"} if TOOLS[tool].suffix else set())
     assert wanted <= set().union(*names)
     assert len(records) - len(everywhere) <= LARGEST_N_OPTIONS
