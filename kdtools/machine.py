@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 _ROOT = Path("/")
+_NO_LIMIT = 1 << 60  # bytes; version 1 states a number near 2^63 instead of none
 
 
 def n_cores(root: Path = _ROOT) -> int:
@@ -17,13 +18,26 @@ def n_cores(root: Path = _ROOT) -> int:
 
     A quota of one and a half cores counts as two, which use it up. `root` is the folder with proc/ and what is mounted.
     """
-    quotas = [quota for folder in _control_groups("cpu", root) if (quota := _cores_of(folder)) is not None]
-    return max(1, min([_n_cores_of_affinity(), *(math.ceil(quota) for quota in quotas)]))
+    quota = core_quota(root)
+    cores = _n_cores_of_affinity()
+    return cores if quota is None else max(1, min(cores, math.ceil(quota)))
+
+
+def core_quota(root: Path = _ROOT) -> float | None:
+    """Processor time that the control groups of this process allow, in cores; None without a quota."""
+    quotas = (_cores_of(folder) for folder in _control_groups("cpu", root))
+    return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def memory_limit(root: Path = _ROOT) -> int | None:
+    """Bytes that the control groups of this process allow; None without a limit."""
+    limits = (_memory_of(folder) for folder in _control_groups("memory", root))
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def n_bytes_of_memory(root: Path = _ROOT) -> int | None:
     """Memory of the machine, or what this process's control groups allow; None where the system does not say."""
-    limits = [limit for folder in _control_groups("memory", root) if (limit := _memory_of(folder)) is not None]
+    limits = [limit for limit in [memory_limit(root)] if limit is not None]
     with contextlib.suppress(OSError, ValueError, AttributeError):
         limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     return min(limits, default=None)
@@ -94,4 +108,4 @@ def _cores_of(group: Path) -> float | None:
 def _memory_of(group: Path) -> int | None:
     """The limit of a control group in bytes, None without one."""
     limit = " ".join(_lines(group / "memory.max") or _lines(group / "memory.limit_in_bytes"))
-    return int(limit) if limit.isdigit() else None
+    return int(limit) if limit.isdigit() and int(limit) < _NO_LIMIT else None

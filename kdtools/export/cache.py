@@ -20,6 +20,7 @@ from kdtools.storage.cache import private_folder, read_private
 from kdtools.storage.outputs import Outputs
 from kdtools.storage.provenance import sha256_of
 
+_GRAPH = 2  # raised when kdtools writes the same network by other operators
 _EXPORTERS = ("torch", "onnx", "onnxscript")  # packages whose versions can change an export
 
 
@@ -74,7 +75,7 @@ def _name_of(model: Path, layer: str | None) -> str:
     One that answers by another `layer` than the default has a name of its own.
     """
     versions = [f"kdtools {__version__}", *(f"{name} {version(name)}" for name in _EXPORTERS)]
-    key = [sha256_of(model), *versions, OUTPUT, CONFIDENCE]
+    key = [sha256_of(model), *versions, f"graph {_GRAPH}", OUTPUT, CONFIDENCE]
     if layer is not None:
         key.append(f"convention {layer}")
     return hashlib.sha256("\n".join(key).encode()).hexdigest()[:40] + ".onnx"

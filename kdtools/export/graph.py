@@ -14,10 +14,13 @@ from torch import Tensor, nn
 
 from kdtools.errors import DataError
 from kdtools.export import FLOAT16, FLOAT32, INT8
+from kdtools.export.compatible import lower_versions, simplify
 from kdtools.export.quantisation import to_float16, to_int8
 from kdtools.model.card import METADATA
 from kdtools.model.network import LandmarkNet
 from kdtools.onnx_session import CONFIDENCE, INPUT, OUTPUT
+
+_OPSET = 18  # the lowest that the exporter writes by itself
 
 
 def export_onnx(
@@ -34,11 +37,13 @@ def export_onnx(
     a network that cannot be expressed in ONNX.
     """
     model = _graph_of(network)
+    if precision == INT8:
+        assert calibration is not None  # the command asks for it
+        model = to_int8(model, calibration)  # first: the quantiser does not know the shapes behind a Resize by scales
+    simplify(model)
     if precision == FLOAT16:
         model = to_float16(model)
-    elif precision == INT8:
-        assert calibration is not None  # the command asks for it
-        model = to_int8(model, calibration)
+    lower_versions(model)
     described = {**fields, "precision": precision}
     onnx.helper.set_model_props(model, {METADATA: json.dumps(described, sort_keys=True)})
     onnx.checker.check_model(model)
@@ -70,6 +75,7 @@ def _graph_of(network: LandmarkNet) -> onnx.ModelProto:
                 input_names=[INPUT],
                 output_names=[OUTPUT, CONFIDENCE][: len(answers(example))],
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
+                opset_version=_OPSET,
                 verbose=False,
             )
         except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:

@@ -23,6 +23,7 @@ from typing import Literal
 from kdtools import __version__
 from kdtools.bundled import bundled_names, finder_file
 from kdtools.errors import FileError, install_command, missing_error, reason_of
+from kdtools.machine import core_quota, memory_limit
 from kdtools.parallel import workers
 from kdtools.reporting import printable
 from kdtools.storage.cache import private_folder
@@ -209,10 +210,8 @@ def _version_of(package: str) -> str | None:
 # ---- the machine
 def _quota() -> str:
     """Processor time that a container allows, where it allows less than its cores."""
-    with contextlib.suppress(OSError, ValueError):
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return f"; the container allows {int(quota) / int(period):g}"
-    return ""
+    quota = core_quota()
+    return "" if quota is None else f"; the container allows {quota:g}"
 
 
 def _memory() -> str:
@@ -222,8 +221,7 @@ def _memory() -> str:
         for name, word in (("MemTotal", "in all"), ("MemAvailable", "free")):
             if found := re.search(rf"^{name}: +(\d+) kB", lines, re.MULTILINE):
                 parts.append(f"{int(found[1]) / 2**20:.1f} GiB {word}")
-    with contextlib.suppress(OSError, ValueError):
-        allowed = int(Path("/sys/fs/cgroup/memory.max").read_text())  # "max" is no number
+    if (allowed := memory_limit()) is not None:
         parts.append(f"the container allows {allowed / 2**30:.1f} GiB")
     with contextlib.suppress(ImportError):
         import resource  # not on Windows

@@ -60,6 +60,7 @@ def test_exported_model_answers_as_the_original(tmp_path: Path) -> None:
         (points,) = session.run(["landmarks"], {"images": images})
         with torch.inference_mode():
             np.testing.assert_allclose(points, original(torch.from_numpy(images)).numpy(), atol=1e-5)
+    assert (onnx.load(path).ir_version, onnx.load(path).opset_import[0].version) == (7, 13)
     fields = json.loads(session.get_modelmeta().custom_metadata_map["kdtools"])
     assert fields == {"arch": "test_resnet", "precision": "float32"}
     with pytest.raises(DataError, match="differs from the original"):
