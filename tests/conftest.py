@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -51,6 +52,12 @@ _SLOW = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = {name: number for number, name in enumerate(_SLOW)}
     items.sort(key=lambda item: order.get(item.path.stem, len(_SLOW)))
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported stays, so the collector need not go through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_xdist_auto_num_workers() -> int:
