@@ -163,7 +163,7 @@ def _square_of(annotation: Annotation, crop: CropRule) -> np.ndarray:
         with np.errstate(over="ignore", invalid="ignore"):  # numbers like 1e308
             square = crop.square_around_points(annotation.points)
     if not np.isfinite(square).all():
-        raise DataError("its points are no places in an image")
+        raise DataError("its points are not places in an image")
     return square
 
 

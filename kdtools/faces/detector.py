@@ -23,7 +23,7 @@ def detector_of(faces: FacesFile) -> dict[str, Any]:
     try:
         record = json.loads(str(plain(faces.h5.attrs.get(DETECTOR, "{}"))))
         if not isinstance(record, dict):
-            raise ValueError("it is no JSON object")
+            raise ValueError("it is not a JSON object")
         record = {key: record[key] for key in _KEYS if key in record}
         for key, value in record.items():
             if isinstance(value, bool) or not isinstance(value, _KEYS[key]):

@@ -260,7 +260,7 @@ def compile_pattern(option: str, pattern: str, n_groups: int, hint: str) -> re.P
     try:
         expression = re.compile(pattern)
     except re.error as error:
-        raise UsageError(f"{option} {pattern!r} is no regular expression: {error}") from error
+        raise UsageError(f"{option} {pattern!r} is not a regular expression: {error}") from error
     if expression.groups < n_groups:
         raise UsageError(f"{option} {pattern!r} has {('no group', 'no two groups')[n_groups - 1]}", hint)
     return expression

@@ -31,4 +31,4 @@ def stored_scheme(h5: h5py.File, n_points: int, name: str) -> Scheme:
         return Scheme.from_fields(fields)
     except (DataError, ValueError, TypeError, RecursionError) as error:
         hint = "correct the attributes, or leave out those that are not known"
-        raise DataError(f"{name}:/landmarks: its attributes are no scheme: {error}", hint) from error
+        raise DataError(f"{name}:/landmarks: its attributes are not a scheme: {error}", hint) from error

@@ -91,7 +91,7 @@ def subset_names(h5: h5py.File) -> list[str]:
         raise DataError(f"/subset: {len(group)} subsets, of which at most {schema.MOST_SUBSETS} are read", hint)
     names = list(group)
     if not all(isinstance(name, str) for name in names):  # h5py gives others as bytes
-        raise DataError("/subset: a name that is no UTF-8", "rename it")
+        raise DataError("/subset: a name that is not UTF-8", "rename it")
     return sorted(names)
 
 

@@ -76,7 +76,7 @@ def read_bytes(path: Path) -> bytes:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise FileError(f"{path}: is no file")
+            raise FileError(f"{path}: is not a file")
         check_image_bytes(status.st_size, path)
         with path.open("rb") as stream:
             before = stamp_of(os.fstat(stream.fileno()))

@@ -119,7 +119,7 @@ def points_in_box(points: np.ndarray, box: np.ndarray, size: int) -> np.ndarray:
 
 
 def _number(value: object) -> float:
-    """Raises ValueError for what is no number, such as a text or a truth value."""
+    """Raises ValueError for what is not a number, such as a text or a truth value."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{str(value)[:40]!r} is no number")
+        raise ValueError(f"{str(value)[:40]!r} is not a number")
     return float(value)

@@ -48,7 +48,7 @@ class Scheme:
             or not isinstance(self.n_points, int)
             or not 1 <= self.n_points <= MAX_POINTS
         ):
-            raise DataError(f"scheme {self.name}: {self.n_points!r} is no number of points", f"1 to {MAX_POINTS}")
+            raise DataError(f"scheme {self.name}: {self.n_points!r} is not a number of points", f"1 to {MAX_POINTS}")
         self._check_sizes()
         if mirror is not None and not (
             len(mirror) == self.n_points

@@ -157,7 +157,7 @@ def _settings(value: Any) -> dict[str, Any]:
 
 def _known_size(input_size: Any) -> int:
     if type(input_size) is not int:
-        raise DataError(f"an input of {str(input_size)[:40]} px, which is no whole number")
+        raise DataError(f"an input of {str(input_size)[:40]} px, which is not a whole number")
     if not 1 <= input_size <= _LARGEST_INPUT:
         raise DataError(f"an input of {input_size} px", f"1 to {_LARGEST_INPUT} px are read")
     return input_size
@@ -226,7 +226,7 @@ def fields_of(text: str | None, name: str | Path) -> dict[str, Any]:
     """Fields of the JSON description, with kind and format checked. Raises as `read_card` does."""
     if text is None:
         hint = "kd-teacher and kd-student write models, kd-export exports them"
-        raise FileError(f"{name}: holds weights, but is no kdtools model", hint)
+        raise FileError(f"{name}: holds weights, but is not a kdtools model", hint)
     try:
         fields: dict[str, Any] = json.loads(text)
         kind, version = fields["kd_kind"], fields["kd_format"]

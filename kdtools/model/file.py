@@ -210,7 +210,7 @@ def _load(path: str | Path, device: torch.device, choose: Callable[[ModelCard], 
 
 
 def _check_finite(weights: dict[str, Tensor], path: str | Path) -> None:
-    """Raises FileError for weights of which some are no numbers."""
+    """Raises FileError for weights of which some are not numbers."""
     for name, tensor in weights.items():
         if not torch.isfinite(tensor).all():
             raise FileError(f"{path}: its weights {name!r} are not all numbers", "the file is damaged: train it again")

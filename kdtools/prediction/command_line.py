@@ -26,7 +26,7 @@ def check_words(model: str, inputs: Sequence[str], *, listed: bool = False, resu
     wrong = not _is_model(model)
     if wrong and inputs and _is_model(inputs[0]):
         right = " ".join(map(shlex.quote, (inputs[0], model, *inputs[1:])))
-        raise UsageError(f"{model} is no model, but {inputs[0]} is", f"the model comes first: kd-predict {right}")
+        raise UsageError(f"{model} is not a model, but {inputs[0]} is", f"the model comes first: kd-predict {right}")
     for word in inputs if inputs else [model]:
         if word != "-" and not word.isdecimal() and not Path(word).exists():  # a number may be a camera
             raise FileError(f"{word}: no such file or folder")

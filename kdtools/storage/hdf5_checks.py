@@ -55,7 +55,7 @@ def check_attributes(item: h5py.HLObject, *names: str) -> None:
     attributes = item.attrs
     for name in names:
         if name in attributes and not _is_plain(attributes, name):
-            raise DataError(f"{_place(item)}: its attribute {name!r} is no number and no text", "make it again")
+            raise DataError(f"{_place(item)}: its attribute {name!r} is neither a number nor a text", "make it again")
 
 
 def attributes_of(item: h5py.HLObject) -> dict[str, Any]:
@@ -213,7 +213,7 @@ def read_risks(item: Any, *names: str) -> None:
 
 
 def _bytes_of(name: str | bytes) -> bytes:
-    """A name as it is stored; h5py gives one that is no UTF-8 as bytes."""
+    """A name as it is stored; h5py gives one that is not UTF-8 as bytes."""
     return name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")
 
 

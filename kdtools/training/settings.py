@@ -269,7 +269,7 @@ def _parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
             parsed[name] = known[name](value)
         except ValueError as error:
             kind = "whole number" if known[name] is int else "number"
-            raise UsageError(f"--set {word!r}: {value!r} is no {kind}") from error
+            raise UsageError(f"--set {word!r}: {value!r} is not a {kind}") from error
     return parsed
 
 

@@ -77,7 +77,7 @@ def test_quiet_leaves_out_messages_but_neither_warnings_nor_skips(capsys: pytest
         ("there is no image 'a.jpg' in /x or /y", "there is no image 'it is b' in /other/z or /y", True),
         ("5 points, but b.png has 3", "68 points, but helen/c.png has 98", True),
         ("would be 1.6e+06 px", "would be 12 px", True),
-        ('"it\'s" is no number', "'x' is no number", True),
+        ('"it\'s" is not a number', "'x' is not a number", True),
         ("5 points, but b.png has 3", "5 points, but b.png has none", False),
         ("the image's end is cut off", "the image's middle is cut off", False),
         ("out of memory", "no face found", False),

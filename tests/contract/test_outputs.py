@@ -18,7 +18,7 @@ from .world import World, check_leftovers, check_product
 
 # Formats that a tool writes besides the one of its usual call.
 MORE_SUFFIXES = {"kd-predict": {".csv"}, "kd-eval": {".csv", ".xlsx", ".png", ".json", ".html"}}
-WILD = "Ausgabe größer,\n 顔 \udce9"  # a line break, two scripts, and a byte that is no UTF-8
+WILD = "Ausgabe größer,\n 顔 \udce9"  # a line break, two scripts, and a byte that is not UTF-8
 
 
 @every_writer

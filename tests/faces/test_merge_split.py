@@ -425,7 +425,7 @@ def test_usage_of_split(tmp_path: Path, run: Run) -> None:
         (2, ["-o", a, "--folds", 3], "needs {} for the number"),
         (2, ["-o", a, "--rest", b, "--share", 0.2, "--by-subset", "odd"], "give one of"),
         (1, ["-o", a, "--rest", b, "--by-subset", "even"], "there are full, odd"),
-        (2, ["-o", a, "--rest", b, "--group", "("], "no regular expression"),
+        (2, ["-o", a, "--rest", b, "--group", "("], "not a regular expression"),
         (2, ["-o", a, "--rest", b, "--group", "face"], "put ( ) around"),
         (1, ["-o", a, "--rest", b, "--group", "([1-9])$"], "finds nobody in 1 of 10 ids: 'face_0'"),
         (1, ["-o", a, "--rest", b, "--group", "(face)"], "too few to split"),

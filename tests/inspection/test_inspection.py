@@ -358,8 +358,8 @@ def test_files_that_cannot_be_read(kind: str, piped: bool, tmp_path: Path, run: 
     save_model(good, network, Provenance("x"))
     said_of = {
         "text": "is not a file of kdtools",
-        "foreign weights": "holds weights, but is no kdtools model",
-        "foreign onnx": "holds weights, but is no kdtools model",
+        "foreign weights": "holds weights, but is not a kdtools model",
+        "foreign onnx": "holds weights, but is not a kdtools model",
         "newer": "model format 2, this kdtools reads up to 1",
         "cut": "not a model file (safetensors), or damaged",
         "no json": "its description is damaged",

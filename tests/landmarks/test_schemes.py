@@ -155,7 +155,10 @@ def test_broken_attributes_are_named(tmp_path: Path, key: str, value: object) ->
     path = write_scheme(tmp_path / "a.h5", Scheme("mine", 3, mirror=(1, 0, 2)))
     with h5py.File(path, "r+") as h5:
         h5["landmarks"].attrs[key] = value
-    with open_faces(path) as faces, pytest.raises(DataError, match=r"a\.h5:/landmarks: its attributes are no scheme"):
+    with (
+        open_faces(path) as faces,
+        pytest.raises(DataError, match=r"a\.h5:/landmarks: its attributes are not a scheme"),
+    ):
         _ = faces.scheme
 
 

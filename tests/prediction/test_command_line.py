@@ -13,8 +13,8 @@ from contract.running import fail, run_tool
     [
         ("photos", 2, "photos: no model was named before it", "kd-predict face68 photos -o points.csv"),
         ("a.jpg b.jpg", 2, "a.jpg: no model was named before it", "kd-predict face68 a.jpg b.jpg -o points.csv"),
-        ("a.jpg face68", 2, "a.jpg is no model, but face68 is", "kd-predict face68 a.jpg"),
-        ("photos model.onnx a.jpg", 2, "photos is no model", "kd-predict model.onnx photos a.jpg"),
+        ("a.jpg face68", 2, "a.jpg is not a model, but face68 is", "kd-predict face68 a.jpg"),
+        ("photos model.onnx a.jpg", 2, "photos is not a model", "kd-predict model.onnx photos a.jpg"),
         ("face68", 2, "no input was named", "kd-predict face68 FOLDER -o points.csv"),
         ("phtos", 1, "phtos: no such file or folder", ""),
         ("face68 phtos --max-faces 1", 1, "phtos: no such file or folder", ""),

@@ -324,7 +324,7 @@ def test_cards_are_read_from_both_forms(model: Path, exported: Path, tmp_path: P
     (tmp_path / "cut.onnx").write_bytes(exported.read_bytes()[: os.path.getsize(exported) // 2])
     (tmp_path / "text.onnx").write_text("landmarks")
     for name, message in (
-        ("bare.onnx", "no kdtools model"),
+        ("bare.onnx", "not a kdtools model"),
         ("cut.onnx", "not an ONNX model, or damaged"),
         ("text.onnx", "not a model file"),
         ("none.onnx", "no such file"),

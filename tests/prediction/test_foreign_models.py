@@ -328,7 +328,7 @@ def test_names_types_and_shapes_are_those_of_an_export(kind: str, make: Maker) -
 def test_answers_that_are_no_points_are_refused(make: Maker) -> None:
     for value in (np.nan, np.inf, 3e38, 1e9):
         weight = array(np.full((3, 2 * L), value, np.float32), "w")
-        with pytest.raises(FileError, match="no numbers, or far away, for 2 of 2 crops"):
+        with pytest.raises(FileError, match="not numbers, or far away, for 2 of 2 crops"):
             OnnxEngine(make([MEAN, *POINTS], [weight, SHAPE]), 1)
     with pytest.raises(FileError, match="the same points for different pictures"):
         OnnxEngine(make([MEAN, *POINTS], [array(np.zeros((3, 2 * L), np.float32), "w"), SHAPE]), 1)
@@ -474,5 +474,5 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
             load_model(tmp_path / "tag.safetensors", torch.device("cpu"))
     weights[name][...] = 1e37  # numbers, whose sums are none
     save_file(weights, path, metadata)
-    with pytest.raises(FileError, match="no numbers, or far away"):
+    with pytest.raises(FileError, match="not numbers, or far away"):
         load_engine(path, backend="torch", device="cpu")

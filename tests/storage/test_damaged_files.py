@@ -89,9 +89,9 @@ def test_model_files_with_flipped_bytes_or_cut_off(tmp_path: Path, tiny_onnx: Pa
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"scheme": {"name": "x", "n_points": 10**9}}, "1000000000 is no number of points"),
-        ({"scheme": {"name": "x", "n_points": 10**12, "mirror": [0]}}, "is no number of points"),
-        ({"scheme": {"name": "x", "n_points": "5"}}, "is no number of points"),
+        ({"scheme": {"name": "x", "n_points": 10**9}}, "1000000000 is not a number of points"),
+        ({"scheme": {"name": "x", "n_points": 10**12, "mirror": [0]}}, "is not a number of points"),
+        ({"scheme": {"name": "x", "n_points": "5"}}, "is not a number of points"),
         ({"scheme": [1]}, "damaged"),
         ({"input_size": 10**6}, "an input of 1000000 px"),
         ({"input_size": -1}, "an input of -1 px"),
@@ -102,13 +102,13 @@ def test_model_files_with_flipped_bytes_or_cut_off(tmp_path: Path, tiny_onnx: Pa
         ({"kd_format": -5}, "kd_format is '-5', not a version number"),
         ({"kd_format": 1.0}, "not a version number"),
         ({"kd_format": True}, "not a version number"),
-        ({"input_size": 64.9}, "an input of 64.9 px, which is no whole number"),
-        ({"input_size": "64"}, "no whole number"),
-        ({"input_size": True}, "no whole number"),
+        ({"input_size": 64.9}, "an input of 64.9 px, which is not a whole number"),
+        ({"input_size": "64"}, "not a whole number"),
+        ({"input_size": True}, "not a whole number"),
         ({"crop": {"margin": 1e300}}, "not a crop rule"),
         ({"crop": {"margin": -0.49999999}}, "not a crop rule"),
-        ({"crop": {"margin": "0.2"}}, "'0.2' is no number"),
-        ({"crop": {"margin": True}}, "no number"),
+        ({"crop": {"margin": "0.2"}}, "'0.2' is not a number"),
+        ({"crop": {"margin": True}}, "not a number"),
         ({"crop": {"margin": 0.2, "box": "given", "relation": {"side": 1e-300}}}, "not a crop rule"),
         ({"crop": {"margin": 0.2, "box": "given", "relation": {"shift_x": 1e300}}}, "not a crop rule"),
         ({"std": [1, 0, 1]}, "a deviation of 0"),
@@ -301,7 +301,7 @@ def test_what_is_no_file_is_not_read_as_a_picture(tmp_path: Path) -> None:
     with (tmp_path / "large.jpg").open("wb") as stream:
         stream.truncate(2**40)  # takes no room on the disk
     for name in ("pipe.jpg", "zero.jpg", "large.jpg", "a\0b.jpg", "n" * 5000 + ".jpg"):
-        with pytest.raises(FileError, match=r"is no file|too many for an image|no such file|too long"):
+        with pytest.raises(FileError, match=r"is not a file|too many for an image|no such file|too long"):
             read_image(tmp_path / name)
 
 
@@ -458,7 +458,7 @@ def test_schemes_that_are_too_deep_too_long_or_too_many(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(DataError, match=message):
             read_scheme(path)
-    with pytest.raises(DataError, match="is no number of points"):
+    with pytest.raises(DataError, match="is not a number of points"):
         Scheme("x", 10**12, mirror=(0,))
     path.unlink()
     path.symlink_to("/dev/zero")

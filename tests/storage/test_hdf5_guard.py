@@ -141,12 +141,12 @@ def test_an_attribute_of_a_kind_that_there_is_not(tmp_path: Path) -> None:
             try:
                 read_all(path)
             except KdError as error:
-                n_refused += "is no number and no text" in error.message
+                n_refused += "is neither a number nor a text" in error.message
     assert n_refused >= 10
     with h5py.File(path, "w") as h5:
         lists = h5py.h5t.vlen_create(h5py.h5t.NATIVE_UINT8)
         h5py.h5a.create(h5.id, b"lists", lists, h5py.h5s.create(h5py.h5s.SCALAR))
-    with opened(path) as h5, pytest.raises(DataError, match="'lists' is no number and no text"):
+    with opened(path) as h5, pytest.raises(DataError, match="'lists' is neither a number nor a text"):
         attribute_of(h5, "lists")
 
 
@@ -427,9 +427,9 @@ def test_attributes(tmp_path: Path) -> None:
         ("/", "kd_kind", "x" * 60_000, "not a faces file"),
         ("/", "kd_kind", np.arange(8000), "not a faces file"),
         ("/", "kd_format", h5py.Empty("i4"), "kd_format"),
-        ("landmarks", "names", deep, "are no scheme"),
-        ("landmarks", "outlines", f"[[0, {10**30}]]", "are no scheme"),
-        ("landmarks", "mirror", np.arange(8000), "are no scheme"),
+        ("landmarks", "names", deep, "are not a scheme"),
+        ("landmarks", "outlines", f"[[0, {10**30}]]", "are not a scheme"),
+        ("landmarks", "mirror", np.arange(8000), "are not a scheme"),
         ("/", "crop", deep, "not a crop rule"),
         ("/", "argv", deep, "its provenance is damaged"),
         ("/", "inputs", "[1]", "its provenance is damaged"),

@@ -67,8 +67,8 @@ def test_options_and_assignments_change_a_preset() -> None:
     [
         ({}, ["ema"], "has no value"),
         ({}, ["emma=1"], "no setting 'emma'"),
-        ({}, ["batch=1.5"], "no whole number"),
-        ({}, ["ema=x"], "no number"),
+        ({}, ["batch=1.5"], "not a whole number"),
+        ({}, ["ema=x"], "not a number"),
         ({}, ["ema=1"], "--set ema is 1.0"),
         ({}, ["lr=nan"], "--lr is nan"),
         ({}, ["w_tough=-1"], "w_tough"),

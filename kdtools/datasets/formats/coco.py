@@ -113,7 +113,7 @@ def read(source: Path, reading: Reading) -> Iterator[Annotation]:
         where = f"{path}: annotation {entry.get('id', k) if isinstance(entry, dict) else k}"
         try:
             if not isinstance(entry, dict):
-                raise DataError("is no JSON object")
+                raise DataError("is not a JSON object")
             if not _is_face(entry) or category_of(entry) not in chosen:
                 continue
             whole_body = "face_kpts" in entry

@@ -121,7 +121,7 @@ def read_picture(path: Path, part: str, k: int) -> np.ndarray:
         if picture.dtype != np.uint8 or not (len(shape) == 2 or (len(shape) == 3 and shape[0] == 3)):
             raise DataError(f"{what}: is not 8-bit grey or RGB")
         if not 0 < picture.size <= 3 * _MOST_PIXELS:
-            raise DataError(f"{what}: {' x '.join(map(str, shape))} is no size of a picture")
+            raise DataError(f"{what}: {' x '.join(map(str, shape))} is not an image size")
         pixels = picture[()].T
     return np.ascontiguousarray(pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2))
 

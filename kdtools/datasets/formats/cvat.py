@@ -171,10 +171,10 @@ def _points_of(text: str) -> np.ndarray:
     """`x,y;x,y` -> (n, 2)."""
     pairs = [pair.split(",") for pair in text.split(";")]
     if any(len(pair) != 2 or not all(is_number(part.strip()) for part in pair) for pair in pairs):
-        raise DataError(f"{text[:40]!r} is no list of x,y")
+        raise DataError(f"{text[:40]!r} is not a list of x,y")
     points = parse_numbers([part.strip() for pair in pairs for part in pair]).reshape(-1, 2)
     if np.isnan(points).any():
-        raise DataError("a coordinate is no number")
+        raise DataError("a coordinate is not a number")
     return points
 
 
@@ -183,7 +183,7 @@ def _corners(attributes: dict[str, str]) -> tuple[float, float, float, float]:
     texts = [attributes.get(key, "").strip() for key in ("xtl", "ytl", "xbr", "ybr")]
     angle = attributes.get("rotation", "0").strip()
     if not all(map(is_number, [*texts, angle])):
-        raise DataError("a corner is no number")
+        raise DataError("a corner is not a number")
     x0, y0, x1, y1, degrees = parse_numbers([*texts, angle])
     centre, half = np.array([x0 + x1, y0 + y1]) / 2, np.array([x1 - x0, y1 - y0]) / 2
     cosine, sine = abs(np.cos(np.radians(degrees))), abs(np.sin(np.radians(degrees)))

@@ -168,7 +168,7 @@ def _places(parts: dict[str, tuple[str | None, str | None]]) -> np.ndarray:
         raise DataError("a part has no x or no y")
     numbers = parse_numbers(texts)
     if np.isnan(numbers).any():
-        raise DataError("a part has an x or a y that is no number")
+        raise DataError("a part has an x or a y that is not a number")
     return numbers.reshape(-1, 2)
 
 
@@ -177,7 +177,7 @@ def _number(text: str | None, what: str) -> float:
         raise DataError(f"{what} is missing")
     value = float(parse_numbers([text.strip()])[0])
     if np.isnan(value):
-        raise DataError(f"{what} is {text!r}, which is no number")
+        raise DataError(f"{what} is {text!r}, which is not a number")
     return value
 
 

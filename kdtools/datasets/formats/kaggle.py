@@ -108,7 +108,7 @@ def _image_of(cell: str) -> np.ndarray:
     words = cell.split()
     side = math.isqrt(len(words))
     if side * side != len(words) or side < _SMALLEST or len(words) > _MOST_PIXELS:
-        raise DataError(f"its image has {len(words)} pixels, which are no square")
+        raise DataError(f"its image has {len(words)} pixels, which is not a square number")
     values = numbers_of(words)
     if not ((values >= 0) & (values <= _LARGEST_VALUE) & (values % 1 == 0)).all():
         raise DataError("its image has a value that is not a whole number from 0 to 255")

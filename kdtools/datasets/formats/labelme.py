@@ -128,7 +128,7 @@ def _fill(picture: _Picture, entry: Any, folder: str) -> None:
 def _add_shape(picture: _Picture, shape: Any) -> None:
     """Adds a point or a rectangle to `picture`, or a note of a shape that is neither."""
     if not isinstance(shape, dict):
-        raise DataError("is no JSON object")
+        raise DataError("is not a JSON object")
     kind = shape.get("shape_type") or "polygon"  # which files of old versions leave out
     if kind not in (_POINTS, _RECTANGLE):
         picture.notes.append(f"a shape of the kind {str(kind)[:40]!r} is no point")

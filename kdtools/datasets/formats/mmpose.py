@@ -83,7 +83,7 @@ def _faces_in(path: Path) -> Iterator[tuple[str, str, Any]]:
             continue
         frame, faces = entry.get("frame_id"), entry["instances"]
         if type(frame) is not int or frame < first or not isinstance(faces, list):
-            raise DataError(f"entry {k} is no frame of a video")
+            raise DataError(f"entry {k} is not a frame of a video")
         for face in faces:
             yield where, frame_name(name, frame - first), face
 
@@ -91,7 +91,7 @@ def _faces_in(path: Path) -> Iterator[tuple[str, str, Any]]:
 def _parse(entry: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Points (L, 2), confidence (L,) and box (4,) as they stand in the file."""
     if not isinstance(entry, dict):
-        raise DataError("is no JSON object")
+        raise DataError("is not a JSON object")
     points = pairs_of(entry.get("keypoints"), "keypoints")
     confidence = numbers_of(entry.get("keypoint_scores"), "keypoint_scores")
     if len(confidence) != len(points):

@@ -56,7 +56,7 @@ def _read_pts(source: Path, reading: Reading) -> Iterator[Annotation]:
                 raise DataError(f"does not begin with {MUCT_HEADER!r}, as MUCT's files do")
             points = parse_pts(read_text(path))
             if len(points) != _N_POINTS:
-                raise DataError(f"{len(points)} points: which of the {_N_POINTS} are left out is not said")
+                raise DataError(f"{len(points)} points: which of the {_N_POINTS} are left out is not stated")
             points = _without_unseen(points)
         except (DataError, OSError) as error:
             reading.skip(str(path), reason_of(error))

@@ -82,7 +82,7 @@ def _people_in(document: Any) -> list[Any]:
 def _face_of(person: Any) -> tuple[np.ndarray, np.ndarray] | None:
     """Points (70, 2) and confidence (70,); None for a person without a face."""
     if not isinstance(person, dict):
-        raise DataError("is no JSON object")
+        raise DataError("is not a JSON object")
     if not person.get(_KEY):
         return None
     triples = triples_of(person[_KEY])

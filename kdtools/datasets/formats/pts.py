@@ -124,7 +124,7 @@ def _cells_of(line: str) -> list[str]:
 
 
 def _count_of(text: str) -> int:
-    """Raises DataError for what is no whole number; some programs write 68.0."""
+    """Raises DataError for what is not a whole number; some programs write 68.0."""
     number = float(text) if is_number(text) else -1
     if not number >= 0 or number % 1:
         raise DataError(f"says n_points: {text[:20]}")

@@ -126,7 +126,7 @@ def _from_json(path: Path) -> list[_Picture]:
                 raise DataError("no filename")
             for region in regions if isinstance(regions, list) else []:
                 if not isinstance(region, dict):
-                    raise DataError("a region is no JSON object")
+                    raise DataError("a region is not a JSON object")
                 _add_region(picture, region.get("shape_attributes"), region.get("region_attributes"))
         except DataError as error:
             picture.wrong = error.message

@@ -208,7 +208,7 @@ def write(blocks: Blocks, scheme: Scheme, stream: BinaryIO) -> None:
             base = _base_of(name) if base is None else base
             line = _line_of(block, k, base)
             if first and Path(name).suffix.lower() not in IMAGE_SUFFIXES:  # no reader would know the list again
-                raise DataError(f"{name!r} is no picture's name, which WFLW's lists need", "give another --format")
+                raise DataError(f"{name!r} is not an image name, which WFLW's lists need", "give another --format")
             stream.write(line.encode())
 
 

@@ -94,7 +94,7 @@ def largest_first(boxes: np.ndarray, scores: np.ndarray) -> list[tuple[np.ndarra
 
 
 def check_min_score(min_score: float, detector: str, greatest: float = math.inf) -> None:
-    """Raises UsageError for a least score that is no number, or with which no face or every candidate would be one."""
+    """Raises UsageError for a score threshold that is not a number, or that would keep no candidate or every one."""
     if not math.isfinite(min_score):
         raise UsageError(f"--min-score {min_score:g}: not a finite number")
     if greatest < math.inf and not 0 < min_score <= greatest:

@@ -49,10 +49,10 @@ def check_answers(points: np.ndarray, confidence: np.ndarray | None, n_crops: in
         )
     if not np.abs(points).max(initial=0) <= _FARTHEST:  # false for NaN
         odd = int((~(np.abs(points) <= _FARTHEST)).any(axis=(1, 2)).sum())
-        raise FileError(f"{name}: gives points that are no numbers, or far away, for {odd} of {n_crops} crops", _HINT)
+        raise FileError(f"{name}: gives points that are not numbers, or far away, for {odd} of {n_crops} crops", _HINT)
     if confidence is None:
         return
     if confidence.shape != (n_crops, n_points):
         raise FileError(f"{name}: gives confidence of shape {confidence.shape}, not {(n_crops, n_points)}", _HINT)
     if not np.isfinite(confidence).all():
-        raise FileError(f"{name}: gives confidence that is no number", _HINT)
+        raise FileError(f"{name}: gives confidence that is not a number", _HINT)

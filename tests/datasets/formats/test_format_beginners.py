@@ -57,7 +57,7 @@ def test_kaggle_missing_points_and_damaged_images(tmp_path: Path) -> None:
     found, skips = read_all(kaggle.FORMAT, source)
     assert [one.id for one in found] == ["training/1"]
     assert np.isnan(np.asarray(found[0].points)).any(axis=1).tolist() == [False, True, False, False]
-    assert "143 pixels, which are no square" in skips[0][1]
+    assert "143 pixels, which is not a square number" in skips[0][1]
     assert "from 0 to 255" in skips[1][1]
 
 

@@ -239,8 +239,8 @@ def test_results_without_the_annotation_file_say_what_they_lack(tmp_path: Path) 
     other.write_bytes(b"\x89HDF\r\n")
     for index, why in (
         (None, "names its pictures by number alone$"),
-        (other, "truth.h5 is no COCO annotation file"),
-        (Path("-"), "- is no COCO annotation file"),
+        (other, "truth.h5 is not a COCO annotation file"),
+        (Path("-"), "- is not a COCO annotation file"),
         (path, "a COCO result file, which names no pictures"),
     ):
         with pytest.raises(FileError, match=why) as error:

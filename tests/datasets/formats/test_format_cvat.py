@@ -162,7 +162,7 @@ def test_what_is_no_point_is_a_note_beside_faces_and_else_a_skip(tmp_path: Path)
     np.testing.assert_array_equal([one.points for one in found], [FIVE[ORDER]] * 2)
     notes = ["a polygon is no point", "a polyline is no point"]
     assert [text.rpartition(": ")[2] for text in said] == notes
-    assert "is no list of x,y" in skipped[0][1]
+    assert "is not a list of x,y" in skipped[0][1]
     assert [why for _, why in skipped[1:]] == notes
 
 

@@ -114,7 +114,7 @@ def test_boxes_alone_are_faces_without_points(tmp_path: Path) -> None:
 WRONG = [
     ("<part name='01' x='5' y='6'/>", "<part name='01' x='5'/>", "a part has no x or no y"),
     ("<part name='01' x='5' y='6'/>", "<part name='01' x='5' y='six'/>", "'six' is not a number"),
-    ("<part name='01' x='5' y='6'/>", "<part name='01' x='nan' y='6'/>", "an x or a y that is no number"),
+    ("<part name='01' x='5' y='6'/>", "<part name='01' x='nan' y='6'/>", "an x or a y that is not a number"),
     ("<part name='01' x='5' y='6'/>", "<part name='01' x='1e300' y='6'/>", "not a place in a picture"),
     ("<part name='01' x='5' y='6'/>", "<part x='5' y='6'/>", "a part has no name"),
     ("<part name='01' x='5' y='6'/>", "<part name='00' x='5' y='6'/>", "'00' occurs twice"),

@@ -225,8 +225,8 @@ def replace(name: str, value: Any) -> Callable[[Any], None]:
         (replace("phisT", np.zeros((3, 87))), "not numbers in 87 rows"),
         (replace("phisT", b"text"), "holds no numbers"),
         (replace("bboxesT", np.zeros((4, 2))), "3 faces, but 2 boxes"),
-        (replace("bboxesT", h5py.ExternalLink("other.h5", "/x")), "is no data set"),
-        (replace("phisT", h5py.SoftLink("/absent")), "is no data set"),
+        (replace("bboxesT", h5py.ExternalLink("other.h5", "/x")), "is not a data set"),
+        (replace("phisT", h5py.SoftLink("/absent")), "is not a data set"),
     ],
 )
 def test_damaged_tables_of_cofw_are_errors(edit: Callable[[Any], None], reason: str, tmp_path: Path) -> None:
@@ -266,9 +266,9 @@ def point_first_cell(file: Any, target: Any) -> None:
 @pytest.mark.parametrize(
     ("edit", "reason"),
     [
-        (replace("IsT", None), "is no data set"),
+        (replace("IsT", None), "is not a data set"),
         (replace("IsT", np.zeros((1, 3))), "picture 1: there is none"),
-        (lambda file: point_first_cell(file, file.create_group("group")), "is no data set"),
+        (lambda file: point_first_cell(file, file.create_group("group")), "is not a data set"),
         (lambda file: point_first_cell(file, file.create_dataset("x", data=np.zeros((9, 9)))), "is not 8-bit"),
         (lambda file: point_first_cell(file, file.create_dataset("x", data=np.zeros((4, 9, 9), "u1"))), "is not 8-bit"),
         (lambda file: point_first_cell(file, file.create_dataset("x", (2**20, 2**20), "u1")), "bytes"),

@@ -168,7 +168,7 @@ ODD_FRAMES = ("", "x", "-1", "1.5", "1e3", "nan", "9" * 30, "0x2", "1,", "\u0661
 @pytest.mark.parametrize("seed", range(40))
 def test_random_tables_of_frames_and_categories(seed: int, tmp_path: Path) -> None:
     """Whatever the names and the order of the columns: the right points at the right frames, or an error. A row whose
-    frame is no number is skipped alone."""
+    frame is not a number is skipped alone."""
     rng = random.Random(seed)
     videos = ["first.mp4", "2nd.avi"][: rng.randint(1, 2)]
     things = rng.choice([[], ["face"], ["face", "hand"], ["face", "hand", "face of cat"]])

@@ -137,7 +137,7 @@ def read_results(path: Path, entries: list[Any], reading: Reading) -> Iterator[A
         where = f"{path}: result {k}"
         try:
             if not isinstance(entry, dict):
-                raise DataError("is no JSON object")
+                raise DataError("is not a JSON object")
             if things and category_of(entry) not in chosen:
                 continue
             found = look_up(names, entry.get("image_id"))
@@ -168,7 +168,7 @@ def _index_of(path: Path, index: Path | None) -> Path:
         raise FileError(what, _NEEDS_INDEX)
     files = coco_files(index)
     if not files:
-        raise FileError(f"{what}, and {index} is no COCO annotation file", _NEEDS_INDEX)
+        raise FileError(f"{what}, and {index} is not a COCO annotation file", _NEEDS_INDEX)
     return only_file(index, files)
 
 

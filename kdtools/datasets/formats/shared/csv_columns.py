@@ -70,7 +70,7 @@ class Columns:
     time: int | None = None
 
     def points_of(self, row: Sequence[str], base: float) -> np.ndarray:
-        """Points (L, 2) with `base` subtracted. Raises DataError for a cell that is no number."""
+        """Points (L, 2) with `base` subtracted. Raises DataError for a cell that is not a number."""
         return as_points(numbers_of([row[k] for k in self.xy]), base)
 
 

@@ -79,7 +79,7 @@ class NumberedFrames:
         self._found: dict[Path, tuple[Path, int] | None] = {}
 
     def place_of(self, path: Path) -> Place | None:
-        """The frame of an annotation file; None where its name is no number, or no video of one belongs to it."""
+        """The frame of an annotation file; None where its name is not a number, or no video of one belongs to it."""
         folder = path.parent
         if not (path.stem.isascii() and path.stem.isdecimal() and len(path.stem) <= _MOST_DIGITS):
             return None

@@ -41,7 +41,7 @@ def dataset_at(group: h5py.Group, name: str) -> h5py.Dataset:
     link = group.get(name, getlink=True)
     item = group.get(name) if isinstance(link, h5py.HardLink) else None
     if not isinstance(item, h5py.Dataset) or item.is_virtual or item.external:
-        raise DataError(f"{where}: is no data set")
+        raise DataError(f"{where}: is not a data set")
     if item.dtype.hasobject and item.dtype != h5py.ref_dtype:
         raise DataError(f"{where}: holds texts or lists of variable length, which are not read")
     if item.nbytes > _LARGEST:

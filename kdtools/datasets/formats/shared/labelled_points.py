@@ -167,7 +167,7 @@ def _share_out(free: Sequence[Mark], faces: list[Face]) -> None:
         with_points = [face for face in faces if face.marks]
         for mark in outside:
             if any(mark.label not in face.marks for face in with_points):
-                raise DataError(f"nothing tells to which face the point {mark.label!r} belongs", "group the points")
+                raise DataError(f"the point {mark.label!r} could belong to several faces", "group the points")
         rest = Face()
         for mark in outside:
             if mark.label in rest.marks:

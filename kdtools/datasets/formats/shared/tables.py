@@ -79,7 +79,7 @@ def numbers_of(cells: Sequence[str]) -> np.ndarray:
 
 
 def _number_of(cell: str) -> float:
-    """NaN for a missing one. Raises DataError for text that is no number."""
+    """NaN for a missing one. Raises DataError for text that is not a number."""
     text = cell.strip()
     if text.lower() in MISSING:
         return math.nan

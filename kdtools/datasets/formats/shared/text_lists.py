@@ -42,7 +42,7 @@ def is_number(text: str) -> bool:
 
 
 def parse_numbers(texts: Sequence[str]) -> np.ndarray:
-    """Texts -> (n,) float64. Raises DataError for one that is no number, or too large for a pixel."""
+    """Texts -> (n,) float64. Raises DataError for one that is not a number, or too large for a pixel."""
     # All at once is three times as fast as one by one, where no text holds a comma itself.
     joined = ",".join(texts)
     if not _NUMBERS.fullmatch(joined) or joined.count(",") >= len(texts):
