@@ -108,7 +108,7 @@ def test_a_pipeline(tmp_path: Path, tiny_onnx: Path) -> None:
     for (line, status), found in zip(lines.items(), run_forged(tmp_path, *lines), strict=True):
         assert found.startswith(f"{status} "), (line, found)
         assert "Traceback" not in found
-        assert "fault in kdtools" not in found
+        assert "bug in kdtools" not in found
     assert len(list((tmp_path / "drawn").iterdir())) == 3
     assert len(list((tmp_path / "crops").iterdir())) == 6
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []

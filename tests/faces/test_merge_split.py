@@ -427,7 +427,7 @@ def test_usage_of_split(tmp_path: Path, run: Run) -> None:
         (1, ["-o", a, "--rest", b, "--by-subset", "even"], "there are full, odd"),
         (2, ["-o", a, "--rest", b, "--group", "("], "not a regular expression"),
         (2, ["-o", a, "--rest", b, "--group", "face"], "put ( ) around"),
-        (1, ["-o", a, "--rest", b, "--group", "([1-9])$"], "finds nobody in 1 of 10 ids: 'face_0'"),
+        (1, ["-o", a, "--rest", b, "--group", "([1-9])$"], "matches nobody in 1 of 10 ids: 'face_0'"),
         (1, ["-o", a, "--rest", b, "--group", "(face)"], "too few to split"),
         (1, ["-o", tmp_path / "{}.h5", "--folds", 3, "--group", "(face)"], "cannot fill 3 folds"),
         (2, ["-o", a, "--rest", a], "the same file"),

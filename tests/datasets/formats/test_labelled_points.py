@@ -73,7 +73,7 @@ def test_rectangles_inside_each_other() -> None:
         ([*A, *B], [], "the label 'eye' stands 2 times"),
         ([*A, Mark("nose", 21, 21)], [LEFT], "the label 'nose' occurs twice"),
         ([*A, *B], [LEFT, Region((60, 0, 110, 25))], "the point 'mouth' could belong to several faces"),
-        (A, [LEFT, Region((5, 5, 60, 60))], "lies in 2 rectangles"),
+        (A, [LEFT, Region((5, 5, 60, 60))], "is in 2 rectangles"),
         ([Mark("eye", 1, 1, "1"), Mark("eye", 2, 2, "1")], [], "the label 'eye' occurs twice"),
         ([Mark("eye", 1e9, 1)], [], "is not a place in a picture"),
     ],
