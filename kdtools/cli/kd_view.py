@@ -54,7 +54,7 @@ def kd_view(
             metavar="PX",
             min=32,
             max=2048,
-            help="Width of each face's image.  [default: 200; 480 with --each or --numbers]",
+            help="Width of each face's image.  [default: 200; 480 with --each or --error-bars, 800 with --numbers]",
         ),
     ] = None,
     columns: Annotated[
@@ -112,7 +112,7 @@ def kd_view(
     else:
         check_no_input([output], [faces_path, *others])
         check_picture(output, force)
-    width = width or (480 if one_by_one or numbers else 200)
+    width = width or (800 if numbers else 480 if one_by_one or error_bars else 200)
     style = Style(width, columns, lines, numbers, error_bars, labels, legend)
     with ExitStack() as stack:
         opened = {path: stack.enter_context(open_faces(path)) for path in dict.fromkeys([faces_path, *others])}

@@ -27,6 +27,7 @@ from kdtools.reports.columns import (
     parts_of,
 )
 from kdtools.reports.method import facts_of, normaliser_meaning, unit_of
+from kdtools.reports.plots.style import short_names
 from kdtools.reports.table import (
     Cell,
     Table,
@@ -53,6 +54,7 @@ _PLOTS = {
 }
 _WIDE_PX = 500  # a wider plot could not be read in half the page
 _MOST_CARDS = 6
+_MOST_NAMED, _LONGEST_NAME = 3, 32  # predictions in the title, and letters of each
 _NBSP = "\N{NO-BREAK SPACE}"
 _PART_KEYS = ("missing", "nme", "nme_found", "bias_x", "bias_y", "normal", "spread")
 
@@ -88,7 +90,7 @@ def as_html(
     environment.filters["breakable"] = lambda name: Markup("<wbr>").join(re.split(r"(?<=[/_])", name))
     environment.filters["typeset"] = _typeset
     return environment.from_string(template).render(
-        truth=printable(evaluation.truth).rstrip("/").rpartition("/")[2],
+        title=printable(_title(evaluation)),
         lead=_lead(evaluation),
         cards_of=printable(f"{rows[0].subset} set, errors in % of {rows[0].normaliser}") if rows else "",
         cards=_cards(rows),
@@ -193,6 +195,19 @@ def _width(svg: str) -> int:
     """Of an <svg> element, in pixels; 0 where it does not say."""
     start = re.match(r"<svg\b[^>]*?\swidth=\"(\d+)", svg)
     return int(start[1]) if start else 0
+
+
+def _title(evaluation: Evaluation) -> str:
+    """What is measured on what: student on test, or 4 predictions on test."""
+    named = list(dict.fromkeys(errors.prediction for errors in evaluation.errors if errors.prediction != MEAN_SHAPE))
+    truth = (evaluation.truth.rstrip("/").rpartition("/")[2] or evaluation.truth).removesuffix(".h5")
+    names = short_names(named, _LONGEST_NAME)
+    if not names:
+        return f"Mean shape on {truth}" if evaluation.errors else truth
+    if len(names) > _MOST_NAMED:
+        return f"{len(names)} predictions on {truth}"
+    listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return f"{listed} on {truth}"
 
 
 def _lead(evaluation: Evaluation) -> str:

@@ -153,11 +153,19 @@ def _span(row: Row, scale: float) -> tuple[float, float, float] | None:
 def best_values(rows: Sequence[Row]) -> Best:
     """(subset, normaliser, part, key) -> the best value as printed, so that values that look the same are all best.
 
-    Only where at least two predictions compete and differ; the mean shape, which predicts nothing, does not compete.
+    Only where at least two predictions compete and differ. The mean shape, which predicts nothing, does not compete,
+    but nothing worse than it is best.
     Values that leave missing faces out compete only where each prediction misses as many.
     """
     values: dict[tuple[str, str, str, str], list[float]] = {}
     counts: dict[tuple[str, str, str, str], set[tuple[Value, Value]]] = {}
+    baseline = {
+        (row.subset, row.normaliser, row.part, key): value
+        for row in rows
+        if row.prediction == MEAN_SHAPE
+        for key, value in row.values.items()
+        if isinstance(value, (int, float))
+    }
     for row in rows:
         n, missing = row.values.get("n"), row.values.get("missing")
         for key, value in row.values.items():
@@ -167,11 +175,14 @@ def best_values(rows: Sequence[Row]) -> Best:
                 values.setdefault(place, []).append(value)
                 drops_missing = (key == "nme_percent" and math.isfinite(value)) or base in _OF_FOUND_ONLY
                 counts.setdefault(place, set()).add((n, missing if drops_missing else None))
-    return {
-        place: format_value(place[3], _BETTER[parts_of(place[3])[0]](competing))
-        for place, competing in values.items()
-        if len({format_value(place[3], value) for value in competing}) > 1 and len(counts[place]) == 1
-    }
+    best = {}
+    for place, competing in values.items():
+        better = _BETTER[parts_of(place[3])[0]]
+        value = better(competing)
+        differ = len({format_value(place[3], one) for one in competing}) > 1
+        if differ and len(counts[place]) == 1 and better(value, baseline.get(place, value)) == value:
+            best[place] = format_value(place[3], value)
+    return best
 
 
 def is_best(row: Row, key: str, best: Best) -> bool:

@@ -19,6 +19,7 @@ MOST_SETS = len(COLOURS)
 
 EDGE = (25, 25, 25)  # thin dark edge of each mark, for contrast on light skin
 GREY = (75, 75, 75)  # of text
+_BESIDE_OTHERS = 0.6  # of their usual size, points with error bars or numbers
 _REFERENCE_PX = 200  # cell size of the line widths below
 _SMALLEST_PX = 100  # in smaller cells marks would be too faint
 
@@ -86,14 +87,20 @@ def draw_cell(face: ShownFace, scheme: Scheme | None, style: Style) -> np.ndarra
 def _draw_marks(
     canvas: np.ndarray, points: np.ndarray, visible: np.ndarray, scheme: Scheme | None, style: Style, unit: float
 ) -> None:
-    """Draw sets of points (n_sets, L, 2) on canvas (H, W, 3): outlines lowest, then error bars, then the points."""
+    """Draw sets of points (n_sets, L, 2) on canvas (H, W, 3): outlines lowest, then error bars, then the points.
+
+    With error bars only the truth has outlines, and points are small: else they would hide bars as short as most are.
+    """
+    outlined = points[:1] if style.error_bars else points
     if style.lines and scheme is not None:
-        for one, colour in zip(points, COLOURS, strict=False):
-            draw_segments(canvas, *outline_segments(one, scheme), colour, 0.8 * unit)
+        for one, colour in zip(outlined, COLOURS, strict=False):
+            draw_segments(canvas, *outline_segments(one, scheme), colour, (0.4 if style.error_bars else 0.8) * unit)
     if style.error_bars:
         for one in points[1:]:
             draw_segments(canvas, points[0], one, EDGE, 1.8 * unit)
             draw_segments(canvas, points[0], one, (255, 255, 255), 0.9 * unit)
+    if style.error_bars or style.numbers:
+        unit *= _BESIDE_OTHERS
     for one, seen, colour in zip(points, visible, COLOURS, strict=False):
         draw_points(canvas, one[seen], EDGE, 2.1 * unit)
         draw_points(canvas, one[seen], colour, 1.7 * unit)

@@ -26,6 +26,7 @@ from kdtools.viewing.lettering import (
 from kdtools.viewing.overlay import COLOURS, GREY, Style, darker, draw_cell
 
 _MOST_COLUMNS = 8
+_LEAST_NUMBER_PX = 11  # smaller digits cannot be read
 _LONGEST_SIDE = 16384  # of a sheet, in pixels: 800 MB of memory
 
 
@@ -43,7 +44,7 @@ def make_cell(face: ShownFace, scheme: Scheme | None, style: Style) -> Cell:
     if style.numbers and len(face.points):
         image = Image.fromarray(picture)
         points = unit_to_pixels(pixels_to_unit(face.points[0], *face.image.shape[:2]), *picture.shape[:2])
-        number_points(image, points, font_of(max(8, style.size // 50)), style.size / 90)
+        number_points(image, points, font_of(max(_LEAST_NUMBER_PX, style.size // 60)), style.size / 110)
         picture = np.asarray(image)
     return Cell(picture, _caption(face, style) if style.labels else [])
 

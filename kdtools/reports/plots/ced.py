@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kdtools.errors import DataError
-from kdtools.evaluation.results import Evaluation
+from kdtools.evaluation.results import MEAN_SHAPE, Evaluation
 from kdtools.faces.selection import ALL_FACES
 from kdtools.metrics import area_under_ced, threshold_label
 from kdtools.metrics.intervals import ced_band
@@ -51,13 +51,13 @@ class Curve:
     missing: int
     error_percent: np.ndarray
     share_percent: np.ndarray
-    band: tuple[np.ndarray, np.ndarray, np.ndarray] | None  # error, low, high in percent; None for a single face
+    band: tuple[np.ndarray, np.ndarray, np.ndarray] | None  # error, low, high in percent; None for one face, mean shape
     nme_percent: float | None  # of the faces predicted
     auc_percent: float | None
 
 
 def ced_drawing(evaluation: Evaluation, subset: str = ALL_FACES) -> Drawing:
-    """CED curves of all predictions with their 95 % bands.
+    """CED curves of all predictions with their 95 % bands, and of the mean shape without one.
 
     Faces that were not predicted keep a curve below 100 %. Raises DataError where no face could be measured.
     """
@@ -98,7 +98,8 @@ def curves_of(evaluation: Evaluation, subset: str = ALL_FACES) -> tuple[list[Cur
     threshold = max(evaluation.thresholds, default=None)
     names = short_names([name for name, _, _ in measured], _NAME_LETTERS)
     curves = [
-        _curve(name, nme, groups, limit, threshold) for name, (_, nme, groups) in zip(names, measured, strict=True)
+        _curve(name, nme, groups, limit, threshold, with_band=own != MEAN_SHAPE)
+        for name, (own, nme, groups) in zip(names, measured, strict=True)
     ]
     return curves, limit, threshold
 
@@ -125,7 +126,15 @@ def _nice_above(value: float) -> float:
     return float(power * _NICE[_NICE * power >= value * (1 - 1e-9)][0])
 
 
-def _curve(name: str, nme: np.ndarray, groups: np.ndarray | None, limit: float, threshold: float | None) -> Curve:
+def _curve(
+    name: str,
+    nme: np.ndarray,
+    groups: np.ndarray | None,
+    limit: float,
+    threshold: float | None,
+    *,
+    with_band: bool = True,
+) -> Curve:
     ordered = np.sort(nme)
     n, finite = len(ordered), ordered[np.isfinite(ordered)]
     steps = np.unique(finite[finite < limit])
@@ -137,7 +146,7 @@ def _curve(name: str, nme: np.ndarray, groups: np.ndarray | None, limit: float, 
         at = np.concatenate([[0], np.repeat(steps, 2), [limit]])
         shares = np.concatenate([[0, 0], np.repeat(ends, 2)])
     grid = np.linspace(0, limit, _BAND_POINTS)
-    band = ced_band(nme, groups, grid)
+    band = ced_band(nme, groups, grid) if with_band else None
     return Curve(
         name,
         n,
@@ -180,7 +189,10 @@ def _draw_curve(axes: Axes, curve: Curve, number: int, n_curves: int) -> None:
     """The band lowest, then the curve, then a few markers on it, which distinguish curves in grey print."""
     colour, above = colour_of(number), 3 + 0.01 * (n_curves - number)
     if curve.band is not None:
-        axes.fill_between(*curve.band, color=colour, alpha=0.22 if n_curves <= 3 else 0.12, linewidth=0, zorder=2)
+        # Several bands overlap, so each has edges in its colour and hardly any filling, which would mix to grey.
+        axes.fill_between(*curve.band, color=colour, alpha=0.22 if n_curves <= 2 else 0.04, linewidth=0, zorder=2)
+        for edge in curve.band[1:] if n_curves > 2 else ():
+            axes.plot(curve.band[0], edge, color=colour, alpha=0.6, linewidth=0.45, zorder=2.5)
     axes.plot(curve.error_percent, curve.share_percent, color=colour, linestyle=line_of(number), zorder=above)
     if n_curves > 1:
         heights = (np.arange(4) + (number + 0.5) / n_curves) / 4 * curve.share_percent[-1]
