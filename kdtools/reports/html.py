@@ -90,7 +90,7 @@ def as_html(
     environment.filters["breakable"] = lambda name: Markup("<wbr>").join(re.split(r"(?<=[/_])", name))
     environment.filters["typeset"] = _typeset
     return environment.from_string(template).render(
-        title=printable(_title(evaluation)),
+        title=printable(_title(evaluation, rows)),
         lead=_lead(evaluation),
         cards_of=printable(f"{rows[0].subset} set, errors in % of {rows[0].normaliser}") if rows else "",
         cards=_cards(rows),
@@ -197,13 +197,14 @@ def _width(svg: str) -> int:
     return int(start[1]) if start else 0
 
 
-def _title(evaluation: Evaluation) -> str:
+def _title(evaluation: Evaluation, rows: Sequence[Row]) -> str:
     """What is measured on what: student on test, or 4 predictions on test."""
-    named = list(dict.fromkeys(errors.prediction for errors in evaluation.errors if errors.prediction != MEAN_SHAPE))
+    predictions = list(dict.fromkeys(row.prediction for row in rows))
+    named = [name for name in predictions if name != MEAN_SHAPE]
     truth = (evaluation.truth.rstrip("/").rpartition("/")[2] or evaluation.truth).removesuffix(".h5")
     names = short_names(named, _LONGEST_NAME)
     if not names:
-        return f"Mean shape on {truth}" if evaluation.errors else truth
+        return f"Mean shape on {truth}" if predictions else truth
     if len(names) > _MOST_NAMED:
         return f"{len(names)} predictions on {truth}"
     listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
@@ -218,12 +219,15 @@ def _lead(evaluation: Evaluation) -> str:
 
 def _cards(of_subsets: Sequence[Row]) -> list[tuple[str, list[tuple[str, Cell]]]]:
     """The main values of each prediction; none where there are too many predictions to take in."""
-    rows = [row for row in _first_rows(of_subsets) if row.prediction != MEAN_SHAPE]
-    if not rows or len(rows) > _MOST_CARDS:
+    rows = _first_rows(of_subsets)
+    n_predictions = sum(row.prediction != MEAN_SHAPE for row in rows)
+    if not 0 < n_predictions <= _MOST_CARDS:
         return []
     cells = {column.key: column.cells for column in results_table(rows, "", every_interval=True).columns}
     cards = []
     for place, row in enumerate(rows):
+        if row.prediction == MEAN_SHAPE:
+            continue
         keys = ["nme_percent", *(key for key in row.values if parts_of(key)[0] in ("fr", "auc"))][:3]
         keys += [key for key in ("missing", "unmeasured", "nme_found_percent") if key in row.values]
         cards.append((printable(row.prediction), [(heading_of(key), cells[key][place]) for key in keys]))

@@ -323,7 +323,7 @@ def test_best_prediction_is_bold_and_the_mean_shape_never() -> None:
     rows = [
         Row("a", "full", "box-size", {"nme_percent": 3.0, "auc@0.08_percent": 60.0, "fr@0.08_percent": 0.0}),
         Row("b", "full", "box-size", {"nme_percent": 4.0, "auc@0.08_percent": 61.0, "fr@0.08_percent": 0.0}),
-        Row(MEAN_SHAPE, "full", "box-size", {"nme_percent": 1.0, "auc@0.08_percent": 90.0, "fr@0.08_percent": 1.0}),
+        Row(MEAN_SHAPE, "full", "box-size", {"nme_percent": 9.0, "auc@0.08_percent": 10.0, "fr@0.08_percent": 1.0}),
     ]
     evaluation = an_evaluation(rows=rows, overall=rows)
     console = Console(file=io.StringIO(), width=100, force_terminal=True, color_system="standard")
@@ -333,6 +333,30 @@ def test_best_prediction_is_bold_and_the_mean_shape_never() -> None:
     assert re.findall(r"\*\*([\d.]+)\*\*", as_markdown(evaluation)) == ["3.00", "61.00"]
     assert re.findall(r"\\textbf\{([\d.]+)\}", as_latex(evaluation)) == ["3.00", "61.00"]
     assert re.findall(r"<td><strong>([\d.]+)</strong>", as_html(evaluation)) == ["3.00", "61.00"]
+
+
+def test_nothing_worse_than_the_mean_shape_is_best() -> None:
+    rows = [
+        Row("a", "full", "box-size", {"nme_percent": 3.0, "auc@0.08_percent": 60.0, "fr@0.08_percent": 7.0}),
+        Row("b", "full", "box-size", {"nme_percent": 4.0, "auc@0.08_percent": 61.0, "fr@0.08_percent": 8.0}),
+        Row(MEAN_SHAPE, "full", "box-size", {"nme_percent": 3.5, "auc@0.08_percent": 90.0, "fr@0.08_percent": 1.0}),
+    ]
+    page = as_html(an_evaluation(rows=rows, overall=rows))
+    assert re.findall(r"<strong>([\d.]+)</strong>", page) == ["3.00", "3.00"]  # of the card and of the table
+
+
+def test_the_title_says_what_is_evaluated_on_what() -> None:
+    title = re.search(r"<h1>(.*?)</h1>", as_html(an_evaluation()))
+    assert title is not None
+    assert title[1].replace("<wbr>", "") == "l2 and student on test"
+
+
+def test_a_comparison_needs_no_scrolling_on_a_narrow_screen() -> None:
+    """Each value has its heading, and the interval is as wide as the screen."""
+    page = as_html(an_evaluation())
+    assert '<table class="forest">' in page
+    assert ' data-label="NME difference">' in page
+    assert "width=" not in re.findall(r'<svg class="span"[^>]*>', page)[0]
 
 
 def test_figures_without_the_missing_are_not_compared_with_those_of_all() -> None:
