@@ -19,7 +19,8 @@ MOST_SETS = len(COLOURS)
 
 EDGE = (25, 25, 25)  # thin dark edge of each mark, for contrast on light skin
 GREY = (75, 75, 75)  # of text
-_BESIDE_OTHERS = 0.6  # of their usual size, points with error bars or numbers
+_BESIDE_BARS, _BESIDE_BARS_SMALL = 0.6, 0.8  # of their usual size, points with error bars: in large cells, and others
+_LARGE_PX = 400
 _REFERENCE_PX = 200  # cell size of the line widths below
 _SMALLEST_PX = 100  # in smaller cells marks would be too faint
 
@@ -99,8 +100,7 @@ def _draw_marks(
         for one in points[1:]:
             draw_segments(canvas, points[0], one, EDGE, 1.8 * unit)
             draw_segments(canvas, points[0], one, (255, 255, 255), 0.9 * unit)
-    if style.error_bars or style.numbers:
-        unit *= _BESIDE_OTHERS
+        unit *= _BESIDE_BARS if style.size >= _LARGE_PX else _BESIDE_BARS_SMALL
     for one, seen, colour in zip(points, visible, COLOURS, strict=False):
         draw_points(canvas, one[seen], EDGE, 2.1 * unit)
         draw_points(canvas, one[seen], colour, 1.7 * unit)

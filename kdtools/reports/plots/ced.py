@@ -190,9 +190,9 @@ def _draw_curve(axes: Axes, curve: Curve, number: int, n_curves: int) -> None:
     colour, above = colour_of(number), 3 + 0.01 * (n_curves - number)
     if curve.band is not None:
         # Several bands overlap, so each has edges in its colour and hardly any filling, which would mix to grey.
-        axes.fill_between(*curve.band, color=colour, alpha=0.22 if n_curves <= 2 else 0.04, linewidth=0, zorder=2)
-        for edge in curve.band[1:] if n_curves > 2 else ():
-            axes.plot(curve.band[0], edge, color=colour, alpha=0.6, linewidth=0.45, zorder=2.5)
+        filling, edge = (0.22, 0.0) if n_curves <= 2 else (0.04, 0.6)
+        look: dict[str, Any] = {"facecolor": (colour, filling), "edgecolor": (colour, edge), "linewidth": 0.45}
+        axes.fill_between(*curve.band, zorder=2, **look)
     axes.plot(curve.error_percent, curve.share_percent, color=colour, linestyle=line_of(number), zorder=above)
     if n_curves > 1:
         heights = (np.arange(4) + (number + 0.5) / n_curves) / 4 * curve.share_percent[-1]
