@@ -178,6 +178,19 @@ def test_numbers_stand_beside_points_without_covering_them(tmp_path: Path) -> No
     assert (distance.min(axis=0) < 16).all()
 
 
+def test_short_error_bars_are_not_buried(tmp_path: Path) -> None:
+    """In a small picture, between points 9 px apart, each bar shows, and the predictions have no outline."""
+    truth = np.full((1, 68, 2), np.nan)
+    truth[0, :17, 0], truth[0, :17, 1] = np.arange(17) * 3.5 + 4, 30.0
+    paths = [write_grey_faces(tmp_path / "gt.h5", truth), write_grey_faces(tmp_path / "pred.h5", truth + [0, 2.25])]
+    view(*paths, *BARE, "--error-bars", "--width", "256", "-o", tmp_path / "a.png")
+    drawn = cell(picture(tmp_path / "a.png"), 0, 256, 1)
+    x = np.round((truth[0, :17, 0] + 0.5) * 4 - 0.5).astype(int)
+    middle, end = round((30 + 1.125 + 0.5) * 4), round((30 + 2.25 + 0.5) * 4 - 0.5)
+    assert (drawn[middle - 1 : middle + 2, x].max(axis=(0, 2)) > 180).all()
+    assert np.abs(drawn[end, x[:-1] + 7] - GREY).max() < 20
+
+
 # ---- joins, errors, order
 def test_files_are_joined_by_id(tmp_path: Path) -> None:
     gt = points_at(*[[(10 + 5 * k, 20)] for k in range(8)])
