@@ -39,7 +39,13 @@ VisibleOnly = Annotated[
     bool, typer.Option("--visible-only", help="Count only points that are visible in the ground truth.")
 ]
 By = Annotated[Part, typer.Option(help="What each row of the table is.")]
-Compare = Annotated[bool, typer.Option("--compare", help="Compare the other predictions with the first, face by face.")]
+Compare = Annotated[
+    bool,
+    typer.Option(
+        "--compare",
+        help="Compare the other predictions with the first, face by face: two networks, not two methods.",
+    ),
+]
 JoinBy = Annotated[
     Join,
     typer.Option(help="How predictions are matched to the ground truth: by id, or within a photograph by position."),

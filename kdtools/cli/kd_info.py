@@ -56,9 +56,10 @@ def kd_info(
     """Describe each FILE: arrays, points, subsets and sizes, or the network; and the command and inputs that made it.
 
     On a terminal the output is a page; in a pipe, lines of name, tab and value. --value NAME prints one value only,
-    such as faces, landmarks.role or subsets.common. Inputs are recognised by their SHA-256, which takes time for
-    large ones; unchanged inputs are described with their own inputs. --check prints a line `file<TAB>fault` for
-    each fault, and nothing for a valid file; with --json, a list for each file.
+    such as faces, landmarks.role or subsets.common, behind the file's name if there are several files. Inputs are
+    recognised by their SHA-256, which takes time for large ones; unchanged inputs are described with their own
+    inputs. --check prints a line `file<TAB>fault` for each fault, and nothing for a valid file; with --json, a list
+    for each file.
     """
     require(paths.count("-") <= 1, "only one input can be standard input")
     require(json_form + (value is not None) <= 1, "give one of --json and --value")
@@ -70,7 +71,7 @@ def kd_info(
         if number and page:
             print()
         try:
-            faulty |= _inspect(path, json_form, value, check, follow)
+            faulty |= _inspect(path, json_form, value, check, follow, named=len(paths) > 1)
         except (FileError, DataError) as error:
             unreadable.append(error)
             if len(paths) > 1:
@@ -80,8 +81,8 @@ def kd_info(
     return NEGATIVE if faulty else DONE
 
 
-def _inspect(path: str, json_form: bool, value: str | None, check: bool, follow: bool) -> bool:
-    """Describe or check one file; returns whether it has faults."""
+def _inspect(path: str, json_form: bool, value: str | None, check: bool, follow: bool, *, named: bool) -> bool:
+    """Describe or check one file; returns whether it has faults. With `named` its name stands before each value."""
     from kdtools.inspection import SCHEME_TOML, describe_file, field_lines, open_any, print_report, scheme_of, to_lines
 
     with open_any(path) as opened:
@@ -95,7 +96,8 @@ def _inspect(path: str, json_form: bool, value: str | None, check: bool, follow:
         shows_inputs = value is None or value.startswith("provenance.inputs")
         report = describe_file(opened, follow=follow and shows_inputs)
     if value is not None:
-        print(field_lines(report, value))
+        for line in field_lines(report, value).split("\n"):
+            print(f"{printable(path)}\t{line}" if named else line)
     elif json_form:
         print(_as_json(report))
     elif sys.stdout.isatty():

@@ -336,7 +336,7 @@ def test_several_files_and_standard_input(tmp_path: Path, run: Run, network: Lan
     save_model(model, network, Provenance("x"))
     exported = write_onnx(tmp_path / "m.onnx", model)
     status, out, _ = run(faces, model, exported, "--value", "landmarks.points")
-    assert (status, out) == (0, "68\n68\n68\n")
+    assert (status, out) == (0, "".join(f"{path}\t68\n" for path in (faces, model, exported)))
     for path in (faces, model, exported):
         report = json.loads(run("-", "--json", stdin=path.read_bytes())[1])
         assert report == {**report_of(path), "file": "standard input"}
