@@ -344,7 +344,7 @@ def test_several_files_and_standard_input(tmp_path: Path, run: Run, network: Lan
     assert run(faces, "--json", "--value", "faces")[0] == 2
     assert run(faces, "--check", "--value", "faces")[0] == 2
     status, out, said = run(tmp_path / "none.h5", faces, "--value", "faces")
-    assert (status, out) == (4, "12\n")
+    assert (status, out) == (4, f"{faces}\t12\n")
     assert said == f"kd-info: skipped {tmp_path / 'none.h5'}: no such file\n"
     status, out, said = run(tmp_path / "none.h5", tmp_path)
     assert (status, out) == (1, "")
