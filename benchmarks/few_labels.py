@@ -33,8 +33,8 @@ from start_weights import POINTS, START, import_start, split_helen, write_scheme
 from kdtools.faces.file import open_faces
 from kdtools.faces.people import group_faces
 
-IMAGES = 12_800  # that each student sees; with more than 800 labels 16 times each
-TEACHER_IMAGES = 6400  # that Tough sees; with more than 400 labels 16 times each
+IMAGES = 12_800  # that each student sees; with more than 800 labels, each of them 16 times
+TEACHER_IMAGES = 6400  # that Tough sees; with more than 400 labels, each of them 16 times
 STUDENT = "--preset best --loss wing --augment mild --set freeze=8 --input-size 96 --lr 2e-3"
 TOUGH = "--arch mobilenetv2_100 --input-size 160"
 TEACHER = "--preset best --loss wing --augment mild --set freeze=8 --batch 16 --lr 2e-3"
