@@ -36,6 +36,8 @@ def main() -> None:
     parser.add_argument("--edition", required=True)
     parser.add_argument("--trained-on", action="append", required=True)
     parser.add_argument("--terms", required=True)
+    part = "start network that an earlier part of the same recipe made from the same data; it is not listed"
+    parser.add_argument("--part", action="append", default=[], metavar="NAME", help=part)
     given = parser.parse_args()
     _, fields = read_card(given.model)
     fields["argv"] = json.dumps([without_folders(word) for word in json.loads(fields["argv"])])
@@ -49,7 +51,8 @@ def main() -> None:
         name: without_folders(value) if isinstance(value, str) else value for name, value in fields["settings"].items()
     }
     lineage = Lineage.from_model(fields)  # data sets go by the names given here, not by those of the files
-    others = {name: text for name, text in lineage.terms.items() if name not in lineage.data}
+    others = {name: text for name, text in lineage.terms.items() if name not in (*lineage.data, *given.part)}
+    fields["start_weights"] = [name for name in lineage.start_weights if name not in given.part]
     terms = others | dict.fromkeys(given.trained_on, given.terms)
     fields |= {"edition": given.edition, "trained_on": given.trained_on, "terms": terms}
     network = load_all_layers(given.model, torch.device("cpu"))
