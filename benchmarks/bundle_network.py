@@ -52,7 +52,9 @@ def main() -> None:
     }
     lineage = Lineage.from_model(fields)  # data sets go by the names given here, not by those of the files
     others = {name: text for name, text in lineage.terms.items() if name not in (*lineage.data, *given.part)}
-    fields["start_weights"] = [name for name in lineage.start_weights if name not in given.part]
+    fields.pop("start_weights", None)
+    if start := [name for name in lineage.start_weights if name not in given.part]:
+        fields["start_weights"] = start
     terms = others | dict.fromkeys(given.trained_on, given.terms)
     fields |= {"edition": given.edition, "trained_on": given.trained_on, "terms": terms}
     network = load_all_layers(given.model, torch.device("cpu"))
