@@ -67,16 +67,17 @@ def _control_groups(controller: str, root: Path) -> Iterator[Path]:
     """
     own: dict[str, str] = {}  # path of this process's group by controller; that of version 2 by ""
     for line in _lines(root / "proc/self/cgroup"):
-        _, controllers, path = line.split(":", 2)
-        own.update(dict.fromkeys(controllers.split(","), path))
+        _, controllers, path = (line.split(":", 2) + [""] * 2)[:3]
+        if path.startswith("/"):
+            own.update(dict.fromkeys(controllers.split(","), path))
     for line in _lines(root / "proc/self/mountinfo"):
         before, _, after = line.partition(" - ")
         kind, _, options = (after.split() + [""] * 3)[:3]
         is_mounted = kind == "cgroup2" or (kind == "cgroup" and controller in options.split(","))
         own_path = own.get("" if kind == "cgroup2" else controller)
-        if not is_mounted or own_path is None:
+        top, mounted_at = (PurePosixPath(_unescaped(word)) for word in (before.split() + [""] * 5)[3:5])
+        if not is_mounted or own_path is None or not mounted_at.is_absolute():
             continue
-        top, mounted_at = (PurePosixPath(_unescaped(word)) for word in before.split()[3:5])
         group = PurePosixPath(own_path)
         inner = group.relative_to(top) if group.is_relative_to(top) and ".." not in group.parts else PurePosixPath()
         for folder in (inner, *inner.parents):
@@ -85,7 +86,8 @@ def _control_groups(controller: str, root: Path) -> Iterator[Path]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text(errors="surrogateescape").splitlines()
+        # Names of groups and folders may hold characters at which splitlines() would end a line.
+        return path.read_text(errors="surrogateescape").removesuffix("\n").split("\n")
     except OSError:
         return []  # macOS, or no such controller
 
@@ -100,7 +102,7 @@ def _cores_of(group: Path) -> float | None:
     words = " ".join(_lines(group / "cpu.max")).split()
     words = words or [" ".join(_lines(group / f"cpu.cfs_{name}_us")) for name in ("quota", "period")]
     quota, period = words if len(words) == 2 else ("", "")
-    if not (quota.isdigit() and period.isdigit() and int(period)):  # max, -1, or no such file
+    if not (quota.isdecimal() and period.isdecimal() and int(period)):  # max, -1, or no such file
         return None
     return int(quota) / int(period)
 
@@ -108,4 +110,4 @@ def _cores_of(group: Path) -> float | None:
 def _memory_of(group: Path) -> int | None:
     """The limit of a control group in bytes, None without one."""
     limit = " ".join(_lines(group / "memory.max") or _lines(group / "memory.limit_in_bytes"))
-    return int(limit) if limit.isdigit() and int(limit) < _NO_LIMIT else None
+    return int(limit) if limit.isdecimal() and int(limit) < _NO_LIMIT else None

@@ -79,6 +79,21 @@ def test_an_unreadable_quota_is_none(tmp_path: Path, text: str) -> None:
     assert n_cores(tmp_path) == 8
 
 
+@pytest.mark.parametrize(
+    ("groups", "mount"),
+    [
+        ("", V2.format(top="/")),
+        ("0::/a\n\nnothing of the kind", "29 23\n\n" + V2.format(top="/")),
+        ("0::/a\u2028b", V2.format(top="/").replace("/sys/fs/cgroup", "sys")),
+        ("0:", "- cgroup2"),
+    ],
+)
+def test_odd_lines_of_the_system_are_passed_over(tmp_path: Path, groups: str, mount: str) -> None:
+    make_groups(tmp_path, groups, mount, {"a/cpu.max": "\u00b2 100000"})
+    assert n_cores(tmp_path) == 8
+    assert openmp_settings({}, tmp_path) == {}
+
+
 def test_pytorch_gets_no_more_threads_than_a_quota_allows(tmp_path: Path) -> None:
     """Without a quota nothing is set, so that sums keep their order."""
     make_groups(tmp_path, "0::/", V2.format(top="/"), {"cpu.max": "max 100000"})

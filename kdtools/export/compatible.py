@@ -96,7 +96,8 @@ def _nodes_of(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
 
 def _shapes_of(model: onnx.ModelProto) -> dict[str, list[int]]:
     """Shapes of the values in a graph; 0 stands for a side that is not constant."""
-    graph = onnx.shape_inference.infer_shapes(model).graph
+    # Sizes that are computed from the shape of another map are known only by following the values of shapes.
+    graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     return {
         value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
         for value in (*graph.input, *graph.value_info, *graph.output)

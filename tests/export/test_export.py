@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import onnxruntime
@@ -65,6 +66,21 @@ def test_exported_model_answers_as_the_original(tmp_path: Path) -> None:
     assert fields == {"arch": "test_resnet", "precision": "float32"}
     with pytest.raises(DataError, match="differs from the original"):
         compare_with_original(network(1), path, sample_faces(None, original, 8))
+
+
+def test_opencv_runs_a_network_with_heatmaps(tmp_path: Path) -> None:
+    """It reads no sizes that are computed from the shapes of other maps."""
+    export_onnx(network(0, "heatmap"), tmp_path / "m.onnx", {})
+    model = onnx.load(tmp_path / "m.onnx")
+    assert (model.ir_version, model.opset_import[0].version) == (7, 13)
+    assert not {"Shape", "Concat"} & {node.op_type for node in model.graph.node}
+    images = np.random.default_rng(0).random((1, 3, SIZE, SIZE), np.float32)
+    opencv = cv2.dnn.readNetFromONNX(str(tmp_path / "m.onnx"))
+    opencv.setInput(images)
+    session = onnxruntime.InferenceSession(str(tmp_path / "m.onnx"))
+    np.testing.assert_allclose(
+        opencv.forward("landmarks"), session.run(["landmarks"], {"images": images})[0], atol=1e-4
+    )
 
 
 def test_an_export_holds_no_paths_of_the_machine(tmp_path: Path) -> None:

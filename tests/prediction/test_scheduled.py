@@ -45,8 +45,16 @@ def test_it_runs_every_night(call, tmp_path: Path) -> None:  # type: ignore[no-u
     (tmp_path / "photos" / "broken.png").write_bytes(b"\x89PNG broken")
     third = call()
     assert third.returncode == 0, third.stderr
+    assert "exists already" not in third.stderr
     assert "skipped broken.png" in third.stderr
     assert (tmp_path / "points.h5").stat().st_mtime_ns != before.st_mtime_ns
+
+
+def test_a_new_photograph_is_no_news(call, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    assert call().stderr == ""
+    cv2.imwrite(str(tmp_path / "photos" / "2.png"), np.full((40, 40, 3), 200, np.uint8))
+    again = call()
+    assert (again.returncode, again.stderr) == (0, "")
 
 
 def test_a_failure_is_one(call) -> None:  # type: ignore[no-untyped-def]
