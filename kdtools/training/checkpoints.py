@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kdtools.errors import FileError, KdError, UsageError, reason_of
+from kdtools.errors import FileError, KdError, UsageError, reason_of, require
 from kdtools.landmarks.conventions import conventions_to_json
 from kdtools.model.card import read_card
 from kdtools.model.file import load_training_state, save_model
 from kdtools.model.network import LandmarkNet
-from kdtools.storage.outputs import check_no_link
+from kdtools.storage.outputs import check_no_link, is_stream
 from kdtools.storage.provenance import Provenance
 from kdtools.training.settings import EXECUTION_SETTINGS, Settings, with_defaults
 from kdtools.training.task import Task
@@ -144,6 +144,13 @@ def _restore_learner(learner: Learner, model: dict[str, Tensor], state: dict[str
                 state_of[name] = torch.empty_like(weights[number]).copy_(tensor)
     groups = learner.optimiser.state_dict()["param_groups"]
     learner.optimiser.load_state_dict({"state": moments, "param_groups": groups})
+
+
+def check_resumable(paths: Iterable[str]) -> None:
+    """Raises UsageError for a stream among the inputs and the output: it cannot be compared with a stopped run's."""
+    stream = next(filter(is_stream, paths), None)
+    hint = "name files for the inputs and the output"
+    require(stream is None, f"--resume needs files, and {stream} is standard input or output, or a pipe", hint)
 
 
 def check_nothing_to_lose(files: RunFiles, output: str, *, resume: bool, force: bool) -> None:

@@ -29,7 +29,7 @@ from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.lineage import Lineage
 from kdtools.storage.outputs import STANDARD_STREAM, check_no_input, check_output, claimed, is_stream, move_into_place
 from kdtools.storage.provenance import Provenance
-from kdtools.training.checkpoints import RunFiles, check_nothing_to_lose
+from kdtools.training.checkpoints import RunFiles, check_nothing_to_lose, check_resumable
 from kdtools.training.cross_fitting import fold_output, fold_rows, predict_left_out, settings_of_folds, write_left_out
 from kdtools.training.distributed import is_first, joined_processes, started_by_torchrun, wait_for_all
 from kdtools.training.log import open_events
@@ -113,7 +113,6 @@ def train_model(
     """
     inputs = list(run.roles.values())
     require(inputs.count("-") <= 1, "only one input can be standard input")
-    require(not run.resume or "-" not in (*inputs, run.output), "--resume needs files", "name inputs and output")
     with _started(run, reporter, provenance) as (device, reporter, provenance):
         if run.resume and _is_finished(run.output, run, provenance):
             reporter.say(f"{run.output} is finished already: {run.settings.epochs} of {run.settings.epochs} epochs")
@@ -184,6 +183,8 @@ def _started(
     run: TrainingRun, reporter: Reporter, provenance: Provenance | None
 ) -> Iterator[tuple[torch.device, Reporter, Provenance]]:
     """Join the other processes; yields the device and reporter of this one, and the provenance of the output."""
+    if run.resume:
+        check_resumable((*run.roles.values(), run.output))
     _check_unlabelled(run)
     files = [path for path in run.roles.values() if not is_stream(path)]
     if run.output != STANDARD_STREAM:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -112,6 +114,25 @@ def test_cross_fitted_teachers_predict_every_face_and_report_it(faces_path: str,
     assert ("predicting", N) in recorder.tasks
     assert recorder.done == [N // 2, N]
     assert sum(text.startswith("validation NME ") for text in recorder.said) == 2
+
+
+@pytest.mark.parametrize(
+    "role", ["faces_path", "val_path", "unlabelled_path", "landmarks_path", "init", "tough", "output"]
+)
+def test_resume_takes_no_other_content_of_a_pipe_for_the_same(faces_path: str, tmp_path: Path, role: str) -> None:
+    """A pipe has the same name each time, and its content is not recorded."""
+    pipe, more = str(tmp_path / "pipe"), {}
+    os.mkfifo(pipe)
+    if role not in ("init", "tough"):
+        more = {role: pipe}
+    run = TrainingRun(settings(), faces_path, str(tmp_path / "m.safetensors"), device_name="cpu", resume=True)
+    if role == "init":
+        run = replace(run, settings=settings(init=pipe))
+    run = replace(run, teachers={"tough": pipe} if role == "tough" else {}, **more)
+    for start in (train_model, partial(cross_fit_teachers, n_folds=2)):
+        with pytest.raises(UsageError, match=f"--resume needs files, and {pipe} is"):
+            start(run)
+    assert os.listdir(tmp_path) == ["pipe"]
 
 
 def test_nothing_of_the_command_line_is_loaded(faces_path: str, tmp_path: Path) -> None:
