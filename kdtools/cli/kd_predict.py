@@ -74,7 +74,7 @@ def kd_predict(
     form = "csv" if output is None else text_output.text_form_of(output)
     from kdtools.prediction.command_line import check_words
 
-    check_words(model_path, inputs, listed=listed, resume=resume)
+    check_words(model_path, inputs, listed=listed, resume=resume, detector=detector)
     from kdtools.prediction.batching import parse_shard
     from kdtools.prediction.conventions import about_convention
     from kdtools.prediction.inputs import Photographs, kind_of

@@ -17,9 +17,11 @@ from kdtools.storage.outputs import STANDARD_STREAM, is_stream, name_of
 _OWN = "kd-student trains one, kd-export exports it"
 
 
-def check_words(model: str, inputs: Sequence[str], *, listed: bool = False, resume: bool = False) -> None:
-    """Raises FileError for a word that names nothing, UsageError where the model or the inputs were forgotten, or where
-    they stand in the wrong order.
+def check_words(
+    model: str, inputs: Sequence[str], *, listed: bool = False, resume: bool = False, detector: str = "auto"
+) -> None:
+    """Raises FileError for a word that names nothing, UsageError where the model or the inputs were forgotten, where
+    they stand in the wrong order, or where `resume` could not tell whether one of them is still the same.
     """
     if not inputs and _is_model(model):
         raise UsageError("no input was named", f"for example: kd-predict {shlex.quote(model)} FOLDER -o points.csv")
@@ -40,8 +42,11 @@ def check_words(model: str, inputs: Sequence[str], *, listed: bool = False, resu
     form_of(model)  # raises for any other file
     for word in inputs if not listed else ():
         _check_stream(model, word)
-        if resume and is_stream(word):
-            hint = "write it to a file; kd-merge joins what a stopped run left in FILE.partial/*.h5"
+    for word in (*inputs, model, detector) if resume else ():
+        if is_stream(word):
+            hint = "write it to a file"
+            if word in inputs:
+                hint += "; kd-merge joins what a stopped run left in FILE.partial/*.h5"
             raise UsageError(f"{name_of(word)} can be read only once, so it cannot be resumed", hint)
 
 

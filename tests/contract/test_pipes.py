@@ -138,6 +138,7 @@ def test_photographs_through_a_pipe(line: str) -> None:
         ("predict M <(ls photos/*.png)", "holds names of files", " --list"),
         ("predict M - < photos/1.png", "is a PNG picture", "tar c FILE |"),
         ("tar c photos | predict M - --resume -o p.h5", "can be read only once", "write it to a file"),
+        ("ls photos/* | predict M - --list --resume -o p.h5", "can be read only once", "write it to a file"),
     ],
 )
 def test_other_things_through_a_pipe_are_answered_with_the_right_call(line: str, message: str, hint: str) -> None:
@@ -157,3 +158,14 @@ def test_a_faces_file_through_a_pipe(tmp_path: Path) -> None:
     direct = bash(f"{script('kd-predict')} m.onnx crops.h5")
     assert piped.returncode == 0, piped.stderr
     assert piped.stdout == direct.stdout
+
+
+def test_resume_takes_no_other_model_or_boxes_for_the_same(tmp_path: Path, photos: Path, tiny_onnx: Path) -> None:
+    """A pipe has the same name each time, and what comes through it is not recorded."""
+    model = pipe_of(tiny_onnx.read_bytes(), tmp_path / "pipe.onnx")
+    result = run_tool("kd-predict", model, photos, "--detector", "whole", "--resume", "-o", tmp_path / "p.h5")
+    fail(result, "kd-predict", 2, f"{model} can be read only once")
+    os.mkfifo(tmp_path / "boxes.csv")
+    words = tiny_onnx, photos, "--detector", tmp_path / "boxes.csv", "--resume", "-o", tmp_path / "p.h5"
+    fail(run_tool("kd-predict", *words), "kd-predict", 2, "boxes.csv can be read only once")
+    assert not (tmp_path / "p.h5").exists()
