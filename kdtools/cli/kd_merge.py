@@ -23,6 +23,7 @@ from kdtools.cli._options import (
 )
 from kdtools.errors import require
 from kdtools.reporting import counted
+from kdtools.storage.outputs import check_output, is_stream
 
 if TYPE_CHECKING:
     from kdtools.faces.selection import IdPatterns
@@ -64,13 +65,13 @@ def kd_merge(
     require([*paths, ids_from].count("-") <= 1, "only one input can be standard input")
     changes = subset, ids, ids_from, exclude, add_subset, prefix, no_images, convert, convention
     require(not virtual or not any(changes), "--virtual refers to whole files", "leave the other options out")
-    require(not virtual or "-" not in (*paths, output), "--virtual refers to files, not to streams", "name them")
+    has_stream = any(map(is_stream, (*paths, output)))
+    require(not virtual or not has_stream, "--virtual refers to files, not to streams or pipes", "name files")
     from kdtools.faces.file_pool import OpenFaces
     from kdtools.faces.merge import check_joinable, check_labels, write_merged
     from kdtools.faces.selection import IdPatterns, parse_subsets, patterns_by_subset, read_patterns, take_parts
     from kdtools.faces.writer import create_faces
     from kdtools.landmarks.conventions import stated_convention
-    from kdtools.storage.outputs import check_output
 
     check_output(output, force)
     stated = stated_convention(convention, origin)

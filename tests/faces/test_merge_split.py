@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import signal
 import subprocess
@@ -489,18 +490,20 @@ def test_a_virtual_file_reads_as_a_merged_one(run: Run, tmp_path: Path, monkeypa
 
 
 def test_a_virtual_file_is_of_whole_files_with_different_ids(run: Run, tmp_path: Path) -> None:
-    path, output = tmp_path / "a.h5", tmp_path / "o.h5"
+    path, output, pipe = tmp_path / "a.h5", tmp_path / "o.h5", tmp_path / "pipe"
     write_faces(path, np.zeros((1, 68, 2)), role="predicted")
+    os.mkfifo(pipe)
     for words, told in (
         ([path, path, "-o", output], "ids? stands? more than once|hold 1 of the same ids"),
         ([path, "--prefix", "-o", output], "whole files"),
         ([path, "-", "-o", output], "not to streams"),
         ([path, "-o", "-"], "not to streams"),
+        ([pipe, path, "-o", output], "not to streams or pipes"),
     ):
         status, said = run(kd_merge.main, *words, "--virtual")
         assert status in (1, 2)
         assert re.search(told, said)
-    assert [one.name for one in tmp_path.iterdir()] == ["a.h5"]
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["a.h5", "pipe"]
 
 
 def write_parts(folder: Path, n_parts: int) -> list[Path]:
