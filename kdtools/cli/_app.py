@@ -111,7 +111,7 @@ class _Command(TyperCommand):
 
 # Parameters that name outputs. Whatever other word of a command line is the name of a file, by itself or after =, is
 # an input, which no output replaces.
-_OUTPUTS = {"output", "rest", "draw", "crops", "plot", "plot_modes", "log_dir"}
+_OUTPUTS = {"output", "rest", "draw", "crops", "aligned", "plot", "plot_modes", "log_dir"}
 
 
 def _note_inputs(value: Any) -> None:

@@ -15,8 +15,9 @@ from kdtools.errors import FileError
 from kdtools.storage.devices import device_errors, read_faults_named
 from kdtools.storage.stamps import at_end_of_run
 
-_opened: dict[str, BufferedReader] = {}  # by path, in this run
-_copies: dict[str, Path] = {}
+_Key = tuple[int, int]  # device and inode: one pipe can have several names, such as /dev/stdin and /dev/fd/0
+_opened: dict[_Key, BufferedReader] = {}  # in this run
+_copies: dict[_Key, Path] = {}
 
 
 def stream_of_pipe(path: str | os.PathLike[str]) -> BufferedReader:
@@ -24,7 +25,7 @@ def stream_of_pipe(path: str | os.PathLike[str]) -> BufferedReader:
 
     Raises FileError outside a run of a tool, where nobody would close it.
     """
-    key = os.path.abspath(path)
+    key = _key_of(path)
     if key not in _opened:
         if not at_end_of_run(lambda: _opened.pop(key).close()):
             hint = "write it to a file first"
@@ -40,7 +41,7 @@ def seekable(path: str | os.PathLike[str]) -> Path:
     """
     if not Path(path).is_fifo():
         return Path(path)
-    key = os.path.abspath(path)
+    key = _key_of(path)
     if key not in _copies:
         stream = stream_of_pipe(path)
         folder = tempfile.mkdtemp(prefix="kdtools-")
@@ -51,3 +52,8 @@ def seekable(path: str | os.PathLike[str]) -> Path:
             shutil.copyfileobj(stream, file, 1 << 20)
         _copies[key] = copy
     return _copies[key]
+
+
+def _key_of(path: str | os.PathLike[str]) -> _Key:
+    status = os.stat(path)
+    return status.st_dev, status.st_ino

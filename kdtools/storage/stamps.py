@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kdtools.errors import FileError
+from kdtools.errors import FileError, require
 
 Stamp = tuple[int, int, int, int]  # device, inode, size in bytes, and time of the last change in ns
 
@@ -31,12 +31,13 @@ def changed_error(name: str) -> FileError:
 class _Run:
     """`met` are the stamps of files that were opened or hashed, by path; `files` the inputs by device and inode.
 
-    `ends` are called at the end of the run.
+    `pipes` are the words that name pipes, by device and inode. `ends` are called at the end of the run.
     """
 
     met: dict[str, Stamp] = field(default_factory=dict)
     files: dict[tuple[int, int], str] = field(default_factory=dict)
     folders: list[Path] = field(default_factory=list)
+    pipes: dict[tuple[int, int], str] = field(default_factory=dict)
     ends: list[Callable[[], object]] = field(default_factory=list)
 
 
@@ -76,10 +77,19 @@ def forget(path: str | os.PathLike[str]) -> None:
 
 
 def note_input(word: str) -> None:
-    """Note a file or folder that the run reads, if there is one of this name, so that no output replaces it."""
+    """Note a file or folder that the run reads, if there is one of this name, so that no output replaces it.
+
+    `-` is standard input. Raises UsageError for a pipe that another word of the run names too.
+    """
     try:
-        status = os.stat(word)
+        status = os.fstat(0) if word == "-" else os.stat(word)
     except (OSError, ValueError):
+        return
+    if _run is not None and stat.S_ISFIFO(status.st_mode):
+        other = _run.pipes.setdefault((status.st_dev, status.st_ino), word)
+        hint = "name it once, or write it to a file"
+        require(other == word, f"{other} and {word} are one pipe, which can be read only once", hint)
+    if word == "-":
         return
     if _run is not None and stat.S_ISREG(status.st_mode):
         _run.files[status.st_dev, status.st_ino] = word

@@ -81,6 +81,19 @@ def test_a_pipe_named_twice_is_copied_once(tmp_path: Path, spool_folder: Path) -
     assert seekable(tmp_path / "absent") == tmp_path / "absent"
 
 
+def test_a_pipe_of_two_names_is_one(tmp_path: Path, spool_folder: Path) -> None:
+    """Both get all of it, where no command line refuses the second."""
+    pipe = pipe_of(b"content", tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(pipe)
+    with one_run():
+        assert [seekable(path).read_bytes() for path in (pipe, tmp_path / "link")] == [b"content"] * 2
+    files = write_faces(tmp_path / "a.h5", ids=["x"])
+    line = f"cat {files} | {script('kd-merge')} /dev/stdin /dev/fd/0 -o {tmp_path / 'b.h5'}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "/dev/stdin and /dev/fd/0 are one pipe, which can be read only once" in done.stderr
+
+
 def test_damage_and_other_kinds_in_a_pipe_are_reported_by_its_name(tmp_path: Path) -> None:
     sound = write_faces(tmp_path / "a.h5", ids=["x"]).read_bytes()
     for number, content in enumerate((sound[: len(sound) // 2], b"no faces", b"")):
@@ -136,6 +149,9 @@ def test_photographs_through_a_pipe(line: str) -> None:
         ("ls photos/*.png | predict M -", "holds names of files", "m.onnx - --list"),
         ("find photos -name '*.png' -print0 | predict M -", "holds names of files", "m.onnx - --list"),
         ("predict M <(ls photos/*.png)", "holds names of files", " --list"),
+        ("tar c photos | predict M - /dev/stdin", "- and /dev/stdin are one pipe", "name it once"),
+        ("tar c photos | predict M /dev/stdin /dev/fd/0", "/dev/stdin and /dev/fd/0 are one pipe", "name it once"),
+        ("tar c photos | predict M /dev/stdin /dev/stdin", "/dev/stdin is named twice", "name it once"),
         ("predict M - < photos/1.png", "is a PNG picture", "tar c FILE |"),
         ("tar c photos | predict M - --resume -o p.h5", "can be read only once", "write it to a file"),
         ("ls photos/* | predict M - --list --resume -o p.h5", "can be read only once", "write it to a file"),
