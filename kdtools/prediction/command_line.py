@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -40,6 +41,9 @@ def check_words(
         hint = f"{_listed(names)} with kdtools; else name a file of kd-student or kd-export" if names else _OWN
         raise FileError(f"{model}: no such model", hint)
     form_of(model)  # raises for any other file
+    twice = next((word for word in inputs if [model, *inputs].count(word) > 1 and is_stream(word)), None)
+    if twice is not None:
+        raise UsageError(f"{name_of(twice)} is named twice, and can be read only once", "name it once")
     for word in inputs if not listed else ():
         _check_stream(model, word)
     for word in (*inputs, model, detector) if resume else ():
@@ -68,7 +72,6 @@ def _check_stream(model: str, word: str) -> None:
 
 
 _LOOK_AT = 4096
-_NAME_IN_TAR = 100  # bytes of the first field of a tar file, filled up with \0
 
 
 def holds_names(start: bytes) -> bool:
@@ -77,6 +80,8 @@ def holds_names(start: bytes) -> bool:
     >>> holds_names(b"a.jpg\\nb.jpg\\n"), holds_names(b"a.jpg\\0b.jpg\\0"), holds_names(b"a.jpg" + bytes(95) + b"0644")
     (True, True, False)
     """
+    if _is_header_of_tar(start):
+        return False
     first, end, rest = start.partition(b"\n") if b"\n" in start.partition(b"\0")[0] else start.partition(b"\0")
     try:
         name = first.removesuffix(b"\r").decode()
@@ -84,10 +89,14 @@ def holds_names(start: bytes) -> bool:
         return False
     if not (name.isprintable() and name and end):
         return False
-    if end == b"\n":
-        return True
-    # In a tar file the next field begins at byte 100, with an octal number, and \0 stand before it.
-    return rest[:1] not in (b"", b"\0") and len(first) + 1 != _NAME_IN_TAR
+    return end == b"\n" or rest[:1] not in (b"", b"\0")
+
+
+def _is_header_of_tar(start: bytes) -> bool:
+    """Whether a tar file begins so: with its mark, or, in old ones, a name in 100 bytes and then an octal number."""
+    has_one_name = not re.search(rb"[\0\n]", start[:100].rstrip(b"\0"))
+    is_old = has_one_name and re.fullmatch(rb" *[0-7]+[ \0]*", start[100:107])
+    return start[257:262] == b"ustar" or bool(is_old)
 
 
 def _example(words: Sequence[str]) -> str:

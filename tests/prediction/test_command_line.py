@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from pathlib import Path
 
 import pytest
 from contract.running import fail, run_tool
+
+from kdtools.prediction.command_line import holds_names
 
 
 @pytest.mark.parametrize(
@@ -33,3 +37,22 @@ def test_wrong_turns(
     result = run_tool("kd-predict", *words.split(), "-o", "points.csv")
     fail(result, "kd-predict", status, message)
     assert hint in result.stderr
+
+
+@pytest.mark.parametrize("length", [5, 98, 99, 100, 101, 155])
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, "old"])
+def test_a_tar_file_is_none_of_names_however_long_its_first_name(length: int, form: int | str) -> None:
+    """The name fills its field of 100 bytes, without a \\0 behind it."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT if form == "old" else int(form)) as archive:
+        name = "a" * (length // 2 - 1) + "/" + "b" * (length - length // 2)
+        archive.addfile(tarfile.TarInfo(name))
+    start = stream.getvalue()
+    if form == "old":  # before POSIX, nothing stood behind the fields of the name of a link
+        start = start[:257] + bytes(255)
+    assert not holds_names(start)
+
+
+def test_names_of_digits_are_no_tar_file() -> None:
+    for end in ("\n", "\0"):
+        assert holds_names("".join(f"{number:09}{end}" for number in range(40)).encode())
