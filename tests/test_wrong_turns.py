@@ -64,7 +64,7 @@ def test_no_teacher_where_none_is_wanted(here: Path) -> None:
     result = run_tool("kd-student", "photos", "-o", "s.safetensors")
     assert result.status == 1
     assert (
-        "photos: is a folder, not a faces file\n  kd-import makes one from a folder of annotated pictures"
+        "photos: is a folder, not a faces file\n  kd-import makes one from a folder of annotated images"
         in result.stderr
     )
 

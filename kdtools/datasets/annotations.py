@@ -170,7 +170,7 @@ def role_of_points(sources: Sources, reporter: Reporter = SILENT) -> str:
 
 
 def _each_once(annotations: list[Annotation], reporter: Reporter) -> list[Annotation]:
-    """Leave out faces that stand again, with the same points in the same image; their subsets are united."""
+    """Leave out faces that occur again, with the same points in the same image; their subsets are united."""
     first: dict[tuple[str, int | None, bytes], int] = {}
     kept: list[Annotation] = []
     twice: list[str] = []
@@ -186,7 +186,7 @@ def _each_once(annotations: list[Annotation], reporter: Reporter) -> list[Annota
             kept[row] = replace(kept[row], subsets=kept[row].subsets | one.subsets)
     if twice:
         reporter.warn(
-            f"{counted(len(twice), 'face stands', 'faces stand')} twice, with the same points in "
+            f"{counted(len(twice), 'face occurs', 'faces occur')} twice, with the same points in "
             f"the same image: {some_of(twice)}; taken once"
         )
     return kept

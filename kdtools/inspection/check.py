@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,7 +19,9 @@ from kdtools.inspection.describe import BLOCK_FACES, blocks_of, describe_weights
 from kdtools.inspection.history import provenance_of
 from kdtools.inspection.open import Opened, Weights
 from kdtools.landmarks import Scheme
+from kdtools.landmarks.conventions import conventions_from_json
 from kdtools.landmarks.geometry import has_area
+from kdtools.model.card import layers_of
 from kdtools.onnx_session import CONFIDENCE
 from kdtools.reporting import counted
 from kdtools.storage.onnx_guard import check_onnx
@@ -63,7 +66,7 @@ def _faces_faults(faces: FacesFile) -> Iterator[str]:
     if len(set(ids)) < len(ids):
         seen: set[str] = set()
         twice = list(dict.fromkeys(name for name in ids if name in seen or seen.add(name)))  # type: ignore[func-returns-value]
-        yield f"/id: {counted(len(twice), 'id stands', 'ids stand')} more than once: {some_of(twice)}"
+        yield f"/id: {counted(len(twice), 'id occurs', 'ids occur')} more than once: {some_of(twice)}"
     if "" in ids:
         yield f"/id: row {ids.index('')} has no name"
     yield from _error_of(lambda: faces.crop, faces.name)
@@ -188,28 +191,32 @@ def _weights_faults(weights: Weights) -> Iterator[str]:
     mean, std = np.asarray(fields["mean"], float), np.asarray(fields["std"], float)
     if not (mean.shape == std.shape == (3,) and np.isfinite([*mean, *std]).all() and (std > 0).all()):
         yield f"its normalisation is no mean and standard deviation of three colours: {fields['mean']}, {fields['std']}"
+    layers = layers_of(conventions_from_json(json.dumps(fields.get("conventions", {}))).values())
+    if layers and fields.get("convention") not in layers:
+        yield f"convention: {fields.get('convention')!r} is none of {', '.join(layers)}"
     if int(fields["input_size"]) < 1:
         yield f"its input size is {fields['input_size']}"
     if weights.form == "onnx":
         yield from _onnx_faults(weights.tensors, scheme.n_points, int(fields["input_size"]))
     else:
-        yield from _tensor_faults(weights, scheme.n_points, str(fields.get("head", "linear")))
+        yield from _tensor_faults(weights, scheme.n_points, str(fields.get("head", "linear")), max(1, len(layers)))
 
 
 # Head -> its last layer, number of axes of its weights, and numbers per point.
 _LAST_LAYERS = {"linear": ("head", 2, 2), "heatmap": ("head.last", 4, 3)}
 
 
-def _tensor_faults(weights: Weights, n_points: int, head_name: str) -> Iterator[str]:
-    """The last layer must match the number of points, and all tensors must be finite."""
+def _tensor_faults(weights: Weights, n_points: int, head_name: str, n_layers: int) -> Iterator[str]:
+    """The last layers, stored as one, must match the number of points, and all tensors must be finite."""
     shapes = shapes_of(weights)
     if head_name not in _LAST_LAYERS:
         yield f"head: {head_name!r} is not known"
         return
-    layer, n_axes, n_numbers = _LAST_LAYERS[head_name]
+    layer, n_axes, per_point = _LAST_LAYERS[head_name]
     head = shapes.get(f"{layer}.weight", ())
-    if len(head) != n_axes or head[0] != n_numbers * n_points or shapes.get(f"{layer}.bias") != head[:1]:
-        yield f"head: its weights have shape {head}, but the scheme has {n_points} points"
+    if len(head) != n_axes or head[0] != per_point * n_points * n_layers or shapes.get(f"{layer}.bias") != head[:1]:
+        of_layers = f" and the network {n_layers} annotation conventions" if n_layers > 1 else ""
+        yield f"head: its weights have shape {head}, but the scheme has {n_points} points{of_layers}"
     if not any(name.startswith("backbone.") for name in shapes):
         yield "it holds no tensors of a backbone"
     for name, dtype in weights.tensors.dtypes.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -68,14 +69,23 @@ class Scheme:
         used += [point for _, points in self.regions for point in points]
         if any(not 0 <= point < self.n_points for point in used):
             raise DataError(f"scheme {self.name}: a point index is outside 0..{self.n_points - 1}")
-        if self.names and not (len(set(self.names)) == len(self.names) == self.n_points and all(self.names)):
-            raise DataError(
-                f"scheme {self.name}: {len(self.names)} names for {self.n_points} points, or a repeated name",
-                "give every point a name of its own, or none at all",
-            )
+        if self.names:
+            self._check_names()
         region_names = [name for name, _ in self.regions]
         if len(set(region_names)) != len(region_names) or not all(name and points for name, points in self.regions):
             raise DataError(f"scheme {self.name}: a region occurs twice, or has no name or no points")
+
+    def _check_names(self) -> None:
+        twice = [name for name, times in Counter(self.names).items() if times > 1]
+        if len(self.names) != self.n_points:
+            fault = f"{len(self.names)} names for {self.n_points} points"
+        elif not all(self.names):
+            fault = f"point {self.names.index('')} has an empty name"
+        elif twice:
+            fault = f"the name {twice[0]!r} occurs twice"
+        else:
+            return
+        raise DataError(f"scheme {self.name}: {fault}", "give every point a name of its own, or none at all")
 
     def _check_sizes(self) -> None:
         """Raises DataError for what nobody draws or reads, and what would take the time and memory of all tools."""

@@ -494,7 +494,7 @@ def test_a_virtual_file_is_of_whole_files_with_different_ids(run: Run, tmp_path:
     write_faces(path, np.zeros((1, 68, 2)), role="predicted")
     os.mkfifo(pipe)
     for words, told in (
-        ([path, path, "-o", output], "ids? stands? more than once|hold 1 of the same ids"),
+        ([path, path, "-o", output], "ids? occurs? more than once|hold 1 of the same ids"),
         ([path, "--prefix", "-o", output], "whole files"),
         ([path, "-", "-o", output], "not to streams"),
         ([path, "-o", "-"], "not to streams"),

@@ -97,9 +97,10 @@ def test_columns(tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     table.write_bytes(run_tool("kd-dump", faces, "--head-pose").stdout)
     read = run_tool("kd-import", table, "--no-images", "-o", tmp_path / "again.h5")
-    assert read.status == 0, read.stderr
+    assert read.status == 4, read.stderr
+    assert "skipped face1: has no annotated point" in read.stderr
     again = run_tool("kd-dump", tmp_path / "again.h5", "--head-pose")
-    assert again.stdout == table.read_bytes()
+    assert again.stdout.splitlines() == table.read_bytes().splitlines()[:2]
 
 
 def test_what_is_refused(tmp_path: Path) -> None:

@@ -24,14 +24,17 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from kdtools.bundled import bundled_names
 from kdtools.cli import kd_info
 from kdtools.cli._app import session
 from kdtools.inspection import FIELDS, describe_file, flatten, open_any
 from kdtools.landmarks import IBUG68, read_scheme
+from kdtools.landmarks.conventions import Convention
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.landmarks.geometry import box_to_source
 from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.metrics import NORMALISERS
+from kdtools.model import HEADS
 from kdtools.model.card import ModelCard
 from kdtools.model.file import save_model
 from kdtools.model.network import LandmarkNet
@@ -522,6 +525,26 @@ def test_faults_of_a_heatmap_model(tmp_path: Path, run: Run, network: LandmarkNe
     assert ["its weights have shape (136, 128, 1, 1)" in fault for fault in faults_of(run, path)] == [True]
     rewrite(path, lambda t, f: f.update(head="other"))
     assert "'other' is not known" in faults_of(run, path)[0]
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_faults_of_a_model_of_several_conventions(head: str, tmp_path: Path, run: Run, network: LandmarkNet) -> None:
+    path = tmp_path / "m.safetensors"
+    conventions = (Convention("300w/helen", (0.25, 0.0)), Convention("300w/lfpw"), Convention("cofw"))
+    card = replace(network.card, head=head, conventions=conventions, convention="300w")
+    save_model(path, LandmarkNet(card), Provenance("x"))
+    assert faults_of(run, path) == []
+    rewrite(path, lambda t, f: f.update(convention="wflw"))
+    assert ["'wflw' is none of 300w, cofw" in fault for fault in faults_of(run, path)] == [True]
+    rewrite(path, lambda t, f: f.update(convention="cofw", conventions={"cofw": {}}))
+    assert ["its weights have shape" in fault for fault in faults_of(run, path)] == [True]
+    rewrite(path, lambda t, f: f.update(conventions={"a": {}, "b": {}, "cofw": {}}))
+    assert ["68 points and the network 3 annotation conventions" in fault for fault in faults_of(run, path)] == [True]
+
+
+def test_bundled_networks_are_sound(run: Run) -> None:
+    for name in bundled_names():
+        assert faults_of(run, Path(name)) == []
 
 
 def test_faults_of_an_exported_model(tmp_path: Path, run: Run, network: LandmarkNet) -> None:

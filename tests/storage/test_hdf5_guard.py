@@ -347,7 +347,7 @@ def test_links_and_arrays_that_lead_out_of_the_file(tmp_path: Path) -> None:
         (replace("box", lambda h5: virtual(h5, "absent.h5")), "is absent: absent.h5"),
         (
             replace("box", lambda h5: h5.create_dataset("box", (3, 4), np.float32, external=raw)),
-            "/box: lies in other files",
+            "/box: is stored in other files",
         ),
     ):
         refused(spoil(path, change), message)

@@ -255,7 +255,7 @@ def test_wflw_finds_its_picture_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("n_before", "message"),
-    [(2 * 98 - 10, "191 to 196 look like attributes"), (2 * 98, ""), (2 * 50, "cannot be told")],
+    [(2 * 98 - 10, "191 to 196 look like attributes"), (2 * 98, ""), (2 * 50, "may end in points or in a rectangle")],
 )
 def test_wflw_of_whole_numbers(n_before: int, message: str, tmp_path: Path) -> None:
     """Where the points are whole numbers too, the number of points of a known scheme decides, or nothing does."""
