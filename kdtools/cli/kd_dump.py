@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -84,6 +85,9 @@ def kd_dump(
     require(size is None or aligned is not None, "--size is for the images of --aligned")
     require(not (images and (crops or pixels == "image")), "--images is for points in the source images")
     check_no_input([output], [faces_path])
+    if aligned is not None:
+        others = [Path(place).resolve() for place in (crops, output) if place not in (None, "-")]
+        require(Path(aligned).resolve() not in others, "--aligned needs a folder of its own", "name another one")
     from kdtools.datasets.dump import crop_names, form_named, sizes_in, write_dump
     from kdtools.datasets.dump_blocks import Selection
     from kdtools.faces.box_origin import OTHER_BOXES

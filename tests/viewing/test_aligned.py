@@ -117,6 +117,13 @@ def test_what_is_refused(tmp_path: Path) -> None:
     assert done.status == 1
     assert "does not say which of its points are left_eye" in done.stderr
     assert not (tmp_path / "out").exists()
+    for others in (
+        ["--crops", tmp_path / "out", "-o", tmp_path / "x.csv"],
+        ["--format", "pts", "-o", tmp_path / "out"],
+    ):
+        done = run_tool("kd-dump", faces, "--aligned", f"{tmp_path}/./out", *others)
+        assert done.status == 2
+        assert "--aligned needs a folder of its own" in done.stderr
     climbing = write_faces(tmp_path / "up.h5", points, images=images, ids=["../a", "b"])
     done = run_tool("kd-dump", climbing, "--aligned", tmp_path / "out", "-o", tmp_path / "up.csv")
     assert (done.status, (tmp_path / "out").exists(), (tmp_path / "up.csv").exists()) == (1, False, False)
