@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from factories import TINY_TRAINING
 from reporters import NoSkips
 from torch import Tensor, nn
 
@@ -35,7 +37,6 @@ from kdtools.training.augmentation import (
 from kdtools.training.checkpoints import RunFiles
 from kdtools.training.face_set import FaceSet, shuffled_batches
 from kdtools.training.losses import loss_terms
-from kdtools.training.settings import Settings
 from kdtools.training.task import Task
 from kdtools.training.trainer import train
 
@@ -248,20 +249,7 @@ def test_teachers_see_the_images_that_the_student_sees(
     monkeypatch.setitem(AUGMENTATIONS, "mild", geometry_of("mild", flip=True))
     train(
         task,
-        Settings(
-            arch="test_resnet",
-            input_size=64,
-            loss="kd",
-            variant="reference",
-            epochs=2,
-            batch=6,
-            lr=1e-3,
-            schedule="constant",
-            augmentation="mild",
-            init="none",
-            seed=1,
-            val_share=0.25,
-        ),
+        replace(TINY_TRAINING, input_size=64, loss="kd", epochs=2, batch=6, lr=1e-3, schedule="constant", seed=1),
         RunFiles.for_output(tmp_path / "m.safetensors"),
         device=CPU,
         provenance=Provenance("test"),
