@@ -23,6 +23,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from kdtools.metrics.intervals import ced_band, compare_paired, mean_interval, share_interval
+from kdtools.metrics.methods import compare_methods
 
 MEAN = 0.03  # NME
 SPREAD = 0.35  # of its logarithm, between independent faces
@@ -207,6 +208,30 @@ def band_sets(errors: Errors, n_sets: int) -> Iterator[dict[str, Limits | None]]
         yield {"kdtools": (low[50], high[50])}
 
 
+def method_sets(n_models: int, n: int, between: float, n_sets: int) -> Iterator[dict[str, Limits | None]]:
+    """Two methods of the same quality, of `n_models` each that differ by `between` times the spread of faces."""
+    rng = np.random.default_rng(5)
+    for seed in range(n_sets):
+        base = MEAN * np.exp(SPREAD * rng.standard_normal(n))
+        spread = MEAN * SPREAD * between / math.sqrt(n)
+        new, old = (
+            base * np.exp(0.15 * rng.standard_normal((n_models, n))) + spread * rng.standard_normal((n_models, 1))
+            for _ in range(2)
+        )
+        found = compare_methods(new, old, draws=500, seed=seed)
+        networks = compare_paired(new[0], old[0], draws=500, seed=seed)
+        times = rng.multinomial(n, np.full(n, 1 / n), RESAMPLES) / n
+        drawn = [
+            np.take_along_axis(times @ one.T, rng.integers(0, n_models, (RESAMPLES, n_models)), axis=1).mean(axis=1)
+            for one in (new, old)
+        ]
+        yield {
+            "kdtools": (found.low, found.high),
+            "percentile, both resampled": tuple(np.quantile(drawn[0] - drawn[1], [0.025, 0.975])),
+            "--compare of one model each": (networks.low, networks.high),
+        }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--draws", type=int, default=1000, help="data sets per case")
@@ -292,6 +317,19 @@ def main() -> None:
         for test, hits in rejected.items():
             wanted = (3, 7) if checked and "ignored" not in test else None
             table.row(errors.name, test, 100 * float(np.mean(hits)), wanted)
+
+    print("\nDifference of two methods of the same quality: the same")
+    table.begin("case", "method", "covers %", "width", "")
+    for n_models, n, between in (
+        (2, 100, 1.0),
+        (3, 100, 0.0),
+        (3, 100, 1.0),
+        (3, 689, 1.0),
+        (5, 689, 1.0),
+        (5, 100, 3.0),
+    ):
+        name = f"{n_models} models each, {n} faces, models spread {between:g} times as wide as means over faces"
+        coverage(table, name, n_models > 2, 0.0, method_sets(n_models, n, between, n_sets), most=98.5)
 
     if table.failed:
         sys.exit("outside the range: " + "; ".join(table.failed))

@@ -16,8 +16,8 @@ together. Each seed has teachers of its own:
 - Tolerant costs nothing: it is Tough's answer, brought through the shape model of the labelled faces.
 
 The table: NME in % of the distance between the outer corners of the eyes (21 points: between the eyes' centres), mean
-over the seeds and each seed, and the difference to labels alone and to Tough alone, with 95 % intervals: seeds and
-photographs are resampled together.
+over the seeds and each seed, and the difference to labels alone and to Tough alone, with 95 % intervals over seeds and
+photographs. The same seed has the same labels in all cases, so seeds are paired (kdtools.metrics.compare_methods).
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from distillation import Runner, errors_of, parser_for
-from start_weights import POINTS, START, import_start, split_helen, write_scheme, write_table
+from start_weights import POINTS, START, import_parts, import_start, split_helen, write_scheme
 
 from kdtools.faces.file import open_faces
 from kdtools.faces.people import group_faces
+from kdtools.metrics import compare_methods
 
 IMAGES = 12_800  # that each student sees; with more than 800 labels, each of them 16 times
 TEACHER_IMAGES = 6400  # that Tough sees; with more than 400 labels, each of them 16 times
@@ -98,10 +99,7 @@ class Setting:
             n = len(fit) if self.labels == "all" else int(self.labels)
             chosen = np.random.default_rng(seed).permutation(len(fit))[:n]
             parts[f"{self.prefix}.{seed}"] = [fit[i] for i in sorted(chosen)]
-        for name, paths in parts.items():
-            if not (runner.work / f"{name}.h5").exists():
-                write_table(runner.work / f"{name}.csv", points, paths)
-            runner.run(f"{name}.h5", f"kd-import {name}.csv --images {folder} --scheme {scheme} --size 160")
+        import_parts(runner, parts, points, f"--images {folder} --scheme {scheme} --size 160")
         runner.run("lfw.h5", f"kd-import {runner.data}/unlabelled/lfw --detector finder --size 160")
 
     def n_labels(self, seed: int) -> int:
@@ -170,7 +168,7 @@ class Setting:
         self.runner.run(f"{model}.{part}.h5", f"kd-predict {model}.safetensors {part}.h5 {options}")
 
 
-def print_table(setting: Setting, seeds: int, rounds: int = 10_000) -> None:
+def print_table(setting: Setting, seeds: int) -> None:
     work, part = setting.runner.work, f"{setting.scheme}.test"
     normaliser = "inter-ocular" if setting.scheme == "ibug68" else "inter-pupil"
     with open_faces(work / f"{part}.h5") as truth:
@@ -194,26 +192,13 @@ def print_table(setting: Setting, seeds: int, rounds: int = 10_000) -> None:
             if name in (reference, "teacher") or not both:
                 columns.append("")
                 continue
-            gap = np.stack([by_seed[seed] - found[reference][seed] for seed in both])
-            low, high = interval(gap, photographs, rounds)
-            columns.append(f"{gap.mean():+.2f} ({low:+.2f} to {high:+.2f})")
+            errors, baseline = (np.stack([one[seed] for seed in both]) for one in (by_seed, found[reference]))
+            gap = compare_methods(errors, baseline, photographs, paired=True)
+            columns.append(f"{gap.difference:+.2f} ({gap.low:+.2f} to {gap.high:+.2f})")
         title = NAMES.get(name, "the Tough teacher itself, --flip")
         each = " ".join(f"{errors.mean():.2f}" for errors in by_seed.values())
         mean = np.mean([errors.mean() for errors in by_seed.values()])
         print(f"{title:44} {mean:6.2f}  {columns[0]:>24}  {columns[1]:>24}  {each}")
-
-
-def interval(gap: np.ndarray, groups: np.ndarray, rounds: int) -> tuple[float, float]:
-    """95 % interval of the mean of `gap` (seeds, faces), with seeds and groups of faces drawn again."""
-    rng = np.random.default_rng(0)
-    sums = np.stack([np.bincount(groups, row) for row in gap])
-    sizes = np.bincount(groups)
-    means = np.empty(rounds)
-    for k in range(rounds):
-        rows, columns = rng.integers(len(sums), size=len(sums)), rng.integers(len(sizes), size=len(sizes))
-        means[k] = sums[np.ix_(rows, columns)].sum() / (len(rows) * sizes[columns].sum())
-    low, high = np.quantile(means, (0.025, 0.975))
-    return float(low), float(high)
 
 
 def main() -> None:

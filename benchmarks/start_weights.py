@@ -83,11 +83,18 @@ def import_all(runner: Runner, seeds: int) -> None:
         for n, seed in itertools.product(EPOCHS, range(seeds)):
             chosen = np.random.default_rng(seed).permutation(len(fit))[:n]
             parts[f"{scheme}.{n}.{seed}"] = [fit[i] for i in sorted(chosen)]
-        for name, paths in parts.items():
-            if not (runner.work / f"{name}.h5").exists():
-                write_table(runner.work / f"{name}.csv", POINTS[scheme], paths)
-            runner.run(f"{name}.h5", f"kd-import {name}.csv --images {folder} --scheme {scheme}.toml --size 128")
+        import_parts(runner, parts, POINTS[scheme], f"--images {folder} --scheme {scheme}.toml --size 128")
     import_start(runner)
+
+
+def import_parts(
+    runner: Runner, parts: dict[str, list[Path]], points: tuple[tuple[int, ...], ...], options: str
+) -> None:
+    """NAME.h5 of each part: its annotations as a table of these points, imported with these options."""
+    for name, paths in parts.items():
+        if not (runner.work / f"{name}.h5").exists():
+            write_table(runner.work / f"{name}.csv", points, paths)
+        runner.run(f"{name}.h5", f"kd-import {name}.csv {options}")
 
 
 def import_start(runner: Runner) -> None:

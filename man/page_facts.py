@@ -12,6 +12,7 @@ SYNOPSES = {
     "kd-eval": (
         "[options] --truth FILE PRED ...",
         "[options] --truth FILE --compare PRED PRED ...",
+        "[options] --truth FILE --compare --group-models NAME=PRED ...",
         "[options] --truth FILE --max-nme PERCENT PRED ...",
         "[options] --jitter PRED ...",
     ),

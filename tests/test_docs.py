@@ -210,6 +210,7 @@ kd-predict -q student.onnx test.h5 -o pred.h5
 rm student.last.safetensors student.log.jsonl
 cp tough.h5 tolerant.h5
 cp pred.h5 l2.h5
+for method in l1 kd; do for seed in 0 1; do cp pred.h5 $method.$seed.h5; done; done
 cp pred.h5 kd.h5
 cp student.safetensors tough.safetensors
 cp student.safetensors tolerant.safetensors

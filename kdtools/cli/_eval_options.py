@@ -43,7 +43,15 @@ Compare = Annotated[
     bool,
     typer.Option(
         "--compare",
-        help="Compare the other predictions with the first, face by face: two networks, not two methods.",
+        help="Compare the other predictions with the first, face by face: networks, or methods with --group-models.",
+    ),
+]
+GroupModels = Annotated[
+    bool,
+    typer.Option(
+        "--group-models",
+        help="Take predictions with the same NAME=, and the files of a GLOB, as models of one method, such as "
+        "several seeds.",
     ),
 ]
 JoinBy = Annotated[

@@ -17,7 +17,7 @@ GROUPS = {
     "Faces": "detector min_score max_faces require_face refine margin subset ids exclude add_subset prefix n_faces "
     "random sort reverse worst group share by_subset folds",
     "Points": "scheme_name convert role convention origin flip smooth variance clip align",
-    "Measuring": "norm protocol thresholds visible_only by compare jitter max_nme requirements "
+    "Measuring": "norm protocol thresholds visible_only by compare group_models jitter max_nme requirements "
     "kd-eval.subset kd-eval.group",
     "Training": "preset show_settings assignments loss variant arch input_size epochs batch lr schedule augmentation "
     "init amp kd-teacher.folds",

@@ -34,6 +34,7 @@ def kd_eval(
     visible_only: opt.VisibleOnly = False,
     by: opt.By = "subset",
     compare: opt.Compare = False,
+    group_models: opt.GroupModels = False,
     group: Group = None,
     join: opt.JoinBy = "id",
     allow_missing: opt.AllowMissing = False,
@@ -73,7 +74,10 @@ def kd_eval(
     require((truth is None) == jitter, "give either --truth FILE or --jitter")
     if jitter or truth is None:
         of_truth = protocol, thresholds, subset, mean_shape, plot, output, max_nme, requirements, categories
-        require(not any(of_truth), "--jitter goes with --norm, --video, --value, --json and --tsv only")
+        require(
+            not any((*of_truth, compare, group_models)),
+            "--jitter goes with --norm, --video, --value, --json and --tsv only",
+        )
         return _print_jitter(predictions, norm, video or "auto", _form(json_form, tsv_form), value)
     from kdtools.evaluation.evaluate import evaluate
     from kdtools.evaluation.request import Request, parse_thresholds, thresholds_in
@@ -82,6 +86,7 @@ def kd_eval(
     from kdtools.reports.requirements import parse_requirements, unmet
     from kdtools.reports.text import find_value
 
+    require(not (group_models and plot), "--plot is of single predictions", "leave it or --group-models out")
     wanted = parse_requirements(requirements or [])
     if max_nme is not None:
         wanted += parse_requirements([f"nme<={max_nme!r}"])
@@ -103,6 +108,7 @@ def kd_eval(
         visible_only=visible_only,
         by=by,
         compare=compare,
+        group_models=group_models,
         group=group,
         join=join,
         allow_missing=allow_missing,
@@ -110,7 +116,7 @@ def kd_eval(
         mean_shape=mean_shape,
         video=video,
         categories=categories or [],
-        details=bool(plots) or "html" in forms,
+        details=not group_models and (bool(plots) or "html" in forms),
     )
     found = evaluate(request, session)
     check_no_input([path for _, path in (*plots, *reports)], found.files)

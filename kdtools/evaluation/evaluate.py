@@ -18,6 +18,7 @@ from kdtools.evaluation.conventions import (
 from kdtools.evaluation.join import check_join, join_rows
 from kdtools.evaluation.mean_shape import MeanShape, put_share_of_mean_shape
 from kdtools.evaluation.measure import Measurements, Plan, PointSource, measure
+from kdtools.evaluation.methods import expand_models, grouping_of, methods_of, notes_on_methods
 from kdtools.evaluation.point_sets import (
     PointSet,
     check_ids,
@@ -43,6 +44,8 @@ def evaluate(request: Request, reporter: Reporter = SILENT) -> Evaluation:
     subset; UsageError for a normaliser or protocol that the scheme does not allow.
     """
     check_inputs([*request.predictions, request.truth, request.mean_shape or ""])
+    models = expand_models(request.predictions) if request.group_models else []
+    words = [path for _, path in models] or list(request.predictions)
     with contextlib.ExitStack() as stack:
         truth = read_points(request.truth, stack, reporter, categories=request.categories)
         if not len(truth):
@@ -51,7 +54,7 @@ def evaluate(request: Request, reporter: Reporter = SILENT) -> Evaluation:
         measures, protocol = choose_measures(request, truth)
         members = choose_subsets(truth, measures.subsets, request.subsets, reporter)
         warn_of_own_ends(truth, measures.normalisers, reporter)
-        joined, notes = _join_predictions(request, truth, measures, stack, reporter)
+        joined, notes = _join_predictions(request, words, truth, measures, stack, reporter)
         frames = None if request.video is None else find_frames(truth.ids, request.video)
         units = frames.units if frames and request.group is None else find_units(truth.ids, request.group)
         plan = _plan(request, truth, measures, members, joined, frames)
@@ -62,7 +65,15 @@ def evaluate(request: Request, reporter: Reporter = SILENT) -> Evaluation:
         worst = _find_worst(joined[0], errors[0], next(iter(members.values()))) if request.details else None
     notes += _check_complete(request, truth, joined, measurements, reporter)
     _warn_of_wrong_places(truth, measurements, reporter)
-    tables = Tables(request, truth, measures, members, units.codes, measurements)
+    methods = methods_of(measurements.predictions, [name for name, _ in models])
+    if request.group_models:
+        notes += notes_on_methods(methods, reporter)
+    elif request.compare and sum(one.name != MEAN_SHAPE for one in methods) > 1:
+        notes.append(
+            "networks are compared, not the methods that trained them: for these give several seeds of each with "
+            "--group-models"
+        )
+    tables = Tables(request, truth, measures, members, units.codes, measurements, methods)
     overall, regions, landmarks = tables.rows(), tables.region_rows(), tables.landmark_rows()
     if request.mean_shape is not None:
         put_share_of_mean_shape([*overall, *regions])
@@ -85,11 +96,12 @@ def evaluate(request: Request, reporter: Reporter = SILENT) -> Evaluation:
         overall=overall,
         protocol=protocol.name if protocol else "",
         baseline=tables.baseline if request.compare else "",
-        errors=errors,
+        errors=[] if request.group_models else errors,
         ids=[text_of(identity) for identity in truth.ids] if request.details else [],
         members=members,
         groups=units.codes,
         grouping=units.description,
+        models=grouping_of(methods) if request.group_models else "",
         mean_face=measurements.mean_face,
         worst=worst,
         files=[*truth.files, *(path for pred, _ in joined for path in pred.files)],
@@ -98,12 +110,17 @@ def evaluate(request: Request, reporter: Reporter = SILENT) -> Evaluation:
 
 
 def _join_predictions(
-    request: Request, truth: PointSet, measures: Measures, stack: contextlib.ExitStack, reporter: Reporter
+    request: Request,
+    words: Sequence[str],
+    truth: PointSet,
+    measures: Measures,
+    stack: contextlib.ExitStack,
+    reporter: Reporter,
 ) -> tuple[list[tuple[PointSource, np.ndarray]], list[str]]:
     """Predictions, each with the row (N,) of each face of the truth, the mean shape last; and notes on them."""
     joined: list[tuple[PointSource, np.ndarray]] = []
     notes = []
-    for word in request.predictions:
+    for word in words:
         pred = read_prediction(word, request.truth, stack, reporter, request.categories)
         found = _with_points_of(truth, pred, reporter)
         if found is pred:
@@ -184,7 +201,8 @@ def _check_names(names: Sequence[str]) -> None:
     for name in names:
         if names.count(name) > 1 or name == MEAN_SHAPE:
             problem = "two predictions are called" if name != MEAN_SHAPE else "no prediction can be called"
-            raise UsageError(f"{problem} {name!r}", "give each a name of its own: NAME=FILE")
+            hint = "give each a name of its own: NAME=FILE; --group-models takes those of one name as one method"
+            raise UsageError(f"{problem} {name!r}", hint)
 
 
 def _check_complete(

@@ -37,17 +37,26 @@ def read_prediction(
     format of the truth. Raises FileError for a glob without matches, DataError
     for a face in two shards.
     """
-    name, place = word, word
-    if not os.path.exists(word) and (match := _NAMED.fullmatch(word)):
-        name, place = match[1], match[2]
+    name, place = split_name(word)
     paths = [place]
     if place != "-" and not os.path.exists(place) and glob.has_magic(place):
         paths = sorted(glob.glob(place, recursive=True))
         if not paths:
             raise FileError(f"{place}: no file matches", "is the pattern right, and have the jobs written anything?")
     return _join_parts(
-        name_of(name), [read_points(path, stack, reporter, index=index, categories=categories) for path in paths]
+        name_of(name or place),
+        [read_points(path, stack, reporter, index=index, categories=categories) for path in paths],
     )
+
+
+def split_name(word: str) -> tuple[str | None, str]:
+    """`NAME=FILE` -> NAME and FILE; an existing file is taken literally, and has no name.
+
+    >>> split_name("kd=pred.h5"), split_name("pred.h5")
+    (('kd', 'pred.h5'), (None, 'pred.h5'))
+    """
+    match = None if os.path.exists(word) else _NAMED.fullmatch(word)
+    return (match[1], match[2]) if match else (None, word)
 
 
 def _join_parts(name: str, sets: Sequence[PointSet]) -> PointSet:

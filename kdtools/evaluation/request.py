@@ -36,6 +36,7 @@ class Request:
     visible_only: bool = False
     by: Part = "subset"
     compare: bool = False
+    group_models: bool = False
     group: str | None = None
     join: Join = "id"
     allow_missing: bool = False
@@ -50,6 +51,8 @@ class Request:
             raise UsageError("--compare needs two predictions", "the first is what the others are compared with")
         if self.compare and self.by == "landmark":
             raise UsageError("--compare does not compare single landmarks", "give --by region, or leave --by out")
+        if self.group_models and self.by == "face":
+            raise UsageError("--group-models has no rows of single faces", "leave --by face or --group-models out")
         if self.video is not None and self.by != "subset":
             raise UsageError("--video measures whole faces", "leave --by out")
 

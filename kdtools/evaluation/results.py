@@ -51,7 +51,8 @@ class Evaluation:
     `rows` are those requested, one per `by` (subset, region, landmark or face); `overall` those per subset. `regions`
     and `landmarks` have a row for every prediction and subset with the main (first) normaliser, if requested.
     `errors` use the main normaliser. `members` (N,) bool by subset. `groups` (N,) int numbers the person or photograph
-    of each face (None: each face is its own group), and `grouping` describes them. `mean_face` (L, 2) is the mean of
+    of each face (None: each face is its own group), and `grouping` describes them. With --group-models predictions are
+    methods, whose values are means over models, and there are no `errors`. `mean_face` (L, 2) is the mean of
     the truth's shapes, aligned and of unit size. Every report prints `notes`: what was counted, and how.
     """
 
@@ -72,6 +73,7 @@ class Evaluation:
     members: dict[str, np.ndarray] = field(default_factory=dict)
     groups: np.ndarray | None = None
     grouping: str = ""
+    models: str = ""  # with --group-models, the number of models of each method, in words
     mean_face: np.ndarray | None = None
     worst: Worst | None = None
     files: list[str] = field(default_factory=list)  # all input files

@@ -3,58 +3,81 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import overload
 
 import numpy as np
 
 from kdtools.evaluation.measure import LandmarkSums, Measured, Measurements
+from kdtools.evaluation.methods import Method, mean_values
 from kdtools.evaluation.point_sets import PointSet, text_of
 from kdtools.evaluation.protocols import Measures
 from kdtools.evaluation.request import Request
 from kdtools.evaluation.results import Row, Values
 from kdtools.landmarks import Scheme
-from kdtools.metrics import compare_paired, mean_interval, normalise, share_interval, summarise, threshold_label
+from kdtools.metrics import (
+    compare_methods,
+    method_interval,
+    method_share_interval,
+    normalise,
+    summarise,
+    threshold_label,
+)
+
+_BIASES = ("bias_x_percent", "bias_y_percent", "normal_percent")
 
 
 def values_of(
-    nme: np.ndarray, groups: np.ndarray | None, measures: Measures, true_nme: np.ndarray | None = None
+    nmes: np.ndarray,
+    groups: np.ndarray | None,
+    measures: Measures,
+    true_nmes: np.ndarray | None = None,
+    *,
+    is_method: bool = False,
 ) -> Values:
-    """All statistics of errors (n,), with 95 % intervals; `groups` (n,) number the people, photographs or videos.
+    """All statistics of errors (K, n) of K models, with 95 % intervals; `groups` (n,) number people or photographs.
 
-    `true_nme` (n,) are the same faces' errors with origins taken off, of which only the mean is given.
+    `true_nmes` (K, n) are the same faces' errors with origins taken off, of which only the mean is given. Statistics
+    are means over the models; intervals are over faces and models. `is_method` adds the number and spread of models.
 
     A missing prediction (inf) is a failure, so the mean is infinite and has no interval; nme_found_percent is then the
-    mean of the others.
+    mean of the faces that all models predict.
     """
-    statistics = summarise(nme, measures.thresholds, measures.binned_step)
-    measured = ~np.isnan(nme)
-    errors, units = nme[measured], None if groups is None else groups[measured]
-    n_missing = int(np.isinf(errors).sum())
-    values: Values = {"n": len(errors)}
+    statistics = mean_values([summarise(nme, measures.thresholds, measures.binned_step) for nme in nmes])
+    measured = ~np.isnan(nmes[0])  # which faces can be measured depends on the truth
+    errors, units = nmes[:, measured], None if groups is None else groups[measured]
+    n = errors.shape[1]
+    n_missing = int(np.isinf(errors).any(axis=0).sum())
+    values: Values = {"n": n}
     if units is not None:
         values["n_groups"] = len(np.unique(units))
+    if is_method:
+        values["n_models"] = len(nmes)
     if n_missing:
         values["missing"] = n_missing
-    if len(errors) < len(nme):
-        values["unmeasured"] = len(nme) - len(errors)
+    if n < nmes.shape[1]:
+        values["unmeasured"] = nmes.shape[1] - n
     values["nme_percent"] = statistics["nme_percent"]
-    _put_interval(values, "nme_low_percent", "nme_high_percent", mean_interval(errors, units, bounds=(0.0, np.inf)))
-    if true_nme is not None:
-        true_errors = true_nme[measured]
-        values["nme_true_percent"] = 100 * float(np.mean(true_errors)) if len(true_errors) else None
-        interval = mean_interval(true_errors, units, bounds=(0.0, np.inf))
+    _put_interval(values, "nme_low_percent", "nme_high_percent", method_interval(errors, units, bounds=(0.0, np.inf)))
+    if is_method:
+        can_vary = len(nmes) > 1 and n and not n_missing
+        values["models_sd_percent"] = 100 * float(errors.mean(axis=1).std(ddof=1)) if can_vary else None
+    if true_nmes is not None:
+        true_errors = true_nmes[:, measured]
+        values["nme_true_percent"] = 100 * float(np.mean(true_errors)) if n else None
+        interval = method_interval(true_errors, units, bounds=(0.0, np.inf))
         _put_interval(values, "nme_true_low_percent", "nme_true_high_percent", interval)
     if n_missing:
-        finite = errors[np.isfinite(errors)]
-        values["nme_found_percent"] = 100 * float(finite.mean()) if len(finite) else None
+        finite = errors[:, np.isfinite(errors).all(axis=0)]
+        values["nme_found_percent"] = 100 * float(finite.mean()) if finite.size else None
     for key in ("p50", "p90", "p95", "p99"):
         values[key] = statistics[key]
     for threshold in measures.thresholds:
         label = threshold_label(threshold)
-        failures = share_interval(errors > threshold, units)
-        areas = mean_interval(np.maximum(0, 1 - errors / threshold), units, bounds=(0.0, 1.0))
+        failures = method_share_interval(errors > threshold, units)
+        areas = method_interval(np.maximum(0, 1 - errors / threshold), units, bounds=(0.0, 1.0))
         for kind, interval in (("fr", failures), ("auc", areas)):
             values[f"{kind}@{label}_percent"] = statistics[f"{kind}@{label}_percent"]
             _put_interval(values, f"{kind}_low@{label}_percent", f"{kind}_high@{label}_percent", interval)
@@ -67,9 +90,11 @@ def _put_interval(values: Values, low: str, high: str, interval: tuple[float, fl
     values[low], values[high] = (None, None) if interval is None else (100.0 * limit for limit in interval)
 
 
-def comparison_values(nme: np.ndarray, baseline: np.ndarray, groups: np.ndarray | None) -> Values:
-    """Comparison of errors (n,) with those of the baseline on the same faces."""
-    comparison = compare_paired(nme, baseline, groups)
+def comparison_values(
+    nmes: np.ndarray, baseline: np.ndarray, groups: np.ndarray | None, *, is_method: bool = False
+) -> Values:
+    """Comparison of errors (K, n) with those (M, n) of the baseline on the same faces; a method has no p_wilcoxon."""
+    comparison = compare_methods(nmes, baseline, groups)
     shares = {
         "n_compared": comparison.n,
         "difference_percent": comparison.difference,
@@ -80,6 +105,8 @@ def comparison_values(nme: np.ndarray, baseline: np.ndarray, groups: np.ndarray 
         "p_wilcoxon": comparison.p_wilcoxon,
         "improved_percent": comparison.improved,
     }
+    if is_method:
+        del shares["p_wilcoxon"]
     return {
         key: 100 * value if value is not None and key.endswith("_percent") else value for key, value in shares.items()
     }
@@ -135,23 +162,22 @@ class Tables:
     members: dict[str, np.ndarray]
     groups: np.ndarray | None
     measurements: Measurements
+    methods: Sequence[Method]  # their predictions, by name
 
     @property
     def baseline(self) -> str:
-        return self.measurements.predictions[0].name
+        return self.methods[0].name
 
     def rows(self) -> list[Row]:
         rows = []
-        for one in self.measurements.predictions:
+        for method in self.methods:
+            true_distances = [one.true_distance for one in method.models if one.true_distance is not None]
             for subset, member in self.members.items():
                 for k, normaliser in enumerate(self.measures.normalisers):
-                    base = self.measurements.predictions[0].distance
-                    values = self._values(one.distance, base, one.name, k, member, one.true_distance)
-                    if one.jitter is not None and k == 0:
-                        frames = one.jitter[member]
-                        frames = frames[np.isfinite(frames)]
-                        values["jitter_percent"] = 100 * float(frames.mean()) if len(frames) else None
-                    rows.append(Row(one.name, subset, normaliser, values))
+                    values = self._values(method, lambda one: one.distance, k, member, true_distances)
+                    if k == 0:
+                        values |= mean_values([_jitter_values(one, member) for one in method.models])
+                    rows.append(Row(method.name, subset, normaliser, values))
         return rows
 
     def region_rows(self) -> list[Row]:
@@ -159,28 +185,26 @@ class Tables:
             return []
         rows = []
         points = region_points(self.truth.scheme)
-        for one in self.measurements.predictions:
+        for method in self.methods:
             for s, (subset, member) in enumerate(self.members.items()):
                 for r, region in enumerate(points):
-                    base = self.measurements.predictions[0].regions[:, r]
-                    values = self._values(one.regions[:, r], base, one.name, 0, member)
-                    if one.landmarks is not None:
-                        parts = landmark_values(one.landmarks, s, points[region])
-                        values |= {key: parts[key] for key in ("bias_x_percent", "bias_y_percent", "normal_percent")}
-                    rows.append(Row(one.name, subset, self.measures.normalisers[0], values, region))
+                    values = self._values(method, partial(_region_distance, region=r), 0, member)
+                    parts = self._landmark_values(method, s, points[region])
+                    values |= {key: parts[key] for key in _BIASES if key in parts}
+                    rows.append(Row(method.name, subset, self.measures.normalisers[0], values, region))
         return rows
 
     def landmark_rows(self) -> list[Row]:
         return [
             Row(
-                one.name,
+                method.name,
                 subset,
                 self.measures.normalisers[0],
-                landmark_values(one.landmarks, s, [point]),
+                self._landmark_values(method, s, [point]),
                 landmark_label(self.truth.scheme, point),
             )
-            for one in self.measurements.predictions
-            if one.landmarks is not None
+            for method in self.methods
+            if method.models[0].landmarks is not None
             for s, subset in enumerate(self.members)
             for point in range(self.truth.n_points)
         ]
@@ -198,22 +222,43 @@ class Tables:
 
     def _values(
         self,
-        distance: np.ndarray,
-        base: np.ndarray,
-        name: str,
+        method: Method,
+        distance_of: Callable[[Measured], np.ndarray],
         k: int,
         member: np.ndarray,
-        true_distance: np.ndarray | None = None,
+        true_distances: Sequence[np.ndarray] = (),
     ) -> Values:
-        lengths = self.measurements.lengths[k]
         everyone = member.all()
-        nme = normalise(distance, lengths) if everyone else normalise(distance[member], lengths[member])
+        lengths = self.measurements.lengths[k] if everyone else self.measurements.lengths[k][member]
         groups = self.groups if self.groups is None or everyone else self.groups[member]
-        true_nme = None if true_distance is None else normalise(true_distance[member], lengths[member])
-        values = values_of(nme, groups, self.measures, true_nme)
-        if self.request.compare and name != self.baseline:
-            values |= comparison_values(nme, normalise(base[member], lengths[member]), groups)
+        grouped = self.request.group_models
+
+        def errors(distances: Iterable[np.ndarray]) -> np.ndarray:
+            return np.stack([normalise(one if everyone else one[member], lengths) for one in distances])
+
+        nmes = errors(map(distance_of, method.models))
+        true_nmes = errors(true_distances) if true_distances else None
+        values = values_of(nmes, groups, self.measures, true_nmes, is_method=grouped)
+        if self.request.compare and method.name != self.baseline:
+            baseline = errors(map(distance_of, self.methods[0].models))
+            values |= comparison_values(nmes, baseline, groups, is_method=grouped)
         return values
+
+    def _landmark_values(self, method: Method, subset: int, points: Sequence[int]) -> Values:
+        sums = [one.landmarks for one in method.models if one.landmarks is not None]
+        return mean_values([landmark_values(one, subset, points) for one in sums]) if sums else {}
+
+
+def _region_distance(one: Measured, region: int) -> np.ndarray:
+    return one.regions[:, region]
+
+
+def _jitter_values(one: Measured, member: np.ndarray) -> Values:
+    if one.jitter is None:
+        return {}
+    frames = one.jitter[member]
+    frames = frames[np.isfinite(frames)]
+    return {"jitter_percent": 100 * float(frames.mean()) if len(frames) else None}
 
 
 class FaceRows(Sequence[Row]):

@@ -18,6 +18,7 @@ from kdtools.metrics.errors import (
     worst_rows,
 )
 from kdtools.metrics.intervals import compare_paired, mean_interval, share_interval
+from kdtools.metrics.methods import compare_methods, method_interval, method_share_interval
 from kdtools.metrics.normalisers import (
     GIVEN_BOX,
     NORMALISERS,
@@ -44,6 +45,7 @@ __all__ = [
     "area_under_binned_ced",
     "area_under_ced",
     "clean_points",
+    "compare_methods",
     "compare_paired",
     "default_normaliser",
     "failure_rate",
@@ -51,6 +53,8 @@ __all__ = [
     "mean_distance",
     "mean_interval",
     "measure_words",
+    "method_interval",
+    "method_share_interval",
     "nme_per_face",
     "normalise",
     "normaliser_named",

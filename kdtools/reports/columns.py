@@ -17,9 +17,11 @@ UNMEASURED = "\N{EN DASH}"  # for people, in place of a value that could not be 
 _NAMES = {
     "n": ("faces", "faces counted"),
     "n_groups": ("groups", "groups of faces, such as those of one person, that count as one in intervals and tests"),
+    "n_models": ("models", "models of the method, such as those of several seeds; values are their means"),
     "missing": ("missing", "faces without a complete prediction, counted as failures"),
     "unmeasured": ("unmeasured", "faces that cannot be measured and are not counted"),
     "nme": ("NME", "normalised mean error: mean distance of the points over the normaliser, mean over the faces"),
+    "models_sd": ("sd of models", "standard deviation of the models' NME, each over all faces"),
     "nme_true": (
         "NME at true places",
         "the same with origins taken off: of the labels' annotation conventions, and where predictions were given one",
@@ -62,7 +64,7 @@ COMPARISON = (
     "p_wilcoxon",
     "n_compared",
 )
-_COUNTS = ("n", "n_groups", "missing", "unmeasured", "n_compared")
+_COUNTS = ("n", "n_groups", "n_models", "missing", "unmeasured", "n_compared")
 _ENDS = {f"{name}_{end}" for name in ("nme", "nme_true", "fr", "auc", "difference") for end in ("low", "high")}
 BASES = (_NAMES.keys() | _ENDS) - {VERDICT}  # names of all values, without thresholds
 _WITH_THRESHOLD = {name for name in BASES if name.split("_")[0] in ("fr", "auc")}

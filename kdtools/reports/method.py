@@ -56,15 +56,18 @@ def facts_of(evaluation: Evaluation) -> list[tuple[str, str]]:
     values = (item for row in evaluation.rows for item in row.values.items())
     with_intervals = any(value is not None for key, value in values if is_interval_end(key))
     if with_intervals:
-        facts.append(("Intervals", f"95 %: bootstrap-t by {unit_of(evaluation)}{_units(evaluation)}, of FR Wilson's"))
+        models = f"; wider by the spread between models ({printable(evaluation.models)})" if evaluation.models else ""
+        by = f"{unit_of(evaluation)}{_units(evaluation)}"
+        facts.append(("Intervals", f"95 %: bootstrap-t by {by}, of FR Wilson's{models}"))
     elif has_one_group(evaluation):
         facts.append(("Intervals", f"none, as there is one group only{_units(evaluation)}"))
     if compared(evaluation.rows):
+        tests = "the spread between models" if evaluation.models else "Wilcoxon's signed-rank test"
         facts.append(
             (
                 "Comparison",
                 f"with {printable(evaluation.baseline)}, the differences on the faces that both predict: bootstrap-t "
-                f"by {unit_of(evaluation)}, Wilcoxon's signed-rank test{'' if with_intervals else _units(evaluation)}; "
+                f"by {unit_of(evaluation)}, {tests}{'' if with_intervals else _units(evaluation)}; "
                 "better on: of all faces measured in both, a missing prediction being the worst",
             )
         )

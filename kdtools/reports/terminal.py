@@ -33,6 +33,7 @@ _DROP_RANK = {
     "p90": 60,
     "relative": 60,
     "n_compared": 55,
+    "n_models": 46,
     "p_wilcoxon": 50,
     "n": 45,
     "unmeasured": 44,
@@ -42,6 +43,7 @@ _DROP_RANK = {
     VERDICT: 20,
     "nme_found": 15,
     "missing": 14,
+    "models_sd": 12,
     "nme_true": 5,
     "nme": 0,
     "difference": 0,
@@ -142,9 +144,10 @@ def _unit(evaluation: Evaluation, rows: Sequence[Row]) -> str:
 
 def _units(evaluation: Evaluation) -> str:
     """`32 people or photographs`, without how these were recognised."""
-    if evaluation.groups is None:
-        return "face"
-    return printable(evaluation.grouping.partition("; ")[0].partition(", by ")[0])
+    units = "face"
+    if evaluation.groups is not None:
+        units = printable(evaluation.grouping.partition("; ")[0].partition(", by ")[0])
+    return f"{units}, and by model" if evaluation.models else units
 
 
 def _display_names(rows: Sequence[Row], width: int) -> tuple[dict[str, str], str]:

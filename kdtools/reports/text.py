@@ -94,6 +94,8 @@ def _why_not(row: Row, key: str) -> tuple[str, str]:
         hint = "ask for nme_found, or for the interval of fr or auc"
     elif key == "nme_found_percent":
         why, hint = "no face has a complete prediction", "ask for missing"
+    elif key == "p_wilcoxon" and "n_models" in row.values:
+        why, hint = "Wilcoxon's test compares networks, not methods", "ask for p_bootstrap"
     elif key in COMPARISON:
         why = "too few faces or groups are predicted by both, or their errors do not differ"
     elif is_interval_end(key):
