@@ -78,6 +78,7 @@ def kd_predict(
     from kdtools.prediction.batching import parse_shard
     from kdtools.prediction.conventions import about_convention
     from kdtools.prediction.inputs import Photographs, kind_of
+    from kdtools.prediction.outcome import Timing
     from kdtools.prediction.photograph_work import Search
     from kdtools.prediction.pipeline import Run
     from kdtools.prediction.predict_faces import open_crops, predict_faces
@@ -157,6 +158,7 @@ def kd_predict(
             resume=resume,
             of_landmarks={**of_landmarks, **({"flipped": True} if flip else {})},
             reporter=session,
+            timing=Timing(keeps_latencies=bench),
         )
         if file is not None:
             n_faces = predict_faces(task, file, inputs[0], draw=draw)

@@ -80,7 +80,10 @@ class Stopwatch:
 
 @dataclass
 class Timing:
-    """Time that a run took in this process; `latencies` are seconds from starting to read an image until its points."""
+    """Time that a run took in this process; `latencies` are seconds from starting to read an image until its points.
+
+    They take 8 bytes each, so a run over millions keeps them only if they are asked for.
+    """
 
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     latencies: array[float] = field(default_factory=lambda: array("d"))
@@ -88,10 +91,12 @@ class Timing:
     n_items: int = 0
     n_faces: int = 0
     n_workers: int = 1
+    keeps_latencies: bool = True
 
     def add(self, outcome: Outcome) -> None:
         self.add_seconds(outcome.seconds)
-        self.latencies.extend(outcome.latencies)
+        if self.keeps_latencies:
+            self.latencies.extend(outcome.latencies)
         self.n_items += outcome.n_items
         self.n_faces += outcome.n_faces
 

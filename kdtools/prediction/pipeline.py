@@ -19,7 +19,7 @@ from kdtools.prediction.engines import Engine
 from kdtools.prediction.outcome import NO_FACE, About, Outcome, Stopwatch, Timing
 from kdtools.prediction.partial_output import Parts, open_parts
 from kdtools.prediction.unchanged import stamps_of_files
-from kdtools.reporting import SILENT, Reporter
+from kdtools.reporting import SILENT, Reporter, counted
 from kdtools.storage.file_kinds import VIDEO_SUFFIXES
 from kdtools.storage.outputs import is_stream
 from kdtools.storage.provenance import Provenance, sha256_of
@@ -82,6 +82,12 @@ class Run:
                 self.without_face.add(identity)
             else:
                 self.reporter.skip(identity, reason)
+
+    def report_taken_up(self, parts: Parts) -> None:
+        """Say where a resumed run continues, and name again what it skipped before."""
+        if done := parts.n_items - parts.first:
+            self.reporter.say(f"continues after {counted(done, 'input')}")
+        self.report(parts.skipped)
 
     @property
     def identity(self) -> dict[str, Any]:

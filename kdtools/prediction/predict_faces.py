@@ -71,8 +71,7 @@ def predict_faces(run: Run, faces: FacesFile, source: str, *, draw: str | None =
     drawings = {} if draw is None else _claim_drawings(faces, draw, run.force)
     with drawn_folder(run, draw) as drawn, open_parts_of(run, first, [source]) as parts:
         _check_done(faces, parts)
-        for identity, reason in parts.skipped:
-            run.reporter.skip(identity, reason)
+        run.report_taken_up(parts)
         if drawn is not None:
             drawn.begin(parts.n_items - parts.first)
         work = _Work(run.engine, faces, drawn, drawings)

@@ -65,7 +65,7 @@ def predict_photographs(
         remaining = _remaining(parts, photographs, work)
         if drawn is not None:
             drawn.begin(parts.n_items - parts.first)
-        run.report(parts.skipped)
+        run.report_taken_up(parts)
         rest = islice(remaining, None if stop is None else stop - parts.n_items)
         collect(run, parts, work, grouped(rest, parts.n_items, size))
         if run.shard is None:

@@ -16,13 +16,14 @@ import pytest
 from reporters import NoSkips, Recorder
 
 from kdtools.datasets.annotations import Sources, read_annotations
+from kdtools.datasets.formats.shared.annotation import clean_path
 from kdtools.errors import DataError, FileError, KdError, UsageError
 from kdtools.images.drawing import write_image
 from kdtools.images.reading import decode_image
 from kdtools.prediction.inputs import Photograph, Photographs, kind_of, tar
 from kdtools.reporting import printable
 from kdtools.storage import names as listing
-from kdtools.storage.names import NOT_STORABLE, SeenNames, files_below
+from kdtools.storage.names import NOT_STORABLE, SeenNames, files_below, plain_path
 
 
 def ids(*inputs: Path | str, **options: Any) -> list[str]:
@@ -245,6 +246,17 @@ def test_names_are_seen_in_little_memory(monkeypatch: pytest.MonkeyPatch) -> Non
     assert seen.add("name 500")
 
 
+def test_nearly_no_new_name_is_searched_for_in_the_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else each of ten million names would cost several times what each of a thousand does."""
+    monkeypatch.setattr("kdtools.storage.names._RECENT", 8)
+    searched: list[int] = []
+    monkeypatch.setattr("kdtools.storage.names._holds", lambda array, digest: bool(searched.append(digest)))
+    seen = SeenNames()
+    assert all(seen.add(f"name {k}") for k in range(2000))
+    assert len(set(searched)) < 2000 / 6
+    assert len(seen._bits) <= 2 * 2000
+
+
 # ---- lists
 @pytest.mark.parametrize("separator", ["\n", "\r\n", "\0"])
 @pytest.mark.parametrize("last", [True, False])
@@ -264,6 +276,22 @@ def test_a_list_of_images(separator: str, last: bool, tmp_path: Path, monkeypatc
         found[2].fetch()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(text.encode()))))  # type: ignore
     assert ids("-", listed=True) == [one.id for one in found]
+
+
+def test_a_list_is_counted_without_a_look_at_its_names(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_bytes(b"a.png\r\n\nb//c.png\n./a.png\n../d.png\n\xff.png\n\r\nx#2")
+    (tmp_path / "more.txt").write_bytes(b"a.png\n")
+    photographs = Photographs([str(tmp_path / "list.txt"), str(tmp_path / "more.txt")], listed=True)
+    assert photographs.count() == len(list(photographs)) == 7
+
+
+@pytest.mark.parametrize(
+    "name", ["a/b.png", "/a/b.png", "./a", "a//b", "a/./b", "a/", "..", "../a", "//a", ".a", "a/.b", ""]
+)
+def test_the_quick_ways_to_spell_a_path_give_what_the_careful_ones_do(name: str) -> None:
+    assert plain_path(name) == str(Path(name))
+    careful = "/".join(part for part in name.split("/") if part not in ("", ".", ".."))
+    assert clean_path(name) == careful
 
 
 def test_a_name_with_dots_has_the_id_of_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

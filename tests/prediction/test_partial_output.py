@@ -180,7 +180,9 @@ def test_a_stopped_run_goes_on(stop_at: int, source: Path, plain: Path, tmp_path
         with pytest.raises(FileError, match=r"another run: its command was test$"):
             predict(source, output, resume=True, provenance=other)
     engine = MeanEngine()
-    skipped = [name for name, _ in predict(source, output, engine, resume=True).skipped]
+    resumed = predict(source, output, engine, resume=True)
+    skipped = [name for name, _ in resumed.skipped]
+    assert sum(text.startswith("continues after ") for text in resumed.said) == bool(done)
     assert content_of(output) == content_of(plain)
     assert output.read_bytes() == plain.read_bytes()
     assert not partial.exists()

@@ -13,6 +13,7 @@ from kdtools.errors import DataError, FileError, UsageError
 from kdtools.faces.selection import IdPatterns
 from kdtools.prediction.inputs.photograph import (
     Photograph,
+    count_listed,
     failing,
     photograph_at,
     photographs_below,
@@ -111,7 +112,7 @@ class Photographs:
             elif kind in ("video", "camera"):
                 yield from frames_of(name, prefix)
             else:
-                yield photograph_at(Path(name), prefix + Path(name).name)
+                yield photograph_at(str(Path(name)), prefix + Path(name).name)
 
     def _watched(self, name: str, photographs: Iterator[Photograph], passed: PassedOver) -> Iterator[Photograph]:
         """The same photographs; without any, and other inputs beside this one, that is noted."""
@@ -136,9 +137,11 @@ class Photographs:
                 raise UsageError(f"{what} can be read only once, so it can neither be shared out nor resumed", hint)
 
     def count(self) -> int:
-        """Number of photographs, by iterating over them. Raises as `check_rereadable` does."""
+        """Number of photographs, by listing them. Raises as `check_rereadable` does."""
         self.check_rereadable()
-        return sum(1 for _ in self)
+        listed = sum(count_listed(name) for name, kind in zip(self.inputs, self._kinds, strict=True) if kind == "list")
+        self.passed_over = PassedOver()
+        return listed + sum(1 for _ in self._all(self.passed_over, [kind for kind in _KINDS if kind != "list"]))
 
 
 def _with_sound_id(photograph: Photograph) -> Photograph:
@@ -146,7 +149,7 @@ def _with_sound_id(photograph: Photograph) -> Photograph:
     if not (is_storable(photograph.id) and is_storable(photograph.source)):
         error = DataError(NOT_STORABLE)
         return Photograph(printable(photograph.id), printable(photograph.source), failing(error))
-    if photograph.frame is None and (end := _OF_FURTHER_FACE.search(photograph.id)):
+    if photograph.frame is None and "#" in photograph.id and (end := _OF_FURTHER_FACE.search(photograph.id)):
         whose = "frames" if "=" in end[0] else "further faces"
         return replace(photograph, fetch=failing(DataError(f"its name ends in {end[0]}, as the ids of {whose} do")))
     return photograph
