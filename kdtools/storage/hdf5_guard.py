@@ -27,6 +27,7 @@ from kdtools.storage.stamps import changed_error, meet, stamp_of
 HDF5_ERRORS = (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, IndexError, OverflowError)
 
 _UNOPENED = "cannot be opened as HDF5"
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _MOST_STAMPS = 10_000
 _rehearsed: OrderedDict[tuple[int, ...], None] = OrderedDict()  # stamps of files that were rehearsed, as a set
 
@@ -118,6 +119,9 @@ def _rehearse(stream: GuardedStream, path: Path, name: str, risk: Callable[[h5py
     if is_rehearsal() or stamp in _rehearsed:
         return
 
+    if not _may_be_hdf5(stream):
+        raise changed_error(name) if stamp_of(os.fstat(stream.fileno())) != stream.stamp else _unopened(name, stream)
+
     def action() -> None:
         try:
             h5 = _open(stream, path)
@@ -137,6 +141,24 @@ def _rehearse(stream: GuardedStream, path: Path, name: str, risk: Callable[[h5py
     if fault:
         raise _damaged(name, fault)
     _remember(stamp)
+
+
+def _may_be_hdf5(stream: GuardedStream) -> bool:
+    """Whether the signature is at byte 0, 512, 1024, 2048...: elsewhere the library does not look for it.
+
+    Most files that are no HDF5 are answered so without a process for each. A file that cannot be read may be one:
+    the fault is reported by who reads it.
+    """
+    try:
+        at = 0
+        while at < stream.size:
+            stream.seek(at)
+            if stream.read(len(_SIGNATURE)) == _SIGNATURE:
+                return True
+            at = max(512, 2 * at)
+    except OSError:
+        return True
+    return False
 
 
 def rehearse_together(paths: Sequence[Path], action: Callable[[], object]) -> None:

@@ -26,6 +26,7 @@ from kdtools.inspection.check import check_file
 from kdtools.inspection.describe import describe_file
 from kdtools.inspection.open import open_any
 from kdtools.landmarks import SCHEMES
+from kdtools.storage import hdf5_guard
 from kdtools.storage.hdf5_guard import guarded_file
 from kdtools.storage.provenance import Provenance
 
@@ -461,6 +462,25 @@ def test_files_of_other_programs_are_read_through_the_same_guard(tmp_path: Path)
     with opened(path) as h5:  # addresses count from behind MATLAB's block
         assert h5.attrs["made_by"] == "somebody"
         assert numbers_at(h5, "x").tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("n_bytes", [512, 2048])
+def test_only_what_has_the_signature_is_tried_in_a_process(
+    n_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At byte 0 or behind a block of 512 bytes, 1024, 2048...; so kd-import need not fork for each text."""
+    sound, text = tmp_path / "sound.h5", tmp_path / "text.h5"
+    with h5py.File(sound, "w", userblock_size=n_bytes) as h5:
+        h5["x"] = np.arange(3.0)
+    with opened(sound) as h5:
+        assert numbers_at(h5, "x").tolist() == [0, 1, 2]
+    monkeypatch.setattr(hdf5_guard, "rehearse", lambda *_: pytest.fail("a process"))
+    text.write_bytes(b"x" * (n_bytes + 1) + hdf5_guard._SIGNATURE)
+    for path in (text, tmp_path / "empty.h5"):
+        path.touch()
+        with pytest.raises(FileError, match="cannot be opened as HDF5") as caught, opened(path):
+            pass
+        assert caught.value.hint == "it may be truncated or damaged; make it again"
 
 
 def test_a_hostile_file_takes_no_memory(tmp_path: Path) -> None:
