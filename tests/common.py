@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
@@ -21,42 +22,44 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
         yield
 
 
-class OwnFiles:
-    """Lets faces files that kdtools has written in this process be tried in it, and not in a child.
+class TriedHere:
+    """Lets HDF5 files be tried in this process, and not in a child: to fork one that has PyTorch takes some 60 ms.
 
-    A fork of a process that has imported PyTorch takes some 50 ms. A file that a test changes afterwards is another
-    one, and tried in a child.
+    The first file that a reader opens is tried in a child all the same, so that each reader is seen to do with it.
     """
 
     def __init__(self) -> None:
-        self._stamps: set[tuple[int, ...]] = set()
+        self._seen: set[tuple[str, int]] = set()
 
     @contextlib.contextmanager
-    def tried_here(self) -> Iterator[None]:
+    def within(self) -> Iterator[None]:
         """Within the block."""
-        from kdtools.errors import KdError
-        from kdtools.storage import hdf5_guard, outputs
-        from kdtools.storage.rehearsal import is_rehearsal
+        from kdtools.storage import hdf5_guard, rehearsal
 
-        usual_commit, usual_trial = outputs.commit, hdf5_guard._rehearse
+        usual = hdf5_guard.rehearse
 
-        def commit(moves, force):  # type: ignore[no-untyped-def]
-            usual_commit(moves, force)
-            for move in moves:
-                with contextlib.suppress(OSError):
-                    self._stamps.add(hdf5_guard._stamp_of(os.stat(move.place)))
+        def rehearse(action, n_bytes, library, faults):  # type: ignore[no-untyped-def]
+            reader = _reader()
+            if rehearsal.is_rehearsal() or reader not in self._seen:
+                self._seen.add(reader)
+                return usual(action, n_bytes, library, faults)
+            with contextlib.suppress(Exception):  # other errors than these are met again, as after a child
+                return rehearsal._done_here(action, faults)
+            return ""
 
-        def trial(stream, path, name, risk):  # type: ignore[no-untyped-def]
-            stamp = hdf5_guard._stamp_of(os.fstat(stream.fileno()))
-            if stamp in self._stamps and stamp not in hdf5_guard._rehearsed and not is_rehearsal():
-                with contextlib.suppress(*hdf5_guard.HDF5_ERRORS):  # which the usual trial reports
-                    with contextlib.suppress(KdError), hdf5_guard._open(stream, path) as h5:
-                        risk(h5, stream)
-                    hdf5_guard._remember(stamp)
-            usual_trial(stream, path, name, risk)
-
-        with mock.patch.object(outputs, "commit", commit), mock.patch.object(hdf5_guard, "_rehearse", trial):
+        with mock.patch.object(hdf5_guard, "rehearse", rehearse):
             yield
+
+
+def _reader() -> tuple[str, int]:
+    """The place in kdtools from which its storage was called."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None:
+        name = frame.f_code.co_filename
+        if "/kdtools/" in name and "/kdtools/storage/" not in name:
+            break
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_lineno
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import warm as warm_scripts
-from common import OwnFiles, graphs_made_once
+from common import TriedHere, graphs_made_once
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Else each of the hundreds of processes that tests start would compile the package, which is a third of its work.
@@ -74,16 +74,16 @@ def _threads_of_torch() -> None:
             torch.set_num_threads(n_threads)
 
 
-_own_files = OwnFiles()
+_tried_here = TriedHere()
 
 
 @pytest.fixture(autouse=True)
-def _tried_here(request: pytest.FixtureRequest) -> Iterator[None]:
-    """What tests write is read without a fork for each file, except where the fork is what is tested."""
-    if request.path.parent.name == "storage":
+def _files_tried_here(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Files are tried without a fork for each, except where it or what it protects from is tested."""
+    if request.path.parent.name == "storage" or request.node.get_closest_marker("damage"):
         yield
     else:
-        with _own_files.tried_here():
+        with _tried_here.within():
             yield
 
 

@@ -31,12 +31,23 @@ def at_terminal(tool: str, *words: str | Path) -> bytes:
     return shown
 
 
-def check_shown(tool: str, *words: str | Path) -> Result:
-    """Assert that a run, piped and at a terminal, shows nothing that is obeyed; returns what it gave piped."""
+def check_piped(tool: str, *words: str | Path) -> Result:
+    """Assert that a run, whose output is piped, says nothing that is obeyed; returns what it gave."""
     result = run_tool(tool, *words)
     assert obeyed(result.stderr.encode()) == []
     assert "bug in kdtools" not in result.stderr, result.stderr
+    return result
+
+
+def check_at_terminal(tool: str, *words: str | Path) -> None:
+    """Assert that a run at a terminal shows nothing that is obeyed."""
     assert obeyed(at_terminal(tool, *words), allowed="\r") == []
+
+
+def check_shown(tool: str, *words: str | Path) -> Result:
+    """Both."""
+    result = check_piped(tool, *words)
+    check_at_terminal(tool, *words)
     return result
 
 
@@ -47,27 +58,40 @@ def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @every_tool
-@pytest.mark.parametrize("how", ["right", "verbose"])
-def test_a_call_that_names_are_shown_in(tool: str, how: str, hostile: World, tmp_path: Path) -> None:
-    """Right calls with hostile files, and what -v adds."""
-    output = tmp_path / f"out{TOOLS[tool].suffix}"
-    check_shown(tool, *hostile.words(tool, output), *(["-v", "-f"] if how == "verbose" and TOOLS[tool].suffix else []))
+def test_a_call_that_names_are_shown_in(tool: str, hostile: World, tmp_path: Path) -> None:
+    """Right calls with hostile files, piped; and at a terminal with what -v adds."""
+    words = hostile.words(tool, tmp_path / f"out{TOOLS[tool].suffix}")
+    check_piped(tool, *words)
+    if TOOLS[tool].suffix:
+        check_at_terminal(tool, *words, "-v", "-f")
     if TOOLS[tool].printed is not None:
-        result = check_shown(tool, *hostile.words(tool, "-"))
-        assert tool == "kd-dump" or obeyed(result.stdout) == []  # which gives data as it is to a pipe
+        check_printed(tool, check_shown(tool, *hostile.words(tool, "-")))
+
+
+def check_printed(tool: str, result: Result) -> None:
+    assert tool == "kd-dump" or obeyed(result.stdout) == []  # which gives data as it is to a pipe
 
 
 WRONG = [(tool, name) for tool, row in TOOLS.items() for name in (*row.faces, *row.models, *row.sources)]
 
 
+def wrong_calls(tool: str, name: str, hostile: World, world: World, folder: Path) -> list[list[str]]:
+    """With a file that is missing, damaged, or of faces that do not fit the others."""
+    damaged = folder / f"{ALL.replace('/', ':')[:100]}.h5"
+    damaged.write_bytes(b"no file of kdtools \x1b[2J")
+    others = (Path(str(damaged) + "x"), damaged, world.files["test"], hostile.files["other"])
+    more = ["-f"] if TOOLS[tool].suffix else []
+    output = folder / f"out{TOOLS[tool].suffix}"
+    return [[*hostile.words(tool, output, **{name: other}), *more, "-v"] for other in others]
+
+
 @pytest.mark.parametrize(("tool", "name"), WRONG)
 def test_errors_that_name_them(tool: str, name: str, hostile: World, world: World, tmp_path: Path) -> None:
-    """A file that is missing, damaged, or of faces that do not fit the others."""
-    damaged = tmp_path / f"{ALL.replace('/', ':')[:100]}.h5"
-    damaged.write_bytes(b"no file of kdtools \x1b[2J")
-    for other in (Path(str(damaged) + "x"), damaged, world.files["test"], hostile.files["other"]):
-        words = hostile.words(tool, tmp_path / f"out{TOOLS[tool].suffix}", **{name: other})
-        check_shown(tool, *words, *(["-f"] if TOOLS[tool].suffix else []), "-v")
+    """All of them piped, and one of the four, in turn, at a terminal."""
+    calls = wrong_calls(tool, name, hostile, world, tmp_path)
+    for words in calls:
+        check_piped(tool, *words)
+    check_at_terminal(tool, *calls[WRONG.index((tool, name)) % len(calls)])
 
 
 @pytest.mark.parametrize("name", ["faces", "pred", "student"])
@@ -111,3 +135,21 @@ def test_one_function_for_all(name: str) -> None:
     assert obeyed(printable(name).encode()) == []
     assert obeyed(printable_lines(f"{name}\n\t{name}").encode()) == []
     assert printable("名前 été [red] ب") == "名前 été [red] ب"
+
+
+# ---- make soak
+@pytest.mark.soak
+@every_tool
+@pytest.mark.parametrize("more", [[], ["-v"]], ids=["right", "verbose"])
+def test_every_call_that_names_are_shown_in(tool: str, more: list[str], hostile: World, tmp_path: Path) -> None:
+    more = [*more, "-f"] if TOOLS[tool].suffix else []
+    check_shown(tool, *hostile.words(tool, tmp_path / f"out{TOOLS[tool].suffix}"), *more)
+    if TOOLS[tool].printed is not None:
+        check_printed(tool, check_shown(tool, *hostile.words(tool, "-"), *more))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("tool", "name"), WRONG)
+def test_every_error_that_names_them(tool: str, name: str, hostile: World, world: World, tmp_path: Path) -> None:
+    for words in wrong_calls(tool, name, hostile, world, tmp_path):
+        check_shown(tool, *words)

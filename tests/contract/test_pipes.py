@@ -6,12 +6,14 @@ import os
 import re
 import subprocess
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from factories import write_faces
+from warm import Warm
 
 from kdtools.storage.pipes import seekable
 from kdtools.storage.stamps import one_run
@@ -94,6 +96,7 @@ def test_a_pipe_of_two_names_is_one(tmp_path: Path, spool_folder: Path) -> None:
     assert "/dev/stdin and /dev/fd/0 are one pipe, which can be read only once" in done.stderr
 
 
+@pytest.mark.damage
 def test_damage_and_other_kinds_in_a_pipe_are_reported_by_its_name(tmp_path: Path) -> None:
     sound = write_faces(tmp_path / "a.h5", ids=["x"]).read_bytes()
     for number, content in enumerate((sound[: len(sound) // 2], b"no faces", b"")):
@@ -116,10 +119,19 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_onnx: Path) -> 
     return tmp_path / "photos"
 
 
-def bash(line: str) -> subprocess.CompletedProcess[str]:
-    """A line of bash in which `predict` is kd-predict, and M the model."""
-    line = line.replace("predict M", f"{script('kd-predict')} --detector whole m.onnx")
-    return subprocess.run(["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, check=False)
+Bash = Callable[[str], subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def bash(warm: Warm) -> Bash:
+    """Runs a line of bash in which `predict` is kd-predict, and M the model."""
+
+    def run(line: str) -> subprocess.CompletedProcess[str]:
+        path = script("kd-predict") if "<(" in line else warm.script("kd-predict")  # which gets three streams alone
+        line = line.replace("predict M", f"{path} --detector whole m.onnx")
+        return subprocess.run(["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, check=False)
+
+    return run
 
 
 @pytest.mark.usefixtures("photos")
@@ -134,7 +146,7 @@ def bash(line: str) -> subprocess.CompletedProcess[str]:
         "predict M <(find photos -name '*.png' -print0 | sort -z) --list",
     ],
 )
-def test_photographs_through_a_pipe(line: str) -> None:
+def test_photographs_through_a_pipe(line: str, bash: Bash) -> None:
     direct = bash("ls photos/* > names; predict M names --list")
     piped = bash(line)
     assert (direct.returncode, piped.returncode) == (0, 0), piped.stderr
@@ -157,7 +169,9 @@ def test_photographs_through_a_pipe(line: str) -> None:
         ("ls photos/* | predict M - --list --resume -o p.h5", "can be read only once", "write it to a file"),
     ],
 )
-def test_other_things_through_a_pipe_are_answered_with_the_right_call(line: str, message: str, hint: str) -> None:
+def test_other_things_through_a_pipe_are_answered_with_the_right_call(
+    line: str, message: str, hint: str, bash: Bash
+) -> None:
     done = bash(line)
     assert (done.returncode, done.stdout) == (2, "")
     first, second = done.stderr.splitlines()
@@ -166,12 +180,11 @@ def test_other_things_through_a_pipe_are_answered_with_the_right_call(line: str,
 
 
 @pytest.mark.usefixtures("photos")
-def test_a_faces_file_through_a_pipe(tmp_path: Path) -> None:
-    assert bash("predict M photos -o faces.h5").returncode == 0
+def test_a_faces_file_through_a_pipe(bash: Bash) -> None:
     made = run_tool("kd-import", "photos", "--detector", "whole", "--size", "32", "-o", "crops.h5")
     assert made.status == 0, made.stderr
-    piped = bash(f"{script('kd-predict')} m.onnx <(cat crops.h5)")
-    direct = bash(f"{script('kd-predict')} m.onnx crops.h5")
+    piped = bash("predict M <(cat crops.h5)")
+    direct = bash("predict M crops.h5")
     assert piped.returncode == 0, piped.stderr
     assert piped.stdout == direct.stdout
 

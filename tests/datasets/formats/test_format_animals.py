@@ -404,6 +404,7 @@ def test_damaged_tables_end_in_skips_or_errors(tmp_path: Path, data: st.DataObje
     check_outcome(deeplabcut, path)
 
 
+@pytest.mark.damage
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damaged_hdf5_ends_in_skips_or_errors(tmp_path: Path, data: st.DataObject) -> None:
