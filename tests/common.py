@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import hashlib
 import json
@@ -11,6 +12,26 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
+
+_HUGE, _MADV_HUGEPAGE, _MADV_COLLAPSE = 2**21, 14, 25  # bytes of a page; sys/mman.h
+
+
+def use_huge_pages() -> None:
+    """Put what this process holds on pages of 2 MB, of which a fork copies the table in a few ms instead of some 30.
+
+    Linux 6.1 and later can; elsewhere nothing happens.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        advise = ctypes.CDLL(None).madvise
+        advise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+        for line in Path("/proc/self/maps").read_text().splitlines():
+            places, access, _, _, inode, *name = line.split()
+            if access == "rw-p" and inode == "0" and name in ([], ["[heap]"]):
+                low, high = (int(place, 16) for place in places.split("-"))
+                low, high = -(-low // _HUGE) * _HUGE, high // _HUGE * _HUGE
+                if low < high:
+                    advise(low, high - low, _MADV_HUGEPAGE)
+                    advise(low, high - low, _MADV_COLLAPSE)
 
 
 @contextlib.contextmanager

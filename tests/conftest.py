@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import warm as warm_scripts
-from common import TriedHere, graphs_made_once
+from common import TriedHere, graphs_made_once, use_huge_pages
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Else each of the hundreds of processes that tests start would compile the package, which is a third of its work.
@@ -55,9 +55,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What has been imported stays, so the collector need not go through it again and again."""
+    """What has been imported stays: the collector need not go through it again and again, nor a fork copy its pages."""
     gc.collect()
     gc.freeze()
+    use_huge_pages()
 
 
 def pytest_xdist_auto_num_workers() -> int:

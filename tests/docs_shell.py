@@ -9,9 +9,13 @@ checked by the tool all the same.
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import io
 import itertools
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 from warm import PREPARE, PYTHON, REPOSITORY, Warm
@@ -87,5 +91,15 @@ def _is_stand_in(path: Path) -> bool:
 
 
 def _check_settings(tool: str, words: list[str]) -> None:
-    """The page's own settings, before small ones hide them: the tool itself says what is wrong with them."""
-    subprocess.run([tool, *words, "--show-settings"], stdout=subprocess.DEVNULL, check=True)
+    """The page's own settings, before small ones hide them: the tool itself says what is wrong with them, and ends."""
+    from kdtools.cli._app import session
+
+    main = importlib.import_module(f"kdtools.cli.{tool.replace('-', '_')}").main
+    sys.argv = [tool, *words, "--show-settings"]
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            main()
+    except SystemExit as end:
+        if end.code:
+            raise
+    session.verbosity = session.n_skipped = 0

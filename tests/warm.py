@@ -10,7 +10,6 @@ what happens before the first line of a tool, and a process group of the tool's 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import importlib
 import marshal
@@ -31,7 +30,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from common import one_at_a_time
+from common import one_at_a_time, use_huge_pages
 
 import kdtools
 
@@ -39,8 +38,6 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 TOOLS = tuple(tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["scripts"])
 PYTHON = "warm-python"
 PREPARE = "KDTOOLS_WARM_PREPARE"  # MODULE:FUNCTION, which gets a tool's name and words and returns other words
-
-_HUGE, _MADV_HUGEPAGE, _MADV_COLLAPSE = 2**21, 14, 25  # bytes of a page; sys/mman.h
 
 _LIBRARIES = (
     *("torch", "torch.distributed.run", "timm", "cv2", "h5py", "onnx", "onnxscript", "onnxruntime", "yaml", "jinja2"),
@@ -128,7 +125,7 @@ def _serve(address: str, owner: int) -> None:
     _parse_once()
     gc.collect()
     gc.freeze()  # else each child's collector would copy all that was imported
-    _use_huge_pages()
+    use_huge_pages()
     with socket.socket(socket.AF_UNIX) as listening, selectors.EpollSelector() as waiting:
         listening.bind(address)
         listening.listen(64)
@@ -163,24 +160,6 @@ def _parse_once() -> None:
         """Do nothing."""
 
     app(["--number", "1", "1.5", "name"], standalone_mode=False)
-
-
-def _use_huge_pages() -> None:
-    """Put what was imported on pages of 2 MB, of which a fork copies the table in a few ms instead of some 30.
-
-    Linux 6.1 and later can; elsewhere nothing happens.
-    """
-    with contextlib.suppress(OSError, AttributeError):
-        advise = ctypes.CDLL(None).madvise
-        advise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-        for line in Path("/proc/self/maps").read_text().splitlines():
-            places, access, _, _, inode, *name = line.split()
-            if access == "rw-p" and inode == "0" and name in ([], ["[heap]"]):
-                low, high = (int(place, 16) for place in places.split("-"))
-                low, high = -(-low // _HUGE) * _HUGE, high // _HUGE * _HUGE
-                if low < high:
-                    advise(low, high - low, _MADV_HUGEPAGE)
-                    advise(low, high - low, _MADV_COLLAPSE)
 
 
 def _is_there(process: int) -> bool:

@@ -16,12 +16,16 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import typer.main
 from warm import Warm
 
 from kdtools.cli import _app
 from kdtools.cli._app import session
 
 from .table import SCRIPTS
+
+_usual_command_of = typer.main.get_command
+_commands: dict[Any, Any] = {}
 
 CLOSED = -1  # in the place of a descriptor
 _TEMPORARY = tempfile.gettempdir()  # tests give tools others, which may be full
@@ -87,7 +91,11 @@ def run_tool(
             stdin = given.fileno()
         stdout, stderr = (file.fileno() if fd is None else fd for fd, file in ((stdout, out), (stderr, err)))
         try:
-            with standard_streams(stdin, stdout, stderr), mock.patch.object(_app, "n_unclosed", return_value=0):
+            with (
+                standard_streams(stdin, stdout, stderr),
+                mock.patch.object(_app, "n_unclosed", return_value=0),
+                mock.patch.object(typer.main, "get_command", _command_of),
+            ):
                 try:
                     main()  # after a full disk a tool ends its process at once, which here is that of the tests
                 except SystemExit as stop:
@@ -101,6 +109,14 @@ def run_tool(
         out.seek(0)
         err.seek(0)
         return Result(status, out.read(), err.read().decode())
+
+
+def _command_of(app: typer.Typer) -> Any:
+    """typer's own, kept: to read the options of a function takes some 10 ms."""
+    key = tuple((one.callback, repr(one.context_settings)) for one in app.registered_commands)
+    if key not in _commands:
+        _commands[key] = _usual_command_of(app)
+    return _commands[key]
 
 
 def _threads_of_torch() -> int:

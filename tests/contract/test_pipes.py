@@ -183,8 +183,8 @@ def test_other_things_through_a_pipe_are_answered_with_the_right_call(
 def test_a_faces_file_through_a_pipe(bash: Bash) -> None:
     made = run_tool("kd-import", "photos", "--detector", "whole", "--size", "32", "-o", "crops.h5")
     assert made.status == 0, made.stderr
-    piped = bash("predict M <(cat crops.h5)")
-    direct = bash("predict M crops.h5")
+    piped = bash(f"{script('kd-predict')} m.onnx <(cat crops.h5)")
+    direct = bash(f"{script('kd-predict')} m.onnx crops.h5")
     assert piped.returncode == 0, piped.stderr
     assert piped.stdout == direct.stdout
 

@@ -36,6 +36,7 @@ from kdtools.datasets.formats import (
 )
 from kdtools.datasets.formats.shared.annotation import Annotation, FaceBlock, Reading
 from kdtools.datasets.formats.shared.format import Format
+from kdtools.errors import KdError
 from kdtools.faces.file import open_faces
 from kdtools.landmarks import scheme_for_points
 
@@ -217,16 +218,16 @@ def nasty(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, int], Path
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_an_id_comes_back_or_is_refused(
-    name: str, nasty: Callable[[str, int], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_id_comes_back_or_is_refused(name: str, nasty: Callable[[str, int], Path], tmp_path: Path) -> None:
     """Whatever an id holds: no file is written that its own reader cannot read, or reads as another face's."""
     form, n_refused = FORMATS[name], 0
     for number, id in enumerate(NASTY_IDS):
         faces = nasty(id, 98 if name == "wflw" else 68)
         output = tmp_path / f"{number}{'' if form.in_folder else form.suffix}"
-        if dump(faces, "--format", name, "-o", output) != 0:
-            assert "bug in kdtools" not in capsys.readouterr().err
+        try:
+            with open_faces(faces) as opened:
+                write_dump(Selection(opened), form, str(output), False)
+        except KdError:
             assert not output.exists()
             n_refused += 1
             continue
