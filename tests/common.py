@@ -96,7 +96,7 @@ def graphs_made_once(folder: Path) -> Iterator[None]:
     usual = graph._graph_of
 
     def graph_of(network):  # type: ignore[no-untyped-def]
-        card = {**network.card.to_fields(), "crop": None}  # which is no part of the graph
+        card = {**network.card.to_fields(), "crop": None, "scheme": None}  # which are no part of the graph
         key = hashlib.sha256(json.dumps(card, sort_keys=True).encode())
         for name, value in network.state_dict().items():
             key.update(name.encode() + value.cpu().numpy().tobytes())

@@ -13,8 +13,8 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from contract.running import run_tool
 from factories import drawn_faces, write_faces
-from warm import Warm
 
 from kdtools.errors import DataError
 from kdtools.export import PRECISIONS
@@ -171,17 +171,14 @@ def test_what_cannot_be_exported_is_told_before_torch_is_loaded(
     assert not Path(output).exists()
 
 
-def test_kd_export_writes_int8_that_an_engine_runs(tmp_path: Path, warm: Warm, faces_file: str) -> None:
-    def kd_export(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([warm.script("kd-export"), *words], capture_output=True, text=True, check=False)
-
+def test_kd_export_writes_int8_that_an_engine_runs(tmp_path: Path, faces_file: str) -> None:
     model, output = tmp_path / "m.safetensors", tmp_path / "m.int8.onnx"
     save_model(model, network(0), Provenance("test"))
-    wrong = kd_export(str(model), "-o", str(output), "--precision", "int8")
-    assert wrong.returncode == 2
+    wrong = run_tool("kd-export", model, "-o", output, "--precision", "int8")
+    assert wrong.status == 2
     assert "--calibrate FILE" in wrong.stderr
-    done = kd_export(str(model), "-o", str(output), "--precision", "int8", "--calibrate", faces_file)
-    assert done.returncode == 0, done.stderr
+    done = run_tool("kd-export", model, "-o", output, "--precision", "int8", "--calibrate", faces_file)
+    assert done.status == 0, done.stderr
     assert f"over 12 faces of {faces_file}" in done.stderr
     assert "NME" in done.stderr
     assert "faces/s by ONNX Runtime" in done.stderr
