@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
+import pytest
+
 _HUGE, _MADV_HUGEPAGE, _MADV_COLLAPSE = 2**21, 14, 25  # bytes of a page; sys/mman.h
 
 
@@ -32,6 +34,11 @@ def use_huge_pages() -> None:
                 if low < high:
                     advise(low, high - low, _MADV_HUGEPAGE)
                     advise(low, high - low, _MADV_COLLAPSE)
+
+
+def examples(n: int) -> pytest.MarkDecorator:
+    """For a test by hypothesis, the number `n_examples`: a quarter of n, and all of them in `make soak`."""
+    return pytest.mark.parametrize("n_examples", [n // 4, pytest.param(n, marks=pytest.mark.soak)])
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import cv2
 import h5py
 import numpy as np
 import pytest
+from common import examples
 from format_reading import Skipped, read_all
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -405,19 +406,21 @@ def test_damaged_tables_end_in_skips_or_errors(tmp_path: Path, data: st.DataObje
 
 
 @pytest.mark.damage
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_damaged_hdf5_ends_in_skips_or_errors(tmp_path: Path, data: st.DataObject) -> None:
+@examples(60)
+def test_damaged_hdf5_ends_in_skips_or_errors(n_examples: int, tmp_path: Path) -> None:
     contents = []
     for name in ("fixed", "table"):
-        path = tmp_path / f"CollectedData_{name}.bin"
-        if not path.exists():
-            made = write_pandas(tmp_path / "CollectedData_me.h5", LABELS, 1, format=name)
-            made.rename(path)
-        contents.append((deeplabcut, path))
-    if not (tmp_path / "sleap.bin").exists():
-        save_analysis(tmp_path).rename(tmp_path / "sleap.bin")
-    module, whole = data.draw(st.sampled_from([*contents, (sleap, tmp_path / "sleap.bin")]))
+        made = write_pandas(tmp_path / "CollectedData_me.h5", LABELS, 1, format=name)
+        contents.append((deeplabcut, made.read_bytes()))
+        made.unlink()
+    contents.append((sleap, save_analysis(tmp_path).read_bytes()))
     path = tmp_path / "damaged.h5"
-    path.write_bytes(damage(data, whole.read_bytes()))
-    check_outcome(module, path)
+
+    @settings(max_examples=n_examples, deadline=None)
+    @given(data=st.data())
+    def check(data: st.DataObject) -> None:
+        module, whole = data.draw(st.sampled_from(contents))
+        path.write_bytes(damage(data, whole))
+        check_outcome(module, path)
+
+    check()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from common import examples
 from format_reading import Skipped, read_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -393,12 +394,13 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: make(tmp_path_factory.mktemp(name)) for name, make in SAMPLES.items()}
 
 
+@examples(100)
 @pytest.mark.parametrize("name", SAMPLES)
-def test_damage_ends_in_annotations_skips_or_an_error(name: str, samples: dict[str, Path]) -> None:
+def test_damage_ends_in_annotations_skips_or_an_error(name: str, n_examples: int, samples: dict[str, Path]) -> None:
     path = samples[name]
     whole = path.read_bytes()
 
-    @settings(max_examples=100, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=n_examples, deadline=None, derandomize=True, database=None)
     @given(EDITS)
     def check(edits: list[tuple[int, str, bytes]]) -> None:
         path.write_bytes(damaged(whole, edits))

@@ -12,6 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from common import examples
 from format_reading import read_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -418,8 +419,9 @@ CHANGES = st.tuples(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255
 
 
 @pytest.mark.damage
+@examples(60)
 @pytest.mark.parametrize("name", ["joint", *SAMPLES])
-def test_damaged_files_give_points_skips_or_errors(name: str, tmp_path: Path) -> None:
+def test_damaged_files_give_points_skips_or_errors(name: str, n_examples: int, tmp_path: Path) -> None:
     if name == "joint":
         write_joint(tmp_path / "set" / "COFW_test_507.mat")
         source, form = tmp_path / "set", cofw.FORMAT
@@ -428,7 +430,7 @@ def test_damaged_files_give_points_skips_or_errors(name: str, tmp_path: Path) ->
     path = sorted(source.glob("*.mat"))[0]
     whole = path.read_bytes()
 
-    @settings(max_examples=60, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=n_examples, deadline=None, derandomize=True, database=None)
     @given(CHANGES)
     def check(changes: tuple[list[tuple[int, int]], int]) -> None:
         data = bytearray(whole)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from common import examples
 from format_reading import read_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -360,15 +361,16 @@ MUTATION = st.tuples(
 )
 
 
+@examples(100)
 @pytest.mark.parametrize("name", SAMPLES)
-def test_mutated_files_give_points_skips_or_errors(name: str, tmp_path: Path) -> None:
+def test_mutated_files_give_points_skips_or_errors(name: str, n_examples: int, tmp_path: Path) -> None:
     source = SAMPLES[name](tmp_path / "set")
     suffix = ".asf" if name == "asf" else ".pts"
     path = sorted(source.rglob(f"*{suffix}"))[0]
     whole = path.read_bytes()
     n_points = {"pts": 68, "muct": 76, "asf": 73}[name]
 
-    @settings(max_examples=100, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=n_examples, deadline=None, derandomize=True, database=None)
     @given(MUTATION)
     def check(mutation: tuple[list[tuple[int, bytes]], int]) -> None:
         path.write_bytes(mutate(whole, *mutation))
