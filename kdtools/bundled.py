@@ -34,6 +34,11 @@ def finder_file() -> Path | None:
     return path if path.is_file() else None
 
 
+def named_finder(word: str | Path) -> Path | None:
+    """The face finder's network for its name, `finder`; None for any other word. A file of that name comes first."""
+    return finder_file() if str(word) == "finder" and not Path(word).exists() else None
+
+
 def finder_edition() -> str:
     """What the face finder's file states as its edition; empty if there is no such file."""
     import onnx

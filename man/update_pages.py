@@ -200,7 +200,7 @@ def options_table() -> str:
             row = rows.setdefault(names, {"value": value, "meaning": meaning_of(option), "tools": []})
             row["value"] = max(row["value"], value, key=len)  # kd-teacher takes some of the losses of kd-student
             row["tools"].append(tool.removeprefix("kd-"))
-            if meaning_of(option) != row["meaning"]:
+            if meaning_of(option) not in row["meaning"]:
                 row["meaning"] += f" {tool}: {meaning_of(option)}"
     lines = ["| option | value | tools | meaning |", "|---|---|---|---|"]
     for names, row in sorted(rows.items(), key=lambda item: item[0].rpartition("`--")[2].rstrip("`")):

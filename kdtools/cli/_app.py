@@ -27,6 +27,7 @@ from kdtools.errors import KdError, missing_error, require
 from kdtools.parallel import n_abandoned
 from kdtools.reporting import one_line, printable_lines
 from kdtools.storage.devices import NO_WORKING_FOLDER, n_unclosed
+from kdtools.storage.pipes import with_names_of_pipes
 from kdtools.storage.stamps import note_input, one_run
 
 if TYPE_CHECKING:
@@ -262,9 +263,9 @@ def _fail(error: BaseException, message: str, hint: str, status: int) -> int:
         print(printable_lines("".join(traceback.format_exception(error))), end="", file=sys.stderr)
     if isinstance(error, KdError) and os.environ.get("LOCAL_RANK", "0") != "0":
         return status  # the first process of torchrun reports it
-    print(f"{session.tool}: error: {one_line(message, longest_word=None)}", file=sys.stderr)
+    print(f"{session.tool}: error: {one_line(with_names_of_pipes(message), longest_word=None)}", file=sys.stderr)
     if hint:
-        print(f"  {one_line(hint, longest_word=None)}", file=sys.stderr)
+        print(f"  {one_line(with_names_of_pipes(hint), longest_word=None)}", file=sys.stderr)
     return status
 
 

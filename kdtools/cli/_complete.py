@@ -177,7 +177,7 @@ VALUES: dict[str, Callable[[str], Sequence[str]]] = {
 }
 FREE_METAVARS = (
     *("TEXT", "N", "K", "K/N", "PX", "SHARE", "RATE", "SCORE", "PERCENT", "T,...", "GLOB", "NAME=GLOB"),
-    "'FIGURE>=N'",
+    "'VALUE>=N'",
 )
 
 

@@ -97,6 +97,6 @@ MaxNme = Annotated[
 Require = Annotated[
     list[str] | None,
     typer.Option(
-        "--require", metavar="'FIGURE>=N'", help="Exit with status 3 if a row fails this: 'auc@0.08>=60', 'fr@0.1<2'."
+        "--require", metavar="'VALUE>=N'", help="Exit with status 3 if a row fails this: 'auc@0.08>=60', 'fr@0.1<2'."
     ),
 ]

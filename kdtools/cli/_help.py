@@ -43,7 +43,7 @@ BY_PRESET = frozenset(
 )
 
 EXAMPLES = {
-    "kd-asm": ("kd-asm train.h5 -o soft.h5", "kd-asm train.h5 --variance 95 -o soft.h5 --plot-modes modes.svg"),
+    "kd-asm": ("kd-asm train.h5 -o soft.h5", "kd-asm train.h5 --variance 0.95 -o soft.h5 --plot-modes modes.svg"),
     "kd-dump": ("kd-dump pred.h5 -o points.csv", "kd-dump pred.h5 --format pts -o points/"),
     "kd-eval": ("kd-eval pred.h5 --truth test.h5", "kd-eval l1.h5 kd.h5 --truth test.h5 --compare -o report.html"),
     "kd-export": (

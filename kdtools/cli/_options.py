@@ -92,7 +92,7 @@ Margin = Annotated[
 ]
 Batch = Annotated[int | None, typer.Option("--batch", metavar="N", min=1, help="Batch size: faces per step.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue a stopped run; start one if there is none.")]
-_N_FACES = typer.Option("-n", "--faces", metavar="N", min=1, help="Number of faces, at most.")
+_N_FACES = typer.Option("-n", "--faces", metavar="N", min=1, help="Number of faces.")
 NFaces = Annotated[int, _N_FACES]
 MostFaces = Annotated[int | None, _N_FACES]
 Detector = Annotated[

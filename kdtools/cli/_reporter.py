@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from kdtools.reporting import Reporter, kind_of, one_line
+from kdtools.storage.pipes import with_names_of_pipes
 
 _N_PRINTED = 10  # messages of one kind; more are counted
 _LONGEST_NAME = 255  # characters of the name of a skipped input
@@ -49,6 +50,7 @@ class StderrReporter(Reporter):
         self._report("skipped ", f"{one_line(name, _LONGEST_NAME)}: ", reason, kind_of(reason))
 
     def _report(self, label: str, name: str, text: str, kind: str) -> None:
+        text = with_names_of_pipes(text)
         if self.verbosity <= 0:
             self._counts[label, kind] += 1
             self._first.setdefault((label, kind), text)

@@ -85,9 +85,6 @@ def kd_dump(
     require(size is None or aligned is not None, "--size is for the images of --aligned")
     require(not (images and (crops or pixels == "image")), "--images is for points in the source images")
     check_no_input([output], [faces_path])
-    if aligned is not None:
-        others = [Path(place).resolve() for place in (crops, output) if place not in (None, "-")]
-        require(Path(aligned).resolve() not in others, "--aligned needs a folder of its own", "name another one")
     from kdtools.datasets.dump import crop_names, form_named, sizes_in, write_dump
     from kdtools.datasets.dump_blocks import Selection
     from kdtools.faces.box_origin import OTHER_BOXES
@@ -96,6 +93,13 @@ def kd_dump(
     from kdtools.faces.selection import IdPatterns, choose_faces
 
     form = form_named(None if format_name == "auto" else format_name, output)
+    if aligned is not None:
+        folders_of_others = [Path(one).resolve() for one in (crops, output if form.in_folder else None) if one]
+        require(
+            all(_are_apart(Path(aligned).resolve(), one) for one in folders_of_others),
+            "--aligned needs a folder of its own, outside the others",
+            "name another one",
+        )
     in_crops = pixels == "image" or crops is not None
     with open_faces(faces_path) as faces:
         if in_crops:
@@ -124,6 +128,11 @@ def kd_dump(
             )
         if output != "-":
             session.say(f"{counted(len(selection), 'face')} to {output}")
+
+
+def _are_apart(one: Path, other: Path) -> bool:
+    """Whether none of two folders is the other or within it, so that no file of one can have the place of another's."""
+    return one != other and one not in other.parents and other not in one.parents
 
 
 def main() -> None:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from kdtools.bundled import bundled_names, finder_edition, finder_file
+from kdtools.bundled import bundled_names, finder_edition, finder_file, named_finder
 from kdtools.cli._app import run, session
 from kdtools.cli._exit import DONE, NEGATIVE
 from kdtools.cli._options import Json, Quiet, Value, Verbose, Version
 from kdtools.errors import DataError, FileError, require
 from kdtools.reporting import printable
-
-if TYPE_CHECKING:
-    from kdtools.inspection import Opened
 
 
 def list_bundled(is_set: bool) -> None:
@@ -83,11 +80,20 @@ def kd_info(
 
 def _inspect(path: str, json_form: bool, value: str | None, check: bool, follow: bool, *, named: bool) -> bool:
     """Describe or check one file; returns whether it has faults. With `named` its name stands before each value."""
-    from kdtools.inspection import SCHEME_TOML, describe_file, field_lines, open_any, print_report, scheme_of, to_lines
+    from kdtools.inspection import SCHEME_TOML, describe_file, describe_finder, open_any, scheme_of
 
+    if (finder := named_finder(path)) is not None:
+        if check:
+            from kdtools.inspection import check_finder
+
+            return _show_faults(path, check_finder(finder), json_form)
+        _show(describe_finder(path, finder), path, json_form, value, named=named)
+        return False
     with open_any(path) as opened:
         if check:
-            return _check(opened, json_form)
+            from kdtools.inspection import check_file
+
+            return _show_faults(opened.name, list(check_file(opened)), json_form)
         if value == SCHEME_TOML:
             from kdtools.landmarks import scheme_to_toml
 
@@ -95,6 +101,13 @@ def _inspect(path: str, json_form: bool, value: str | None, check: bool, follow:
             return False
         shows_inputs = value is None or value.startswith("provenance.inputs")
         report = describe_file(opened, follow=follow and shows_inputs)
+    _show(report, path, json_form, value, named=named)
+    return False
+
+
+def _show(report: dict[str, Any], path: str, json_form: bool, value: str | None, *, named: bool) -> None:
+    from kdtools.inspection import field_lines, print_report, to_lines
+
     if value is not None:
         for line in field_lines(report, value).split("\n"):
             print(f"{printable(path)}\t{line}" if named else line)
@@ -104,19 +117,15 @@ def _inspect(path: str, json_form: bool, value: str | None, check: bool, follow:
         print_report(report)
     else:
         print(to_lines(report))
-    return False
 
 
-def _check(opened: Opened, json_form: bool) -> bool:
-    from kdtools.inspection import check_file
-
-    faults = list(check_file(opened))
+def _show_faults(name: str, faults: list[str], json_form: bool) -> bool:
     if json_form:
-        print(_as_json({"file": opened.name, "faults": faults}))
+        print(_as_json({"file": name, "faults": faults}))
     else:
         for fault in faults:
-            print(f"{printable(opened.name)}\t{printable(fault)}")
-    session.say(f"{opened.name}: {'not sound' if faults else 'sound'}")
+            print(f"{printable(name)}\t{printable(fault)}")
+    session.say(f"{name}: {'not sound' if faults else 'sound'}")
     return bool(faults)
 
 

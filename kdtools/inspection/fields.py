@@ -15,7 +15,8 @@ SCHEME_TOML = "scheme.toml"
 # Every name that --value takes, and so that a report can hold; * is a name of the file's own or a number in a list.
 FIELDS = {
     "file": "path as it was given",
-    "kind": "faces, model, or checkpoint (a model with the state of its training)",
+    "kind": "faces, model, checkpoint (a model with the state of its training), or face finder",
+    "edition": "of the bundled face finder",
     "format": "version of the file format",
     "bytes": "length of the file",
     "faces": "number of faces",

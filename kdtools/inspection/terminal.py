@@ -9,7 +9,12 @@ from typing import Any
 from kdtools.reporting import counted, printable
 
 _STYLES = {"unchanged": "green", "changed": "red", "unreadable": "yellow", "not compared": "yellow"}
-_KINDS = {"faces": "faces file", "model": "model", "checkpoint": "checkpoint of a training"}
+_KINDS = {
+    "faces": "faces file",
+    "model": "model",
+    "checkpoint": "checkpoint of a training",
+    "face finder": "face finder",
+}
 _BOXES = {"points": "the points", "given": "the given box", "detector": "the detector's box"}
 _LONGEST_HISTORY = 24  # lines that fit on a screen
 
@@ -27,11 +32,12 @@ def print_report(report: dict[str, Any]) -> None:
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(style="cyan", no_wrap=True)
     grid.add_column(overflow="fold")
-    for label, text in (_faces_rows if report["kind"] == "faces" else _model_rows)(report):
+    rows = {"faces": _faces_rows, "face finder": _finder_rows}.get(report["kind"], _model_rows)
+    for label, text in rows(report):
         grid.add_row(label, Text(printable(text)))
     for label, text in _lineage_rows(report):
         grid.add_row(label, Text(printable(text)))
-    for label, line, state in _history_rows(report["provenance"]):
+    for label, line, state in _history_rows(report["provenance"]) if "provenance" in report else ():
         grid.add_row(label, Text.assemble(printable(line), ("  " + state if state else "", _STYLES.get(state, "dim"))))
     console.print(grid)
 
@@ -80,6 +86,11 @@ def _faces_rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
             f"{counted(report['shape_model']['modes'], 'mode')}, aligned by {report['shape_model']['align']}",
         )
     yield "arrays", ", ".join(name for name in report["arrays"] if not name.startswith("subset/"))
+
+
+def _finder_rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "edition", report["edition"].removeprefix("edition ")
+    yield "detector", f"{_detector(report['detector'])}; --detector finder of kd-predict and kd-import"
 
 
 def _detector(record: dict[str, Any]) -> str:

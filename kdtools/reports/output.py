@@ -24,7 +24,7 @@ from kdtools.reports.plots import PLOTS, draw_plot, plot_svg
 from kdtools.reports.records import print_records, records_json, records_tsv
 from kdtools.reports.terminal import as_text, print_table
 from kdtools.reports.text import as_tsv, json_lines
-from kdtools.storage.outputs import STANDARD_INPUT, STANDARD_STREAM, check_output, written_aside_together
+from kdtools.storage.outputs import STANDARD_INPUT, STANDARD_STREAM, check_output, is_stream, written_aside_together
 from kdtools.storage.provenance import Provenance
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _worst_picture(evaluation: Evaluation, reporter: Reporter, suffix: str = ".p
     from kdtools.viewing.worst import worst_sheet
 
     worst, truth = evaluation.worst, evaluation.truth
-    if truth == STANDARD_INPUT or Path(truth).is_fifo():
+    if truth == STANDARD_INPUT or is_stream(truth):
         raise DataError(f"the truth came through {truth}, so its pictures cannot be read again", "name the file")
     sheet = None
     if worst is not None and Path(truth).is_file():

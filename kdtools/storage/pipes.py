@@ -18,6 +18,7 @@ from kdtools.storage.stamps import at_end_of_run
 _Key = tuple[int, int]  # device and inode: one pipe can have several names, such as /dev/stdin and /dev/fd/0
 _opened: dict[_Key, BufferedReader] = {}  # in this run
 _copies: dict[_Key, Path] = {}
+_names: dict[Path, str] = {}  # copy -> what the user calls the pipe
 
 
 def stream_of_pipe(path: str | os.PathLike[str]) -> BufferedReader:
@@ -45,13 +46,20 @@ def seekable(path: str | os.PathLike[str]) -> Path:
     if key not in _copies:
         stream = stream_of_pipe(path)
         folder = tempfile.mkdtemp(prefix="kdtools-")
-        at_end_of_run(lambda: _copies.pop(key, None))
+        at_end_of_run(lambda: _names.pop(_copies.pop(key, Path()), None))
         at_end_of_run(lambda: shutil.rmtree(folder, ignore_errors=True))
         copy = Path(folder, Path(path).name)
         with device_errors(f"temporary copy of {path}"), read_faults_named(str(path)), copy.open("wb") as file:
             shutil.copyfileobj(stream, file, 1 << 20)
-        _copies[key] = copy
+        _copies[key], _names[copy] = copy, str(path)
     return _copies[key]
+
+
+def with_names_of_pipes(text: str) -> str:
+    """A message about temporary copies as one about the pipes that they were copied from."""
+    for copy, name in _names.items():
+        text = text.replace(str(copy), name)
+    return text
 
 
 def _key_of(path: str | os.PathLike[str]) -> _Key:

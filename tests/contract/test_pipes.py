@@ -198,3 +198,19 @@ def test_resume_takes_no_other_model_or_boxes_for_the_same(tmp_path: Path, photo
     words = tiny_onnx, photos, "--detector", tmp_path / "boxes.csv", "--resume", "-o", tmp_path / "p.h5"
     fail(run_tool("kd-predict", *words), "kd-predict", 2, "boxes.csv can be read only once")
     assert not (tmp_path / "p.h5").exists()
+
+
+def test_what_is_wrong_with_a_piped_file_is_said_by_its_own_name(tmp_path: Path, world: World) -> None:
+    """Not by that of the temporary copy, which is gone when the user reads the message."""
+    for tool, words in (
+        ("kd-predict", ("{pipe}", world.files["faces"], "-o", tmp_path / "out.h5")),
+        ("kd-export", ("{pipe}", "-o", tmp_path / "out.onnx")),
+        ("kd-info", ("{pipe}",)),
+    ):
+        folder = tmp_path / tool
+        folder.mkdir()
+        pipe = pipe_of(b"\x40\x92" + bytes(6) + b"{" + bytes(2000), folder / "pipe")
+        result = run_tool(tool, *(pipe if word == "{pipe}" else word for word in words))
+        assert result.status == 1
+        assert f"error: {pipe}: " in result.stderr
+        assert "kdtools-" not in result.stderr

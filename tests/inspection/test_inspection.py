@@ -24,7 +24,7 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from kdtools.bundled import bundled_names
+from kdtools.bundled import bundled_names, finder_file
 from kdtools.cli import kd_info
 from kdtools.cli._app import session
 from kdtools.inspection import FIELDS, describe_file, flatten, open_any
@@ -38,7 +38,7 @@ from kdtools.model import HEADS
 from kdtools.model.card import ModelCard
 from kdtools.model.file import save_model
 from kdtools.model.network import LandmarkNet
-from kdtools.storage.provenance import Provenance
+from kdtools.storage.provenance import Provenance, sha256_of
 
 Run = Callable[..., tuple[int, str, str]]
 N, SIDE = 12, 16
@@ -582,3 +582,15 @@ def test_real_files(shared_dir: Path, run: Run) -> None:
     path = shared_dir / "golden/300wpublic_truth.h5"
     assert run(path, "--value", "subsets.ibug") == (0, "135\n", "")
     assert run(path, "--check", "-q") == (0, "", "")
+
+
+def test_the_face_finder_is_known_by_its_name(run: Run) -> None:
+    """As kd-info --bundled lists it."""
+    assert run("finder", "--value", "kind")[1].strip() == "face finder"
+    assert run("finder", "--value", "detector.sha256")[1].strip() == sha256_of(finder_file() or "")
+    assert "non-commercial" in run("finder", "--value", "terms")[1]
+    assert run("finder", "--check")[:2] == (0, "")
+    report = json.loads(run("finder", "--json")[1])
+    assert {name for name, _ in flatten(report) if not name.startswith(("terms", "trained_on", "teachers"))} <= {
+        *FIELDS
+    }

@@ -127,3 +127,28 @@ def test_what_is_refused(tmp_path: Path) -> None:
     climbing = write_faces(tmp_path / "up.h5", points, images=images, ids=["../a", "b"])
     done = run_tool("kd-dump", climbing, "--aligned", tmp_path / "out", "-o", tmp_path / "up.csv")
     assert (done.status, (tmp_path / "out").exists(), (tmp_path / "up.csv").exists()) == (1, False, False)
+
+
+@pytest.mark.parametrize("aligned", ["out", "out/aligned", "."])
+def test_a_folder_of_aligned_faces_is_none_of_the_others(
+    aligned: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crop called aligned/face0.png and the aligned face0.png would be one file."""
+    images, points = drawn_faces(2, 48, 1)
+    faces = write_faces(tmp_path / "f.h5", points, images=images, ids=["aligned/face0", "face0"])
+    monkeypatch.chdir(tmp_path)
+    Path("out").mkdir()
+    for words in (["--crops", "out", "-o", "p.csv"], ["--format", "pts", "-o", "out"]):
+        done = run_tool("kd-dump", faces, "--aligned", aligned, *words)
+        assert done.status == 2
+        assert "--aligned needs a folder of its own, outside the others" in done.stderr
+    assert list(Path("out").iterdir()) == []
+
+
+def test_a_table_may_lie_beside_its_aligned_faces(tmp_path: Path) -> None:
+    images, points = drawn_faces(2, 48, 1)
+    (tmp_path / "out").mkdir()
+    faces = write_faces(tmp_path / "f.h5", points, images=images)
+    done = run_tool("kd-dump", faces, "--aligned", tmp_path / "out", "-o", tmp_path / "out" / "p.csv")
+    assert done.status == 0, done.stderr
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["face0.png", "face1.png", "p.csv"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from kdtools.bundled import finder_file
 from kdtools.errors import FileError, UsageError
 from kdtools.images.detection.boxes import BoxesFile, WholeImage, whole_square
@@ -14,6 +12,7 @@ from kdtools.images.detection.finder import FaceFinder
 from kdtools.images.detection.yunet import MIN_SCORE as YUNET_MIN_SCORE
 from kdtools.images.detection.yunet import YuNetDetector, public_model
 from kdtools.reporting import SILENT, Reporter
+from kdtools.storage.outputs import is_stream
 
 
 def check_scoreless(name: str, min_score: float | None) -> None:
@@ -63,9 +62,9 @@ def find_detector(name: str, min_score: float | None = None, reporter: Reporter 
         return YuNetDetector(name, least)
     if name.lower().endswith(".csv"):
         return BoxesFile(name, min_score)
-    if Path(name).is_fifo():
+    if is_stream(name):
         hint = "write it to a file, whose suffix says what it is: boxes (.csv) or a YuNet model (.onnx)"
-        raise FileError(f"--detector {name}: is a pipe", hint)
+        raise FileError(f"--detector {name}: is a pipe or standard input", hint)
     raise UsageError(
         f"there is no detector {name!r}", "give finder, cascade, yunet, whole, a YuNet model (.onnx) or boxes (.csv)"
     )
