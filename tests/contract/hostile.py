@@ -96,7 +96,7 @@ def _spoil_faces(path: Path) -> None:
         h5.attrs["scheme"] = ALL
         if "landmarks" in h5:
             points = h5["landmarks"]
-            points.attrs["names"] = json.dumps([f"{k}{ALL}" for k in range(points.shape[1])])
+            points.attrs["names"] = json.dumps([name_of(k, str(k)) for k in range(points.shape[1])])
             points.attrs["regions"] = json.dumps([[name, [0, 1, 2]] for name in ESCAPES])
         for name in ESCAPES:
             name = name.replace("/", ":")
