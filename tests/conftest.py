@@ -81,7 +81,7 @@ _tried_here = TriedHere()
 @pytest.fixture(autouse=True)
 def _files_tried_here(request: pytest.FixtureRequest) -> Iterator[None]:
     """Files are tried without a fork for each, except where it or what it protects from is tested."""
-    if request.path.parent.name == "storage" or request.node.get_closest_marker("damage"):
+    if request.path.parent.name == "storage" or request.node.get_closest_marker("in_child"):
         yield
     else:
         with _tried_here.within():

@@ -93,7 +93,7 @@ def spoil_source(kind: str, folder: Path) -> Path:
     return path
 
 
-@pytest.mark.damage
+@pytest.mark.in_child
 @pytest.mark.parametrize(("tool", "name", "kind"), list(spoilt_inputs()))
 def test_a_spoilt_input(tool: str, name: str, kind: str, world: World, tmp_path: Path) -> None:
     row, folder = TOOLS[tool], tmp_path / "out"

@@ -96,7 +96,7 @@ def test_a_pipe_of_two_names_is_one(tmp_path: Path, spool_folder: Path) -> None:
     assert "/dev/stdin and /dev/fd/0 are one pipe, which can be read only once" in done.stderr
 
 
-@pytest.mark.damage
+@pytest.mark.in_child
 def test_damage_and_other_kinds_in_a_pipe_are_reported_by_its_name(tmp_path: Path) -> None:
     sound = write_faces(tmp_path / "a.h5", ids=["x"]).read_bytes()
     for number, content in enumerate((sound[: len(sound) // 2], b"no faces", b"")):

@@ -139,7 +139,7 @@ def try_one(
     return "refused"
 
 
-@pytest.mark.damage
+@pytest.mark.in_child
 @pytest.mark.parametrize(("tool", "name"), READ + [one for one in MODELS if one.values[0] not in TRAINERS])
 def test_an_input_that_changes_while_it_is_read(
     tool: str, name: str, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -152,7 +152,7 @@ def test_an_input_that_changes_while_it_is_read(
 
 
 # ---- make soak
-@pytest.mark.damage
+@pytest.mark.in_child
 @pytest.mark.soak
 @pytest.mark.parametrize(("tool", "name"), READ + MODELS)
 def test_an_input_that_changes_at_any_moment(

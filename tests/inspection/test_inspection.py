@@ -456,7 +456,7 @@ def test_points_without_crops_lie_by_their_boxes(tmp_path: Path, run: Run) -> No
     assert "1 of 12 faces have points far from their box: 'set/ann3_7.jpg'" in faults_of(run, path)[0]
 
 
-@pytest.mark.damage
+@pytest.mark.in_child
 @pytest.mark.usefixtures("small_blocks")
 def test_damaged_chunks_are_found(tmp_path: Path, run: Run) -> None:
     """All of a compressed array is read."""

@@ -405,7 +405,7 @@ def test_damaged_tables_end_in_skips_or_errors(tmp_path: Path, data: st.DataObje
     check_outcome(deeplabcut, path)
 
 
-@pytest.mark.damage
+@pytest.mark.in_child
 @examples(60)
 def test_damaged_hdf5_ends_in_skips_or_errors(n_examples: int, tmp_path: Path) -> None:
     contents = []

@@ -220,7 +220,7 @@ def replace(name: str, value: Any) -> Callable[[Any], None]:
     return edit
 
 
-@pytest.mark.damage
+@pytest.mark.in_child
 @pytest.mark.parametrize(
     ("edit", "reason"),
     [
@@ -265,7 +265,7 @@ def point_first_cell(file: Any, target: Any) -> None:
     file["IsT"][0, 0] = target.ref
 
 
-@pytest.mark.damage
+@pytest.mark.in_child
 @pytest.mark.parametrize(
     ("edit", "reason"),
     [
@@ -288,7 +288,7 @@ def test_damaged_pictures_of_cofw_are_errors_when_loaded(
         found[0].load()
 
 
-@pytest.mark.damage
+@pytest.mark.in_child
 def test_damaged_files_of_cofw68_are_skipped(tmp_path: Path) -> None:
     source = cofw68_sample(tmp_path / "set")
     whole = (source / "1_points.mat").read_bytes()
@@ -418,7 +418,7 @@ def test_real_aflw2000(shared_dir: Path) -> None:
 CHANGES = st.tuples(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), max_size=6), st.integers(0, 500))
 
 
-@pytest.mark.damage
+@pytest.mark.in_child
 @examples(60)
 @pytest.mark.parametrize("name", ["joint", *SAMPLES])
 def test_damaged_files_give_points_skips_or_errors(name: str, n_examples: int, tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_samples_are_told_apart(name: str, tmp_path: Path) -> None:
             assert form.accepts(source) == (other == name), other
 
 
-@pytest.mark.damage
+@pytest.mark.in_child
 @rounds
 @pytest.mark.parametrize("name", sorted(SAMPLES))
 def test_damage_ends_in_points_or_in_an_error(name: str, n_rounds: int) -> None:
