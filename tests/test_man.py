@@ -256,10 +256,10 @@ def world(shell: Shell, tiny_onnx: Path, tmp_path_factory: pytest.TempPathFactor
 
 
 def cases() -> Iterator[object]:
-    """Exports take seconds each, so they are for make soak."""
+    """The first of each page; the others, and exports, which take seconds each, are for make soak, and CI."""
     for name in PAGES:
         for number, example in enumerate(examples_of(name)):
-            marks = [pytest.mark.soak] if "kd-export" in example else []
+            marks = [pytest.mark.soak] if number > 0 or "kd-export" in example else []
             yield pytest.param(name, number, marks=marks)
 
 
