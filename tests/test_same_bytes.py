@@ -19,7 +19,7 @@ from factories import write_faces
 
 _TINY = "--arch test_resnet --input-size 32 --epochs 2 --batch 8 --val test.h5 --seed 3 --device cpu -q"
 _COMMANDS = f"""
-kd-synth -q -n 24 --size 48 --seed 1 -o faces.h5
+kd-synth -q -n 40 --size 48 --seed 1 -o faces.h5
 kd-split -q faces.h5 -o train.h5 --rest test.h5 --share 0.3
 kd-merge -q train.h5 test.h5 -o merged.h5
 kd-dump -q test.h5 --format pts -o pictures --crops pictures
