@@ -233,6 +233,7 @@ def world(shell: Shell, tiny_onnx: Path, tmp_path_factory: pytest.TempPathFactor
         cp tough.h5 tolerant.h5
         cp pred.h5 l2.h5
         kd-predict student.onnx test.h5 -o kd.h5
+        for k in 1 2; do cp l2.h5 l2.$k.h5; cp kd.h5 kd.$k.h5; done
         kd-split pred.h5 --share 0.5 --group '(.*)' -o part1.h5 --rest part2.h5
         kd-synth -n 24 --size 96 --margin 0.5 --seed 4 -o drawn.h5
         kd-dump drawn.h5 --format pts --crops photos/train -o photos/train
