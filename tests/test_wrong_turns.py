@@ -106,3 +106,21 @@ def test_what_is_no_faces_file_says_how_to_get_one(here: Path) -> None:
             result = run_tool(*(word.format(name) for word in words))
             assert result.status == 1, (words, name)
             assert told in result.stderr, (words, name)
+
+
+def test_a_misspelt_folder_is_answered_with_the_one_that_is_there(here: Path) -> None:
+    result = run_tool("kd-predict", "face68", "phtos", "-o", "points.csv")
+    assert result.status == 1
+    assert "phtos: no such file or folder\n  is photos meant?\n" in result.stderr
+    result = run_tool("kd-predict", "face68", "photos/7.png")
+    assert "photos/7.png: no such file or folder\n  is photos/" in result.stderr
+    assert run_tool("kd-predict", "face68", "quite/else").stderr.endswith("quite/else: no such file or folder\n")
+
+
+def test_an_option_of_another_program_is_answered_with_the_usage(here: Path) -> None:
+    """As -i of ffmpeg, or --model of many Python scripts."""
+    for words in (("-i", "photos", "face68"), ("--model", "face68", "--input", "photos")):
+        result = run_tool("kd-predict", *words)
+        assert result.status == 2
+        assert f"No such option: {words[0]}" in result.stderr
+        assert "  kd-predict [OPTIONS] MODEL INPUT...; see kd-predict --help\n" in result.stderr

@@ -239,7 +239,8 @@ def _status_of_error(error: BaseException, stopped: type[Stopped] | None) -> int
     if isinstance(error, _TYPER_ERROR):
         # pydantic puts "Value error, " before the message of a Python exception.
         message = error.format_message().rstrip(".").replace(": Value error, ", ": ")
-        usage = f"{_usage_of(error.ctx)}; " if type(error).__name__ == "MissingParameter" and error.ctx else ""
+        shows_usage = type(error).__name__ in ("MissingParameter", "NoSuchOption")
+        usage = f"{_usage_of(error.ctx)}; " if shows_usage and error.ctx else ""
         return _fail(error, message, f"{usage}see {session.tool} --help", USAGE)
     if isinstance(error, MemoryError):
         return _fail(error, "out of memory", "use fewer faces, a smaller batch or fewer jobs", FAILED)

@@ -34,7 +34,7 @@ def kdtools(
     ONNX Runtime load, the bundled networks, the cache folder and locks of files: paste it into a bug report. It takes
     some seconds, because it loads the libraries. The exit status is 3 if something that all tools need is broken.
 
-    `kdtools predict ...` is another way to call kd-predict, and so for every tool.
+    `kdtools predict ...` is another way to call kd-predict, and so for every tool; `kdtools help predict` is its help.
     """
     if word is None:
         print(_listing())
@@ -78,6 +78,9 @@ def _by_short_name() -> dict[str, str]:
 
 def main() -> None:
     first, *rest = sys.argv[1:] or [""]
+    if first == "help":  # as git help commit
+        first, rest = (rest[0], ["--help"]) if rest else ("", [])
+        sys.argv[1:] = [first, *rest] if first else []
     tool = _by_short_name().get(first.removeprefix("kd-"))
     if tool is None or (COMPLETE in os.environ and not rest):  # the tab key asks for the word itself
         run("kdtools", kdtools)

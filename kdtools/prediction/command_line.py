@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import difflib
+import itertools
+import os
 import re
 import shlex
 import sys
@@ -32,7 +36,7 @@ def check_words(
         raise UsageError(f"{model} is not a model, but {inputs[0]} is", f"the model comes first: kd-predict {right}")
     for word in inputs if inputs else [model]:
         if word != "-" and not word.isdecimal() and not Path(word).exists():  # a number may be a camera
-            raise FileError(f"{word}: no such file or folder")
+            raise FileError(f"{word}: no such file or folder", _similar(word))
     is_other = kind_of(model) != "faces" and not model.endswith((".safetensors", ".onnx"))
     if wrong and (not inputs or is_other):
         raise UsageError(f"{model}: no model was named before it", _example([model, *inputs]))
@@ -53,6 +57,18 @@ def check_words(
                 hint += "; kd-merge joins what a stopped run left in FILE.partial/*.h5"
             raise UsageError(f"{name_of(word)} can be read only once, so it cannot be resumed", hint)
 
+
+def _similar(word: str) -> str:
+    """A question with the most similar name in the folder of a misspelt one; empty where there is none."""
+    folder, name = Path(word).parent, Path(word).name
+    with contextlib.suppress(OSError):
+        names = [entry.name for entry in itertools.islice(os.scandir(folder), _MOST_NAMES)]
+        if close := difflib.get_close_matches(name, names, n=1):
+            return f"is {shlex.quote(str(folder / close[0]))} meant?"
+    return ""
+
+
+_MOST_NAMES = 10_000  # of a folder that are looked through
 
 _PICTURES = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG", b"RIFF": "WebP", b"GIF8": "GIF"}
 

@@ -48,6 +48,11 @@ def test_tools_can_be_called_by_it(tmp_path: Path) -> None:
     assert call("merge", "absent.h5").stderr.startswith("kd-merge: error: ")
 
 
+def test_help_of_a_tool_as_git_has_it() -> None:
+    assert call("help", "merge").stdout.startswith("Usage: kd-merge [OPTIONS] FACES... -o FILE")
+    assert call("help").stdout == call().stdout
+
+
 def test_a_word_that_is_no_tool_is_answered_with_all_that_are() -> None:
     wrong = call("preditc", "photos")
     assert (wrong.returncode, wrong.stdout) == (2, "")
