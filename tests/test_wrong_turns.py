@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 from contract.running import run_tool, succeed
 from factories import drawn_faces, write_faces
+from warm import Warm
 
 from kdtools.images.detection import usual_detector
 from kdtools.images.drawing import write_image
+from kdtools.synth import draw_face
 
 
 @pytest.fixture
@@ -124,3 +128,25 @@ def test_an_option_of_another_program_is_answered_with_the_usage(here: Path) -> 
         assert result.status == 2
         assert f"No such option: {words[0]}" in result.stderr
         assert "  kd-predict [OPTIONS] MODEL INPUT...; see kd-predict --help\n" in result.stderr
+
+
+def test_a_batch_over_a_folder_goes_on_after_a_photograph_without_a_face_and_a_broken_one(
+    here: Path, warm: Warm
+) -> None:
+    """As README says; a loop over single photographs stops at the broken one, and is told of the folder."""
+    write_image(here / "photos" / "wall.png", np.full((100, 120, 3), 120, np.uint8))
+    (here / "photos" / "broken.png").write_bytes((here / "photos" / "0.png").read_bytes()[:300])
+    image, _, _ = draw_face(np.random.default_rng(0), 240, margin=0.75)
+    write_image(here / "photos" / "face.png", image)
+    script = f"""set -euo pipefail
+        {warm.script("kd-predict")} face68 photos/ --include face.png --include wall.png --include broken.png \\
+            -o points.csv || [ $? -eq 4 ]
+        echo done"""
+    batch = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert (batch.returncode, batch.stdout) == (0, "done\n"), batch.stderr
+    assert "skipped broken.png: " in batch.stderr
+    assert "no face found in 1 of 3 photographs: wall.png" in batch.stderr
+    assert [line.partition(",")[0] for line in Path("points.csv").read_text().splitlines()] == ["id", "face.png"]
+    alone = run_tool("kd-predict", "face68", "photos/broken.png", "-o", "one.csv")
+    assert alone.status == 1
+    assert "one call for a whole folder skips what cannot be read" in alone.stderr

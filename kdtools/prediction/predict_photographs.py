@@ -87,7 +87,8 @@ def predict_photographs(
             if run.require_face:
                 raise DataError(f"no face found in {counted(parts.n_items, 'image')}")
             skipped = counted(parts.n_items, "image was", "images were")
-            raise DataError(f"{skipped} skipped, and there are no others, so there are no points to write")
+            hint = "one call for a whole folder skips what cannot be read, and writes the others"
+            raise DataError(f"{skipped} skipped, and there are no others, so there are no points to write", hint)
         if run.without_face.count:
             count = f"{run.without_face.count} of {parts.n_items - parts.first} photographs"
             run.reporter.say(f"no face found in {count}: {run.without_face}")
