@@ -16,7 +16,11 @@ SYNOPSES = {
         "[options] --truth FILE --max-nme PERCENT PRED ...",
         "[options] --jitter PRED ...",
     ),
-    "kd-export": ("[options] MODEL -o FILE", "[options] --precision int8 --calibrate FILE MODEL -o FILE"),
+    "kd-export": (
+        "[options] MODEL -o FILE",
+        "[options] --precision int8 --calibrate FILE MODEL -o FILE",
+        "--compare-precisions --verify FILE [--calibrate FILE] MODEL",
+    ),
     "kd-import": ("[options] SOURCE ... -o FILE", "--formats"),
     "kd-info": (
         "[--json] [--no-inputs] FILE ...",

@@ -31,7 +31,7 @@ def _output(check: Callable[[str], None] | None = None) -> Any:
 Output = Annotated[str, _output()]
 FacesOutput = Annotated[str, _output(check_faces_name)]
 ModelOutput = Annotated[str, _output(check_model_name)]
-ExportOutput = Annotated[str, _output(check_export_name)]
+ExportOutput = Annotated[str | None, _output(check_export_name)]
 Force = Annotated[bool, typer.Option("-f", "--force", help="Replace an existing output.")]
 Quiet = Annotated[
     bool, typer.Option("-q", "--quiet", callback=set_quiet, is_eager=True, help="Print only warnings and errors.")

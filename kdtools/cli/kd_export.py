@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,13 +13,19 @@ from kdtools.errors import require, require_packages
 from kdtools.export import INT8, Precision
 from kdtools.storage.outputs import check_no_input, check_output, written_aside
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from kdtools.export.check import Sample
+    from kdtools.model.network import LandmarkNet
+
 
 def kd_export(
     model_path: Annotated[
         str,
         typer.Argument(metavar="MODEL", help="Model file, or a bundled network (face68)."),
     ],
-    output: ExportOutput,
+    output: ExportOutput = None,
     precision: Annotated[
         Precision,
         typer.Option(help="float16 halves the size, for phones; int8 is for CPUs and needs --calibrate."),
@@ -32,6 +39,13 @@ def kd_export(
             metavar="FILE", help="Check on the faces of this file instead of those of --calibrate or a few drawn ones."
         ),
     ] = None,
+    compare_precisions: Annotated[
+        bool,
+        typer.Option(
+            "--compare-precisions",
+            help="Write nothing: measure each precision here, on the faces of --verify, and recommend one.",
+        ),
+    ] = False,
     convention: ConventionName = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -45,18 +59,26 @@ def kd_export(
     are the same in every precision. If the model has several annotation conventions, the export predicts one, in
     true pixels. The description in the model file is in the metadata under `kdtools`. The export is compared with
     the original before it is written, and its size and speed are reported, with the NME of both for faces with
-    points. A warning says if int8 makes the NME more than 2 % larger.
+    points. A warning says if int8 makes the NME more than 2 % larger. --compare-precisions recommends the fastest
+    precision whose NME is at most 1 % larger; without --calibrate a third of the faces of --verify calibrate int8.
     """
     require(model_path != "-", "the model cannot be read from standard input", "name its file")
     require(calibrate != "-", "--calibrate is read more than once, so not from standard input", "name a file")
-    require((calibrate is not None) == (precision == "int8"), "--calibrate FILE and --precision int8 go together")
+    if compare_precisions:
+        require(output is None, "--compare-precisions writes no file", "leave -o out, then export in the one you want")
+        require(precision == "float32", "--compare-precisions tries all precisions", "leave --precision out")
+        require(verify is not None, "--compare-precisions needs faces with landmarks", "name them: --verify FILE")
+    else:
+        require(output is not None, "no output is named", "give -o FILE, or --compare-precisions")
+        require((calibrate is not None) == (precision == "int8"), "--calibrate FILE and --precision int8 go together")
     require_packages("torch", "timm", "onnxscript")
     from kdtools.faces.file import open_faces
     from kdtools.model.card import form_of, read_card
     from kdtools.storage.file_kinds import ONNX
 
-    check_no_input([output], [path for path in (model_path, calibrate, verify) if path])
-    check_output(output, force)
+    if output is not None:
+        check_no_input([output], [path for path in (model_path, calibrate, verify) if path])
+        check_output(output, force)
     hint = "give the model file (.safetensors) that it was exported from"
     require(form_of(model_path) != ONNX, f"{model_path}: is an exported model already (ONNX)", hint)
     card, description = read_card(model_path)
@@ -82,9 +104,13 @@ def kd_export(
     from kdtools.model.network import choose_device
 
     network = load_model(model_path, choose_device("cpu"), convention)
-    sample = sample_faces(verify or calibrate, network, N_CHECKED)
+    n_faces = N_CHECKED if calibrate or not compare_precisions else N_CHECKED + N_CALIBRATION
+    sample = sample_faces(verify or calibrate, network, n_faces)
     calibration = sample_faces(calibrate, network, N_CALIBRATION).images if calibrate else None
     description |= network.card.convention_fields()
+    if output is None:
+        _compare(network, description, sample, calibration)
+        return
     fields = {**description, **session.provenance(model_path, calibrate, verify).attributes()}
     with written_aside(output, force) as part:
         export_onnx(network, part, fields, precision, calibration)
@@ -103,6 +129,22 @@ def kd_export(
             f"int8 makes the NME {100 * agreement.worse:.1f} % larger, more than {100 * MOST_WORSE:.0f} %: "
             "calibrate on more faces like those it will see, or stay with float32"
         )
+
+
+def _compare(network: LandmarkNet, description: dict[str, Any], sample: Sample, calibration: np.ndarray | None) -> None:
+    """Print a table of all precisions and recommend one."""
+    from kdtools.export.precisions import measure_precisions, split_for_calibration
+    from kdtools.reports.output import show_records
+
+    if calibration is None:
+        sample, calibration = split_for_calibration(sample)
+    rows = measure_precisions(network, description, sample, calibration, session)
+    show_records(rows, "table" if sys.stdout.isatty() else "tsv")
+    best = next(row for row in rows if row.recommended)
+    session.say(
+        f"{best.precision} is recommended on this machine: {best.times_float32:.2f} times as fast as float32, "
+        f"NME {best.nme_change_percent:+.1f} %, over {len(sample.images)} {sample.name}"
+    )
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from kdtools.synth import draw_faces
 N_CHECKED, N_CALIBRATION = 256, 128
 MOST_WORSE = 0.02  # relative increase in NME above which kd-export warns
 _N_DRAWN = 8
-_BATCH = 16
+BATCH = 16
 _N_TIMED = 5  # batches, of which the median counts
 # float32 rounding moves a point by some thousandths of a pixel; more means that the graph is wrong. float16 can move
 # single points of an unclear face farther, so only its mean is limited. int8 is judged by NME.
@@ -108,7 +108,7 @@ def compare_with_original(network: LandmarkNet, path: Path, sample: Sample, prec
     """
     session, size = open_session(path, threads=0), network.card.input_size
     if isinstance(network.head, HeatmapHead):
-        _compare_confidence(network, session, sample.images[:_BATCH], precision)
+        _compare_confidence(network, session, sample.images[:BATCH], precision)
     exported = _in_batches(lambda images: run_session(session, images), sample.images)
     original = _in_batches(lambda images: _run_network(network, images), sample.images)
     distance = np.linalg.norm(exported - original, axis=2) * size
@@ -148,20 +148,22 @@ def _nme(truth: np.ndarray, points: np.ndarray, scheme: Scheme) -> float:
 
 def measure_speed(network: LandmarkNet, path: Path, images: np.ndarray) -> tuple[float, float]:
     """Faces per second of the original in PyTorch and of the export in ONNX Runtime, on all cores."""
-    session, batch = open_session(path, threads=0), images[:_BATCH]
-    runs: list[Callable[[np.ndarray], np.ndarray]] = [
-        lambda images: _run_network(network, images),
-        lambda images: run_session(session, images),
-    ]
-    times: list[list[float]] = [[], []]
-    for turn in range(_N_TIMED + 1):
-        for run, taken in zip(runs, times, strict=True):
-            began = time.perf_counter()
-            run(batch)
-            if turn:  # the first is a warm-up
-                taken.append(time.perf_counter() - began)
+    session, batch = open_session(path, threads=0), images[:BATCH]
+    times = alternating_times([lambda: _run_network(network, batch), lambda: run_session(session, batch)], _N_TIMED)
     original, export = (len(batch) / statistics.median(taken) for taken in times)
     return original, export
+
+
+def alternating_times(runs: Sequence[Callable[[], object]], n_turns: int) -> list[list[float]]:
+    """Seconds of each call in each turn. Calls alternate, so that other work on the machine slows all of them."""
+    times: list[list[float]] = [[] for _ in runs]
+    for turn in range(n_turns + 1):
+        for run, taken in zip(runs, times, strict=True):
+            began = time.perf_counter()
+            run()
+            if turn:  # the first is a warm-up
+                taken.append(time.perf_counter() - began)
+    return times
 
 
 def _run_network(network: LandmarkNet, images: np.ndarray) -> np.ndarray:
@@ -171,4 +173,4 @@ def _run_network(network: LandmarkNet, images: np.ndarray) -> np.ndarray:
 
 
 def _in_batches(run: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> np.ndarray:
-    return np.concatenate([run(images[first : first + _BATCH]) for first in range(0, len(images), _BATCH)])
+    return np.concatenate([run(images[first : first + BATCH]) for first in range(0, len(images), BATCH)])

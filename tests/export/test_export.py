@@ -18,8 +18,9 @@ from factories import drawn_faces, write_faces
 
 from kdtools.errors import DataError
 from kdtools.export import PRECISIONS
-from kdtools.export.check import Agreement, compare_with_original, measure_speed, sample_faces
+from kdtools.export.check import Agreement, Sample, compare_with_original, measure_speed, sample_faces
 from kdtools.export.graph import export_onnx
+from kdtools.export.precisions import MeasuredPrecision, recommended, split_for_calibration
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.model.card import ModelCard, read_card
@@ -190,3 +191,67 @@ def test_kd_export_writes_int8_that_an_engine_runs(tmp_path: Path, faces_file: s
     with torch.inference_mode():
         original = network(0)(torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255).numpy()
     assert np.linalg.norm(points - original, axis=2).max() * SIZE < 1
+
+
+def test_kd_export_compares_precisions_and_recommends_one(tmp_path: Path, warm: Warm, faces_file: str) -> None:
+    def kd_export(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [warm.script("kd-export"), str(model), "--compare-precisions", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    model = tmp_path / "m.safetensors"
+    save_model(model, network(0), Provenance("test"))
+    images, _ = drawn_faces(2, 48, seed=3)
+    unlabelled = str(write_faces(tmp_path / "unlabelled.h5", images=images))
+    for words, status, message in (
+        ([], 2, "--verify FILE"),
+        (["--verify", faces_file, "-o", str(tmp_path / "m.onnx")], 2, "--compare-precisions writes no file"),
+        (["--verify", faces_file, "--precision", "float16"], 2, "tries all precisions"),
+        (["--verify", unlabelled], 1, "no landmarks, so no errors to compare"),
+    ):
+        wrong = kd_export(*words)
+        assert wrong.returncode == status, wrong.stderr
+        assert message in wrong.stderr
+    done = kd_export("--verify", faces_file)
+    assert done.returncode == 0, done.stderr
+    header, *lines = (line.split("\t") for line in done.stdout.splitlines())
+    rows = {line[0]: dict(zip(header, line, strict=True)) for line in lines}
+    assert list(rows) == list(PRECISIONS)
+    sizes = [float(row["megabytes"]) for row in rows.values()]
+    assert sizes == sorted(sizes, reverse=True)
+    assert float(rows["float32"]["times_float32"]) == 1
+    assert abs(float(rows["float32"]["nme_change_percent"])) < 0.01
+    (best,) = (name for name, row in rows.items() if row["recommended"] == "yes")
+    assert f"{best} is recommended on this machine: " in done.stderr
+    assert f"over 8 faces of {faces_file}" in done.stderr  # the other 4 calibrate int8
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.safetensors", "unlabelled.h5"]
+
+
+@pytest.mark.parametrize(
+    ("float16", "int8", "expected"),
+    [
+        ((0.5, 0.0), (1.8, 0.9), "int8"),
+        ((0.5, 0.0), (1.8, 1.1), "float32"),  # it errs too much
+        ((0.5, 0.0), (1.04, -0.5), "float32"),  # it is hardly faster
+        ((1.9, 0.2), (1.8, 0.0), "float16"),
+    ],
+)
+def test_the_fastest_precision_that_costs_at_most_one_percent_is_recommended(
+    float16: tuple[float, float], int8: tuple[float, float], expected: str
+) -> None:
+    pairs = ((1.0, 0.0), float16, int8)
+    rows = [
+        MeasuredPrecision(name, 1, 100 * speed, speed, 4, change, 0)
+        for name, (speed, change) in zip(PRECISIONS, pairs, strict=True)
+    ]
+    assert recommended(rows).precision == expected
+
+
+def test_calibration_faces_do_not_judge() -> None:
+    images = np.arange(10.0).reshape(10, 1, 1, 1)
+    sample, calibration = split_for_calibration(Sample(images, images.reshape(10, 1, 1), "faces"))
+    assert calibration.ravel().tolist() == [0, 3, 6, 9]
+    assert sample.images.ravel().tolist() == [1, 2, 4, 5, 7, 8]
+    assert sample.truth is not None
+    assert sample.truth.ravel().tolist() == [1, 2, 4, 5, 7, 8]
+    with pytest.raises(DataError, match="one face, which cannot both"):
+        split_for_calibration(Sample(images[:1], None, "faces"))
