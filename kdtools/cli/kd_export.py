@@ -141,10 +141,11 @@ def _compare(network: LandmarkNet, description: dict[str, Any], sample: Sample, 
     rows = measure_precisions(network, description, sample, calibration, session)
     show_records(rows, "table" if sys.stdout.isatty() else "tsv")
     best = next(row for row in rows if row.recommended)
-    session.say(
-        f"{best.precision} is recommended on this machine: {best.times_float32:.2f} times as fast as float32, "
-        f"NME {best.nme_change_percent:+.1f} %, over {len(sample.images)} {sample.name}"
-    )
+    why = f"{best.times_float32:.2f} times as fast as float32, NME {best.nme_change_percent:+.1f} %"
+    if best is rows[0]:
+        why = "no faster one keeps the NME within 1 %"
+    n_faces = f"{len(sample.images)} {sample.name}"
+    session.say(f"{best.precision} is recommended on this machine: {why}, over {n_faces}")
 
 
 def main() -> None:

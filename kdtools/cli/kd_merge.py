@@ -121,6 +121,7 @@ def _refer_to(paths: list[str], output: str, force: bool) -> int:
     from kdtools.faces.writer import create_faces
 
     with OpenFaces(paths) as files:
+        files.try_together()
         check_referable(files)
         with create_faces(output, force, session.provenance(*paths)) as writer:
             write_virtual(writer, files, output, session)

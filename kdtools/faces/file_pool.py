@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from kdtools.faces.file import FacesFile, open_faces
+from kdtools.storage.hdf5_guard import rehearse_together
 from kdtools.storage.limits import room_for_files
 from kdtools.storage.outputs import is_stream
 from kdtools.storage.stamps import Stamp, changed_error
@@ -28,6 +30,15 @@ class OpenFaces(Sequence[FacesFile]):
         self._most = max(2, min(_MOST, room_for_files()) if most is None else most)
         self._stamps: dict[int, Stamp] = {}
         self._open: OrderedDict[int, tuple[FacesFile, ExitStack]] = OrderedDict()
+
+    def try_together(self) -> None:
+        """Try all files in one child process, so that none has to be tried on its own when it is opened.
+
+        Which file is faulty is reported when it is opened.
+        """
+        paths = [Path(path) for path in self._paths if not is_stream(path)]
+        if all(path.is_file() for path in paths):
+            rehearse_together(paths, lambda: [_open_and_close(path) for path in paths])
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -53,3 +64,8 @@ class OpenFaces(Sequence[FacesFile]):
     def __exit__(self, *error: Any) -> None:
         while self._open:
             self._open.popitem()[1][1].close()
+
+
+def _open_and_close(path: Path) -> None:
+    with open_faces(path):
+        pass

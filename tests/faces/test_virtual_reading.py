@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -17,6 +19,7 @@ from kdtools.faces.file import open_faces
 from kdtools.faces.file_pool import OpenFaces
 from kdtools.faces.virtual import write_virtual
 from kdtools.faces.writer import create_faces
+from kdtools.storage import hdf5_guard
 from kdtools.storage.provenance import Provenance
 
 
@@ -94,3 +97,29 @@ def test_layouts_that_are_no_blocks_of_rows(layout: str, whole: Path) -> None:
         h5.create_virtual_dataset("landmarks", made)
     with pytest.raises(FileError, match=r"blocks of whole rows|several parts fill"), open_faces(whole):
         pass
+
+
+def test_many_files_are_tried_in_one_child_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [str(write_faces(tmp_path / f"{k}.h5", np.zeros((2, 68, 2)), ids=[f"{k}a", f"{k}b"])) for k in range(5)]
+    tried: list[int] = []
+    usual = hdf5_guard.rehearse
+
+    def counted(*what: Any) -> Any:
+        tried.append(1)
+        return usual(*what)
+
+    monkeypatch.setattr(hdf5_guard, "rehearse", counted)
+    monkeypatch.setattr(hdf5_guard, "_rehearsed", OrderedDict())
+    with OpenFaces([*names, str(tmp_path / "absent.h5")]) as files:
+        files.try_together()  # the absent one is reported when it is opened
+        assert not tried
+    with OpenFaces(names) as files:
+        files.try_together()
+        assert sum(map(len, files)) == 10
+    assert len(tried) == 1
+    Path(names[3]).write_bytes(b"no HDF5")
+    with OpenFaces(names) as files:
+        files.try_together()
+        assert [len(files[k]) for k in range(3)] == [2, 2, 2]
+        with pytest.raises(FileError, match=r"3\.h5"):
+            files[3]
