@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ class OpenFaces(Sequence[FacesFile]):
         """
         paths = [Path(path) for path in self._paths if not is_stream(path)]
         if all(path.is_file() for path in paths):
-            rehearse_together(paths, lambda: [_open_and_close(path) for path in paths])
+            rehearse_together(paths, partial(_open_each, paths))
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -66,6 +67,7 @@ class OpenFaces(Sequence[FacesFile]):
             self._open.popitem()[1][1].close()
 
 
-def _open_and_close(path: Path) -> None:
-    with open_faces(path):
-        pass
+def _open_each(paths: Sequence[Path]) -> None:
+    for path in paths:
+        with open_faces(path):
+            pass
