@@ -83,8 +83,7 @@ def test_ignored_signals_stay_ignored(world: World, tmp_path: Path, monkeypatch:
 def drawing(tmp_path: Path) -> Any:
     """A process that draws faces with two workers, some time after it began."""
     process = start_tool("kd-synth", "-n", "50000", "--size", "64", "-j", "2", "-o", tmp_path / "out.h5")
-    wait_for(lambda: bool(left_in(tmp_path)), process)
-    time.sleep(0.5)
+    wait_for(lambda: sum(path.stat().st_size for path in tmp_path.rglob("*")) > 200_000, process)  # both draw
     return process
 
 
