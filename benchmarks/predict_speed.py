@@ -1,7 +1,7 @@
 """kd-predict against what its parts take alone, in one run: throughput, latency, cold start, memory, damaged images.
 
     python benchmarks/predict_speed.py MODEL.onnx [--model MODEL.safetensors] [--faces N] [--images N] [--rounds R]
-        [--only NAME ...] [--large N] [--many N]
+        [--only NAME ...] [--large N] [--many N] [--photographs FOLDER]
 
 MODEL.onnx is what kd-export wrote, and --model what it was made from, to compare with PyTorch. All that is compared
 takes turns, and ratios are of medians; every process has all cores. Whatever is not drawn here is noise, since no
@@ -11,6 +11,8 @@ faces     a faces file: at least 0.95 of ONNX Runtime's own throughput, on batch
           session on all cores and one call on each core at a time
 folder    JPEGs of faces, --detector whole: at least 0.85 of the ideal, whose time is that of decoding alone on all
           cores and that of the network alone on all cores
+photographs  those of --photographs FOLDER, with the finder: at least 0.85 of the ideal, whose time is that of decoding,
+          of finding and of the network alone, each on all cores
 eager     the faces file: at least 2.5 times PyTorch, eager, a face at a time (and, told beside it, a batch at a time)
 latency   one face, warm: at most 1.15 times bare ONNX Runtime
 cold      first result of a process: within 2 s, without torch
@@ -48,7 +50,7 @@ from kdtools.prediction.predict_faces import predict_faces
 from kdtools.prediction.predict_photographs import predict_photographs
 from kdtools.storage.provenance import Provenance
 
-NAMES = ("faces", "folder", "eager", "latency", "cold", "memory", "damaged")
+NAMES = ("faces", "folder", "photographs", "eager", "latency", "cold", "memory", "damaged")
 _BATCH = 64
 _KD_PREDICT = "from kdtools.cli.kd_predict import main; main()"
 
@@ -181,6 +183,33 @@ class Bench:
         told = ", ".join(f"{name} {n / seconds:.1f}/s" for name, seconds in found.items())
         return say("folder", ratio >= 0.85, f"{ratio:.3f} of the ideal ({told})")
 
+    def photographs(self) -> bool:
+        if self.options.photographs is None:
+            return say("photographs", False, "not measured: give --photographs")
+        folder = self.options.photographs
+        files = [one.source for one in Photographs([folder])]
+        search = Search.named("finder", None, None)
+
+        def on_all_cores(function: Callable[[Any], Any], items: list[Any]) -> list[Any]:
+            with ThreadPoolExecutor(workers(0)) as pool:
+                return list(pool.map(function, items))
+
+        images = on_all_cores(lambda path: cv2.imread(path), files)
+        n_faces = predict_photographs(self.run(), Photographs([folder]), search)
+        n_runs = (1 + search.refine) * n_faces
+        found = medians(
+            self.options.rounds,
+            **self.bare(n_runs),
+            decode=lambda: on_all_cores(lambda path: cv2.imread(path) is None, files),
+            find=lambda: on_all_cores(lambda image: search.detector.find_faces(image, ""), images),
+            ours=lambda: predict_photographs(self.run(), Photographs([folder]), search),
+        )
+        network = min(found["one"], found["calls"]) * n_runs / (max(1, n_runs // _BATCH) * _BATCH)
+        ratio = (found["decode"] + found["find"] + network) / found["ours"]
+        told = ", ".join(f"{name} {found[name]:.2f} s" for name in ("decode", "find", "ours"))
+        text = f"{ratio:.3f} of the ideal ({len(files)} photographs, {n_faces} faces; network {network:.2f} s, {told})"
+        return say("photographs", ratio >= 0.85, text)
+
     def eager(self) -> bool:
         if self.options.model is None:
             return say("eager", False, "not measured: give --model")
@@ -277,6 +306,7 @@ def main() -> int:
     parser.add_argument("--large", type=int, default=100_000)
     parser.add_argument("--many", type=int, default=10_000)
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES)
+    parser.add_argument("--photographs", help="a folder of photographs with faces")
     parser.add_argument("--folder", help="for the files that are made; by default that of temporary files")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as work:

@@ -14,8 +14,8 @@ GROUPS = {
     "Output": "output force rest draw plot plot_modes json_form tsv_form value details pixels digits no_header crops "
     "aligned head_pose no_images virtual check size width columns lines error_bars numbers labels legend each log_dir "
     "precision verify kd-dump.format_name kd-dump.formats",
-    "Faces": "detector min_score max_faces require_face refine margin subset ids exclude add_subset prefix n_faces "
-    "random sort reverse worst group share by_subset folds",
+    "Faces": "detector min_score search_size max_faces require_face refine margin subset ids exclude add_subset prefix "
+    "n_faces random sort reverse worst group share by_subset folds",
     "Points": "scheme_name convert role convention origin flip smooth variance clip align",
     "Measuring": "norm protocol thresholds visible_only by compare group_models jitter max_nme requirements "
     "kd-eval.subset kd-eval.group",
@@ -29,8 +29,8 @@ _GROUP_OF = {name: title for title, names in GROUPS.items() for name in names.sp
 # Options that only --help-all lists, in tools with more than about twenty.
 MORE = {
     "kd-eval": "visible_only join allow_extra jitter video categories tsv_form requirements",
-    "kd-import": "base exif role convention origin terms add_subset",
-    "kd-predict": "refine convention bench backend shard",
+    "kd-import": "search_size base exif role convention origin terms add_subset",
+    "kd-predict": "search_size refine convention bench backend shard",
     "kd-student": "variant schedule amp log_dir val_share convention lr batch augmentation",
     "kd-teacher": "schedule amp log_dir val_share convention lr batch augmentation",
     "kd-view": "random seed reverse columns numbers labels",

@@ -114,6 +114,17 @@ MinScore = Annotated[
     ),
 ]
 
+SearchSize = Annotated[
+    int | None,
+    typer.Option(
+        "--search-size",
+        metavar="PX",
+        min=32,
+        help="Search for faces in images reduced to this longer side. Default: finder half the image's, from 1024 to "
+        "3072; yunet 1024, cascade 800.",
+    ),
+]
+
 # ---- points and faces
 Rest = Annotated[
     str | None,

@@ -28,6 +28,7 @@ from kdtools.cli._options import (
     NoImages,
     Origin,
     Quiet,
+    SearchSize,
     Size,
     Verbose,
     Version,
@@ -56,6 +57,7 @@ def kd_import(
     size: Size = 256,
     detector: Detector = "auto",
     min_score: MinScore = None,
+    search_size: SearchSize = None,
     margin: Margin = 0.2,
     scheme_name: Annotated[
         str | None,
@@ -92,6 +94,7 @@ def kd_import(
     check_no_input([output], filter(os.path.isfile, sources))
     require(not (no_images and detector != "auto"), "--no-images makes no crops, so --detector has nothing to do")
     require(not (no_images and min_score is not None), "--no-images makes no crops, so --min-score has nothing to do")
+    require(not (no_images and search_size), "--no-images makes no crops, so --search-size has nothing to do")
     require(not (no_images and exif == "keep"), "--no-images reads no images, so --exif has nothing to do")
     from kdtools.datasets.annotations import (
         Sources,
@@ -139,7 +142,13 @@ def kd_import(
     crop = None
     if not no_images:
         annotations, crop, record = choose_boxes(
-            annotations, detector, margin, min_score=min_score, jobs=jobs, reporter=session
+            annotations,
+            detector,
+            margin,
+            min_score=min_score,
+            search_size=search_size,
+            jobs=jobs,
+            reporter=session,
         )
         provenance = replace(provenance, detector=record)
     about: dict[str, Any] = {"scheme": scheme, "role": role_of, "subsets": subsets, "reporter": session}

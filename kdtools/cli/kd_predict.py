@@ -19,6 +19,7 @@ from kdtools.cli._options import (
     MinScore,
     Quiet,
     Resume,
+    SearchSize,
     Verbose,
     Version,
 )
@@ -35,6 +36,7 @@ def kd_predict(
     include: opt.Include = None,
     detector: Detector = "auto",
     min_score: MinScore = None,
+    search_size: SearchSize = None,
     max_faces: opt.MaxFaces = None,
     require_face: opt.RequireFace = False,
     refine: opt.Refine = None,
@@ -88,16 +90,18 @@ def kd_predict(
     part = None if shard is None else parse_shard(shard)
     one_file = not listed and [kind_of(name) for name in inputs] == ["faces"]
     named = None if detector == "auto" else detector
-    image_options = named, min_score, max_faces, refine, include, smooth or require_face or None
+    image_options = named, min_score, search_size, max_faces, refine, include, smooth or require_face or None
     require(
         not one_file or all(option is None for option in image_options),
-        "--detector, --min-score, --max-faces, --require-face, --refine, --include and --smooth are for images and "
-        "videos",
+        "--detector, --min-score, --search-size, --max-faces, --require-face, --refine, --include and --smooth are for "
+        "images and videos",
     )
     photographs, search = None, None
     if not one_file:
         photographs = Photographs(inputs, listed=listed, include=include or [])
-        search = Search.named(detector, max_faces, refine, min_score=min_score, reporter=session)
+        search = Search.named(
+            detector, max_faces, refine, min_score=min_score, search_size=search_size, reporter=session
+        )
     provenance = session.provenance(model_path, detector if Path(detector).suffix else None)
     if search is not None:
         provenance = replace(provenance, detector=search.detector.record)

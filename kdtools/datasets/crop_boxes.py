@@ -20,12 +20,13 @@ from kdtools.images.detection import (
     ReducedSearch,
     WholeImage,
     check_scoreless,
+    check_searchless,
     find_detector,
     is_detector,
     usual_detector,
 )
 from kdtools.images.large_pictures import large_pictures_in_turn
-from kdtools.images.reading import read_image
+from kdtools.images.reading import read_image, read_reduced
 from kdtools.landmarks.boxes import overlaps
 from kdtools.landmarks.crop_rule import BoxRelation, CropRule, measure_relation, points_square
 from kdtools.parallel import map_bounded
@@ -40,17 +41,20 @@ def choose_boxes(
     margin: float,
     *,
     min_score: float | None = None,
+    search_size: int | None = None,
     jobs: int,
     reporter: Reporter = SILENT,
 ) -> tuple[list[Annotation], CropRule | None, Mapping[str, Any]]:
     """Annotations with the boxes to crop around; the rule, None for whole images; and the record of the detector.
 
-    `box` is auto, points, given, whole, or what `find_detector` knows, with the least score of a face. Images without
-    points become as many faces as the detector finds. The record is empty where none was named. Raises UsageError for
-    a box that this input cannot have, and for a least score where boxes have no scores.
+    `box` is auto, points, given, whole, or what `find_detector` knows, with the least score of a face and the size of
+    the search. Images without points become as many faces as the detector finds. The record is empty where none was
+    named. Raises UsageError for a box that this input cannot have, for a least score where boxes have no scores, and
+    for a search size where nothing is searched.
     """
     if box in ("auto", "points", "given", "whole"):
         check_scoreless(box, min_score)
+        check_searchless(box, search_size)
     is_named = box != "auto"
     has_points = bool(annotations) and annotations[0].points is not None
     if box == "auto":
@@ -72,7 +76,7 @@ def choose_boxes(
     if box == "given":
         return *_given_boxes(annotations, margin, reporter), {}
     try:
-        detector = find_detector(box, min_score, reporter)
+        detector = find_detector(box, min_score, reporter, search_size=search_size)
     except UsageError as error:
         if is_detector(box):
             raise
@@ -134,8 +138,13 @@ def _detected_boxes(
     def detect(annotation: Annotation) -> list[Found] | str:
         try:
             with large_pictures_in_turn():
+                name = picture_of(annotation.id)
+                if isinstance(detector, ReducedSearch) and not annotation.load:
+                    most = detector.reduction_of
+                    image, reduction, _ = read_reduced(annotation.image, most, upright=annotation.upright)
+                    return detector.find_faces(image, name, reduction)
                 load = annotation.load or partial(read_image, annotation.image, upright=annotation.upright)
-                return detector.find_faces(load(), picture_of(annotation.id))
+                return detector.find_faces(load(), name)
         except (KdError, OSError, MemoryError) as error:
             return reason_of(error)
 

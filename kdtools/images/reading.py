@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,20 +47,32 @@ def decode_image(data: bytes, name: str | Path) -> np.ndarray:
     return _decode(name, data, cv2.IMREAD_COLOR_RGB)
 
 
-def read_reduced(path: Path, most: int, *, upright: bool = True) -> tuple[np.ndarray, int, tuple[int, int]]:
+Reduction = int | Callable[[int, int], int]  # at most; or a function of height and width, either of which may be first
+
+
+def read_reduced(path: Path, most: Reduction, *, upright: bool = True) -> tuple[np.ndarray, int, tuple[int, int]]:
     """As `read_image`, but a JPEG reduced 2, 4 or 8 times, at most `most` -> image, reduction, full (H, W).
 
     Pixel i of the reduced image covers pixels k * i to k * i + k - 1 of the full one, for reduction k. The decoder
     averages as it decodes, faster than it decodes the full image.
     """
-    data = read_bytes(path)
-    reduction = max((k for k in _REDUCED if k <= most), default=1)
-    frame = _jpeg_frame(data) if reduction > 1 else None
+    return decode_reduced(read_bytes(path), path, most, upright=upright)
+
+
+def decode_reduced(
+    data: bytes, name: str | Path, most: Reduction, *, upright: bool = True
+) -> tuple[np.ndarray, int, tuple[int, int]]:
+    """As `read_reduced`, from the bytes of the file `name`."""
+    frame = None if most == 1 else _jpeg_frame(data)
+    if frame is not None and not isinstance(most, int):
+        most = most(frame.height, frame.width)
+    reduction = max((k for k in _REDUCED if frame is not None and isinstance(most, int) and k <= most), default=1)
     # Blocks are counted from the top left as stored; if EXIF turns the image, an incomplete last block comes first.
-    if frame is None or (upright and frame.has_exif and (frame.height % reduction or frame.width % reduction)):
-        image = _decode(path, data, cv2.IMREAD_COLOR_RGB, upright)
+    turns = frame is not None and upright and frame.has_exif
+    if frame is None or reduction == 1 or (turns and (frame.height % reduction or frame.width % reduction)):
+        image = _decode(name, data, cv2.IMREAD_COLOR_RGB, upright)
         return image, 1, (image.shape[0], image.shape[1])
-    image = cv2.cvtColor(_decode(path, data, _REDUCED[reduction], upright), cv2.COLOR_BGR2RGB)
+    image = cv2.cvtColor(_decode(name, data, _REDUCED[reduction], upright), cv2.COLOR_BGR2RGB)
     height, width = frame.height, frame.width
     if image.shape[0] != -(-height // reduction):  # turned by EXIF
         height, width = width, height

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kdtools.errors import KdError, UsageError, reason_of
-from kdtools.images.cropping import crop_image
-from kdtools.images.detection import Detector, Found, find_detector
+from kdtools.images.detection import Detector, Found, ReducedSearch, find_detector
 from kdtools.images.drawing import draw_landmarks, number_face
 from kdtools.images.large_pictures import large_pictures_in_turn
-from kdtools.images.reading import decode_image
+from kdtools.images.picture import Picture
 from kdtools.landmarks.geometry import apply_affine, unit_to_pixels
 from kdtools.prediction.engines import Engine
 from kdtools.prediction.inputs import Photograph
@@ -46,6 +45,7 @@ class Search:
         refine: int | None,
         *,
         min_score: float | None = None,
+        search_size: int | None = None,
         reporter: Reporter = SILENT,
     ) -> Search:
         """From options: `refine` is 0 for whole images, which are crops already, else 1.
@@ -57,7 +57,7 @@ class Search:
             raise UsageError(f"--detector {detector} needs annotations", hint)
         if refine is None:
             refine = 0 if detector == "whole" else 1
-        return Search(find_detector(detector, min_score, reporter), refine, most)
+        return Search(find_detector(detector, min_score, reporter, search_size=search_size), refine, most)
 
 
 @dataclass
@@ -78,13 +78,21 @@ class Face:
 
 @dataclass
 class Seen:
-    """A decoded photograph and its faces. `began` is in seconds; `undrawn` is why it could not be drawn."""
+    """A decoded photograph and its faces. `began` is in seconds; `undrawn` is why it could not be drawn.
+
+    `data` are the bytes of its file where they have to be decoded again, in full size.
+    """
 
     photograph: Photograph
-    image: np.ndarray
+    picture: Picture
     faces: list[Face]
     began: float
     undrawn: str = ""
+    data: bytes = b""
+
+    @property
+    def n_bytes(self) -> int:
+        return self.picture.image.nbytes + len(self.data)
 
 
 def undrawn(seen: Iterable[Seen]) -> list[tuple[str, str]]:
@@ -121,42 +129,64 @@ class PhotographWork:
                 skipped.append((photograph.id, seen))
                 continue
             waiting.append(seen)
-            if sum(one.image.nbytes for one in waiting) > _HELD_BYTES:
+            if sum(one.n_bytes for one in waiting) > _HELD_BYTES:
                 latencies += self._finish(waiting, watch)
                 done, waiting = done + waiting, []
         latencies += self._finish(waiting, watch)
         done += waiting
         return Outcome(self._columns(done), stamps, contents(), skipped + undrawn(done), watch.seconds, latencies)
 
-    def _read(self, photograph: Photograph, watch: Stopwatch) -> np.ndarray:
-        data = photograph.fetch()
-        watch.lap("read")
-        image = data if isinstance(data, np.ndarray) else decode_image(data, photograph.source)
-        watch.lap("decode")
-        return image
-
     def _look(self, photograph: Photograph, watch: Stopwatch) -> Seen | str:
         """The photograph with its crops, or why there are none: one bad image must not stop a run over millions."""
         began = watch.lap("read")
         try:
-            image = self._read(photograph, watch)
-            found = self._search.detector.find_faces(image, photograph.id)[: self._search.most]
-            watch.lap("detect")
+            data = photograph.fetch()
+            watch.lap("read")
+            picture, found = self._search_in(data, photograph, watch)
+            found = found[: self._search.most]
+            if isinstance(data, bytes) and not picture.is_fine_for((self._square(one) for one in found), self._size):
+                picture = Picture.decoded(data, photograph.source)
+                watch.lap("decode")
         except (KdError, OSError, MemoryError) as error:
             return reason_of(error)
         if not found:
             return NO_FACE
-        faces, reasons = self._crop(image, found)
+        faces, reasons = self._crop(picture, found)
         watch.lap("crop")
-        return Seen(photograph, image, faces, began) if faces else reasons[0]
+        if not faces:
+            return reasons[0]
+        is_decoded_again = self._drawings is not None and picture.reduction > 1
+        kept = data if is_decoded_again and isinstance(data, bytes) else b""
+        return Seen(photograph, picture, faces, began, data=kept)
 
-    def _crop(self, image: np.ndarray, found: Sequence[Found]) -> tuple[list[Face], list[str]]:
+    def _search_in(
+        self, data: bytes | np.ndarray, photograph: Photograph, watch: Stopwatch
+    ) -> tuple[Picture, list[Found]]:
+        """The picture, no larger than the search needs it, and the faces found in it."""
+        detector = self._search.detector
+        if isinstance(data, np.ndarray):
+            picture = Picture.of(data)
+        else:
+            most = detector.reduction_of if isinstance(detector, ReducedSearch) else 1
+            picture = Picture.decoded(data, photograph.source, most)
+        watch.lap("decode")
+        if isinstance(detector, ReducedSearch):
+            found = detector.find_faces(picture.image, photograph.id, picture.reduction)
+        else:
+            found = detector.find_faces(picture.image, photograph.id)
+        watch.lap("detect")
+        return picture, found
+
+    def _square(self, found: Found) -> np.ndarray:
+        return found.crop_square(self._rule)
+
+    def _crop(self, picture: Picture, found: Sequence[Found]) -> tuple[list[Face], list[str]]:
         """The faces that can be cropped, and the reasons for those that cannot."""
         faces, reasons = [], []
         for one in found:
-            square = one.crop_square(self._rule)
+            square = self._square(one)
             try:
-                faces.append(Face(*crop_image(image, square, self._size), square, one.score))
+                faces.append(Face(*picture.crop(square, self._size), square, one.score))
             except (KdError, MemoryError) as error:
                 reasons.append(reason_of(error))
         return faces, reasons
@@ -170,7 +200,8 @@ class PhotographWork:
             watch.lap("draw")
         latencies = [ended - seen.began for seen in waiting]
         for seen in waiting:
-            seen.image = np.empty((0, 0, 3), np.uint8)  # frees the pixels
+            seen.picture.drop()
+            seen.data = b""
         return latencies
 
     def _find_points(self, waiting: Sequence[Seen], watch: Stopwatch) -> float:
@@ -183,7 +214,7 @@ class PhotographWork:
                 for face in seen.faces:
                     with contextlib.suppress(KdError):  # coinciding points, or outside the photograph: keep the crop
                         square = self._rule.square_around_points(face.points)
-                        (face.crop, face.to_source), face.box = crop_image(seen.image, square, self._size), square
+                        (face.crop, face.to_source), face.box = seen.picture.crop(square, self._size), square
             watch.lap("crop")
             self._predict(faces)
             ended = watch.lap("infer")
@@ -201,14 +232,14 @@ class PhotographWork:
                     face.confidence = confidence[k]
 
     def _draw(self, seen: Seen, drawings: Drawings) -> None:
-        image = seen.image
-        for face in seen.faces:
-            image = draw_landmarks(image, face.points, self._engine.card.scheme)
-        for number, face in enumerate(seen.faces if len(seen.faces) > 1 else [], 1):
-            number_face(image, face.points, number)
         try:
+            image = (Picture.decoded(seen.data, seen.photograph.source) if seen.data else seen.picture).image
+            for face in seen.faces:
+                image = draw_landmarks(image, face.points, self._engine.card.scheme)
+            for number, face in enumerate(seen.faces if len(seen.faces) > 1 else [], 1):
+                number_face(image, face.points, number)
             drawings.write(seen.photograph.id, seen.photograph.source, image)
-        except (KdError, OSError) as error:
+        except (KdError, OSError, MemoryError) as error:
             seen.undrawn = reason_of(error)
 
     def _columns(self, seen: Sequence[Seen]) -> dict[str, Any]:

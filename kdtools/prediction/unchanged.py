@@ -180,7 +180,9 @@ def _detector_text(record: Any) -> str:
         return "no recorded detector"
     least = record.get("min_score")
     file = f" ({record['file']})" if "file" in record else ""
-    return f"{record.get('name')}{file}" + ("" if least is None else f" with a least score of {least}")
+    side = record.get("search_size")
+    score = "" if least is None else f" with a least score of {least}"
+    return f"{record.get('name')}{file}{score}" + (f" in images of {side} px" if side else "")
 
 
 def files_differ(then: Any, now: dict[str, Any]) -> str:

@@ -15,6 +15,8 @@ import numpy as np
 
 from kdtools.errors import KdError, reason_of
 from kdtools.images.cropping import crop_image
+from kdtools.images.picture import Picture
+from kdtools.images.reading import decode_image
 from kdtools.landmarks.boxes import inside, overlaps
 from kdtools.landmarks.crop_rule import points_square
 from kdtools.prediction.drawings import AnnotatedVideos, Drawings
@@ -107,7 +109,7 @@ class VideoWork(PhotographWork):
             if isinstance(seen, str):
                 skipped.append((photograph.id, seen))
             else:
-                seen.image = np.empty((0, 0, 3), np.uint8)
+                seen.picture.drop()
                 done.append(seen)
         return Outcome(self._columns(done), stamps, contents(), skipped + undrawn(done), watch.seconds, latencies)
 
@@ -118,13 +120,13 @@ class VideoWork(PhotographWork):
         if photograph.source != self._source or frame == 0:
             self._begin(photograph.source)
         try:
-            image = self._read(photograph, watch)
+            image = self._read_frame(photograph, watch)
             is_cut = self._cuts.begins(image)
             if not is_cut:
                 self._move(image, watch)
             is_due = frame - self._searched >= self._wait or not all(track.is_calm for track in self._tracks)
             if is_cut or is_due or not self._tracks:
-                self._search_frame(Seen(photograph, image, [], began), frame, is_cut, watch)
+                self._search_frame(Seen(photograph, Picture.of(image), [], began), frame, is_cut, watch)
         except (KdError, OSError, MemoryError) as error:
             return reason_of(error)
         faces = [self._face_of(track, photograph.time) for track in self._tracks]
@@ -132,7 +134,14 @@ class VideoWork(PhotographWork):
             points = {face.track: face.points for face in faces}
             self._videos.draw(photograph.source, image, points, self._engine.card.scheme, photograph.time)
             watch.lap("draw")
-        return Seen(photograph, image, faces, began)
+        return Seen(photograph, Picture.of(image), faces, began)
+
+    def _read_frame(self, photograph: Photograph, watch: Stopwatch) -> np.ndarray:
+        data = photograph.fetch()
+        watch.lap("read")
+        image = data if isinstance(data, np.ndarray) else decode_image(data, photograph.source)
+        watch.lap("decode")
+        return image
 
     def _face_of(self, track: _Track, time: float | None) -> Face:
         points = track.filter.smooth(track.points, np.nan if time is None else time) if self._smooth else track.points
@@ -180,9 +189,9 @@ class VideoWork(PhotographWork):
 
     def _search_frame(self, seen: Seen, frame: int, is_cut: bool, watch: Stopwatch) -> None:
         """Detect faces: start new tracks, correct those that have drifted, drop those that are no face."""
-        detections = self._search.detector.find_faces(seen.image, seen.photograph.id)
+        detections = self._search.detector.find_faces(seen.picture.image, seen.photograph.id)
         watch.lap("detect")
-        faces, _ = self._crop(seen.image, detections)
+        faces, _ = self._crop(seen.picture, detections)
         known = np.array([track.square for track in self._tracks]).reshape(-1, 4)
         squares = np.array([face.box for face in faces]).reshape(-1, 4)
         again = {k: self._tracks[at] for at, k in associate(known, squares, _SAME_SCENE if is_cut else _SAME_FACE)}

@@ -149,8 +149,9 @@ def test_a_search_in_a_reduced_image_is_remarked_on() -> None:
     assert not detector.remark
     for side in (1600, 4000):
         detector.find_faces(np.zeros((100, side, 3), np.uint8), "a.png")
-    assert "2 images reduced to 800 px" in detector.remark
+    assert "2 images were reduced for the search, at most from 4000 to 800 px" in detector.remark
     assert "below about 120 px" in detector.remark  # 24 px at a fifth of the size
+    assert "--search-size 4000" in detector.remark
 
 
 HEADERS = {
@@ -245,6 +246,30 @@ def test_yunet_needs_a_picture_of_some_size(shared_dir: Path) -> None:
     detector = YuNetDetector(str(shared_dir / "data" / "models" / "yunet_n_320_320.onnx"))
     for shape in ((1, 1, 3), (3, 5000, 3), (40, 40, 3), (2000, 33, 3)):
         assert detector.find_faces(np.full(shape, 120, np.uint8), "a") == []
+
+
+# ---- size of the search
+def test_the_search_size_is_the_users(shared_dir: Path) -> None:
+    image = np.zeros((100, 4000, 3), np.uint8)
+    yunet = str(shared_dir / "data" / "models" / "yunet_n_320_320.onnx")
+    for name in ("finder", "cascade", yunet):
+        detector = find_detector(name, search_size=500)
+        assert isinstance(detector, ReducedSearch)
+        assert detector.record["search_size"] == 500
+        detector.find_faces(image, "a.png")
+        assert "from 4000 to 500 px" in detector.remark
+        assert (detector.reduction_of(100, 4000), detector.reduction_of(400, 300)) == (8, 1)
+        assert "search_size" not in find_detector(name).record
+
+
+def test_where_nothing_is_searched_there_is_no_search_size(tmp_path: Path) -> None:
+    (tmp_path / "boxes.csv").write_text("a.png,10,10,50,50\n")
+    for name in ("whole", str(tmp_path / "boxes.csv")):
+        with pytest.raises(UsageError, match="--search-size is for detectors that search the image"):
+            find_detector(name, search_size=500)
+    for box in ("auto", "points", "given"):
+        with pytest.raises(UsageError, match=f"which --detector {box} does not"):
+            choose_boxes([annotation("a.png", tmp_path)], box, 0.2, search_size=500, jobs=1)
 
 
 # ---- order and least score
@@ -355,7 +380,7 @@ def test_boxes_of_a_detector_belong_to_the_faces_they_overlap(tmp_path: Path, mo
     square = points_square(POINTS)
     near, far = Found(square + 2, 0.9), Found(np.array([0.0, 70, 20, 90]), 0.8)
     detector = FixedDetector({"a.png": [far, near], "b.png": [far]})
-    monkeypatch.setattr(import_boxes, "find_detector", lambda *_: detector)
+    monkeypatch.setattr(import_boxes, "find_detector", lambda *_, **__: detector)
     faces = [annotation(name, tmp_path) for name in ("b.png", "a.png")]
     chosen, rule, told, skipped = choose(faces, "cascade")
     assert [one.id for one in chosen] == ["b.png", "a.png"]
@@ -369,7 +394,7 @@ def test_boxes_of_a_detector_belong_to_the_faces_they_overlap(tmp_path: Path, mo
 
 def test_images_without_points_become_the_faces_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = [Found(np.array([10.0, 10, 50, 50]), 0.9), Found(np.array([60.0, 20, 90, 50]), 0.8)]
-    monkeypatch.setattr(import_boxes, "find_detector", lambda *_: FixedDetector({"a.png": found}))
+    monkeypatch.setattr(import_boxes, "find_detector", lambda *_, **__: FixedDetector({"a.png": found}))
     faces = [annotation(name, tmp_path, None) for name in ("a.png", "b.png")]
     chosen, _, _, skipped = choose(faces, "cascade")
     assert [(one.id, one.score) for one in chosen] == [("a.png", 0.9), ("a.png#2", 0.8)]

@@ -55,7 +55,7 @@ def test_squares_lie_around_the_points_of_turned_faces(
     assert np.mean(np.array(best) > 0.5) >= 0.75
 
 
-@pytest.mark.parametrize("side", [120, 700, 1000, 3000])
+@pytest.mark.parametrize("side", [120, 700, 1000, 3000, 6000])
 def test_faces_of_any_size_are_found_in_pixels_of_the_photograph(
     finder: FaceFinder, drawn: list[tuple[np.ndarray, np.ndarray]], side: int
 ) -> None:
@@ -119,8 +119,35 @@ def test_a_search_in_a_reduced_image_is_remarked_on() -> None:
     finder.find_faces(np.zeros((100, 1000, 3), np.uint8), "a.png")
     assert not finder.remark
     finder.find_faces(np.zeros((100, 4096, 3), np.uint8), "a.png")
-    assert "1 image reduced to 1024 px" in finder.remark
-    assert "below about 48 px" in finder.remark
+    assert "1 image was reduced for the search, at most from 4096 to 2048 px" in finder.remark
+    assert "below about 24 px" in finder.remark
+    finder.find_faces(np.zeros((100, 12288, 3), np.uint8), "a.png")
+    assert "from 12288 to 3072 px" in finder.remark
+
+
+def test_small_faces_in_large_photographs_are_found_as_in_halved_ones(
+    drawn: list[tuple[np.ndarray, np.ndarray]],
+) -> None:
+    """24 megapixels with faces of 100 px, on which a search of 1024 px would see 17 px of each."""
+    image = np.full((4000, 6000, 3), 127, np.uint8)
+    squares = []
+    for number, (face, points) in enumerate(drawn):
+        scale = 100 / (points_square(points)[2] - points_square(points)[0])
+        small = cv2.resize(face, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        x, y = 300 + 1400 * (number % 4), 900 + 1800 * (number // 4)
+        image[y : y + small.shape[0], x : x + small.shape[1]] = small
+        squares.append(points_square(points) * scale + np.array([x, y, x, y]))
+    halved = cv2.resize(image, (3000, 2000), interpolation=cv2.INTER_AREA)
+
+    def n_found(picture: np.ndarray, scale: float, search_size: int | None) -> int:
+        found = FaceFinder(search_size=search_size).find_faces(picture, "a.png")
+        boxes = np.reshape([face.box for face in found], (-1, 4)) * scale
+        return int((overlaps(np.stack(squares), boxes).max(axis=1, initial=0.0) > 0.4).sum())
+
+    by_default = n_found(image, 1, None)
+    assert by_default >= n_found(halved, 2, 3000)
+    assert by_default >= 7
+    assert n_found(image, 1, 1024) < by_default
 
 
 def test_it_is_the_default_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

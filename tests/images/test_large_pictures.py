@@ -18,12 +18,11 @@ from PIL import Image
 
 from kdtools.datasets import crop_boxes, import_faces
 from kdtools.datasets.formats import Annotation
-from kdtools.images import large_pictures
+from kdtools.images import large_pictures, picture
 from kdtools.images.detection import Found
 from kdtools.images.large_pictures import large_pictures_in_turn
 from kdtools.images.reading import read_image, read_reduced
 from kdtools.images.unusual import stretched
-from kdtools.prediction import photograph_work
 from kdtools.reporting import SILENT
 
 SIZE = 64
@@ -131,7 +130,7 @@ def test_tools_work_on_one_large_picture_at_a_time(
     path, is_large = folder
     monkeypatch.setattr(import_faces, "_CHUNK", 1)
     importing = counted_calls(monkeypatch, import_faces, "crop_image")
-    predicting = counted_calls(monkeypatch, photograph_work, "crop_image")
+    predicting = counted_calls(monkeypatch, picture, "crop_image")
     succeed(run_tool("kd-import", path, "-j", "4", "-q", "-o", tmp_path / "a.h5"))
     words = ("--detector", "whole", "-j", "4", "--batch", "1", "-q", "-o", tmp_path / "b.h5")
     succeed(run_tool("kd-predict", tiny_onnx, path, *words))

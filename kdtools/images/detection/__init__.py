@@ -24,6 +24,15 @@ def check_scoreless(name: str, min_score: float | None) -> None:
         )
 
 
+def check_searchless(name: str, search_size: int | None) -> None:
+    """Raises UsageError for a search size where nothing is searched."""
+    if search_size is not None:
+        raise UsageError(
+            f"--search-size is for detectors that search the image, which --detector {name} does not",
+            "leave it out, or name a detector: finder, cascade, yunet, a YuNet model (.onnx)",
+        )
+
+
 def is_detector(name: str) -> bool:
     """Whether a word is the name or the file of a detector."""
     return name in ("auto", "finder", "cascade", "yunet", "whole") or name.lower().endswith((".onnx", ".csv"))
@@ -34,12 +43,16 @@ def usual_detector() -> str:
     return "finder" if finder_file() else "cascade"
 
 
-def find_detector(name: str, min_score: float | None = None, reporter: Reporter = SILENT) -> Detector:
+def find_detector(
+    name: str, min_score: float | None = None, reporter: Reporter = SILENT, *, search_size: int | None = None
+) -> Detector:
     """The detector for `finder`, `cascade`, `yunet`, `whole`, a .onnx file (YuNet) or a .csv file of boxes.
 
     `auto` is the finder, or, with a warning, the cascade where kdtools was installed without its networks. `min_score`
-    is the least score of a face, None the detector's own. Raises UsageError for any other name, and for a least score
-    where there are no scores or none so high; FileError or DataError for a file that cannot be used.
+    is the least score of a face, and `search_size` the longer side in px to which images are reduced for the search;
+    None is the detector's own. Raises UsageError for any other name, for a least score where there are no scores or
+    none so high, and for a search size where nothing is searched; FileError or DataError for a file that cannot be
+    used.
     """
     if name == "auto":
         name = usual_detector()
@@ -49,18 +62,20 @@ def find_detector(name: str, min_score: float | None = None, reporter: Reporter 
                 "are turned, small or covered; install kdtools with its networks, or name a --detector"
             )
     if name == "finder":
-        return FaceFinder(min_score=FINDER_MIN_SCORE if min_score is None else min_score)
+        return FaceFinder(min_score=FINDER_MIN_SCORE if min_score is None else min_score, search_size=search_size)
     if name == "cascade":
-        return CascadeDetector(min_score)
+        return CascadeDetector(min_score, search_size)
     if name == "whole":
         check_scoreless(name, min_score)
+        check_searchless(name, search_size)
         return WholeImage()
     if name == "yunet" or name.lower().endswith(".onnx"):
         least = YUNET_MIN_SCORE if min_score is None else min_score
         if name == "yunet":
-            return YuNetDetector(public_model(), least, is_public=True)
-        return YuNetDetector(name, least)
+            return YuNetDetector(public_model(), least, search_size, is_public=True)
+        return YuNetDetector(name, least, search_size)
     if name.lower().endswith(".csv"):
+        check_searchless(name, search_size)
         return BoxesFile(name, min_score)
     if is_stream(name):
         hint = "write it to a file, whose suffix says what it is: boxes (.csv) or a YuNet model (.onnx)"
@@ -80,6 +95,7 @@ __all__ = [
     "WholeImage",
     "YuNetDetector",
     "check_scoreless",
+    "check_searchless",
     "find_detector",
     "is_detector",
     "usual_detector",

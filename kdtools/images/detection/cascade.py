@@ -15,7 +15,7 @@ from kdtools.landmarks.boxes import corners_of
 from kdtools.landmarks.crop_rule import BoxRelation
 from kdtools.storage.provenance import sha256_of
 
-_LARGEST_SIDE = 800  # px; larger photographs are shrunk first, as the time grows with the area
+_SIDE = 800  # px; larger photographs are reduced first, as the time grows with the area
 _MIN_NEIGHBOURS = 4  # hits that must agree; fewer find more faces, and more false ones
 _SMALLEST_FACE = 24  # px, the side on which the cascade was trained
 
@@ -27,7 +27,7 @@ class CascadeDetector(ReducedSearch):
     # Medians over annotated photographs; benchmarks/detectors.py measures them again.
     relation = BoxRelation(0.0, 0.165, 0.89)
 
-    def __init__(self, min_score: float | None = None) -> None:
+    def __init__(self, min_score: float | None = None, search_size: int | None = None) -> None:
         """Raises UsageError for a `min_score` that is none; by default every find counts, whatever its score."""
         if min_score is not None:
             check_min_score(min_score, self.name)
@@ -36,10 +36,9 @@ class CascadeDetector(ReducedSearch):
         if not self._file.is_file():
             raise FileError(f"{self._file}: OpenCV's face cascade is missing", "install opencv-python 4.11 to 4.x")
         record = {"sha256": sha256_of(self._file)} | ({} if min_score is None else {"min_score": min_score})
-        super().__init__(_LARGEST_SIDE, _SMALLEST_FACE, record)
+        super().__init__((_SIDE, _SIDE), search_size, _SMALLEST_FACE, record)
 
-    def find_boxes(self, image: np.ndarray) -> list[tuple[np.ndarray, float]]:
-        ratio = self.ratio_for(image)
+    def _find(self, image: np.ndarray, ratio: float) -> list[tuple[np.ndarray, float]]:
         if round(min(image.shape[:2]) * ratio) < _SMALLEST_FACE:
             return []  # a strip too thin for a face, of which no row might remain when shrunk
         with opencv_errors("faces cannot be searched"):

@@ -40,50 +40,62 @@ class Found:
 class ReducedSearch(ABC):
     """Base of detectors that search images, and shrink large ones first; counts these.
 
-    The search takes at most `longest_side` px and finds faces from `smallest_face` px on. `relation` places the square
-    of the points in the boxes of `find_boxes`.
+    An image is searched at half its longer side, but at `sides` px, least and most; or at `search_size` px. It is never
+    enlarged. Faces are found from `smallest_face` px on. `relation` places the square of the points in the boxes of
+    `find_boxes`.
     """
 
     name: str
     relation = BoxRelation()
 
-    def __init__(self, longest_side: int, smallest_face: int, record: Mapping[str, Any]) -> None:
-        self._longest, self._smallest = longest_side, smallest_face
-        self.record = {"name": self.name, **record}
+    def __init__(
+        self, sides: tuple[int, int], search_size: int | None, smallest_face: int, record: Mapping[str, Any]
+    ) -> None:
+        self._sides, self._smallest = (search_size, search_size) if search_size else sides, smallest_face
+        self.record = {"name": self.name, **record, **({"search_size": search_size} if search_size else {})}
         self._lock = threading.Lock()
-        self._n_reduced, self._least_ratio = 0, 1.0
+        self._n_reduced, self._most_reduced = 0, (1, 1)
 
     @abstractmethod
-    def find_boxes(self, image: np.ndarray) -> list[tuple[np.ndarray, float]]:
-        """The detector's own boxes (4,) in an image (H, W, 3) RGB with their scores, largest first."""
+    def _find(self, image: np.ndarray, ratio: float) -> list[tuple[np.ndarray, float]]:
+        """Boxes (4,) in an image (H, W, 3) RGB, searched at this scale, with their scores, largest first."""
 
-    def find_faces(self, image: np.ndarray, image_id: str) -> list[Found]:
-        return [Found(self.relation.points_square(box), score) for box, score in self.find_boxes(image)]
+    def find_boxes(self, image: np.ndarray, reduction: int = 1) -> list[tuple[np.ndarray, float]]:
+        """The detector's own boxes (4,) in an image (H, W, 3) RGB with their scores, largest first.
 
-    def ratio_for(self, image: np.ndarray) -> float:
-        """The scale, at most 1, at which an image (H, W, 3) is searched."""
-        ratio = min(1.0, self._longest / max(1, *image.shape[:2]))
-        if ratio < 1:
+        `image` may already be reduced so many times, as `reduction_of` says; boxes are in pixels of the full one.
+        """
+        longest = max(1, *image.shape[:2])
+        full = longest * reduction
+        side = self._side_for(full)
+        if side < full:
             with self._lock:
                 self._n_reduced += 1
-                self._least_ratio = min(self._least_ratio, ratio)
-        return ratio
+                self._most_reduced = max(self._most_reduced, (full, side), key=lambda sides: sides[0] / sides[1])
+        return [(box * reduction, score) for box, score in self._find(image, min(1.0, side / longest))]
 
-    def reduced_size(self, image: np.ndarray) -> tuple[int, int]:
-        """Width and height at which an image (H, W, 3) is searched."""
-        ratio = self.ratio_for(image)
-        height, width = (max(1, round(side * ratio)) for side in image.shape[:2])
-        return width, height
+    def find_faces(self, image: np.ndarray, image_id: str, reduction: int = 1) -> list[Found]:
+        return [Found(self.relation.points_square(box), score) for box, score in self.find_boxes(image, reduction)]
+
+    def reduction_of(self, height: int, width: int) -> int:
+        """How many times at most an image may be reduced in advance."""
+        return max(height, width) // self._side_for(max(height, width))
+
+    def _side_for(self, longest: int) -> int:
+        """The longer side at which an image is searched."""
+        least, most = self._sides
+        return min(longest, most, max(least, -(-longest // 2)))
 
     @property
     def remark(self) -> str:
         """What a user should know after the search: how many images were reduced, and what is lost; or empty."""
         if not self._n_reduced:
             return ""
+        full, side = self._most_reduced
         return (
-            f"faces were searched in {counted(self._n_reduced, 'image')} reduced to {self._longest} "
-            f"px, so faces below about "
-            f"{self._smallest / self._least_ratio:.0f} px may be missing; cut such images up, or give boxes (.csv)"
+            f"{counted(self._n_reduced, 'image was', 'images were')} reduced for the search, at most from {full} to "
+            f"{side} px, so faces below about {self._smallest * full / side:.0f} px may be missing; --search-size "
+            f"{full} misses fewer and takes longer"
         )
 
 

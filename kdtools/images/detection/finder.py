@@ -15,7 +15,7 @@ from kdtools.landmarks.boxes import corners_of, inside
 from kdtools.onnx_session import Session, open_session
 from kdtools.storage.provenance import sha256_of
 
-_LARGEST_SIDE = 1024  # px; larger photographs are shrunk before the search
+_SIDES = (1024, 3072)  # px; a photograph is searched at half its size within these (docs/experiments/face-finder.md)
 _SMALLEST_FACE = 12  # px, side of the square around the points, on which the network was trained
 _SMALLEST_SIDE = 8  # px of an image in which a face could be found
 _MULTIPLE = 32  # px; the sides of the network's input are multiples of its coarsest stride
@@ -25,9 +25,9 @@ MIN_SCORE = 0.55  # by default
 _MOST_CANDIDATES = 5000  # the best of a search, before overlaps are removed
 _OVERLAP = 0.35  # of two squares that overlap by more, the better one stays
 _INSIDE = 0.75  # a square of which more lies within a better one, or the other way round, is a part of the same face
-_SECOND_SEARCH = 1 / 3  # scale, for faces larger than those on which the network was trained
-_LARGE = 64  # px, side of a face that counts in the second search; the first one sees smaller ones in more detail
-_SEARCHED_TWICE = 320  # px; in smaller images no face is that large
+_NEXT_SEARCH = 1 / 3  # scale, for faces larger than those on which the network was trained
+_LARGE = 64  # px, side of a face that counts in a further search; the one before sees smaller ones in more detail
+_SEARCHED_AGAIN = (320, 1024, 3072, 9216)  # px; images of longer sides have faces that large at the scale so far
 
 
 class FaceFinder(ReducedSearch):
@@ -35,7 +35,7 @@ class FaceFinder(ReducedSearch):
 
     name = "finder"
 
-    def __init__(self, path: Path | None = None, min_score: float = MIN_SCORE) -> None:
+    def __init__(self, path: Path | None = None, min_score: float = MIN_SCORE, search_size: int | None = None) -> None:
         """`path` is another network of this kind than the bundled one.
 
         Raises FileError if there is none, UsageError for a `min_score` that is none.
@@ -47,21 +47,22 @@ class FaceFinder(ReducedSearch):
                 "the face finder is missing from kdtools/pretrained",
                 "install kdtools with it, or use --detector cascade, yunet, or a YuNet model (.onnx)",
             )
-        super().__init__(_LARGEST_SIDE, _SMALLEST_FACE, {"sha256": sha256_of(path), "min_score": min_score})
+        super().__init__(_SIDES, search_size, _SMALLEST_FACE, {"sha256": sha256_of(path), "min_score": min_score})
         self._min_score = min_score
         # One core for each photograph: several are searched at a time.
-        self._session: Session = open_session(path, threads=1)
+        self._session: Session = open_session(path, threads=1, sizes_vary=True)
 
-    def find_boxes(self, image: np.ndarray) -> list[tuple[np.ndarray, float]]:
-        """Squares (4,) around the points of the faces in an image (H, W, 3) RGB with their scores, largest first."""
-        ratio = self.ratio_for(image)
-        if min(image.shape[:2]) * ratio < _SMALLEST_SIDE:
+    def _find(self, image: np.ndarray, ratio: float) -> list[tuple[np.ndarray, float]]:
+        shortest, longest = sorted(side * ratio for side in image.shape[:2])
+        if shortest < _SMALLEST_SIDE:
             return []
         with opencv_errors("faces cannot be searched"):
             rows = self._search(image, ratio)
-            if max(image.shape[:2]) * ratio > _SEARCHED_TWICE and min(image.shape[:2]) * ratio > 3 * _SMALLEST_SIDE:
-                again = self._search(image, ratio * _SECOND_SEARCH)
-                rows = np.concatenate([rows, again[again[:, 2] * ratio * _SECOND_SEARCH >= _LARGE]])
+            for number, least in enumerate(_SEARCHED_AGAIN, 1):
+                scale = _NEXT_SEARCH**number
+                if longest > least and shortest * scale > _SMALLEST_SIDE:
+                    again = self._search(image, ratio * scale)
+                    rows = np.concatenate([rows, again[again[:, 2] * ratio * scale >= _LARGE]])
             # OpenCV takes x, y, width, height, and gives the best first.
             boxes, scores = rows[:, :4].tolist(), rows[:, 4].tolist()
             kept = cv2.dnn.NMSBoxes(boxes, scores, self._min_score, _OVERLAP, top_k=_MOST_CANDIDATES)
@@ -70,8 +71,8 @@ class FaceFinder(ReducedSearch):
         is_part = np.triu(inside(squares, squares) > _INSIDE, 1).any(axis=0)  # of a better one
         return largest_first(squares[~is_part], rows[~is_part, 4])
 
-    def find_faces(self, image: np.ndarray, image_id: str) -> list[Found]:
-        return [Found(square, score) for square, score in self.find_boxes(image)]
+    def find_faces(self, image: np.ndarray, image_id: str, reduction: int = 1) -> list[Found]:
+        return [Found(square, score) for square, score in self.find_boxes(image, reduction)]
 
     def _search(self, image: np.ndarray, ratio: float) -> np.ndarray:
         """Candidates (N, 5) in the image when scaled: x, y, width and height in its own pixels, and the score."""

@@ -28,7 +28,7 @@ PUBLIC_URL = (
     + PUBLIC_NAME
 )
 PUBLIC_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
-_LARGEST_SIDE = 1024  # px; larger photographs are shrunk before the search
+_SIDE = 1024  # px; larger photographs are reduced before the search, as it misses faces above about 300 px
 _SMALLEST_SIDE = 32  # px; below, the network has no grid cells
 _SMALLEST_FACE = 10  # px, on which the network was trained
 MIN_SCORE = 0.6  # by default
@@ -62,7 +62,9 @@ class YuNetDetector(ReducedSearch):
     # Medians over annotated photographs; benchmarks/detectors.py measures them again.
     relation = BoxRelation(0.0, 0.134, 0.79)
 
-    def __init__(self, path: str, min_score: float = MIN_SCORE, *, is_public: bool = False) -> None:
+    def __init__(
+        self, path: str, min_score: float = MIN_SCORE, search_size: int | None = None, *, is_public: bool = False
+    ) -> None:
         """`is_public`: the file is that of `public_model`, wherever it lies.
 
         Raises FileError for a file that is no such network, UsageError for a `min_score` that is none.
@@ -71,19 +73,20 @@ class YuNetDetector(ReducedSearch):
         if not Path(path).is_file():
             raise FileError(f"{path}: no such file", "name a YuNet model; --detector yunet fetches the public one")
         record = {"sha256": sha256_of(path), "min_score": min_score}
-        super().__init__(_LARGEST_SIDE, _SMALLEST_FACE, record if is_public else {"file": path, **record})
+        record = record if is_public else {"file": path, **record}
+        super().__init__((_SIDE, _SIDE), search_size, _SMALLEST_FACE, record)
         self._path, self._min_score, self._local = path, min_score, threading.local()
         try:  # now, rather than at the first photograph
             read_onnx(path)  # OpenCV would read other files that it names
-            self.find_boxes(np.zeros((64, 64, 3), np.uint8))
+            self._find(np.zeros((64, 64, 3), np.uint8), 1.0)
         except KdError as error:
             raise FileError(
                 f"{path}: not a YuNet face detector that OpenCV can run: {error.message.removeprefix(f'{path}: ')}",
                 "use face_detection_yunet_2023mar.onnx of OpenCV's model zoo; files of dynamic shape do not work",
             ) from error
 
-    def find_boxes(self, image: np.ndarray) -> list[tuple[np.ndarray, float]]:
-        width, height = self.reduced_size(image)
+    def _find(self, image: np.ndarray, ratio: float) -> list[tuple[np.ndarray, float]]:
+        height, width = (max(1, round(side * ratio)) for side in image.shape[:2])
         if min(height, width) < _SMALLEST_SIDE:
             return []
         with opencv_errors("faces cannot be searched"):
