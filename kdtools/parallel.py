@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-_BYTES_PER_WORKER = 256 << 20  # a decoded photograph of 24 megapixels, what its search takes, and its crops
+_BYTES_PER_WORKER = 512 << 20  # a decoded photograph of 24 megapixels, what its search takes, and its crops
 
 
 def workers(jobs: int) -> int:

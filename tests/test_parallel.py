@@ -48,9 +48,9 @@ def test_there_are_no_more_workers_than_cores_and_memory_for_them(monkeypatch: p
     assert [why_fewer_workers(jobs) for jobs in (0, 1, 6)] == ["", "", ""]
     words = "6 workers, not the 64 of -j: this process may use 6 cores and 68.7 GB of memory"
     assert why_fewer_workers(64) == words
-    monkeypatch.setattr(parallel, "n_bytes_of_memory", lambda: 600 << 20)
+    monkeypatch.setattr(parallel, "n_bytes_of_memory", lambda: 1200 << 20)
     assert [workers(jobs) for jobs in (0, 1, 64)] == [2, 1, 2]
-    assert why_fewer_workers(0) == "2 workers: this process may use 6 cores and 0.6 GB of memory"
+    assert why_fewer_workers(0) == "2 workers: this process may use 6 cores and 1.3 GB of memory"
     monkeypatch.setattr(parallel, "n_bytes_of_memory", lambda: 1 << 20)
     assert workers(64) == 1
     monkeypatch.setattr(parallel, "n_bytes_of_memory", lambda: None)
