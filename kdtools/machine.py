@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 _ROOT = Path("/")
+WAIT_POLICY = "OMP_WAIT_POLICY"  # a variable of the environment: ACTIVE or PASSIVE
+_LEAST_LOAD = 0.3  # that of a program that has kept one core busy for 20 s
 _NO_LIMIT = 1 << 60  # bytes; version 1 states a number near 2^63 instead of none
 
 
@@ -46,12 +48,36 @@ def n_bytes_of_memory(root: Path = _ROOT) -> int | None:
 def openmp_settings(environment: Mapping[str, str], root: Path = _ROOT) -> dict[str, str]:
     """Variables of the environment for PyTorch's OpenMP library, which reads them when it is loaded.
 
-    It would start a thread for each core of the affinity, whatever the quota. Where the user has set one of the
-    variables, this one is left out.
+    It would start a thread for each core of the affinity, whatever the quota. Its threads wait by spinning, which is
+    fastest on cores of their own; beside other work they take each other's time, and sleep instead (`WAIT_POLICY`).
+    Where the user has set one of the variables, this one is left out. No result depends on the way of waiting.
     """
-    if "OMP_NUM_THREADS" in environment or n_cores(root) == _n_cores_of_affinity():
-        return {}
-    return {"OMP_NUM_THREADS": str(n_cores(root))}
+    settings = {}
+    if "OMP_NUM_THREADS" not in environment and n_cores(root) != _n_cores_of_affinity():
+        settings["OMP_NUM_THREADS"] = str(n_cores(root))
+    if WAIT_POLICY not in environment and "GOMP_SPINCOUNT" not in environment and is_shared(root):
+        settings[WAIT_POLICY] = "PASSIVE"
+    return settings
+
+
+def is_shared(root: Path = _ROOT) -> bool:
+    """Whether other work runs now and would take time from threads on all cores that this process may use.
+
+    The load average alone still counts programs that have just ended; what runs at this moment may be over at once.
+    So both have to show it. False where the system does not tell, as on macOS.
+    """
+    words = " ".join(_lines(root / "proc/loadavg")).split()
+    try:
+        load, n_running = float(words[0]), int(words[3].partition("/")[0])
+    except (IndexError, ValueError):
+        return False
+    free = (os.cpu_count() or 1) - n_cores(root)  # cores for the other work
+    return min(load, n_running - 1) >= free + _LEAST_LOAD
+
+
+def threads_sleep(environment: Mapping[str, str]) -> bool:
+    """Whether threads are to wait by sleeping, as the user or `openmp_settings` has set."""
+    return environment.get(WAIT_POLICY, "").lower() == "passive"
 
 
 def _n_cores_of_affinity() -> int:

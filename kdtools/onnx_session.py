@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kdtools.errors import FileError
-from kdtools.machine import n_cores
+from kdtools.machine import n_cores, threads_sleep
 from kdtools.parallel import endable, interruptible
 from kdtools.storage.limits import memory_allowed
 from kdtools.storage.onnx_guard import read_onnx
@@ -95,6 +96,8 @@ def open_session(path: Path, threads: int, *, sizes_vary: bool = False) -> Sessi
     options.enable_mem_pattern = not sizes_vary
     # Its threads wait for the next call by spinning, on cores that others could use to decode the next images.
     options.add_session_config_entry("session.force_spinning_stop", "1")
+    if threads_sleep(os.environ):  # beside other work, also within a call
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Not its own format, whose files this one may pass for.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     # As bytes, so that it is the very file that was checked, and any name will do.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kdtools.machine import n_bytes_of_memory, n_cores, openmp_settings
+from kdtools.machine import is_shared, n_bytes_of_memory, n_cores, openmp_settings, threads_sleep
 
 V2 = "29 23 0:26 {top} /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate"
 V1 = "33 32 0:29 {top} /sys/fs/cgroup/{name} rw shared:9 - cgroup cgroup rw,{name}"
@@ -101,6 +101,38 @@ def test_pytorch_gets_no_more_threads_than_a_quota_allows(tmp_path: Path) -> Non
     (tmp_path / "sys/fs/cgroup/cpu.max").write_text("200000 100000")
     assert openmp_settings({}, tmp_path) == {"OMP_NUM_THREADS": "2"}
     assert openmp_settings({"OMP_NUM_THREADS": "5"}, tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("load", "n_cpus", "shared"),
+    [
+        ("0.05 0.10 0.20 1/120 99", 8, False),  # nothing but this process
+        ("0.35 0.10 0.02 2/120 99", 8, True),  # a busy loop, for 25 s
+        ("1.00 1.00 1.00 3/120 99", 8, True),
+        ("2.00 1.50 1.00 1/120 99", 8, False),  # what has ended
+        ("0.02 0.10 0.20 5/120 99", 8, False),  # for a moment
+        ("20.0 20.0 20.0 21/900 99", 64, False),  # on the other 56 cores
+        ("57.0 57.0 57.0 60/900 99", 64, True),
+        ("", 8, False),
+        ("much", 8, False),
+    ],
+)
+def test_threads_sleep_beside_other_work(
+    load: str, n_cpus: int, shared: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: n_cpus)
+    make_groups(tmp_path, "0::/", V2.format(top="/"), {"cpu.max": "max 100000"})
+    (tmp_path / "proc/loadavg").write_text(load + "\n")
+    assert is_shared(tmp_path) == shared
+    assert openmp_settings({}, tmp_path) == ({"OMP_WAIT_POLICY": "PASSIVE"} if shared else {})
+    assert openmp_settings({"OMP_WAIT_POLICY": "ACTIVE"}, tmp_path) == {}
+    assert openmp_settings({"GOMP_SPINCOUNT": "1000"}, tmp_path) == {}
+
+
+def test_the_way_of_waiting_is_that_of_the_environment() -> None:
+    assert threads_sleep({"OMP_WAIT_POLICY": "passive"})
+    assert not threads_sleep({"OMP_WAIT_POLICY": "ACTIVE"})
+    assert not threads_sleep({})
 
 
 def test_memory_of_nested_groups(tmp_path: Path) -> None:
