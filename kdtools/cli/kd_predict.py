@@ -99,9 +99,7 @@ def kd_predict(
     photographs, search = None, None
     if not one_file:
         photographs = Photographs(inputs, listed=listed, include=include or [])
-        search = Search.named(
-            detector, max_faces, refine, min_score=min_score, search_size=search_size, reporter=session
-        )
+        search = Search.named(detector, max_faces, refine, min_score, search_size, reporter=session)
     provenance = session.provenance(model_path, detector if Path(detector).suffix else None)
     if search is not None:
         provenance = replace(provenance, detector=search.detector.record)

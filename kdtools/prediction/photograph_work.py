@@ -43,9 +43,9 @@ class Search:
         detector: str,
         most: int | None,
         refine: int | None,
-        *,
         min_score: float | None = None,
         search_size: int | None = None,
+        *,
         reporter: Reporter = SILENT,
     ) -> Search:
         """From options: `refine` is 0 for whole images, which are crops already, else 1.
