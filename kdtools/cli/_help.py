@@ -13,7 +13,7 @@ GROUPS = {
     "allow_extra video follow",
     "Output": "output force rest draw plot plot_modes json_form tsv_form value details pixels digits no_header crops "
     "aligned head_pose no_images virtual check size width columns lines error_bars numbers labels legend each log_dir "
-    "precision verify kd-dump.format_name kd-dump.formats",
+    "precision verify compare_precisions kd-dump.format_name kd-dump.formats",
     "Faces": "detector min_score search_size max_faces require_face refine margin subset ids exclude add_subset prefix "
     "n_faces random sort reverse worst group share by_subset folds",
     "Points": "scheme_name convert role convention origin flip smooth variance clip align",
