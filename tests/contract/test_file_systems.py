@@ -73,13 +73,14 @@ def run_with(
     return finish(subprocess.Popen(command, start_new_session=True, **streams))  # type: ignore[call-overload]
 
 
-def check_service(tool: str, service: tuple[str, str], world: World, folder: Path) -> None:
-    """A product is written, and the same replaced, without it."""
+def check_service(tool: str, service: tuple[str, str], world: World, folder: Path, more: Sequence[str] = ()) -> None:
+    """A product is written without it; with `-f`, in the place of another file."""
     output = folder / f"out{TOOLS[tool].suffix}"
-    for words in ([], ["-f"]):
-        result = run_with((*service, "1+"), tool, [*world.words(tool, output), *words])
-        assert result.status == 0, result.stderr
-        check_product(output)
+    if "-f" in more:
+        output.write_bytes(b"old")
+    result = run_with((*service, "1+"), tool, [*world.words(tool, output), *more])
+    assert result.status == 0, result.stderr
+    check_product(output)
 
 
 def check_fault(tool: str, fault: tuple[str, str, str], world: World, folder: Path) -> str:
@@ -98,7 +99,8 @@ def check_fault(tool: str, fault: tuple[str, str, str], world: World, folder: Pa
 
 @pytest.mark.parametrize("service", SERVICES, ids=str)
 def test_a_file_system_without_a_service(service: tuple[str, str], world: World, tmp_path: Path) -> None:
-    check_service("kd-merge", service, world, tmp_path)
+    """A new file where one is put in place by a link, else one that replaces another; make soak tries both."""
+    check_service("kd-merge", service, world, tmp_path, [] if service[0].startswith(("link", "flock")) else ["-f"])
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
@@ -266,7 +268,9 @@ def test_every_service_that_a_file_system_may_lack(tool: str, world: World, tmp_
     for number, service in enumerate(SERVICES):
         folder = tmp_path / str(number)
         folder.mkdir()
-        check_service(tool, service, world, folder)
+        for more in ([], ["-f"]):
+            (place := folder / f"with{''.join(more)}").mkdir()
+            check_service(tool, service, world, place, more)
         faults.tried("file systems without locks, links, …", tool, "done")
 
 

@@ -6,25 +6,25 @@ import configparser
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from warm import Warm
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "examples" / "scheduled"
 
 
 @pytest.fixture
-def call(tmp_path: Path, tiny_onnx: Path):  # type: ignore[no-untyped-def]
+def call(tmp_path: Path, tiny_onnx: Path, warm: Warm):  # type: ignore[no-untyped-def]
     """Runs predict.sh on two photographs, each taken as one face."""
     (tmp_path / "photos").mkdir()
     for number in range(2):
         cv2.imwrite(str(tmp_path / "photos" / f"{number}.png"), np.full((40, 40, 3), 90 * number + 40, np.uint8))
     (tmp_path / "bin").mkdir()
     stand_in = tmp_path / "bin" / "kd-predict"
-    stand_in.write_text(f'#!/bin/sh\nexec {Path(sys.executable).parent / "kd-predict"} "$@" --detector whole\n')
+    stand_in.write_text(f'#!/bin/sh\nexec {warm.script("kd-predict")} "$@" --detector whole\n')
     stand_in.chmod(0o755)
     environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"}
 
