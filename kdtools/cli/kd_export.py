@@ -122,7 +122,8 @@ def kd_export(
     )
     if agreement.nme:
         original, exported = (100 * nme for nme in agreement.nme)
-        session.say(f"NME {exported:.3f} %, of the original {original:.3f} %: {100 * agreement.worse:+.1f} % of that")
+        worse = round(100 * agreement.worse, 1) + 0.0  # not -0.0
+        session.say(f"NME {exported:.3f} %, {worse:+.1f} % relative to the original ({original:.3f} %)")
     session.say(f"{n_bytes / 1e6:.1f} MB; {speed[1]:.0f} faces/s by ONNX Runtime, {speed[0]:.0f} by PyTorch, all cores")
     if precision == INT8 and agreement.worse > MOST_WORSE:
         session.warn(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
+from pathlib import Path
 
 import pytest
+from contract.running import run_tool
+from factories import drawn_faces, write_faces
 from update_pages import TOOLS, command_of
 
 from kdtools.cli._help import BY_PRESET, EXAMPLES, GROUPS, MORE, group_of
@@ -76,3 +79,12 @@ def test_defaults_read_as_words(monkeypatch: pytest.MonkeyPatch) -> None:
     text = re.sub(r"\s+", " ", help_of("kd-student", 120, monkeypatch))
     assert "[default: by preset; at least 1]" in text
     assert "(by preset)" not in text
+
+
+def test_the_examples_of_kd_asm_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their numbers too: a share of 95 stood there once."""
+    write_faces(tmp_path / "train.h5", drawn_faces(12, 48, 1)[1])
+    monkeypatch.chdir(tmp_path)
+    for line in EXAMPLES["kd-asm"]:
+        result = run_tool(*line.split(), "-f")
+        assert result.status == 0, result.stderr
