@@ -7,7 +7,9 @@ ort.env.wasm.numThreads = 1; // more need headers of the server (cross-origin is
 
 const STRIDES = [8, 16, 32], MULTIPLE = 32, GREY = 127;
 const MIN_SCORE = 0.55, OVERLAP = 0.35, INSIDE = 0.75;
-const LARGEST_SIDE = 1024, SEARCHED_TWICE = 320, SECOND_SEARCH = 1 / 3, LARGE = 64; // px; see images/detection/finder.py
+// In px, as in kdtools/images/detection/finder.py: pictures are searched at half their size within SIDES, and those of
+// longer sides than each of SEARCHED_AGAIN once more, at a third of the scale, for faces of at least LARGE px.
+const SIDES = [1024, 3072], SEARCHED_AGAIN = [320, 1024, 3072, 9216], NEXT_SEARCH = 1 / 3, LARGE = 64, SMALLEST_SIDE = 8;
 
 async function fetched(url) {
     const answer = await fetch(url);
@@ -24,17 +26,22 @@ export class FaceFinder {
 
     // Squares around the points of the faces in an image, with their scores: [{box, score}, ...], the largest first.
     async find(image) {
-        const longest = Math.max(image.width, image.height), ratio = Math.min(1, LARGEST_SIDE / longest);
+        const sides = [image.width, image.height].sort((one, other) => one - other);
+        const side = Math.min(sides[1], SIDES[1], Math.max(SIDES[0], Math.ceil(sides[1] / 2)));
+        const ratio = side / sides[1];
+        if (sides[0] * ratio < SMALLEST_SIDE) return [];
         let found = await this.search(image, ratio);
-        if (longest * ratio > SEARCHED_TWICE) {
-            const again = await this.search(image, ratio * SECOND_SEARCH);
-            found = found.concat(again.filter((face) => side(face.box) * ratio * SECOND_SEARCH >= LARGE));
+        for (const [k, least] of SEARCHED_AGAIN.entries()) {
+            const scale = NEXT_SEARCH ** (k + 1);
+            if (side <= least || sides[0] * ratio * scale <= SMALLEST_SIDE) continue;
+            const again = await this.search(image, ratio * scale);
+            found = found.concat(again.filter((face) => sideOf(face.box) * ratio * scale >= LARGE));
         }
         found.sort((one, other) => other.score - one.score);
         let kept = [];
         for (const face of found) if (kept.every((better) => overlap(face.box, better.box) <= OVERLAP)) kept.push(face);
         kept = kept.filter((face, k) => kept.slice(0, k).every((better) => inside(face.box, better.box) <= INSIDE));
-        return kept.sort((one, other) => side(other.box) - side(one.box));
+        return kept.sort((one, other) => sideOf(other.box) - sideOf(one.box));
     }
 
     async search(image, ratio) {
@@ -95,7 +102,7 @@ export class LandmarkNetwork {
     }
 }
 
-const side = (box) => Math.max(box[2] - box[0], box[3] - box[1]);
+const sideOf = (box) => Math.max(box[2] - box[0], box[3] - box[1]);
 const area = (box) => (box[2] - box[0]) * (box[3] - box[1]);
 
 function shared(one, other) {
