@@ -81,7 +81,7 @@ def _create(arch: str, options: dict[str, Any], input_size: int) -> Any:
             reason = "there is no connection to fetch them" if is_offline else str(error).splitlines()[0]
             raise FileError(
                 f"the ImageNet weights of {arch} are not on this machine: {reason}",
-                "give --init a local .safetensors file of them, or start with another network (face68) or with none",
+                "go on with --init face68 or --init none, or fetch them elsewhere: --init FILE.safetensors",
             ) from error
 
 
