@@ -67,8 +67,10 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 @pytest.fixture(autouse=True)
-def _threads_of_torch() -> None:
-    """Each test begins with PyTorch's threads as in a new process: sums depend on them, and engines set them."""
+def _as_in_a_new_process() -> None:
+    """Each test begins with a tool's messages on, and PyTorch's threads, which engines set and sums depend on."""
+    if app := sys.modules.get("kdtools.cli._app"):
+        app.session.verbosity = app.session.n_skipped = 0
     if torch := sys.modules.get("torch"):
         n_threads = int(os.environ["OMP_NUM_THREADS"].split(",")[0])
         if torch.get_num_threads() != n_threads:

@@ -48,7 +48,6 @@ EXAMPLES = {
     "kd-eval": ("kd-eval pred.h5 --truth test.h5", "kd-eval l1.h5 kd.h5 --truth test.h5 --compare -o report.html"),
     "kd-export": (
         "kd-export student.safetensors -o student.onnx",
-        "kd-export student.safetensors --compare-precisions --calibrate train.h5 --verify test.h5",
         "kd-export face68 --precision int8 --calibrate train.h5 -o face68-int8.onnx",
     ),
     "kd-import": ("kd-import photos/train -o train.h5", "kd-import photos/ --detector finder -o crops.h5"),

@@ -115,8 +115,12 @@ def _command_of(app: typer.Typer) -> Any:
     """typer's own, kept: to read the options of a function takes some 10 ms."""
     key = tuple((one.callback, repr(one.context_settings)) for one in app.registered_commands)
     if key not in _commands:
-        _commands[key] = _usual_command_of(app)
-    return _commands[key]
+        command = _usual_command_of(app)
+        _commands[key] = command, [parameter.required for parameter in command.params]
+    command, required = _commands[key]
+    for parameter, is_required in zip(command.params, required, strict=True):
+        parameter.required = is_required  # --show-settings makes them optional
+    return command
 
 
 def _threads_of_torch() -> int:
