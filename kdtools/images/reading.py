@@ -64,6 +64,8 @@ def decode_reduced(
 ) -> tuple[np.ndarray, int, tuple[int, int]]:
     """As `read_reduced`, from the bytes of the file `name`."""
     frame = None if most == 1 else _jpeg_frame(data)
+    if frame is not None and not (frame.height and frame.width):
+        frame = None  # damaged; decoding says what is wrong
     if frame is not None and not isinstance(most, int):
         most = most(frame.height, frame.width)
     reduction = max((k for k in _REDUCED if frame is not None and isinstance(most, int) and k <= most), default=1)
