@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kdtools.datasets.formats import Annotation, Reading, find_format, image_folder
+from kdtools.datasets.formats import Annotation, Format, Reading, find_format, image_folder
 from kdtools.datasets.formats.shared.id_prefixes import id_prefixes
 from kdtools.datasets.formats.shared.naming_300w import subsets_in_300w
 from kdtools.datasets.plausibility import HeldSkips, plausible
@@ -37,6 +37,13 @@ class Sources:
     index: str | None = None
     upright: bool = True
     categories: Sequence[str] = ()
+    _formats: dict[str, Format] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def format_of(self, path: str) -> Format:
+        """As `find_format`, which lists whole folders, once for each path."""
+        if path not in self._formats:
+            self._formats[path] = find_format(self.format_name, Path(path))
+        return self._formats[path]
 
 
 def read_annotations(sources: Sources, reporter: Reporter = SILENT) -> list[Annotation]:
@@ -50,7 +57,7 @@ def read_annotations(sources: Sources, reporter: Reporter = SILENT) -> list[Anno
     roots = tuple(Path(root) for root in sources.roots)
     index = None if sources.index is None else Path(sources.index)
     for path, prefix in zip(sources.paths, id_prefixes(sources.paths), strict=True):
-        form = find_format(sources.format_name, Path(path))
+        form = sources.format_of(path)
         if sources.categories and form.names_of_category is None:
             hint = "leave --category out, or have the program write these things alone"
             raise UsageError(f"{path}: files of the format {form.name} are not read by category", hint)
@@ -131,7 +138,7 @@ def names_of_points(sources: Sources) -> tuple[str, ...]:
     first = ""
     names: tuple[str, ...] = ()
     for path in sources.paths:
-        form = find_format(sources.format_name, Path(path))
+        form = sources.format_of(path)
         found = form.point_names(Path(path), tuple(sources.categories))
         if not found or not are_names(found):
             continue
@@ -150,20 +157,20 @@ def mirror_of_points(sources: Sources) -> tuple[int, ...] | None:
     """The mirror map of the points that the sources give and agree in; None where they do not."""
     found = set()
     for path in sources.paths:
-        form = find_format(sources.format_name, Path(path))
+        form = sources.format_of(path)
         found.add(form.mirror_of and form.mirror_of(Path(path)))
     return found.pop() if len(found) == 1 else None
 
 
 def scheme_of_points(sources: Sources) -> Scheme | None:
     """The scheme of programs that know no other, where all sources come from such a program; else None."""
-    found = {find_format(sources.format_name, Path(path)).scheme for path in sources.paths}
+    found = {sources.format_of(path).scheme for path in sources.paths}
     return SCHEMES.get(found.pop()) if len(found) == 1 else None
 
 
 def role_of_points(sources: Sources, reporter: Reporter = SILENT) -> str:
     """`predicted` where all sources are of formats that programs alone write, which is then said; else `hard`."""
-    if not all(find_format(sources.format_name, Path(path)).predicted for path in sources.paths):
+    if not all(sources.format_of(path).predicted for path in sources.paths):
         return "hard"
     reporter.say("points that a program predicted: their role is predicted (--role names another)")
     return "predicted"

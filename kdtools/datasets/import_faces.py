@@ -16,7 +16,7 @@ from kdtools.faces.writer import FacesWriter
 from kdtools.images.cropping import check_square, crop_image
 from kdtools.images.detection import whole_square
 from kdtools.images.large_pictures import large_pictures_in_turn
-from kdtools.images.reading import is_turned, read_reduced
+from kdtools.images.reading import decode_reduced, is_turned, may_be_turned, read_bytes
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.crop_rule import CropRule, points_in_box
 from kdtools.landmarks.geometry import box_to_source
@@ -126,17 +126,19 @@ def crop_annotated(annotation: Annotation, crop: CropRule | None, size: int) -> 
     """Decode and crop one face. Raises FileError or DataError where its image or points cannot be used."""
     points = annotation.points
     square = None if crop is None else _square_of(annotation, crop)
-    reduction = 1
+    reduction, may_turn = 1, False
     if annotation.load:
         image = annotation.load()
         height, width = image.shape[:2]
     else:
         most = 1 if square is None else int(np.clip((square[2] - square[0]) / size, 1, 8))
-        image, reduction, (height, width) = read_reduced(annotation.image, most, upright=annotation.upright)
+        data = read_bytes(annotation.image)
+        image, reduction, (height, width) = decode_reduced(data, annotation.image, most, upright=annotation.upright)
+        may_turn = annotation.upright and may_be_turned(data)
     if annotation.size and annotation.size != (width, height):
         stated = f"{annotation.size[0]} x {annotation.size[1]} px"
         why = ", turned" if annotation.size == (height, width) else ""
-        if why and annotation.upright and annotation.load is None and is_turned(annotation.image):
+        if why and may_turn and is_turned(annotation.image):
             why += " upright by its EXIF orientation (--exif keep takes it as stored)"
         raise DataError(f"annotated on a picture of {stated}, but the picture has {width} x {height}{why}")
     if square is None:
@@ -146,11 +148,13 @@ def crop_annotated(annotation: Annotation, crop: CropRule | None, size: int) -> 
     to_source = box_to_source(square, size, size)
     if points is None:
         return CroppedFace(annotation, pixels, None, square, to_source, False)
-    beside = (points < -0.5).any() or (points > np.array([width, height]) - 0.5).any()
-    turned = annotation.load is None and annotation.upright and is_turned(annotation.image)
-    far = (points < [-width, -height]).any() or (points > [2 * width, 2 * height]).any()
+    left, top = np.fmin.reduce(points).tolist()  # NaN, which is neither beside nor far, where no point is annotated
+    right, bottom = np.fmax.reduce(points).tolist()
+    beside = left < -0.5 or top < -0.5 or right > width - 0.5 or bottom > height - 0.5
+    far = left < -width or top < -height or right > 2 * width or bottom > 2 * height
+    turned = may_turn and is_turned(annotation.image)
     cropped = points_in_box(points, square, size)
-    return CroppedFace(annotation, pixels, cropped, square, to_source, bool(beside), turned, bool(far))
+    return CroppedFace(annotation, pixels, cropped, square, to_source, beside, turned, far)
 
 
 def _square_of(annotation: Annotation, crop: CropRule) -> np.ndarray:

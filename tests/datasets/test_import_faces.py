@@ -228,7 +228,7 @@ def test_absurd_rows_thin_images_and_unusable_files_do_not_end_the_run(
             cv2.cvtColor(np.zeros((2, 2), np.uint8), cv2.COLOR_BGR2RGB)  # raises cv2.error
         return decode(data, flags)
 
-    monkeypatch.setattr(reading, "read_bytes", read)
+    monkeypatch.setattr("kdtools.datasets.import_faces.read_bytes", read)
     monkeypatch.setattr(cv2, "imdecode", imdecode)
     n, skipped = run_import([tmp_path], tmp_path / "out.h5")
     assert n == 2

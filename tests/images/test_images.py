@@ -12,7 +12,7 @@ from kdtools.datasets.formats import Annotation
 from kdtools.datasets.import_faces import crop_annotated
 from kdtools.errors import FileError
 from kdtools.images.drawing import write_image
-from kdtools.images.reading import read_image, read_reduced
+from kdtools.images.reading import is_turned, may_be_turned, read_image, read_reduced
 from kdtools.landmarks.crop_rule import CropRule
 
 POINTS = np.array([[300.0, 400.0], [700.0, 430.0], [480.0, 800.0]])
@@ -130,3 +130,12 @@ def test_the_number_of_a_face_stands_above_it_and_inside_the_image() -> None:
     untouched = np.zeros((20, 20, 3), np.uint8)
     number_face(untouched, np.full((68, 2), np.nan), 1)
     assert not untouched.any()
+
+
+@pytest.mark.parametrize("orientation", [1, 2, 6, 8])
+def test_only_a_jpeg_without_exif_is_known_to_be_upright_by_its_bytes(tmp_path: Path, orientation: int) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)
+    write_jpeg(tmp_path / "a.jpg", image, orientation)
+    assert is_turned(tmp_path / "a.jpg") == may_be_turned((tmp_path / "a.jpg").read_bytes()) == (orientation > 1)
+    write_image(tmp_path / "a.png", image)
+    assert may_be_turned((tmp_path / "a.png").read_bytes())

@@ -93,6 +93,19 @@ def test_samples_are_read_whole_and_by_their_own_format_alone(name: str, tmp_pat
     assert [other for other, form in FORMS.items() if form.accepts(source)] == [name]
 
 
+@pytest.mark.parametrize("between", [" ", "\t", ", ", " ,", ","])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", " \n\n", "\x0c\n", "\x1c"])
+@pytest.mark.parametrize("last", ["", "\n"])
+def test_lines_of_two_numbers_mean_the_same_however_they_are_separated(between: str, end: str, last: str) -> None:
+    """Most files are read by a shorter way, which must not differ."""
+    rows = ["1.5 -2", "nan nan", "3e1 .5", "7 1000000"]
+    text = "n_points: 4\n{\n" + end.join(row.replace(" ", between) for row in rows) + last + "}\n"
+    np.testing.assert_array_equal(pts.parse_pts(text), [[1.5, -2], [np.nan, np.nan], [30, 0.5], [7, 1e6]])
+    for wrong, why in (("7 1000001", "not a place"), ("7 1_0", "not a number"), ("7", "is not two numbers")):
+        with pytest.raises(DataError, match=why):
+            pts.parse_pts(text.replace("7" + between + "1000000", wrong.replace(" ", between)))
+
+
 def test_missing_points_and_what_follows_the_brace(tmp_path: Path) -> None:
     (tmp_path / "a.pts").write_text("version: 1\nn_points:  4\n{\n1 2\nNaN NaN\nnan 5\n7.5 -3e0\n}\nmore 9 }\n")
     write_picture(tmp_path / "a.JPG")

@@ -10,6 +10,14 @@ import cv2
 import numpy as np
 import pytest
 
+from kdtools.datasets.annotations import (
+    Sources,
+    mirror_of_points,
+    names_of_points,
+    read_annotations,
+    role_of_points,
+    scheme_of_points,
+)
 from kdtools.datasets.formats import find_format
 from kdtools.datasets.formats.shared import annotation, listing
 
@@ -44,6 +52,19 @@ def walks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_folder_of_pictures_is_listed_for_annotations_and_for_pictures(folder: Path, walks: list[str]) -> None:
     """Not once for each format that looks for its own files there."""
     assert find_format("auto", folder).name == "images"
+    assert len(walks) == 2
+
+
+def test_a_whole_import_lists_a_folder_once_to_recognise_it_and_once_to_read_it(folder: Path, walks: list[str]) -> None:
+    """Though five questions are asked about its format, and two formats look for .pts files."""
+    for k, picture in enumerate(sorted(folder.rglob("*.png"))):
+        picture.with_suffix(".pts").write_text(f"version: 1\nn_points: 3\n{{\n1 2\n6 2.{k}\n3 6\n}}\n")
+    sources = Sources([str(folder)])
+    assert len(read_annotations(sources)) == N
+    assert names_of_points(sources) == ()
+    assert mirror_of_points(sources) is None
+    assert scheme_of_points(sources) is None
+    assert role_of_points(sources) == "hard"
     assert len(walks) == 2
 
 

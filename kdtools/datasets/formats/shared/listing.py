@@ -12,6 +12,7 @@ from kdtools.storage.file_kinds import IMAGE_SUFFIXES
 from kdtools.storage.names import files_below
 
 _MOST_KEPT = 100_000  # names, some 10 MB
+_OF_PICTURES = tuple(IMAGE_SUFFIXES)
 
 
 @contextlib.contextmanager
@@ -54,7 +55,7 @@ class _Listing:
 
 
 def _walk(folder: Path) -> Iterator[str]:
-    return (name for name in files_below(folder) if Path(name).suffix.lower() not in IMAGE_SUFFIXES)
+    return (name for name in files_below(folder) if not name.lower().endswith(_OF_PICTURES))
 
 
 _listings: ContextVar[dict[Path, _Listing] | None] = ContextVar("listings", default=None)

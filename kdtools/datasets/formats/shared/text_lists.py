@@ -114,8 +114,8 @@ def text_files(source: Path, suffix: str = ".txt") -> Iterator[Path]:
         yield from [source] if source.suffix.lower() == suffix else []
         return
     for name in texts_below(source):
-        if name.lower().endswith(suffix) and (source / name).is_file():
-            yield source / name
+        if name.lower().endswith(suffix) and (path := source / name).is_file():
+            yield path
 
 
 def only_file(source: Path, files: Sequence[Path]) -> Path:

@@ -7,7 +7,6 @@ import xml.parsers.expat as expat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
-from xml.sax.saxutils import escape, quoteattr
 
 from kdtools.errors import DataError, FileError
 
@@ -65,11 +64,15 @@ def parse_xml(path: Path, handler: Handler, root: str, whose: str) -> Iterator[N
 
 def xml_attribute(text: str) -> str:
     """A text as the value of an attribute, with its quotes. Raises DataError for a letter that no XML can hold."""
+    from xml.sax.saxutils import quoteattr  # which loads urllib, in a tenth of a second
+
     return quoteattr(_checked(text))
 
 
 def xml_text(text: str) -> str:
     """A text between tags. Raises DataError for a letter that no XML can hold."""
+    from xml.sax.saxutils import escape
+
     return escape(_checked(text))
 
 
