@@ -38,6 +38,8 @@ def main() -> None:
     parser.add_argument("--terms", required=True)
     part = "start network that an earlier part of the same recipe made from the same data; it is not listed"
     parser.add_argument("--part", action="append", default=[], metavar="NAME", help=part)
+    teacher = "name of a teacher, in place of those of the files"
+    parser.add_argument("--teacher", action="append", default=[], metavar="NAME", help=teacher)
     given = parser.parse_args()
     _, fields = read_card(given.model)
     fields["argv"] = json.dumps([without_folders(word) for word in json.loads(fields["argv"])])
@@ -55,6 +57,8 @@ def main() -> None:
     fields.pop("start_weights", None)
     if start := [name for name in lineage.start_weights if name not in given.part]:
         fields["start_weights"] = start
+    if given.teacher:
+        fields["teachers"] = given.teacher
     terms = others | dict.fromkeys(given.trained_on, given.terms)
     fields |= {"edition": given.edition, "trained_on": given.trained_on, "terms": terms}
     network = load_all_layers(given.model, torch.device("cpu"))

@@ -1,4 +1,4 @@
-"""Accuracy and speed of face68 and of two third-party 68-point networks on the same faces.
+"""Accuracy and speed of two third-party 68-point networks, and speed of the bundled ones in turn with them.
 
     benchmarks/face68.sh figures DATA WORK      # makes WORK/lfpw68_apart and WORK/helen68_apart
     python benchmarks/peer.py DATA WORK
@@ -50,6 +50,8 @@ PEERS = {
     "Peppa slim": Peer("peer_peppa_slim_68_160px.onnx", 0.2, 160, True, 127, 127),
 }
 
+BUNDLED = {"face68": 160, "face68-tiny": 112}
+
 
 def open_peer(path: Path, copy: Path) -> Session:
     """A session whose weights are constants: an exporter that lists them as inputs keeps ONNX Runtime from folding."""
@@ -95,10 +97,11 @@ def main() -> None:
             nme = errors(peer, sessions[name], faces)
             print(f"{name}, {part}: {len(nme)} faces, NME {nme.mean():.2f} %, median {np.median(nme):.2f} %")
 
-    bundled = export_file("face68")
-    assert bundled is not None
-    sessions["face68"] = open_session(bundled, threads=1)
-    sizes = {name: peer.size for name, peer in PEERS.items()} | {"face68": 160}
+    for name in BUNDLED:
+        bundled = export_file(name)
+        assert bundled is not None
+        sessions[name] = open_session(bundled, threads=1)
+    sizes = {name: peer.size for name, peer in PEERS.items()} | BUNDLED
     fastest = dict.fromkeys(sessions, np.inf)
     for _ in range(ROUNDS):
         for name, session in sessions.items():

@@ -10,7 +10,10 @@ from kdtools.cli._options import ConventionName
 
 Convention = ConventionName
 Model = Annotated[
-    str, typer.Argument(metavar="MODEL", help="Bundled network (face68), model file, or exported model (.onnx).")
+    str,
+    typer.Argument(
+        metavar="MODEL", help="Bundled network (face68, face68-tiny), model file, or exported model (.onnx)."
+    ),
 ]
 Inputs = Annotated[
     list[str] | None,

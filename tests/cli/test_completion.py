@@ -70,15 +70,15 @@ def test_no_value_is_left_over() -> None:
         ("kd-eval --plot ced=", "*.svg *.pdf *.png *.jpg"),
         ("kd-eval --norm inter-", "inter-ocular inter-pupil"),
         ("kd-eval a.h5 --protocol ", "300w wflw cofw aflw19 spiga star pipnet kdloss"),
-        ("kd-export ", "face68 *.safetensors"),
+        ("kd-export ", "face68 face68-tiny *.safetensors"),
         ("kd-export --precision int", "int8"),
         ("kd-import --format dl", "dlib"),
         ("kd-import photos --convert ibug", "ibug68 ibug51 *.toml"),
-        ("kd-info ", "face68 *.h5 *.safetensors *.onnx"),
+        ("kd-info ", "face68 face68-tiny *.h5 *.safetensors *.onnx"),
         ("kd-info a.h5 --value image.", "image.height image.width image.stored"),
         ("kd-merge a.h5 b.h5 ", "*.h5"),
         ("kd-merge -- -", "*.h5"),
-        ("kd-predict ", "face68 *.safetensors *.onnx"),
+        ("kd-predict ", "face68 face68-tiny *.safetensors *.onnx"),
         ("kd-predict student.onnx photos ", "*"),
         ("kd-predict student.onnx - --detector w", "whole *.onnx *.csv"),
         ("kd-split --share 0.5 ", "*.h5"),
@@ -210,9 +210,9 @@ def test_zsh(folder: Path) -> None:
         "try kd-export; try kd-teacher --preset; try kd-view a.h5 -o; words=(kd-synth --ma); CURRENT=2; _kdtools"
     )
     found = shell("zsh", code, folder, "-f")
-    assert found[:5] == ["face68", "files -g *.safetensors", "default", "paper", "best"]
-    assert found[5:8] == ["files -g *.png", "files -g *.jpg", "files -/"]
-    assert found[8].startswith("--margin:Margin on each side of the points")
+    assert found[:6] == ["face68", "face68-tiny", "files -g *.safetensors", "default", "paper", "best"]
+    assert found[6:9] == ["files -g *.png", "files -g *.jpg", "files -/"]
+    assert found[9].startswith("--margin:Margin on each side of the points")
 
 
 def test_fish(folder: Path) -> None:
