@@ -65,7 +65,8 @@ def kd_export(
     require(model_path != "-", "the model cannot be read from standard input", "name its file")
     require(calibrate != "-", "--calibrate is read more than once, so not from standard input", "name a file")
     if compare_precisions:
-        require(output is None, "--compare-precisions writes no file", "leave -o out, then export in the one you want")
+        hint = "leave -o and -f out, then export in the one you want"
+        require(output is None and not force, "--compare-precisions writes no file", hint)
         require(precision == "float32", "--compare-precisions tries all precisions", "leave --precision out")
         require(verify is not None, "--compare-precisions needs faces with landmarks", "name them: --verify FILE")
     else:
@@ -102,11 +103,17 @@ def kd_export(
     from kdtools.export.graph import export_onnx
     from kdtools.model.file import load_model
     from kdtools.model.network import choose_device
+    from kdtools.storage.provenance import hold_same_bytes
 
     network = load_model(model_path, choose_device("cpu"), convention)
     n_faces = N_CHECKED if calibrate or not compare_precisions else N_CHECKED + N_CALIBRATION
     sample = sample_faces(verify or calibrate, network, n_faces)
     calibration = sample_faces(calibrate, network, N_CALIBRATION).images if calibrate else None
+    if calibrate and verify and hold_same_bytes(calibrate, verify):
+        session.warn(
+            "--calibrate and --verify hold the same faces: int8 looks better on those that it was calibrated on; "
+            "verify on others"
+        )
     description |= network.card.convention_fields()
     if output is None:
         _compare(network, description, sample, calibration)
@@ -122,8 +129,8 @@ def kd_export(
     )
     if agreement.nme:
         original, exported = (100 * nme for nme in agreement.nme)
-        worse = round(100 * agreement.worse, 1) + 0.0  # not -0.0
-        session.say(f"NME {exported:.3f} %, {worse:+.1f} % relative to the original ({original:.3f} %)")
+        worse = 100 * agreement.worse
+        session.say(f"NME {exported:.3f} %, {worse:+z.1f} % relative to the original ({original:.3f} %)")
     session.say(f"{n_bytes / 1e6:.1f} MB; {speed[1]:.0f} faces/s by ONNX Runtime, {speed[0]:.0f} by PyTorch, all cores")
     if precision == INT8 and agreement.worse > MOST_WORSE:
         session.warn(
@@ -134,7 +141,7 @@ def kd_export(
 
 def _compare(network: LandmarkNet, description: dict[str, Any], sample: Sample, calibration: np.ndarray | None) -> None:
     """Print a table of all precisions and recommend one."""
-    from kdtools.export.precisions import measure_precisions, split_for_calibration
+    from kdtools.export.precisions import measure_precisions, split_for_calibration, why_recommended
     from kdtools.reports.output import show_records
 
     if calibration is None:
@@ -142,11 +149,8 @@ def _compare(network: LandmarkNet, description: dict[str, Any], sample: Sample, 
     rows = measure_precisions(network, description, sample, calibration, session)
     show_records(rows, "table" if sys.stdout.isatty() else "tsv")
     best = next(row for row in rows if row.recommended)
-    why = f"{best.times_float32:.2f} times as fast as float32, NME {best.nme_change_percent:+.1f} %"
-    if best is rows[0]:
-        why = "no faster one keeps the NME within 1 %"
     n_faces = f"{len(sample.images)} {sample.name}"
-    session.say(f"{best.precision} is recommended on this machine: {why}, over {n_faces}")
+    session.say(f"{best.precision} is recommended on this machine: {why_recommended(rows)}, over {n_faces}")
 
 
 def main() -> None:

@@ -51,8 +51,8 @@ class Sample:
 class Agreement:
     """Distances between the points of the exported model and the original, in pixels of the input, over `n_faces`.
 
-    `nme` is the mean error of the original and of the export as a fraction of the default normaliser, None if there is
-    no truth.
+    `nme` is the mean error of the original and of the export as a fraction of the default normaliser, None if no face
+    can be measured.
     """
 
     n_faces: int
@@ -63,11 +63,14 @@ class Agreement:
     @property
     def worse(self) -> float:
         """Relative increase in NME from the original to the export; 0 if there is no truth."""
-        return self.nme[1] / self.nme[0] - 1 if self.nme and self.nme[0] > 0 else 0.0
+        if self.nme is None or self.nme[0] == self.nme[1]:
+            return 0.0
+        original, exported = self.nme
+        return exported / original - 1 if original > 0 else float("inf")
 
 
 def sample_faces(path: str | None, network: LandmarkNet, most: int) -> Sample:
-    """At most `most` faces, evenly spread over a faces file, or some synthetic ones if `path` is None.
+    """At most `most` faces, evenly spread over a faces file, or of a few synthetic ones if `path` is None.
 
     Of faces of several annotation conventions only those that the network answers by, if there are any. Their points
     are those at the true places.
@@ -76,7 +79,7 @@ def sample_faces(path: str | None, network: LandmarkNet, most: int) -> Sample:
     """
     card = network.card
     if path is None:
-        images = np.stack([image for image, _, _ in draw_faces(_N_DRAWN, card.input_size, seed=0)])
+        images = np.stack([image for image, _, _ in draw_faces(min(most, _N_DRAWN), card.input_size, seed=0)])
         return Sample(_network_inputs(images, card.input_size), None, "drawn faces")
     with open_faces(path) as faces:
         faces.require("image")
@@ -101,6 +104,11 @@ def _network_inputs(images: np.ndarray, size: int) -> np.ndarray:
     return resize_images(torch.from_numpy(np.array(images)), size).numpy()
 
 
+def can_be_measured(sample: Sample, scheme: Scheme) -> bool:
+    """Whether at least one face has points, and a length to divide errors by."""
+    return sample.truth is not None and bool(np.isfinite(_nme_of_faces(sample.truth, sample.truth, scheme)).any())
+
+
 def compare_with_original(network: LandmarkNet, path: Path, sample: Sample, precision: str = FLOAT32) -> Agreement:
     """Compare both models on the sample. Raises DataError if they differ by more than the precision explains.
 
@@ -118,10 +126,10 @@ def compare_with_original(network: LandmarkNet, path: Path, sample: Sample, prec
             f"the exported model differs from the original by up to {largest:.3g} px, {mean:.3g} px on average",
             "the network does something that ONNX does not; try another --arch"
             if precision == FLOAT32
-            else f"the network does not bear {precision}; export it in float32",
+            else f"the network does not tolerate {precision}; export it in float32",
         )
     nme = None
-    if sample.truth is not None:
+    if sample.truth is not None and can_be_measured(sample, network.card.scheme):
         nme = _nme(sample.truth, original, network.card.scheme), _nme(sample.truth, exported, network.card.scheme)
     return Agreement(len(distance), largest, mean, nme)
 
@@ -140,10 +148,14 @@ def _compare_confidence(network: LandmarkNet, session: Session, images: np.ndarr
 
 
 def _nme(truth: np.ndarray, points: np.ndarray, scheme: Scheme) -> float:
-    """Mean NME over the faces, as a fraction. Unit coordinates will do, since crops are square."""
+    """Mean NME over the faces that can be measured, at least one, as a fraction."""
+    return float(np.nanmean(_nme_of_faces(truth, points, scheme)))
+
+
+def _nme_of_faces(truth: np.ndarray, points: np.ndarray, scheme: Scheme) -> np.ndarray:
+    """NME (N,), NaN for faces that cannot be measured. Unit coordinates will do, since crops are square."""
     known = clean_points(truth)
-    lengths = default_normaliser(scheme, known).lengths(known)
-    return float(np.nanmean(nme_per_face(truth, points, lengths)))
+    return nme_per_face(truth, points, default_normaliser(scheme, known).lengths(known))
 
 
 def measure_speed(network: LandmarkNet, path: Path, images: np.ndarray) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Which precision pays on this machine: float32, float16 and int8, measured side by side on a user's faces."""
+"""Which precision pays off on this machine: float32, float16 and int8, measured side by side on a user's faces."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ import numpy as np
 
 from kdtools.errors import DataError
 from kdtools.export import FLOAT32, PRECISIONS
-from kdtools.export.check import BATCH, N_CALIBRATION, Agreement, Sample, alternating_times, compare_with_original
+from kdtools.export.check import (
+    BATCH,
+    N_CALIBRATION,
+    Agreement,
+    Sample,
+    alternating_times,
+    can_be_measured,
+    compare_with_original,
+)
 from kdtools.export.graph import export_onnx
 from kdtools.model.network import LandmarkNet
 from kdtools.onnx_session import open_session, run_session
@@ -58,9 +66,10 @@ def measure_precisions(
 ) -> list[MeasuredPrecision]:
     """Export in each precision, compare with the original over the sample, and time all in turns.
 
-    A precision that the network does not bear is left out, with a warning. Raises DataError for faces without points.
+    A precision that the network does not tolerate is left out, with a warning. Raises DataError if no face can be
+    measured.
     """
-    if sample.truth is None:
+    if not can_be_measured(sample, network.card.scheme):
         raise DataError(f"{sample.name}: no landmarks, so no errors to compare", "give faces with landmarks")
     with tempfile.TemporaryDirectory(prefix="kdtools-") as folder:
         agreements: dict[str, Agreement] = {}
@@ -98,7 +107,20 @@ def measure_precisions(
 
 def recommended(rows: Sequence[MeasuredPrecision]) -> MeasuredPrecision:
     """The fastest whose NME is at most 1 % larger; float32, the first, if none is at least 5 % faster than it."""
-    worthy = [
-        row for row in rows[1:] if row.nme_change_percent <= MOST_WORSE_PERCENT and row.times_float32 >= LEAST_GAIN
-    ]
+    worthy = [row for row in _faster(rows) if row.nme_change_percent <= MOST_WORSE_PERCENT]
     return max(worthy, key=lambda row: row.times_float32, default=rows[0])
+
+
+def why_recommended(rows: Sequence[MeasuredPrecision]) -> str:
+    """The reason for the recommended precision, in words."""
+    best = recommended(rows)
+    if best is not rows[0]:
+        return f"{best.times_float32:.2f} times as fast as float32, NME {best.nme_change_percent:+z.1f} %"
+    if _faster(rows):
+        return f"every faster one raises the NME by more than {MOST_WORSE_PERCENT:.0f} %"
+    return f"no other is at least {100 * (LEAST_GAIN - 1):.0f} % faster"
+
+
+def _faster(rows: Sequence[MeasuredPrecision]) -> list[MeasuredPrecision]:
+    """Those that are faster than float32, the first, by more than timing varies."""
+    return [row for row in rows[1:] if row.times_float32 >= LEAST_GAIN]

@@ -130,6 +130,14 @@ def sha256_of(path: str | Path, spend: Callable[[int], None] = lambda n_bytes: N
     return _sha256_of_file(path).hexdigest()
 
 
+def hold_same_bytes(one: str | Path, other: str | Path) -> bool:
+    """Whether two paths lead to the same file, or to files with the same bytes."""
+    first, second = seekable(one), seekable(other)
+    if first.samefile(second):
+        return True
+    return first.stat().st_size == second.stat().st_size and sha256_of(first) == sha256_of(second)
+
+
 def _sha256_of_file(path: Path) -> hashlib._Hash:
     try:
         with path.open("rb") as stream:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -20,7 +22,7 @@ from kdtools.errors import DataError
 from kdtools.export import PRECISIONS
 from kdtools.export.check import Agreement, Sample, compare_with_original, measure_speed, sample_faces
 from kdtools.export.graph import export_onnx
-from kdtools.export.precisions import MeasuredPrecision, recommended, split_for_calibration
+from kdtools.export.precisions import MeasuredPrecision, recommended, split_for_calibration, why_recommended
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.model.card import ModelCard, read_card
@@ -132,6 +134,7 @@ def test_fewer_bits_are_smaller_and_nearly_the_same(tmp_path: Path, faces_file: 
 def test_the_error_of_an_export_is_told_against_that_of_the_original(tmp_path: Path, faces_file: str) -> None:
     assert Agreement(1, 0, 0, (0.04, 0.05)).worse == pytest.approx(0.25)
     assert Agreement(1, 0, 0).worse == 0
+    assert Agreement(1, 0, 0, (0.0, 0.05)).worse == float("inf")
     original = network(0)
     sample = sample_faces(faces_file, original, 5)
     assert sample.images.shape == (5, 3, SIZE, SIZE)
@@ -198,11 +201,14 @@ def test_kd_export_compares_precisions_and_recommends_one(tmp_path: Path, faces_
     save_model(model, network(0), Provenance("test"))
     images, _ = drawn_faces(2, 48, seed=3)
     unlabelled = str(write_faces(tmp_path / "unlabelled.h5", images=images))
+    unknown = str(write_faces(tmp_path / "unknown.h5", np.full((2, 68, 2), np.nan), images=images))
     for words, status, message in (
         ([], 2, "--verify FILE"),
         (["--verify", faces_file, "-o", str(tmp_path / "m.onnx")], 2, "--compare-precisions writes no file"),
         (["--verify", faces_file, "--precision", "float16"], 2, "tries all precisions"),
+        (["--verify", faces_file, "-f"], 2, "leave -o and -f out"),
         (["--verify", unlabelled], 1, "no landmarks, so no errors to compare"),
+        (["--verify", unknown], 1, "no landmarks, so no errors to compare"),
     ):
         wrong = run_tool("kd-export", model, "--compare-precisions", *words)
         assert wrong.status == status, wrong.stderr
@@ -219,20 +225,20 @@ def test_kd_export_compares_precisions_and_recommends_one(tmp_path: Path, faces_
     (best,) = (name for name, row in rows.items() if row["recommended"] == "yes")
     assert f"{best} is recommended on this machine" in done.stderr
     assert f"over 8 faces of {faces_file}" in done.stderr  # the other 4 calibrate int8
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.safetensors", "unlabelled.h5"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.safetensors", "unknown.h5", "unlabelled.h5"]
 
 
 @pytest.mark.parametrize(
-    ("float16", "int8", "expected"),
+    ("float16", "int8", "expected", "why"),
     [
-        ((0.5, 0.0), (1.8, 0.9), "int8"),
-        ((0.5, 0.0), (1.8, 1.1), "float32"),  # it errs too much
-        ((0.5, 0.0), (1.04, -0.5), "float32"),  # it is hardly faster
-        ((1.9, 0.2), (1.8, 0.0), "float16"),
+        ((0.5, 0.0), (1.8, 0.9), "int8", "1.80 times as fast as float32, NME +0.9 %"),
+        ((0.5, 0.0), (1.8, 1.1), "float32", "every faster one raises the NME by more than 1 %"),
+        ((0.5, 0.0), (1.04, -0.5), "float32", "no other is at least 5 % faster"),
+        ((1.9, -0.02), (1.8, 0.0), "float16", "1.90 times as fast as float32, NME +0.0 %"),
     ],
 )
 def test_the_fastest_precision_that_costs_at_most_one_percent_is_recommended(
-    float16: tuple[float, float], int8: tuple[float, float], expected: str
+    float16: tuple[float, float], int8: tuple[float, float], expected: str, why: str
 ) -> None:
     pairs = ((1.0, 0.0), float16, int8)
     rows = [
@@ -240,6 +246,37 @@ def test_the_fastest_precision_that_costs_at_most_one_percent_is_recommended(
         for name, (speed, change) in zip(PRECISIONS, pairs, strict=True)
     ]
     assert recommended(rows).precision == expected
+    assert why_recommended(rows) == why
+
+
+def test_faces_that_cannot_be_measured_give_no_nme(tmp_path: Path, faces_file: str) -> None:
+    """Faces without points, or with a single one, which leaves no length to divide by."""
+    original = network(0)
+    export_onnx(original, tmp_path / "m.onnx", {})
+    sample = sample_faces(faces_file, original, 3)
+    assert sample.truth is not None
+    for n_known in (0, 1):
+        truth = np.full_like(sample.truth, np.nan)
+        truth[:, :n_known] = sample.truth[:, :n_known]
+        found = compare_with_original(original, tmp_path / "m.onnx", replace(sample, truth=truth))
+        assert found.nme is None
+    truth[0] = sample.truth[0]
+    found = compare_with_original(original, tmp_path / "m.onnx", replace(sample, truth=truth))
+    assert found.nme is not None
+    assert np.isfinite(found.nme).all()
+
+
+def test_kd_export_warns_where_int8_is_judged_on_the_faces_that_calibrated_it(tmp_path: Path, faces_file: str) -> None:
+    model, output, copy = tmp_path / "m.safetensors", tmp_path / "m.onnx", tmp_path / "copy.h5"
+    save_model(model, network(0), Provenance("test"))
+    shutil.copy(faces_file, copy)
+    images, points = drawn_faces(3, 48, seed=4)
+    other = write_faces(tmp_path / "other.h5", points, images=images)
+    for verify, warned in ((faces_file, True), (copy, True), (other, False)):
+        words = ["--precision", "int8", "--calibrate", faces_file, "--verify", verify, "-o", output, "-f"]
+        done = run_tool("kd-export", model, *words)
+        assert done.status == 0, done.stderr
+        assert ("hold the same faces" in done.stderr) == warned
 
 
 def test_calibration_faces_do_not_judge() -> None:
