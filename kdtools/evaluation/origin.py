@@ -173,8 +173,8 @@ def remarks(estimates: Sequence[Estimate]) -> Iterator[str]:
         else:
             verdict = ", not different from 0" if one.is_none else ""
             yield (
-                f"{name}: origin {one.x:+.2f} px in x{verdict} (95 % interval {one.low:+.2f} to {one.high:+.2f}; "
-                f"{counted(one.faces, 'face')}; smaller ones {one.small:+.2f}, larger ones {one.large:+.2f})"
+                f"{name}: origin {one.x:+z.2f} px in x{verdict} (95 % interval {one.low:+z.2f} to {one.high:+z.2f}; "
+                f"{counted(one.faces, 'face')}; smaller ones {one.small:+z.2f}, larger ones {one.large:+z.2f})"
             )
         if one.left_out:
             yield f"{name}: {counted(one.left_out, 'face')} left out, without points or with a prediction far off"

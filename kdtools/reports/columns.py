@@ -176,9 +176,9 @@ def format_value(key: str, value: Value) -> str:
         return f"{value:.0f} %"
     if key in ("improved_percent", "relative_percent"):
         sign = "+" if key == "relative_percent" else ""
-        return f"{value:{sign}.1f} %"
+        return f"{value:{sign}z.1f} %"
     if key.startswith(("difference", "bias_", "normal")):
-        return f"{value:+.2f}"
+        return f"{value:+z.2f}"
     return f"{value:.2f}"
 
 

@@ -258,7 +258,7 @@ def _sentences(evaluation: Evaluation, of_subsets: Sequence[Row]) -> list[tuple[
             claim = f"is {verdict} than {baseline} by {amount} [{low:.2f}, {high:.2f}]"
         elif ends:
             interval = _typeset(format_interval(row.values, "difference_percent"))
-            claim = f"and {baseline} do not differ clearly: {_typeset(f'{difference:+.2f}')} points of NME {interval}"
+            claim = f"and {baseline} do not differ clearly: {_typeset(f'{difference:+z.2f}')} points of NME {interval}"
         else:
             claim = f"has {amount} {'more' if difference > 0 else 'less'} than {baseline}"
         words = {

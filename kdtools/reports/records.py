@@ -46,4 +46,4 @@ def _columns(rows: Sequence[Any]) -> list[str]:
 
 
 def _text(value: str | float | None) -> str:
-    return "" if value is None else f"{value:.4f}" if isinstance(value, float) else printable(str(value))
+    return "" if value is None else f"{value:z.4f}" if isinstance(value, float) else printable(str(value))

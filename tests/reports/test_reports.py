@@ -6,7 +6,7 @@ import errno
 import io
 import json
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -19,10 +19,12 @@ from kdtools.errors import DataError, FileError, UsageError
 from kdtools.evaluation.results import MEAN_SHAPE, Errors, Evaluation, Row, Values
 from kdtools.landmarks import IBUG68
 from kdtools.reporting import printable
+from kdtools.reports.columns import format_value
 from kdtools.reports.html import as_html
 from kdtools.reports.latex import as_latex
 from kdtools.reports.markdown import as_markdown
 from kdtools.reports.output import check_reports, write_files
+from kdtools.reports.records import records_tsv
 from kdtools.reports.requirements import parse_requirements, unmet
 from kdtools.reports.table import best_values, is_best
 from kdtools.reports.terminal import as_text, print_table
@@ -747,6 +749,17 @@ def write(
 def with_curves(**fields: object) -> Evaluation:
     errors = [Errors("student", np.linspace(0.01, 0.09, 20))]
     return an_evaluation(errors=errors, members={"full": np.ones(20, bool)}, n_faces=20, **fields)
+
+
+def test_a_change_that_rounds_to_zero_has_no_minus() -> None:
+    @dataclass
+    class Record:
+        change: float
+
+    assert format_value("relative_percent", -0.04) == "+0.0 %"
+    assert format_value("difference_percent", -0.004) == "+0.00"
+    assert format_value("difference_percent", -0.006) == "-0.01"
+    assert list(records_tsv([Record(-0.00004), Record(-0.00006)])) == ["change", "0.0000", "-0.0001"]
 
 
 def test_plots_and_reports_are_written_together(tmp_path: Path) -> None:
