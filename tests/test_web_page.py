@@ -88,6 +88,39 @@ def server(site: Path) -> Iterator[tuple[str, Reports]]:
         server.shutdown()
 
 
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+def test_the_page_sends_no_pictures_to_another_server(tmp_path: Path) -> None:
+    """A link could name any: the page says so before it opens the camera."""
+    for path in PAGE.iterdir():
+        if path.is_file():
+            (tmp_path / path.name).symlink_to(path)
+    runtime = tmp_path / "node_modules" / "onnxruntime-web" / "dist"
+    runtime.mkdir(parents=True)
+    (runtime / "ort.wasm.min.mjs").write_text("export const env = { wasm: {} };")  # no network is run
+    reports: Reports = queue.Queue()
+    handler = functools.partial(_Handler, reports=reports, directory=str(tmp_path))
+    with (
+        http.server.ThreadingHTTPServer(("localhost", 0), handler) as server,
+        http.server.ThreadingHTTPServer(("localhost", 0), handler) as other,
+    ):
+        for one in (server, other):
+            threading.Thread(target=one.serve_forever, daemon=True).start()
+        elsewhere = f"//localhost:{other.server_port}"
+        shown = page_after_loading(f"http://localhost:{server.server_port}/?report={elsewhere}/report", tmp_path)
+        server.shutdown()
+        other.shutdown()
+    assert f"Error: reports go only to http://localhost:{server.server_port}, not to http:{elsewhere}" in shown
+    assert reports.empty()
+
+
+def page_after_loading(address: str, folder: Path) -> str:
+    """HTML of a page after its scripts have run for five seconds of its own time."""
+    assert CHROMIUM is not None
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}", "--no-first-run"]
+    command = [CHROMIUM, *flags, "--virtual-time-budget=5000", "--dump-dom", address]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=SECONDS).stdout
+
+
 def camera_from(photograph: np.ndarray, path: Path) -> None:
     """A stream for Chromium's made camera that shows a photograph (H, W, 3) of even sides."""
     height, width = photograph.shape[:2]

@@ -74,7 +74,7 @@ export class LandmarkNetwork {
     static async load(url) {
         const network = new LandmarkNetwork(), bytes = await fetched(url);
         network.card = JSON.parse(metadataOf(bytes, "kdtools"));
-        if (network.card.crop.box === "given") throw new Error(`${url}: its crops go around annotated boxes, which this page has not`);
+        if (network.card.crop.box === "given") throw new Error(`${url}: its crops go around annotated boxes, which this page does not have`);
         network.session = await ort.InferenceSession.create(bytes);
         return network;
     }
