@@ -42,7 +42,7 @@ measure() { # measure NAME SECONDS PATTERN COMMAND...: the lines that match PATT
 }
 
 {
-    echo "Measured on $(date -I) at $(git -C "$here" describe --always --dirty 2> /dev/null), ${FULL:+in full}${FULL:-within $limit s}."
+    echo "Measured on $(date -I) at $(git -C "$here" describe --always --dirty 2> /dev/null), $(pick "in full" "within $limit s")."
     echo
     python - <<'PYTHON'
 import platform
