@@ -63,7 +63,8 @@ def method_share_interval(
     """Interval (low, high) of a method's share of True in hits (K, n), over other models and other faces.
 
     The means of the models' Wilson limits, which treats faces as if the models agreed on them, wider by the spread of
-    the models' shares. None and errors are those of `share_interval`, which it is with one model.
+    the models' shares (of a single face, no wider). None and errors are those of `share_interval`, which it is with one
+    model.
 
     >>> low, high = method_share_interval([[False] * 3, [False] * 3])  # as one model without a hit
     >>> print(round(low, 3), round(high, 3))
@@ -75,7 +76,8 @@ def method_share_interval(
         return None
     low, high = (float(np.mean(ends)) for ends in zip(*filter(None, limits), strict=True))
     n_units = _n_units(units_of(groups, hit.shape[1]), hit.shape[1])
-    low, high = _widened(float(hit.mean()), (low, high), n_units, _terms(hit), level)
+    if n_units > 1:  # of one face Wilson's limits have no spread to add to
+        low, high = _widened(float(hit.mean()), (low, high), n_units, _terms(hit), level)
     return max(0.0, low), min(1.0, high)
 
 

@@ -7,7 +7,14 @@ import pytest
 from scipy.stats import t as student
 
 from kdtools.errors import DataError
-from kdtools.metrics import compare_methods, compare_paired, mean_interval, method_interval, method_share_interval
+from kdtools.metrics import (
+    compare_methods,
+    compare_paired,
+    mean_interval,
+    method_interval,
+    method_share_interval,
+    share_interval,
+)
 
 
 def draw_method(
@@ -75,6 +82,19 @@ def test_models_that_differ_widen_every_interval() -> None:
         (low, high), (low_far, high_far) = interval(near, groups), interval(far, groups)
         assert high_far - low_far > 1.1 * (high - low)
     assert method_interval(far - 3, groups, bounds=(0.0, np.inf))[0] == 0
+
+
+def test_a_single_face_or_group_has_no_spread_between_units() -> None:
+    errors = [[0.02], [0.06]]
+    assert method_interval(errors) is None
+    assert method_interval([[0.02, np.nan], [0.06, 0.1]]) is None
+    alone = [share_interval([hit]) for hit in (False, True)]
+    assert method_share_interval([[False], [True]]) == pytest.approx(np.mean(alone, axis=0))
+    assert method_share_interval([[False] * 3, [True] * 3], [7, 7, 7]) is None
+    for paired in (False, True):
+        found = compare_methods(errors, [[0.05], [0.09]], paired=paired)
+        assert (found.n, found.low, found.high, found.p_bootstrap) == (1, None, None, None)
+        assert found.difference == pytest.approx(-0.03)
 
 
 def test_an_interval_contains_the_true_difference_as_often_as_it_says() -> None:
