@@ -18,7 +18,7 @@ from kdtools.evaluation.conventions import (
 from kdtools.evaluation.join import check_join, join_rows
 from kdtools.evaluation.mean_shape import MeanShape, put_share_of_mean_shape
 from kdtools.evaluation.measure import Measurements, Plan, PointSource, measure
-from kdtools.evaluation.methods import expand_models, grouping_of, methods_of, notes_on_methods
+from kdtools.evaluation.methods import check_comparison, expand_models, grouping_of, methods_of, notes_on_methods
 from kdtools.evaluation.point_sets import (
     PointSet,
     check_ids,
@@ -27,7 +27,7 @@ from kdtools.evaluation.point_sets import (
     text_of,
 )
 from kdtools.evaluation.protocols import Measures
-from kdtools.evaluation.read_points import read_points, read_prediction
+from kdtools.evaluation.read_points import read_points, read_prediction, split_name
 from kdtools.evaluation.request import Request, check_inputs
 from kdtools.evaluation.results import MEAN_SHAPE, Errors, Evaluation, Row, Worst
 from kdtools.evaluation.same_faces import check_same_ends, warn_of_other_pictures, warn_of_own_ends
@@ -45,7 +45,9 @@ def evaluate(request: Request, reporter: Reporter = SILENT) -> Evaluation:
     """
     check_inputs([*request.predictions, request.truth, request.mean_shape or ""])
     models = expand_models(request.predictions) if request.group_models else []
-    words = [path for _, path in models] or list(request.predictions)
+    if request.group_models and request.compare:
+        check_comparison(models, request.mean_shape)
+    places = [(None, path) for _, path in models] or [split_name(word) for word in request.predictions]
     with contextlib.ExitStack() as stack:
         truth = read_points(request.truth, stack, reporter, categories=request.categories)
         if not len(truth):
@@ -54,7 +56,7 @@ def evaluate(request: Request, reporter: Reporter = SILENT) -> Evaluation:
         measures, protocol = choose_measures(request, truth)
         members = choose_subsets(truth, measures.subsets, request.subsets, reporter)
         warn_of_own_ends(truth, measures.normalisers, reporter)
-        joined, notes = _join_predictions(request, words, truth, measures, stack, reporter)
+        joined, notes = _join_predictions(request, places, truth, measures, stack, reporter)
         frames = None if request.video is None else find_frames(truth.ids, request.video)
         units = frames.units if frames and request.group is None else find_units(truth.ids, request.group)
         plan = _plan(request, truth, measures, members, joined, frames)
@@ -111,7 +113,7 @@ def evaluate(request: Request, reporter: Reporter = SILENT) -> Evaluation:
 
 def _join_predictions(
     request: Request,
-    words: Sequence[str],
+    places: Sequence[tuple[str | None, str]],
     truth: PointSet,
     measures: Measures,
     stack: contextlib.ExitStack,
@@ -120,8 +122,8 @@ def _join_predictions(
     """Predictions, each with the row (N,) of each face of the truth, the mean shape last; and notes on them."""
     joined: list[tuple[PointSource, np.ndarray]] = []
     notes = []
-    for word in words:
-        pred = read_prediction(word, request.truth, stack, reporter, request.categories)
+    for name, place in places:
+        pred = read_prediction(name, place, request.truth, stack, reporter, request.categories)
         found = _with_points_of(truth, pred, reporter)
         if found is pred:
             check_same_ends(truth, pred, measures.normalisers)

@@ -10,7 +10,7 @@ import numpy as np
 
 from kdtools.errors import UsageError
 from kdtools.evaluation.point_sets import PointSet, check_ids
-from kdtools.evaluation.read_points import read_prediction
+from kdtools.evaluation.read_points import read_prediction, split_name
 from kdtools.evaluation.request import check_inputs, split_norms
 from kdtools.evaluation.units import find_frames
 from kdtools.metrics import Normaliser, acceleration_per_face, default_normaliser, normaliser_named
@@ -40,7 +40,7 @@ def measure_jitter(words: Sequence[str], norm: str | None, video: str, reporter:
     """
     check_inputs(words)
     with contextlib.ExitStack() as stack:
-        return [_measure(read_prediction(word, "", stack, reporter), norm, video) for word in words]
+        return [_measure(read_prediction(*split_name(word), "", stack, reporter), norm, video) for word in words]
 
 
 def _measure(pred: PointSet, norm: str | None, video: str) -> Jitter:

@@ -61,6 +61,14 @@ def expand_models(words: Sequence[str]) -> list[tuple[str, str]]:
     return models
 
 
+def check_comparison(models: Sequence[tuple[str, str]], mean_shape: str | None) -> None:
+    """Raises UsageError where all models are of one method, and there is no mean shape to compare it with."""
+    names = {name for name, _ in models}
+    if len(names) + (mean_shape is not None) < 2:
+        problem = f"--compare needs two methods, and all predictions are of {names.pop()}"
+        raise UsageError(problem, f"give each method a NAME of its own, {_EXAMPLE}; or add --mean-shape FILE")
+
+
 def methods_of(measured: Sequence[Measured], names: Sequence[str]) -> list[Method]:
     """Methods in order of their first model; `names` has that of each prediction, the mean shape is by itself."""
     models: dict[str, list[Measured]] = {}

@@ -28,16 +28,19 @@ _NAMED = re.compile(r"([^=/\\]+)=(.+)", re.DOTALL)
 
 
 def read_prediction(
-    word: str, index: str, stack: contextlib.ExitStack, reporter: Reporter, categories: Sequence[str] = ()
+    name: str | None,
+    place: str,
+    index: str,
+    stack: contextlib.ExitStack,
+    reporter: Reporter,
+    categories: Sequence[str] = (),
 ) -> PointSet:
-    """One prediction of the command line: FILE or a glob of shards, either with a NAME= prefix; - is standard input.
+    """One prediction: `place` is a file, a glob of shards, or - for standard input; without a name it is called so.
 
     `index` is the file of the truth, which may name the pictures that another program's results refer to by number. An
-    existing file whose name contains = or * is taken literally. `categories` choose among its things where it is of the
-    format of the truth. Raises FileError for a glob without matches, DataError
-    for a face in two shards.
+    existing file whose name contains * is taken literally. `categories` choose among its things where it is of the
+    format of the truth. Raises FileError for a glob without matches, DataError for a face in two shards.
     """
-    name, place = split_name(word)
     paths = [place]
     if place != "-" and not os.path.exists(place) and glob.has_magic(place):
         paths = sorted(glob.glob(place, recursive=True))

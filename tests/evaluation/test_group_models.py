@@ -11,6 +11,7 @@ import pytest
 from contract.running import run_tool
 from factories import write_faces
 
+from kdtools.faces.file import open_faces
 from kdtools.metrics import compare_methods, method_interval
 
 N, SEEDS = 24, 3
@@ -93,8 +94,12 @@ def test_regions_and_one_value_are_of_methods(errors: dict[str, np.ndarray]) -> 
     status, _, err = call(*words, "--value", "p_wilcoxon")
     assert status == 1
     assert "compares networks, not methods" in err
-    status, out, _ = call(*words[:5], "--group-models", "--by", "landmark", "--tsv")
-    assert status == 2 or len(out.splitlines()) == 1 + 2 * 2 * 5  # methods, subsets, points
+    for part, n_parts in (("region", 3), ("landmark", 5)):
+        status, out, _ = call(*words[:6], "--group-models", "--by", part, "--tsv")
+        assert status == 0
+        lines = [line.split("\t") for line in out.splitlines()]
+        assert len(lines) == 1 + 2 * 2 * n_parts  # methods, subsets
+        assert {line[lines[0].index("prediction")] for line in lines[1:]} == {"l1", "kd"}
 
 
 @pytest.mark.parametrize(
@@ -108,12 +113,61 @@ def test_regions_and_one_value_are_of_methods(errors: dict[str, np.ndarray]) -> 
         (("mean shape=l1.0.h5", "mean shape=l1.1.h5"), "no method can be called 'mean shape'"),
         (("l1=l1.*.h5", "--plot", "ced=ced.svg"), "--plot is of single predictions"),
         (("l1=l1.*.h5", "--by", "face"), "--group-models has no rows of single faces"),
+        (("l1=l1.0.h5", "l1=l1.1.h5", "--compare"), "two methods, and all predictions are of l1\n  give each method"),
+        (("a=x=l1.0.h5", "a=x=l1.1.h5"), "x=l1.0.h5: no such file"),
     ],
 )
 def test_what_is_no_method_is_refused(errors: dict[str, np.ndarray], words: tuple[str, ...], answer: str) -> None:
     status, out, err = call(*words, *TRUTH, "--group-models")
     assert (status, out) in ((2, ""), (1, ""))
     assert answer in err
+
+
+def test_one_method_is_compared_with_the_mean_shape(errors: dict[str, np.ndarray]) -> None:
+    with open_faces("truth.h5") as truth:
+        points = truth.landmarks
+        ids = [identity.decode() for identity in truth.id_bytes]
+    write_faces("drawn.h5", points, ids=ids, images=np.zeros((N, 64, 64, 3), np.uint8))
+    words = ("l1=l1.*.h5", "--truth", "drawn.h5", "--norm", "10", "--mean-shape", "drawn.h5")
+    status, out, err = call(*words, "--compare", "--group-models", "--tsv")
+    assert status == 0, err
+    head, *rows = (line.split("\t") for line in out.splitlines())
+    assert [bool(row[head.index("difference_percent")]) for row in rows] == [False, True]
+
+
+def test_a_file_whose_name_contains_an_equals_sign_is_read(errors: dict[str, np.ndarray]) -> None:
+    """And not the one that is named after it."""
+    for seed in range(2):
+        Path(f"l1.{seed}.h5").rename(f"x=l1.{seed}.h5")
+        Path(f"kd.{seed}.h5").rename(f"l1.{seed}.h5")
+    for words in (("a=x=l1.?.h5",), ("a=x=l1.0.h5", "a=x=l1.1.h5")):
+        status, out, err = call(*words, *TRUTH, "--group-models", "--value", "nme")
+        assert status == 0, err
+        assert float(out) == pytest.approx(100 * errors["l1"][:2].mean(), abs=1e-3)
+
+
+@pytest.mark.parametrize("ids", [["a.jpg"], ["a.jpg", "b.jpg", "c.jpg"]])
+def test_a_single_face_has_no_interval_over_faces(
+    tmp_path: Path, ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alone, or as the only one of a subset; shares keep the mean of the models' own intervals."""
+    monkeypatch.chdir(tmp_path)
+    points = np.random.default_rng(0).uniform(10, 50, (len(ids), 5, 2))
+    one = np.arange(len(ids)) == 0
+    write_faces("truth.h5", points, ids=ids, subset_one=one)
+    for name, shifts in (("l1", (0.5, 1.5)), ("kd", (0.4, 0.6))):
+        for seed, shift in enumerate(shifts):
+            write_faces(f"{name}.{seed}.h5", points + [shift, 0], ids=ids, role="predicted")
+    words = ("l1=l1.*.h5", "kd=kd.*.h5", *TRUTH, "--group-models", "--compare", "--json")
+    status, out, err = call(*words)
+    assert status == 0, err
+    rows = {(row["prediction"], row["subset"]): row for row in json.loads(out)}
+    row, of_kd = rows["l1", "one"], rows["kd", "one"]
+    assert (row["n"], row["fr@0.08_percent"], row["nme_percent"]) == (1, 50, pytest.approx(10, abs=1e-3))
+    assert row.get("nme_low_percent") is None
+    assert 0 <= row["fr_low@0.08_percent"] < 50 < row["fr_high@0.08_percent"] <= 100
+    assert of_kd["difference_percent"] == pytest.approx(-5, abs=1e-3)
+    assert of_kd.get("difference_low_percent") is None
 
 
 def test_a_model_that_is_there_twice_is_noticed(errors: dict[str, np.ndarray]) -> None:
