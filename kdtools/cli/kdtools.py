@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import shutil
@@ -40,7 +41,10 @@ def kdtools(
         print(_listing())
         return DONE
     if word != _DOCTOR:
-        raise UsageError(f"there is no tool {word!r}", f"one of {_DOCTOR}, {', '.join(_by_short_name())}")
+        names = [_DOCTOR, *_by_short_name()]
+        near = difflib.get_close_matches(word.removeprefix("kd-"), names, n=1)
+        hint = f"is {near[0]} meant? " if near else ""
+        raise UsageError(f"there is no tool {word!r}", f"{hint}There are {', '.join(names)}")
     from kdtools.inspection.machine import examine, is_broken, report
 
     findings = examine()
@@ -82,6 +86,9 @@ def main() -> None:
         first, rest = (rest[0], ["--help"]) if rest else ("", [])
         sys.argv[1:] = [first, *rest] if first else []
     tool = _by_short_name().get(first.removeprefix("kd-"))
+    is_word = first not in ("", _DOCTOR, "kdtools") and not first.startswith("-")
+    if tool is None and is_word and COMPLETE not in os.environ:
+        sys.argv[1:] = [first]  # else --help would answer a misspelt name with the help of kdtools
     if tool is None or (COMPLETE in os.environ and not rest):  # the tab key asks for the word itself
         run("kdtools", kdtools)
     # As if that tool had been called, also for the tab key.

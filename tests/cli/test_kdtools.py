@@ -56,11 +56,15 @@ def test_help_of_a_tool_as_git_has_it() -> None:
 def test_a_word_that_is_no_tool_is_answered_with_all_that_are() -> None:
     wrong = call("preditc", "photos")
     assert (wrong.returncode, wrong.stdout) == (2, "")
-    wrong = call("preditc")
-    assert wrong.returncode == 2
-    assert "no tool 'preditc'" in wrong.stderr
-    assert "doctor, import, " in wrong.stderr
-    assert "predict" in wrong.stderr
+    for words in (("preditc",), ("help", "preditc"), ("preditc", "--help"), ("kd-preditc", "photos", "-o", "x.csv")):
+        wrong = call(*words)
+        assert (wrong.returncode, wrong.stdout) == (2, ""), words
+        assert re.search(r"there is no tool '(kd-)?preditc'", wrong.stderr), words
+        assert "is predict meant?" in wrong.stderr
+        assert "doctor, import, " in wrong.stderr
+    assert "meant?" not in call("xyzzy").stderr
+    for words in (("help", "doctor"), ("doctor", "--help"), ("help", "kdtools"), ("help", "--help")):
+        assert call(*words).stdout.startswith("Usage: kdtools"), words
 
 
 def test_the_tab_key_knows_words_and_goes_on_into_the_tools() -> None:
