@@ -11,7 +11,7 @@ Far from convergence all losses pull alike, so every student starts from one tha
 loss of no case. From there all have the same steps and augmentation; only loss and teachers differ. About an hour and a
 half on two cores, a process of one thread on each.
 
-The table: NME (inter-ocular, %) on the validation faces, mean over the seeds and each seed; then the difference to
+The table: NME (inter-ocular, %) on the validation faces, mean over the seeds and each seed; then the difference from
 plain L1 of the same network with its 95 % interval, paired face by face (mean error over the seeds), resampled by
 person; and NME on the faces alone in their image, since of images annotated twice one annotation is wrong.
 """

@@ -16,8 +16,8 @@ together. Each seed has teachers of its own:
 - Tolerant costs nothing: it is Tough's answer, brought through the shape model of the labelled faces.
 
 The table: NME in % of the distance between the outer corners of the eyes (21 points: between the eyes' centres), mean
-over the seeds and each seed, and the difference to labels alone and to Tough alone, with 95 % intervals over seeds and
-photographs. The same seed has the same labels in all cases, so seeds are paired (kdtools.metrics.compare_methods).
+over the seeds and each seed, and the difference from labels alone and from Tough alone, with 95 % intervals over seeds
+and photographs. The same seed has the same labels in all cases, so seeds are paired (kdtools.metrics.compare_methods).
 """
 
 from __future__ import annotations

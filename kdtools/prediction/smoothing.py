@@ -52,7 +52,7 @@ def _share(cutoff: np.ndarray | float, step: float) -> np.ndarray:
 
 
 _WIDTH, _HEIGHT = 32, 18
-# Mean difference to the frame before, in standard deviations of the grey levels: about 1 between two scenes, at most
+# Mean difference from the frame before, in standard deviations of the grey levels: about 1 between two scenes, at most
 # 0.3 in a fast pan.
 _CUT = 0.5
 _NOISE = 2.0  # grey levels; smaller differences are noise

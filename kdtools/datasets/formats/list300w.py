@@ -2,9 +2,9 @@
 
 /home/me/300-W/lfpw/testset/image_0224.png 27 209 69 252 42.5095 123.267 46.4392 140.585 ...
 
-1-based: the points are those of 300W's .pts files in six digits (largest difference to HRNet's table, which has all
-digits, 0.005; to dlib's table, which says that it is 0-based, 1). The order of the box numbers: the mean of the points
-lies inside in all 3,837 lines of the three known lists, and in no other order of the four. A folder may hold
+1-based: the points are those of 300W's .pts files in six digits (largest difference from HRNet's table, which has all
+digits, 0.005; from dlib's table, which says that it is 0-based, 1). The order of the box numbers: the mean of the
+points lies inside in all 3,837 lines of the three known lists, and in no other order of the four. A folder may hold
 several such lists.
 """
 
