@@ -47,7 +47,8 @@ def evaluate(request: Request, reporter: Reporter = SILENT) -> Evaluation:
     models = expand_models(request.predictions) if request.group_models else []
     if request.group_models and request.compare:
         check_comparison(models, request.mean_shape)
-    places = [(None, path) for _, path in models] or [split_name(word) for word in request.predictions]
+    places: list[tuple[str | None, str]] = [(None, path) for _, path in models]
+    places = places or [split_name(word) for word in request.predictions]
     with contextlib.ExitStack() as stack:
         truth = read_points(request.truth, stack, reporter, categories=request.categories)
         if not len(truth):
