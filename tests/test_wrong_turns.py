@@ -150,3 +150,6 @@ def test_a_batch_over_a_folder_goes_on_after_a_photograph_without_a_face_and_a_b
     alone = run_tool("kd-predict", "face68", "photos/broken.png", "-o", "one.csv")
     assert alone.status == 1
     assert "one call for a whole folder skips what cannot be read" in alone.stderr
+    few = run_tool("kd-predict", "face68", "photos/", "--include", "broken.png", "-o", "one.csv")
+    assert few.status == 1
+    assert "whole folder" not in few.stderr

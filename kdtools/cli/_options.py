@@ -120,8 +120,8 @@ SearchSize = Annotated[
         "--search-size",
         metavar="PX",
         min=32,
-        help="Search for faces in images reduced to this longer side. Default: finder half the image's, from 1024 to "
-        "3072; yunet 1024, cascade 800.",
+        help="Reduce images to this longer side before searching for faces. Default: finder half the image's, from "
+        "1024 to 3072; yunet 1024, cascade 800.",
     ),
 ]
 

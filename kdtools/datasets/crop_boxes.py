@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,12 +20,14 @@ from kdtools.images.detection import (
     WholeImage,
     check_scoreless,
     check_searchless,
+    decode_for,
     find_detector,
+    find_in,
     is_detector,
     usual_detector,
 )
 from kdtools.images.large_pictures import large_pictures_in_turn
-from kdtools.images.reading import read_image, read_reduced
+from kdtools.images.reading import read_bytes
 from kdtools.landmarks.boxes import overlaps
 from kdtools.landmarks.crop_rule import BoxRelation, CropRule, measure_relation, points_square
 from kdtools.parallel import map_bounded
@@ -52,9 +53,15 @@ def choose_boxes(
     named. Raises UsageError for a box that this input cannot have, for a least score where boxes have no scores, and
     for a search size where nothing is searched.
     """
-    if box in ("auto", "points", "given", "whole"):
+    if box in ("points", "given", "whole"):
         check_scoreless(box, min_score)
         check_searchless(box, search_size)
+    if box == "auto" and (min_score is not None or search_size is not None):
+        raise UsageError(
+            f"--{'search-size' if min_score is None else 'min-score'}: without --detector, kd-import does not search "
+            "images",
+            "name one: finder, cascade, yunet, a YuNet model (.onnx)",
+        )
     is_named = box != "auto"
     has_points = bool(annotations) and annotations[0].points is not None
     if box == "auto":
@@ -139,12 +146,11 @@ def _detected_boxes(
         try:
             with large_pictures_in_turn():
                 name = picture_of(annotation.id)
-                if isinstance(detector, ReducedSearch) and not annotation.load:
-                    most = detector.reduction_of
-                    image, reduction, _ = read_reduced(annotation.image, most, upright=annotation.upright)
-                    return detector.find_faces(image, name, reduction)
-                load = annotation.load or partial(read_image, annotation.image, upright=annotation.upright)
-                return detector.find_faces(load(), name)
+                if annotation.load:
+                    return detector.find_faces(annotation.load(), name)
+                path = annotation.image
+                picture = decode_for(detector, read_bytes(path), str(path), upright=annotation.upright)
+                return find_in(detector, picture, name)
         except (KdError, OSError, MemoryError) as error:
             return reason_of(error)
 

@@ -11,12 +11,18 @@ from kdtools.faces.file import FacesFile
 from kdtools.faces.validation import plain
 from kdtools.storage.provenance import DETECTOR
 
-_KEYS: dict[str, type | tuple[type, ...]] = {"name": str, "file": str, "sha256": str, "min_score": (int, float)}
+_KEYS: dict[str, type | tuple[type, ...]] = {
+    "name": str,
+    "file": str,
+    "sha256": str,
+    "min_score": (int, float),
+    "search_size": int,
+}
 _SOME_FACES = 1000
 
 
 def detector_of(faces: FacesFile) -> dict[str, Any]:
-    """`name`, and what else is recorded of `file`, `sha256` and `min_score`; empty without a record.
+    """`name`, and what else is recorded of `file`, `sha256`, `min_score` and `search_size`; empty without a record.
 
     Raises DataError for a record that cannot be read.
     """

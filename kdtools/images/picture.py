@@ -26,12 +26,12 @@ class Picture:
         return Picture(image, 1, (image.shape[0], image.shape[1]))
 
     @staticmethod
-    def decoded(data: bytes, name: str, most: Reduction = 1) -> Picture:
+    def decoded(data: bytes, name: str, most: Reduction = 1, *, upright: bool = True) -> Picture:
         """A JPEG reduced as it is decoded, at most so many times; of any other file the full image.
 
         Raises FileError and DataError as `decode_image` does.
         """
-        return Picture(*decode_reduced(data, name, most))
+        return Picture(*decode_reduced(data, name, most, upright=upright))
 
     def is_fine_for(self, squares: Iterable[np.ndarray], size: int) -> bool:
         """Whether crops of `size` px of these squares (4,) have no fewer pixels than those of the full image have."""

@@ -21,6 +21,7 @@ from kdtools.storage.stamps import changed_error, stamp_of
 
 # Not Pillow, whose `draft` gives the same pixels but mostly takes longer (benchmarks/jpeg_decoding.py).
 _REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
+REDUCTIONS = (1, *_REDUCED)
 _MOST_BYTES = 2**30
 _MOST_SCANS, _MOST_SCANNED = (
     100,
@@ -155,7 +156,7 @@ def _decode(name: str | Path, data: bytes, flags: int, upright: bool = True) -> 
     if data.startswith(b"\xff\xd8") and not _jpeg_has_end(data):
         raise FileError(f"{name}: JPEG is cut off")
     _check_scans(data, name)
-    wait_for_turn(_decoded_bytes(data, flags))
+    wait_for_turn(_held_bytes(data, flags))
     if is_transparent(data):
         return decode_on_white(data, name, upright)
     turning = 0 if upright else cv2.IMREAD_IGNORE_ORIENTATION
@@ -173,11 +174,13 @@ def _decode(name: str | Path, data: bytes, flags: int, upright: bool = True) -> 
     return image
 
 
-def _decoded_bytes(data: bytes, flags: int) -> int | None:
-    """Of the decoded image; None where the header does not tell."""
+def _held_bytes(data: bytes, flags: int) -> int | None:
+    """Of the decoded image, in full if the decoder keeps all of it meanwhile; None where the header does not tell."""
     frame = _jpeg_frame(data)
     n_pixels = stated_pixels(data) if frame is None else frame.height * frame.width
     reduction = next((k for k, flag in _REDUCED.items() if flag == flags), 1)
+    if frame is not None and not _has_one_scan(data, frame):
+        reduction = 1
     return None if n_pixels is None else 3 * n_pixels // reduction**2
 
 
@@ -208,8 +211,8 @@ def _check_scans(data: bytes, name: str | Path) -> None:
     Nearly all have one scan, of all colours, and are not searched for others.
     """
     frame = _jpeg_frame(data)
-    first = next((at for marker, at in _jpeg_segments(data) if marker == _SCAN), None) if frame else None
-    if frame is None or first is None or (not frame.is_progressive and data[first + 4] == frame.n_colours):
+    first = _first_scan(data) if frame else None
+    if frame is None or first is None or _has_one_scan(data, frame):
         return
     n_scans, at = 0, first
     most = min(_MOST_SCANS, _MOST_SCANNED // max(1, frame.height * frame.width))
@@ -220,6 +223,16 @@ def _check_scans(data: bytes, name: str | Path) -> None:
             raise FileError(f"{name}: a JPEG of more than {most} scans of {size}, which no camera or program writes")
         found = _MARKER.search(data, at + 2 + int.from_bytes(data[at + 2 : at + 4], "big"))
         at = found.start() if found else len(data)
+
+
+def _first_scan(data: bytes) -> int | None:
+    return next((at for marker, at in _jpeg_segments(data) if marker == _SCAN), None)
+
+
+def _has_one_scan(data: bytes, frame: _Frame) -> bool:
+    """Whether the first scan has all colours; else the decoder keeps the coefficients of the full image."""
+    first = _first_scan(data)
+    return first is not None and not frame.is_progressive and data[first + 4] == frame.n_colours
 
 
 @dataclass(frozen=True)

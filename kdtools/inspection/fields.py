@@ -58,6 +58,7 @@ FIELDS = {
     "detector.file": "its file, if it was named on the command line",
     "detector.sha256": "of its file: a network, a cascade, or a list of boxes",
     "detector.min_score": "score threshold, where there is one",
+    "detector.search_size": "longer side in px to which images were reduced for the search, if --search-size was used",
     "score.min": "least score of the detector",
     "score.max": "greatest score",
     "confidence.min": "least confidence of a point",

@@ -99,6 +99,8 @@ def _detector(record: dict[str, Any]) -> str:
         parts.append(record["file"])
     if "min_score" in record:
         parts.append(f"scores from {record['min_score']:g} on")
+    if "search_size" in record:
+        parts.append(f"searched at up to {record['search_size']} px")
     if "sha256" in record:
         parts.append(f"SHA-256 {record['sha256'][:12]}...")
     return ", ".join(parts)

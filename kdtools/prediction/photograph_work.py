@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kdtools.errors import KdError, UsageError, reason_of
-from kdtools.images.detection import Detector, Found, ReducedSearch, find_detector
+from kdtools.images.detection import Detector, Found, decode_for, find_detector, find_in
 from kdtools.images.drawing import draw_landmarks, number_face
 from kdtools.images.large_pictures import large_pictures_in_turn
 from kdtools.images.picture import Picture
@@ -164,16 +164,10 @@ class PhotographWork:
     ) -> tuple[Picture, list[Found]]:
         """The picture, no larger than the search needs it, and the faces found in it."""
         detector = self._search.detector
-        if isinstance(data, np.ndarray):
-            picture = Picture.of(data)
-        else:
-            most = detector.reduction_of if isinstance(detector, ReducedSearch) else 1
-            picture = Picture.decoded(data, photograph.source, most)
+        source = photograph.source
+        picture = Picture.of(data) if isinstance(data, np.ndarray) else decode_for(detector, data, source)
         watch.lap("decode")
-        if isinstance(detector, ReducedSearch):
-            found = detector.find_faces(picture.image, photograph.id, picture.reduction)
-        else:
-            found = detector.find_faces(picture.image, photograph.id)
+        found = find_in(detector, picture, photograph.id)
         watch.lap("detect")
         return picture, found
 

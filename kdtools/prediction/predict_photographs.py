@@ -87,7 +87,9 @@ def predict_photographs(
             if run.require_face:
                 raise DataError(f"no face found in {counted(parts.n_items, 'image')}")
             skipped = counted(parts.n_items, "image was", "images were")
-            hint = "one call for a whole folder skips what cannot be read, and writes the others"
+            hint = ""
+            if photographs.are_one_image:
+                hint = "one call for a whole folder skips what cannot be read, and writes the others"
             raise DataError(f"{skipped} skipped, and there are no others, so there are no points to write", hint)
         if run.without_face.count:
             count = f"{run.without_face.count} of {parts.n_items - parts.first} photographs"

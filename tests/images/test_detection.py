@@ -149,7 +149,7 @@ def test_a_search_in_a_reduced_image_is_remarked_on() -> None:
     assert not detector.remark
     for side in (1600, 4000):
         detector.find_faces(np.zeros((100, side, 3), np.uint8), "a.png")
-    assert "2 images were reduced for the search, at most from 4000 to 800 px" in detector.remark
+    assert "2 images were reduced for the search, the largest from 4000 to 800 px" in detector.remark
     assert "below about 120 px" in detector.remark  # 24 px at a fifth of the size
     assert "--search-size 4000" in detector.remark
 
@@ -259,6 +259,7 @@ def test_the_search_size_is_the_users(shared_dir: Path) -> None:
         detector.find_faces(image, "a.png")
         assert "from 4000 to 500 px" in detector.remark
         assert (detector.reduction_of(100, 4000), detector.reduction_of(400, 300)) == (8, 1)
+        assert [detector.reduction_of(side, 100) for side in (998, 999, 4001)] == [1, 2, 8]
         assert "search_size" not in find_detector(name).record
 
 
@@ -267,9 +268,12 @@ def test_where_nothing_is_searched_there_is_no_search_size(tmp_path: Path) -> No
     for name in ("whole", str(tmp_path / "boxes.csv")):
         with pytest.raises(UsageError, match="--search-size is for detectors that search the image"):
             find_detector(name, search_size=500)
-    for box in ("auto", "points", "given"):
+    for box in ("points", "given"):
         with pytest.raises(UsageError, match=f"which --detector {box} does not"):
             choose_boxes([annotation("a.png", tmp_path)], box, 0.2, search_size=500, jobs=1)
+    for options in ({"search_size": 500}, {"min_score": 0.5}):  # unlike kd-predict, whose auto searches
+        with pytest.raises(UsageError, match="without --detector, kd-import does not search"):
+            choose_boxes([annotation("a.png", tmp_path)], "auto", 0.2, jobs=1, **options)
 
 
 # ---- order and least score
@@ -316,7 +320,7 @@ def test_where_there_are_no_scores_there_is_no_least_one(tmp_path: Path) -> None
         path.write_text(text)
         with pytest.raises(UsageError, match=r"boxes\.csv: holds no scores"):
             find_detector(str(path), 0.5)
-    for box in ("auto", "points", "given", "whole"):
+    for box in ("points", "given", "whole"):
         with pytest.raises(UsageError, match=f"--detector {box} does not give"):
             choose_boxes([annotation("a.png", tmp_path)], box, 0.2, min_score=0.5, jobs=1)
 

@@ -119,7 +119,7 @@ def test_a_search_in_a_reduced_image_is_remarked_on() -> None:
     finder.find_faces(np.zeros((100, 1000, 3), np.uint8), "a.png")
     assert not finder.remark
     finder.find_faces(np.zeros((100, 4096, 3), np.uint8), "a.png")
-    assert "1 image was reduced for the search, at most from 4096 to 2048 px" in finder.remark
+    assert "1 image was reduced for the search, from 4096 to 2048 px" in finder.remark
     assert "below about 24 px" in finder.remark
     finder.find_faces(np.zeros((100, 12288, 3), np.uint8), "a.png")
     assert "from 12288 to 3072 px" in finder.remark

@@ -72,8 +72,11 @@ def test_large_pictures_are_in_one_thread_at_a_time(suffix: str, tmp_path: Path)
         assert counted.most == most
 
 
-def test_a_picture_that_is_reduced_is_as_large_as_what_is_left(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("progressive", "most"), [(0, 4), (1, 1)])
+def test_a_picture_that_is_reduced_is_as_large_as_what_is_left(progressive: int, most: int, tmp_path: Path) -> None:
+    """Of a progressive one, the decoder keeps all coefficients."""
     path, counted = write(tmp_path / "a.jpg", 2 * SIZE), Counted()
+    cv2.imwrite(str(path), cv2.imread(str(path)), [cv2.IMWRITE_JPEG_PROGRESSIVE, progressive])
 
     def work(_: int) -> None:
         with large_pictures_in_turn():
@@ -82,7 +85,7 @@ def test_a_picture_that_is_reduced_is_as_large_as_what_is_left(tmp_path: Path) -
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(4)))
-    assert counted.most == 4
+    assert counted.most == most
 
 
 def test_a_picture_that_cannot_be_decoded_blocks_no_others(tmp_path: Path) -> None:

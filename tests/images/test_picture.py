@@ -16,7 +16,6 @@ from kdtools.images.picture import Picture
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.model.card import ModelCard
-from kdtools.prediction import photograph_work
 from kdtools.prediction.inputs import Photograph
 from kdtools.prediction.photograph_work import PhotographWork, Search
 
@@ -67,8 +66,8 @@ class Finds(ReducedSearch):
         self.searched = image.shape[:2]
         return [(self.square * image.shape[1] / SIDE, 1.0)]
 
-    def find_faces(self, image: np.ndarray, image_id: str, reduction: int = 1) -> list[Found]:
-        return [Found(box, score, "crop") for box, score in self.find_boxes(image, reduction)]
+    def _found(self, box: np.ndarray, score: float) -> Found:
+        return Found(box, score, "crop")
 
 
 class Middle:
@@ -92,14 +91,14 @@ def test_a_photograph_is_decoded_in_full_only_for_small_faces_and_drawings(
 ) -> None:
     decoded: list[int] = []
 
-    class Counted(Picture):
-        @staticmethod
-        def decoded(data: bytes, name: str, most: Any = 1) -> Picture:
-            picture = Picture.decoded(data, name, most)
-            decoded.append(picture.reduction)
-            return picture
+    decode = Picture.decoded
 
-    monkeypatch.setattr(photograph_work, "Picture", Counted)
+    def counted(*arguments: Any, **options: Any) -> Picture:
+        picture = decode(*arguments, **options)
+        decoded.append(picture.reduction)
+        return picture
+
+    monkeypatch.setattr(Picture, "decoded", staticmethod(counted))
     square = [200.0, 300, 200 + side, 300 + side]
     points = []
     for drawings in (None, Drawings()):

@@ -13,6 +13,7 @@ from contract.running import run_tool, succeed
 from kdtools import bundled
 from kdtools.images.detection import finder
 from kdtools.images.drawing import write_image
+from kdtools.inspection import describe_file, open_any, print_report
 from kdtools.synth import draw_faces
 
 
@@ -31,7 +32,9 @@ def recorded(path: str) -> dict:
         return json.loads(h5.attrs["detector"]) if "detector" in h5.attrs else {}
 
 
-def test_predictions_and_imports_record_the_detector(photos: Path, tiny_onnx: Path) -> None:
+def test_predictions_and_imports_record_the_detector(
+    photos: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     succeed(run_tool("kd-predict", tiny_onnx, "photos", "-o", "p.h5"))
     assert recorded("p.h5")["name"] == "finder"
     shown = run_tool("kd-info", "p.h5", "--value", "detector").stdout.decode().splitlines()
@@ -40,6 +43,14 @@ def test_predictions_and_imports_record_the_detector(photos: Path, tiny_onnx: Pa
     assert (recorded("c.h5")["name"], recorded("c.h5")["min_score"]) == ("cascade", 2)
     succeed(run_tool("kd-import", "photos", "--detector", "finder", "--min-score", "0.6", "-o", "i.h5"))
     assert recorded("i.h5") == recorded("p.h5") | {"min_score": 0.6}
+    words = ("--search-size", "100", "-o", "s.h5")
+    succeed(run_tool("kd-import", "photos", "--detector", "finder", "--min-score", "0.6", *words))
+    assert recorded("s.h5") == recorded("i.h5") | {"search_size": 100}
+    assert run_tool("kd-info", "s.h5", "--value", "detector.search_size").stdout == b"100\n"
+    monkeypatch.setenv("COLUMNS", "200")
+    with open_any("s.h5") as opened:
+        print_report(describe_file(opened, follow=False))
+    assert ", searched at up to 100 px, " in capsys.readouterr().out
     succeed(run_tool("kd-import", "photos", "-o", "w.h5"))
     assert recorded("w.h5") == {}
     succeed(run_tool("kd-predict", tiny_onnx, "i.h5", "-o", "f.h5"))

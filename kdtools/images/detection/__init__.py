@@ -6,7 +6,7 @@ from kdtools.bundled import finder_file
 from kdtools.errors import FileError, UsageError
 from kdtools.images.detection.boxes import BoxesFile, WholeImage, whole_square
 from kdtools.images.detection.cascade import CascadeDetector
-from kdtools.images.detection.detector import Detector, Found, ReducedSearch
+from kdtools.images.detection.detector import Detector, Found, ReducedSearch, decode_for, find_in
 from kdtools.images.detection.finder import MIN_SCORE as FINDER_MIN_SCORE
 from kdtools.images.detection.finder import FaceFinder
 from kdtools.images.detection.yunet import MIN_SCORE as YUNET_MIN_SCORE
@@ -96,7 +96,9 @@ __all__ = [
     "YuNetDetector",
     "check_scoreless",
     "check_searchless",
+    "decode_for",
     "find_detector",
+    "find_in",
     "is_detector",
     "usual_detector",
     "whole_square",

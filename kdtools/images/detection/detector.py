@@ -12,6 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from kdtools.errors import UsageError
+from kdtools.images.picture import Picture
+from kdtools.images.reading import REDUCTIONS
 from kdtools.landmarks.crop_rule import BoxRelation, CropRule
 from kdtools.reporting import counted
 
@@ -60,26 +62,35 @@ class ReducedSearch(ABC):
     def _find(self, image: np.ndarray, ratio: float) -> list[tuple[np.ndarray, float]]:
         """Boxes (4,) in an image (H, W, 3) RGB, searched at this scale, with their scores, largest first."""
 
-    def find_boxes(self, image: np.ndarray, reduction: int = 1) -> list[tuple[np.ndarray, float]]:
-        """The detector's own boxes (4,) in an image (H, W, 3) RGB with their scores, largest first.
+    def find_boxes(self, image: np.ndarray) -> list[tuple[np.ndarray, float]]:
+        """The detector's own boxes (4,) in an image (H, W, 3) RGB with their scores, largest first."""
+        return self._boxes_in(Picture.of(image))
 
-        `image` may already be reduced so many times, as `reduction_of` says; boxes are in pixels of the full one.
-        """
-        longest = max(1, *image.shape[:2])
-        full = longest * reduction
+    def find_faces(self, image: np.ndarray, image_id: str) -> list[Found]:
+        return self.find_in(Picture.of(image))
+
+    def find_in(self, picture: Picture) -> list[Found]:
+        """Faces in a picture that may already be reduced as `reduction_of` says, in pixels of the full one."""
+        return [self._found(box, score) for box, score in self._boxes_in(picture)]
+
+    def _found(self, box: np.ndarray, score: float) -> Found:
+        return Found(self.relation.points_square(box), score)
+
+    def _boxes_in(self, picture: Picture) -> list[tuple[np.ndarray, float]]:
+        longest, full = max(1, *picture.image.shape[:2]), max(1, *picture.size)
         side = self._side_for(full)
         if side < full:
             with self._lock:
                 self._n_reduced += 1
                 self._most_reduced = max(self._most_reduced, (full, side), key=lambda sides: sides[0] / sides[1])
-        return [(box * reduction, score) for box, score in self._find(image, min(1.0, side / longest))]
-
-    def find_faces(self, image: np.ndarray, image_id: str, reduction: int = 1) -> list[Found]:
-        return [Found(self.relation.points_square(box), score) for box, score in self.find_boxes(image, reduction)]
+        found = self._find(picture.image, min(1.0, side / longest))
+        return [(box * picture.reduction, score) for box, score in found]
 
     def reduction_of(self, height: int, width: int) -> int:
-        """How many times at most an image may be reduced in advance."""
-        return max(height, width) // self._side_for(max(height, width))
+        """How many times at most an image may be reduced in advance: half of 4001 px are 2001, with a partial block."""
+        longest = max(height, width)
+        side = self._side_for(longest)
+        return max((k for k in REDUCTIONS if -(-longest // k) >= side), default=1)
 
     def _side_for(self, longest: int) -> int:
         """The longer side at which an image is searched."""
@@ -92,8 +103,9 @@ class ReducedSearch(ABC):
         if not self._n_reduced:
             return ""
         full, side = self._most_reduced
+        largest = "the largest " if self._n_reduced > 1 else ""
         return (
-            f"{counted(self._n_reduced, 'image was', 'images were')} reduced for the search, at most from {full} to "
+            f"{counted(self._n_reduced, 'image was', 'images were')} reduced for the search, {largest}from {full} to "
             f"{side} px, so faces below about {self._smallest * full / side:.0f} px may be missing; --search-size "
             f"{full} misses fewer and takes longer"
         )
@@ -129,3 +141,19 @@ class Detector(Protocol):
     def find_faces(self, image: np.ndarray, image_id: str) -> list[Found]:
         """Faces in an image (H, W, 3) RGB, largest first. Raises DataError where the image cannot be searched."""
         ...
+
+
+def decode_for(detector: Detector, data: bytes, name: str, *, upright: bool = True) -> Picture:
+    """A picture from the bytes of the file `name`, no larger than the search needs it.
+
+    Raises FileError and DataError as `decode_image` does.
+    """
+    most = detector.reduction_of if isinstance(detector, ReducedSearch) else 1
+    return Picture.decoded(data, name, most, upright=upright)
+
+
+def find_in(detector: Detector, picture: Picture, image_id: str) -> list[Found]:
+    """Faces in pixels of the full picture, largest first. Raises DataError where it cannot be searched."""
+    if isinstance(detector, ReducedSearch):
+        return detector.find_in(picture)
+    return detector.find_faces(picture.image, image_id)

@@ -71,8 +71,8 @@ class FaceFinder(ReducedSearch):
         is_part = np.triu(inside(squares, squares) > _INSIDE, 1).any(axis=0)  # of a better one
         return largest_first(squares[~is_part], rows[~is_part, 4])
 
-    def find_faces(self, image: np.ndarray, image_id: str, reduction: int = 1) -> list[Found]:
-        return [Found(square, score) for square, score in self.find_boxes(image, reduction)]
+    def _found(self, box: np.ndarray, score: float) -> Found:
+        return Found(box, score)
 
     def _search(self, image: np.ndarray, ratio: float) -> np.ndarray:
         """Candidates (N, 5) in the image when scaled: x, y, width and height in its own pixels, and the score."""

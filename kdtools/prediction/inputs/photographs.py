@@ -78,6 +78,11 @@ class Photographs:
         return any(kind in ("video", "camera") for kind in self._kinds)
 
     @property
+    def are_one_image(self) -> bool:
+        """Whether a single image was given, and no folder or the like that may hold others."""
+        return self._kinds == ["image"]
+
+    @property
     def paths(self) -> list[str]:
         """The inputs that are files or folders, and no streams."""
         return [n for n, kind in zip(self.inputs, self._kinds, strict=True) if kind != "camera" and not is_stream(n)]
