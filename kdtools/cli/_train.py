@@ -6,15 +6,18 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdtools.cli._app import session
+from kdtools.cli._complete import ARCHS
 from kdtools.cli._exit import Interrupted, Terminated
 from kdtools.cli._progress import training_progress
 from kdtools.errors import require
 
 if TYPE_CHECKING:
     from kdtools.training.run import TrainingRun
+    from kdtools.training.settings import Settings
     from kdtools.training.trainer import Epoch
 
 _WARNINGS = [signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else []  # of a scheduler; Windows has no such signal
@@ -23,6 +26,19 @@ _WARNINGS = [signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else []  # of a sched
 def check_validation(val_path: str | None, val_share: float | None) -> None:
     """Raises UsageError if --val-share would have no effect."""
     require(val_path is None or val_share is None, "--val-share has no use together with --val", "leave one out")
+
+
+def check_start_weights(settings: Settings, faces_path: str, resume: bool) -> None:
+    """Raises FileError, before PyTorch is loaded, if a preset's ImageNet weights are neither here nor to be fetched.
+
+    Whether a network of another name exists, and where its weights are, only timm knows.
+    """
+    if settings.init == "imagenet" and settings.arch in ARCHS and not resume and Path(faces_path).is_file():
+        from kdtools.faces.file import open_faces
+        from kdtools.model.hub import check_reachable
+
+        with open_faces(faces_path):  # what is wrong with the file comes first
+            check_reachable(settings.arch)
 
 
 def run_training(run: TrainingRun, n_folds: int | None = None) -> None:

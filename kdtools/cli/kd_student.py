@@ -119,9 +119,10 @@ def kd_student(
         raise FileError(f"{faces_path}: is a folder, not a faces file", FOLDER_HINT)
     _check_teachers(settings, teachers, variant, unlabelled, faces_path, output)
     require_packages("torch", "timm")
-    from kdtools.cli._train import check_validation, run_training
+    from kdtools.cli._train import check_start_weights, check_validation, run_training
 
     check_validation(val, val_share)
+    check_start_weights(settings, faces_path, resume)
     from kdtools.training.run import TrainingRun
 
     run_training(

@@ -95,9 +95,10 @@ def kd_teacher(
         return
     require_packages("torch", "timm")
     (check_model_name if folds is None else check_faces_name)(output)
-    from kdtools.cli._train import check_validation, run_training
+    from kdtools.cli._train import check_start_weights, check_validation, run_training
 
     check_validation(val, val_share)
+    check_start_weights(settings, faces_path, resume)
     from kdtools.training.run import TrainingRun
 
     run_training(

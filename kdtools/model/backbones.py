@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import socket
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import timm
 import torch
@@ -16,9 +13,8 @@ from huggingface_hub import constants as hub
 from timm.layers import convert_sync_batchnorm  # type: ignore[attr-defined]
 from torch import Tensor, nn
 
-from kdtools.errors import FileError, UsageError
-
-_CONNECTION_S = 5.0  # within which a server has to answer
+from kdtools.errors import UsageError
+from kdtools.model.hub import is_offline, no_weights
 
 
 def create_backbone(arch: str, input_size: int, *, pretrained: bool = False) -> nn.Module:
@@ -74,41 +70,22 @@ def _create(arch: str, options: dict[str, Any], input_size: int) -> Any:
         options["img_size"] = input_size  # transformers have one position embedding for each patch
     if not options["pretrained"]:
         return timm.create_model(arch, **options)
-    with _cache_alone_if_offline() as is_offline:
+    with _cache_alone_if_offline() as offline:
         try:
             return timm.create_model(arch, **options)
         except (OSError, RuntimeError) as error:
-            reason = "there is no connection to fetch them" if is_offline else str(error).splitlines()[0]
-            raise FileError(
-                f"the ImageNet weights of {arch} are not on this machine: {reason}",
-                "go on with --init face68 or --init none, or fetch them elsewhere: --init FILE.safetensors",
-            ) from error
+            raise (no_weights(arch) if offline else no_weights(arch, str(error).splitlines()[0])) from error
 
 
 @contextlib.contextmanager
 def _cache_alone_if_offline() -> Iterator[bool]:
     """Keeps the library of the hub from trying for a minute without a connection; yields whether there is none."""
     before = hub.HF_HUB_OFFLINE
-    is_offline = before or not _is_reachable(hub.ENDPOINT)
-    hub.HF_HUB_OFFLINE = is_offline
+    hub.HF_HUB_OFFLINE = offline = is_offline()
     try:
-        yield is_offline
+        yield offline
     finally:
         hub.HF_HUB_OFFLINE = before
-
-
-def _is_reachable(url: str) -> bool:
-    """Whether a server, or the proxy before it, takes a connection."""
-    target = urlsplit(url)
-    proxy = getproxies().get(target.scheme)
-    if proxy and not proxy_bypass(target.hostname or ""):
-        target = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-    try:
-        port = target.port or {"http": 80}.get(target.scheme, 443)
-        with socket.create_connection((target.hostname or "", port), _CONNECTION_S):
-            return True
-    except (OSError, ValueError):
-        return False
 
 
 def colour_statistics(arch: str) -> tuple[tuple[float, float, float], tuple[float, float, float]]:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from factories import drawn_faces, write_faces
 from huggingface_hub import constants as hub
 
 from kdtools.errors import FileError
 from kdtools.model import backbones
+from kdtools.model.hub import check_reachable, is_reachable
 
 
 def test_without_a_connection_it_says_at_once_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,9 +42,48 @@ def test_a_server_is_reached_by_itself_or_through_its_proxy(monkeypatch: pytest.
         monkeypatch.delenv(name, raising=False)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        assert backbones._is_reachable(f"http://127.0.0.1:{port}/models")
+        assert is_reachable(f"http://127.0.0.1:{port}/models")
         monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
-        assert backbones._is_reachable("https://weights.invalid")
-    assert not backbones._is_reachable("https://weights.invalid")
+        assert is_reachable("https://weights.invalid")
+    assert not is_reachable("https://weights.invalid")
     monkeypatch.delenv("https_proxy")
-    assert not backbones._is_reachable(f"http://127.0.0.1:{port}")
+    assert not is_reachable(f"http://127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize("tool", ["kd-teacher", "kd-student"])
+def test_a_preset_without_a_connection_ends_before_torch_is_loaded(tool: str, tmp_path: Path) -> None:
+    """PyTorch and timm take seconds."""
+    images, points = drawn_faces(4, 32, seed=0)
+    faces, text = Path(write_faces(tmp_path / "faces.h5", points, images=images)), tmp_path / "text.h5"
+    text.write_text("no faces")
+    module = tool.replace("-", "_")
+    code = (
+        f"import sys; from kdtools.cli import _app; from kdtools.cli.{module} import {module} as command\n"
+        "try: _app.run(sys.argv[0], command)\n"
+        "finally: print('torch' in sys.modules)"
+    )
+    environment = {**os.environ, "HF_HUB_CACHE": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+
+    def call(path: Path) -> tuple[str, str]:
+        words = [str(path), "--init", "imagenet", "--arch", "mobilenetv2_100", "--set", "loss=l2"]
+        command = [sys.executable, "-c", f"import sys; sys.argv[0] = {tool!r}\n{code}", *words]
+        command += ["-o", str(tmp_path / "m.safetensors")]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 1
+        return done.stdout, done.stderr
+
+    loaded, message = call(faces)
+    assert loaded == "False\n"
+    assert "ImageNet weights of mobilenetv2_100 are not on this machine: there is no connection" in message
+    assert "go on with --init face68 or --init none, or fetch them elsewhere" in message
+    assert "not a faces file" in call(text)[1]
+
+
+def test_weights_in_the_cache_need_no_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(hub, "HF_HUB_OFFLINE", True)
+    (tmp_path / "models--timm--mobilenetv2_100.ra_in1k").mkdir()
+    check_reachable("mobilenetv2_100")
+    for other in ("mobilenetv2_10", "efficientnet_b3"):
+        with pytest.raises(FileError, match=f"ImageNet weights of {other} are not on this machine"):
+            check_reachable(other)
