@@ -3,34 +3,79 @@
 #
 #   examples/compare_losses.sh TRAIN.h5 TEST.h5 WORK
 #
-# All students have the same preset, options and seeds; they differ only in their loss. Each seed has its own teachers, as
-# teachers are part of the method. All goes to WORK; what is there is kept, so an interrupted run goes on. The table has
-# the mean NME of each method, the standard deviation between its models, and differences to the first method with 95 %
-# intervals over faces and models. The defaults need a GPU. On a CPU:
+# All students have the same preset, options and seeds; they differ only in their loss. Each seed has its own teachers,
+# as teachers are part of the method. All goes to WORK; what is there is kept, so an interrupted run goes on, and a
+# later one may add SEEDS and METHODS. Other faces or options need another WORK: WORK/settings records them. The table
+# has the mean NME of each method, the standard deviation between its models, and differences from the first method with
+# 95 % intervals over faces and models. The defaults need a GPU. On a CPU:
 #   TEACHER='--arch mobilenetv2_100 --input-size 112 --epochs 20' STUDENT='--input-size 64 --epochs 20' \
 #       examples/compare_losses.sh train.h5 test.h5 losses
 #
 #   SEEDS     seeds, at least two, better three or more
-#   METHODS   of l1, l2, kd, l1+mimic, l2+mimic; the first is the baseline
+#   METHODS   at least two of l1, l2, kd, l1+mimic, l2+mimic; the first is the baseline
 #   STUDENT   options of all students, beside --preset best
 #   TEACHER   options of all teachers, beside --preset best
 #   NORM      normaliser of the NME
 set -euo pipefail
-[ $# -eq 3 ] || { echo "usage: compare_losses.sh TRAIN.h5 TEST.h5 WORK" >&2; exit 2; }
+
+# die FAULT [DETAILS]
+die() {
+    printf '%s\n' "compare_losses.sh: error: $1" ${2:+"$2"} >&2
+    exit 2
+}
+
+[ $# -eq 3 ] || die "usage: compare_losses.sh TRAIN.h5 TEST.h5 WORK"
 train=$(realpath -- "$1") test=$(realpath -- "$2") work=$3 norm=${NORM:-inter-ocular}
 read -ra seeds <<< "${SEEDS:-0 1 2}"
 read -ra methods <<< "${METHODS:-l1 l2 kd l1+mimic l2+mimic}"
 read -ra student <<< "${STUDENT:-}"
 read -ra teacher <<< "${TEACHER:-}"
+
+# Before hours of training: all that the trainings and the table would refuse.
+[ ${#methods[@]} -ge 2 ] || die "METHODS has fewer than two methods: there is nothing to compare"
 for method in "${methods[@]}"; do
     case $method in
     l1 | l2 | kd | l1+mimic | l2+mimic) ;;
-    *) echo "compare_losses.sh: METHODS has $method: it takes l1, l2, kd, l1+mimic and l2+mimic" >&2; exit 2 ;;
+    *) die "METHODS has $method: it takes l1, l2, kd, l1+mimic and l2+mimic" ;;
     esac
 done
-kd-eval -q "$test" --truth "$test" --norm "$norm" --value nme > /dev/null # before hours of training
+[ ${#seeds[@]} -ge 2 ] || die "SEEDS has fewer than two seeds: one model does not show how others would differ"
+for seed in "${seeds[@]}"; do
+    [[ $seed =~ ^(0|[1-9][0-9]*)$ ]] || die "SEEDS has $seed: it takes whole numbers, such as 0 1 2"
+done
+twice=$(printf '%s\n' "${methods[@]}" "${seeds[@]}" | sort | uniq -d)
+[ -z "$twice" ] || die "METHODS or SEEDS has ${twice//$'\n'/ and } twice: each is trained once"
+kd-info "$train" --value faces > /dev/null
+kd-eval -q "$test" --truth "$test" --norm "$norm" --value nme > /dev/null
+kd-teacher --preset best ${teacher[@]+"${teacher[@]}"} --show-settings > /dev/null
+for method in "${methods[@]}"; do
+    kd-student --preset best --loss "$method" ${student[@]+"${student[@]}"} --show-settings > /dev/null
+done
 mkdir -p -- "$work"
 cd -- "$work"
+
+# All that defines a training or a prediction. What is there is kept only if it was made with the same.
+sha256() { # macOS has shasum instead
+    if command -v sha256sum > /dev/null; then sha256sum; else shasum -a 256; fi < "$1" | cut -d ' ' -f 1
+}
+settings="TRAIN $(sha256 "$train")"
+settings+=$'\n'"TEST $(sha256 "$test")"
+settings+=$'\n'"TEACHER ${teacher[*]-}"$'\n'"STUDENT ${student[*]-}"
+for word in ${teacher[@]+"${teacher[@]}"} ${student[@]+"${student[@]}"}; do
+    [ ! -f "${word#--*=}" ] || settings+=$'\n'"FILE $word $(sha256 "${word#--*=}")"
+done
+made=''
+for file in soft.h5 {l1,l2,kd,l1+mimic,l2+mimic,tough,tolerant}.[0-9]*.{h5,safetensors}; do
+    [ ! -e "$file" ] || made=yes
+done
+if [ -n "$made" ]; then
+    [ -e settings ] || die "$work holds models of unknown settings (it has no file settings); name another WORK"
+    changes=$(diff settings <(echo "$settings")) ||
+        die "$work was made with other faces or options; name another WORK, or give the same again" \
+            "$(sed -n 's/^< /  before: /p; s/^> /  now:    /p' <<< "$changes")"
+else
+    echo "$settings" > settings
+fi
 
 # run OUTPUT COMMAND...: unless OUTPUT is there
 run() {
@@ -52,16 +97,16 @@ for seed in "${seeds[@]}"; do
                 landmarks=()
                 [ $role = tough ] || landmarks=(--landmarks soft.h5)
                 name=$role.$seed
-                run "$name.safetensors" kd-teacher "$train" --preset best "${landmarks[@]}" "${teacher[@]}" --seed "$seed" \
-                    --resume -o "$name.safetensors"
-                run "$name.h5" kd-predict "$name.safetensors" "$train" -o "$name.h5"
+                run "$name.safetensors" kd-teacher "$train" --preset best ${landmarks[@]+"${landmarks[@]}"} \
+                    ${teacher[@]+"${teacher[@]}"} --seed "$seed" --resume -o "$name.safetensors"
+                run "$name.h5" kd-predict "$name.safetensors" "$train" --resume -o "$name.h5"
             done
             options+=(--tough "tough.$seed.h5" --tolerant "tolerant.$seed.h5")
         fi
         name=$method.$seed
-        run "$name.safetensors" kd-student "$train" --preset best "${options[@]}" "${student[@]}" --seed "$seed" --resume \
-            -o "$name.safetensors"
-        run "$name.test.h5" kd-predict "$name.safetensors" "$test" -o "$name.test.h5"
+        run "$name.safetensors" kd-student "$train" --preset best "${options[@]}" \
+            ${student[@]+"${student[@]}"} --seed "$seed" --resume -o "$name.safetensors"
+        run "$name.test.h5" kd-predict "$name.safetensors" "$test" --resume -o "$name.test.h5"
         predictions+=("$method=$name.test.h5")
     done
 done

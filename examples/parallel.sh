@@ -12,8 +12,9 @@ usage='usage: parallel.sh N OUTPUT MODEL INPUT... [-- OPTION...]'
 command -v parallel >/dev/null || { echo "parallel.sh: error: GNU parallel: not found" >&2 && exit 1; }
 n=$1 output=$2 model=$3 inputs=() parts=()
 shift 3
-while [ $# -gt 0 ] && [ "$1" != -- ]; do inputs+=("$1") && shift; done
-options=("${@:2}") folder=$output.parts
+while [ $# -gt 0 ] && [ "$1" != -- ]; do inputs+=("$1") && shift; done # what is left are -- and options
+[ $# -eq 0 ] || shift
+folder=$output.parts
 mkdir -p "$folder"
 for ((k = 1; k <= n; k++)); do parts+=("$folder/$k.h5"); done
 
@@ -24,6 +25,6 @@ do_part() {
     kd-predict "$@" --shard "$k/$n" --resume -q -o "$folder/$k.h5" || [ $? -eq 4 ]
 }
 export -f do_part
-parallel --env do_part --jobs 1 --halt now,fail=1 do_part {} "$n" "${folder@Q}" "${model@Q}" "${inputs[@]@Q}" \
-    "${options[@]@Q}" ::: $(seq "$n")
+quoted=$(printf '%q ' "$n" "$folder" "$model" "${inputs[@]}" "$@") # for the shells that parallel starts
+parallel --env do_part --jobs 1 --halt now,fail=1 do_part {} "$quoted" ::: $(seq "$n")
 kd-merge "${parts[@]}" -o "$output"

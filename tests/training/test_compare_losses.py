@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -47,12 +48,98 @@ def test_methods_differ_in_loss_and_teachers_alone(folder: Path, shell: Shell) -
     assert "$ kd-" not in again.stderr
 
 
-def test_what_cannot_be_measured_is_said_before_any_training(folder: Path, shell: Shell) -> None:
-    for settings, answer in (({"NORM": "inter-eye"}, "inter-eye"), ({"METHODS": "l1 l3"}, "METHODS has l3")):
-        result = shell.run(f"{SCRIPT} train.h5 test.h5 work", folder, **settings)
-        assert result.returncode != 0
-        assert answer in result.stderr
-        assert not list(folder.glob("work/*.safetensors"))
+@pytest.mark.parametrize(
+    ("settings", "answer"),
+    [
+        ({"NORM": "inter-eye"}, "inter-eye"),
+        ({"METHODS": "l1 l3"}, "METHODS has l3"),
+        ({"METHODS": "kd"}, "METHODS has fewer than two methods"),
+        ({"METHODS": "l1 kd l1"}, "METHODS or SEEDS has l1 twice"),
+        ({"SEEDS": "0"}, "SEEDS has fewer than two seeds"),
+        ({"SEEDS": " "}, "SEEDS has fewer than two seeds"),
+        ({"SEEDS": "0 0"}, "METHODS or SEEDS has 0 twice"),
+        ({"SEEDS": "0 00"}, "SEEDS has 00"),
+        ({"STUDENT": "--epoch 3"}, "No such option: --epoch"),
+        ({"TEACHER": "--input-size x"}, "--input-size"),
+    ],
+)
+def test_what_cannot_be_compared_is_said_before_any_training(
+    folder: Path, shell: Shell, settings: dict[str, str], answer: str
+) -> None:
+    result = shell.run(f"{SCRIPT} train.h5 test.h5 work", folder, **settings)
+    assert result.returncode != 0
+    assert answer in result.stderr
+    assert not (folder / "work").exists()
+
+
+def test_runs_of_other_faces_or_options_are_not_mixed(folder: Path, shell: Shell, tmp_path: Path) -> None:
+    """Here the tools only write what they were called with."""
+    for tool in ("kd-student", "kd-teacher", "kd-predict"):
+        write_tool(tmp_path / "bin" / tool, '[[ $* == *--show-settings ]] || echo "$0 $*" > "${!#}"')
+    write_tool(tmp_path / "bin" / "kd-asm", 'echo soft > "${!#}"')
+    write_tool(tmp_path / "bin" / "kd-eval", "echo table")
+    (folder / "init.bin").write_bytes(b"1")
+    words = {"SEEDS": "0 1", "METHODS": "l1 kd", "STUDENT": f"--init {folder / 'init.bin'}", "TEACHER": "--epochs 2"}
+
+    def run(train: str = "train.h5", test: str = "test.h5", work: str = "work", **changed: str) -> tuple[int, str]:
+        path = f"{tmp_path / 'bin'}:{shell.environment['PATH']}"
+        result = shell.run(f"{SCRIPT} {train} {test} {work}", folder, **(words | changed | {"PATH": path}))
+        return result.returncode, result.stderr
+
+    def files() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in (folder / "work").iterdir()}
+
+    assert run()[0] == 0
+    made = files()
+    for name in ("tough.0.h5", "tolerant.1.h5", "l1.0.test.h5", "kd.1.test.h5"):
+        assert re.search(rb"kd-predict .* --resume ", made[name]), "an interrupted one goes on"
+    for changed, name in (
+        ({"train": "test.h5"}, "TRAIN"),
+        ({"test": "train.h5"}, "TEST"),
+        ({"TEACHER": "--epochs 3"}, "TEACHER"),
+        ({"STUDENT": ""}, "STUDENT"),
+    ):
+        status, err = run(**changed)
+        assert status == 2
+        assert re.search(rf"(?s)name another WORK.*\n  before: {name} .*\n  now:    {name} ", err), changed
+        assert files() == made
+    (folder / "init.bin").write_bytes(b"2")
+    assert "before: FILE" in run()[1]
+    (folder / "init.bin").write_bytes(b"1")
+
+    assert run(SEEDS="1 0 2", METHODS="l1 l2 kd", NORM="face-size")[0] == 0
+    assert {"l2.2.test.h5", "tough.2.h5"} < set(files())
+    assert {name: files()[name] for name in made} == made
+    (folder / "work" / "settings").unlink()
+    assert "models of unknown settings" in run()[1]
+
+
+def test_options_are_corrected_where_nothing_is_made_yet(folder: Path, shell: Shell, tmp_path: Path) -> None:
+    write_tool(tmp_path / "bin" / "kd-student", "[[ $* == *--show-settings* ]] || exit 1")
+    for arch in ("a", "b"):
+        path = f"{tmp_path / 'bin'}:{shell.environment['PATH']}"
+        result = shell.run(f"{SCRIPT} train.h5 test.h5 work", folder, STUDENT=f"--arch {arch}", PATH=path)
+        assert result.returncode == 1
+        assert "another WORK" not in result.stderr
+
+
+def test_examples_run_in_the_bash_of_macos() -> None:
+    """Version 3.2: under set -u an empty array is an unbound variable, and newer expansions are errors."""
+    for path in [*SCRIPT.parent.glob("*.sh"), *SCRIPT.parent.glob("scheduled/*.sh")]:
+        code = path.read_text()
+        assert not re.search(r"@[QEPA]\}|mapfile|readarray|(declare|local) -[Ang]|\$\{\w+[,^]", code), path
+        may_be_empty = re.findall(r'read -ra (\w+) <<< ?"\$\{\w+:-\}"', code)
+        may_be_empty += [name for name in re.findall(r"\b(\w+)=\(\)", code) if f"{name}+=(" not in code]
+        may_be_empty += re.findall(r'\b(\w+)=\("\$\{@', code)
+        for name in may_be_empty:
+            guarded = f'${{{name}[@]+"${{{name}[@]}}"}}'
+            assert f'"${{{name}[@]}}"' not in code.replace(guarded, ""), f"{path}: {name}"
+
+
+def write_tool(path: Path, code: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/usr/bin/env bash\n{code}\n")
+    path.chmod(0o755)
 
 
 def _cells(text: str) -> list[list[str]]:
