@@ -1,4 +1,4 @@
-"""kd-import against bare OpenCV on the same folder: faces per second, and their ratio.
+"""kd-import against bare OpenCV on the same folder: faces per second, processor time, and their ratios.
 
     python benchmarks/import_speed.py [FOLDER] [--rounds 3]
 
@@ -7,7 +7,8 @@ as there are cores, and keeps nothing; a second one also writes the crops to one
 images takes longer than decoding them. kd-import besides reads the annotations, finds the crops, maps the points and
 writes the file. FOLDER is a folder that kd-import can read, with as many images as faces; without it 1,000 faces are
 drawn, --size px wide, and written as JPEG with .pts files. --copies links each file so often, because the start of
-Python is paid once per import and not per face. The two take turns, and the medians are compared.
+Python is paid once per import and not per face. The two take turns, and the medians are compared. Where other work runs
+beside, only the ratio of processor times means something.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -22,7 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -46,28 +48,48 @@ def crop_bare(path: str) -> np.ndarray:
     return cv2.warpAffine(image, np.array([[0.8, 0, -20.0], [0, 0.8, -20.0]]), (256, 256))
 
 
-def crop_and_forget(job: tuple[int, str, str]) -> None:
+def crop_and_forget(job: tuple[int, str, str]) -> float:
+    began = time.process_time()
     crop_bare(job[1])
+    return time.process_time() - began
 
 
-def crop_and_write(job: tuple[int, str, str]) -> None:
+def crop_and_write(job: tuple[int, str, str]) -> float:
+    began = time.process_time()
     row, path, output = job
     crop = crop_bare(path)
     place = os.open(output, os.O_RDWR)
     os.pwrite(place, crop.data, row * crop.nbytes)
     os.close(place)
+    return time.process_time() - began
 
 
-def time_bare(pool: Any, function: Callable[[tuple[int, str, str]], None], paths: list[str], output: Path) -> float:
-    """Faces per second of `function` over all paths, the output on the device at the end."""
+class Speed(NamedTuple):
+    """Faces per second, and per second of processor time."""
+
+    wall: float
+    processor: float
+
+
+def time_bare(pool: Any, function: Callable[[tuple[int, str, str]], float], paths: list[str], output: Path) -> Speed:
+    """Speed of `function`, which returns its processor time, over all paths; the output on the device at the end."""
     output.write_bytes(b"")
     began = time.perf_counter()
-    pool.map(function, [(row, path, str(output)) for row, path in enumerate(paths)], chunksize=16)
+    seconds = sum(pool.map(function, [(row, path, str(output)) for row, path in enumerate(paths)], chunksize=16))
     with output.open("rb") as stream:
         os.fsync(stream.fileno())
-    speed = len(paths) / (time.perf_counter() - began)
+    speed = Speed(len(paths) / (time.perf_counter() - began), len(paths) / seconds)
     output.unlink()
     return speed
+
+
+def time_import(command: list[str], n_faces: int) -> Speed:
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    if subprocess.run(command, check=False).returncode not in (0, 4):
+        raise SystemExit("kd-import failed")
+    seconds, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Speed(n_faces / seconds, n_faces / spent)
 
 
 def main() -> None:
@@ -98,18 +120,18 @@ def main() -> None:
             for _ in range(args.rounds):
                 bare.append(time_bare(pool, crop_and_forget, paths, Path(work) / "raw"))
                 writing.append(time_bare(pool, crop_and_write, paths, Path(work) / "raw"))
-                began = time.perf_counter()
-                if subprocess.run(command, check=False).returncode not in (0, 4):
-                    raise SystemExit("kd-import failed")
-                ours.append(len(paths) / (time.perf_counter() - began))
-    print(f"{len(paths)} images, {workers(0)} cores, {args.rounds} rounds")
+                ours.append(time_import(command, len(paths)))
+    print(f"{len(paths)} images, {workers(0)} cores, {args.rounds} rounds; faces per second, and of processor time")
+    mine = median(ours)
     for name, reference in (("bare OpenCV", bare), ("bare OpenCV that writes its crops", writing)):
-        print(f"{name}: {statistics.median(reference):.0f} faces/s")
-        print(f"  kd-import: {statistics.median(ours):.0f} faces/s, ratio {ratio(ours, reference):.2f}")
+        other = median(reference)
+        print(f"{name}: {other.wall:.0f}, {other.processor:.0f}")
+        ratios = f"{mine.wall / other.wall:.2f}, {mine.processor / other.processor:.2f}"
+        print(f"  kd-import: {mine.wall:.0f}, {mine.processor:.0f}; ratios {ratios}")
 
 
-def ratio(ours: list[float], reference: list[float]) -> float:
-    return statistics.median(ours) / statistics.median(reference)
+def median(speeds: list[Speed]) -> Speed:
+    return Speed(*(statistics.median(values) for values in zip(*speeds, strict=True)))
 
 
 if __name__ == "__main__":
