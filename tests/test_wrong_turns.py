@@ -76,7 +76,7 @@ def test_no_teacher_where_none_is_wanted(here: Path) -> None:
 def test_photographs_without_a_model(here: Path) -> None:
     result = run_tool("kd-predict", "photos")
     assert result.status == 2
-    assert "face68 comes with kdtools: kd-predict face68 photos -o points.csv" in result.stderr
+    assert "face68 and face68-tiny come with kdtools: kd-predict face68 photos -o points.csv" in result.stderr
 
 
 def test_the_last_message_says_where_the_points_are(here: Path) -> None:

@@ -22,7 +22,7 @@ from kdtools.prediction.command_line import holds_names
         ("face68", 2, "no input was named", "kd-predict face68 FOLDER -o points.csv"),
         ("phtos", 1, "phtos: no such file or folder", ""),
         ("face68 phtos --max-faces 1", 1, "phtos: no such file or folder", ""),
-        ("nomodel photos", 1, "nomodel: no such model", "face68 comes with kdtools"),
+        ("nomodel photos", 1, "nomodel: no such model", "face68 and face68-tiny come with kdtools"),
         ("text.txt photos", 1, "text.txt: not a model file", "kd-student"),
     ],
 )
