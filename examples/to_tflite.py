@@ -19,26 +19,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from kdtools.export.check import sample_faces
+from kdtools.export.graph import Answers
 from kdtools.model.file import load_model
-from kdtools.model.network import LandmarkNet
 
 _N_FACES = 8
 _MOST_PX = 0.05  # of the input, as for the float32 of kd-export
-
-
-class Answers(nn.Module):
-    """A network that returns points, and confidence if it has heatmaps."""
-
-    def __init__(self, network: LandmarkNet) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        points, confidence = self.network.points_and_confidence(images)
-        return (points,) if confidence is None else (points, confidence)
 
 
 def points_of(path: Path, images: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -10,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kdtools.errors import FileError, UsageError
+from kdtools.errors import UsageError
 from kdtools.evaluation.measure import Measured
-from kdtools.evaluation.read_points import split_name
+from kdtools.evaluation.read_points import files_at, split_name
 from kdtools.evaluation.results import MEAN_SHAPE, Values
 from kdtools.reporting import Reporter, counted
 
@@ -40,15 +39,10 @@ def expand_models(words: Sequence[str]) -> list[tuple[str, str]]:
             raise UsageError(f"--group-models: {word} has no name", f"write NAME=FILE, {_EXAMPLE}")
         if name == MEAN_SHAPE:
             raise UsageError(f"no method can be called {name!r}", "choose another name")
-        if os.path.exists(place) or place == "-" or not glob.has_magic(place):
-            if "," in place and not os.path.exists(place):
-                hint = "repeat the name: " + " ".join(f"{name}={one}" for one in place.split(","))
-                raise UsageError(f"--group-models: there is no file {place}", hint)
-            models.append((name, place))
-            continue
-        paths = sorted(glob.glob(place, recursive=True))
-        if not paths:
-            raise FileError(f"{place}: no file matches", "is the pattern right, and have the jobs written anything?")
+        paths = files_at(place)
+        if paths == [place] and "," in place and not os.path.exists(place):
+            hint = "repeat the name: " + " ".join(f"{name}={one}" for one in place.split(","))
+            raise UsageError(f"--group-models: there is no file {place}", hint)
         models += [(name, path) for path in paths]
     twice = [path for path, n in Counter(os.path.realpath(path) for _, path in models).items() if n > 1]
     if twice:

@@ -41,15 +41,23 @@ def read_prediction(
     existing file whose name contains * is taken literally. `categories` choose among its things where it is of the
     format of the truth. Raises FileError for a glob without matches, DataError for a face in two shards.
     """
-    paths = [place]
-    if place != "-" and not os.path.exists(place) and glob.has_magic(place):
-        paths = sorted(glob.glob(place, recursive=True))
-        if not paths:
-            raise FileError(f"{place}: no file matches", "is the pattern right, and have the jobs written anything?")
     return _join_parts(
         name_of(name or place),
-        [read_points(path, stack, reporter, index=index, categories=categories) for path in paths],
+        [read_points(path, stack, reporter, index=index, categories=categories) for path in files_at(place)],
     )
+
+
+def files_at(place: str) -> list[str]:
+    """The files that a glob matches, sorted; anything else as it is, as an existing file whose name contains * is.
+
+    Raises FileError for a glob without matches.
+    """
+    if place == "-" or os.path.exists(place) or not glob.has_magic(place):
+        return [place]
+    paths = sorted(glob.glob(place, recursive=True))
+    if not paths:
+        raise FileError(f"{place}: no file matches", "is the pattern right, and have the jobs written anything?")
+    return paths
 
 
 def split_name(word: str) -> tuple[str | None, str]:

@@ -50,7 +50,7 @@ def export_onnx(
     path.write_bytes(model.SerializeToString())
 
 
-class _Answers(nn.Module):
+class Answers(nn.Module):
     """A network that returns points, and confidence if it has heatmaps."""
 
     def __init__(self, network: LandmarkNet) -> None:
@@ -63,7 +63,7 @@ class _Answers(nn.Module):
 
 
 def _graph_of(network: LandmarkNet) -> onnx.ModelProto:
-    answers = _Answers(network.cpu().eval()).eval()
+    answers = Answers(network.cpu().eval()).eval()
     example = torch.zeros(2, 3, network.card.input_size, network.card.input_size)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about internals of the exporter
