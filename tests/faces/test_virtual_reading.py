@@ -99,6 +99,7 @@ def test_layouts_that_are_no_blocks_of_rows(layout: str, whole: Path) -> None:
         pass
 
 
+@pytest.mark.in_child
 def test_many_files_are_tried_in_one_child_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [str(write_faces(tmp_path / f"{k}.h5", np.zeros((2, 68, 2)), ids=[f"{k}a", f"{k}b"])) for k in range(5)]
     tried: list[int] = []
