@@ -4,6 +4,7 @@
 #   benchmarks/face68.sh train DATA WORK            two parts, 96 and 160 px; goes on where it was stopped
 #   benchmarks/face68.sh teachers DATA WORK         after it: teachers, and a student at 208 px on unlabelled faces too
 #   benchmarks/face68.sh tiny DATA WORK             after that: a smaller student at 112 px, with the same teachers
+#   benchmarks/face68.sh tiny-labels DATA WORK      its control without teachers: as many images, labelled faces alone
 #   benchmarks/face68.sh figures DATA WORK [MODEL]  the table of its card; MODEL is face68 unless another is named
 #
 # DATA holds lfpw68/train, helen68/train, youtube68/train, youtube68/val and weights/mobilenetv2_100_imagenet.safetensors,
@@ -12,7 +13,7 @@
 # is WORK/student.safetensors after the last part; benchmarks/bundle_network.py puts it into the package. A third part at
 # 208 px, as best_student.sh has it, was tried; docs/results.md says why it is not there.
 set -euo pipefail
-usage='usage: face68.sh train|teachers|tiny|figures DATA WORK [MODEL]'
+usage='usage: face68.sh train|teachers|tiny|tiny-labels|figures DATA WORK [MODEL]'
 what=${1:?$usage} data=$(realpath "${2:?$usage}") work=${3:?$usage} model=${4:-face68}
 benchmarks=$(dirname "$(realpath "$0")") processes=${PROCESSES:-$(nproc)}
 [ ! -e "$model" ] || model=$(realpath "$model")
@@ -61,7 +62,7 @@ if [ "$what" = figures ]; then
     done
     exit
 fi
-case $what in train | teachers | tiny) ;; *) echo "$usage" >&2 && exit 2 ;; esac
+case $what in train | teachers | tiny | tiny-labels) ;; *) echo "$usage" >&2 && exit 2 ;; esac
 
 python3 "$benchmarks/first_annotations.py" "$data/youtube68/train" youtube68_once
 # LFPW twice: its faces are few.
@@ -78,6 +79,11 @@ train() { # OUTPUT FACES OPTION...
     [ -e "$1" ] || torchrun --standalone --nproc-per-node "$processes" --no-python kd-student "${@:2}" \
         --val val.h5 --preset best --loss wing --convention 300w --resume -o "$1"
 }
+tiny=(--augment light --seed 0 --arch mobilenetv2_050 --init none --input-size 112 --lr 3e-3)
+if [ "$what" = tiny-labels ]; then
+    train tiny-labels.safetensors train.h5 "${tiny[@]}" --batch $((16 * processes)) --epochs 27
+    exit
+fi
 common=(--augment light --set freeze=8 --batch $((8 * processes)) --seed 0)
 train coarse.safetensors train.h5 "${common[@]}" --input-size 96 --lr 3e-3 --epochs 16 \
     --init "$data/weights/mobilenetv2_100_imagenet.safetensors"
@@ -104,6 +110,6 @@ if [ "$what" = teachers ]; then
     train taught.safetensors train208.h5 "${teachers[@]}" --augment light --set freeze=8 --batch $((6 * processes)) --seed 2 \
         --input-size 208 --lr 1e-3 --epochs 6 --init student.safetensors
 else
-    train tiny.safetensors train.h5 "${teachers[@]}" --augment light --batch $((12 * processes)) --seed 0 \
-        --arch mobilenetv2_050 --init none --input-size 112 --lr 3e-3 --epochs 20
+    # A quarter of a batch is unlabelled, beside these.
+    train tiny.safetensors train.h5 "${teachers[@]}" "${tiny[@]}" --batch $((12 * processes)) --epochs 20
 fi
