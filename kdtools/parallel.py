@@ -48,18 +48,19 @@ def map_bounded(
     """Results in order; only `ahead` tasks per worker are under way, so that memory does not grow with their number.
 
     Threads, not processes: OpenCV decodes and warps outside Python's lock. Where the results are not all taken, after
-    an error or a signal, calls under way that are `endable` are ended.
+    an error or a signal, calls under way that are `endable` are ended. `function` may call `share_out`.
     """
     # A thread that comes back from OpenCV waits this long before it asks for Python's lock; the usual 5 ms is longer
     # than most images take, and halves the speed of two threads.
     usual = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_INTERVAL)
     n_workers = workers(jobs)
-    with ThreadPoolExecutor(n_workers) as pool:
+    team = _Team(n_workers)
+    with team.pool:
         waiting: deque[Future[Result]] = deque()
         try:
             for item in items:
-                waiting.append(pool.submit(function, item))
+                waiting.append(team.submit(lambda item=item: function(item)))  # type: ignore[misc]
                 if len(waiting) > ahead * n_workers:
                     yield waiting.popleft().result()
             while waiting:
@@ -69,7 +70,71 @@ def map_bounded(
             for future in waiting:
                 future.cancel()
             if waiting:
-                _end_calls_of(pool)
+                _end_calls_of(team.pool)
+
+
+class _Team:
+    """The threads of one `map_bounded`, which know how many of them have nothing to do."""
+
+    def __init__(self, n_workers: int) -> None:
+        self._n_workers, self._n_tasks, self._lock = n_workers, 0, threading.RLock()
+        self.pool = ThreadPoolExecutor(n_workers, initializer=lambda: setattr(_own, "team", self))
+
+    def submit(self, task: Callable[[], Result]) -> Future[Result]:
+        with self._lock:
+            self._n_tasks += 1
+            future = self.pool.submit(task)
+        future.add_done_callback(self._end)
+        return future
+
+    def _end(self, _: object) -> None:
+        with self._lock:
+            self._n_tasks -= 1
+
+    def submit_to_idle(self, task: Callable[[], Result]) -> Future[Result] | None:
+        """As `submit` if a worker has nothing to do, so that it begins at once; else None."""
+        with self._lock:
+            return self.submit(task) if self._n_tasks < self._n_workers else None
+
+    @property
+    def has_waiting_tasks(self) -> bool:
+        return self._n_tasks > self._n_workers
+
+
+_own = threading.local()  # `team` of a thread, if it has one
+
+
+def share_out(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """Results in order. Within `map_bounded`, workers that have nothing to do take over items of the calling one.
+
+    So the last tasks, or a few large ones, do not leave cores idle. Elsewhere the calling thread does all.
+    """
+    team: _Team | None = getattr(_own, "team", None)
+    remaining = deque(enumerate(items))
+    results: dict[int, Result] = {}
+    helpers: list[Future[None]] = []
+
+    def do_next() -> None:
+        try:
+            number, item = remaining.popleft()
+        except IndexError:  # another worker was faster
+            return
+        results[number] = function(item)
+
+    def help_out() -> None:
+        while remaining and team is not None and not team.has_waiting_tasks:
+            do_next()
+
+    try:
+        while remaining:
+            while len(remaining) > 1 and team is not None and (helper := team.submit_to_idle(help_out)) is not None:
+                helpers.append(helper)
+            do_next()
+    finally:
+        remaining.clear()  # after an error
+    for helper in helpers:
+        helper.result()
+    return [results[number] for number in range(len(results))]
 
 
 # ---- calls of libraries that may take long, in which Python hears no signal

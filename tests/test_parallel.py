@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from kdtools import parallel
 from kdtools.machine import n_cores
-from kdtools.parallel import batched, in_background, map_bounded, why_fewer_workers, workers
+from kdtools.parallel import batched, in_background, map_bounded, share_out, why_fewer_workers, workers
 
 
 def test_results_come_in_order_while_few_wait() -> None:
@@ -25,6 +26,44 @@ def test_results_come_in_order_while_few_wait() -> None:
     assert next(results) == 0
     assert len(taken) <= 4 * 2 + 2
     assert list(results) == [k * k for k in range(1, 100)]
+
+
+def test_idle_workers_take_part_in_a_large_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "workers", lambda jobs: jobs)
+    together = threading.Barrier(3)  # each of three parts waits for the two others, so three threads must do them
+
+    def part(k: int) -> int:
+        together.wait(20)
+        return 10 * k
+
+    assert list(map_bounded(lambda n: share_out(part, range(n)), [6], 3)) == [[0, 10, 20, 30, 40, 50]]
+
+
+def test_a_worker_is_not_asked_for_help_while_tasks_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "workers", lambda jobs: jobs)
+    both = threading.Barrier(2)
+
+    def task(_: int) -> int:
+        both.wait(20)  # both workers have a task, and as many wait
+        done = share_out(lambda _: threading.get_ident(), range(20))
+        both.wait(20)
+        return len(set(done))
+
+    assert list(map_bounded(task, range(8), 2)) == [1] * 8
+
+
+def test_an_error_in_a_part_is_that_of_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "workers", lambda jobs: jobs)
+
+    def part(k: int) -> None:
+        if k == 5:
+            raise IndexError("of the fifth part")
+
+    with pytest.raises(IndexError, match="of the fifth part"):
+        list(map_bounded(lambda n: share_out(part, range(n)), [9], 3))
+    with pytest.raises(IndexError, match="of the fifth part"):
+        share_out(part, range(9))
+    assert share_out(abs, [-1, 2]) == [1, 2]
 
 
 def test_batches() -> None:

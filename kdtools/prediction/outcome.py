@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from array import array
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,6 +76,14 @@ class Stopwatch:
         self.seconds[stage] += now - self._last
         self._last = now
         return now
+
+    def add(self, others: Iterable[Stopwatch]) -> float:
+        """Add the seconds of others, by which the time since the last lap was measured; returns the current time."""
+        for other in others:
+            for stage, value in other.seconds.items():
+                self.seconds[stage] += value
+        self._last = time.perf_counter()
+        return self._last
 
 
 @dataclass

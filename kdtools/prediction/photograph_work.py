@@ -15,6 +15,7 @@ from kdtools.images.drawing import draw_landmarks, number_face
 from kdtools.images.large_pictures import large_pictures_in_turn
 from kdtools.images.picture import Picture
 from kdtools.landmarks.geometry import apply_affine, unit_to_pixels
+from kdtools.parallel import batched, share_out
 from kdtools.prediction.engines import Engine
 from kdtools.prediction.inputs import Photograph
 from kdtools.prediction.outcome import NO_FACE, Outcome, Stopwatch
@@ -200,23 +201,26 @@ class PhotographWork:
 
     def _find_points(self, waiting: Sequence[Seen], watch: Stopwatch) -> float:
         """Predict the faces of these photographs; returns when this was done."""
-        faces = [face for seen in waiting for face in seen.faces]
-        self._predict(faces)
-        ended = watch.lap("infer")
+        faces = [(seen.picture, face) for seen in waiting for face in seen.faces]
+        # A photograph of a crowd holds as much work as a hundred others: workers without any take part in it.
+        return watch.add(share_out(self._find_points_in_batch, batched(faces, self._engine.batch)))
+
+    def _find_points_in_batch(self, faces: Sequence[tuple[Picture, Face]]) -> Stopwatch:
+        watch = Stopwatch()
+        self._predict([face for _, face in faces])
+        watch.lap("infer")
         for _ in range(self._search.refine):
-            for seen in waiting:
-                for face in seen.faces:
-                    with contextlib.suppress(KdError):  # coinciding points, or outside the photograph: keep the crop
-                        square = self._rule.square_around_points(face.points)
-                        (face.crop, face.to_source), face.box = seen.picture.crop(square, self._size), square
+            for picture, face in faces:
+                with contextlib.suppress(KdError):  # coinciding points, or outside the photograph: keep the crop
+                    square = self._rule.square_around_points(face.points)
+                    (face.crop, face.to_source), face.box = picture.crop(square, self._size), square
             watch.lap("crop")
-            self._predict(faces)
-            ended = watch.lap("infer")
-        return ended
+            self._predict([face for _, face in faces])
+            watch.lap("infer")
+        return watch
 
     def _predict(self, faces: Sequence[Face]) -> None:
-        for first in range(0, len(faces), self._engine.batch):
-            some = faces[first : first + self._engine.batch]
+        for some in batched(faces, self._engine.batch):
             units, confidence = self._engine.predict(np.stack([face.crop for face in some]))
             to_source = np.stack([face.to_source for face in some])
             points = apply_affine(to_source, unit_to_pixels(units, self._size, self._size))
