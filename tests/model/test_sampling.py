@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from kdtools.images.cropping import crop_image, resize_image
-from kdtools.model.sampling import resize_images
+from kdtools.model.sampling import resize_images, warp_images
 
 # Sizes of an input for images of 256 px: ratios 1, 1.3, 2, 2.7 and 0.8, and 3.5, where a block of 3 px leaves a rest.
 SIZES = (256, 197, 128, 95, 320, 73)
@@ -58,3 +59,17 @@ def test_points_do_not_depend_on_the_sampler(size: int) -> None:
     for_validation = resize_images(torch.from_numpy(stored[None]), size)[0].permute(1, 2, 0).numpy()
     for image in (direct, resize_image(stored, size), for_validation):
         np.testing.assert_allclose(centres(image), expected, atol=0.05)
+
+
+@pytest.mark.parametrize(("height", "width", "size"), [(64, 64, 28), (63, 80, 20), (97, 101, 8), (60, 61, 4)])
+def test_blocks_are_averaged_to_the_bits_of_pytorch(height: int, width: int, size: int) -> None:
+    images = torch.randint(256, (2, height, width, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    shrink = min(height, width) // size
+    pad_y, pad_x = -height % shrink, -width % shrink
+    padded = F.pad(images.permute(0, 3, 1, 2).float(), (0, pad_x, 0, pad_y), mode="replicate")
+    warps = torch.tensor([[[0.9, 0.2, 0.1], [-0.2, 0.9, 0.05]], [[-1.1, 0, 0], [0, 1.1, -0.1]]])
+    grid = F.affine_grid(torch.cat([warps[:, :, :2], 2 * warps[:, :, 2:]], 2), [2, 3, size, size], align_corners=False)
+    grid = (grid + 1) * torch.tensor([width / (width + pad_x), height / (height + pad_y)]) - 1
+    means = F.avg_pool2d(padded, shrink)
+    wanted = F.grid_sample(means, grid, mode="bilinear", padding_mode="border", align_corners=False) / 255
+    assert torch.equal(warp_images(images, warps, size), wanted)
