@@ -6,7 +6,7 @@ import contextlib
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
@@ -44,7 +44,7 @@ def why_fewer_workers(jobs: int) -> str:
 
 def map_bounded(
     function: Callable[[Item], Result], items: Iterable[Item], jobs: int, ahead: int = 4
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Results in order; only `ahead` tasks per worker are under way, so that memory does not grow with their number.
 
     Threads, not processes: OpenCV decodes and warps outside Python's lock. Where the results are not all taken, after

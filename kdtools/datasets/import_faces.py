@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from kdtools.datasets.video_frames import with_frames
 from kdtools.errors import DataError, KdError, reason_of, some_of
 from kdtools.faces.schema import ANNOTATION, CROP
 from kdtools.faces.selection import IdPatterns
-from kdtools.faces.writer import FacesWriter
+from kdtools.faces.writer import FacesWriter, ImageRows
 from kdtools.images.cropping import check_square, crop_image
 from kdtools.images.detection import whole_square
 from kdtools.images.large_pictures import large_pictures_in_turn
@@ -29,14 +30,12 @@ _CHUNK = 32  # faces a task: one at a time, the threads would spend their time w
 
 @dataclass(frozen=True)
 class CroppedFace:
-    """`points` (L, 2) in pixels of `image` (S, S, 3), or None; `box` (4,) and `to_source` (2, 3) as in the format.
+    """`points` (L, 2) in pixels of the crop, or None; `box` (4,) and `to_source` (2, 3) as in the format.
 
     `outside` says that a point lies outside its photograph, `turned` that EXIF data turned the photograph upright,
     `far` that a point lies outside three times the photograph.
     """
 
-    annotation: Annotation
-    image: np.ndarray
     points: np.ndarray | None
     box: np.ndarray
     to_source: np.ndarray
@@ -62,40 +61,41 @@ def import_faces(
     `crop` None takes whole images. `subsets` are (name, glob over ids). The reporter is warned of a glob that no id
     matches and of points outside their photographs. Raises DataError where no face is left.
     """
-    images = writer.create_images(len(annotations), size, size)
-    good: list[CroppedFace] = []
-    done = 0
+    rows = ImageRows(writer.create_images(len(annotations), size, size))
 
-    def crop_one(annotation: Annotation) -> CroppedFace | str:
-        """The face, or why there is none: one bad image must not end a run over thousands."""
+    def crop_one(row: int, annotation: Annotation) -> CroppedFace | str:
+        """The face, its pixels written, or why there is none: one bad image must not end a run over thousands."""
         try:
             with large_pictures_in_turn():
-                return crop_annotated(annotation, crop, size)
+                face, pixels = crop_annotated(annotation, crop, size)
         except (KdError, OSError, MemoryError) as error:
             return reason_of(error)
+        rows.write(row, pixels)  # not above, because a full disk is no fault of this image
+        return face
 
-    def crop_many(some: list[Annotation]) -> list[CroppedFace | str]:
-        return [crop_one(one) for one in some]
+    def crop_many(some: list[tuple[int, Annotation]]) -> list[CroppedFace | str]:
+        return [crop_one(row, one) for row, one in some]
 
+    good: list[CroppedFace] = []
+    kept: list[int] = []  # rows
     n_together = _CHUNK if all(one.frame is None for one in annotations) else _CHUNK_OF_FRAMES
-    chunks = map_bounded(crop_many, batched(with_frames(annotations), n_together), jobs)
-    with reporter.progress("importing", len(annotations)) as progress:
-        for batch in chunks:
-            faces = []
-            for annotation, face in zip(annotations[done : done + len(batch)], batch, strict=True):
+    chunks = map_bounded(crop_many, batched(enumerate(with_frames(annotations)), n_together), jobs)
+    # Closed before the file is, also after an error or a signal, because the threads write into it.
+    with reporter.progress("importing", len(annotations)) as progress, contextlib.closing(chunks):
+        done = 0
+        for faces in chunks:
+            for row, face in enumerate(faces, start=done):
                 if isinstance(face, str):
-                    reporter.skip(annotation.id, face)
+                    reporter.skip(annotations[row].id, face)
                 else:
-                    faces.append(replace(face, annotation=annotation))  # without the pixels of a frame
-            if faces:
-                images[len(good) : len(good) + len(faces)] = np.stack([face.image for face in faces])
-                empty = np.empty((0, 0, 3), np.uint8)  # the pixels are in the file now
-                good += [replace(face, image=empty) for face in faces]
-            done += len(batch)
+                    good.append(face)
+                    kept.append(row)
+            done += len(faces)
             progress(done)
+    annotations = [annotations[row] for row in kept]
     if not good:
         raise DataError("no face could be imported")
-    far = [face.annotation.id for face in good if face.far]
+    far = [one.id for one, face in zip(annotations, good, strict=True) if face.far]
     if 2 * len(far) > len(good):
         raise DataError(
             f"{len(far)} of {len(good)} faces have points outside three times their image: {some_of(far)}",
@@ -103,27 +103,30 @@ def import_faces(
         )
     writer.put("box", np.stack([face.box for face in good]), origin=CROP)
     writer.put("to_source", np.stack([face.to_source for face in good]))
-    _write_annotations(writer, [face.annotation for face in good], subsets, reporter)
+    _write_annotations(writer, annotations, subsets, reporter)
     if scheme is not None:
         points = np.stack([face.points for face in good if face.points is not None])
         writer.put_landmarks(points, scheme, role)
     if crop is not None:
         writer.put_crop(crop)
-    if turned := [face.annotation.id for face in good if face.turned]:
+    if turned := [one.id for one, face in zip(annotations, good, strict=True) if face.turned]:
         # Points belong to the upright images or to the stored ones, and no annotation says to which.
         reporter.warn(
             f"{counted(len(turned), 'face lies', 'faces lie')} in images turned upright by their "
             f"EXIF orientation: {some_of(turned)}; if their "
             "points were marked in the images as stored, give --exif keep"
         )
-    if outside := [face.annotation.id for face in good if face.outside]:
+    if outside := [one.id for one, face in zip(annotations, good, strict=True) if face.outside]:
         reporter.warn(f"{counted(len(outside), 'face has', 'faces have')} points outside the image: {some_of(outside)}")
-    writer.keep_first_images(len(good))
+    writer.keep_images(kept)
     return len(good)
 
 
-def crop_annotated(annotation: Annotation, crop: CropRule | None, size: int) -> CroppedFace:
-    """Decode and crop one face. Raises FileError or DataError where its image or points cannot be used."""
+def crop_annotated(annotation: Annotation, crop: CropRule | None, size: int) -> tuple[CroppedFace, np.ndarray]:
+    """Decode and crop one face -> the face and its pixels (size, size, 3).
+
+    Raises FileError or DataError where its image or points cannot be used.
+    """
     points = annotation.points
     square = None if crop is None else _square_of(annotation, crop)
     reduction, may_turn = 1, False
@@ -147,14 +150,14 @@ def crop_annotated(annotation: Annotation, crop: CropRule | None, size: int) -> 
     pixels, _ = crop_image(image, square / reduction, size)
     to_source = box_to_source(square, size, size)
     if points is None:
-        return CroppedFace(annotation, pixels, None, square, to_source, False)
+        return CroppedFace(None, square, to_source, False), pixels
     left, top = np.fmin.reduce(points).tolist()  # NaN, which is neither beside nor far, where no point is annotated
     right, bottom = np.fmax.reduce(points).tolist()
     beside = left < -0.5 or top < -0.5 or right > width - 0.5 or bottom > height - 0.5
     far = left < -width or top < -height or right > 2 * width or bottom > 2 * height
     turned = may_turn and is_turned(annotation.image)
     cropped = points_in_box(points, square, size)
-    return CroppedFace(annotation, pixels, cropped, square, to_source, beside, turned, far)
+    return CroppedFace(cropped, square, to_source, beside, turned, far), pixels
 
 
 def _square_of(annotation: Annotation, crop: CropRule) -> np.ndarray:

@@ -33,6 +33,7 @@ from kdtools.storage.outputs import Outputs, check_no_input, written_aside
 from kdtools.storage.provenance import DETECTOR, Provenance
 
 _COPY_ROWS = 1024
+_HDF5_BUFFER = 1 << 16  # bytes that HDF5 collects before it writes them; larger pieces are written at once
 # Readable by HDF5 1.10 and later; older layouts cannot store a long command line in an attribute.
 _LIBRARY_VERSIONS = ("v110", "v110")
 
@@ -42,7 +43,7 @@ class FacesWriter:
 
     def __init__(self, h5: h5py.File) -> None:
         self.h5 = h5
-        self.n_images: int | None = None
+        self.kept_images: Sequence[int] | None = None
         # An object that dies while the device fails crashes the library, so all live until the file is closed.
         self._created: list[h5py.Dataset] = []
 
@@ -191,9 +192,34 @@ class FacesWriter:
         data.attrs["unit"] = schema.ARRAYS["image"].unit
         return data
 
-    def keep_first_images(self, n_faces: int) -> None:
-        """Truncate /image to its first `n_faces` rows at the end, by copying the file; does nothing if all are used."""
-        self.n_images = n_faces if n_faces < len(self.h5["image"]) else None
+    def keep_images(self, rows: Sequence[int]) -> None:
+        """Leave only these rows of /image, in rising order, by copying the file at the end; no copy if they are all."""
+        self.kept_images = rows if len(rows) < len(self.h5["image"]) else None
+
+
+class ImageRows:
+    """Rows of a new /image, for several threads at a time. HDF5 would hold Python's lock while it writes."""
+
+    def __init__(self, images: h5py.Dataset) -> None:
+        self._images, self._row_bytes = images, int(np.prod(images.shape[1:]))
+        self._file = images.file.id.get_vfd_handle()
+        self._first: int | None = None
+        # HDF5 gives a contiguous array its place when it is first written to. Less than its buffer holds would be kept
+        # there and written later, over other rows; flushing would lay out the rest of the file in another way.
+        n_rows = _HDF5_BUFFER // self._row_bytes + 1
+        if len(images) >= n_rows:
+            images[:n_rows] = np.zeros((n_rows, *images.shape[1:]), np.uint8)  # a plain 0 would be written in pieces
+            self._first = images.id.get_offset()
+
+    def write(self, row: int, image: np.ndarray) -> None:
+        """Write an image (H, W, 3) uint8. Raises OSError if the disk is full."""
+        if self._first is None:  # a few small images
+            self._images[row] = image
+            return
+        data, at = np.ascontiguousarray(image).reshape(-1).data, self._first + row * self._row_bytes
+        while data:  # a nearly full disk takes a part
+            n_written = os.pwrite(self._file, data, at)
+            data, at = data[n_written:], at + n_written
 
 
 def _all_of(faces: FacesFile, name: str) -> np.ndarray:
@@ -252,20 +278,27 @@ def create_faces(
             yield writer
             if "id" not in h5 or not (may_be_empty or len(h5["id"])):
                 raise DataError(f"{output}: no faces to write")
-        if writer.n_images is not None:
-            _cut_images(path, writer.n_images)
+        if writer.kept_images is not None:
+            _cut_images(path, np.asarray(writer.kept_images))
 
 
-def _cut_images(path: Path, n_faces: int) -> None:
-    """Shorten /image to its first rows. HDF5 cannot shrink a contiguous array in place, so the file is copied."""
+def _cut_images(path: Path, rows: np.ndarray) -> None:
+    """Leave only these rows of /image, in rising order.
+
+    HDF5 cannot shrink a contiguous array in place, so the file is copied.
+    """
     full = path.with_name(path.name + ".full")
     path.rename(full)
     try:
         with h5py.File(full, locking=False) as old, _new_hdf5(path) as new:
             new.attrs.update(old.attrs)
-            images = FacesWriter(new).create_images(n_faces, *old["image"].shape[1:3])
-            for first in range(0, n_faces, _COPY_ROWS):
-                images[first : first + _COPY_ROWS] = old["image"][first : min(first + _COPY_ROWS, n_faces)]
+            images = FacesWriter(new).create_images(len(rows), *old["image"].shape[1:3])
+            at = 0
+            for first in range(0, len(old["image"]), _COPY_ROWS):
+                some = rows[(rows >= first) & (rows < first + _COPY_ROWS)]
+                if len(some):
+                    images[at : at + len(some)] = old["image"][first : first + _COPY_ROWS][some - first]
+                    at += len(some)
             for name in old:
                 if name != "image":
                     old.copy(name, new)

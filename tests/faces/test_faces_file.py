@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
@@ -16,7 +17,7 @@ from kdtools.faces import arrays
 from kdtools.faces import writer as writer_module
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.faces.ids import match_ids
-from kdtools.faces.writer import create_faces
+from kdtools.faces.writer import ImageRows, create_faces
 from kdtools.landmarks import IBUG68, Scheme
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.landmarks.geometry import apply_affine, box_to_source, invert_affine
@@ -151,7 +152,7 @@ def test_spare_rows_of_images_are_cut_off(tmp_path: Path) -> None:
     with create_faces(str(tmp_path / "a.h5"), False, PROVENANCE) as writer:
         writer.create_images(50, 32, 32)[:3] = 7
         writer.put_ids(["a", "b", "c"])
-        writer.keep_first_images(3)
+        writer.keep_images(range(3))
     with open_faces(tmp_path / "a.h5") as faces:
         assert faces.images.shape == (3, 32, 32, 3)
         assert (np.asarray(faces.images) == 7).all()
@@ -160,12 +161,40 @@ def test_spare_rows_of_images_are_cut_off(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.mark.parametrize("side", [4, 64, 256])
+def test_rows_that_threads_write_give_the_same_bytes_as_hdf5(tmp_path: Path, side: int) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, side, side, 3), np.uint8)
+    for name in ("one", "other"):
+        with create_faces(str(tmp_path / name), False, PROVENANCE) as writer:
+            data = writer.create_images(*images.shape[:3])
+            if name == "one":
+                data[...] = images
+            else:
+                rows = ImageRows(data)
+                with ThreadPoolExecutor(4) as pool:
+                    list(pool.map(rows.write, reversed(range(40)), images[::-1]))
+            writer.put_ids([str(k) for k in range(40)])
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
+
+
+def test_rows_between_kept_ones_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer_module, "_COPY_ROWS", 4)
+    images = np.random.default_rng(0).integers(0, 256, (19, 8, 8, 3), np.uint8)
+    kept = [0, 2, 3, 13, 18]
+    with create_faces(str(tmp_path / "a.h5"), False, PROVENANCE) as writer:
+        writer.create_images(19, 8, 8)[...] = images
+        writer.put_ids(list("abcde"))
+        writer.keep_images(kept)
+    with open_faces(tmp_path / "a.h5") as faces:
+        np.testing.assert_array_equal(np.asarray(faces.images), images[kept])
+
+
 def test_images_that_were_all_filled_are_not_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer_module, "_cut_images", lambda *_: pytest.fail("the file is copied"))
     with create_faces(str(tmp_path / "a.h5"), False, PROVENANCE) as writer:
         writer.create_images(3, 8, 8)[:] = 7
         writer.put_ids(["a", "b", "c"])
-        writer.keep_first_images(3)
+        writer.keep_images(range(3))
     with open_faces(tmp_path / "a.h5") as faces:
         assert (np.array(faces.images) == np.full((3, 8, 8, 3), 7)).all()
 
