@@ -80,7 +80,9 @@ def read_annotations(sources: Sources, reporter: Reporter = SILENT) -> list[Anno
             held.release()
             # Faces of 300W have one id in every list and folder of it, so that these can be joined.
             id = one.id if subsets_in_300w(one.id) else prefix + one.id
-            found.append(_in_video(replace(one, id=id, upright=sources.upright)))
+            if id != one.id or one.upright != sources.upright:
+                one = replace(one, id=id, upright=sources.upright)
+            found.append(_in_video(one))
         if not found and reading.n_absent:
             raise FileError(
                 f"{path}: none of its {reading.n_absent} images was found",

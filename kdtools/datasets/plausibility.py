@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from kdtools.datasets.formats import Annotation, Format, Reading
 from kdtools.datasets.formats.shared.annotation import size_of_picture
 from kdtools.datasets.formats.shared.extra_columns import SHARES
 from kdtools.errors import FileError, KdError
+from kdtools.parallel import batched
 from kdtools.reporting import Reporter, counted
 
 _BESIDE = 0.2  # by how much of its size a point may lie outside its face
@@ -34,6 +35,7 @@ _FEWEST_IMAGES = 5  # in which all faces do not lie in the same corner by chance
 _N_LOOKED_AT = 20  # images
 _SMALLEST_FACE = 1.0  # px
 _LARGEST_BOX = 10  # times as large as the points
+_N_TOGETHER = 1000  # faces tested at a time
 _SENTINEL_FORMAT = "pts"  # the only one in which the rules of MERL-RAV are documented
 
 
@@ -61,6 +63,15 @@ def _points(one: Annotation) -> np.ndarray:
     return np.empty((0, 2)) if one.points is None else one.points
 
 
+def _any_point(found: Sequence[Annotation], reading: Reading, test: Callable[[np.ndarray], np.ndarray]) -> bool:
+    """Whether `test` holds for a point of any face, as in the file; asked for many faces at a time."""
+    with np.errstate(invalid="ignore"):
+        return any(
+            test(np.concatenate([_points(one) for one in some]) + reading.base).any()
+            for some in batched(found, _N_TOGETHER)
+        )
+
+
 def _outside(points: np.ndarray, face: np.ndarray) -> np.ndarray:
     """Which points (L, 2) lie lie outside the face (M, 2) by more than `_BESIDE` of its size; all for too few."""
     face = face[np.isfinite(face).all(axis=1)]
@@ -75,6 +86,8 @@ def _with_hidden(
     path: str, form: Format, found: list[Annotation], reading: Reading, reporter: Reporter
 ) -> list[Annotation]:
     """The annotations with points -x, -y of MERL-RAV taken as hidden at x, y, where the points show that rule."""
+    if not _any_point(found, reading, lambda raw: raw.max(axis=1) < 0):
+        return found
     n_hidden = n_other = 0
     masks = []
     for one in found:
@@ -110,6 +123,8 @@ def _without_sentinels(
     path: str, form: Format, found: list[Annotation], reading: Reading, reporter: Reporter
 ) -> list[Annotation]:
     """The annotations with NaN for `-1 -1` and the like, where these lie far from most of the faces that have them."""
+    if not _any_point(found, reading, _may_be_sentinel):
+        return found
     away: Counter[float] = Counter()
     near: Counter[float] = Counter()
     for one in found:

@@ -93,7 +93,7 @@ def read_bytes(path: Path) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise FileError(f"{path}: is not a file")
         check_image_bytes(status.st_size, path)
-        with path.open("rb") as stream:
+        with open(path, "rb", buffering=0) as stream:
             before = stamp_of(os.fstat(stream.fileno()))
             data = stream.read()
             if stamp_of(os.fstat(stream.fileno())) != before:
@@ -155,8 +155,9 @@ def _decode(name: str | Path, data: bytes, flags: int, upright: bool = True) -> 
         raise FileError(f"{name}: is empty")
     if data.startswith(b"\xff\xd8") and not _jpeg_has_end(data):
         raise FileError(f"{name}: JPEG is cut off")
-    _check_scans(data, name)
-    wait_for_turn(_held_bytes(data, flags))
+    frame = _jpeg_frame(data)
+    _check_scans(data, frame, name)
+    wait_for_turn(_held_bytes(data, frame, flags))
     if is_transparent(data):
         return decode_on_white(data, name, upright)
     turning = 0 if upright else cv2.IMREAD_IGNORE_ORIENTATION
@@ -174,12 +175,11 @@ def _decode(name: str | Path, data: bytes, flags: int, upright: bool = True) -> 
     return image
 
 
-def _held_bytes(data: bytes, flags: int) -> int | None:
+def _held_bytes(data: bytes, frame: _Frame | None, flags: int) -> int | None:
     """Of the decoded image, in full if the decoder keeps all of it meanwhile; None where the header does not tell."""
-    frame = _jpeg_frame(data)
     n_pixels = stated_pixels(data) if frame is None else frame.height * frame.width
     reduction = next((k for k, flag in _REDUCED.items() if flag == flags), 1)
-    if frame is not None and not _has_one_scan(data, frame):
+    if frame is not None and not frame.has_one_scan:
         reduction = 1
     return None if n_pixels is None else 3 * n_pixels // reduction**2
 
@@ -205,16 +205,14 @@ _EXIF = 0xE1  # marker of EXIF data, and of XMP
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # none of those that stand within a scan
 
 
-def _check_scans(data: bytes, name: str | Path) -> None:
+def _check_scans(data: bytes, frame: _Frame | None, name: str | Path) -> None:
     """Raises FileError for a JPEG that would be decoded hundreds of times over: each scan refines the whole image.
 
     Nearly all have one scan, of all colours, and are not searched for others.
     """
-    frame = _jpeg_frame(data)
-    first = _first_scan(data) if frame else None
-    if frame is None or first is None or _has_one_scan(data, frame):
+    if frame is None or frame.first_scan is None or frame.has_one_scan:
         return
-    n_scans, at = 0, first
+    n_scans, at = 0, frame.first_scan
     most = min(_MOST_SCANS, _MOST_SCANNED // max(1, frame.height * frame.width))
     while at + 4 <= len(data) and data[at + 1] != 0xD9:
         n_scans += data[at + 1] == _SCAN
@@ -225,38 +223,41 @@ def _check_scans(data: bytes, name: str | Path) -> None:
         at = found.start() if found else len(data)
 
 
-def _first_scan(data: bytes) -> int | None:
-    return next((at for marker, at in _jpeg_segments(data) if marker == _SCAN), None)
-
-
-def _has_one_scan(data: bytes, frame: _Frame) -> bool:
-    """Whether the first scan has all colours; else the decoder keeps the coefficients of the full image."""
-    first = _first_scan(data)
-    return first is not None and not frame.is_progressive and data[first + 4] == frame.n_colours
-
-
 @dataclass(frozen=True)
 class _Frame:
-    """What the header of a JPEG says."""
+    """What the header of a JPEG says, up to its first scan, which is None where there is none.
+
+    If the first scan does not have all colours, the decoder keeps the coefficients of the full image.
+    """
 
     height: int
     width: int
-    n_colours: int
-    is_progressive: bool
     has_exif: bool
+    first_scan: int | None
+    has_one_scan: bool
 
 
 def _jpeg_frame(data: bytes) -> _Frame | None:
     """None if it is no JPEG or has no frame header."""
     if not data.startswith(b"\xff\xd8"):
         return None
-    has_exif = False
+    frame: tuple[int, int] | None = None
+    first_scan, has_exif = None, False
     for marker, at in _jpeg_segments(data):
-        has_exif |= marker == _EXIF
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and len(data) >= at + 10:
-            height, width = (int.from_bytes(data[k : k + 2], "big") for k in (at + 5, at + 7))
-            return _Frame(height, width, data[at + 9], marker & 3 == 2, has_exif)
-    return None
+        if marker == _SCAN:
+            first_scan = at
+        elif frame is None:
+            has_exif |= marker == _EXIF
+            if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and len(data) >= at + 10:
+                frame = marker, at
+    if frame is None:
+        return None
+    marker, at = frame
+    height, width = (int.from_bytes(data[k : k + 2], "big") for k in (at + 5, at + 7))
+    has_one_scan = (
+        first_scan is not None and marker & 3 != 2 and data[first_scan + 4 : first_scan + 5] == data[at + 9 : at + 10]
+    )
+    return _Frame(height, width, has_exif, first_scan, has_one_scan)
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:

@@ -104,7 +104,8 @@ def points_square(points: np.ndarray) -> np.ndarray:
 
     Raises DataError if fewer than two points are annotated or all of them coincide.
     """
-    known = points[np.isfinite(points).all(axis=-1)]
+    is_known = np.isfinite(points)
+    known = points if is_known.all() else points[is_known.all(axis=-1)]
     if len(known) < 2:
         raise DataError("fewer than two annotated points, so no crop can be made around them")
     low, high = known.min(axis=0) + 0.5, known.max(axis=0) + 0.5

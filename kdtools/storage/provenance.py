@@ -6,12 +6,13 @@ import hashlib
 import json
 import os
 import re
+import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import reduce
 from operator import or_
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from kdtools import __version__
@@ -26,6 +27,7 @@ DETECTOR = "detector"  # attribute of a faces file: JSON of a detector's `record
 # Options that do not change the content of an output; the second kind takes a value.
 _FLAGS_LEFT_OUT = {"-f", "--force", "-q", "--quiet", "-v", "--verbose", "--resume", "--bench"}
 _OPTIONS_LEFT_OUT = {"-o", "--output", "-j", "--jobs", "--rest"}
+_SMALL = 1 << 18  # bytes
 _ANNOTATION_SUFFIXES = {".asf", ".csv", ".json", ".jsonl", ".ljson", ".mat", ".pts", ".tsv", ".txt", ".xml"}
 
 
@@ -117,10 +119,14 @@ def sha256_of(path: str | Path, spend: Callable[[int], None] = lambda n_bytes: N
     if path.is_dir():
         digest = hashlib.sha256()
         for name in files_below(path, hidden=True):
-            file = path / name
-            if not file.is_file():
+            file = os.path.join(path, name)  # no Path for each of millions of files
+            try:
+                status = os.stat(file)
+            except (OSError, ValueError):
                 continue
-            size, is_read = file.stat().st_size, file.suffix.lower() in _ANNOTATION_SUFFIXES
+            if not stat.S_ISREG(status.st_mode):
+                continue
+            size, is_read = status.st_size, PurePath(name).suffix.lower() in _ANNOTATION_SUFFIXES
             spend(size if is_read else 0)
             digest.update(f"{name}\t{size}\n".encode(errors="surrogateescape"))
             if is_read:
@@ -138,12 +144,14 @@ def hold_same_bytes(one: str | Path, other: str | Path) -> bool:
     return first.stat().st_size == second.stat().st_size and sha256_of(first) == sha256_of(second)
 
 
-def _sha256_of_file(path: Path) -> hashlib._Hash:
+def _sha256_of_file(path: str | Path) -> hashlib._Hash:
     try:
-        with path.open("rb") as stream:
+        with open(path, "rb") as stream:
             before = os.fstat(stream.fileno())
             meet(path, before, str(path))
-            digest = hashlib.file_digest(stream, "sha256")
+            # `file_digest` allocates a buffer of 256 KB for each file.
+            is_small = before.st_size < _SMALL
+            digest = hashlib.sha256(stream.read()) if is_small else hashlib.file_digest(stream, "sha256")
             if stamp_of(os.fstat(stream.fileno())) != stamp_of(before):
                 raise changed_error(str(path))
             return digest

@@ -38,6 +38,7 @@ from kdtools.errors import DataError, reason_of
 
 _N_POINTS = re.compile(r"n_?points\s*:\s*(\S+)")
 _PAIRS = re.compile(rf"\s*(?:{NUMBER}[ \t]+{NUMBER}[ \t\r]*\n\s*)+", re.ASCII)
+_SPACES, _OF_NUMBERS = bytes.maketrans(b"\t", b" "), b"0123456789.-"
 MUCT_HEADER = "version 1"  # without the colon: MUCT's files, which count from 0
 
 
@@ -84,7 +85,7 @@ def first_header(source: Path) -> str | None:
 
 def parse_pts(text: str) -> np.ndarray:
     """Points (L, 2) as they stand in the file. Raises DataError where the text is not such a file."""
-    head, brace, rest = re.sub(r"#[^\n]*", "", text).partition("{")
+    head, brace, rest = (re.sub(r"#[^\n]*", "", text) if "#" in text else text).partition("{")
     body, end, _ = rest.partition("}")
     if not brace:
         raise DataError("not a .pts file: no { ... } around the points, or cut off")
@@ -94,13 +95,31 @@ def parse_pts(text: str) -> np.ndarray:
         raise DataError("cut off: neither a closing brace nor n_points says where the points end")
     if not end:
         _check_end(body)
-    if _PAIRS.fullmatch(body):  # nearly all files, in a third of the time
+    points = _points_in_plain_pairs(body)
+    if points is None and _PAIRS.fullmatch(body):  # with exponents, NaN or more space
         points = as_points(check_size(np.array(list(map(float, body.split())))))
-    else:
+    if points is None:
         points = _points_in_rows(body, n_stated)
     if n_stated is not None and n_stated != len(points):
         raise DataError(f"{'' if end else 'cut off: '}says n_points: {n_stated}, but holds {len(points)}")
     return points
+
+
+def _points_in_plain_pairs(body: str) -> np.ndarray | None:
+    """Points (L, 2) of lines with two plain numbers, as nearly all files have; None for any other text.
+
+    Takes half as long as a regular expression.
+    """
+    text = body.encode(errors="replace")
+    lines, words = text.replace(b"\r\n", b"\n").translate(_SPACES, _OF_NUMBERS).split(b"\n"), text.split()
+    n_points = lines.count(b" ")
+    if n_points + lines.count(b"") != len(lines) or len(words) != 2 * n_points or not words:
+        return None  # no line has more than two words, so equally many are two in each
+    try:
+        numbers = np.array(list(map(float, words)))
+    except ValueError:
+        return None
+    return check_size(numbers).reshape(-1, 2)
 
 
 def _points_in_rows(body: str, n_stated: int | None) -> np.ndarray:

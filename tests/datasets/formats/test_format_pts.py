@@ -471,3 +471,44 @@ def test_300vw_beside_its_video(tmp_path: Path) -> None:
     alone, _ = read_all(pts.FORMAT, tmp_path / "001" / "annot", pictures=False)
     assert [one.id for one in alone] == [f"vid.avi#frame={k:06d}" for k in range(3)]
     assert alone[0].image.name == "vid.avi"
+
+
+PAIRS_OF_ALL_KINDS = [
+    "1.5 2\n-3 .5\n4. 1e3\n",
+    "1.5 2\r\n3 4\r\n",
+    "1.5\t2\n3 4",
+    "\n1 2\n\n3 4\n\n",
+    "1 2 \n3 4\n",
+    "1\r2 3\n5 \n",
+    "1 2\n3\n 4 5\n",
+    "1 2 3\n4\n",
+    "1 2\n3 4-5\n",
+    "1 2\n3 --4\n",
+    "1 2\n3 4.5.6\n",
+    "1 2\n3 -\n",
+    "1 2\n3 1000001\n",
+    "1 2\n3 ٤\n",
+    "1 2\n3 4_0\n",
+    "1 2\n3\u00a04\n",
+    "1 2\nnan nan\n",
+    " \n \n",
+    "",
+]
+
+
+@pytest.mark.parametrize("body", PAIRS_OF_ALL_KINDS)
+@pytest.mark.parametrize("n_stated", [None, 1, 2])
+def test_plain_pairs_are_read_as_the_careful_way_reads_them(
+    body: str, n_stated: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = ("" if n_stated is None else f"n_points: {n_stated}\n") + f"{{\n{body}}}\n"
+
+    def read() -> list[list[float]] | str:
+        try:
+            return pts.parse_pts(text).tolist()
+        except DataError as error:
+            return error.message
+
+    fast = read()
+    monkeypatch.setattr(pts, "_points_in_plain_pairs", lambda body: None)
+    np.testing.assert_equal(fast, read())

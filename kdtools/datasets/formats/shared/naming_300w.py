@@ -22,6 +22,7 @@ _SUBSETS = {
     ("01_Indoor",): frozenset({"test", "indoor"}),
     ("02_Outdoor",): frozenset({"test", "outdoor"}),
 }
+_LAST_FOLDERS = {folders[-1] for folders in _SUBSETS}
 
 
 def id_in_300w(path: str) -> str:
@@ -40,4 +41,6 @@ def subsets_in_300w(id: str) -> frozenset[str]:
 
 def _folders_of(parts: list[str]) -> tuple[str, ...]:
     """The folders of 300W that a picture lies in; none for a picture of another set."""
+    if len(parts) < 2 or parts[-2] not in _LAST_FOLDERS:
+        return ()  # nearly all others, without a look at each
     return next((folders for folders in _SUBSETS if tuple(parts[-1 - len(folders) : -1]) == folders), ())
