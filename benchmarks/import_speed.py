@@ -5,7 +5,7 @@
 The reference decodes each image with cv2.imread and crops it with one cv2.warpAffine to 256 px, in as many processes
 as there are cores, and keeps nothing; a second one also writes the crops to one file and syncs it, which for small
 images takes longer than decoding them. kd-import besides reads the annotations, finds the crops, maps the points and
-writes the file. FOLDER is a folder that kd-import can read, with as many images as faces; without it 1,000 faces are
+writes the file. FOLDER is a folder that kd-import can read, with as many images as faces; without it --faces are
 drawn, --size px wide, and written as JPEG with .pts files. --copies links each file so often, because the start of
 Python is paid once per import and not per face. The two take turns, and the medians are compared. Where other work runs
 beside, only the ratio of processor times means something.
@@ -96,6 +96,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--faces", type=int, default=1000)
     parser.add_argument("--size", type=int, default=1024)
     parser.add_argument("--copies", type=int, default=3)
     args = parser.parse_args()
@@ -103,7 +104,7 @@ def main() -> None:
         once = Path(args.folder) if args.folder else Path(work) / "once"
         if not args.folder:
             once.mkdir()
-            draw_folder(once, 1000, args.size)
+            draw_folder(once, args.faces, args.size)
         folder = Path(work) / "faces"
         for k in range(args.copies):
             (folder / f"{k}").mkdir(parents=True)

@@ -1,6 +1,6 @@
 """The small figures that docs/results.md states, each against a reference measured in the same run.
 
-    python benchmarks/quick.py
+    python benchmarks/quick.py [--rounds N]
 
 Start-up of every tool's --help against `import typer`; the shape model's work on 7,500 faces of 98 points against one
 singular value decomposition of the same numbers; drawing 2,000 faces of 128 px.
@@ -8,6 +8,7 @@ singular value decomposition of the same numbers; drawing 2,000 faces of 128 px.
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -28,7 +29,7 @@ def seconds(*command: str) -> float:
     return time.perf_counter() - began
 
 
-def measure_start_up(n_runs: int = 15) -> None:
+def measure_start_up(n_runs: int) -> None:
     """Minima of interleaved runs: what the machine can do when nothing else has its cores."""
     tools = sorted(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"])
     times: dict[str, list[float]] = {}
@@ -64,6 +65,8 @@ def measure_drawing() -> None:
 
 
 if __name__ == "__main__":
-    measure_start_up()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=15, help="of the starts of all tools")
+    measure_start_up(parser.parse_args().rounds)
     measure_shape_model()
     measure_drawing()

@@ -1,7 +1,7 @@
 """How good a face finder is, beside the other detectors.
 
     python benchmarks/face_finder/measure.py DATA [--finder finder.onnx] [--labels labels.json] [--yunet FILE]
-        [--draw DIR] [--score 0.5]
+        [--draw DIR] [--score 0.5] [--every N]
 
 Recall on the annotated faces of DATA/scenes, also with the photographs turned by 20 and 40 degrees, and photographs a
 second; with --labels (of labels.py) also agreement with the teacher on the scenes that train.py kept apart, for several
@@ -40,6 +40,7 @@ def main() -> None:
     parser.add_argument("--cascade", action="store_true")
     parser.add_argument("--draw", type=Path)
     parser.add_argument("--score", type=float, default=MIN_SCORE)
+    parser.add_argument("--every", type=int, default=1, help="measure on each N-th annotated photograph only")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     detectors = [FaceFinder(options.finder, options.score)]
@@ -47,10 +48,12 @@ def main() -> None:
         detectors.append(YuNetDetector(options.yunet))
     if options.cascade:
         detectors.append(CascadeDetector())
-    scenes = annotated_scenes(options.data)
+    scenes = dict(list(annotated_scenes(options.data).items())[:: options.every])
     print(f"{sum(map(len, scenes.values()))} annotated faces in {len(scenes)} scenes")
     for detector in detectors:
-        print(detector.name, *(recall(detector, scenes, degrees) for degrees in (0, -40, -20, 20, 40)), sep="\n  ")
+        print(detector.name)
+        for degrees in (0, -40, -20, 20, 40):
+            print(f"  {recall(detector, scenes, degrees)}", flush=True)
     for detector in detectors:
         print(f"{detector.name}: {speed(detector, list(scenes)):.1f} photographs/s at 640 px, one core")
     if options.labels:
