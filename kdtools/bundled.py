@@ -18,6 +18,11 @@ def bundled_names() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob(f"*{_WEIGHTS}"))
 
 
+def bundled_in_words() -> str:
+    """For help texts: `bundled network (NAME, ...)`."""
+    return f"bundled network ({', '.join(bundled_names()) or 'none is installed'})"
+
+
 def weights_file(model: str | Path) -> Path:
     """The weights of a bundled network for its name; any other word as it is. A file of that name comes first."""
     return _file_of(model, _WEIGHTS) or Path(model)

@@ -67,7 +67,14 @@ class MissingError(KdError):
 
 # Needed together, to train and to export.
 _TRAINING = ("torch", "timm", "onnx", "onnxscript", "matplotlib", "scipy", "tensorboard")
-_DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyyaml", "sleap_io": "sleap-io"}
+_DISTRIBUTIONS = {
+    "cv2": "opencv-python-headless",
+    "PIL": "pillow",
+    "yaml": "pyyaml",
+    "sleap_io": "sleap-io",
+    "litert_torch": "litert-torch",
+    "ai_edge_litert": "ai-edge-litert",
+}
 
 _OPENCV_HINT = (
     "apt-get install libgl1 libglib2.0-0 (Fedora: dnf install mesa-libGL glib2), "

@@ -44,8 +44,8 @@ _LIBRARIES = (
     *("scipy.io", "scipy.optimize", "scipy.stats", "safetensors.numpy", "matplotlib.pyplot"),
     *(f"matplotlib.backends.backend_{name}" for name in ("agg", "pdf", "svg")),
 )
-# Of the extras dev and sleap: absent, as after a plain `pip install .`
-_ABSENT = ("pytest", "xdist", "hypothesis", "pandas", "tables", "pycocotools", "pyarrow", "sleap_io")
+# Of the extras: absent, as after a plain `pip install .`
+_ABSENT = ("pytest", "xdist", "hypothesis", "pandas", "tables", "pycocotools", "pyarrow", "sleap_io", "litert_torch")
 
 _STAND_IN = """#!{python} -IS
 import _signal, _socket, array, marshal, os, sys  # json, signal and socket take longer than all the rest

@@ -6,14 +6,13 @@ from typing import Annotated, Literal
 
 import typer
 
+from kdtools.bundled import bundled_in_words
 from kdtools.cli._options import ConventionName
 
 Convention = ConventionName
 Model = Annotated[
     str,
-    typer.Argument(
-        metavar="MODEL", help="Bundled network (face68, face68-tiny), model file, or exported model (.onnx)."
-    ),
+    typer.Argument(metavar="MODEL", help=f"{bundled_in_words().capitalize()}, model file, or exported model (.onnx)."),
 ]
 Inputs = Annotated[
     list[str] | None,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from kdtools.bundled import bundled_in_words
 from kdtools.training import settings
 
 
@@ -60,7 +61,7 @@ Init = Annotated[
     typer.Option(
         "--init",
         metavar="none|imagenet|FILE",
-        help="Start weights: random, timm's ImageNet weights, a .safetensors file or a bundled network (face68).",
+        help=f"Start weights: random, timm's ImageNet weights, a .safetensors file or a {bundled_in_words()}.",
     ),
 ]
 Val = Annotated[str | None, typer.Option("--val", metavar="FILE", help="Faces file for validation.")]

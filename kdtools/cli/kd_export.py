@@ -1,4 +1,4 @@
-"""kd-export: model -> ONNX, checked against the original."""
+"""kd-export: model -> ONNX or TensorFlow Lite, checked against the original."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kdtools.bundled import bundled_in_words
 from kdtools.cli._app import run, session
 from kdtools.cli._options import ConventionName, ExportOutput, Force, Quiet, Verbose, Version
 from kdtools.errors import require, require_packages
 from kdtools.export import INT8, Precision
+from kdtools.storage.file_kinds import is_tflite_name
 from kdtools.storage.outputs import check_no_input, check_output, written_aside
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 def kd_export(
     model_path: Annotated[
         str,
-        typer.Argument(metavar="MODEL", help="Model file, or a bundled network (face68)."),
+        typer.Argument(metavar="MODEL", help=f"Model file, or a {bundled_in_words()}."),
     ],
     output: ExportOutput = None,
     precision: Annotated[
@@ -52,7 +54,7 @@ def kd_export(
     verbose: Verbose = False,
     version: Version = False,
 ) -> None:
-    """Write a model as ONNX, for ONNX Runtime and other programs.
+    """Write a model as ONNX, for ONNX Runtime and other programs, or as TensorFlow Lite.
 
     Its input `images` is (B, 3, S, S) float32, RGB from 0 to 1; colours are normalised inside. Its output
     `landmarks` is (B, L, 2): x and y from -0.5 to 0.5 over the crop, so that pixel = (value + 0.5) * S - 0.5. Both
@@ -61,9 +63,13 @@ def kd_export(
     the original before it is written, and its size and speed are reported, with the NME of both for faces with
     points. A warning says if int8 makes the NME more than 2 % larger. --compare-precisions recommends the fastest
     precision whose NME is at most 1 % larger; without --calibrate a third of the faces of --verify calibrate int8.
+
+    A name that ends in .tflite is written as TensorFlow Lite by litert-torch (the extra `tflite`): in float32, for one
+    face a call, without a description. It is compared with the original through litert-torch's own interpreter.
     """
     require(model_path != "-", "the model cannot be read from standard input", "name its file")
     require(calibrate != "-", "--calibrate is read more than once, so not from standard input", "name a file")
+    tflite = output is not None and is_tflite_name(output)
     if compare_precisions:
         hint = "leave -o and -f out, then export in the one you want"
         require(output is None and not force, "--compare-precisions writes no file", hint)
@@ -71,8 +77,11 @@ def kd_export(
         require(verify is not None, "--compare-precisions needs faces with landmarks", "name them: --verify FILE")
     else:
         require(output is not None, "no output is named", "give -o FILE, or --compare-precisions")
+        if tflite:
+            hint = "leave --precision and --calibrate out, or give a name that ends in .onnx"
+            require(precision == "float32" and calibrate is None, f"{output}: .tflite is written in float32 only", hint)
         require((calibrate is not None) == (precision == "int8"), "--calibrate FILE and --precision int8 go together")
-    require_packages("torch", "timm", "onnxscript")
+    require_packages("torch", "timm", *(("litert_torch", "ai_edge_litert") if tflite else ("onnxscript",)))
     from kdtools.faces.file import open_faces
     from kdtools.model.card import form_of, read_card
     from kdtools.storage.file_kinds import ONNX
@@ -96,8 +105,9 @@ def kd_export(
         MOST_WORSE,
         N_CALIBRATION,
         N_CHECKED,
-        compare_with_original,
+        compare_answers,
         measure_speed,
+        onnx_run,
         sample_faces,
     )
     from kdtools.export.graph import export_onnx
@@ -120,18 +130,26 @@ def kd_export(
         return
     fields = {**description, **session.provenance(model_path, calibrate, verify).attributes()}
     with written_aside(output, force) as part:
-        export_onnx(network, part, fields, precision, calibration)
-        agreement = compare_with_original(network, part, sample, precision)
-        n_bytes, speed = part.stat().st_size, measure_speed(network, part, sample.images)
+        if tflite:
+            from kdtools.export.tflite import export_tflite, tflite_run
+
+            session.say("converting, which takes a minute or more")
+            export_tflite(network, part)
+            exported, runtime = tflite_run(part), "LiteRT"
+        else:
+            export_onnx(network, part, fields, precision, calibration)
+            exported, runtime = onnx_run(part), "ONNX Runtime"
+        agreement = compare_answers(network, exported, sample, precision)
+        n_bytes, speed = part.stat().st_size, measure_speed(network, exported, sample.images)
     session.say(
         f"{agreement.mean_px:.2g} px from the original on average, {agreement.largest_px:.2g} px at most, "
         f"over {agreement.n_faces} {sample.name}"
     )
     if agreement.nme:
-        original, exported = (100 * nme for nme in agreement.nme)
+        original, now = (100 * nme for nme in agreement.nme)
         worse = 100 * agreement.worse
-        session.say(f"NME {exported:.3f} %, {worse:+z.1f} % relative to the original ({original:.3f} %)")
-    session.say(f"{n_bytes / 1e6:.1f} MB; {speed[1]:.0f} faces/s by ONNX Runtime, {speed[0]:.0f} by PyTorch, all cores")
+        session.say(f"NME {now:.3f} %, {worse:+z.1f} % relative to the original ({original:.3f} %)")
+    session.say(f"{n_bytes / 1e6:.1f} MB; {speed[1]:.0f} faces/s by {runtime}, {speed[0]:.0f} by PyTorch, all cores")
     if precision == INT8 and agreement.worse > MOST_WORSE:
         session.warn(
             f"int8 makes the NME {100 * agreement.worse:.1f} % larger, more than {100 * MOST_WORSE:.0f} %: "

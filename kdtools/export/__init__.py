@@ -1,4 +1,4 @@
-"""Export of networks to ONNX in several precisions, checked against the original."""
+"""Export of networks to ONNX in several precisions and to TensorFlow Lite, checked against the original."""
 
 from __future__ import annotations
 

@@ -6,7 +6,9 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -20,7 +22,7 @@ from kdtools.model.card import ModelCard
 from kdtools.model.heads import HeatmapHead
 from kdtools.model.network import LandmarkNet
 from kdtools.model.sampling import resize_images
-from kdtools.onnx_session import CONFIDENCE, Session, open_session, run_session
+from kdtools.onnx_session import CONFIDENCE, OUTPUT, open_session, run_session
 from kdtools.synth import draw_faces
 
 N_CHECKED, N_CALIBRATION = 256, 128
@@ -109,22 +111,38 @@ def can_be_measured(sample: Sample, scheme: Scheme) -> bool:
     return sample.truth is not None and bool(np.isfinite(_nme_of_faces(sample.truth, sample.truth, scheme)).any())
 
 
+class Run(Protocol):
+    """An exported model's answers: images (N, 3, S, S) float32 RGB in [0, 1] -> points (N, L, 2), or confidence."""
+
+    def __call__(self, images: np.ndarray, output: str = OUTPUT) -> np.ndarray: ...
+
+
+def onnx_run(path: Path) -> Run:
+    """By ONNX Runtime, on all cores."""
+    return partial(run_session, open_session(path, threads=0))
+
+
 def compare_with_original(network: LandmarkNet, path: Path, sample: Sample, precision: str = FLOAT32) -> Agreement:
+    """Compare an ONNX file with the network on the sample, as `compare_answers` does."""
+    return compare_answers(network, onnx_run(path), sample, precision)
+
+
+def compare_answers(network: LandmarkNet, run: Run, sample: Sample, precision: str = FLOAT32) -> Agreement:
     """Compare both models on the sample. Raises DataError if they differ by more than the precision explains.
 
     Confidence is compared in float32 only; in other precisions it must only be finite.
     """
-    session, size = open_session(path, threads=0), network.card.input_size
+    size = network.card.input_size
     if isinstance(network.head, HeatmapHead):
-        _compare_confidence(network, session, sample.images[:BATCH], precision)
-    exported = _in_batches(lambda images: run_session(session, images), sample.images)
+        _compare_confidence(network, run, sample.images[:BATCH], precision)
+    exported = _in_batches(run, sample.images)
     original = _in_batches(lambda images: _run_network(network, images), sample.images)
     distance = np.linalg.norm(exported - original, axis=2) * size
     largest, mean = float(distance.max()), float(distance.mean())
     if not (largest <= _MOST_LARGEST_PX[precision] and mean <= _MOST_MEAN_PX[precision]):  # NaN is refused too
         raise DataError(
             f"the exported model differs from the original by up to {largest:.3g} px, {mean:.3g} px on average",
-            "the network does something that ONNX does not; try another --arch"
+            "the network does something that the format does not express; try another --arch"
             if precision == FLOAT32
             else f"the network does not tolerate {precision}; export it in float32",
         )
@@ -134,8 +152,8 @@ def compare_with_original(network: LandmarkNet, path: Path, sample: Sample, prec
     return Agreement(len(distance), largest, mean, nme)
 
 
-def _compare_confidence(network: LandmarkNet, session: Session, images: np.ndarray, precision: str) -> None:
-    exported = run_session(session, images, CONFIDENCE)
+def _compare_confidence(network: LandmarkNet, run: Run, images: np.ndarray, precision: str) -> None:
+    exported = run(images, CONFIDENCE)
     with torch.inference_mode():
         _, original = network.points_and_confidence(torch.from_numpy(images))
     assert original is not None
@@ -143,7 +161,7 @@ def _compare_confidence(network: LandmarkNet, session: Session, images: np.ndarr
     if not difference <= (_MOST_CONFIDENCE if precision == FLOAT32 else 1.0):  # NaN is refused too
         raise DataError(
             f"the exported model's confidence differs from the original's by up to {difference:.3g}",
-            "the network does something that ONNX does not; try another --arch",
+            "the network does something that the format does not express; try another --arch",
         )
 
 
@@ -158,10 +176,10 @@ def _nme_of_faces(truth: np.ndarray, points: np.ndarray, scheme: Scheme) -> np.n
     return nme_per_face(truth, points, default_normaliser(scheme, known).lengths(known))
 
 
-def measure_speed(network: LandmarkNet, path: Path, images: np.ndarray) -> tuple[float, float]:
-    """Faces per second of the original in PyTorch and of the export in ONNX Runtime, on all cores."""
-    session, batch = open_session(path, threads=0), images[:BATCH]
-    times = alternating_times([lambda: _run_network(network, batch), lambda: run_session(session, batch)], _N_TIMED)
+def measure_speed(network: LandmarkNet, run: Run, images: np.ndarray) -> tuple[float, float]:
+    """Faces per second of the original in PyTorch and of the export, on all cores."""
+    batch = images[:BATCH]
+    times = alternating_times([lambda: _run_network(network, batch), lambda: run(batch)], _N_TIMED)
     original, export = (len(batch) / statistics.median(taken) for taken in times)
     return original, export
 

@@ -16,6 +16,8 @@ IMAGE_SUFFIXES = {*_USUAL_IMAGES, *_RARER_IMAGES}
 # In the order in which they are tried for the image of a name without suffix, each also in capitals.
 SUFFIXES_TO_TRY = tuple(variant for suffix in (*_USUAL_IMAGES, *_RARER_IMAGES) for variant in (suffix, suffix.upper()))
 HDF5, SAFETENSORS, ONNX = "hdf5", "safetensors", "onnx"
+_TFLITE_SUFFIX = ".tflite"
+_CORE_ML_SUFFIXES = (".mlpackage", ".mlmodel")
 _N_START = 16  # bytes that `form_of_start` needs
 _USER_BLOCK = 512  # bytes, or a power of two times as many, that others may put before HDF5's signature
 
@@ -64,7 +66,7 @@ _PROMISED = {
     **dict.fromkeys((".npy", ".npz", ".mat", ".pkl", ".pickle"), "arrays"),
     **dict.fromkeys((".zip", ".tar", ".gz", ".tgz"), "an archive"),
     **dict.fromkeys((".pt", ".pth", ".ckpt", ".bin", ".keras", ".pb"), "a model of another program"),
-    **dict.fromkeys((".tflite", ".mlpackage", ".mlmodel", ".engine", ".trt"), "a model of another program"),
+    **dict.fromkeys((_TFLITE_SUFFIX, *_CORE_ML_SUFFIXES, ".engine", ".trt"), "a model of another program"),
 }
 
 
@@ -86,8 +88,21 @@ def check_model_name(output: str) -> None:
 
 
 def check_export_name(output: str) -> None:
-    """Raises UsageError for the name of an exported model with a suffix that promises another format than ONNX."""
-    _check_name(output, _EXPORT, ".onnx", {})
+    """Raises UsageError for the name of an exported model with a suffix of another format than ONNX and .tflite."""
+    own, stem = PurePosixPath(output).suffix.lower(), _stem_of(output)
+    if own in _CORE_ML_SUFFIXES:
+        raise UsageError(
+            f"{output}: Core ML files are not written: coremltools fails on these networks with today's PyTorch",
+            f"for iOS write {stem}.onnx, for ONNX Runtime Mobile, or {stem}.tflite, for LiteRT",
+        )
+    if not is_tflite_name(output):
+        _check_name(
+            output, _EXPORT, ".onnx", {"a model of another program": "give it a name that ends in .onnx or .tflite"}
+        )
+
+
+def is_tflite_name(output: str) -> bool:
+    return PurePosixPath(output).suffix.lower() == _TFLITE_SUFFIX
 
 
 def check_text_name(output: str, form: str, suffix: str) -> None:

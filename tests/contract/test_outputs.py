@@ -17,7 +17,11 @@ from .test_help_and_version import options_of
 from .world import World, check_leftovers, check_product
 
 # Formats that a tool writes besides the one of its usual call.
-MORE_SUFFIXES = {"kd-predict": {".csv"}, "kd-eval": {".csv", ".xlsx", ".png", ".json", ".html"}}
+MORE_SUFFIXES = {
+    "kd-export": {".tflite"},
+    "kd-predict": {".csv"},
+    "kd-eval": {".csv", ".xlsx", ".png", ".json", ".html"},
+}
 WILD = "Ausgabe größer,\n 顔 \udce9"  # a line break, two scripts, and a byte that is not UTF-8
 
 

@@ -20,7 +20,7 @@ from factories import drawn_faces, write_faces
 
 from kdtools.errors import DataError
 from kdtools.export import PRECISIONS
-from kdtools.export.check import Agreement, Sample, compare_with_original, measure_speed, sample_faces
+from kdtools.export.check import Agreement, Sample, compare_with_original, measure_speed, onnx_run, sample_faces
 from kdtools.export.graph import export_onnx
 from kdtools.export.precisions import MeasuredPrecision, recommended, split_for_calibration, why_recommended
 from kdtools.landmarks import IBUG68
@@ -142,7 +142,7 @@ def test_the_error_of_an_export_is_told_against_that_of_the_original(tmp_path: P
     assert sample.truth.shape == (5, 68, 2)
     assert np.abs(sample.truth).max() < 0.6
     export_onnx(original, tmp_path / "m.onnx", {})
-    assert min(measure_speed(original, tmp_path / "m.onnx", sample.images)) > 0
+    assert min(measure_speed(original, onnx_run(tmp_path / "m.onnx"), sample.images)) > 0
 
 
 def test_what_cannot_be_exported_is_told_before_torch_is_loaded(
