@@ -18,11 +18,7 @@
 #   NORM      normaliser of the NME
 set -euo pipefail
 
-# die FAULT [DETAILS]
-die() {
-    printf '%s\n' "compare_losses.sh: error: $1" ${2:+"$2"} >&2
-    exit 2
-}
+. "$(dirname "$0")/work_folder.sh"
 
 [ $# -eq 3 ] || die "usage: compare_losses.sh TRAIN.h5 TEST.h5 WORK"
 train=$(realpath -- "$1") test=$(realpath -- "$2") work=$3 norm=${NORM:-inter-ocular}
@@ -55,27 +51,14 @@ mkdir -p -- "$work"
 cd -- "$work"
 
 # All that defines a training or a prediction. What is there is kept only if it was made with the same.
-sha256() { # macOS has shasum instead
-    if command -v sha256sum > /dev/null; then sha256sum; else shasum -a 256; fi < "$1" | cut -d ' ' -f 1
-}
-settings="TRAIN $(sha256 "$train")"
-settings+=$'\n'"TEST $(sha256 "$test")"
-settings+=$'\n'"TEACHER ${teacher[*]-}"$'\n'"STUDENT ${student[*]-}"
-for word in ${teacher[@]+"${teacher[@]}"} ${student[@]+"${student[@]}"}; do
-    [ ! -f "${word#--*=}" ] || settings+=$'\n'"FILE $word $(sha256 "${word#--*=}")"
-done
-made=''
-for file in soft.h5 {l1,l2,kd,l1+mimic,l2+mimic,tough,tolerant}.[0-9]*.{h5,safetensors}; do
-    [ ! -e "$file" ] || made=yes
-done
-if [ -n "$made" ]; then
-    [ -e settings ] || die "$work holds models of unknown settings (it has no file settings); name another WORK"
-    changes=$(diff settings <(echo "$settings")) ||
-        die "$work was made with other faces or options; name another WORK, or give the same again" \
-            "$(sed -n 's/^< /  before: /p; s/^> /  now:    /p' <<< "$changes")"
-else
-    echo "$settings" > settings
-fi
+settings=$(
+    echo "TRAIN $(sha256 "$train")"
+    echo "TEST $(sha256 "$test")"
+    echo "TEACHER ${teacher[*]-}"
+    echo "STUDENT ${student[*]-}"
+    files_among ${teacher[@]+"${teacher[@]}"} ${student[@]+"${student[@]}"}
+)
+same_settings "$work" "$settings" soft.h5 {l1,l2,kd,l1+mimic,l2+mimic,tough,tolerant}.[0-9]*.{h5,safetensors}
 
 # run OUTPUT COMMAND...: unless OUTPUT is there
 run() {

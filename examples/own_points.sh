@@ -4,13 +4,15 @@
 #   examples/own_points.sh FACES.h5 PHOTOS WORK
 #
 # FACES.h5 is what kd-import made of the annotations, PHOTOS a folder of other photographs. All goes to WORK; what is
-# there is kept, so an interrupted run goes on. It ends with a table: the student from labels alone, the teacher, and the
-# student that learnt from unlabelled faces too, on faces that none of them was trained on.
+# there is kept, so an interrupted run goes on. Other inputs or options need another WORK: WORK/settings records them. It
+# ends with a table: the student from labels alone, the teacher, and the student that learnt from unlabelled faces too,
+# on faces that none of them was trained on.
 #   TEACHER, STUDENT   options of the teacher and of both students: network, start weights, epochs
 #   UNLABELLED         options of the last training
 #   SCHEME             file of the scheme, for points of no known one
 set -euo pipefail
-[ $# -eq 3 ] || { echo "usage: own_points.sh FACES.h5 PHOTOS WORK" >&2; exit 2; }
+. "$(dirname "$0")/work_folder.sh"
+[ $# -eq 3 ] || die "usage: own_points.sh FACES.h5 PHOTOS WORK"
 faces=$(realpath -- "$1") photos=$(realpath -- "$2") work=$3
 read -ra teacher <<< "${TEACHER:---init face68 --input-size 224 --arch mobilenetv2_100 --epochs 80}"
 read -ra student <<< "${STUDENT:---init face68 --input-size 160 --arch mobilenetv2_100 --epochs 40}"
@@ -19,6 +21,16 @@ scheme=${SCHEME:-}
 [ ! -e "$scheme" ] || scheme=$(realpath -- "$scheme")
 mkdir -p -- "$work"
 cd -- "$work"
+settings=$(
+    echo "FACES $(sha256 "$faces")"
+    echo "PHOTOS $photos"
+    echo "TEACHER ${teacher[*]-}"
+    echo "STUDENT ${student[*]-}"
+    echo "UNLABELLED ${unlabelled[*]-}"
+    echo "SCHEME $scheme"
+    files_among "$scheme" "${teacher[@]}" "${student[@]}" "${unlabelled[@]}"
+)
+same_settings "$work" "$settings" ./*.h5 ./*.safetensors ./*.jsonl
 run() { echo "\$ $*" >&2 && "$@"; }
 
 # 1. A fifth of the people is kept apart, to measure with.

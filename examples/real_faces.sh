@@ -3,16 +3,27 @@
 #
 #   examples/real_faces.sh FOLDER [DIR]      work in DIR (default: real_faces); what is there already is kept
 #
+# An interrupted run goes on; another FOLDER or other options need another DIR, whose file settings records them.
+#
 # A tenth of the faces is split off to test with, nobody in both parts.
 # The defaults are for CPUs. On a GPU, at the paper's size:
 #   SIZE=256 TEACHER='--arch efficientnet_b3 --epochs 150' STUDENT='--arch mobilenetv2_100 --epochs 150' \
 #       examples/real_faces.sh FOLDER
 set -euo pipefail
+. "$(dirname "$0")/work_folder.sh"
 folder=$(realpath "${1:?usage: real_faces.sh FOLDER [DIR]}") work=${2:-real_faces} size=${SIZE:-128}
 read -ra teacher <<<"${TEACHER:---arch efficientnet_lite0 --input-size 112 --epochs 30}"
 read -ra student <<<"${STUDENT:---arch mobilenetv2_100 --input-size 112 --epochs 40}"
 mkdir -p "$work"
 cd "$work"
+settings=$(
+    echo "FOLDER $folder"
+    echo "SIZE $size"
+    echo "TEACHER ${teacher[*]-}"
+    echo "STUDENT ${student[*]-}"
+    files_among "${teacher[@]}" "${student[@]}"
+)
+same_settings "$work" "$settings" ./*.h5 ./*.safetensors
 
 # run OUTPUT COMMAND...: unless OUTPUT is there
 run() {

@@ -1,4 +1,4 @@
-"""examples/compare_losses.sh, small: several seeds of several losses, and one table."""
+"""examples/compare_losses.sh, small: several seeds of several losses, and one table; what examples keep in a folder."""
 
 from __future__ import annotations
 
@@ -110,6 +110,47 @@ def test_runs_of_other_faces_or_options_are_not_mixed(folder: Path, shell: Shell
     assert run(SEEDS="1 0 2", METHODS="l1 l2 kd", NORM="face-size")[0] == 0
     assert {"l2.2.test.h5", "tough.2.h5"} < set(files())
     assert {name: files()[name] for name in made} == made
+    (folder / "work" / "settings").unlink()
+    assert "models of unknown settings" in run()[1]
+
+
+@pytest.mark.parametrize(
+    ("script", "inputs", "others"),
+    [
+        ("own_points.sh", "train.h5 photos", ("TEACHER", "STUDENT", "UNLABELLED")),
+        ("real_faces.sh", "photos", ("TEACHER", "STUDENT", "SIZE")),
+    ],
+)
+def test_other_examples_keep_no_products_of_other_options(
+    folder: Path, shell: Shell, tmp_path: Path, script: str, inputs: str, others: tuple[str, ...]
+) -> None:
+    (folder / "photos").mkdir()
+    for tool in ("kd-import", "kd-split", "kd-asm", "kd-student", "kd-teacher", "kd-predict"):
+        write_tool(
+            tmp_path / "bin" / tool,
+            'for ((k = 1; k < $#; k++)); do [ "${!k}" != -o ] || { at=$((k + 1)) && echo "$0 $*" > "${!at}"; }; done',
+        )
+    write_tool(tmp_path / "bin" / "kd-info", "echo ibug68")
+    write_tool(tmp_path / "bin" / "kd-eval", "echo table")
+
+    def run(**changed: str) -> tuple[int, str]:
+        path = f"{tmp_path / 'bin'}:{shell.environment['PATH']}"
+        result = shell.run(f"{SCRIPT.parent / script} {inputs} work", folder, **(changed | {"PATH": path}))
+        return result.returncode, result.stderr
+
+    def files() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in (folder / "work").iterdir()}
+
+    assert run()[0] == 0
+    made = files()
+    assert {"settings", "tough.safetensors"} < set(made)
+    for name in others:
+        status, err = run(**{name: "--epochs 3"})
+        assert status == 2
+        assert f"{script}: error: " in err
+        assert re.search(rf"(?s)name another WORK.*\n  before: {name} .*\n  now:    {name} ", err), name
+    assert run()[0] == 0
+    assert files() == made
     (folder / "work" / "settings").unlink()
     assert "models of unknown settings" in run()[1]
 
