@@ -1,7 +1,10 @@
 """Puts a trained network into kdtools/pretrained/: weights in float16, and the ONNX file exported from these.
 
     python benchmarks/bundle_network.py student.safetensors face68 --edition "edition 1 of 2026-11-29" \
-        --trained-on "LFPW (300W)" --terms "research data: non-commercial research only"
+        --trained-on "LFPW (300W)" --terms "research data: non-commercial research only" --verify lfpw_apart.h5
+
+The ONNX file has the precision that kd-export --compare-precisions recommends on the faces of --verify: the fastest of
+those whose NME is at most 1 % larger. It is chosen once, here, and printed for the card.
 
 Both files carry the description of the network, with its edition, what it was trained on and on which terms. Paths of
 the training's inputs are reduced to file names. The export is checked against the weights as kd-export does.
@@ -16,10 +19,12 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from kdtools.export.check import N_CHECKED, compare_with_original, sample_faces
+from kdtools.export.check import N_CALIBRATION, N_CHECKED, compare_with_original, sample_faces
 from kdtools.export.graph import export_onnx
+from kdtools.export.precisions import measure_precisions, recommended, split_for_calibration, why_recommended
 from kdtools.model.card import METADATA, read_card
 from kdtools.model.file import load_all_layers, load_model
+from kdtools.reporting import Reporter
 from kdtools.storage.lineage import Lineage
 
 PRETRAINED = Path(__file__).resolve().parent.parent / "kdtools" / "pretrained"
@@ -36,6 +41,7 @@ def main() -> None:
     parser.add_argument("--edition", required=True)
     parser.add_argument("--trained-on", action="append", required=True)
     parser.add_argument("--terms", required=True)
+    parser.add_argument("--verify", required=True, help="faces file with landmarks, of faces not trained on")
     part = "start network that an earlier part of the same recipe made from the same data; it is not listed"
     parser.add_argument("--part", action="append", default=[], metavar="NAME", help=part)
     teacher = "name of a teacher, in place of those of the files"
@@ -71,8 +77,16 @@ def main() -> None:
     save_file(state, weights, metadata={METADATA: json.dumps(fields, sort_keys=True)})
     weights.chmod(0o644)  # safetensors makes it readable by the owner only
     network = load_model(weights, torch.device("cpu"))
-    export_onnx(network, export, fields | network.card.convention_fields())  # of the default convention
-    agreement = compare_with_original(network, export, sample_faces(None, network, N_CHECKED))
+    fields |= network.card.convention_fields()  # of the default convention
+    sample, calibration = split_for_calibration(sample_faces(given.verify, network, N_CHECKED + N_CALIBRATION))
+    rows = measure_precisions(network, fields, sample, calibration, Reporter())
+    for row in rows:
+        speed = f"{row.times_float32:.2f} times as fast as float32"
+        print(f"{row.precision}: {speed}, NME {row.nme_change_percent:+z.1f} %")
+    precision = recommended(rows).precision
+    print(f"exported in {precision}: {why_recommended(rows)}, over {len(sample.images)} {sample.name}")
+    export_onnx(network, export, fields, precision, calibration)
+    agreement = compare_with_original(network, export, sample, precision)
     print(f"{weights.stat().st_size / 1e6:.1f} MB weights, {export.stat().st_size / 1e6:.1f} MB ONNX,", end=" ")
     print(f"{agreement.largest_px:.2g} px apart at most")
 

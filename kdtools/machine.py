@@ -72,7 +72,13 @@ def is_shared(root: Path = _ROOT) -> bool:
     except (IndexError, ValueError):
         return False
     free = (os.cpu_count() or 1) - n_cores(root)  # cores for the other work
-    return min(load, n_running - 1) >= free + _LEAST_LOAD
+    return min(load, n_running - _n_running_here(root)) >= free + _LEAST_LOAD
+
+
+def _n_running_here(root: Path) -> int:
+    """Threads of this process that run now: libraries loaded before, such as NumPy's, may have some that spin."""
+    states = (" ".join(_lines(path)).rpartition(")")[2].split()[:1] for path in root.glob("proc/self/task/*/stat"))
+    return max(1, sum(state == ["R"] for state in states))
 
 
 def threads_sleep(environment: Mapping[str, str]) -> bool:

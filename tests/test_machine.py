@@ -103,6 +103,19 @@ def test_pytorch_gets_no_more_threads_than_a_quota_allows(tmp_path: Path) -> Non
     assert openmp_settings({"OMP_NUM_THREADS": "5"}, tmp_path) == {}
 
 
+def test_threads_of_this_process_are_no_other_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As NumPy's, which spin where it was imported before; the load is that of a program that has ended."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    make_groups(tmp_path, "0::/", V2.format(top="/"), {"cpu.max": "max 100000"})
+    (tmp_path / "proc/loadavg").write_text("1.29 1.39 2.72 3/86 30360\n")
+    assert is_shared(tmp_path)
+    for number, state in enumerate("RRSR"):
+        folder = tmp_path / f"proc/self/task/{number}"
+        folder.mkdir(parents=True)
+        (folder / "stat").write_text(f"{number} (python) 3) {state} 1 2 3\n")
+        assert is_shared(tmp_path) == (number < 3)
+
+
 @pytest.mark.parametrize(
     ("load", "n_cpus", "shared"),
     [

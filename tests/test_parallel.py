@@ -11,7 +11,16 @@ import pytest
 
 from kdtools import parallel
 from kdtools.machine import n_cores
-from kdtools.parallel import batched, in_background, map_bounded, share_out, why_fewer_workers, workers
+from kdtools.parallel import (
+    batched,
+    in_background,
+    interruptible,
+    map_bounded,
+    n_abandoned,
+    share_out,
+    why_fewer_workers,
+    workers,
+)
 
 
 def test_results_come_in_order_while_few_wait() -> None:
@@ -105,3 +114,39 @@ def test_a_result_from_the_background() -> None:
 
     with pytest.raises(ValueError, match="no"):
         in_background(fail)()
+
+
+def test_calls_follow_each_other_in_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also after an error; a call within a call, and one while another has not ended, have their own."""
+    monkeypatch.setattr(parallel, "_idle", [])
+    own = partial(interruptible, threading.get_ident, lambda: None, None)
+    first = own()
+    assert first != threading.get_ident()
+    with pytest.raises(ZeroDivisionError):
+        interruptible(lambda: 1 // 0, lambda: None, None)
+    assert own() == first
+    assert interruptible(own, lambda: None, None) != first
+    assert len(parallel._idle) == 2
+
+
+def test_a_call_that_does_not_end_is_left_behind_until_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "_idle", [])
+    monkeypatch.setattr(parallel, "_WAIT_FOR_END", 0.05)
+    monkeypatch.setattr(parallel, "_abandoned", [])
+    go_on, asked = threading.Event(), []
+    with pytest.raises(TimeoutError):
+        interruptible(go_on.wait, lambda: asked.append("end"), 0.05)
+    assert (asked, n_abandoned(), parallel._idle) == (["end"], 1, [])
+    assert interruptible(lambda: "another", lambda: None, None) == "another"
+    go_on.set()
+    parallel._abandoned[0].result(10)
+    assert n_abandoned() == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_has_threads_of_its_own() -> None:
+    assert interruptible(lambda: 1, lambda: None, None) == 1
+    pid = os.fork()
+    if pid == 0:
+        os._exit(interruptible(lambda: 7, lambda: None, 10))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
