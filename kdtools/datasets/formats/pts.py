@@ -110,11 +110,11 @@ def _points_in_plain_pairs(body: str) -> np.ndarray | None:
 
     Takes half as long as a regular expression.
     """
-    text = body.encode(errors="replace")
-    lines, words = text.replace(b"\r\n", b"\n").translate(_SPACES, _OF_NUMBERS).split(b"\n"), text.split()
-    n_points = lines.count(b" ")
-    if n_points + lines.count(b"") != len(lines) or len(words) != 2 * n_points or not words:
-        return None  # no line has more than two words, so equally many are two in each
+    text = body.encode(errors="replace").replace(b"\r\n", b"\n")
+    lines, words = text.translate(_SPACES, _OF_NUMBERS).split(b"\n"), text.split()
+    n_points, n_empty = lines.count(b" "), text.split(b"\n").count(b"")
+    if n_points + n_empty != len(lines) or len(words) != 2 * n_points or not words:
+        return None  # only lines with a space have words, at most two, so equally many are two in each
     try:
         numbers = np.array(list(map(float, words)))
     except ValueError:
