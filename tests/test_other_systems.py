@@ -100,6 +100,7 @@ def test_a_pipeline(tmp_path: Path, tiny_onnx: Path) -> None:
         "kd-eval pred.h5 --truth faces.h5 -o report.json": "0",
         "kd-asm faces.h5 -o asm.h5": "0",
         "kd-dump c.h5 --crops crops -o faces.csv": "0",
+        "kd-import faces.csv --images crops --size 128 -o imported.h5": "0",
         "kd-view faces.h5 -o sheet.png": "0",
         "kd-view faces.h5 -o each/": "0",
         "kd-info faces.h5 --check": "0",

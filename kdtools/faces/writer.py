@@ -204,16 +204,20 @@ class ImageRows:
         self._images, self._row_bytes = images, int(np.prod(images.shape[1:]))
         self._file = images.file.id.get_vfd_handle()
         self._first: int | None = None
+        # Windows has no pwrite, and the handle of another driver (HDF5_DRIVER) is no descriptor.
+        is_direct = hasattr(os, "pwrite") and images.file.driver == "sec2"
         # HDF5 gives a contiguous array its place when it is first written to. Less than its buffer holds would be kept
         # there and written later, over other rows; flushing would lay out the rest of the file in another way.
         n_rows = _HDF5_BUFFER // self._row_bytes + 1
-        if len(images) >= n_rows:
+        if is_direct and len(images) >= n_rows:
             images[:n_rows] = np.zeros((n_rows, *images.shape[1:]), np.uint8)  # a plain 0 would be written in pieces
             self._first = images.id.get_offset()
 
     def write(self, row: int, image: np.ndarray) -> None:
         """Write an image (H, W, 3) uint8. Raises OSError if the disk is full."""
-        if self._first is None:  # a few small images
+        assert image.dtype == np.uint8, image.dtype
+        assert image.nbytes == self._row_bytes, image.shape  # else it would spill over other rows
+        if self._first is None:
             self._images[row] = image
             return
         data, at = np.ascontiguousarray(image).reshape(-1).data, self._first + row * self._row_bytes
@@ -294,11 +298,11 @@ def _cut_images(path: Path, rows: np.ndarray) -> None:
             new.attrs.update(old.attrs)
             images = FacesWriter(new).create_images(len(rows), *old["image"].shape[1:3])
             at = 0
-            for first in range(0, len(old["image"]), _COPY_ROWS):
-                some = rows[(rows >= first) & (rows < first + _COPY_ROWS)]
-                if len(some):
-                    images[at : at + len(some)] = old["image"][first : first + _COPY_ROWS][some - first]
-                    at += len(some)
+            for first in range(0, len(rows), _COPY_ROWS):
+                some = rows[first : first + _COPY_ROWS]
+                for run in np.split(some, np.flatnonzero(np.diff(some) != 1) + 1):  # of rows that follow each other
+                    images[at : at + len(run)] = old["image"][run[0] : run[-1] + 1]
+                    at += len(run)
             for name in old:
                 if name != "image":
                     old.copy(name, new)

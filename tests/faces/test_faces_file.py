@@ -177,6 +177,19 @@ def test_rows_that_threads_write_give_the_same_bytes_as_hdf5(tmp_path: Path, sid
     assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
 
 
+def test_without_pwrite_rows_are_written_by_hdf5(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows."""
+    images = np.random.default_rng(0).integers(0, 256, (40, 64, 64, 3), np.uint8)
+    for name in ("one", "other"):
+        with create_faces(str(tmp_path / name), False, PROVENANCE) as writer:
+            rows = ImageRows(writer.create_images(*images.shape[:3]))
+            for k, image in enumerate(images):
+                rows.write(k, image)
+            writer.put_ids([str(k) for k in range(40)])
+        monkeypatch.delattr(os, "pwrite", raising=False)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
+
+
 def test_rows_between_kept_ones_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer_module, "_COPY_ROWS", 4)
     images = np.random.default_rng(0).integers(0, 256, (19, 8, 8, 3), np.uint8)
