@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -122,7 +123,11 @@ def sha256_of(path: str | Path, spend: Callable[[int], None] = lambda n_bytes: N
             file = os.path.join(path, name)  # no Path for each of millions of files
             try:
                 status = os.stat(file)
-            except (OSError, ValueError):
+            except (FileNotFoundError, NotADirectoryError, ValueError):  # a link to nothing, or no file
+                continue
+            except OSError as error:
+                if error.errno != errno.ELOOP:
+                    raise
                 continue
             if not stat.S_ISREG(status.st_mode):
                 continue
@@ -150,7 +155,7 @@ def _sha256_of_file(path: str | Path) -> hashlib._Hash:
             before = os.fstat(stream.fileno())
             meet(path, before, str(path))
             # `file_digest` allocates a buffer of 256 KB for each file.
-            is_small = before.st_size < _SMALL
+            is_small = stat.S_ISREG(before.st_mode) and before.st_size < _SMALL
             digest = hashlib.sha256(stream.read()) if is_small else hashlib.file_digest(stream, "sha256")
             if stamp_of(os.fstat(stream.fileno())) != stamp_of(before):
                 raise changed_error(str(path))
