@@ -38,6 +38,8 @@ def export_tflite(network: LandmarkNet, path: Path) -> None:
         converter = importlib.import_module("litert_torch")
         try:
             converter.convert(answers, (torch.zeros(1, 3, size, size),)).export(str(path))
+        except (OSError, MemoryError):  # of the disk that it writes to, or the machine
+            raise
         except Exception as error:  # the converter and the exporter below it have no common class of errors
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise DataError(

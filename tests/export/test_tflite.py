@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from contract.running import run_tool
 from factories import drawn_faces, write_faces
 
 from kdtools.errors import DataError, is_installed
+from kdtools.export.tflite import export_tflite
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.model.card import ModelCard
@@ -55,6 +58,27 @@ def test_what_cannot_be_written_is_refused_with_a_remedy(
     assert fault in message
     assert remedy in hint
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), OSError),
+        (MemoryError(), MemoryError),
+        (TypeError("an odd operator\nand more"), DataError),
+    ],
+)
+def test_a_full_disk_is_no_fault_of_the_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, shown: type[Exception]
+) -> None:
+    def convert(*_: object) -> None:
+        raise error
+
+    monkeypatch.setitem(sys.modules, "litert_torch", SimpleNamespace(convert=convert))
+    with pytest.raises(shown) as raised:
+        export_tflite(network(0), tmp_path / "m.tflite")
+    if shown is DataError:
+        assert "test_resnet cannot be converted to TensorFlow Lite: an odd operator" in str(raised.value)
 
 
 @pytest.mark.skipif(not is_installed("litert_torch"), reason="litert-torch is not installed (the extra tflite)")
