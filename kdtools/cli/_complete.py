@@ -164,7 +164,7 @@ VALUES: dict[str, Callable[[str], Sequence[str]]] = {
     "kd-dump.output": _fixed(ANY_FILE),
     "kd-eval.output": _reports,
     "kd-export.model_path": _bundled_or(WEIGHTS),
-    "kd-export.output": _fixed(["*.onnx"]),
+    "kd-export.output": _fixed(["*.onnx", "*.tflite"]),
     "format_name": _formats,
     "ids_from": _fixed(ANY_FILE),
     "kd-import.detector": _fixed(["auto", "points", "given", "finder", "cascade", "yunet", "whole", "*.onnx", "*.csv"]),

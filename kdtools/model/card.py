@@ -16,7 +16,7 @@ from kdtools.landmarks.conventions import MOST_CONVENTIONS, Convention, conventi
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.model import HEADS
 from kdtools.storage.devices import read_faults_named
-from kdtools.storage.file_kinds import ONNX, SAFETENSORS, form_of_start, read_start
+from kdtools.storage.file_kinds import ONNX, SAFETENSORS, TFLITE_MARK, form_of_start, read_start
 from kdtools.storage.lineage import Lineage
 from kdtools.storage.pipes import seekable
 from kdtools.storage.tensor_file import open_tensors
@@ -247,13 +247,17 @@ def form_of(path: str | Path) -> str:
     """`safetensors` or `onnx`, by the first bytes. Raises FileError for a file that is absent or neither."""
     try:
         with seekable(weights_file(path)).open("rb") as stream, read_faults_named(str(path)):
-            form = form_of_start(read_start(stream))
+            start = read_start(stream)
     except FileNotFoundError as error:
         raise FileError(f"{path}: no such file") from error
     except IsADirectoryError as error:
         raise FileError(f"{path}: is a folder, not a model file") from error
+    form = form_of_start(start)
     if form in (SAFETENSORS, ONNX):
         return form
+    if start[4:8] == TFLITE_MARK:
+        hint = "give the model file (.safetensors) that it was made from, or its .onnx"
+        raise FileError(f"{path}: TensorFlow Lite, which kdtools writes but does not read", hint)
     raise FileError(
         f"{path}: not a model file (safetensors), or damaged", "give what kd-teacher, kd-student or kd-export wrote"
     )

@@ -17,6 +17,7 @@ IMAGE_SUFFIXES = {*_USUAL_IMAGES, *_RARER_IMAGES}
 SUFFIXES_TO_TRY = tuple(variant for suffix in (*_USUAL_IMAGES, *_RARER_IMAGES) for variant in (suffix, suffix.upper()))
 HDF5, SAFETENSORS, ONNX = "hdf5", "safetensors", "onnx"
 _TFLITE_SUFFIX = ".tflite"
+TFLITE_MARK = b"TFL3"  # its fifth to eighth byte
 _CORE_ML_SUFFIXES = (".mlpackage", ".mlmodel")
 _N_START = 16  # bytes that `form_of_start` needs
 _USER_BLOCK = 512  # bytes, or a power of two times as many, that others may put before HDF5's signature

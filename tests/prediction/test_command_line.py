@@ -24,6 +24,7 @@ from kdtools.prediction.command_line import holds_names
         ("face68 phtos --max-faces 1", 1, "phtos: no such file or folder", ""),
         ("nomodel photos", 1, "nomodel: no such model", "face68 and face68-tiny come with kdtools"),
         ("text.txt photos", 1, "text.txt: not a model file", "kd-student"),
+        ("m.tflite photos", 1, "m.tflite: TensorFlow Lite, which kdtools writes but does not read", ".safetensors"),
     ],
 )
 def test_wrong_turns(
@@ -33,6 +34,7 @@ def test_wrong_turns(
     Path("photos").mkdir()
     for name in ("a.jpg", "b.jpg", "text.txt"):
         Path(name).write_text("anything")
+    Path("m.tflite").write_bytes(b"\x1c\0\0\0TFL3\x14\0\x20\0")
     Path("model.onnx").symlink_to(tiny_onnx)
     result = run_tool("kd-predict", *words.split(), "-o", "points.csv")
     fail(result, "kd-predict", status, message)
