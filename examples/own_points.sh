@@ -4,9 +4,9 @@
 #   examples/own_points.sh FACES.h5 PHOTOS WORK
 #
 # FACES.h5 is what kd-import made of the annotations, PHOTOS a folder of other photographs. All goes to WORK; what is
-# there is kept, so an interrupted run goes on. Other inputs or options need another WORK: WORK/settings records them. It
-# ends with a table: the student from labels alone, the teacher, and the student that learnt from unlabelled faces too,
-# on faces that none of them was trained on.
+# there is kept, so an interrupted run goes on. Other inputs or options need another WORK: WORK/settings records them,
+# PHOTOS by its path. It ends with a table: the student from labels alone, the teacher, and the student that learnt from
+# unlabelled faces too, on faces that none of them was trained on.
 #   TEACHER, STUDENT   options of the teacher and of both students: network, start weights, epochs
 #   UNLABELLED         options of the last training
 #   SCHEME             file of the scheme, for points of no known one
@@ -30,8 +30,11 @@ settings=$(
     echo "SCHEME $scheme"
     files_among "$scheme" "${teacher[@]}" "${student[@]}" "${unlabelled[@]}"
 )
-same_settings "$work" "$settings" ./*.h5 ./*.safetensors ./*.jsonl
-run() { echo "\$ $*" >&2 && "$@"; }
+same_settings "$work" "$settings" {train,test,more}.h5 found.jsonl {alone,tough,student}.{safetensors,h5}
+run() {
+    echo "\$ $*" >&2
+    "$@" || [ $? -eq 4 ] # 4: done, but some inputs were skipped, each named
+}
 
 # 1. A fifth of the people is kept apart, to measure with.
 [ -e test.h5 ] || run kd-split "$faces" --share 0.2 -o train.h5 --rest test.h5

@@ -3,7 +3,8 @@
 #
 #   examples/real_faces.sh FOLDER [DIR]      work in DIR (default: real_faces); what is there already is kept
 #
-# An interrupted run goes on; another FOLDER or other options need another DIR, whose file settings records them.
+# An interrupted run goes on; another FOLDER or other options need another DIR, whose file settings records
+# them, FOLDER by its path.
 #
 # A tenth of the faces is split off to test with, nobody in both parts.
 # The defaults are for CPUs. On a GPU, at the paper's size:
@@ -23,7 +24,7 @@ settings=$(
     echo "STUDENT ${student[*]-}"
     files_among "${teacher[@]}" "${student[@]}"
 )
-same_settings "$work" "$settings" ./*.h5 ./*.safetensors
+same_settings "$work" "$settings" {faces,train,test,soft,tough,tolerant}.h5 {kd,l1,tough,tolerant}.{safetensors,test.h5}
 
 # run OUTPUT COMMAND...: unless OUTPUT is there
 run() {

@@ -11,6 +11,8 @@ from factories import drawn_faces, write_faces
 from warm import Warm
 
 SCRIPT = Path(__file__).resolve().parent.parent.parent / "examples" / "compare_losses.sh"
+# A stand-in for a tool: its output holds its command line.
+WRITES = 'for ((k = 1; k < $#; k++)); do [ "${!k}" != -o ] || { at=$((k + 1)) && echo "$0 $*" > "${!at}"; }; done'
 
 
 @pytest.fixture(scope="module")
@@ -126,10 +128,7 @@ def test_other_examples_keep_no_products_of_other_options(
 ) -> None:
     (folder / "photos").mkdir()
     for tool in ("kd-import", "kd-split", "kd-asm", "kd-student", "kd-teacher", "kd-predict"):
-        write_tool(
-            tmp_path / "bin" / tool,
-            'for ((k = 1; k < $#; k++)); do [ "${!k}" != -o ] || { at=$((k + 1)) && echo "$0 $*" > "${!at}"; }; done',
-        )
+        write_tool(tmp_path / "bin" / tool, WRITES)
     write_tool(tmp_path / "bin" / "kd-info", "echo ibug68")
     write_tool(tmp_path / "bin" / "kd-eval", "echo table")
 
@@ -153,6 +152,23 @@ def test_other_examples_keep_no_products_of_other_options(
     assert files() == made
     (folder / "work" / "settings").unlink()
     assert "models of unknown settings" in run()[1]
+
+
+def test_own_points_goes_on_after_photographs_without_faces_also_beside_its_input(
+    folder: Path, shell: Shell, tmp_path: Path
+) -> None:
+    (folder / "photos").mkdir()
+    (folder / "train.h5").rename(folder / "faces.h5")
+    (folder / "test.h5").unlink()
+    for tool in ("kd-import", "kd-split", "kd-student", "kd-teacher", "kd-predict"):
+        write_tool(tmp_path / "bin" / tool, f"{WRITES}; [[ $* != *found.jsonl* ]] || exit 4")
+    write_tool(tmp_path / "bin" / "kd-info", "echo ibug68")
+    write_tool(tmp_path / "bin" / "kd-eval", "echo table")
+    path = f"{tmp_path / 'bin'}:{shell.environment['PATH']}"
+    for _ in range(2):
+        result = shell.run(f"{SCRIPT.parent / 'own_points.sh'} faces.h5 photos .", folder, PATH=path)
+        assert result.returncode == 0, result.stderr
+        assert result.stdout == "table\n"
 
 
 def test_options_are_corrected_where_nothing_is_made_yet(folder: Path, shell: Shell, tmp_path: Path) -> None:
