@@ -45,7 +45,9 @@ measure() { # measure NAME SECONDS PATTERN COMMAND...: the lines that match PATT
         *) state=" (status $status)" ;;
     esac
     lines=$(grep -E "$pattern" "$name.txt" | tr '|' '/' | sed 's/$/<br>/' | tr -d '\n')
-    [ -n "$lines" ] && [ $status -ne 124 ] && [ $status -ne 137 ] || failed+=("$name")
+    if [ -z "$lines" ] || [ $status -gt 1 ] || { [ $status -eq 1 ] && grep -q ^Traceback "$name.errors.txt"; }; then
+        failed+=("$name")
+    fi
     echo "| $name | ${lines:-nothing, see $name.errors.txt}$state | $((SECONDS - began)) s |" | tee -a speeds.md >&2
 }
 

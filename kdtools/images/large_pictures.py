@@ -20,7 +20,7 @@ def large_pictures_in_turn() -> Iterator[None]:
     """Spans a thread's work on some pictures, until it has dropped them.
 
     From the first large one that it decodes to the end of the span, other threads wait with theirs. Work within it must
-    not wait for that of another thread.
+    not wait for that of another thread, but for what decodes no picture.
     """
     with contextlib.ExitStack() as stack:
         _spans.stack = stack
