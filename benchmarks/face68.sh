@@ -3,7 +3,8 @@
 #
 #   benchmarks/face68.sh train DATA WORK            two parts, 96 and 160 px; goes on where it was stopped
 #   benchmarks/face68.sh teachers DATA WORK         after it: teachers, and a student at 208 px on unlabelled faces too
-#   benchmarks/face68.sh tiny DATA WORK             after that: a smaller student at 112 px, with the same teachers
+#   benchmarks/face68.sh larger DATA WORK           after teachers: EfficientNet-lite2 as a teacher, and a student at 160 px
+#   benchmarks/face68.sh tiny DATA WORK             after teachers: a smaller student at 112 px, with the same teachers
 #   benchmarks/face68.sh tiny-labels DATA WORK      its control without teachers: as many images, labelled faces alone
 #   benchmarks/face68.sh figures DATA WORK [MODEL]  the table of its card; MODEL is face68 unless another is named
 #
@@ -13,7 +14,7 @@
 # is WORK/student.safetensors after the last part; benchmarks/bundle_network.py puts it into the package. A third part at
 # 208 px, as best_student.sh has it, was tried; docs/results.md says why it is not there.
 set -euo pipefail
-usage='usage: face68.sh train|teachers|tiny|tiny-labels|figures DATA WORK [MODEL]'
+usage='usage: face68.sh train|teachers|larger|tiny|tiny-labels|figures DATA WORK [MODEL]'
 what=${1:?$usage} data=$(realpath "${2:?$usage}") work=${3:?$usage} model=${4:-face68}
 benchmarks=$(dirname "$(realpath "$0")") processes=${PROCESSES:-$(nproc)}
 [ ! -e "$model" ] || model=$(realpath "$model")
@@ -62,7 +63,7 @@ if [ "$what" = figures ]; then
     done
     exit
 fi
-case $what in train | teachers | tiny | tiny-labels) ;; *) echo "$usage" >&2 && exit 2 ;; esac
+case $what in train | teachers | larger | tiny | tiny-labels) ;; *) echo "$usage" >&2 && exit 2 ;; esac
 
 python3 "$benchmarks/first_annotations.py" "$data/youtube68/train" youtube68_once
 # LFPW twice: its faces are few.
@@ -104,11 +105,25 @@ done
 [ -e tough.h5 ] || python3 "$benchmarks/mean_prediction.py" student.tough.h5 longer.tough.h5 -o tough.h5
 [ -e soft.h5 ] || kd-asm train.h5 -o soft.h5
 [ -e tolerant.h5 ] || kd-asm tough.h5 --shape-model soft.h5 -o tolerant.h5
-teachers=(--unlabelled unlabelled.h5 --tough tough.h5 --tolerant tolerant.h5 --set trust=agreement --set unlabelled_share=0.25)
+if [ "$what" = larger ]; then
+    faces train208.h5 208
+    [ -e lite2.safetensors ] || python3 "$benchmarks/efficientnet_lite.py" 2 lite2.safetensors
+    train larger.safetensors train208.h5 "${common[@]}" --arch tf_efficientnet_lite2 --input-size 192 --lr 1e-3 --epochs 8 \
+        --init lite2.safetensors
+    [ -e larger.tough.h5 ] || kd-predict larger.safetensors unlabelled.h5 --flip --convention 300w -o larger.tough.h5
+    [ -e tougher.h5 ] || python3 "$benchmarks/mean_prediction.py" tough.h5 larger.tough.h5 -o tougher.h5
+    [ -e more_tolerant.h5 ] || kd-asm tougher.h5 --shape-model soft.h5 -o more_tolerant.h5
+fi
+tough=tough.h5 tolerant=tolerant.h5
+[ "$what" != larger ] || tough=tougher.h5 tolerant=more_tolerant.h5
+teachers=(--unlabelled unlabelled.h5 --tough $tough --tolerant $tolerant --set trust=agreement --set unlabelled_share=0.25)
 if [ "$what" = teachers ]; then
     faces train208.h5 208
     train taught.safetensors train208.h5 "${teachers[@]}" --augment light --set freeze=8 --batch $((6 * processes)) --seed 2 \
         --input-size 208 --lr 1e-3 --epochs 6 --init student.safetensors
+elif [ "$what" = larger ]; then
+    train taught160.safetensors train.h5 "${teachers[@]}" --augment light --set freeze=8 --batch $((6 * processes)) --seed 3 \
+        --input-size 160 --lr 1e-3 --epochs 5 --init student.safetensors
 else
     # A quarter of a batch is unlabelled, beside these.
     train tiny.safetensors train.h5 "${teachers[@]}" "${tiny[@]}" --batch $((12 * processes)) --epochs 20
