@@ -17,7 +17,7 @@ TASKS = {
     },
     "predict": {
         "kd-predict": "predict landmarks in faces, images and videos with a trained model",
-        "kd-export": "write a trained model as ONNX",
+        "kd-export": "write a trained model as ONNX or TensorFlow Lite",
     },
     "measure": {
         "kd-eval": "measure predicted landmarks against ground truth",
