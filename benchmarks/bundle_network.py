@@ -24,7 +24,7 @@ from kdtools.export.graph import export_onnx
 from kdtools.export.precisions import measure_precisions, recommended, split_for_calibration, why_recommended
 from kdtools.model.card import METADATA, read_card
 from kdtools.model.file import load_all_layers, load_model
-from kdtools.reporting import Reporter
+from kdtools.reporting import SILENT
 from kdtools.storage.lineage import Lineage
 
 PRETRAINED = Path(__file__).resolve().parent.parent / "kdtools" / "pretrained"
@@ -79,7 +79,7 @@ def main() -> None:
     network = load_model(weights, torch.device("cpu"))
     fields |= network.card.convention_fields()  # of the default convention
     sample, calibration = split_for_calibration(sample_faces(given.verify, network, N_CHECKED + N_CALIBRATION))
-    rows = measure_precisions(network, fields, sample, calibration, Reporter())
+    rows = measure_precisions(network, fields, sample, calibration, SILENT)
     for row in rows:
         speed = f"{row.times_float32:.2f} times as fast as float32"
         print(f"{row.precision}: {speed}, NME {row.nme_change_percent:+z.1f} %")

@@ -105,6 +105,7 @@ done
 [ -e tough.h5 ] || python3 "$benchmarks/mean_prediction.py" student.tough.h5 longer.tough.h5 -o tough.h5
 [ -e soft.h5 ] || kd-asm train.h5 -o soft.h5
 [ -e tolerant.h5 ] || kd-asm tough.h5 --shape-model soft.h5 -o tolerant.h5
+tough=tough.h5 tolerant=tolerant.h5
 if [ "$what" = larger ]; then
     faces train208.h5 208
     [ -e lite2.safetensors ] || python3 "$benchmarks/efficientnet_lite.py" 2 lite2.safetensors
@@ -113,9 +114,8 @@ if [ "$what" = larger ]; then
     [ -e larger.tough.h5 ] || kd-predict larger.safetensors unlabelled.h5 --flip --convention 300w -o larger.tough.h5
     [ -e tougher.h5 ] || python3 "$benchmarks/mean_prediction.py" tough.h5 larger.tough.h5 -o tougher.h5
     [ -e more_tolerant.h5 ] || kd-asm tougher.h5 --shape-model soft.h5 -o more_tolerant.h5
+    tough=tougher.h5 tolerant=more_tolerant.h5
 fi
-tough=tough.h5 tolerant=tolerant.h5
-[ "$what" != larger ] || tough=tougher.h5 tolerant=more_tolerant.h5
 teachers=(--unlabelled unlabelled.h5 --tough $tough --tolerant $tolerant --set trust=agreement --set unlabelled_share=0.25)
 if [ "$what" = teachers ]; then
     faces train208.h5 208

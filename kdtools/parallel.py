@@ -190,10 +190,7 @@ def in_background(function: Callable[[], Result]) -> Callable[[], Result]:
 
 
 class _Caller(threading.Thread):
-    """A thread that calls one function after another: to start one for each call would take a sixth of a call's time.
-
-    The end of the program does not wait for it.
-    """
+    """A thread that calls one function after another. The end of the program does not wait for it."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)

@@ -12,7 +12,7 @@ from kdtools.cli._app import run, session
 from kdtools.cli._options import ConventionName, ExportOutput, Force, Quiet, Verbose, Version
 from kdtools.errors import require, require_packages
 from kdtools.export import INT8, Precision
-from kdtools.storage.file_kinds import is_tflite_name
+from kdtools.storage.file_kinds import ONNX, is_tflite_name
 from kdtools.storage.outputs import check_no_input, check_output, written_aside
 
 if TYPE_CHECKING:
@@ -84,7 +84,6 @@ def kd_export(
     require_packages("torch", "timm", *(("litert_torch", "ai_edge_litert") if tflite else ("onnxscript",)))
     from kdtools.faces.file import open_faces
     from kdtools.model.card import form_of, read_card
-    from kdtools.storage.file_kinds import ONNX
 
     if output is not None:
         check_no_input([output], [path for path in (model_path, calibrate, verify) if path])
