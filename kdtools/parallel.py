@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import islice
-from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from kdtools.machine import n_bytes_of_memory, n_cores
@@ -189,43 +188,18 @@ def in_background(function: Callable[[], Result]) -> Callable[[], Result]:
     return _in_thread(function).result
 
 
-class _Caller(threading.Thread):
-    """A thread that calls one function after another. The end of the program does not wait for it."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.calls: SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = SimpleQueue()
-
-    def run(self) -> None:
-        while True:
-            self._call(*self.calls.get())
-
-    def _call(self, function: Callable[[], Any], result: Future[Any]) -> None:
-        try:
-            answer = function()
-        except BaseException as error:
-            _idle.append(self)
-            result.set_exception(error)
-        else:
-            _idle.append(self)  # before who waits for the answer goes on, and may call again
-            result.set_result(answer)
-
-
-_idle: list[_Caller] = []
-
-
 def _in_thread(function: Callable[[], Result]) -> Future[Result]:
-    """The result of `function`, which is called in another thread."""
+    """The result of `function`, which is called in another thread. The end of the program does not wait for it."""
     result: Future[Result] = Future()
-    while True:
+
+    def run() -> None:
         try:
-            caller = _idle.pop()
-        except IndexError:
-            caller = _Caller()
-            caller.start()
-        if caller.is_alive():  # it is not in a forked process
-            caller.calls.put((function, result))
-            return result
+            result.set_result(function())
+        except BaseException as error:
+            result.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return result
 
 
 def batched(items: Iterable[Item], n: int) -> Iterator[list[Item]]:

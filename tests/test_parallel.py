@@ -116,27 +116,13 @@ def test_a_result_from_the_background() -> None:
         in_background(fail)()
 
 
-def test_calls_follow_each_other_in_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also after an error; a call within a call, and one while another has not ended, have their own."""
-    monkeypatch.setattr(parallel, "_idle", [])
-    own = partial(interruptible, threading.get_ident, lambda: None, None)
-    first = own()
-    assert first != threading.get_ident()
-    with pytest.raises(ZeroDivisionError):
-        interruptible(lambda: 1 // 0, lambda: None, None)
-    assert own() == first
-    assert interruptible(own, lambda: None, None) != first
-    assert len(parallel._idle) == 2
-
-
 def test_a_call_that_does_not_end_is_left_behind_until_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "_idle", [])
     monkeypatch.setattr(parallel, "_WAIT_FOR_END", 0.05)
     monkeypatch.setattr(parallel, "_abandoned", [])
     go_on, asked = threading.Event(), []
     with pytest.raises(TimeoutError):
         interruptible(go_on.wait, lambda: asked.append("end"), 0.05)
-    assert (asked, n_abandoned(), parallel._idle) == (["end"], 1, [])
+    assert (asked, n_abandoned()) == (["end"], 1)
     assert interruptible(lambda: "another", lambda: None, None) == "another"
     go_on.set()
     parallel._abandoned[0].result(10)
