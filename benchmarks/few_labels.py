@@ -14,6 +14,8 @@ together. Each seed has teachers of its own:
 
 - Tough is trained on the labelled faces alone, with the options --tough, and predicts each face and its mirror image.
 - Tolerant costs nothing: it is Tough's answer, brought through the shape model of the labelled faces.
+- Another Tolerant, of cases whose names begin with `network`, is a second network, trained as Tough is but on the
+  Soft-landmarks of the labelled faces, as in the paper.
 
 The table: NME in % of the distance between the outer corners of the eyes (21 points: between the eyes' centres), mean
 over the seeds and each seed, and the difference from labels alone and from Tough alone, with 95 % intervals over seeds
@@ -50,6 +52,7 @@ class Case:
     teachers: tuple[str, ...] = ()
     share: float = 0.0
     first: float = 0.0  # share of all images that a first stage sees, which learns from unlabelled faces alone
+    network: bool = False  # Tolerant is a network that has learnt Soft-landmarks
 
 
 BOTH = ("tough", "tolerant")
@@ -59,7 +62,9 @@ CASES = {
     "tough": Case("", ("tough",), 0.5),
     "tough-confidence": Case("--set trust=confidence", ("tough",), 0.5),
     "both-agreement": Case("--set trust=agreement", BOTH, 0.5),
+    "network-agreement": Case("--set trust=agreement", BOTH, 0.5, network=True),
     "both-kd": Case("--loss kd --variant figure", BOTH, 0.5),
+    "network-kd": Case("--loss kd --variant figure", BOTH, 0.5, network=True),
     "tough-first": Case("", ("tough",), 0.0, 0.5),
 }
 NAMES = {
@@ -68,7 +73,9 @@ NAMES = {
     "tough": "and unlabelled faces, Tough",
     "tough-confidence": "the same, trust=confidence",
     "both-agreement": "and unlabelled faces, both, trust=agreement",
+    "network-agreement": "the same, Tolerant is a network",
     "both-kd": "and unlabelled faces, both, KD-Loss",
+    "network-kd": "the same, Tolerant is a network",
     "tough-first": "unlabelled faces first, then labels",
 }
 
@@ -106,22 +113,32 @@ class Setting:
         with open_faces(self.runner.work / f"{self.prefix}.{seed}.h5") as faces:
             return len(faces.ids)
 
-    def teach(self, seed: int) -> None:
-        """Tough and Tolerant, and what they say of the labelled, the unlabelled and the test faces."""
+    def teach(self, seed: int, network: bool) -> None:
+        """Tough and Tolerant, and what they say of the labelled, the unlabelled and the test faces.
+
+        With `network`, also the Tolerant teacher that has learnt Soft-landmarks.
+        """
+        name, run = f"{self.prefix}.{seed}", self.runner.run
+        self.teach_network(seed, "teacher", "tough")
+        self.measure(f"{name}.teacher", "--flip")
+        run(f"{name}.soft.h5", f"kd-asm {name}.h5")
+        run(f"{name}.tolerant.h5", f"kd-asm {name}.tough.h5 --shape-model {name}.soft.h5")
+        if network:
+            self.teach_network(seed, "tolerant-teacher", "tolerant-network", f"--landmarks {name}.soft.h5")
+
+    def teach_network(self, seed: int, teacher: str, predictions: str, options: str = "") -> None:
+        """A teacher, and what it says of the labelled and unlabelled faces, in one file."""
         name, run = f"{self.prefix}.{seed}", self.runner.run
         epochs = max(16, round(TEACHER_IMAGES / self.n_labels(seed)))
         init = "" if "--init" in self.tough else f"--init {self.start}"
         run(
-            f"{name}.teacher.safetensors",
-            f"kd-teacher {name}.h5 {TEACHER} {self.tough} {init} --epochs {epochs} --seed {seed} --resume",
+            f"{name}.{teacher}.safetensors",
+            f"kd-teacher {name}.h5 {options} {TEACHER} {self.tough} {init} --epochs {epochs} --seed {seed} --resume",
         )
-        more = self.unlabelled(seed)
-        for part in (f"{name}.h5", more):
-            run(f"{name}.tough.{part}", f"kd-predict {name}.teacher.safetensors {part} --flip")
-        self.measure(f"{name}.teacher", "--flip")
-        run(f"{name}.tough.h5", f"kd-merge {name}.tough.{name}.h5 {name}.tough.{more}")
-        run(f"{name}.soft.h5", f"kd-asm {name}.h5")
-        run(f"{name}.tolerant.h5", f"kd-asm {name}.tough.h5 --shape-model {name}.soft.h5")
+        parts = f"{name}.h5", self.unlabelled(seed)
+        for part in parts:
+            run(f"{name}.{predictions}.{part}", f"kd-predict {name}.{teacher}.safetensors {part} --flip")
+        run(f"{name}.{predictions}.h5", f"kd-merge {' '.join(f'{name}.{predictions}.{part}' for part in parts)}")
 
     def unlabelled(self, seed: int) -> str:
         """Own points have crops of their own, which lie around what the teacher finds."""
@@ -141,7 +158,8 @@ class Setting:
         n_labels, init = self.n_labels(seed), self.start
         n_images = max(IMAGES, 16 * n_labels)
         output = f"{name}.{case_name}"
-        teachers = " ".join(f"--{role} {name}.{role}.h5" for role in case.teachers)
+        files = {"tough": "tough", "tolerant": "tolerant-network" if case.network else "tolerant"}
+        teachers = " ".join(f"--{role} {name}.{files[role]}.h5" for role in case.teachers)
         train = f"kd-student {name}.h5 {STUDENT} --seed {seed} --resume"
         if case.first:
             more, seen = self.unlabelled(seed), case.first * n_images
@@ -219,7 +237,8 @@ def main() -> None:
                 for seed, name in itertools.product(range(given.seeds), given.cases)
                 if not CASES[name].teachers
             ]
-            list(pool.map(setting.teach, range(given.seeds)))
+            network = any(CASES[name].network for name in given.cases)
+            list(pool.map(lambda seed: setting.teach(seed, network), range(given.seeds)))
             rest = itertools.product(range(given.seeds), [name for name in given.cases if CASES[name].teachers])
             list(pool.map(lambda job: setting.learn(job[1], job[0]), rest))
             for job in alone:

@@ -99,6 +99,27 @@ def test_an_export_holds_no_paths_of_the_machine(tmp_path: Path) -> None:
         assert not part.doc_string
 
 
+def _largest_weight_in_8_bits(graph: onnx.GraphProto) -> int:
+    weights = {weight.name: onnx.numpy_helper.to_array(weight) for weight in graph.initializer}
+    restored = [
+        weights[node.input[0]] for node in graph.node if node.op_type == "DequantizeLinear" and node.input[0] in weights
+    ]
+    return max(int(np.abs(weight.astype(int)).max()) for weight in restored if weight.dtype == np.int8)
+
+
+def test_the_first_block_and_the_head_stay_in_float32(tmp_path: Path, faces_file: str) -> None:
+    original = network(0, "heatmap")
+    save_model(tmp_path / "m.safetensors", original, Provenance("test"))
+    sample = sample_faces(faces_file, original, 12)
+    export_onnx(original, tmp_path / "m.onnx", read_card(tmp_path / "m.safetensors")[1], "int8", sample.images)
+    graph = onnx.load(tmp_path / "m.onnx").graph
+    floats = {weight.name for weight in graph.initializer if weight.data_type == onnx.TensorProto.FLOAT}
+    weights = [node.input[1] for node in graph.node if node.op_type == "Conv"]
+    in_float = [k for k, weight in enumerate(weights) if weight in floats]
+    assert in_float == [0, 1, 2, *(k for k, weight in enumerate(weights) if weight.startswith("network.head."))]
+    assert 3 < len(in_float) < len(weights)
+
+
 def test_fewer_bits_are_smaller_and_nearly_the_same(tmp_path: Path, faces_file: str) -> None:
     original = network(0, "heatmap")
     sample = sample_faces(faces_file, original, 12)
@@ -125,6 +146,7 @@ def test_fewer_bits_are_smaller_and_nearly_the_same(tmp_path: Path, faces_file: 
     assert (
         sizes["int8"] < 0.8 * sizes["float16"] < 0.8 * 0.7 * sizes["float32"]
     )  # of so small a network the head is most
+    assert _largest_weight_in_8_bits(onnx.load(tmp_path / "int8.onnx").graph) == 64  # two products fit into 16 bits
     assert agreements["float32"].largest_px < 1e-3
     assert 1e-3 < agreements["float16"].mean_px < agreements["int8"].mean_px < 0.5
     was, now = agreements["int8"].nme or (0, 1)
