@@ -4,8 +4,8 @@
 #   examples/own_points.sh FACES.h5 PHOTOS WORK
 #
 # FACES.h5 is what kd-import made of the annotations, PHOTOS a folder of other photographs. All goes to WORK; what is
-# there is kept, so an interrupted run goes on. Other inputs or options need another WORK: WORK/settings records them,
-# PHOTOS by its path. It ends with a table: the student from labels alone, the teacher, and the student that learnt from
+# there is kept, so an interrupted run goes on. Other inputs or options need another WORK: WORK/settings records them.
+# It ends with a table: the student from labels alone, the teacher, and the student that learnt from
 # unlabelled faces too, on faces that none of them was trained on.
 #   TEACHER, STUDENT   options of the teacher and of both students: network, start weights, epochs
 #   UNLABELLED         options of the last training
@@ -23,7 +23,7 @@ mkdir -p -- "$work"
 cd -- "$work"
 settings=$(
     echo "FACES $(sha256 "$faces")"
-    echo "PHOTOS $photos"
+    echo "PHOTOS $(folder_state "$photos")"
     echo "TEACHER ${teacher[*]-}"
     echo "STUDENT ${student[*]-}"
     echo "UNLABELLED ${unlabelled[*]-}"

@@ -3,8 +3,8 @@
 #
 #   examples/real_faces.sh FOLDER [DIR]      work in DIR (default: real_faces); what is there already is kept
 #
-# An interrupted run goes on; another FOLDER or other options need another DIR, whose file settings records
-# them, FOLDER by its path.
+# An interrupted run goes on; another FOLDER, other files in it or other options need another DIR, whose file settings
+# records them.
 #
 # A tenth of the faces is split off to test with, nobody in both parts.
 # The defaults are for CPUs. On a GPU, at the paper's size:
@@ -18,7 +18,7 @@ read -ra student <<<"${STUDENT:---arch mobilenetv2_100 --input-size 112 --epochs
 mkdir -p "$work"
 cd "$work"
 settings=$(
-    echo "FOLDER $folder"
+    echo "FOLDER $(folder_state "$folder")"
     echo "SIZE $size"
     echo "TEACHER ${teacher[*]-}"
     echo "STUDENT ${student[*]-}"

@@ -6,8 +6,15 @@ die() {
     exit 2
 }
 
-sha256() { # macOS has shasum instead
-    if command -v sha256sum > /dev/null; then sha256sum; else shasum -a 256; fi < "$1" | cut -d ' ' -f 1
+sha256() { # [FILE]; macOS has shasum instead
+    if command -v sha256sum > /dev/null; then sha256sum; else shasum -a 256; fi < "${1:-/dev/stdin}" | cut -d ' ' -f 1
+}
+
+# folder_state FOLDER: path, number of files, and a digest of their names and bytes; WORK, where it is called, may be inside
+folder_state() {
+    local files
+    files=$(find "$1" -samefile . -prune -o -type f -exec cksum {} + | LC_ALL=C sort)
+    echo "$1: $(grep -c . <<< "$files" || true) files, $(sha256 <<< "$files")"
 }
 
 # files_among WORD...: a line for each word, or value of an --option=, that is a file

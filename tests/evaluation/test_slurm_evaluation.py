@@ -78,7 +78,9 @@ def results(world: Path) -> Path:
 
 def test_each_task_makes_one_model_s_predictions_of_one_test_set_and_their_figures(results: Path) -> None:
     wanted = {f"{test}/{model}{suffix}" for test, model in CELLS for suffix in (".h5", ".tsv")}
-    made = {str(path.relative_to(results)) for path in state(results)} - {"table.tsv"}  # of a later test, if it came first
+    made = {str(path.relative_to(results)) for path in state(results)} - {
+        "table.tsv"
+    }  # of a later test, if it came first
     assert made == wanted | {"settings"}
     for test, model in CELLS:
         with h5py.File(results / test / f"{model}.h5") as pred:

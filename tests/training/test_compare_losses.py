@@ -127,14 +127,15 @@ def test_other_examples_keep_no_products_of_other_options(
     folder: Path, shell: Shell, tmp_path: Path, script: str, inputs: str, others: tuple[str, ...]
 ) -> None:
     (folder / "photos").mkdir()
+    (folder / "photos" / "a.pts").write_text("1 2")
     for tool in ("kd-import", "kd-split", "kd-asm", "kd-student", "kd-teacher", "kd-predict"):
         write_tool(tmp_path / "bin" / tool, WRITES)
     write_tool(tmp_path / "bin" / "kd-info", "echo ibug68")
     write_tool(tmp_path / "bin" / "kd-eval", "echo table")
 
-    def run(**changed: str) -> tuple[int, str]:
+    def run(work: str = "work", **changed: str) -> tuple[int, str]:
         path = f"{tmp_path / 'bin'}:{shell.environment['PATH']}"
-        result = shell.run(f"{SCRIPT.parent / script} {inputs} work", folder, **(changed | {"PATH": path}))
+        result = shell.run(f"{SCRIPT.parent / script} {inputs} {work}", folder, **(changed | {"PATH": path}))
         return result.returncode, result.stderr
 
     def files() -> dict[str, bytes]:
@@ -148,8 +149,14 @@ def test_other_examples_keep_no_products_of_other_options(
         assert status == 2
         assert f"{script}: error: " in err
         assert re.search(rf"(?s)name another WORK.*\n  before: {name} .*\n  now:    {name} ", err), name
+    (folder / "photos" / "a.pts").write_text("1 3")
+    assert re.search(r"(?s)before: (\w+ .*photos: 1 files, ).*now:    \1", run()[1])
+    (folder / "photos" / "a.pts").write_text("1 2")
     assert run()[0] == 0
     assert files() == made
+    (folder / "work").rename(folder / "photos" / "work")
+    assert run("photos/work")[0] == 0, "WORK itself is not among the photographs"
+    (folder / "photos" / "work").rename(folder / "work")
     (folder / "work" / "settings").unlink()
     assert "models of unknown settings" in run()[1]
 
