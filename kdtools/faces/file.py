@@ -122,7 +122,7 @@ class FacesFile(StoredFaces):
             origins = origins + put_back.offset
         if frame == "source" or not origins.any():
             return origins
-        offsets = origin_in_image(origins, self._image_maps(rows))
+        offsets = origin_in_image(origins, self.maps_to_source(rows))
         return offsets / self.image_size[::-1] if frame == "unit" else offsets
 
     def points(self, frame: Frame = "source", rows: slice = slice(None)) -> np.ndarray:
@@ -138,24 +138,24 @@ class FacesFile(StoredFaces):
         0.5. Raises DataError for the last two if the file holds no /image.
         """
         if frame == "source":
-            maps = self._image_maps(rows)
+            maps = self.maps_to_source(rows)
             return points if maps is None else apply_affine(maps, points)
         size = self.image_size
         return pixels_to_unit(points, *size) if frame == "unit" else points
 
     def from_source(self, points: np.ndarray, rows: slice = slice(None)) -> np.ndarray:
         """Convert points (n, L, 2) of some rows from pixels of the source images to those of this file's landmarks."""
-        maps = self._image_maps(rows)
+        maps = self.maps_to_source(rows)
         return points if maps is None else apply_affine(invert_affine(maps), points)
 
     def boxes(self, frame: Literal["source", "image"] = "source", rows: slice = slice(None)) -> np.ndarray:
         """Boxes (n, 4) of some rows, half-open; in a rotated /image, the upright boxes around them."""
         self.require("box", *(["image"] if frame == "image" else []))
         boxes = np.asarray(self.read("box", *rows.indices(len(self))[:2]))
-        maps = None if frame == "source" else self._image_maps(rows)
+        maps = None if frame == "source" else self.maps_to_source(rows)
         return boxes if maps is None else upright_boxes(invert_affine(maps), boxes)
 
-    def _image_maps(self, rows: slice) -> np.ndarray | None:
+    def maps_to_source(self, rows: slice) -> np.ndarray | None:
         """Maps (n, 2, 3) from /image to the source images; None if points are in pixels of the source images."""
         if not (self.has_images and "to_source" in self):
             return None

@@ -13,6 +13,8 @@ from typing import TypeVar
 
 from kdtools.errors import UsageError
 
+_INPUTS_IN_RUN = 64
+_RUNS_PER_WORKER = 4  # of those that remain
 _GROUPS_PER_SIZE = 8  # the size doubles from 1 to the full one, so that small runs keep all workers busy
 
 Item = TypeVar("Item")
@@ -45,6 +47,21 @@ def group_bounds(first: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
         if start >= stop:
             return
         yield start, min(group_start(group + 1, size), stop)
+
+
+def runs_of_groups(first: int, stop: int, size: int, n_workers: int) -> Iterator[list[tuple[int, int]]]:
+    """The groups of `group_bounds` in lists, each for one worker; towards the end single ones, so that all end at once.
+
+    What a worker does beside its network then counts once for several groups.
+    """
+    groups = group_bounds(first, stop, size)
+    while True:
+        share = (stop - first) // (_RUNS_PER_WORKER * n_workers * size)
+        run = list(islice(groups, max(1, min(share, _INPUTS_IN_RUN // size))))
+        if not run:
+            return
+        yield run
+        first = run[-1][1]
 
 
 def grouped(items: Iterable[Item], first: int, size: int) -> Iterator[list[Item]]:

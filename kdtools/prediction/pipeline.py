@@ -146,12 +146,12 @@ def digest_inputs(run: Run, names: Sequence[str]) -> Callable[[], dict[str, str]
     return in_background(digests)
 
 
-def collect(run: Run, parts: Parts, work: Callable[[Any], Outcome], groups: Iterable[Sequence[Any]]) -> None:
+def collect(run: Run, parts: Parts, work: Callable[[Any], Outcome], groups: Iterable[Any]) -> None:
     """Run `work` on all groups and add the outcomes to `parts`, in order."""
     watch = Stopwatch()
     run.timing.n_workers = workers(run.jobs)
 
-    def timed() -> Iterator[Sequence[Any]]:
+    def timed() -> Iterator[Any]:
         watch.lap("wait")
         for group in groups:
             watch.lap("list")

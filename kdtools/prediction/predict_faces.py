@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +21,10 @@ from kdtools.faces.validation import OTHER_KIND_HINT
 from kdtools.images.cropping import resize_image
 from kdtools.images.drawing import draw_landmarks
 from kdtools.landmarks import Scheme
-from kdtools.landmarks.geometry import unit_to_pixels
+from kdtools.landmarks.geometry import apply_affine, unit_to_pixels
 from kdtools.landmarks.point_names import point_order
-from kdtools.prediction.batching import group_bounds, shard_range
+from kdtools.parallel import workers
+from kdtools.prediction.batching import runs_of_groups, shard_range
 from kdtools.prediction.engines import Engine
 from kdtools.prediction.outcome import Outcome, Stopwatch
 from kdtools.prediction.partial_output import Parts
@@ -32,6 +34,8 @@ from kdtools.reporting import Reporter
 
 if TYPE_CHECKING:
     from kdtools.prediction.drawn_folder import DrawnFolder
+
+_ROWS = 2048  # of small arrays read at a time
 
 
 @contextlib.contextmanager
@@ -75,7 +79,8 @@ def predict_faces(run: Run, faces: FacesFile, source: str, *, draw: str | None =
         if drawn is not None:
             drawn.begin(parts.n_items - parts.first)
         work = _Work(run.engine, faces, drawn, drawings)
-        collect(run, parts, work, group_bounds(parts.n_items, stop, size))
+        runs = runs_of_groups(parts.n_items, stop, size, workers(run.jobs))
+        collect(run, parts, work, _read_rows(faces, runs))
         parts.finish(run.output, digests(), may_be_empty=run.shard is not None)
         return parts.n_faces
 
@@ -95,40 +100,68 @@ def _check_done(faces: FacesFile, parts: Parts) -> None:
     parts.check_inputs((without_file(identity), partial(bytes, content)) for _, identity, content in rows)
 
 
+@dataclass(frozen=True)
+class _Rows:
+    """Consecutive groups of rows for one worker, with all of them but their images.
+
+    `columns` are arrays of the format, `maps` (n, 2, 3) lead from images to the source images, None where both agree.
+    """
+
+    groups: Sequence[tuple[int, int]]
+    columns: dict[str, Any]
+    maps: np.ndarray | None
+
+
+def _read_rows(faces: FacesFile, runs: Iterable[Sequence[tuple[int, int]]]) -> Iterator[_Rows]:
+    """Each run of groups with its columns, which are read many rows at a time: HDF5 takes a millisecond a call."""
+    names = ["id", *(name for name in COMPANIONS if name in faces), *(f"subset/{name}" for name in faces.subsets)]
+    first = stop = 0
+    for groups in runs:
+        begin, end = groups[0][0], groups[-1][1]
+        if end > stop:
+            first, stop = begin, min(max(begin + _ROWS, end), len(faces))
+            columns = {name: faces.read(name, first, stop) for name in names}
+            maps = faces.maps_to_source(slice(first, stop))
+        rows = slice(begin - first, end - first)
+        yield _Rows(groups, {n: column[rows] for n, column in columns.items()}, None if maps is None else maps[rows])
+
+
 class _Work:
-    """Predicts a range of rows."""
+    """Predicts groups of rows, each by one call of the network."""
 
     def __init__(self, engine: Engine, faces: FacesFile, drawn: DrawnFolder | None, drawings: dict[str, Path]) -> None:
-        self._engine, self._faces, self._drawn, self._drawings = engine, faces, drawn, drawings
-        self._columns = [name for name in COMPANIONS if name in faces]
-        self._columns += [f"subset/{name}" for name in faces.subsets]
+        self._engine, self._drawn, self._drawings = engine, drawn, drawings
+        self._images, self._origin = faces.images, box_origin(faces)
 
-    def __call__(self, rows: tuple[int, int]) -> Outcome:
-        first, stop = rows
-        faces, watch = self._faces, Stopwatch()
+    def __call__(self, rows: _Rows) -> Outcome:
+        watch, size = Stopwatch(), self._engine.card.input_size
+        first, stop = rows.groups[0][0], rows.groups[-1][1]
         began = watch.lap("read")
-        images = faces.images[first:stop]
-        ids = faces.read("id", first, stop)
+        images = self._images[first:stop]
         contents = [content_of(one) for one in images]
-        columns = {"id": ids, "landmarks": None, **{name: faces.read(name, first, stop) for name in self._columns}}
         watch.lap("read")
-        size = self._engine.card.input_size
         crops = images if images.shape[1:3] == (size, size) else np.stack([resize_image(one, size) for one in images])
         watch.lap("crop")
-        units, confidence = self._engine.predict(crops)
-        points = unit_to_pixels(units, *images.shape[1:3])
-        ended = watch.lap("infer")
-        columns["landmarks"] = np.float32(faces.to_frame(points, "source", slice(first, stop)))
-        if confidence is not None:
-            columns["confidence"] = confidence
+        units, confidences = [], []
+        latencies: list[float] = []
+        for start, end in rows.groups:
+            found, confidence = self._engine.predict(crops[start - first : end - first])
+            units.append(found)
+            if confidence is not None:
+                confidences.append(confidence)
+            latencies += [watch.lap("infer") - began] * (end - start)
+        points = unit_to_pixels(np.concatenate(units), *images.shape[1:3])
+        in_source = points if rows.maps is None else apply_affine(rows.maps, points)
+        ids = rows.columns["id"]
+        columns = {"id": ids, "landmarks": np.float32(in_source), **rows.columns}
+        if confidences:
+            columns["confidence"] = np.concatenate(confidences)
         skipped = []
         if self._drawn is not None:
             skipped = self._draw(self._drawn, ids, images, points)
             watch.lap("draw")
-        latencies = [ended - began] * len(ids)
-        stamps = list(map(without_file, ids))
-        seconds, origin = watch.seconds, box_origin(faces)
-        return Outcome(columns, stamps, contents, skipped, seconds=seconds, latencies=latencies, box_origin=origin)
+        stamps, seconds = list(map(without_file, ids)), watch.seconds
+        return Outcome(columns, stamps, contents, skipped, seconds, latencies, self._origin)
 
     def _draw(self, drawn: DrawnFolder, ids: Sequence[str], images: Any, points: np.ndarray) -> list[tuple[str, str]]:
         """Draw faces; returns (id, reason) of those that have no drawing."""

@@ -7,7 +7,15 @@ from itertools import pairwise
 import pytest
 
 from kdtools.errors import UsageError
-from kdtools.prediction.batching import group_at, group_bounds, group_start, grouped, parse_shard, shard_range
+from kdtools.prediction.batching import (
+    group_at,
+    group_bounds,
+    group_start,
+    grouped,
+    parse_shard,
+    runs_of_groups,
+    shard_range,
+)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 16, 256])
@@ -30,6 +38,17 @@ def test_bounds_and_lists_are_the_same(n_items: int) -> None:
     assert [k for some in lists for k in some] == list(range(n_items))
     first = bounds[len(bounds) // 2][0]
     assert list(grouped(range(first, n_items), first, 16)) == lists[len(bounds) // 2 :]
+
+
+@pytest.mark.parametrize(("first", "stop"), [(0, 0), (0, 5), (0, 1000), (104, 5000), (56, 57)])
+@pytest.mark.parametrize("size", [1, 16, 256])
+def test_a_worker_gets_several_groups_but_one_at_the_end(first: int, stop: int, size: int) -> None:
+    first = group_start(group_at(first, size), size)
+    runs = list(runs_of_groups(first, stop, size, 3))
+    assert [group for run in runs for group in run] == list(group_bounds(first, stop, size))
+    assert all(run[-1][1] - run[0][0] <= max(64, size) for run in runs)
+    assert all(len(run) == 1 for run in runs[-3:])
+    assert (max(map(len, runs), default=0) > 1) == (stop - first >= 1000 and size < 256)
 
 
 @pytest.mark.parametrize(

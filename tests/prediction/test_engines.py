@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -73,6 +74,18 @@ def test_all_engines_give_the_points_of_the_network(network: LandmarkNet, model:
         assert (found.dtype, confidence, engine.has_confidence) == (np.float32, None, False)
         np.testing.assert_allclose(found, points, atol=1e-5)
         np.testing.assert_allclose(engine.predict(crops[::2])[0], points[::2], atol=1e-5)  # not contiguous
+
+
+def test_calls_in_several_threads_and_of_any_number_of_crops_do_not_mix(exported: Path) -> None:
+    """Each thread keeps the memory in which it brings its crops into the order of the network."""
+    engine = load_engine(exported, threads=1)
+    crops = np.random.default_rng(0).integers(0, 256, (41, SIZE, SIZE, 3), np.uint8)
+    alone = np.concatenate([engine.predict(crops[k : k + 1])[0] for k in range(len(crops))])
+    with ThreadPoolExecutor(4) as pool:
+        for n in (1, 3, 8, 41):
+            parts = [crops[k : k + n] for k in range(0, len(crops), n)]
+            found = np.concatenate([points for points, _ in pool.map(engine.predict, parts)])
+            np.testing.assert_allclose(found, alone, atol=1e-5)
 
 
 def test_pytorch_says_how_sure_a_network_with_heatmaps_is(network: LandmarkNet, tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ from kdtools.landmarks import IBUG68
 from kdtools.landmarks.crop_rule import BoxRelation, CropRule
 from kdtools.model.card import ModelCard
 from kdtools.prediction import partial_output as parts
+from kdtools.prediction import predict_faces as faces_files
+from kdtools.prediction.batching import group_bounds
 from kdtools.prediction.inputs import Photographs
 from kdtools.prediction.outcome import Timing
 from kdtools.prediction.photograph_work import Search
@@ -96,7 +98,8 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blocks are written often, and even what took no time is worth keeping."""
+    """Blocks are written often, even what took no time is worth keeping, and few rows are read at a time."""
+    monkeypatch.setattr(faces_files, "_ROWS", 10)
     monkeypatch.setattr(parts, "BLOCK_FACES", 9)
     monkeypatch.setattr(parts, "WORTH_KEEPING", 0.0)
 
@@ -189,7 +192,7 @@ def test_a_stopped_run_goes_on(stop_at: int, source: Path, plain: Path, tmp_path
     if source.is_dir():
         assert len(skipped) == len(set(skipped)) == 2  # those of before the stop too
     elif done:
-        assert engine.n_calls == 25 - (stop_at - 1)  # groups: 8 of one face, 8 of two, 9 of four
+        assert engine.n_calls == len(list(group_bounds(len(done), N, 4)))  # nothing is done twice
 
 
 def test_a_run_is_stopped_again_and_again(source: Path, plain: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from kdtools.model.heads import HeatmapHead
 from kdtools.model.network import LandmarkNet, choose_device
 from kdtools.prediction.engines.answers import check_answers, probe_engine
 
-_CPU_BATCH = 16  # as in onnx.py
+_CPU_BATCH = 16
 _GPU_BATCHES = (1, 8, 64, 256)  # sizes of recorded graphs; a batch is padded to the next of them
 _TOLERANCE_PX = 0.1  # pixels of the input by which half precision may move a point
 _N_COMPARED = 8
