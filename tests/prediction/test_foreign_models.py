@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -409,6 +410,30 @@ def test_a_worker_that_never_comes_back_is_ended(make: Maker) -> None:
 
     with pytest.raises(FileError, match="no"):
         list(map_bounded(work, [black, None, white, black, black], 2))
+
+
+def test_a_quick_call_needs_no_other_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of as many bytes as have been answered at once; a graph that may repeat itself, and a slow one, need it."""
+
+    class Slow:
+        """As a session of ONNX Runtime; says in which thread it is called."""
+
+        seconds = 0.0
+
+        def run(self, *_: object) -> list[np.ndarray]:
+            time.sleep(self.seconds)
+            return [np.array(threading.get_ident() == threading.main_thread().ident)]
+
+    def in_main_thread(session: onnx_session.Session, n_bytes: int) -> bool:
+        (answer,) = session.run(["landmarks"], {"images": np.zeros(n_bytes, np.uint8)})
+        return bool(answer)
+
+    monkeypatch.setattr(onnx_session, "_AT_ONCE", 0.05)
+    quick, slow = onnx_session.Session("m", Slow(), repeats=False), Slow()
+    assert [in_main_thread(quick, n) for n in (10, 10, 9, 11, 11)] == [False, True, True, False, True]
+    slow.seconds = 0.06
+    for session in (onnx_session.Session("m", slow, repeats=False), onnx_session.Session("m", Slow(), repeats=True)):
+        assert [in_main_thread(session, 10) for _ in range(3)] == [False] * 3
 
 
 def cpu_seconds(process: int) -> float:
