@@ -5,6 +5,7 @@
 A list of N names of few pictures of 32 px (hard links) and a network of 32 px, so that most of the time is what a run
 adds to its network. By default the network is an untrained MobileNetV2 0.35 with 68 points. Measured are
 
+- the names alone, in this process: to count and to list them, and what --resume and the end of a run do with each;
 - the whole run: processor time an input, early and late, and resident memory, as blocks of results appear;
 - a run that is stopped after nine tenths: how long --resume takes until it continues, and whether its result has the
   bytes of the whole run;
@@ -25,6 +26,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +38,8 @@ from kdtools.faces.writer import create_faces
 from kdtools.images.drawing import write_image
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.crop_rule import CropRule
+from kdtools.prediction.inputs import Photographs
+from kdtools.prediction.unchanged import digest_of_stamps, listing_digest, stamp_of
 from kdtools.storage.provenance import Provenance
 
 _N_LINKS = 30_000  # of one picture; ext4 allows 65,000
@@ -139,7 +144,7 @@ class Bench:
     def __init__(self, options: argparse.Namespace, work: Path) -> None:
         self.n, self.n_shards, self.work = options.inputs, options.shards, work
         self.network = options.network or str(work / "network.onnx")
-        if options.network is None:
+        if options.network is None and set(options.only) != {"listed"}:
             write_network(Path(self.network))
         began = time.perf_counter()
         self.names = write_inputs(work, self.n)
@@ -147,6 +152,21 @@ class Bench:
 
     def words(self, output: Path, *more: str) -> list[str]:
         return [self.network, str(self.names), "--list", "--detector", "whole", "-o", str(output), *more]
+
+    def listed(self) -> bool:
+        photographs = Photographs([str(self.names)], listed=True)
+        tasks: dict[str, Callable[[], object]] = {
+            "count": photographs.count,
+            "list": lambda: deque(photographs, maxlen=0),
+            "list, ask the system for each and compare": lambda: digest_of_stamps(map(stamp_of, photographs)),
+            "digest of the listing": lambda: listing_digest(photographs),
+        }
+        texts = []
+        for name, task in tasks.items():
+            began = time.process_time()
+            task()
+            texts.append(f"{name} {1e6 * (time.process_time() - began) / self.n:.2f}")
+        return report("names", True, f"microseconds of a processor each: {', '.join(texts)}")
 
     def whole(self) -> bool:
         began, output = time.perf_counter(), self.work / "whole.h5"
@@ -221,10 +241,10 @@ def main() -> int:
     parser.add_argument("--shards", type=int, default=1000)
     parser.add_argument("--network")
     parser.add_argument("--folder", help="for the files that are made; by default that of temporary files")
-    parts = ("whole", "resumed", "shard", "virtual")
-    parser.add_argument("--only", nargs="+", choices=parts, default=parts, help="all but shard need the whole run")
+    parts = ("listed", "whole", "resumed", "shard", "virtual")
+    parser.add_argument("--only", nargs="+", choices=parts, default=parts, help="resumed and virtual need whole")
     options = parser.parse_args()
-    if "whole" not in options.only and set(options.only) - {"shard"}:
+    if "whole" not in options.only and set(options.only) & {"resumed", "virtual"}:
         parser.error("--only: resumed and virtual compare with the result of whole, so name it too")
     with tempfile.TemporaryDirectory(dir=options.folder) as work:
         bench = Bench(options, Path(work))

@@ -51,7 +51,6 @@ def predict_photographs(
     if isinstance(search.detector, BoxesFile) and search.detector.reading:
         run.reporter.say(f"the list of boxes: {search.detector.reading}")
     first, stop, n_known = 0, None, 0
-    listing = in_background(lambda: listing_digest(photographs))  # slow for millions of names
     if run.shard is not None:
         n_known = photographs.count()
         passed_over = photographs.passed_over if run.shard[0] == 0 else None  # of all files, told by the first shard
@@ -63,6 +62,8 @@ def predict_photographs(
         open_parts_of(run, first, photographs.paths) as parts,
     ):
         remaining = _remaining(parts, photographs, work)
+        # Slow for millions of names, and from here on beside the work, which need not wait for it.
+        listing = in_background(lambda: listing_digest(photographs))
         if drawn is not None:
             drawn.begin(parts.n_items - parts.first)
         run.report_taken_up(parts)

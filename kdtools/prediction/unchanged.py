@@ -20,7 +20,7 @@ import numpy as np
 
 from kdtools.errors import FileError, KdError
 from kdtools.faces.file import FacesFile, open_faces
-from kdtools.parallel import map_bounded
+from kdtools.parallel import batched, map_bounded
 from kdtools.prediction.inputs import Photograph, Photographs
 from kdtools.storage.file_kinds import VIDEO_SUFFIXES
 from kdtools.storage.hdf5_guard import HDF5_ERRORS
@@ -98,10 +98,11 @@ class Contents:
 
 
 _ROWS = 64  # faces whose images are read together
+_RECORDS = 1000  # that are added to a digest together
 
 
 def digest_of_stamps(stamps: Iterable[Stamp]) -> str:
-    return _digest("\0".join(map(str, stamp)) for stamp in stamps)
+    return _digest(f"{name}\0{size}\0{mtime}\0{ctime}\0{inode}" for name, size, mtime, ctime, inode in stamps)
 
 
 def stamps_of_files(names: Sequence[str]) -> dict[str, list[int]]:
@@ -117,8 +118,8 @@ def listing_digest(photographs: Photographs) -> str:
 
 def _digest(records: Iterable[str]) -> str:
     digest = hashlib.sha256()
-    for record in records:
-        digest.update(record.encode(errors="surrogateescape") + b"\n")
+    for some in batched(records, _RECORDS):
+        digest.update("\n".join([*some, ""]).encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 

@@ -237,7 +237,9 @@ def test_an_image_that_stands_twice_can_be_read_once(tmp_path: Path) -> None:
         two.fetch()
 
 
-def test_names_are_seen_in_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("hashes_well", [True, False])
+def test_names_are_seen_in_little_memory(hashes_well: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kdtools.storage.names._HASHES_WELL", hashes_well)
     monkeypatch.setattr("kdtools.storage.names._RECENT", 8)
     seen = SeenNames()
     assert all(seen.add(f"name {k}") for k in range(500))

@@ -20,7 +20,7 @@ from kdtools.storage.names import files_below, plain_path, split_records
 from kdtools.storage.passed_over import PassedOver
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # which is made in a third of the time of a frozen one, of millions of names
 class Photograph:
     """An image to predict. `fetch` returns the bytes of its file, or its pixels (H, W, 3) RGB if it is a video frame.
 
