@@ -43,7 +43,10 @@ def network(seed: int) -> LandmarkNet:
         ("m.tflite", ["--precision", "float16"], 2, "in float32 only", "ends in .onnx"),
         ("m.tflite", ["--calibrate", "faces.h5"], 2, "in float32 only", "leave --precision and --calibrate out"),
         ("m.tflite", ["--compare-precisions", "--verify", "faces.h5"], 2, "writes no file", "leave -o"),
-        ("m.TFLITE", [], 1, "litert_torch is not installed", "pip install 'litert-torch"),
+        pytest.param(
+            *("m.TFLITE", [], 1, "litert_torch is not installed", "pip install 'litert-torch"),
+            marks=pytest.mark.skipif(is_installed("litert_torch"), reason="litert-torch is installed"),
+        ),
         ("m.mlpackage", [], 2, "coremltools fails", "m.onnx, for ONNX Runtime Mobile"),
         ("m.mlmodel", [], 2, "coremltools fails", "m.tflite, for LiteRT"),
         ("m.pt", [], 2, "a model of another program", "ends in .onnx or .tflite"),
