@@ -85,6 +85,32 @@ def resize_image(image: np.ndarray, size: int) -> np.ndarray:
     return np.rint(pixels).astype(np.uint8)
 
 
+def shrunk_shape(shape: tuple[int, int], size: int) -> tuple[int, int]:
+    """Height and width that `shrink_images` gives images of this height and width.
+
+    >>> shrunk_shape((256, 256), 112), shrunk_shape((256, 256), 48), shrunk_shape((256, 256), 160)
+    ((128, 128), (51, 51), (256, 256))
+    """
+    height, width = shape
+    factor = max(1, min(height, width) // size)
+    return height // factor, width // factor
+
+
+def shrink_images(images: np.ndarray, size: int) -> np.ndarray:
+    """Images (N, H, W, 3) uint8, averaged by the largest whole factor that leaves at least `size` px a side.
+
+    Unit coordinates stay the same, also where the factor does not divide the sides. Images less than twice as large as
+    `size` are returned unchanged.
+    """
+    shape = shrunk_shape(images.shape[1:3], size)
+    if shape == images.shape[1:3]:
+        return images
+    small = np.empty((len(images), *shape, 3), np.uint8)
+    for image, shrunk in zip(images, small, strict=True):
+        shrunk[:] = cv2.resize(image, shape[::-1], interpolation=cv2.INTER_AREA)
+    return small
+
+
 def _hat_weights(n_pixels: int, length: float, size: int) -> np.ndarray:
     """Bilinear weights (size, n_pixels) along an axis, for `size` samples over its first `length` pixels."""
     places = np.clip((np.arange(size) + 0.5) * (length / size) - 0.5, 0, n_pixels - 1)

@@ -14,19 +14,28 @@ def warp_images(images: Tensor, warps: Tensor, size: int) -> Tensor:
     skip pixels. Pixels outside the image repeat its border.
     """
     height, width = images.shape[1:3]
-    # grid_sample uses -1 to 1 where unit coordinates use -0.5 to 0.5
-    theta = torch.cat([warps[:, :, :2], 2 * warps[:, :, 2:]], dim=2)
-    grid = F.affine_grid(theta, [len(images), 3, size, size], align_corners=False)  # (B, size, size, 2)
+    grid = _sampling_grid(warps, size)
     shrink = min(height, width) // size
     if shrink >= 2:
         # Padded to whole blocks; the grid is scaled to the padded size, so that nothing moves.
         pad_y, pad_x = -height % shrink, -width % shrink
         pixels = _block_means(_padded(images, pad_y, pad_x), shrink)
         ratio = torch.tensor([width / (width + pad_x), height / (height + pad_y)], device=grid.device)
-        grid = grid.add_(1).mul_(ratio).sub_(1)
+        grid = (grid + 1) * ratio - 1
     else:
         pixels = images.permute(0, 3, 1, 2).float()  # (B, 3, H, W)
     return F.grid_sample(pixels, grid, mode="bilinear", padding_mode="border", align_corners=False).div_(255)
+
+
+def _sampling_grid(warps: Tensor, size: int) -> Tensor:
+    """Where each pixel of the output lies in the input, (B, size, size, 2), in the coordinates of grid_sample.
+
+    These go from -1 to 1 where unit coordinates go from -0.5 to 0.5. `affine_grid` takes 20 times as long on a CPU.
+    """
+    at = (torch.arange(size, device=warps.device) + 0.5) * (2 / size) - 1
+    by_x, by_y, shift = warps[:, :, :, None].unbind(2)  # (B, 2, 1) each
+    grid = (by_x * at)[:, :, None, :] + (by_y * at + 2 * shift)[:, :, :, None]  # (B, 2, size, size)
+    return grid.permute(0, 2, 3, 1)
 
 
 def _padded(images: Tensor, rows: int, columns: int) -> Tensor:

@@ -148,7 +148,7 @@ def change_colours(images: Tensor, changes: Changes, noise: Tensor | None) -> Te
         flat = torch.baddbmm(base[:, :, None], changes.mix, images.flatten(2))  # (B, 3, S * S)
         images = flat.view_as(images)
     if changes.noise is not None and changes.field is not None and noise is not None:
-        images = torch.addcmul(images, noise[changes.field], changes.noise[:, None, None, None])
+        images = images.addcmul_(noise.index_select(0, changes.field), changes.noise[:, None, None, None])
     if changes.occluder is not None:
         at = (torch.arange(images.shape[-1], device=images.device) + 0.5) / images.shape[-1] - 0.5
         x0, y0, x1, y1 = changes.occluder[:, :4, None].unbind(1)  # (B, 1) each

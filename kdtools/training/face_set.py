@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kdtools.images.cropping import shrink_images, shrunk_shape
 from kdtools.training.distributed import n_processes_here
 
 _SHARE_OF_DEVICE = 0.5  # of a GPU's free memory that images may take; networks and batches need the rest
@@ -38,33 +39,36 @@ class FaceSet:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def cached(self, device: torch.device) -> FaceSet:
+    def cached(self, device: torch.device, size: int) -> FaceSet:
         """The same faces with their images on the GPU if they fit, else compressed ones in memory if they fit there.
 
-        Otherwise they are read from the file in each batch; the system caches what it can of it.
+        Otherwise they are read from the file in each batch; the system caches what it can of it. On the GPU are the
+        images that `take` gives for this size.
         """
-        n_bytes = math.prod(self.images.shape)
-        if device.type == "cuda" and n_bytes < _SHARE_OF_DEVICE * torch.cuda.mem_get_info(device)[0]:
-            resident = torch.empty(self.images.shape, dtype=torch.uint8, device=device)
+        shape = (len(self.images), *shrunk_shape(self.images.shape[1:3], size), 3)
+        if device.type == "cuda" and math.prod(shape) < _SHARE_OF_DEVICE * torch.cuda.mem_get_info(device)[0]:
+            resident = torch.empty(shape, dtype=torch.uint8, device=device)
             for first in range(0, len(self.images), _BLOCK):
-                resident[first : first + _BLOCK] = torch.from_numpy(np.array(self.images[first : first + _BLOCK]))
+                block = np.array(self.images[first : first + _BLOCK])
+                resident[first : first + _BLOCK] = torch.from_numpy(shrink_images(block, size))
             return replace(self, images=resident)
+        n_bytes = math.prod(self.images.shape)
         room = _SHARE_OF_MEMORY * _free_memory() / n_processes_here()
         if getattr(self.images, "is_packed", False) and n_bytes < room:
             return replace(self, images=self.images[...])
         return self
 
-    def take(self, at: np.ndarray, device: torch.device) -> tuple[Tensor, dict[str, Tensor]]:
-        """Images (B, H, W, 3) uint8 and points (B, L, 2) of the faces at these positions in the set."""
+    def take(self, at: np.ndarray, device: torch.device, size: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Images (B, H, W, 3) uint8 and points (B, L, 2) of the faces at these positions in the set.
+
+        Images at least twice as large as `size` are averaged by a whole factor, see `shrink_images`.
+        """
         rows = self.rows[at]
         index = torch.from_numpy(rows)
         points = {name: p[index].to(device) for name, p in self.points.items()}
         if isinstance(self.images, Tensor):
             return self.images[index.to(self.images.device)].to(device), points
-        order = np.argsort(rows)  # so that a disk reads forward
-        pixels = np.empty((len(rows), *self.images.shape[1:]), np.uint8)
-        pixels[order] = self.images[rows[order]]
-        return torch.from_numpy(pixels).to(device), points
+        return torch.from_numpy(shrink_images(self.images[rows], size)).to(device), points
 
     def layers_of(self, at: np.ndarray, device: torch.device) -> Tensor | None:
         """Last layers (B,) of the faces at these positions in the set; None where there are none."""

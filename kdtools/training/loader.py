@@ -61,12 +61,12 @@ class Loader:
     def __init__(self, task: Task, settings: Settings, device: torch.device) -> None:
         self._settings, self._device = settings, device
         n_labelled, self._n_unlabelled = faces_per_step(settings)
-        self._labelled = task.train.cached(device) if n_labelled else None
-        self._unlabelled = None if task.unlabelled is None else task.unlabelled.cached(device)
-        self._n_faces = len(faces_of_epoch(task, settings))
-        self.n_steps = count_batches(self._n_faces, settings.batch)
         # An online teacher must not get an upscaled face, so images are made at the largest of all input sizes.
         self._size = max([settings.input_size, *(teacher.card.input_size for teacher in task.online.values())])
+        self._labelled = task.train.cached(device, self._size) if n_labelled else None
+        self._unlabelled = None if task.unlabelled is None else task.unlabelled.cached(device, self._size)
+        self._n_faces = len(faces_of_epoch(task, settings))
+        self.n_steps = count_batches(self._n_faces, settings.batch)
         mirror = task.scheme.mirror
         self._mirror = None if mirror is None else torch.tensor(mirror, device=device)
         augmentation = AUGMENTATIONS[settings.augmentation]
@@ -79,10 +79,6 @@ class Loader:
         order = list(shuffled_batches(self._n_faces, self._settings.batch, generator))
         noise = draw_noise(self._size, generator).to(self._device) if self._augmentation.noise else None
         steps = range(first, len(order))
-        if self._device.type == "cpu":  # a prefetching thread would compete with the network
-            prepared = (self._prepare(epoch, step, order[step]) for step in steps)
-            yield from ((step, self._finish(one, noise)) for step, one in zip(steps, prepared, strict=True))
-            return
         with ThreadPoolExecutor(1) as pool:
             waiting = [pool.submit(self._prepare, epoch, step, order[step]) for step in steps[:2]]
             for step in steps:
@@ -106,8 +102,8 @@ class Loader:
     def _part(self, faces: FaceSet, at: np.ndarray, seed: int) -> _Part:
         generator = torch.Generator().manual_seed(seed)
         changes = draw_changes(len(at), self._augmentation, generator)  # of the whole batch; see distributed.py
-        own = at[self._own]
-        images, points = faces.take(own, self._device)
+        own = at[np.argsort(faces.rows[at], kind="stable")][self._own]  # so that a disk reads forward
+        images, points = faces.take(own, self._device, self._size)
         layers, confidence = faces.layers_of(own, self._device), faces.confidence_of(own, self._device)
         return _Part(images, points, layers, changes.part(self._own, self._device), len(at), confidence)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from kdtools.images.cropping import crop_image, resize_image
+from kdtools.images.cropping import crop_image, resize_image, shrink_images, shrunk_shape
 from kdtools.model.sampling import resize_images, warp_images
 
 # Sizes of an input for images of 256 px: ratios 1, 1.3, 2, 2.7 and 0.8, and 3.5, where a block of 3 px leaves a rest.
@@ -62,7 +62,7 @@ def test_points_do_not_depend_on_the_sampler(size: int) -> None:
 
 
 @pytest.mark.parametrize(("height", "width", "size"), [(64, 64, 28), (63, 80, 20), (97, 101, 8), (60, 61, 4)])
-def test_blocks_are_averaged_to_the_bits_of_pytorch(height: int, width: int, size: int) -> None:
+def test_sampling_of_averages_equals_pytorch_s(height: int, width: int, size: int) -> None:
     images = torch.randint(256, (2, height, width, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     shrink = min(height, width) // size
     pad_y, pad_x = -height % shrink, -width % shrink
@@ -72,4 +72,23 @@ def test_blocks_are_averaged_to_the_bits_of_pytorch(height: int, width: int, siz
     grid = (grid + 1) * torch.tensor([width / (width + pad_x), height / (height + pad_y)]) - 1
     means = F.avg_pool2d(padded, shrink)
     wanted = F.grid_sample(means, grid, mode="bilinear", padding_mode="border", align_corners=False) / 255
-    assert torch.equal(warp_images(images, warps, size), wanted)
+    torch.testing.assert_close(warp_images(images, warps, size), wanted, atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("height", "width", "size"), [(64, 64, 28), (63, 80, 20), (97, 101, 8), (60, 61, 60)])
+def test_faces_to_train_on_are_shrunk_by_averaging(height: int, width: int, size: int) -> None:
+    """Rounded means over blocks, or over equal areas where the factor does not divide a side."""
+    images = np.random.default_rng(1).integers(0, 256, (2, height, width, 3), np.uint8)
+    shrunk = shrink_images(images, size)
+    rows, columns = shrunk.shape[1:3]
+    assert (rows, columns) == shrunk_shape((height, width), size)
+    assert size <= min(rows, columns) < 2 * size
+    means = np.einsum("yi,xj,nijc->nyxc", areas(rows, height), areas(columns, width), images)
+    assert np.abs(shrunk - means).max() < 0.51 + 0.1 * (rows * columns != height * width)
+
+
+def areas(n: int, length: int) -> np.ndarray:
+    """Shares (n, length) of `length` pixels in each of `n` equal parts of their line."""
+    edges = np.arange(n + 1)[:, None] * (length / n)
+    covered = np.clip(edges - np.arange(length), 0, 1)  # of each pixel, up to each edge
+    return (covered[1:] - covered[:-1]) * (n / length)
