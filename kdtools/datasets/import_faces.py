@@ -26,22 +26,20 @@ from kdtools.reporting import SILENT, Reporter, counted
 
 _CHUNK_OF_FRAMES = 1  # frames of videos wait decoded
 _CHUNK = 32  # faces a task: one at a time, the threads would spend their time waiting for Python's lock
+_BLOCK = 1024  # faces whose points are mapped at a time
 
 
 @dataclass(frozen=True)
 class CroppedFace:
-    """`points` (L, 2) in pixels of the crop, or None; `box` (4,) and `to_source` (2, 3) as in the format.
+    """`square` (4,) is the box that was cropped out of a photograph of `width` x `height` px.
 
-    `outside` says that a point lies outside its photograph, `turned` that EXIF data turned the photograph upright,
-    `far` that a point lies outside three times the photograph.
+    `turned` says that EXIF data turned the photograph upright.
     """
 
-    points: np.ndarray | None
-    box: np.ndarray
-    to_source: np.ndarray
-    outside: bool
+    square: np.ndarray
+    width: int
+    height: int
     turned: bool = False
-    far: bool = False
 
 
 def import_faces(
@@ -63,18 +61,19 @@ def import_faces(
     """
     rows = ImageRows(writer.create_images(len(annotations), size, size))
 
-    def crop_one(row: int, annotation: Annotation) -> CroppedFace | str:
+    def crop_one(row: int, annotation: Annotation, square: np.ndarray | None) -> CroppedFace | str:
         """The face, its pixels written, or why there is none: one bad image must not end a run over thousands."""
         try:
             with large_pictures_in_turn():
-                face, pixels = crop_annotated(annotation, crop, size)
+                face, pixels = crop_annotated(annotation, crop, size, square)
         except (KdError, OSError, MemoryError) as error:
             return reason_of(error)
         rows.write(row, pixels)  # not above, because a full disk is no fault of this image
         return face
 
     def crop_many(some: list[tuple[int, Annotation]]) -> list[CroppedFace | str]:
-        return [crop_one(row, one) for row, one in some]
+        squares = _squares_of([one for _, one in some], crop)
+        return [crop_one(row, one, square) for (row, one), square in zip(some, squares, strict=True)]
 
     good: list[CroppedFace] = []
     kept: list[int] = []  # rows
@@ -95,17 +94,18 @@ def import_faces(
     annotations = [annotations[row] for row in kept]
     if not good:
         raise DataError("no face could be imported")
-    far = [one.id for one, face in zip(annotations, good, strict=True) if face.far]
+    squares = np.stack([face.square for face in good])
+    points, is_beside, is_far = _placed(annotations, squares, [(face.width, face.height) for face in good], size)
+    far = [annotations[k].id for k in np.flatnonzero(is_far)]
     if 2 * len(far) > len(good):
         raise DataError(
             f"{len(far)} of {len(good)} faces have points outside three times their image: {some_of(far)}",
             "these numbers are no pixels of these images; look at --format, --base and the order of the columns",
         )
-    writer.put("box", np.stack([face.box for face in good]), origin=CROP)
-    writer.put("to_source", np.stack([face.to_source for face in good]))
+    writer.put("box", squares, origin=CROP)
+    writer.put("to_source", box_to_source(squares, size, size))
     _write_annotations(writer, annotations, subsets, reporter)
     if scheme is not None:
-        points = np.stack([face.points for face in good if face.points is not None])
         writer.put_landmarks(points, scheme, role)
     if crop is not None:
         writer.put_crop(crop)
@@ -116,25 +116,57 @@ def import_faces(
             f"EXIF orientation: {some_of(turned)}; if their "
             "points were marked in the images as stored, give --exif keep"
         )
-    if outside := [one.id for one, face in zip(annotations, good, strict=True) if face.outside]:
+    if outside := [annotations[k].id for k in np.flatnonzero(is_beside)]:
         reporter.warn(f"{counted(len(outside), 'face has', 'faces have')} points outside the image: {some_of(outside)}")
     writer.keep_images(kept)
     return len(good)
 
 
-def crop_annotated(annotation: Annotation, crop: CropRule | None, size: int) -> tuple[CroppedFace, np.ndarray]:
-    """Decode and crop one face -> the face and its pixels (size, size, 3).
+def _squares_of(annotations: Sequence[Annotation], crop: CropRule | None) -> list[np.ndarray | None]:
+    """The crop square (4,) of each face where only its points decide; None where there is none, or more does."""
+    points = [one.points for one in annotations if one.points is not None]
+    if crop is None or crop.box != "points" or len(points) < len(annotations):
+        return [None] * len(annotations)
+    with np.errstate(over="ignore", invalid="ignore"):  # numbers like 1e308
+        squares = crop.squares_around_points(np.stack(points))
+    is_square = np.isfinite(squares).all(axis=1)
+    return [square if good else None for square, good in zip(squares, is_square, strict=True)]
+
+
+def _placed(
+    annotations: Sequence[Annotation], squares: np.ndarray, sizes: Sequence[tuple[int, int]], size: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Points (N, L, 2) in pixels of the crops of `squares` (N, 4), and which faces have one beside their photograph,
+    or outside three times it; `sizes` are the width and height of these. NaN is neither.
+    """
+    n_points = 0 if annotations[0].points is None else len(annotations[0].points)
+    placed = np.empty((len(annotations), n_points, 2), np.float32)
+    beside, far = np.zeros((2, len(annotations)), bool)
+    for first in range(0, len(annotations) if n_points else 0, _BLOCK):
+        some = slice(first, first + _BLOCK)
+        points = np.stack([one.points for one in annotations[some] if one.points is not None])
+        low, high, whole = np.fmin.reduce(points, axis=1), np.fmax.reduce(points, axis=1), np.array(sizes[some])
+        beside[some] = ((low < -0.5) | (high > whole - 0.5)).any(axis=1)
+        far[some] = ((low < -whole) | (high > 2 * whole)).any(axis=1)
+        placed[some] = points_in_box(points, squares[some], size)
+    return placed, beside, far
+
+
+def crop_annotated(
+    annotation: Annotation, crop: CropRule | None, size: int, square: np.ndarray | None = None
+) -> tuple[CroppedFace, np.ndarray]:
+    """Decode and crop one face -> the face and its pixels (size, size, 3). `square` (4,) is its crop where known.
 
     Raises FileError or DataError where its image or points cannot be used.
     """
-    points = annotation.points
-    square = None if crop is None else _square_of(annotation, crop)
+    if square is None and crop is not None:
+        square = _square_of(annotation, crop)
     reduction, may_turn = 1, False
     if annotation.load:
         image = annotation.load()
         height, width = image.shape[:2]
     else:
-        most = 1 if square is None else int(np.clip((square[2] - square[0]) / size, 1, 8))
+        most = 1 if square is None else int(min(max((square[2] - square[0]) / size, 1), 8))
         data = read_bytes(annotation.image)
         image, reduction, (height, width) = decode_reduced(data, annotation.image, most, upright=annotation.upright)
         may_turn = annotation.upright and may_be_turned(data)
@@ -148,16 +180,8 @@ def crop_annotated(annotation: Annotation, crop: CropRule | None, size: int) -> 
         square = whole_square(height, width)
     check_square(square, height, width)
     pixels, _ = crop_image(image, square / reduction, size)
-    to_source = box_to_source(square, size, size)
-    if points is None:
-        return CroppedFace(None, square, to_source, False), pixels
-    left, top = np.fmin.reduce(points).tolist()  # NaN, which is neither beside nor far, where no point is annotated
-    right, bottom = np.fmax.reduce(points).tolist()
-    beside = left < -0.5 or top < -0.5 or right > width - 0.5 or bottom > height - 0.5
-    far = left < -width or top < -height or right > 2 * width or bottom > 2 * height
-    turned = may_turn and is_turned(annotation.image)
-    cropped = points_in_box(points, square, size)
-    return CroppedFace(cropped, square, to_source, beside, turned, far), pixels
+    turned = annotation.points is not None and may_turn and is_turned(annotation.image)
+    return CroppedFace(square, width, height, turned), pixels
 
 
 def _square_of(annotation: Annotation, crop: CropRule) -> np.ndarray:

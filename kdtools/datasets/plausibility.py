@@ -239,17 +239,20 @@ def _warn_of_percent(path: str, found: Sequence[Annotation], reporter: Reporter)
 def _check_sizes(path: str, found: Sequence[Annotation]) -> None:
     """Raises FileError where most faces have all points in one place, or a box of quite another size."""
     n_faces = n_flat = n_boxes = n_absurd = 0
-    for one in found:
-        points = _points(one)
-        points = points[np.isfinite(points).all(axis=1)]
-        if len(points) < 2:
-            continue
-        side = float(np.ptp(points, axis=0).max())
-        n_faces, n_flat = n_faces + 1, n_flat + (side < _SMALLEST_FACE)
-        if one.box is not None and len(points) >= _FEWEST:
-            box_side = float((one.box[2:] - one.box[:2]).max())
-            n_boxes += 1
-            n_absurd += not side / _LARGEST_BOX < box_side < side * _LARGEST_BOX
+    for some in batched((one for one in found if len(_points(one))), _N_TOGETHER):
+        points = np.concatenate([_points(one) for one in some])
+        first = np.cumsum([0, *(len(_points(one)) for one in some[:-1])])
+        is_known = np.isfinite(points).all(axis=1)
+        n_known = np.add.reduceat(is_known, first, dtype=int)
+        points = np.where(is_known[:, None], points, np.nan)
+        sides = (np.fmax.reduceat(points, first) - np.fmin.reduceat(points, first)).max(axis=1)
+        n_faces += int((n_known >= 2).sum())
+        n_flat += int((sides[n_known >= 2] < _SMALLEST_FACE).sum())
+        for one, side, n in zip(some, sides.tolist(), n_known.tolist(), strict=True):
+            if one.box is not None and n >= _FEWEST:
+                box_side = float((one.box[2:] - one.box[:2]).max())
+                n_boxes += 1
+                n_absurd += not side / _LARGEST_BOX < box_side < side * _LARGEST_BOX
     if 2 * n_flat > n_faces:
         raise FileError(
             f"{path}: in {n_flat} of {n_faces} faces all points are within one pixel",

@@ -89,7 +89,7 @@ def read_bytes(path: Path) -> bytes:
     A pipe or a device might never end.
     """
     try:
-        status = path.stat()
+        status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
             raise FileError(f"{path}: is not a file")
         check_image_bytes(status.st_size, path)
@@ -123,7 +123,9 @@ def may_be_turned(data: bytes) -> bool:
 
     Takes a tenth of the time of `is_turned`, which asks for the file again.
     """
-    return not data.startswith(b"\xff\xd8") or any(marker == _EXIF for marker, _ in _jpeg_segments(data))
+    if not data.startswith(b"\xff\xd8"):
+        return True
+    return bytes((0xFF, _EXIF)) in data and any(marker == _EXIF for marker, _ in _jpeg_segments(data))
 
 
 def stored_size(path: Path) -> tuple[int, int] | None:
@@ -158,10 +160,10 @@ def _decode(name: str | Path, data: bytes, flags: int, upright: bool = True) -> 
     frame = _jpeg_frame(data)
     _check_scans(data, frame, name)
     wait_for_turn(_held_bytes(data, frame, flags))
-    if is_transparent(data):
+    if frame is None and is_transparent(data):
         return decode_on_white(data, name, upright)
     turning = 0 if upright else cv2.IMREAD_IGNORE_ORIENTATION
-    if may_have_16_bits(data):
+    if frame is None and may_have_16_bits(data):
         deep = _imdecode(name, data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | turning)
         if deep is not None and deep.dtype == np.uint16 and (image := stretched(deep[..., ::-1])) is not None:
             return image

@@ -28,9 +28,10 @@ class BoxRelation:
         return square_at((box[:2] + box[2:]) / 2 + longer * np.array([self.shift_x, self.shift_y]), longer * self.side)
 
     def box_around(self, square: np.ndarray) -> np.ndarray:
-        """Square (4,) around the points -> square box (4,) of the other kind."""
-        longer = (square[2] - square[0]) / self.side
-        return square_at((square[:2] + square[2:]) / 2 - longer * np.array([self.shift_x, self.shift_y]), longer)
+        """Squares (..., 4) around the points -> square boxes (..., 4) of the other kind."""
+        longer = (square[..., 2] - square[..., 0]) / self.side
+        centre = (square[..., :2] + square[..., 2:]) / 2
+        return square_at(centre - longer[..., None] * np.array([self.shift_x, self.shift_y]), longer)
 
 
 def measure_relation(boxes: np.ndarray, squares: np.ndarray) -> BoxRelation:
@@ -82,21 +83,27 @@ class CropRule:
         return rule
 
     def square_around_box(self, box: np.ndarray) -> np.ndarray:
-        """Crop square (4,) of a box (4,) of the rule's own kind."""
-        return square_at((box[:2] + box[2:]) / 2, (box[2:] - box[:2]).max() * (1 + 2 * self.margin))
+        """Crop squares (..., 4) of boxes (..., 4) of the rule's own kind."""
+        longer = (box[..., 2:] - box[..., :2]).max(axis=-1)
+        return square_at((box[..., :2] + box[..., 2:]) / 2, longer * (1 + 2 * self.margin))
 
     def square_around_points(self, points: np.ndarray) -> np.ndarray:
         """Crop square (4,) of points (L, 2), NaN where not annotated. Raises DataError as `points_square` does."""
         return self.square_around_face(points_square(points))
 
+    def squares_around_points(self, points: np.ndarray) -> np.ndarray:
+        """The same of many faces at once, (N, L, 2) -> (N, 4), NaN where a face has none."""
+        return self.square_around_face(points_squares(points))
+
     def square_around_face(self, square: np.ndarray) -> np.ndarray:
-        """Crop square (4,) for the tight square (4,) around the points."""
+        """Crop squares (..., 4) for the tight squares (..., 4) around the points."""
         return self.square_around_box(self.relation.box_around(square))
 
 
-def square_at(centre: np.ndarray, side: float) -> np.ndarray:
-    """Square box (4,) of that side around a centre (2,)."""
-    return np.concatenate([centre - side / 2, centre + side / 2])
+def square_at(centre: np.ndarray, side: float | np.ndarray) -> np.ndarray:
+    """Square boxes (..., 4) of these sides (...) around centres (..., 2)."""
+    half = np.asarray(side)[..., None] / 2
+    return np.concatenate([centre - half, centre + half], axis=-1)
 
 
 def points_square(points: np.ndarray) -> np.ndarray:
@@ -104,19 +111,32 @@ def points_square(points: np.ndarray) -> np.ndarray:
 
     Raises DataError if fewer than two points are annotated or all of them coincide.
     """
-    is_known = np.isfinite(points)
-    known = points if is_known.all() else points[is_known.all(axis=-1)]
-    if len(known) < 2:
+    if np.isfinite(points).all(axis=-1).sum() < 2:
         raise DataError("fewer than two annotated points, so no crop can be made around them")
-    low, high = known.min(axis=0) + 0.5, known.max(axis=0) + 0.5
-    if not (high - low).max() > 0:
+    centre, side = _centre_and_side(points)
+    if not side > 0:
         raise DataError("all points coincide, so no crop can be made around them")
-    return square_at((low + high) / 2, (high - low).max())
+    return square_at(centre, side)
+
+
+def points_squares(points: np.ndarray) -> np.ndarray:
+    """The same of many faces at once, (N, L, 2) -> (N, 4), NaN where a face has none."""
+    centres, sides = _centre_and_side(points)
+    return square_at(centres, np.where(sides > 0, sides, np.nan))
+
+
+def _centre_and_side(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Centres (..., 2) and sides (...) of the tight squares around points (..., L, 2); NaN where none is annotated."""
+    is_known = np.isfinite(points).all(axis=-1, keepdims=True)
+    known = points if is_known.all() else np.where(is_known, points, np.nan)
+    low, high = np.fmin.reduce(known, axis=-2) + 0.5, np.fmax.reduce(known, axis=-2) + 0.5
+    return (low + high) / 2, (high - low).max(axis=-1)
 
 
 def points_in_box(points: np.ndarray, box: np.ndarray, size: int) -> np.ndarray:
-    """Points (L, 2) of the source in pixels of an image, `size` px wide, of a square `box` (4,)."""
-    return (points - box[:2] + 0.5) * (size / (box[2] - box[0])) - 0.5
+    """Points (..., L, 2) of the source in pixels of images, `size` px wide, of square boxes (..., 4)."""
+    scale = size / (box[..., 2] - box[..., 0])
+    return (points - box[..., None, :2] + 0.5) * scale[..., None, None] - 0.5
 
 
 def _number(value: object) -> float:

@@ -62,10 +62,11 @@ class _Walk:
                 stack.pop()
                 continue
             name = os.fsdecode(record[:-2])
-            path, is_link = os.path.join(folder, name), record.endswith(_LINK)
             if record.endswith(_FILE):
                 yield prefix + name
-            elif (is_link and not self._leads_elsewhere(path)) or ((is_link or is_linked) and not self._is_new(path)):
+                continue
+            path, is_link = os.path.join(folder, name), record.endswith(_LINK)
+            if (is_link and not self._leads_elsewhere(path)) or ((is_link or is_linked) and not self._is_new(path)):
                 self._passed_over(f"{prefix}{name}/")
             else:
                 stack.append((self._records(path), path, f"{prefix}{name}/", is_link or is_linked))
@@ -125,7 +126,7 @@ def frame_in_id(name: str) -> tuple[str, int] | None:
     >>> frame_in_id("clip.mp4#frame=000012"), frame_in_id("clip.mp4")
     (('clip.mp4', 12), None)
     """
-    found = _FRAME_ID.fullmatch(name)
+    found = _FRAME_ID.fullmatch(name) if "#" in name else None
     return (found[1], int(found[2])) if found else None
 
 

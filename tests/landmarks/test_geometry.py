@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kdtools.errors import DataError
-from kdtools.landmarks.crop_rule import CropRule
+from kdtools.landmarks.crop_rule import CropRule, points_in_box
 from kdtools.landmarks.geometry import (
     apply_affine,
     box_to_source,
@@ -56,6 +56,16 @@ def test_crop_square_is_centred_and_has_its_margin() -> None:
 def test_points_without_extent_are_refused(points: list[list[float]]) -> None:
     with pytest.raises(DataError):
         CropRule().square_around_points(np.array(points, float))
+
+
+def test_squares_of_many_faces_have_the_bits_of_each_alone() -> None:
+    rule, points = CropRule(margin=0.3), np.random.default_rng(3).normal(100, 30, (6, 9, 2))
+    points[1, :4], points[2, 1:], points[3], points[4] = np.nan, np.nan, np.nan, 5  # the last three have no square
+    squares = rule.squares_around_points(points)
+    assert np.isfinite(squares).all(axis=1).tolist() == [True, True, False, False, False, True]
+    for k in (0, 1, 5):
+        assert np.array_equal(squares[k], rule.square_around_points(points[k]))
+        assert np.array_equal(points_in_box(points, squares, 64)[k], points_in_box(points[k], squares[k], 64), True)
 
 
 def test_rule_survives_its_text() -> None:

@@ -110,11 +110,10 @@ def _points_in_plain_pairs(body: str) -> np.ndarray | None:
 
     Takes half as long as a regular expression.
     """
-    text = body.encode(errors="replace").replace(b"\r\n", b"\n")
+    text = body.encode(errors="replace").replace(b"\r\n", b"\n").strip()
     lines, words = text.translate(_SPACES, _OF_NUMBERS).split(b"\n"), text.split()
-    n_points, n_empty = lines.count(b" "), text.split(b"\n").count(b"")
-    if n_points + n_empty != len(lines) or len(words) != 2 * n_points or not words:
-        return None  # only lines with a space have words, at most two, so equally many are two in each
+    if lines.count(b" ") != len(lines) or len(words) != 2 * len(lines):
+        return None  # a line with one space has at most two words, so all have two
     try:
         numbers = np.array(list(map(float, words)))
     except ValueError:

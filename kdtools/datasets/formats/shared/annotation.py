@@ -74,6 +74,7 @@ class Reading:
     _times: Counter[str] = field(default_factory=Counter)
     _name_of: dict[str, str] = field(default_factory=dict)
     _listings: dict[str, frozenset[str]] = field(default_factory=dict)
+    _suffixes: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def number(self, name: str) -> str:
         """Id of the next face in the picture `name`: the name itself, then name#2, name#3, ..."""
@@ -95,6 +96,13 @@ class Reading:
                 self._listings[folder] = frozenset()
         return self._listings[folder]
 
+    def _suffixes_in(self, folder: str) -> tuple[str, ...]:
+        """Those of the pictures in a folder, mostly one, in the order in which they are tried."""
+        if folder not in self._suffixes:
+            present = {f".{name.rpartition('.')[2]}" for name in self.names_in(folder)}
+            self._suffixes[folder] = tuple(end for end in SUFFIXES_TO_TRY if end in present)
+        return self._suffixes[folder]
+
     def name_of_stem(self, stem: str, folder: Path, where: str = "") -> str | None:
         """Name of the picture in `folder` that is called `stem` and a suffix; None where there is none.
 
@@ -102,7 +110,9 @@ class Reading:
         """
         beside = self.names_in(str(folder))
         found = [
-            stem + end for end in SUFFIXES_TO_TRY if stem + end in beside and os.path.isfile(folder / (stem + end))
+            stem + end
+            for end in self._suffixes_in(str(folder))
+            if stem + end in beside and os.path.isfile(os.path.join(folder, stem + end))
         ]
         if len(found) > 1:
             self.warn(f"{where or stem}: {' and '.join(found)} are all there; {found[0]} is taken")

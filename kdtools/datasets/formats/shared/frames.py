@@ -80,18 +80,19 @@ class NumberedFrames:
 
     def place_of(self, path: Path) -> Place | None:
         """The frame of an annotation file; None where its name is not a number, or no video of one belongs to it."""
-        folder = path.parent
-        if not (path.stem.isascii() and path.stem.isdecimal() and len(path.stem) <= _MOST_DIGITS):
+        stem = path.stem
+        if not (stem.isascii() and stem.isdecimal() and len(stem) <= _MOST_DIGITS):
             return None
+        folder = path.parent
         if folder not in self._found:
             self._found[folder] = self._video_of(folder, path.suffix)
         found = self._found[folder]
-        if found is None or int(path.stem) < found[1]:
+        if found is None or int(stem) < found[1]:
             return None
         video, first = found
         inside = video.absolute().is_relative_to(self._root.absolute())
         name = video.absolute().relative_to(self._root.absolute()).as_posix() if inside else video.name
-        return Place(frame_id(clean_name(name), int(path.stem) - first), video, int(path.stem) - first)
+        return Place(frame_id(clean_name(name), int(stem) - first), video, int(stem) - first)
 
     def _video_of(self, folder: Path, suffix: str) -> tuple[Path, int] | None:
         """The video and the number of its first frame: 0 where a file has that number, else 1, as in 300VW."""

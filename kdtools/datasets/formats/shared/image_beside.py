@@ -13,6 +13,7 @@ from kdtools.datasets.formats.shared.annotation import Reading, clean_name
 from kdtools.datasets.formats.shared.naming_300w import id_in_300w, subsets_in_300w
 from kdtools.errors import DataError
 
+_USUAL_FILE = 1 << 14  # bytes, about 700 points
 _LARGEST_FILE = 1_000_000  # bytes, about 40,000 points
 
 
@@ -27,8 +28,10 @@ def first_line(path: Path) -> str:
 
 def read_text(path: Path) -> str:
     """Raises DataError for a file far too large to be one face's."""
-    with path.open("rb") as stream:
-        data = stream.read(_LARGEST_FILE + 1)
+    with open(path, "rb", buffering=0) as stream:  # a buffer takes longer to make than the file to read
+        data = stream.read(_USUAL_FILE)
+        while len(data) <= _LARGEST_FILE and (piece := stream.read(_LARGEST_FILE + 1 - len(data))):
+            data += piece
     if len(data) > _LARGEST_FILE:
         raise DataError(f"is larger than {_LARGEST_FILE:,} bytes, which no face's file is")
     return _decoded(data)
@@ -48,9 +51,9 @@ def find_partner(path: Path, root: Path, reading: Reading) -> tuple[str, Path] |
     Raises DataError where two files so lead to one picture.
     """
     stem = path.relative_to(root).with_suffix("")
-    tails = [(folder, Path(*stem.parts[k:])) for folder in reading.roots for k in range(len(stem.parts))]
-    for folder, tail in [*(tails if reading.pictures else []), (root, stem)]:
-        place = folder / tail
+    elsewhere = reading.roots if reading.pictures else ()
+    tails = [folder.joinpath(*stem.parts[k:]) for folder in elsewhere for k in range(len(stem.parts))]
+    for place in [*tails, path.with_suffix("")]:
         picture = reading.name_of_stem(place.name, place.parent, str(path))
         if picture is not None:
             name = stem.as_posix() + picture[len(place.name) :]
