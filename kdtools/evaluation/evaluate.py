@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from typing import cast
 
 import numpy as np
 
@@ -34,6 +36,7 @@ from kdtools.evaluation.same_faces import check_same_ends, warn_of_other_picture
 from kdtools.evaluation.table import Tables, region_points
 from kdtools.evaluation.units import Frames, find_frames, find_units
 from kdtools.metrics import normalise, normaliser_named, worst_rows
+from kdtools.parallel import in_background
 from kdtools.reporting import SILENT, Reporter, counted
 
 
@@ -57,9 +60,12 @@ def evaluate(request: Request, reporter: Reporter = SILENT) -> Evaluation:
         measures, protocol = choose_measures(request, truth)
         members = choose_subsets(truth, measures.subsets, request.subsets, reporter)
         warn_of_own_ends(truth, measures.normalisers, reporter)
+        # Beside the look at the predictions' files in a process of its own, which takes as long.
+        by_ids = request.video is None or request.group is not None
+        units_by_ids = in_background(partial(find_units, truth.ids, request.group)) if by_ids else None
         joined, notes = _join_predictions(request, places, truth, measures, stack, reporter)
         frames = None if request.video is None else find_frames(truth.ids, request.video)
-        units = frames.units if frames and request.group is None else find_units(truth.ids, request.group)
+        units = units_by_ids() if units_by_ids else cast(Frames, frames).units
         plan = _plan(request, truth, measures, members, joined, frames)
         measurements = measure(plan, reporter)
         errors = [

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import overload
+from itertools import product
+from typing import TypeVar, overload
 
 import numpy as np
 
@@ -25,7 +26,10 @@ from kdtools.metrics import (
     summarise,
     threshold_label,
 )
+from kdtools.parallel import map_bounded
 
+Place = TypeVar("Place")
+_FEWEST_FOR_THREADS = 10_000  # faces
 _BIASES = ("bias_x_percent", "bias_y_percent", "normal_percent")
 
 
@@ -52,7 +56,7 @@ def values_of(
     n_missing = int(np.isinf(errors).any(axis=0).sum())
     values: Values = {"n": n}
     if units is not None:
-        values["n_groups"] = len(np.unique(units))
+        values["n_groups"] = int(np.count_nonzero(np.bincount(units)))
     if is_method:
         values["n_models"] = len(nmes)
     if n_missing:
@@ -169,30 +173,36 @@ class Tables:
         return self.methods[0].name
 
     def rows(self) -> list[Row]:
-        rows = []
-        for method in self.methods:
+        def row(place: tuple[Method, str, int]) -> Row:
+            method, subset, k = place
+            member = self.members[subset]
             true_distances = [one.true_distance for one in method.models if one.true_distance is not None]
-            for subset, member in self.members.items():
-                for k, normaliser in enumerate(self.measures.normalisers):
-                    values = self._values(method, lambda one: one.distance, k, member, true_distances)
-                    if k == 0:
-                        values |= mean_values([_jitter_values(one, member) for one in method.models])
-                    rows.append(Row(method.name, subset, normaliser, values))
-        return rows
+            values = self._values(method, lambda one: one.distance, k, member, true_distances)
+            if k == 0:
+                values |= mean_values([_jitter_values(one, member) for one in method.models])
+            return Row(method.name, subset, self.measures.normalisers[k], values)
+
+        return self._on_all_cores(row, product(self.methods, self.members, range(len(self.measures.normalisers))))
 
     def region_rows(self) -> list[Row]:
         if not self.measurements.predictions[0].regions.size:
             return []
-        rows = []
         points = region_points(self.truth.scheme)
-        for method in self.methods:
-            for s, (subset, member) in enumerate(self.members.items()):
-                for r, region in enumerate(points):
-                    values = self._values(method, partial(_region_distance, region=r), 0, member)
-                    parts = self._landmark_values(method, s, points[region])
-                    values |= {key: parts[key] for key in _BIASES if key in parts}
-                    rows.append(Row(method.name, subset, self.measures.normalisers[0], values, region))
-        return rows
+
+        def row(place: tuple[Method, tuple[int, str], tuple[int, str]]) -> Row:
+            method, (s, subset), (r, region) = place
+            values = self._values(method, partial(_region_distance, region=r), 0, self.members[subset])
+            parts = self._landmark_values(method, s, points[region])
+            values |= {key: parts[key] for key in _BIASES if key in parts}
+            return Row(method.name, subset, self.measures.normalisers[0], values, region)
+
+        return self._on_all_cores(row, product(self.methods, enumerate(self.members), enumerate(points)))
+
+    def _on_all_cores(self, row: Callable[[Place], Row], places: Iterable[Place]) -> list[Row]:
+        """The row of each place. A million errors are sorted outside Python's lock; of few faces threads cost more."""
+        if len(self.truth) < _FEWEST_FOR_THREADS:
+            return list(map(row, places))
+        return list(map_bounded(row, places, 0, ahead=1))
 
     def landmark_rows(self) -> list[Row]:
         return [

@@ -47,9 +47,8 @@ def find_groups(ids: Sequence[bytes] | np.ndarray) -> Groups:
     prefixes = _read_prefixes(ids)
     if not len(ids):
         return Groups(np.empty(0, np.int64), np.empty(0, np.int64), [])
-    group, group_size = _number(prefixes.group_hash)
-    folder, folder_size = _number(prefixes.folder_hash)
-    _, first = np.unique(group, return_index=True)
+    group, group_size, first = _number(prefixes.group_hash)
+    folder, folder_size, _ = _number(prefixes.folder_hash)
 
     def name(k: int) -> str:
         return bytes(ids[first[k]])[: prefixes.group_end[first[k]]].decode(errors="replace")
@@ -65,24 +64,31 @@ def find_groups(ids: Sequence[bytes] | np.ndarray) -> Groups:
     own = fills & ~generic & ~event
     is_numbered = generic | event
     is_numbered |= own & (own.sum() < _FOLDERS_OF_OWN) & (group_size > _NUMBERED_OF_ALL * len(ids))
-    is_numbered &= _photos_in(group, prefixes.photo_hash) > 1
+    if is_numbered.any():
+        is_numbered &= _photos_in(group, prefixes.photo_hash) > 1
+    if not is_numbered.any():  # so nobody's faces are sorted once more
+        return Groups(group, prefixes.group_end, [])
     by_photo = is_numbered[group]
     ends = np.where(by_photo, prefixes.photo_end, prefixes.group_end)
-    codes, _ = _number(np.where(by_photo, prefixes.photo_hash, prefixes.group_hash))
+    codes, _, _ = _number(np.where(by_photo, prefixes.photo_hash, prefixes.group_hash))
     return Groups(codes, ends, sorted(name(int(k)) for k in np.flatnonzero(is_numbered & (group_size > 1))))
 
 
 def _photos_in(group: np.ndarray, photo_hash: np.ndarray) -> np.ndarray:
     """Number of photographs, or videos, of each group."""
-    photo, _ = _number(photo_hash)
-    _, first = np.unique(photo, return_index=True)
+    _, _, first = _number(photo_hash)
     return np.bincount(group[first], minlength=group.max() + 1)
 
 
-def _number(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Number equal hashes equally from 0 on, (N,); also the count of each number."""
-    _, codes, counts = np.unique(hashes, return_inverse=True, return_counts=True)
-    return codes.reshape(-1), counts
+def _number(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Number equal hashes equally from 0 on, (N,); also the count of each number, and its first row."""
+    # Of hashes that follow each other only one is sorted: ids mostly are in order.
+    starts = np.flatnonzero(np.append(True, hashes[1:] != hashes[:-1]))
+    lengths = np.diff(starts, append=len(hashes))
+    _, first, codes = np.unique(hashes[starts], return_index=True, return_inverse=True)
+    codes = codes.reshape(-1)
+    counts = np.bincount(codes, weights=lengths).astype(np.int64)
+    return np.repeat(codes, lengths), counts, starts[first]
 
 
 @dataclass(frozen=True)
@@ -103,8 +109,6 @@ _BLOCK = 8192  # ids
 _BLOCK_BYTES = 1 << 22  # of ids as long as the longest in the block; hashes take eight times as much
 _FEW = 8  # ids, for which a loop over bytes is faster without arrays
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
-_LETTERS = np.isin(np.arange(256), list(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"))
-_DIGITS = np.isin(np.arange(256), list(b"0123456789"))
 
 
 def _read_prefixes(ids: Sequence[bytes] | np.ndarray) -> _Prefixes:
@@ -112,9 +116,12 @@ def _read_prefixes(ids: Sequence[bytes] | np.ndarray) -> _Prefixes:
     blocks = _blocks_of(np.fromiter(map(len, ids), np.int64, len(ids)))
     if not blocks:
         return _Prefixes(*[np.empty(0, np.int64)] * 5)
-    back = np.argsort(np.concatenate(blocks))
-    read = [_read_block([ids[row] for row in block]) for block in blocks]
-    return _Prefixes(*(np.concatenate(columns)[back] for columns in zip(*read, strict=True)))
+    prefixes = [np.empty(len(ids), kind) for kind in (np.int64, np.int64, np.uint64, np.uint64, np.uint64)]
+    objects = np.asarray(ids, object)  # which is indexed at once
+    for block in blocks:
+        for whole, values in zip(prefixes, _read_block(objects[block].tolist()), strict=True):
+            whole[block] = values
+    return _Prefixes(*prefixes)
 
 
 def _blocks_of(lengths: np.ndarray) -> list[np.ndarray]:
@@ -141,61 +148,81 @@ def _lower(identity: bytes) -> bytes:
     return unicodedata.normalize("NFC", text).lower().encode("utf-8", "surrogateescape")
 
 
+def _text_of(ids: list[bytes]) -> np.ndarray:
+    """Bytes (width, n) of ids, 0 behind the end of each: a row holds the same byte of all, which numpy is fast at."""
+    width = max(1, *map(len, ids))
+    return np.ascontiguousarray(np.array(ids, f"S{width}").view(np.uint8).reshape(len(ids), width).T)
+
+
 def _read_block(written: list[bytes]) -> tuple[np.ndarray, ...]:
-    ids = list(map(_lower, written))
-    # What follows a prefix is ASCII and as long in both forms.
-    longer = np.fromiter(map(len, written), np.int64, len(ids)) - np.fromiter(map(len, ids), np.int64, len(ids))
-    length = np.fromiter(map(len, ids), np.int64, len(ids))
-    width = max(1, int(length.max()))
-    text = np.array(ids, f"S{width}").view(np.uint8).reshape(len(ids), width)
-    column, rows = np.arange(width), np.arange(len(ids))
+    length = np.fromiter(map(len, written), np.int64, len(written))
+    ids, longer = written, np.zeros(len(written), np.int64)
+    if all(map(bytes.isascii, written)):
+        text = _text_of(ids)
+        text[_is_within(text, b"AZ")] |= 0x20  # lower case
+    else:
+        ids = list(map(_lower, written))
+        # What follows a prefix is ASCII and as long in both forms.
+        longer, length = length, np.fromiter(map(len, ids), np.int64, len(ids))
+        longer, text = longer - length, _text_of(ids)
+    width, rows = len(text), np.arange(len(ids))
+    column = np.arange(width, dtype=np.int32)[:, None]
+    is_digit = _is_within(text, b"09")
+    is_letter = _is_within(text, b"az") | is_digit
 
     def last(is_one: np.ndarray, before: np.ndarray) -> np.ndarray:
         """Last column before `before` where `is_one` is true; -1 if there is none."""
-        matches = is_one & (column < before[:, None])
-        return np.where(matches.any(axis=1), width - 1 - matches[:, ::-1].argmax(axis=1), -1)
+        found = np.where(is_one & (column < before.astype(np.int32)), column, np.int32(-1))
+        return found.max(axis=0).astype(np.int64)
 
     def cut(before: np.ndarray, run: np.ndarray, separators: bytes) -> np.ndarray:
         """Column of the separator if the name ends in one and a run of these bytes; else `before`."""
-        place = last(~run[text], before)
-        separated = np.isin(text[rows, place], list(separators))
+        place = last(~run, before)
+        separated = np.isin(text[place, rows], list(separators))
         return np.where((place >= 0) & separated & (place + 1 < before), place, before)
 
     def cut_frame(before: np.ndarray) -> np.ndarray:
         """Column where the mark and the number of a frame begin, if the name ends in them; else `before`."""
-        place = last(~_DIGITS[text], before)
+        place = last(~is_digit, before)
         for mark in _FRAME:
             begin = place + 1 - len(mark)
             marked = (begin > 0) & (before - place > _DIGITS_OF_FRAME)
             for k, byte in enumerate(mark):
-                marked &= text[rows, np.clip(begin + k, 0, width - 1)] == byte
+                marked &= text[np.clip(begin + k, 0, width - 1), rows] == byte
             before = np.where(marked, begin, before)
         return before
 
     def cut_copy(before: np.ndarray) -> np.ndarray:
         """Column of ` (7)` as Windows numbers names, if the name ends so; else `before`."""
-        closes = (before > 0) & (text[rows, np.maximum(before - 1, 0)] == ord(")"))
-        opened = cut(before - closes, _DIGITS, b"(")
-        spaced = (opened > 0) & (text[rows, np.maximum(opened - 1, 0)] == ord(" "))
+        closes = (before > 0) & (text[np.maximum(before - 1, 0), rows] == ord(")"))
+        opened = cut(before - closes, is_digit, b"(")
+        spaced = (opened > 0) & (text[np.maximum(opened - 1, 0), rows] == ord(" "))
         return np.where(closes & spaced & (opened < before - 1), opened - 1, before)
 
-    photo_end = cut_frame(cut(length, _DIGITS, b"#"))
-    stem_end = cut(photo_end, _LETTERS, b".")
+    photo_end = cut_frame(cut(length, is_digit, b"#"))
+    stem_end = cut(photo_end, is_letter, b".")
     copy_end = cut_copy(stem_end)
-    group_end = np.where(copy_end < stem_end, copy_end, cut(stem_end, _DIGITS, b"_/-"))
+    group_end = np.where(copy_end < stem_end, copy_end, cut(stem_end, is_digit, b"_/-"))
     folder_end = np.maximum(last(text == ord("/"), photo_end), 0)
 
     ends = np.stack([group_end, photo_end, folder_end])
-    hashes = _hash_some(ids, ends) if len(ids) < _FEW else _hash_many(text, ends)
+    hashes = _hash_some(list(map(_lower, ids)), ends) if len(ids) < _FEW else _hash_many(text, ends)
     return (group_end + longer, photo_end + longer, *hashes)
 
 
 def _hash_many(text: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """64-bit hashes of the first `ends` (3, n) bytes of each row of `text` (n, width)."""
-    running = np.zeros((text.shape[1] + 1, len(text)), np.uint64)  # hash of the first 0, 1, 2, ... bytes
-    for k, byte in enumerate(np.ascontiguousarray(text.T).astype(np.uint64)):
-        running[k + 1] = (running[k] ^ byte) * _FACTOR + np.uint64(1)
-    return np.asarray(running[ends, np.arange(len(text))])
+    """64-bit hashes of the first `ends` (3, n) bytes of each column of `text` (width, n)."""
+    running = np.zeros((len(text) + 1, text.shape[1]), np.uint64)  # hash of the first 0, 1, 2, ... bytes
+    for k, row in enumerate(text):
+        np.bitwise_xor(running[k], row, out=running[k + 1])
+        running[k + 1] *= _FACTOR
+        running[k + 1] += np.uint64(1)
+    return np.asarray(running[ends, np.arange(text.shape[1])])
+
+
+def _is_within(text: np.ndarray, ends: bytes) -> np.ndarray:
+    """Where a byte lies between the two of `ends`, both included."""
+    return np.asarray((text >= ends[0]) & (text <= ends[1]))
 
 
 def _hash_some(ids: Sequence[bytes], ends: np.ndarray) -> np.ndarray:

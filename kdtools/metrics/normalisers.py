@@ -87,11 +87,11 @@ def point_bounds(gt: Array) -> Bounds:
     >>> low.tolist(), high.tolist()
     ([[0.0, 1.0]], [[3.0, 5.0]])
     """
-    xy = (gt[..., 0], gt[..., 1])  # ten times as fast as both at once
-    low, high = (np.stack([f.reduce(values, axis=1) for values in xy], axis=1) for f in (np.minimum, np.maximum))
+    by_point = np.ascontiguousarray(np.swapaxes(gt, 0, 1)).reshape(gt.shape[1], -1)  # twice as fast, with the copy
+    low, high = np.minimum.reduce(by_point, axis=0), np.maximum.reduce(by_point, axis=0)
     if np.isnan(low).any():  # fmin and fmax pass over NaN, but are slower
-        low, high = (np.stack([f.reduce(values, axis=1) for values in xy], axis=1) for f in (np.fmin, np.fmax))
-    return low, high
+        low, high = np.fmin.reduce(by_point, axis=0), np.fmax.reduce(by_point, axis=0)
+    return low.reshape(-1, 2), high.reshape(-1, 2)
 
 
 def normaliser_named(text: str, scheme: Scheme) -> Normaliser:
