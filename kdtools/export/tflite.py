@@ -12,7 +12,7 @@ import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from kdtools.errors import DataError
 from kdtools.export.check import Run
 from kdtools.export.graph import Answers
 from kdtools.machine import n_cores
+from kdtools.model import heads
 from kdtools.model.network import LandmarkNet
 from kdtools.onnx_session import OUTPUT
 
@@ -36,6 +37,7 @@ def export_tflite(network: LandmarkNet, path: Path) -> None:
     answers = Answers(network.cpu().eval()).eval()
     with _quiet():
         converter = importlib.import_module("litert_torch")
+        usual, heads.enlarge = heads.enlarge, _enlarge_by_index
         try:
             converter.convert(answers, (torch.zeros(1, 3, size, size),)).export(str(path))
         except (OSError, MemoryError):  # of the disk that it writes to, or the machine
@@ -45,6 +47,17 @@ def export_tflite(network: LandmarkNet, path: Path) -> None:
             raise DataError(
                 f"{network.card.arch} cannot be converted to TensorFlow Lite: {reason}", "export it as .onnx instead"
             ) from error
+        finally:
+            heads.enlarge = usual
+
+
+def _enlarge_by_index(maps: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """As `heads.enlarge`. The converter's own takes other cells where the size is no multiple, as 7 is none of 4."""
+    for dim, length in enumerate(size, start=2):
+        scale = np.float32(maps.shape[dim]) / np.float32(length)
+        places = np.minimum(np.floor(np.arange(length, dtype=np.float32) * scale), maps.shape[dim] - 1)
+        maps = maps.index_select(dim, torch.tensor(places.astype(np.int64).tolist()))
+    return maps
 
 
 def tflite_run(path: Path) -> Run:

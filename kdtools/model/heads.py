@@ -93,7 +93,7 @@ class HeatmapHead(nn.Module):
         """
         joined = self.lateral[-1](features[-1])
         for level in reversed(range(len(features) - 1)):
-            coarse = F.interpolate(joined, size=features[level].shape[2:], mode="nearest")
+            coarse = enlarge(joined, features[level].shape[2:])
             joined = self.merge[level](self.lateral[level](features[level]) + coarse)
         with _full_precision(joined.device):
             maps = _of_layer(self.last(joined.float()), self.n_layers, layer)
@@ -116,6 +116,11 @@ class HeatmapHead(nn.Module):
             n_parts = self.outputs_per_point * self.n_layers
             for own, taken in zip(self.get_parameter(name).chunk(n_parts), tensor.chunk(n_parts), strict=True):
                 _take_rows(own, taken, rows)
+
+
+def enlarge(maps: Tensor, size: Sequence[int]) -> Tensor:
+    """Maps (B, C, h, w) -> (B, C, *size), each cell that of the nearest one."""
+    return F.interpolate(maps, size=size, mode="nearest")
 
 
 def _of_layer(outputs: Tensor, n_layers: int, layer: Tensor | None) -> Tensor:

@@ -15,11 +15,12 @@ from contract.running import run_tool
 from factories import drawn_faces, write_faces
 
 from kdtools.errors import DataError, is_installed
-from kdtools.export.tflite import export_tflite
+from kdtools.export.tflite import _enlarge_by_index, export_tflite
 from kdtools.landmarks import IBUG68
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.model.card import ModelCard
 from kdtools.model.file import save_model
+from kdtools.model.heads import enlarge
 from kdtools.model.network import LandmarkNet
 from kdtools.storage.provenance import Provenance
 
@@ -82,6 +83,12 @@ def test_a_full_disk_is_no_fault_of_the_network(
         export_tflite(network(0), tmp_path / "m.tflite")
     if shown is DataError:
         assert "test_resnet cannot be converted to TensorFlow Lite: an odd operator" in str(raised.value)
+
+
+@pytest.mark.parametrize(("small", "large"), [(4, 7), (5, 10), (7, 14), (3, 10), (1, 5), (9, 9)])
+def test_maps_enlarged_by_index_are_those_of_the_network(small: int, large: int) -> None:
+    maps = torch.arange(small * small * 2.0).view(1, 2, small, small)
+    assert torch.equal(_enlarge_by_index(maps, (large, large + 1)), enlarge(maps, (large, large + 1)))
 
 
 @pytest.mark.skipif(not is_installed("litert_torch"), reason="litert-torch is not installed (the extra tflite)")
