@@ -79,6 +79,10 @@ class Loader:
         order = list(shuffled_batches(self._n_faces, self._settings.batch, generator))
         noise = draw_noise(self._size, generator).to(self._device) if self._augmentation.noise else None
         steps = range(first, len(order))
+        if self._device.type == "cpu":  # a prefetching thread would compete with the network
+            prepared = (self._prepare(epoch, step, order[step]) for step in steps)
+            yield from ((step, self._finish(one, noise)) for step, one in zip(steps, prepared, strict=True))
+            return
         with ThreadPoolExecutor(1) as pool:
             waiting = [pool.submit(self._prepare, epoch, step, order[step]) for step in steps[:2]]
             for step in steps:
