@@ -128,7 +128,8 @@ def main() -> None:
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         environment["PYTHONPYCACHEPREFIX"] = f"{work}/compiled"
         bare, writing, ours = [], [], []
-        with multiprocessing.Pool(workers(0)) as pool:
+        # Not forked: in a copy of this process OpenCV would wait for threads that were not copied.
+        with multiprocessing.get_context("spawn").Pool(workers(0)) as pool:
             time_bare(
                 pool, crop_and_forget, paths[:64], Path(work) / "raw"
             )  # the processes have started, the files are in memory
