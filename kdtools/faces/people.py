@@ -206,7 +206,8 @@ def _read_block(written: list[bytes]) -> tuple[np.ndarray, ...]:
     folder_end = np.maximum(last(text == ord("/"), photo_end), 0)
 
     ends = np.stack([group_end, photo_end, folder_end])
-    hashes = _hash_some(list(map(_lower, ids)), ends) if len(ids) < _FEW else _hash_many(text, ends)
+    # The bytes of `text`: `_lower` a second time would compose letters anew, such as j and a caron.
+    hashes = _hash_some(list(map(bytes.lower, ids)), ends) if len(ids) < _FEW else _hash_many(text, ends)
     return (group_end + longer, photo_end + longer, *hashes)
 
 
