@@ -71,8 +71,8 @@ def images_of(stored: Any, stream: Any, reporting: Callable[[], AbstractContextM
             if isinstance(stored, VirtualArray):
                 return stored.take(rows)
             if offset is None:
-                order = np.argsort(rows)  # h5py requires increasing rows
-                return np.asarray(rows_of[rows[order]])[np.argsort(order)]
+                once, places = np.unique(rows, return_inverse=True)  # h5py requires increasing rows
+                return np.asarray(rows_of[once])[places.reshape(-1)]
             found = read_rows(stream.fileno(), offset, stored.shape[1:], rows)
             stream.check_unchanged()
             if found is None:
