@@ -14,6 +14,7 @@ from typing import TypeVar
 from kdtools.errors import UsageError
 
 _INPUTS_IN_RUN = 64
+_BYTES_IN_RUN = 16 << 20  # of the inputs, which are in memory together
 _RUNS_PER_WORKER = 4  # of those that remain
 _GROUPS_PER_SIZE = 8  # the size doubles from 1 to the full one, so that small runs keep all workers busy
 
@@ -49,15 +50,17 @@ def group_bounds(first: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
         yield start, min(group_start(group + 1, size), stop)
 
 
-def runs_of_groups(first: int, stop: int, size: int, n_workers: int) -> Iterator[list[tuple[int, int]]]:
+def runs_of_groups(first: int, stop: int, size: int, n_workers: int, n_bytes: int) -> Iterator[list[tuple[int, int]]]:
     """The groups of `group_bounds` in lists, each for one worker; towards the end single ones, so that all end at once.
 
-    What a worker does beside its network then counts once for several groups.
+    What a worker does beside its network then counts once for several groups. An input takes `n_bytes`; of large ones
+    each worker gets one group.
     """
     groups = group_bounds(first, stop, size)
+    most = min(_INPUTS_IN_RUN, _BYTES_IN_RUN // max(1, n_bytes)) // size
     while True:
         share = (stop - first) // (_RUNS_PER_WORKER * n_workers * size)
-        run = list(islice(groups, max(1, min(share, _INPUTS_IN_RUN // size))))
+        run = list(islice(groups, max(1, min(share, most))))
         if not run:
             return
         yield run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -79,7 +80,8 @@ def predict_faces(run: Run, faces: FacesFile, source: str, *, draw: str | None =
         if drawn is not None:
             drawn.begin(parts.n_items - parts.first)
         work = _Work(run.engine, faces, drawn, drawings)
-        runs = runs_of_groups(parts.n_items, stop, size, workers(run.jobs))
+        n_bytes = math.prod(faces.images.shape[1:])
+        runs = runs_of_groups(parts.n_items, stop, size, workers(run.jobs), n_bytes)
         collect(run, parts, work, _read_rows(faces, runs))
         parts.finish(run.output, digests(), may_be_empty=run.shard is not None)
         return parts.n_faces

@@ -44,11 +44,19 @@ def test_bounds_and_lists_are_the_same(n_items: int) -> None:
 @pytest.mark.parametrize("size", [1, 16, 256])
 def test_a_worker_gets_several_groups_but_one_at_the_end(first: int, stop: int, size: int) -> None:
     first = group_start(group_at(first, size), size)
-    runs = list(runs_of_groups(first, stop, size, 3))
+    runs = list(runs_of_groups(first, stop, size, 3, 3 * 160 * 160))
     assert [group for run in runs for group in run] == list(group_bounds(first, stop, size))
     assert all(run[-1][1] - run[0][0] <= max(64, size) for run in runs)
     assert all(len(run) == 1 for run in runs[-3:])
     assert (max(map(len, runs), default=0) > 1) == (stop - first >= 1000 and size < 256)
+
+
+def test_a_worker_has_few_large_inputs_in_memory() -> None:
+    n_bytes = 3 * 1024 * 1024
+    for size, most in ((1, 5), (2, 4), (8, 8)):
+        runs = list(runs_of_groups(0, 5000, size, 3, n_bytes))
+        assert [group for run in runs for group in run] == list(group_bounds(0, 5000, size))
+        assert max(run[-1][1] - run[0][0] for run in runs) == most
 
 
 @pytest.mark.parametrize(
