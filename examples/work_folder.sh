@@ -10,10 +10,11 @@ sha256() { # [FILE]; macOS has shasum instead
     if command -v sha256sum > /dev/null; then sha256sum; else shasum -a 256; fi < "${1:-/dev/stdin}" | cut -d ' ' -f 1
 }
 
-# folder_state FOLDER: path, number of files, and a digest of their names and bytes; WORK, where it is called, may be inside
+# folder_state FOLDER: path, number of files, and a digest of their names and bytes, also of those that links lead to.
+# Hidden ones are left out, as the tools do; so is WORK, where it is called.
 folder_state() {
-    local files
-    files=$(find "$1" -samefile . -prune -o -type f -exec cksum {} + | LC_ALL=C sort)
+    local files work=$PWD
+    files=$(cd "$1" && find -L . -name '.?*' -prune -o -samefile "$work" -prune -o -type f -exec cksum {} + | LC_ALL=C sort)
     echo "$1: $(grep -c . <<< "$files" || true) files, $(sha256 <<< "$files")"
 }
 

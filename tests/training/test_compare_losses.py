@@ -127,7 +127,8 @@ def test_other_examples_keep_no_products_of_other_options(
     folder: Path, shell: Shell, tmp_path: Path, script: str, inputs: str, others: tuple[str, ...]
 ) -> None:
     (folder / "photos").mkdir()
-    (folder / "photos" / "a.pts").write_text("1 2")
+    (folder / "a.pts").write_text("1 2")
+    (folder / "photos" / "a.pts").symlink_to("../a.pts")
     for tool in ("kd-import", "kd-split", "kd-asm", "kd-student", "kd-teacher", "kd-predict"):
         write_tool(tmp_path / "bin" / tool, WRITES)
     write_tool(tmp_path / "bin" / "kd-info", "echo ibug68")
@@ -152,6 +153,7 @@ def test_other_examples_keep_no_products_of_other_options(
     (folder / "photos" / "a.pts").write_text("1 3")
     assert re.search(r"(?s)before: (\w+ .*photos: 1 files, ).*now:    \1", run()[1])
     (folder / "photos" / "a.pts").write_text("1 2")
+    (folder / "photos" / ".DS_Store").write_bytes(b"1")  # which a look at the folder makes on macOS
     assert run()[0] == 0
     assert files() == made
     (folder / "work").rename(folder / "photos" / "work")
