@@ -73,7 +73,7 @@ def _any_point(found: Sequence[Annotation], reading: Reading, test: Callable[[np
 
 
 def _outside(points: np.ndarray, face: np.ndarray) -> np.ndarray:
-    """Which points (L, 2) lie lie outside the face (M, 2) by more than `_BESIDE` of its size; all for too few."""
+    """Which points (L, 2) lie outside the face (M, 2) by more than `_BESIDE` of its size; all for too few."""
     face = face[np.isfinite(face).all(axis=1)]
     if len(face) < _FEWEST:
         return np.ones(len(points), bool)
