@@ -131,7 +131,7 @@ def sha256_of(path: str | Path, spend: Callable[[int], None] = lambda n_bytes: N
                 continue
             if not stat.S_ISREG(status.st_mode):
                 continue
-            size, is_read = status.st_size, _suffix_of(name) in _ANNOTATION_SUFFIXES
+            size, is_read = status.st_size, os.path.splitext(name)[1].lower() in _ANNOTATION_SUFFIXES
             spend(size if is_read else 0)
             digest.update(f"{name}\t{size}\n".encode(errors="surrogateescape"))
             if is_read:
@@ -139,13 +139,6 @@ def sha256_of(path: str | Path, spend: Callable[[int], None] = lambda n_bytes: N
         return digest.hexdigest()
     spend(path.stat().st_size)
     return _sha256_of_file(path).hexdigest()
-
-
-def _suffix_of(name: str) -> str:
-    """As of `PurePath`, in lower case, in a fraction of its time."""
-    last = name.rpartition("/")[2]
-    at = last.rfind(".")
-    return last[at:].lower() if at > 0 else ""
 
 
 def hold_same_bytes(one: str | Path, other: str | Path) -> bool:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from kdtools.images.cropping import crop_image, resize_image, shrink_images, shrunk_shape
-from kdtools.model.sampling import resize_images, warp_images
+from kdtools.model.sampling import _block_means, _padded, resize_images, warp_images
 
 # Sizes of an input for images of 256 px: ratios 1, 1.3, 2, 2.7 and 0.8, and 3.5, where a block of 3 px leaves a rest.
 SIZES = (256, 197, 128, 95, 320, 73)
@@ -71,6 +71,7 @@ def test_sampling_of_averages_equals_pytorch_s(height: int, width: int, size: in
     grid = F.affine_grid(torch.cat([warps[:, :, :2], 2 * warps[:, :, 2:]], 2), [2, 3, size, size], align_corners=False)
     grid = (grid + 1) * torch.tensor([width / (width + pad_x), height / (height + pad_y)]) - 1
     means = F.avg_pool2d(padded, shrink)
+    assert torch.equal(_block_means(_padded(images, pad_y, pad_x), shrink), means)
     wanted = F.grid_sample(means, grid, mode="bilinear", padding_mode="border", align_corners=False) / 255
     torch.testing.assert_close(warp_images(images, warps, size), wanted, atol=2e-5, rtol=0)
 
