@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,7 +69,7 @@ class Normaliser:
             first, second = self.ends
             if max(*first, *second) >= gt.shape[1]:
                 raise DataError(f"the normaliser {self.name} needs point {max(*first, *second)} of {gt.shape[1]}")
-            span = gt[:, list(first)].mean(axis=1) - gt[:, list(second)].mean(axis=1)
+            span = _centre_of(gt, first) - _centre_of(gt, second)
         else:
             low, high = bounds or point_bounds(gt)
             span = high - low
@@ -87,11 +88,22 @@ def point_bounds(gt: Array) -> Bounds:
     >>> low.tolist(), high.tolist()
     ([[0.0, 1.0]], [[3.0, 5.0]])
     """
-    by_point = np.ascontiguousarray(np.swapaxes(gt, 0, 1)).reshape(gt.shape[1], -1)  # twice as fast, with the copy
+    by_point = np.ascontiguousarray(_complex(gt).T).view(np.float64)  # many times as fast, with the copy
     low, high = np.minimum.reduce(by_point, axis=0), np.maximum.reduce(by_point, axis=0)
     if np.isnan(low).any():  # fmin and fmax pass over NaN, but are slower
         low, high = np.fmin.reduce(by_point, axis=0), np.fmax.reduce(by_point, axis=0)
     return low.reshape(-1, 2), high.reshape(-1, 2)
+
+
+def _centre_of(gt: Array, points: Sequence[int]) -> Array:
+    """Mean (n, 2) of some points of gt (n, L, 2)."""
+    total = np.ascontiguousarray(_complex(gt)[:, list(points)].sum(axis=1))
+    return np.asarray(total.view(np.float64).reshape(-1, 2) / len(points))
+
+
+def _complex(points: Array) -> Array:
+    """Points (n, L, 2) as x + iy, (n, L): numpy is several times as fast where it moves both coordinates at once."""
+    return np.ascontiguousarray(points, np.float64).view(np.complex128)[..., 0]
 
 
 def normaliser_named(text: str, scheme: Scheme) -> Normaliser:
