@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -44,21 +45,14 @@ class SampledMean:
         """|t| of each draw (draws,), ascending; None where Student's t is used instead."""
         if self.n_units < LEAST_BOOTSTRAPPED or not self.error:
             return None
-        rng = np.random.default_rng(seed)
+        bins, times = _drawn(self.n_units, draws, seed)
         r: Array = self.residuals  # rather than sums, to avoid cancellation in the differences below
         n: Array = self.counts
-        if self.n_units > MOST_BOOTSTRAPPED:
-            bins = rng.integers(0, BINS, self.n_units)
+        if bins is not None:
             r, n = np.bincount(bins, r, BINS), np.bincount(bins, n, BINS)
         n_units = len(r)
         moments = np.stack([r, n, r * r, r * n, n * n], axis=1)
-        step = max(1, CHUNK // n_units)
-        totals = []
-        for first in range(0, draws, step):
-            rows = min(step, draws - first)
-            drawn = rng.integers(0, n_units, (rows, n_units)) + n_units * np.arange(rows)[:, None]
-            times = np.bincount(drawn.ravel(), minlength=rows * n_units).reshape(rows, n_units)
-            totals.append(times.astype(np.float64) @ moments)
+        totals = [some.astype(np.float64) @ moments for some in times]
         sum_r, sum_n, sum_rr, sum_rn, sum_nn = np.concatenate(totals).T
         shift = sum_r / sum_n
         spread = np.maximum(0, sum_rr - shift * (2 * sum_rn - shift * sum_nn))
@@ -87,6 +81,27 @@ class SampledMean:
         return min(
             (as_far + 1) / (draws + 1), max(1 / (draws + 1), student_t.two_sided_p(t / WIDEST, self.n_units - 1))
         )
+
+
+@lru_cache(maxsize=2)
+def _drawn(n_units: int, draws: int, seed: int) -> tuple[Array | None, list[Array]]:
+    """Bins (n_units,) that many units are merged into, else None; and how often each draw has each bin or unit.
+
+    The latter are blocks of draws, (draws, bins or units) uint16 together. Drawing takes longer than what is then
+    computed of a sample, and the values of a table have the same number of units.
+    """
+    rng = np.random.default_rng(seed)
+    bins = None
+    if n_units > MOST_BOOTSTRAPPED:
+        bins, n_units = rng.integers(0, BINS, n_units), BINS
+    step = max(1, CHUNK // n_units)
+    times = []
+    for first in range(0, draws, step):
+        rows = min(step, draws - first)
+        drawn = rng.integers(0, n_units, (rows, n_units)) + n_units * np.arange(rows)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=rows * n_units)
+        times.append(counts.reshape(rows, n_units).astype(np.uint16))
+    return bins, times
 
 
 def share_limits(cells: Array, n_cells: int, units: Array | None, level: float) -> tuple[Array, Array] | None:

@@ -71,6 +71,8 @@ def method_share_interval(
     0.0 0.561
     """
     hit = np.atleast_2d(np.asarray(hits, dtype=bool))
+    if len(hit) == 1:
+        return share_interval(hit[0], groups, level=level)
     limits = [share_interval(one, groups, level=level) for one in hit]
     if any(one is None for one in limits):
         return None
@@ -165,4 +167,4 @@ def _standard_error(half: float, n_units: int, terms: Terms, level: float) -> tu
 
 
 def _n_units(units: Array | None, n: int) -> int:
-    return n if units is None else len(np.unique(units))
+    return n if units is None else int(np.count_nonzero(np.bincount(units)))
