@@ -72,8 +72,8 @@ class TriedHere:
                 self._seen.add(reader)
                 return usual(action, n_bytes, library, faults)
             with contextlib.suppress(Exception):  # other errors than these are met again, as after a child
-                return rehearsal._done_here(action, faults)
-            return ""
+                return rehearsal.Outcome(rehearsal._done_here(action, faults))
+            return rehearsal.Outcome("")
 
         with mock.patch.object(hdf5_guard, "rehearse", rehearse):
             yield

@@ -29,7 +29,7 @@ from kdtools.evaluation.point_sets import (
     text_of,
 )
 from kdtools.evaluation.protocols import Measures
-from kdtools.evaluation.read_points import read_points, read_prediction, split_name
+from kdtools.evaluation.read_points import begin_to_read, read_points, read_prediction, split_name
 from kdtools.evaluation.request import Request, check_inputs
 from kdtools.evaluation.results import MEAN_SHAPE, Errors, Evaluation, Row, Worst
 from kdtools.evaluation.same_faces import check_same_ends, warn_of_other_pictures, warn_of_own_ends
@@ -53,6 +53,7 @@ def evaluate(request: Request, reporter: Reporter = SILENT) -> Evaluation:
     places: list[tuple[str | None, str]] = [(None, path) for _, path in models]
     places = places or [split_name(word) for word in request.predictions]
     with contextlib.ExitStack() as stack:
+        begin_to_read(places[0][1])
         truth = read_points(request.truth, stack, reporter, categories=request.categories)
         if not len(truth):
             raise DataError(f"{truth.name}: holds no faces", "give the file of the true landmarks")
@@ -60,14 +61,14 @@ def evaluate(request: Request, reporter: Reporter = SILENT) -> Evaluation:
         measures, protocol = choose_measures(request, truth)
         members = choose_subsets(truth, measures.subsets, request.subsets, reporter)
         warn_of_own_ends(truth, measures.normalisers, reporter)
-        # Beside the look at the predictions' files in a process of its own, which takes as long.
+        # Beside what reads and measures the predictions, which takes longer.
         by_ids = request.video is None or request.group is not None
         units_by_ids = in_background(partial(find_units, truth.ids, request.group)) if by_ids else None
         joined, notes = _join_predictions(request, places, truth, measures, stack, reporter)
         frames = None if request.video is None else find_frames(truth.ids, request.video)
-        units = units_by_ids() if units_by_ids else cast(Frames, frames).units
         plan = _plan(request, truth, measures, members, joined, frames)
         measurements = measure(plan, reporter)
+        units = units_by_ids() if units_by_ids else cast(Frames, frames).units
         errors = [
             Errors(pred.name, normalise(pred.distance, measurements.lengths[0])) for pred in measurements.predictions
         ]
@@ -129,7 +130,9 @@ def _join_predictions(
     """Predictions, each with the row (N,) of each face of the truth, the mean shape last; and notes on them."""
     joined: list[tuple[PointSource, np.ndarray]] = []
     notes = []
-    for name, place in places:
+    for k, (name, place) in enumerate(places):
+        if k + 1 < len(places):
+            begin_to_read(places[k + 1][1])
         pred = read_prediction(name, place, request.truth, stack, reporter, request.categories)
         found = _with_points_of(truth, pred, reporter)
         if found is pred:

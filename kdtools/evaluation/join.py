@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
 from kdtools.errors import DataError, some_of
 from kdtools.evaluation.point_sets import PointSet, check_ids, describe_ids, photograph_of, text_of
 from kdtools.evaluation.request import Request
+from kdtools.faces.ids import look_up
 from kdtools.reporting import Reporter, counted
 
 ABSENT = -1  # row of a face that was not predicted
@@ -30,16 +31,11 @@ def join_rows(truth: PointSet, pred: PointSet, how: str, reporter: Reporter) -> 
         rows = np.arange(len(truth))
     else:
         check_ids(pred.ids, pred.name)
-        rows = _look_up(truth.ids, pred.ids)
+        rows = look_up(truth.ids, pred.ids, ABSENT)
     if truth.foreign or pred.foreign:
         rows = _join_by_stem(truth, pred, rows, reporter)
         _warn_of_other_order(truth, pred, rows, reporter)
     return rows
-
-
-def _look_up(truth_ids: Sequence[bytes] | np.ndarray, pred_ids: Sequence[bytes] | np.ndarray) -> np.ndarray:
-    row_of = {identity: row for row, identity in enumerate(pred_ids)}
-    return np.fromiter((row_of.get(identity, ABSENT) for identity in truth_ids), np.int64, len(truth_ids))
 
 
 _SUFFIX = re.compile(rb"\.[A-Za-z0-9]+(?=#\d+$|$)")
@@ -70,7 +66,7 @@ def _join_by_stem(truth: PointSet, pred: PointSet, rows: np.ndarray, reporter: R
             break
         truth_ids, pred_ids = ([shorten(identity) for identity in points.ids] for points in (truth, pred))
         if len(set(truth_ids)) == len(truth_ids) and len(set(pred_ids)) == len(pred_ids):
-            more_rows = _look_up(truth_ids, pred_ids)
+            more_rows = look_up(truth_ids, pred_ids, ABSENT)
             if (more_rows != ABSENT).sum() > (rows != ABSENT).sum():
                 reporter.warn(f"{pred.name}: not all ids are the same as in {truth.name}; joined {what}")
                 return more_rows

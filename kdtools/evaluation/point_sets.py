@@ -17,6 +17,7 @@ import numpy as np
 
 from kdtools.errors import DataError, FileError, some_of
 from kdtools.faces.file import FacesFile
+from kdtools.faces.ids import are_unique
 from kdtools.faces.validation import check_maps
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.conventions import Convention
@@ -94,7 +95,7 @@ class Part:
 
 @dataclass(frozen=True)
 class PointSet:
-    """Points of N faces. `ids` (N,) are UTF-8 bytes in an object array; `subsets` (N,) bool by name.
+    """Points of N faces. `ids` (N,) are UTF-8 bytes, as `FacesFile.id_bytes` has them; `subsets` (N,) bool by name.
 
     `foreign` means that another program wrote it. Ids stay bytes: a million as text take a quarter of a second and
     150 MB.
@@ -190,7 +191,7 @@ def photograph_of(identity: bytes) -> bytes:
 
 def check_ids(ids: np.ndarray, name: str) -> None:
     """Raises DataError that names duplicate ids."""
-    if len(set(ids)) != len(ids):
+    if not are_unique(ids):
         twice = [text_of(identity) for identity, count in Counter(ids).items() if count > 1]
         raise DataError(f"{name}: faces have the same id: {some_of(twice)}", "ids must be unique to join files by them")
 

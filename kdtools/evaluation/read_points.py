@@ -17,7 +17,7 @@ from kdtools.datasets.formats import FORMATS, find_format
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.evaluation.point_sets import Column, Part, PointSet, ordered_like, text_of
 from kdtools.faces.box_origin import OTHER_BOXES, box_origin
-from kdtools.faces.file import FacesFile, open_faces
+from kdtools.faces.file import FacesFile, begin_to_open, open_faces
 from kdtools.faces.schema import ANNOTATION
 from kdtools.landmarks import Scheme
 from kdtools.reporting import SILENT, Reporter
@@ -134,14 +134,20 @@ def read_points(
         hint = "leave it out; --subset chooses faces"
         raise UsageError(f"{path}: a faces file, and --category is for annotations of other programs", hint)
     if is_pipe:
-        points = _from_faces(stack.enter_context(open_faces(path)))
+        points = _from_faces(stack.enter_context(open_faces(path, ids=True)))
         return replace(points, files=())
     if is_foreign:
         return _from_annotations(path, index, categories, reporter)
     if glob.has_magic(path) and not os.path.exists(path):
         raise FileError(f"{path}: no such file", "the truth is one file; kd-merge joins several")
-    with open_faces(path) as faces:
+    with open_faces(path, ids=True) as faces:
         return _from_faces(faces)
+
+
+def begin_to_read(place: str) -> None:
+    """Begin to look in the background at a faces file that `read_prediction` will read, beside the one before it."""
+    if os.path.isfile(place) and not _is_foreign(place):
+        begin_to_open(place)
 
 
 def _is_foreign(path: str) -> bool:

@@ -51,9 +51,7 @@ def values_of(
     """
     statistics = mean_values([summarise(nme, measures.thresholds, measures.binned_step) for nme in nmes])
     measured = ~np.isnan(nmes[0])  # which faces can be measured depends on the truth
-    errors, units = nmes, groups
-    if not measured.all():
-        errors, units = nmes[:, measured], None if groups is None else groups[measured]
+    errors, units = nmes[:, measured], None if groups is None else groups[measured]
     n = errors.shape[1]
     n_missing = int(np.isinf(errors).any(axis=0).sum())
     values: Values = {"n": n}

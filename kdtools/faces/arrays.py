@@ -16,7 +16,7 @@ from kdtools.faces.ids import check_unique_ids
 from kdtools.faces.stored import VirtualArray
 from kdtools.faces.validation import check_arrays, check_kind, subset_names
 from kdtools.landmarks.geometry import IDENTITY
-from kdtools.storage.hdf5_checks import item_at
+from kdtools.storage.hdf5_checks import item_at, joined_texts
 from kdtools.storage.hdf5_guard import HDF5_ERRORS, GuardedStream
 from kdtools.storage.names import digest_of
 
@@ -64,11 +64,16 @@ class StoredFaces:
 
     @property
     def id_bytes(self) -> np.ndarray:
-        """The ids as UTF-8 in an object array (N,): a million as text take a quarter of a second and 150 MB."""
-        if "id" in self._virtual:
-            return np.array([name.encode() for name in self.ids], object)
-        names = self._whole("id")
-        return names if names.dtype.kind == "O" else np.array(list(names), object)
+        """The ids as UTF-8, (N,) of bytes, in a fraction of the time that texts take, and half of the memory.
+
+        They are of the width of the longest, as numpy keeps bytes, or objects where that would take too much.
+        """
+        found = self._stream.found
+        if found is not None and len(self) and len(found) % len(self) == 0:
+            return found.view(f"S{len(found) // len(self)}")
+        names = np.array([name.encode() for name in self.ids], object) if "id" in self._virtual else self._whole("id")
+        joined = joined_texts([names])
+        return names.astype(object) if joined is None else joined
 
     def texts(self, name: str, rows: slice = slice(None)) -> list[str]:
         """Rows of an array of texts. Raises FileError if they are damaged."""

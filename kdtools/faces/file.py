@@ -34,7 +34,7 @@ from kdtools.landmarks.point_names import point_order
 from kdtools.landmarks.shape_model import ShapeModel
 from kdtools.reporting import Reporter
 from kdtools.storage.hdf5_checks import objects_in, read_risks
-from kdtools.storage.hdf5_guard import GuardedStream, guarded_file, rehearse_together
+from kdtools.storage.hdf5_guard import GuardedStream, begin_rehearsal, guarded_file, rehearse_together
 from kdtools.storage.limits import files_allowed
 from kdtools.storage.outputs import name_of, readable
 from kdtools.storage.stamps import note_input
@@ -227,16 +227,17 @@ class FacesFile(StoredFaces):
 
 
 @contextlib.contextmanager
-def open_faces(source: str | Path) -> Iterator[FacesFile]:
+def open_faces(source: str | Path, *, ids: bool = False) -> Iterator[FacesFile]:
     """Open and check a faces file, or standard input for `-`.
 
+    `ids` says that all `id_bytes` will be read, which then are kept where they are read first.
     Raises FileError for a file that is absent, damaged, of another kind, or newer than this package.
     """
     source = str(source)
     with readable(source) as path:
         name = name_of(source)
         check_signature(path, name)
-        risks = partial(_read_risks, path=path, name=name)
+        risks = partial(_read_risks, path=path, name=name, ids=ids)
         with guarded_file(path, name, risks) as (h5, stream), contextlib.ExitStack() as stack:
             faces = _checked(h5, path, name, stream)
             if faces.parts:
@@ -251,15 +252,27 @@ def open_faces(source: str | Path) -> Iterator[FacesFile]:
             yield faces
 
 
-def _read_risks(h5: h5py.File, stream: GuardedStream, path: Path, name: str) -> None:
+def begin_to_open(path: str) -> None:
+    """Begin to look in the background at a file that `open_faces` will soon open for its `ids`, if it is one."""
+    place = Path(path)
+    with contextlib.suppress(FileError):
+        check_signature(place, path)
+        begin_rehearsal(place, partial(_read_risks, path=place, name=path, ids=True))
+
+
+def _read_risks(h5: h5py.File, stream: GuardedStream, path: Path, name: str, ids: bool) -> np.ndarray | None:
     """Read what might crash HDF5 or never end, of all that is read of a faces file. Raises errors as they come."""
     FacesFile(h5, path, name, stream)
+    found = None
     for item in objects_in(h5):
         if isinstance(item, h5py.Dataset):
             item.shape, item.dtype  # noqa: B018 - kd-info lists the arrays of other programs, too
         if item.name == "/" or schema.is_known(item.name.strip("/")):
             with contextlib.suppress(DataError, FileError):  # who reads the array gets the same error
-                read_risks(item, *schema.ATTRIBUTES)
+                is_kept = ids and item.name == "/id"
+                kept = read_risks(item, *schema.ATTRIBUTES, keep=is_kept)
+                found = kept if is_kept else found
+    return found
 
 
 def _checked(h5: h5py.File, path: Path, name: str, stream: GuardedStream) -> FacesFile:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import h5py
@@ -22,6 +22,7 @@ _MOST_ATTRIBUTES = 1000
 _MOST_OBJECTS = 100_000
 _MOST_REFERENCES = 10_000
 _BLOCK = 1 << 22  # bytes read at a time
+_OBJECT_BYTES = 41  # of Python for each text: an object without its bytes, and where it is
 
 # zlib compresses at most 1032 to 1. Arrays larger than the first size must be compressed less than the ratio.
 HARMLESS = 2**27
@@ -185,11 +186,11 @@ class PackedArray:
 
 
 # ---- what the library may not survive
-def read_risks(item: Any, *names: str) -> None:
+def read_risks(item: Any, *names: str, keep: bool = False) -> np.ndarray | None:
     """Read of a group or an array what checks of its description cannot show to be harmless.
 
     These are the named attributes (of an array, all), texts of variable length, references, and arrays behind filters
-    of other kinds than `is_zlib`.
+    of other kinds than `is_zlib`. With `keep` returns texts as `joined_texts` does.
     """
     check_attributes(item, *names)
     attributes = item.attrs
@@ -197,10 +198,10 @@ def read_risks(item: Any, *names: str) -> None:
         if name in attributes:  # `get` takes long where there is none
             attributes[name]
     if not isinstance(item, h5py.Dataset):
-        return
+        return None
     attributes_of(item)
     if not item.shape or not item.size or item.external or (item.is_virtual and item.file.driver == "fileobj"):
-        return
+        return None
     check_claim(item, whole=False)
     if h5py.check_ref_dtype(item.dtype) is h5py.Reference:
         for reference in itertools.islice(np.ravel(item[()]), _MOST_REFERENCES):
@@ -208,8 +209,36 @@ def read_risks(item: Any, *names: str) -> None:
                 item.file[reference]
     elif is_of_texts(item) or (is_packed(item) and not is_zlib(item) and not item.dtype.hasobject):
         rows = max(1, _BLOCK * len(item) // max(1, item.size * _size_of(item)))
-        for first in range(0, len(item), rows):
-            item[first : first + rows]
+        blocks = (item[first : first + rows] for first in range(0, len(item), rows))
+        if keep and is_of_texts(item):
+            return joined_texts(blocks)
+        for _ in blocks:
+            pass
+    return None
+
+
+def joined_texts(blocks: Iterable[np.ndarray]) -> np.ndarray | None:
+    """Texts of some arrays (n,) of bytes as one array (N,) of the width of the longest: objects would take longer.
+
+    None where that would take much more memory, as the longest is much longer than most.
+    """
+    packed = [_packed_texts(block.tolist()) for block in blocks]  # all blocks, since the reading counts
+    kept = [block for block in packed if block is not None]
+    if not kept or len(kept) < len(packed):
+        return None
+    n, n_bytes = sum(map(len, kept)), sum(block.nbytes for block in kept)
+    return np.concatenate(kept) if _is_even(max(block.itemsize for block in kept), n_bytes / max(1, n)) else None
+
+
+def _packed_texts(texts: list[bytes]) -> np.ndarray | None:
+    lengths = list(map(len, texts))
+    longest = max(lengths, default=0)
+    return np.array(texts, f"S{max(1, longest)}") if _is_even(longest, sum(lengths) / max(1, len(texts))) else None
+
+
+def _is_even(longest: int, mean: float) -> bool:
+    """Whether texts of these lengths take about as much memory in an array of the width of the longest as objects."""
+    return longest <= _OBJECT_BYTES + 2 * mean
 
 
 def _bytes_of(name: str | bytes) -> bytes:

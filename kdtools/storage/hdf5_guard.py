@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import h5py
+import numpy as np
 
 from kdtools.errors import FileError, KdError, reason_of
+from kdtools.parallel import in_background
 from kdtools.storage.devices import read_fault
-from kdtools.storage.rehearsal import is_rehearsal, rehearse
+from kdtools.storage.rehearsal import Outcome, is_rehearsal, rehearse
 from kdtools.storage.stamps import changed_error, meet, stamp_of
 
 # All that h5py raises for a damaged file.
@@ -30,12 +32,16 @@ _UNOPENED = "cannot be opened as HDF5"
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _MOST_STAMPS = 10_000
 _rehearsed: OrderedDict[tuple[int, ...], None] = OrderedDict()  # stamps of files that were rehearsed, as a set
+_begun: dict[tuple[int, ...], Callable[[], Outcome]] = {}  # what waits for a rehearsal in the background, by stamp
+
+
+Risk = Callable[[h5py.File, "GuardedStream"], object]
 
 
 class GuardedStream(io.FileIO):
     """A file as the library reads it. `fault` is why a read failed, which the library does not report clearly.
 
-    `latest` is the stream that was read last.
+    `latest` is the stream that was read last; `found` are the bytes that the process handed over that read it first.
     """
 
     latest: ClassVar[GuardedStream | None] = None
@@ -45,6 +51,7 @@ class GuardedStream(io.FileIO):
         status = os.fstat(self.fileno())
         self.size, self.stamp = status.st_size, stamp_of(status)
         self.fault, self.is_changed = "", False
+        self.found: np.ndarray | None = None
 
     def readinto(self, buffer: Any) -> int:
         GuardedStream.latest = self
@@ -75,11 +82,10 @@ class GuardedStream(io.FileIO):
 
 
 @contextlib.contextmanager
-def guarded_file(
-    path: Path, name: str, risk: Callable[[h5py.File, GuardedStream], object]
-) -> Iterator[tuple[h5py.File, GuardedStream]]:
+def guarded_file(path: Path, name: str, risk: Risk) -> Iterator[tuple[h5py.File, GuardedStream]]:
     """Open an HDF5 file for reading. `risk` reads all of it that may be read later and is not known to be harmless.
 
+    An array that it returns is, as bytes, the `found` of the stream, unless the file was rehearsed before.
     Raises FileError, with `name`, for a damaged or another file.
     """
     try:
@@ -113,7 +119,23 @@ def _damaged(name: str, fault: str, where: str = "") -> FileError:
     return read_fault(name, fault) or FileError(f"{name}:{where} damaged: {fault}", "make it again")
 
 
-def _rehearse(stream: GuardedStream, path: Path, name: str, risk: Callable[[h5py.File, GuardedStream], object]) -> None:
+def begin_rehearsal(path: Path, risk: Risk) -> None:
+    """Rehearse in the background a file that `guarded_file` will open soon, which then waits for the outcome.
+
+    What is wrong with it is reported there.
+    """
+    with contextlib.suppress(OSError):
+        stamp = _stamp_of(os.stat(path))
+        if stamp not in _rehearsed and not is_rehearsal():
+            _begun[stamp] = in_background(lambda: _try_apart(path, risk))
+
+
+def _try_apart(path: Path, risk: Risk) -> Outcome:
+    with GuardedStream(path) as stream:
+        return _try(stream, path, risk)
+
+
+def _rehearse(stream: GuardedStream, path: Path, name: str, risk: Risk) -> None:
     """Raises FileError where the library does not survive opening the file and what `risk` reads."""
     stamp = _stamp_of(os.fstat(stream.fileno()))
     if is_rehearsal() or stamp in _rehearsed:
@@ -121,16 +143,8 @@ def _rehearse(stream: GuardedStream, path: Path, name: str, risk: Callable[[h5py
 
     if not _may_be_hdf5(stream):
         raise changed_error(name) if stamp_of(os.fstat(stream.fileno())) != stream.stamp else _unopened(name, stream)
-
-    def action() -> None:
-        try:
-            h5 = _open(stream, path)
-        except HDF5_ERRORS as error:
-            raise OSError(stream.fault if read_fault(name, stream.fault) else _UNOPENED) from error
-        risk(h5, stream)
-
     try:
-        fault = rehearse(action, stream.size, "the HDF5 library", HDF5_ERRORS)
+        fault, stream.found = _begun.pop(stamp, lambda: _try(stream, path, risk))()
     except OSError as error:
         hint = "a file is first read in a process of its own; raise the limits of processes and memory (ulimit -a)"
         raise FileError(f"{name}: no process could be started to look at it: {reason_of(error)}", hint) from error
@@ -141,6 +155,17 @@ def _rehearse(stream: GuardedStream, path: Path, name: str, risk: Callable[[h5py
     if fault:
         raise _damaged(name, fault)
     _remember(stamp)
+
+
+def _try(stream: GuardedStream, path: Path, risk: Risk) -> Outcome:
+    def action() -> object:
+        try:
+            h5 = _open(stream, path)
+        except HDF5_ERRORS as error:
+            raise OSError(stream.fault if read_fault("", stream.fault) else _UNOPENED) from error
+        return risk(h5, stream)
+
+    return rehearse(action, stream.size, "the HDF5 library", HDF5_ERRORS)
 
 
 def _may_be_hdf5(stream: GuardedStream) -> bool:
@@ -176,7 +201,7 @@ def rehearse_together(paths: Sequence[Path], action: Callable[[], object]) -> No
         except KdError as error:  # what comes behind it was not done
             raise RuntimeError(error.message) from error
 
-    if not rehearse(whole_action, sum(stamp[2] for stamp in stamps), "the HDF5 library", HDF5_ERRORS):
+    if not rehearse(whole_action, sum(stamp[2] for stamp in stamps), "the HDF5 library", HDF5_ERRORS).fault:
         for stamp in stamps:
             _remember(stamp)
 

@@ -1,8 +1,8 @@
 """Does something in a child process first, so that a C library's crash or hang ends the child, not the tool.
 
 The child is forked, not started anew: that takes some 10 ms instead of 300, and it sees the files that are open here.
-It does nothing but what is tried: it runs no finalizers, writes no file, and ends without cleaning up. Windows cannot
-fork: there it is tried in the tool itself, which a crash ends.
+It does nothing but what is tried, and may hand over what it read: it runs no finalizers, writes no file, and ends
+without cleaning up. Windows cannot fork: there it is tried in the tool itself, which a crash ends.
 """
 
 from __future__ import annotations
@@ -12,17 +12,21 @@ import faulthandler
 import gc
 import os
 import signal
+import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 
 _CPU_S, _BYTES_PER_S = 2.0, 4e6  # CPU time: a constant, and a share for each byte of the file
 _WALL_S, _SLOWEST = 120.0, 1e6  # the same by the clock, for slow disks
 _LEAST_ROOM, _TIMES = 2**28, 3  # memory beyond what this process has: bytes at least, or a multiple of the file
-_PIPE = 4096  # bytes that a pipe takes at once
+_LONGEST_ANSWER = 4096  # bytes
 
-# Answers of the child; none if it crashed.
+# Answers of the child, a line; none if it crashed.
 _DONE, _NO_MEMORY, _FAILED = "done", "no memory", "failed:"
 
 
@@ -35,7 +39,15 @@ class _Limits:
     room: int
 
 
+class Outcome(NamedTuple):
+    """Why an action cannot be done here, "" if it can; and the bytes (n,) uint8 that it handed over, or None."""
+
+    fault: str
+    found: np.ndarray | None = None
+
+
 _in_child = False
+_forking = threading.Lock()  # so that no child holds the end of a pipe that another child writes to
 
 
 def is_rehearsal() -> bool:
@@ -43,38 +55,42 @@ def is_rehearsal() -> bool:
     return _in_child
 
 
-def rehearse(action: Callable[[], object], n_bytes: int, library: str, faults: tuple[type[Exception], ...]) -> str:
-    """Why `action`, which reads a file of `n_bytes` with a C library, cannot be done here; "" if it can.
+def rehearse(action: Callable[[], object], n_bytes: int, library: str, faults: tuple[type[Exception], ...]) -> Outcome:
+    """Whether `action`, which reads a file of `n_bytes` with a C library, can be done here.
 
-    That is a crash, too much time or memory, or an exception of the types `faults`. Errors of kdtools are no reason:
-    who does the same here gets the same error. Raises OSError where no process can be started.
+    Faults are a crash, too much time or memory, and an exception of the types `faults`. Errors of kdtools are none: who
+    does the same here gets the same error. An array that `action` returns is handed over as bytes; what is in it must
+    be checked, since the library may have written over the child's memory. Raises OSError where no process can be
+    started.
     """
     if _in_child:
         action()
-        return ""
+        return Outcome("")
     if not hasattr(os, "fork"):
-        return _done_here(action, faults)
+        return Outcome(_done_here(action, faults))
     limits = _Limits(_CPU_S + n_bytes / _BYTES_PER_S, _WALL_S + n_bytes / _SLOWEST, max(_LEAST_ROOM, _TIMES * n_bytes))
     pid, answers = _fork(action, limits, faults)
     try:
+        with os.fdopen(answers, "rb", 0) as pipe:
+            said = pipe.read()  # until the child has ended
         status = _status_of(pid)
-        answer = os.read(answers, _PIPE).decode(errors="replace")  # the child has ended, so this does not wait
     except BaseException:
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
         raise
-    finally:
-        os.close(answers)
-    if answer == _DONE:
-        return ""
+    answer = said[:_LONGEST_ANSWER].partition(b"\n")[0].decode(errors="replace")
+    if answer.startswith(_DONE):
+        found = np.frombuffer(said, np.uint8, offset=len(answer) + 1)
+        is_whole = len(found) and answer == f"{_DONE} {len(found)}"  # time may run out while it is handed over
+        return Outcome("", found if is_whole else None)
     if answer == _NO_MEMORY:
-        return f"{library} takes more than {limits.room >> 20} MB of memory for it"
+        return Outcome(f"{library} takes more than {limits.room >> 20} MB of memory for it")
     if answer:
-        return answer.removeprefix(_FAILED) or f"{library} fails"
+        return Outcome(answer.removeprefix(_FAILED) or f"{library} fails")
     if status in (-signal.SIGPROF, -signal.SIGALRM):
-        return f"{library} does not come to an end on it ({limits.cpu_s:.0f} s of computing)"
-    return f"{library} crashes on it"
+        return Outcome(f"{library} does not come to an end on it ({limits.cpu_s:.0f} s of computing)")
+    return Outcome(f"{library} crashes on it")
 
 
 def _done_here(action: Callable[[], object], faults: tuple[type[Exception], ...]) -> str:
@@ -96,37 +112,41 @@ def _status_of(pid: int) -> int | None:
 
 def _fork(action: Callable[[], object], limits: _Limits, faults: tuple[type[Exception], ...]) -> tuple[int, int]:
     """Number of the child process, and the end of a pipe on which it says how it went."""
-    answers, own = os.pipe()
     before = signal.pthread_sigmask(
         signal.SIG_BLOCK, signal.valid_signals()
     )  # no handler of the tool runs in the child
     try:
-        with warnings.catch_warnings():
+        with _forking, warnings.catch_warnings():
             # Python 3.12 warns of threads. The child takes no lock of theirs; h5py's is free while a process forks.
             warnings.simplefilter("ignore", DeprecationWarning)
-            pid = os.fork()
-        if pid == 0:
-            _perform(action, limits, faults, own)
-    except BaseException:
-        os.close(answers)
-        raise
+            answers, own = os.pipe()
+            try:
+                pid = os.fork()
+                if pid == 0:
+                    _perform(action, limits, faults, own)
+            except BaseException:
+                os.close(answers)
+                raise
+            finally:
+                os.close(own)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        os.close(own)
     return pid, answers
 
 
 def _perform(action: Callable[[], object], limits: _Limits, faults: tuple[type[Exception], ...], answers: int) -> None:
-    """The child: limits itself, acts, says how it went, and ends."""
+    """The child: limits itself, acts, says how it went, hands over what it found, and ends."""
     global _in_child
-    answer = _NO_MEMORY
+    answer, found = _NO_MEMORY, memoryview(b"")
     try:
         gc.disable()
         faulthandler.disable()
         _limit(limits)
         _in_child = True
-        action()
-        answer = _DONE
+        result = action()
+        if isinstance(result, np.ndarray):
+            found = result.reshape(-1).view(np.uint8).data
+        answer = f"{_DONE} {len(found)}"
     except faults as error:
         answer = _FAILED + " ".join(str(error).split())
     except MemoryError:
@@ -134,8 +154,9 @@ def _perform(action: Callable[[], object], limits: _Limits, faults: tuple[type[E
     except BaseException:
         answer = _DONE  # an error of kdtools, or a fault of its code, is met again outside
     finally:
-        with contextlib.suppress(OSError):
-            os.write(answers, answer.encode(errors="replace")[:_PIPE])
+        with contextlib.suppress(OSError), os.fdopen(answers, "wb") as pipe:
+            pipe.write(answer.encode(errors="replace")[: _LONGEST_ANSWER - 1] + b"\n")
+            pipe.write(found)
         os._exit(0)
 
 

@@ -23,7 +23,7 @@ FAULTS = (OSError, ValueError)
 
 
 def tried(action: Callable[[], object]) -> str:
-    return rehearse(action, 1000, "the library", FAULTS)
+    return rehearse(action, 1000, "the library", FAULTS).fault
 
 
 def fail() -> None:
@@ -56,6 +56,35 @@ def test_answers(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPa
         assert tried(action) == answer
     assert not is_rehearsal()
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("found", [np.arange(100_000), np.array([b"a", b"bcd"]), np.zeros((2, 3), np.float32)])
+def test_what_is_read_is_handed_over(found: np.ndarray) -> None:
+    fault, handed = rehearse(lambda: found, 1000, "the library", FAULTS)
+    assert fault == ""
+    assert handed is not None
+    np.testing.assert_array_equal(handed.view(found.dtype).reshape(found.shape), found)
+
+
+def test_nothing_else_is_handed_over() -> None:
+    for result in (None, True, b"bytes", np.empty(0)):
+        assert rehearse(lambda result=result: result, 1000, "the library", FAULTS) == ("", None)
+
+
+def test_a_part_is_not_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a child that ends while the pipe is full."""
+    usual = os.fdopen
+
+    def late(number: int, mode: str, *more: int) -> object:
+        time.sleep(0 if is_rehearsal() else 0.5)
+        return usual(number, mode, *more)
+
+    def large() -> np.ndarray:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        return np.ones(10_000_000, np.uint8)
+
+    monkeypatch.setattr(os, "fdopen", late)
+    assert rehearse(large, 1000, "the library", FAULTS) == ("", None)
 
 
 def test_from_threads_and_with_children_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
