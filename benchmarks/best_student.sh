@@ -15,7 +15,7 @@
 # prints the table of those too.
 set -euo pipefail
 data=${1:?usage: best_student.sh DATA WORK} work=${2:?usage: best_student.sh DATA WORK}
-minutes=${MINUTES:-54} seed=${SEED:-0} processes=${PROCESSES:-$(nproc)} apart=${APART:-0}
+minutes=${MINUTES:-54} seed=${SEED:-0} processes=${PROCESSES:-$(env -u OMP_NUM_THREADS nproc)} apart=${APART:-0}
 benchmarks=$(dirname "$(realpath "$0")")
 data=$(realpath "$data")
 mkdir -p "$work"

@@ -16,7 +16,7 @@
 set -euo pipefail
 usage='usage: face68.sh train|teachers|larger|tiny|tiny-labels|figures DATA WORK [MODEL]'
 what=${1:?$usage} data=$(realpath "${2:?$usage}") work=${3:?$usage} model=${4:-face68}
-benchmarks=$(dirname "$(realpath "$0")") processes=${PROCESSES:-$(nproc)}
+benchmarks=$(dirname "$(realpath "$0")") processes=${PROCESSES:-$(env -u OMP_NUM_THREADS nproc)}
 [ ! -e "$model" ] || model=$(realpath "$model")
 mkdir -p "$work"
 cd "$work"

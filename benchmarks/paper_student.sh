@@ -9,7 +9,7 @@
 # hour.
 set -euo pipefail
 hour=$(realpath "${1:?usage: paper_student.sh HOUR WORK}") work=${2:?usage: paper_student.sh HOUR WORK}
-epochs=${EPOCHS:-20} size=${SIZE:-96} processes=${PROCESSES:-$(nproc)}
+epochs=${EPOCHS:-20} size=${SIZE:-96} processes=${PROCESSES:-$(env -u OMP_NUM_THREADS nproc)}
 mkdir -p "$work"
 cd "$work"
 export OMP_NUM_THREADS=1
