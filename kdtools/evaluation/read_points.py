@@ -13,7 +13,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from kdtools.datasets.formats import FORMATS, find_format
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.evaluation.point_sets import Column, Part, PointSet, ordered_like, text_of
 from kdtools.faces.box_origin import OTHER_BOXES, box_origin
@@ -164,9 +163,15 @@ def _is_foreign(path: str) -> bool:
     kind = form_of_start(start)
     if kind == HDF5:
         with contextlib.suppress(OSError, RuntimeError), h5py.File(path, "r") as h5:
-            return "kd_kind" not in h5.attrs and any(reader.accepts(Path(path)) for reader in FORMATS.values())
+            return "kd_kind" not in h5.attrs and _is_of_a_format(Path(path))
         return False
     return bool(start.strip()) and kind != SAFETENSORS
+
+
+def _is_of_a_format(path: Path) -> bool:
+    from kdtools.datasets.formats import FORMATS  # 40 ms to load, which faces files do not need
+
+    return any(reader.accepts(path) for reader in FORMATS.values())
 
 
 def _from_faces(faces: FacesFile) -> PointSet:
@@ -204,6 +209,7 @@ def _from_annotations(path: str, index: str | None, categories: Sequence[str], r
     """With `index` the points are predictions, which need not look like faces."""
     # It loads OpenCV, which faces files do not need.
     from kdtools.datasets.annotations import Sources, names_of_points, read_annotations
+    from kdtools.datasets.formats import find_format
     from kdtools.datasets.point_scheme import settle_scheme
 
     if index and categories and find_format("auto", Path(path)) is not find_format("auto", Path(index)):

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
-from typing import Any
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, Any
 
 from kdtools.errors import UsageError
 from kdtools.reporting import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def records_tsv(rows: Sequence[Any]) -> Iterator[str]:
@@ -35,6 +34,9 @@ def record_value(rows: Sequence[Any], name: str, where: str) -> str:
 
 
 def print_records(rows: Sequence[Any], console: Console) -> None:
+    from rich.table import Table  # 40 ms to load, which other forms do not need
+    from rich.text import Text
+
     table = Table(*_columns(rows), box=None)
     for row in rows:
         table.add_row(*(Text(_text(value)) for value in asdict(row).values()))  # a plain string may hold markup

@@ -208,7 +208,8 @@ def read_risks(item: Any, *names: str, keep: bool = False) -> np.ndarray | None:
             if reference:
                 item.file[reference]
     elif is_of_texts(item) or (is_packed(item) and not is_zlib(item) and not item.dtype.hasobject):
-        rows = max(1, _BLOCK * len(item) // max(1, item.size * _size_of(item)))
+        size = _size_of(item) + _OBJECT_BYTES * item.dtype.hasobject
+        rows = max(1, _BLOCK * len(item) // max(1, item.size * size))
         blocks = (item[first : first + rows] for first in range(0, len(item), rows))
         if keep and is_of_texts(item):
             return joined_texts(blocks)
