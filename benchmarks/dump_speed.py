@@ -63,7 +63,7 @@ WRITERS = {"kd-dump": write_with_kd_dump, "pyarrow": write_with_pyarrow}
 
 def measure(writer: str, source: Path, output: Path) -> tuple[float, float]:
     """Seconds and peak MB of a process that writes the table, start and imports included."""
-    return run_measured([sys.executable, __file__, "--one", writer, str(source), str(output)])
+    return run_measured([sys.executable, __file__, "--one", writer, str(source), str(output)])[:2]
 
 
 def numbers_in(path: Path, n_lines: int = 1000) -> np.ndarray:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 
 def run_apart(function: Callable[..., None], *arguments: object) -> None:
@@ -20,8 +21,16 @@ def run_apart(function: Callable[..., None], *arguments: object) -> None:
         sys.exit(f"{function.__name__} failed")
 
 
-def run_measured(words: Sequence[str | Path], **options: object) -> tuple[float, float]:
-    """Seconds and peak MB (10^6 bytes) of a process, its start included; `options` are those of Popen."""
+class Usage(NamedTuple):
+    """Seconds by the clock, peak MB (10^6 bytes), and seconds of processor time, children included."""
+
+    seconds: float
+    memory: float
+    processor_s: float
+
+
+def run_measured(words: Sequence[str | Path], **options: object) -> Usage:
+    """What a process takes, its start included; `options` are those of Popen."""
     began = time.perf_counter()
     process = subprocess.Popen(words, **options)  # type: ignore[call-overload]
     _, status, usage = os.wait4(process.pid, 0)
@@ -30,4 +39,4 @@ def run_measured(words: Sequence[str | Path], **options: object) -> tuple[float,
     if process.returncode:
         sys.exit(f"{words[0]} failed")
     unit = 1 if sys.platform == "darwin" else 1024
-    return seconds, usage.ru_maxrss * unit / 1e6
+    return Usage(seconds, usage.ru_maxrss * unit / 1e6, usage.ru_utime + usage.ru_stime)
