@@ -13,6 +13,8 @@ from kdtools.machine import openmp_settings
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**28))
 # ONNX Runtime reports what it runs to its makers from 1.29 on, unless this is set when it is loaded.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-os.environ.update(openmp_settings(os.environ))
+# For PyTorch, unless it is loaded already.
+chosen_at_start = openmp_settings(os.environ)
+os.environ.update(chosen_at_start)
 
 __version__ = "0.1.0"

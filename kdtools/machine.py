@@ -11,7 +11,8 @@ from pathlib import Path, PurePosixPath
 
 _ROOT = Path("/")
 WAIT_POLICY = "OMP_WAIT_POLICY"  # a variable of the environment: ACTIVE or PASSIVE
-_LEAST_LOAD = 0.3  # that of a program that has kept one core busy for 20 s
+SPIN_COUNT = "GOMP_SPINCOUNT"  # as well: rounds until a thread of GNU's OpenMP library sleeps
+LEAST_LOAD = 0.3  # cores; as an average that of a program that has kept one core busy for 20 s
 _NO_LIMIT = 1 << 60  # bytes; version 1 states a number near 2^63 instead of none
 
 
@@ -21,7 +22,7 @@ def n_cores(root: Path = _ROOT) -> int:
     A quota of one and a half cores counts as two, which use it up. `root` is the folder with proc/ and what is mounted.
     """
     quota = core_quota(root)
-    cores = _n_cores_of_affinity()
+    cores = n_cores_of_affinity()
     return cores if quota is None else max(1, min(cores, math.ceil(quota)))
 
 
@@ -53,9 +54,9 @@ def openmp_settings(environment: Mapping[str, str], root: Path = _ROOT) -> dict[
     Where the user has set one of the variables, this one is left out. No result depends on the way of waiting.
     """
     settings = {}
-    if "OMP_NUM_THREADS" not in environment and n_cores(root) != _n_cores_of_affinity():
+    if "OMP_NUM_THREADS" not in environment and n_cores(root) != n_cores_of_affinity():
         settings["OMP_NUM_THREADS"] = str(n_cores(root))
-    if WAIT_POLICY not in environment and "GOMP_SPINCOUNT" not in environment and is_shared(root):
+    if WAIT_POLICY not in environment and SPIN_COUNT not in environment and is_shared(root):
         settings[WAIT_POLICY] = "PASSIVE"
     return settings
 
@@ -72,7 +73,7 @@ def is_shared(root: Path = _ROOT) -> bool:
     except (IndexError, ValueError):
         return False
     free = (os.cpu_count() or 1) - n_cores(root)  # cores for the other work
-    return min(load, n_running - _n_running_here(root)) >= free + _LEAST_LOAD
+    return min(load, n_running - _n_running_here(root)) >= free + LEAST_LOAD
 
 
 def _n_running_here(root: Path) -> int:
@@ -86,7 +87,28 @@ def threads_sleep(environment: Mapping[str, str]) -> bool:
     return environment.get(WAIT_POLICY, "").lower() == "passive"
 
 
-def _n_cores_of_affinity() -> int:
+def processor_time(root: Path = _ROOT) -> float | None:
+    """Seconds that all programs have computed on the cores of this process's affinity since the machine's start.
+
+    Spent by any program, on the system's side too. None where the system does not tell, as on macOS.
+    """
+    if not hasattr(os, "sched_getaffinity"):
+        return None
+    own = {f"cpu{number}" for number in os.sched_getaffinity(0)}
+    ticks = 0
+    try:
+        for line in _lines(root / "proc/stat"):
+            name, *words = line.split() or [""]
+            if name in own:
+                user, nice, system, _, _, interrupts, soft_interrupts = (int(word) for word in words[:7])
+                ticks += user + nice + system + interrupts + soft_interrupts
+    except ValueError:
+        return None
+    return ticks / os.sysconf("SC_CLK_TCK") if ticks else None
+
+
+def n_cores_of_affinity() -> int:
+    """Number of cores that this process may run on, whatever the quota."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1  # macOS does not tell which cores a process may use

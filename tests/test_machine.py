@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kdtools.machine import is_shared, n_bytes_of_memory, n_cores, openmp_settings, threads_sleep
+from kdtools.machine import is_shared, n_bytes_of_memory, n_cores, openmp_settings, processor_time, threads_sleep
 
 V2 = "29 23 0:26 {top} /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate"
 V1 = "33 32 0:29 {top} /sys/fs/cgroup/{name} rw shared:9 - cgroup cgroup rw,{name}"
@@ -140,6 +140,26 @@ def test_threads_sleep_beside_other_work(
     assert openmp_settings({}, tmp_path) == ({"OMP_WAIT_POLICY": "PASSIVE"} if shared else {})
     assert openmp_settings({"OMP_WAIT_POLICY": "ACTIVE"}, tmp_path) == {}
     assert openmp_settings({"GOMP_SPINCOUNT": "1000"}, tmp_path) == {}
+
+
+STAT = """cpu  900 0 900 9000 0 0 0 0 0 0
+cpu0 100 20 30 1000 500 4 6 50 7 8
+cpu1 1 2 3 4 5 6 7 8 9 10
+cpu10 10000 0 0 0 0 0 0 0 0 0
+intr 1 2 3
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="asks for own cores")
+def test_processor_time_is_that_spent_on_own_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without waiting for disks, what the host took away, and guests, which count for the user already."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    (tmp_path / "proc").mkdir()
+    assert processor_time(tmp_path) is None
+    (tmp_path / "proc/stat").write_text(STAT)
+    assert processor_time(tmp_path) == (160 + 19) / os.sysconf("SC_CLK_TCK")
+    (tmp_path / "proc/stat").write_text("cpu0 much\n")
+    assert processor_time(tmp_path) is None
 
 
 def test_the_way_of_waiting_is_that_of_the_environment() -> None:

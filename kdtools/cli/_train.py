@@ -14,11 +14,15 @@ from kdtools.cli._complete import ARCHS
 from kdtools.cli._exit import Interrupted, Terminated
 from kdtools.cli._progress import training_progress
 from kdtools.errors import require
+from kdtools.training.waiting import leave_to_training
 
 if TYPE_CHECKING:
     from kdtools.training.run import TrainingRun
     from kdtools.training.settings import Settings
     from kdtools.training.trainer import Epoch
+
+# PyTorch, which reads them, is not loaded yet.
+leave_to_training(os.environ)
 
 _WARNINGS = [signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else []  # of a scheduler; Windows has no such signal
 

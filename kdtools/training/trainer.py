@@ -40,6 +40,7 @@ from kdtools.training.objective import Objective
 from kdtools.training.settings import Settings
 from kdtools.training.task import Task
 from kdtools.training.validation import mean_shape, nme_of_mean_shape, validate
+from kdtools.training.waiting import Waiting
 
 TIME_DECAY = 1e-4  # of the learning rate, per step, with --schedule time (arXiv 2111.07047, section 4)
 WARMUP_SHARE = 0.05  # of all steps, with --schedule cosine
@@ -149,6 +150,7 @@ def train(
             save(progress)
 
     run = execution.wrap(network, device)
+    waiting = Waiting(device.type)
     averages, own = floats_of(learner.averaged), floats_of(network)
 
     for epoch in range(len(progress.history) + 1, settings.epochs + 1):
@@ -156,6 +158,7 @@ def train(
         network.train()
         n_seen, first = 0, progress.step
         for step, batch in loader.batches(epoch, first):
+            waiting.look()
             number = (epoch - 1) * n_steps + step  # of all steps, from 0
             for group in learner.optimiser.param_groups:
                 group["lr"] = learning_rate(settings, number, n_all_steps)
