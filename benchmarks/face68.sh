@@ -3,7 +3,7 @@
 #
 #   benchmarks/face68.sh train DATA WORK            two parts, 96 and 160 px; goes on where it was stopped
 #   benchmarks/face68.sh teachers DATA WORK         after it: teachers, and a student at 208 px on unlabelled faces too
-#   benchmarks/face68.sh larger DATA WORK           after teachers: EfficientNet-lite2 as a teacher, and a student at 160 px
+#   benchmarks/face68.sh larger DATA WORK           after it: EfficientNet-lite2 as another teacher, and a student at 208 px
 #   benchmarks/face68.sh tiny DATA WORK             after teachers: a smaller student at 112 px, with the same teachers
 #   benchmarks/face68.sh tiny-labels DATA WORK      its control without teachers: as many images, labelled faces alone
 #   benchmarks/face68.sh figures DATA WORK [MODEL]  the table of its card; MODEL is face68 unless another is named
@@ -92,39 +92,37 @@ train student.safetensors train.h5 "${common[@]}" --input-size 160 --lr 1.5e-3 -
 [ "$what" != train ] || exit 0
 
 # Tough is the mean of two networks, each with mirrored views; Tolerant is its answer through the shape model.
-train longer.safetensors train.h5 --augment mild --set freeze=8 --batch $((8 * processes)) --seed 1 --input-size 160 --lr 1.5e-3 \
-    --epochs 12 --init student.safetensors
+if [ "$what" = larger ]; then
+    second=larger
+    faces train208.h5 208
+    [ -e lite2.safetensors ] || python3 "$benchmarks/efficientnet_lite.py" 2 lite2.safetensors
+    train larger.safetensors train208.h5 "${common[@]}" --arch tf_efficientnet_lite2 --input-size 192 --lr 1e-3 \
+        --epochs "${EPOCHS:-8}" --init lite2.safetensors
+else
+    second=longer
+    train longer.safetensors train.h5 --augment mild --set freeze=8 --batch $((8 * processes)) --seed 1 --input-size 160 --lr 1.5e-3 \
+        --epochs 12 --init student.safetensors
+fi
 for name in lfw wflw_scenes; do
     [ -e "$name.jsonl" ] || kd-predict student.safetensors "$data/unlabelled/$name" -o "$name.jsonl" || [ $? -eq 4 ]
     import "$name.h5" "$name.jsonl" --images "$data/unlabelled/$name" --size 208
 done
 [ -e unlabelled.h5 ] || kd-merge lfw.h5 wflw_scenes.h5 -o unlabelled.h5
-for name in student longer; do
+for name in student $second; do
     [ -e "$name.tough.h5" ] || kd-predict "$name.safetensors" unlabelled.h5 --flip --convention 300w -o "$name.tough.h5"
 done
-[ -e tough.h5 ] || python3 "$benchmarks/mean_prediction.py" student.tough.h5 longer.tough.h5 -o tough.h5
+tough=$second.mean.h5 tolerant=$second.tolerant.h5
+[ -e $tough ] || python3 "$benchmarks/mean_prediction.py" student.tough.h5 $second.tough.h5 -o $tough
 [ -e soft.h5 ] || kd-asm train.h5 -o soft.h5
-[ -e tolerant.h5 ] || kd-asm tough.h5 --shape-model soft.h5 -o tolerant.h5
-tough=tough.h5 tolerant=tolerant.h5
-if [ "$what" = larger ]; then
-    faces train208.h5 208
-    [ -e lite2.safetensors ] || python3 "$benchmarks/efficientnet_lite.py" 2 lite2.safetensors
-    train larger.safetensors train208.h5 "${common[@]}" --arch tf_efficientnet_lite2 --input-size 192 --lr 1e-3 --epochs 8 \
-        --init lite2.safetensors
-    [ -e larger.tough.h5 ] || kd-predict larger.safetensors unlabelled.h5 --flip --convention 300w -o larger.tough.h5
-    [ -e tougher.h5 ] || python3 "$benchmarks/mean_prediction.py" tough.h5 larger.tough.h5 -o tougher.h5
-    [ -e more_tolerant.h5 ] || kd-asm tougher.h5 --shape-model soft.h5 -o more_tolerant.h5
-    tough=tougher.h5 tolerant=more_tolerant.h5
-fi
+[ -e $tolerant ] || kd-asm $tough --shape-model soft.h5 -o $tolerant
 teachers=(--unlabelled unlabelled.h5 --tough $tough --tolerant $tolerant --set trust=agreement --set unlabelled_share=0.25)
-if [ "$what" = teachers ]; then
-    faces train208.h5 208
-    train taught.safetensors train208.h5 "${teachers[@]}" --augment light --set freeze=8 --batch $((6 * processes)) --seed 2 \
-        --input-size 208 --lr 1e-3 --epochs 6 --init student.safetensors
-elif [ "$what" = larger ]; then
-    train taught160.safetensors train.h5 "${teachers[@]}" --augment light --set freeze=8 --batch $((6 * processes)) --seed 3 \
-        --input-size 160 --lr 1e-3 --epochs 5 --init student.safetensors
-else
+if [ "$what" = tiny ]; then
     # A quarter of a batch is unlabelled, beside these.
     train tiny.safetensors train.h5 "${teachers[@]}" "${tiny[@]}" --batch $((12 * processes)) --epochs 20
+    exit
 fi
+faces train208.h5 208
+taught=taught
+[ "$what" = teachers ] || taught=taught_by_larger
+train $taught.safetensors train208.h5 "${teachers[@]}" --augment light --set freeze=8 --batch $((6 * processes)) --seed 2 \
+    --input-size 208 --lr 1e-3 --epochs 6 --init student.safetensors
