@@ -237,10 +237,11 @@ def main() -> None:
                 for seed, name in itertools.product(range(given.seeds), given.cases)
                 if not CASES[name].teachers
             ]
-            network = any(CASES[name].network for name in given.cases)
-            list(pool.map(lambda seed: setting.teach(seed, network), range(given.seeds)))
-            rest = itertools.product(range(given.seeds), [name for name in given.cases if CASES[name].teachers])
-            list(pool.map(lambda job: setting.learn(job[1], job[0]), rest))
+            taught = [name for name in given.cases if CASES[name].teachers]
+            if taught:
+                network = any(CASES[name].network for name in taught)
+                list(pool.map(lambda seed: setting.teach(seed, network), range(given.seeds)))
+            list(pool.map(lambda job: setting.learn(job[1], job[0]), itertools.product(range(given.seeds), taught)))
             for job in alone:
                 job.result()
     print_table(setting, given.seeds)
