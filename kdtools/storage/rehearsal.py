@@ -7,7 +7,9 @@ without cleaning up. Windows cannot fork: there it is tried in the tool itself, 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import errno
 import faulthandler
 import gc
 import os
@@ -48,6 +50,19 @@ class Outcome(NamedTuple):
 
 _in_child = False
 _forking = threading.Lock()  # so that no child holds the end of a pipe that another child writes to
+_children: set[int] = set()  # that run, by number
+_is_exit = False
+
+
+@atexit.register
+def _end_children() -> None:
+    """Ends the children of threads that the end of the program does not wait for; no more are started."""
+    global _is_exit
+    with _forking:
+        _is_exit = True
+        for pid in _children:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def is_rehearsal() -> bool:
@@ -73,8 +88,10 @@ def rehearse(action: Callable[[], object], n_bytes: int, library: str, faults: t
     try:
         with os.fdopen(answers, "rb", 0) as pipe:
             said = pipe.read()  # until the child has ended
+        _forget(pid)
         status = _status_of(pid)
     except BaseException:
+        _forget(pid)
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
@@ -102,6 +119,12 @@ def _done_here(action: Callable[[], object], faults: tuple[type[Exception], ...]
     return ""
 
 
+def _forget(pid: int) -> None:
+    """To be called before a child is waited for: its number may then be another process's."""
+    with _forking:
+        _children.discard(pid)
+
+
 def _status_of(pid: int) -> int | None:
     """Exit status, or minus the signal; None where nobody keeps it, as the process was told to ignore its children."""
     try:
@@ -119,11 +142,14 @@ def _fork(action: Callable[[], object], limits: _Limits, faults: tuple[type[Exce
         with _forking, warnings.catch_warnings():
             # Python 3.12 warns of threads. The child takes no lock of theirs; h5py's is free while a process forks.
             warnings.simplefilter("ignore", DeprecationWarning)
+            if _is_exit:
+                raise OSError(errno.ECANCELED, "the program ends")
             answers, own = os.pipe()
             try:
                 pid = os.fork()
                 if pid == 0:
                     _perform(action, limits, faults, own)
+                _children.add(pid)
             except BaseException:
                 os.close(answers)
                 raise

@@ -9,8 +9,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -76,15 +77,14 @@ def test_a_part_is_not_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     usual = os.fdopen
 
     def late(number: int, mode: str, *more: int) -> object:
-        time.sleep(0 if is_rehearsal() else 0.5)
+        if is_rehearsal():
+            signal.setitimer(signal.ITIMER_REAL, 0.5)
+        else:
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
         return usual(number, mode, *more)
 
-    def large() -> np.ndarray:
-        signal.setitimer(signal.ITIMER_REAL, 0.2)
-        return np.ones(10_000_000, np.uint8)
-
     monkeypatch.setattr(os, "fdopen", late)
-    assert rehearse(large, 1000, "the library", FAULTS) == ("", None)
+    assert rehearse(lambda: np.ones(10_000_000, np.uint8), 1000, "the library", FAULTS) == ("", None)
 
 
 def test_from_threads_and_with_children_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,17 +117,41 @@ def test_an_interruption_ends_the_child() -> None:
         "from kdtools.storage.rehearsal import rehearse; import time, os\n"
         "rehearse(lambda: (os.write(1, str(os.getpid()).encode()), time.sleep(100)), 0, '', ())"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
-    ) as process:
-        assert process.stdout is not None
-        child = int(os.read(process.stdout.fileno(), 100))
+    with child_of(script) as (process, child):
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == -signal.SIGINT
+    assert ends(child)
+
+
+def test_the_end_of_the_program_ends_a_child_that_nobody_waits_for() -> None:
+    script = (
+        "from kdtools.storage.rehearsal import rehearse; from kdtools.parallel import in_background; import time, os\n"
+        "tell = lambda: (os.write(1, str(os.getpid()).encode()), time.sleep(100))\n"
+        "in_background(lambda: rehearse(tell, 0, '', ()))\n"
+        "input()"
+    )
+    with child_of(script) as (process, child):
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(30) == 1  # by an error, as where another input is absent
+    assert ends(child)
+
+
+@contextmanager
+def child_of(script: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A program and its child's number, which the child writes."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen([sys.executable, "-c", script], **pipes, start_new_session=True) as process:  # type: ignore[call-overload]
+        assert process.stdout is not None
+        yield process, int(os.read(process.stdout.fileno(), 100))
+
+
+def ends(child: int) -> bool:
     for _ in range(100):
         try:
             os.kill(child, 0)
         except ProcessLookupError:
-            return
+            return True
         time.sleep(0.1)
-    pytest.fail("the child still runs")
+    os.kill(child, signal.SIGKILL)
+    return False
