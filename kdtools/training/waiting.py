@@ -75,7 +75,7 @@ def leave_to_training(environment: MutableMapping[str, str]) -> None:
     torch = find_spec("torch")
     words = environment.get("OMP_NUM_THREADS", "").split(",")[0]
     n_threads = int(words) if words.isdecimal() else n_cores()
-    if torch is None or torch.origin is None or not _is_left_to_us(environment, n_threads):
+    if torch is None or torch.origin is None or not _is_left_to_us(environment, n_threads) or processor_time() is None:
         return
     if any((Path(torch.origin).parent / "lib").glob("libgomp*")):
         environment.pop(WAIT_POLICY, None)
@@ -101,8 +101,10 @@ def _start_team() -> threading.Event:
     begun, ended = threading.Event(), threading.Event()
 
     def compute_once() -> None:
-        torch.zeros(_PARALLEL).add_(1)
-        begun.set()
+        try:
+            torch.zeros(_PARALLEL).add_(1)
+        finally:
+            begun.set()  # also where there is no memory left: the training goes on without a second team
         ended.wait()
 
     threading.Thread(target=compute_once, name="second OpenMP team", daemon=True).start()

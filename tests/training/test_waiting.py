@@ -6,6 +6,7 @@ import itertools
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,6 +29,7 @@ def _as_many_threads_as_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "n_cores_of_affinity", lambda: 2)
     monkeypatch.setattr(waiting, "n_cores", lambda: 2)
     monkeypatch.setattr(waiting, "_has_gnu_openmp", lambda: True)
+    monkeypatch.setattr(waiting, "processor_time", lambda: 1.0)
     monkeypatch.setattr("torch.get_num_threads", lambda: 2)
 
 
@@ -118,6 +120,24 @@ def test_the_choice_at_the_start_stays_with_another_openmp(tmp_path: Path, monke
     environment = dict(SHARED)
     leave_to_training(environment)
     assert environment == SHARED
+
+
+@pytest.mark.usefixtures("shared_at_start")
+def test_the_choice_at_the_start_stays_where_the_system_does_not_tell_the_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In some containers, for instance: then nothing would choose again."""
+    monkeypatch.setattr(waiting, "processor_time", lambda: None)
+    environment = dict(SHARED)
+    leave_to_training(environment)
+    assert environment == SHARED
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_training_goes_on_where_a_second_team_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.zeros", lambda _: 1 / 0)  # no memory, for instance
+    starting = threading.Thread(target=waiting._start_team, daemon=True)
+    starting.start()
+    starting.join(20)
+    assert not starting.is_alive()
 
 
 # A training of eight steps by two threads, in which the load comes and goes. Prints whether PyTorch was loaded when the
