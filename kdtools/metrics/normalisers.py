@@ -97,8 +97,9 @@ def point_bounds(gt: Array) -> Bounds:
 
 def _centre_of(gt: Array, points: Sequence[int]) -> Array:
     """Mean (n, 2) of some points of gt (n, L, 2)."""
-    total = np.ascontiguousarray(_complex(gt)[:, list(points)].sum(axis=1))
-    return np.asarray(total.view(np.float64).reshape(-1, 2) / len(points))
+    by_face = _complex(gt)
+    total = sum(by_face[:, k] for k in points)  # of a single face np.sum would round otherwise
+    return np.asarray(np.ascontiguousarray(total).view(np.float64).reshape(-1, 2) / len(points))
 
 
 def _complex(points: Array) -> Array:

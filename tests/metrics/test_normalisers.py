@@ -103,3 +103,12 @@ def test_points_outside(text: str) -> None:
 def test_too_few_points() -> None:
     with pytest.raises(DataError, match="inter-ocular needs point 5 of 4"):
         normaliser_named("inter-ocular", EYES).lengths(faces()[:, :4])
+
+
+def test_a_face_alone_has_the_length_that_it_has_among_others() -> None:
+    """To the last digit: a block of faces may hold one."""
+    wide = Scheme("wide", 32, left_eye=tuple(range(16)), right_eye=tuple(range(16, 32)))
+    gt = np.random.default_rng(0).normal(size=(100, 32, 2))
+    normaliser = normaliser_named("inter-pupil", wide)
+    alone = np.concatenate([normaliser.lengths(face[None]) for face in gt])
+    np.testing.assert_array_equal(alone, normaliser.lengths(gt))
