@@ -21,6 +21,7 @@ from kdtools.faces.schema import ANNOTATION
 from kdtools.landmarks import Scheme
 from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.file_kinds import HDF5, SAFETENSORS, form_of_start, read_start
+from kdtools.storage.hdf5_checks import joined_texts
 from kdtools.storage.outputs import name_of
 
 _NAMED = re.compile(r"([^=/\\]+)=(.+)", re.DOTALL)
@@ -78,7 +79,7 @@ def _join_parts(name: str, sets: Sequence[PointSet]) -> PointSet:
                 "the shards of one prediction must be of one scheme",
             )
         sets = [*sets[:k], ordered_like(first, other), *sets[k + 1 :]]
-    ids = np.concatenate([one.ids for one in sets])
+    ids = _join_ids([one.ids for one in sets])
     if len(sets) > 1:
         owner: dict[bytes, int] = {}
         for k, one in enumerate(sets):
@@ -111,6 +112,15 @@ def _join_parts(name: str, sets: Sequence[PointSet]) -> PointSet:
         origins=origins,
         conventions=conventions,
     )
+
+
+def _join_ids(ids: list[np.ndarray]) -> np.ndarray:
+    """Ids of all shards, as objects where those of one are much longer than most: each is as wide as the longest."""
+    if len(ids) == 1:
+        return ids[0]
+    all_packed = all(some.dtype.kind == "S" for some in ids)
+    packed = joined_texts(ids) if all_packed else None
+    return np.concatenate([some.astype(object) for some in ids]) if packed is None else packed
 
 
 def read_points(

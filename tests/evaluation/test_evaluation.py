@@ -19,13 +19,14 @@ from reporters import Recorder, Strict
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.evaluation import measure
 from kdtools.evaluation.evaluate import evaluate
-from kdtools.evaluation.read_points import read_points
+from kdtools.evaluation.read_points import read_points, read_prediction
 from kdtools.evaluation.request import Request, parse_thresholds, split_norms
 from kdtools.evaluation.results import MEAN_SHAPE, Evaluation, Row
 from kdtools.evaluation.units import find_frames, find_units
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.geometry import box_to_source
 from kdtools.metrics import summarise
+from kdtools.reporting import SILENT
 from kdtools.storage.stamps import one_run
 
 
@@ -371,6 +372,16 @@ def test_shards_are_one_prediction(tmp_path: Path) -> None:
         run([truth, truth], truth)
     with pytest.raises(UsageError, match="no prediction can be called 'mean shape'"):
         run([f"mean shape={truth}"], truth)
+
+
+def test_a_shard_of_long_ids_does_not_widen_those_of_all(tmp_path: Path) -> None:
+    short, long = [f"a{k}" for k in range(2000)], [letter * 10_000 for letter in "bcd"]
+    for name, ids in (("short", short), ("long", long)):
+        write_faces(tmp_path / f"{name}.h5", np.zeros((len(ids), 5, 2)), ids=ids)
+    with contextlib.ExitStack() as stack:
+        found = read_prediction(None, str(tmp_path / "*.h5"), "", stack, SILENT)
+    assert found.ids.tolist() == [identity.encode() for identity in long + short]
+    assert found.ids.nbytes < 1e6
 
 
 def test_shards_without_quotes_and_quotes_without_shards_are_told_of(tmp_path: Path) -> None:
