@@ -18,6 +18,12 @@ from kdtools.storage import hdf5_guard
 EVEN = ["a/1.jpg", "bb/22.jpg", "ßé/3.jpg", "x"]
 
 
+@pytest.fixture(autouse=True)
+def nothing_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without what another test of this process began to look at and then did not open."""
+    monkeypatch.setattr(hdf5_guard, "_begun", {})
+
+
 def write(path: Path, ids: list[str]) -> Path:
     write_faces(path, np.zeros((len(ids), 68, 2)), ids=ids)
     return path
