@@ -22,6 +22,7 @@ from kdtools.landmarks import Scheme
 from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.file_kinds import HDF5, SAFETENSORS, form_of_start, read_start
 from kdtools.storage.hdf5_checks import joined_texts
+from kdtools.storage.hdf5_guard import HDF5_ERRORS
 from kdtools.storage.outputs import name_of
 
 _NAMED = re.compile(r"([^=/\\]+)=(.+)", re.DOTALL)
@@ -172,7 +173,7 @@ def _is_foreign(path: str) -> bool:
         return False
     kind = form_of_start(start)
     if kind == HDF5:
-        with contextlib.suppress(OSError, RuntimeError), h5py.File(path, "r") as h5:
+        with contextlib.suppress(*HDF5_ERRORS), h5py.File(path, "r") as h5:
             return "kd_kind" not in h5.attrs and _is_of_a_format(Path(path))
         return False
     return bool(start.strip()) and kind != SAFETENSORS

@@ -374,6 +374,16 @@ def test_shards_are_one_prediction(tmp_path: Path) -> None:
         run([f"mean shape={truth}"], truth)
 
 
+@pytest.mark.in_child
+def test_a_damaged_header_is_reported_as_damage(tmp_path: Path) -> None:
+    path = write_faces(tmp_path / "a.h5", shapes(1))
+    whole = path.read_bytes()
+    for at in range(len(whole) // 40, len(whole), len(whole) // 40):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with contextlib.ExitStack() as stack, contextlib.suppress(FileError, DataError):
+            read_points(str(path), stack, SILENT)
+
+
 def test_a_shard_of_long_ids_does_not_widen_those_of_all(tmp_path: Path) -> None:
     short, long = [f"a{k}" for k in range(2000)], [letter * 10_000 for letter in "bcd"]
     for name, ids in (("short", short), ("long", long)):
