@@ -26,6 +26,7 @@ needs_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/
 def _as_many_threads_as_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_NUM_THREADS"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(waiting, "chosen_at_start", {})  # which depends on the load when the tests began
     monkeypatch.setattr(waiting, "n_cores_of_affinity", lambda: 2)
     monkeypatch.setattr(waiting, "n_cores", lambda: 2)
     monkeypatch.setattr(waiting, "_has_gnu_openmp", lambda: True)
