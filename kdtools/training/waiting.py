@@ -9,6 +9,7 @@ the same, and with them the bytes of the network.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -101,10 +102,9 @@ def _start_team() -> threading.Event:
     begun, ended = threading.Event(), threading.Event()
 
     def compute_once() -> None:
-        try:
+        with contextlib.suppress(MemoryError, RuntimeError):  # the training goes on without a second team
             torch.zeros(_PARALLEL).add_(1)
-        finally:
-            begun.set()  # also where there is no memory left: the training goes on without a second team
+        begun.set()
         ended.wait()
 
     threading.Thread(target=compute_once, name="second OpenMP team", daemon=True).start()

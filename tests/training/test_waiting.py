@@ -134,7 +134,10 @@ def test_the_choice_at_the_start_stays_where_the_system_does_not_tell_the_load(m
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_training_goes_on_where_a_second_team_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch.zeros", lambda _: 1 / 0)  # no memory, for instance
+    def fail(_: int) -> None:
+        raise RuntimeError("not enough memory")  # as PyTorch says it
+
+    monkeypatch.setattr("torch.zeros", fail)
     starting = threading.Thread(target=waiting._start_team, daemon=True)
     starting.start()
     starting.join(20)
