@@ -6,7 +6,6 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -151,9 +150,9 @@ def _lower(identity: bytes) -> bytes:
     return unicodedata.normalize("NFC", text).lower().encode("utf-8", "surrogateescape")
 
 
-def _text_of(ids: Any) -> np.ndarray:
+def _text_of(ids: np.ndarray | list[bytes]) -> np.ndarray:
     """Bytes (width, n) of ids, 0 behind the end of each: a row holds the same byte of all, which numpy is fast at."""
-    packed = np.array(ids, "S")
+    packed = np.asarray(ids, "S")
     return np.ascontiguousarray(packed.view(np.uint8).reshape(len(packed), packed.itemsize).T)
 
 

@@ -73,13 +73,15 @@ def leave_to_training(environment: MutableMapping[str, str]) -> None:
 
     To be called before PyTorch is loaded.
     """
+    if WAIT_POLICY not in environment:
+        return
     torch = find_spec("torch")
     words = environment.get("OMP_NUM_THREADS", "").split(",")[0]
     n_threads = int(words) if words.isdecimal() else n_cores()
     if torch is None or torch.origin is None or not _is_left_to_us(environment, n_threads) or processor_time() is None:
         return
     if any((Path(torch.origin).parent / "lib").glob("libgomp*")):
-        environment.pop(WAIT_POLICY, None)
+        del environment[WAIT_POLICY]
 
 
 def _is_left_to_us(environment: Mapping[str, str], n_threads: int) -> bool:
