@@ -3,8 +3,8 @@
     python benchmarks/bundle_network.py student.safetensors face68 --edition "edition 1 of 2026-11-29" \
         --trained-on "LFPW (300W)" --terms "research data: non-commercial research only" --verify lfpw_apart.h5
 
-The ONNX file has the precision that kd-export --compare-precisions recommends on the faces of --verify: the fastest of
-those whose NME is at most 1 % larger. It is chosen once, here, and printed for the card.
+The ONNX file is float32 unless --precision says otherwise: a network of 8 bits is faster, but not as accurate, and who
+wants one can export it. Speed and error of all precisions, on the faces of --verify, are printed for the card.
 
 Both files carry the description of the network, with its edition, what it was trained on and on which terms. Paths of
 the training's inputs are reduced to file names. The export is checked against the weights as kd-export does.
@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 
 from kdtools.export.check import N_CALIBRATION, N_CHECKED, compare_with_original, sample_faces
 from kdtools.export.graph import export_onnx
-from kdtools.export.precisions import measure_precisions, recommended, split_for_calibration, why_recommended
+from kdtools.export.precisions import measure_precisions, split_for_calibration
 from kdtools.model.card import METADATA, read_card
 from kdtools.model.file import load_all_layers, load_model
 from kdtools.reporting import SILENT
@@ -42,6 +42,7 @@ def main() -> None:
     parser.add_argument("--trained-on", action="append", required=True)
     parser.add_argument("--terms", required=True)
     parser.add_argument("--verify", required=True, help="faces file with landmarks, of faces not trained on")
+    parser.add_argument("--precision", choices=("float32", "float16", "int8"), default="float32")
     part = "start network that an earlier part of the same recipe made from the same data; it is not listed"
     parser.add_argument("--part", action="append", default=[], metavar="NAME", help=part)
     teacher = "name of a teacher, in place of those of the files"
@@ -83,10 +84,9 @@ def main() -> None:
     for row in rows:
         speed = f"{row.times_float32:.2f} times as fast as float32"
         print(f"{row.precision}: {speed}, NME {row.nme_change_percent:+z.1f} %")
-    precision = recommended(rows).precision
-    print(f"exported in {precision}: {why_recommended(rows)}, over {len(sample.images)} {sample.name}")
-    export_onnx(network, export, fields, precision, calibration)
-    agreement = compare_with_original(network, export, sample, precision)
+    print(f"over {len(sample.images)} {sample.name}; exported in {given.precision}")
+    export_onnx(network, export, fields, given.precision, calibration)
+    agreement = compare_with_original(network, export, sample, given.precision)
     print(f"{weights.stat().st_size / 1e6:.1f} MB weights, {export.stat().st_size / 1e6:.1f} MB ONNX,", end=" ")
     print(f"{agreement.largest_px:.2g} px apart at most")
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Trains the bundled network face68, and measures it on faces kept apart.
 #
-#   benchmarks/face68.sh train DATA WORK            two parts, 96 and 160 px; goes on where it was stopped
-#   benchmarks/face68.sh teachers DATA WORK         after it: teachers, and a student at 208 px on unlabelled faces too
+#   benchmarks/face68.sh train DATA WORK            four parts, at 96, 160 and 208 px; goes on where it was stopped
+#   benchmarks/face68.sh teachers DATA WORK         after its second part, edition 3: teachers, and a student at 208 px on
+#                                                   unlabelled faces too
 #   benchmarks/face68.sh larger DATA WORK           after it: EfficientNet-lite2 as another teacher, and a student at 208 px
 #   benchmarks/face68.sh tiny DATA WORK             after teachers: a smaller student at 112 px, with the same teachers
 #   benchmarks/face68.sh tiny-labels DATA WORK      its control without teachers: as many images, labelled faces alone
@@ -11,8 +12,8 @@
 # DATA holds lfpw68/train, helen68/train, youtube68/train, youtube68/val and weights/mobilenetv2_100_imagenet.safetensors,
 # for teachers also unlabelled/lfw and unlabelled/wflw_scenes.
 # Every seventh photograph of LFPW and of HELEN is kept apart, with all its faces. Everything goes to WORK. The network
-# is WORK/student.safetensors after the last part; benchmarks/bundle_network.py puts it into the package. A third part at
-# 208 px, as best_student.sh has it, was tried; docs/results.md says why it is not there.
+# is WORK/fine.safetensors after the last part; benchmarks/bundle_network.py puts it into the package. It was edition 3
+# after the second, WORK/student.safetensors.
 set -euo pipefail
 usage='usage: face68.sh train|teachers|larger|tiny|tiny-labels|figures DATA WORK [MODEL]'
 what=${1:?$usage} data=$(realpath "${2:?$usage}") work=${3:?$usage} model=${4:-face68}
@@ -89,7 +90,14 @@ common=(--augment light --set freeze=8 --batch $((8 * processes)) --seed 0)
 train coarse.safetensors train.h5 "${common[@]}" --input-size 96 --lr 3e-3 --epochs 16 \
     --init "$data/weights/mobilenetv2_100_imagenet.safetensors"
 train student.safetensors train.h5 "${common[@]}" --input-size 160 --lr 1.5e-3 --epochs 8 --init coarse.safetensors
-[ "$what" != train ] || exit 0
+if [ "$what" = train ]; then
+    # All layers, with stronger changes first; docs/experiments/face68.md has what each part brings.
+    faces train208.h5 208
+    sharp=(--batch $((8 * processes)) --input-size 208)
+    train free.safetensors train208.h5 "${sharp[@]}" --augment mild --seed 0 --lr 2e-3 --epochs 12 --init student.safetensors
+    train fine.safetensors train208.h5 "${sharp[@]}" --augment light --seed 1 --lr 1e-3 --epochs 18 --init free.safetensors
+    exit
+fi
 
 # Tough is the mean of two networks, each with mirrored views; Tolerant is its answer through the shape model.
 if [ "$what" = larger ]; then

@@ -23,6 +23,7 @@ import onnx
 from kdtools.bundled import export_file
 from kdtools.faces.file import open_faces
 from kdtools.metrics import nme_per_face, normaliser_named
+from kdtools.model.card import read_card
 from kdtools.onnx_session import Session, open_session
 
 ROUNDS, CALLS = 100, 5
@@ -50,7 +51,7 @@ PEERS = {
     "Peppa slim": Peer("peer_peppa_slim_68_160px.onnx", 0.2, 160, True, 127, 127),
 }
 
-BUNDLED = {"face68": 160, "face68-tiny": 112}
+BUNDLED = ("face68", "face68-tiny")
 
 
 def open_peer(path: Path, copy: Path) -> Session:
@@ -97,11 +98,11 @@ def main() -> None:
             nme = errors(peer, sessions[name], faces)
             print(f"{name}, {part}: {len(nme)} faces, NME {nme.mean():.2f} %, median {np.median(nme):.2f} %")
 
+    sizes = {name: peer.size for name, peer in PEERS.items()}
     for name in BUNDLED:
         bundled = export_file(name)
         assert bundled is not None
-        sessions[name] = open_session(bundled, threads=1)
-    sizes = {name: peer.size for name, peer in PEERS.items()} | BUNDLED
+        sessions[name], sizes[name] = open_session(bundled, threads=1), read_card(bundled)[0].input_size
     fastest = dict.fromkeys(sessions, np.inf)
     for _ in range(ROUNDS):
         for name, session in sessions.items():
