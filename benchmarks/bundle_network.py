@@ -1,7 +1,8 @@
 """Puts a trained network into kdtools/pretrained/: weights in float16, and the ONNX file exported from these.
 
-    python benchmarks/bundle_network.py student.safetensors face68 --edition "edition 1 of 2026-11-29" \
-        --trained-on "LFPW (300W)" --terms "research data: non-commercial research only" --verify lfpw_apart.h5
+    python benchmarks/bundle_network.py fine.safetensors face68 --edition "edition 4, 2026-11-30" --part free \
+        --part student --trained-on "LFPW (300W)" --terms "research data: non-commercial research only" \
+        --verify lfpw_apart.h5
 
 The ONNX file is float32 unless --precision says otherwise: a network of 8 bits is faster, but not as accurate, and who
 wants one can export it. Speed and error of all precisions, on the faces of --verify, are printed for the card.

@@ -42,7 +42,7 @@ for name in ("lfpw68", "helen68"):
                 link.symlink_to(path)
 PYTHON
 
-# Where each set's labels lie in x, in pixels (docs/crops.md#the-origin), as kd-origin found it with the edition before on
+# Where each set's labels lie in x, in pixels (docs/crops.md#the-origin), as kd-origin found it with edition 2 on
 # faces that this had not been trained on. LFPW's and HELEN's points share a last layer of the network, as both are 300W's.
 lfpw=(--convention 300w/lfpw --origin 0.72,0)
 helen=(--convention 300w/helen --origin 0.22,0)

@@ -20,6 +20,7 @@ from kdtools import bundled
 from kdtools.export import graph
 from kdtools.faces.file import open_faces
 from kdtools.model.card import read_card
+from kdtools.onnx_session import open_session
 from kdtools.prediction.engines import load_engine
 
 NAMES = bundled.bundled_names()
@@ -63,6 +64,20 @@ def test_weights_and_export_agree(name: str, faces: Path) -> None:
     crops = np.stack([cv2.resize(image, (size, size)) for image in images])
     torch, onnx = (load_engine(name, backend=backend).predict(crops)[0] for backend in ("torch", "onnx"))
     np.testing.assert_allclose(torch, onnx, atol=1e-4)
+
+
+@every_network
+def test_opencv_runs_each_export(name: str) -> None:
+    """So do other small runtimes: nothing is computed from the shapes of maps, by the operators of 2020."""
+    path = bundled.export_file(name) or ""
+    model = onnx.load(path)
+    assert (model.ir_version, model.opset_import[0].version) == (7, 13)
+    size = read_card(path)[0].input_size
+    image = np.random.default_rng(0).random((1, 3, size, size), np.float32)
+    opencv = cv2.dnn.readNetFromONNX(str(path))
+    opencv.setInput(image)
+    (points,) = open_session(path, threads=1).run(["landmarks"], {"images": image})
+    np.testing.assert_allclose(opencv.forward("landmarks"), points, atol=1e-4)
 
 
 def test_prediction_by_name_needs_no_torch(faces: Path, tmp_path: Path) -> None:

@@ -129,13 +129,30 @@ def _scale_by_constant(node: onnx.NodeProto, shapes: dict[str, list[int]], graph
     before, after = (shapes.get(name, []) for name in (node.input[0], node.output[0]))
     if len(node.input) < 4 or len(before) != 4 or len(after) != 4 or not all((*before[2:], *after[2:])):
         return
-    scales = np.array([1, 1, after[2] / before[2], after[3] / before[3]], np.float32)
-    if not np.array_equal(scales[2:] * before[2:], after[2:]):
-        return  # a size that rounding could miss
+    scales = [_scale_of(*sides) for sides in zip(before[2:], after[2:], strict=True)]
+    if None in scales:
+        return
     name = f"{node.output[0]}_scales"
-    graph.initializer.append(numpy_helper.from_array(scales, name))
+    graph.initializer.append(numpy_helper.from_array(np.array([1, 1, *scales], np.float32), name))
     del node.input[2:]
     node.input.append(name)
+
+
+def _scale_of(before: int, after: int) -> np.float32 | None:
+    """The scale by which `before` cells become `after`, each that of the nearest one before it; None if there is none.
+
+    Runtimes take floor(before * scale) cells, so a quotient that float32 rounds down, as 13 / 7, would give one too
+    few: then it is the next larger number, if cells still come from the same ones.
+    """
+    cells = np.arange(after)
+    scale = np.float32(after / before)
+    for one in (scale, np.nextafter(scale, np.float32(np.inf))):
+        sizes = [np.floor(before * float(one)), np.floor(np.float32(before) * one)]
+        narrow = cells.astype(np.float32)
+        sources = np.floor(np.stack([cells / float(one), narrow / one, narrow * (1 / one)]))
+        if sizes == [after, after] and (sources == cells * before // after).all():
+            return one
+    return None
 
 
 def _is_times_vector(node: onnx.NodeProto, shapes: dict[str, list[int]], constants: dict[str, np.ndarray]) -> bool:

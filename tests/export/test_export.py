@@ -15,12 +15,15 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+import torch.nn.functional as F
 from contract.running import run_tool
 from factories import drawn_faces, write_faces
+from onnx import helper
 
 from kdtools.errors import DataError
 from kdtools.export import PRECISIONS
 from kdtools.export.check import Agreement, Sample, compare_with_original, measure_speed, onnx_run, sample_faces
+from kdtools.export.compatible import simplify
 from kdtools.export.graph import export_onnx
 from kdtools.export.precisions import MeasuredPrecision, recommended, split_for_calibration, why_recommended
 from kdtools.landmarks import IBUG68
@@ -84,6 +87,26 @@ def test_opencv_runs_a_network_with_heatmaps(tmp_path: Path) -> None:
     np.testing.assert_allclose(
         opencv.forward("landmarks"), session.run(["landmarks"], {"images": images})[0], atol=1e-4
     )
+
+
+@pytest.mark.parametrize(("before", "after"), [(7, 13), (4, 7), (5, 10), *((n, 2 * n - 1) for n in range(2, 33))])
+def test_maps_are_enlarged_by_scales_of_any_size(before: int, after: int) -> None:
+    """Float32 rounds 13 / 7 down, by which a map of 7 cells would become one of 12."""
+    image = helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", 1, before, before])
+    result = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["n", 1, after, after])
+    sizes = helper.make_tensor("sizes", onnx.TensorProto.INT64, [4], [1, 1, after, after])
+    rule = {"coordinate_transformation_mode": "asymmetric", "mode": "nearest", "nearest_mode": "floor"}
+    node = helper.make_node("Resize", ["x", "", "", "sizes"], ["y"], **rule)
+    model = helper.make_model(helper.make_graph([node], "g", [image], [result], [sizes]), ir_version=8)
+    simplify(model)
+    assert [len(one.input) for one in model.graph.node] == [3]
+    cells = np.arange(before * before, dtype=np.float32).reshape(1, 1, before, before)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    expected = F.interpolate(torch.from_numpy(cells), size=(after, after), mode="nearest").numpy()
+    np.testing.assert_array_equal(session.run(None, {"x": cells})[0], expected)
+    opencv = cv2.dnn.readNetFromONNX(np.frombuffer(model.SerializeToString(), np.uint8))
+    opencv.setInput(cells)
+    np.testing.assert_array_equal(opencv.forward(), expected)
 
 
 def test_an_export_holds_no_paths_of_the_machine(tmp_path: Path) -> None:
