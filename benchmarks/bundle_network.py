@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from kdtools.export import FLOAT32, PRECISIONS
 from kdtools.export.check import N_CALIBRATION, N_CHECKED, compare_with_original, sample_faces
 from kdtools.export.graph import export_onnx
 from kdtools.export.precisions import measure_precisions, split_for_calibration
@@ -43,7 +44,7 @@ def main() -> None:
     parser.add_argument("--trained-on", action="append", required=True)
     parser.add_argument("--terms", required=True)
     parser.add_argument("--verify", required=True, help="faces file with landmarks, of faces not trained on")
-    parser.add_argument("--precision", choices=("float32", "float16", "int8"), default="float32")
+    parser.add_argument("--precision", choices=PRECISIONS, default=FLOAT32)
     part = "start network that an earlier part of the same recipe made from the same data; it is not listed"
     parser.add_argument("--part", action="append", default=[], metavar="NAME", help=part)
     teacher = "name of a teacher, in place of those of the files"
