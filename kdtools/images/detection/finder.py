@@ -10,8 +10,9 @@ import numpy as np
 from kdtools.bundled import finder_file
 from kdtools.errors import FileError
 from kdtools.images.detection.detector import Found, ReducedSearch, check_min_score, largest_first
+from kdtools.images.detection.scales import search_at_scales
 from kdtools.images.opencv import opencv_errors
-from kdtools.landmarks.boxes import corners_of, inside
+from kdtools.landmarks.boxes import corners_of
 from kdtools.onnx_session import Session, open_session
 from kdtools.storage.provenance import sha256_of
 
@@ -24,10 +25,7 @@ _GREY = (127, 127, 127)  # of the padding, as in the training
 MIN_SCORE = 0.55  # by default
 _MOST_CANDIDATES = 5000  # the best of a search, before overlaps are removed
 _OVERLAP = 0.35  # of two squares that overlap by more, the better one stays
-_INSIDE = 0.75  # a square of which more lies within a better one, or the other way round, is a part of the same face
-_NEXT_SEARCH = 1 / 3  # scale, for faces larger than those on which the network was trained
-_LARGE = 64  # px, side of a face that counts in a further search; the one before sees smaller ones in more detail
-_SEARCHED_AGAIN = (320, 1024, 3072, 9216)  # px; images of longer sides have faces that large at the scale so far
+_LARGEST_FACE = 168  # px; larger ones are placed worse, and too small: benchmarks/face_finder/measure.py
 
 
 class FaceFinder(ReducedSearch):
@@ -53,29 +51,18 @@ class FaceFinder(ReducedSearch):
         self._session: Session = open_session(path, threads=1, sizes_vary=True)
 
     def _find(self, image: np.ndarray, ratio: float) -> list[tuple[np.ndarray, float]]:
-        shortest, longest = sorted(side * ratio for side in image.shape[:2])
-        if shortest < _SMALLEST_SIDE:
-            return []
+        longest, largest = max(image.shape[:2]), _LARGEST_FACE / ratio
         with opencv_errors("faces cannot be searched"):
-            rows = self._search(image, ratio)
-            for number, least in enumerate(_SEARCHED_AGAIN, 1):
-                scale = _NEXT_SEARCH**number
-                if longest > least and shortest * scale > _SMALLEST_SIDE:
-                    again = self._search(image, ratio * scale)
-                    rows = np.concatenate([rows, again[again[:, 2] * ratio * scale >= _LARGE]])
-            # OpenCV takes x, y, width, height, and gives the best first.
-            boxes, scores = rows[:, :4].tolist(), rows[:, 4].tolist()
-            kept = cv2.dnn.NMSBoxes(boxes, scores, self._min_score, _OVERLAP, top_k=_MOST_CANDIDATES)
-        rows = rows[list(kept)]
-        squares = corners_of(rows[:, :4], "x y width height")
-        is_part = np.triu(inside(squares, squares) > _INSIDE, 1).any(axis=0)  # of a better one
-        return largest_first(squares[~is_part], rows[~is_part, 4])
+            squares, scores = search_at_scales(lambda scale: self._search(image, ratio * scale), longest, largest)
+        return largest_first(squares, scores)
 
     def _found(self, box: np.ndarray, score: float) -> Found:
         return Found(box, score)
 
-    def _search(self, image: np.ndarray, ratio: float) -> np.ndarray:
-        """Candidates (N, 5) in the image when scaled: x, y, width and height in its own pixels, and the score."""
+    def _search(self, image: np.ndarray, ratio: float) -> tuple[np.ndarray, np.ndarray]:
+        """Squares (N, 4), in pixels of the image, and scores (N,) of the faces in the image when scaled."""
+        if min(image.shape[:2]) * ratio < _SMALLEST_SIDE:
+            return np.empty((0, 4)), np.empty(0)
         height, width = (max(1, round(side * ratio)) for side in image.shape[:2])
         small = image
         if (height, width) != image.shape[:2]:
@@ -89,7 +76,10 @@ class FaceFinder(ReducedSearch):
         )
         scale = np.array([image.shape[1] / width, image.shape[0] / height])
         rows[:, :4] *= np.tile(scale, 2)
-        return rows
+        # OpenCV takes x, y, width, height.
+        boxes, scores = rows[:, :4].tolist(), rows[:, 4].tolist()
+        best = rows[list(cv2.dnn.NMSBoxes(boxes, scores, self._min_score, _OVERLAP, top_k=_MOST_CANDIDATES))]
+        return corners_of(best[:, :4], "x y width height"), best[:, 4]
 
 
 def _decode(cells: np.ndarray, stride: int, min_score: float) -> np.ndarray:

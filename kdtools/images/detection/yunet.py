@@ -15,6 +15,7 @@ import numpy as np
 
 from kdtools.errors import FileError, KdError, reason_of
 from kdtools.images.detection.detector import ReducedSearch, check_min_score, largest_first
+from kdtools.images.detection.scales import search_at_scales
 from kdtools.images.opencv import opencv_errors
 from kdtools.landmarks.boxes import corners_of
 from kdtools.landmarks.crop_rule import BoxRelation
@@ -28,7 +29,8 @@ PUBLIC_URL = (
     + PUBLIC_NAME
 )
 PUBLIC_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
-_SIDE = 1024  # px; larger photographs are reduced before the search, as it misses faces above about 300 px
+_SIDE = 1024  # px; larger photographs are reduced before the search
+_LARGEST_FACE = 320  # px; larger ones are placed worse, or found in parts
 _SMALLEST_SIDE = 32  # px; below, the network has no grid cells
 _SMALLEST_FACE = 10  # px, on which the network was trained
 MIN_SCORE = 0.6  # by default
@@ -86,23 +88,28 @@ class YuNetDetector(ReducedSearch):
             ) from error
 
     def _find(self, image: np.ndarray, ratio: float) -> list[tuple[np.ndarray, float]]:
-        height, width = (max(1, round(side * ratio)) for side in image.shape[:2])
-        if min(height, width) < _SMALLEST_SIDE:
-            return []
+        longest, largest = max(image.shape[:2]), _LARGEST_FACE / ratio
         with opencv_errors("faces cannot be searched"):
-            small = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-            if (height, width) != image.shape[:2]:
-                small = cv2.resize(small, (width, height), interpolation=cv2.INTER_AREA)
+            bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+            boxes, scores = search_at_scales(lambda scale: self._search(bgr, ratio * scale), longest, largest)
+        return largest_first(boxes, scores)
+
+    def _search(self, bgr: np.ndarray, ratio: float) -> tuple[np.ndarray, np.ndarray]:
+        """Boxes (N, 4), in pixels of the image, and scores (N,) of the faces in the image when scaled."""
+        height, width = (max(1, round(side * ratio)) for side in bgr.shape[:2])
+        rows = None
+        if min(height, width) >= _SMALLEST_SIDE:
+            small = bgr
+            if (height, width) != bgr.shape[:2]:
+                small = cv2.resize(bgr, (width, height), interpolation=cv2.INTER_AREA)
             network = self._network()
             network.setInputSize((width, height))
             _, rows = network.detect(small)
-        if rows is None:
-            return []
-        scale = np.array([image.shape[1] / width, image.shape[0] / height])
-        rows = np.asarray(rows, np.float64)
+        rows = np.empty((0, 15)) if rows is None else np.asarray(rows, np.float64)
+        scale = np.array([bgr.shape[1] / width, bgr.shape[0] / height])
         boxes = corners_of(rows[:, :4], "x y width height") * np.tile(scale, 2)
         sound = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-        return largest_first(boxes[sound], rows[sound, -1])
+        return boxes[sound], rows[sound, -1]
 
     def _network(self) -> cv2.FaceDetectorYN:
         """A detector holds its last input, so each thread has its own."""
