@@ -7,9 +7,9 @@ ort.env.wasm.numThreads = 1; // more need headers of the server (cross-origin is
 
 const STRIDES = [8, 16, 32], MULTIPLE = 32, GREY = 127;
 const MIN_SCORE = 0.55, OVERLAP = 0.35, INSIDE = 0.75;
-// In px, as in kdtools/images/detection/finder.py: pictures are searched at half their size within SIDES, and those of
-// longer sides than each of SEARCHED_AGAIN once more, at a third of the scale, for faces of at least LARGE px.
-const SIDES = [1024, 3072], SEARCHED_AGAIN = [320, 1024, 3072, 9216], NEXT_SEARCH = 1 / 3, LARGE = 64, SMALLEST_SIDE = 8;
+// In px, as in kdtools/images/detection/finder.py: pictures are searched at half their size within SIDES, and as in
+// scales.py beside it at a third of that and so on, for faces above LARGEST_FACE px.
+const SIDES = [1024, 3072], LARGEST_FACE = 168, STEP = 1 / 3, SMALLEST_SIDE = 8;
 
 async function fetched(url) {
     const answer = await fetch(url);
@@ -26,25 +26,29 @@ export class FaceFinder {
 
     // Squares around the points of the faces in an image, with their scores: [{box, score}, ...], the largest first.
     async find(image) {
-        const sides = [image.width, image.height].sort((one, other) => one - other);
-        const side = Math.min(sides[1], SIDES[1], Math.max(SIDES[0], Math.ceil(sides[1] / 2)));
-        const ratio = side / sides[1];
-        if (sides[0] * ratio < SMALLEST_SIDE) return [];
+        const longest = Math.max(image.width, image.height);
+        const ratio = Math.min(longest, SIDES[1], Math.max(SIDES[0], Math.ceil(longest / 2))) / longest;
+        const largest = LARGEST_FACE / ratio;
         let found = await this.search(image, ratio);
-        for (const [k, least] of SEARCHED_AGAIN.entries()) {
-            const scale = NEXT_SEARCH ** (k + 1);
-            if (side <= least || sides[0] * ratio * scale <= SMALLEST_SIDE) continue;
+        for (let scale = STEP; longest * scale > largest * STEP; scale *= STEP) {
             const again = await this.search(image, ratio * scale);
-            found = found.concat(again.filter((face) => sideOf(face.box) * ratio * scale >= LARGE));
+            const large = again.filter((face) => sideOf(face.box) * scale >= largest * STEP);
+            // A large face is placed better there, so it replaces those that it overlaps, and keeps the best score.
+            for (const face of large) {
+                const same = found.filter((one) => overlap(one.box, face.box) > OVERLAP);
+                face.best = Math.max(face.score, ...same.map((one) => one.score));
+            }
+            found = found.filter((one) => large.every((face) => overlap(one.box, face.box) <= OVERLAP));
+            found.push(...large.map(({ box, best }) => ({ box, score: best })));
         }
         found.sort((one, other) => other.score - one.score);
-        let kept = [];
-        for (const face of found) if (kept.every((better) => overlap(face.box, better.box) <= OVERLAP)) kept.push(face);
-        kept = kept.filter((face, k) => kept.slice(0, k).every((better) => inside(face.box, better.box) <= INSIDE));
-        return kept.sort((one, other) => sideOf(other.box) - sideOf(one.box));
+        const whole = found.filter((face, k) => found.slice(0, k).every((better) => inside(face.box, better.box) <= INSIDE));
+        return whole.sort((one, other) => sideOf(other.box) - sideOf(one.box));
     }
 
+    // Squares and scores in the image when scaled; of two that overlap the better one.
     async search(image, ratio) {
+        if (Math.min(image.width, image.height) * ratio < SMALLEST_SIDE) return [];
         const width = Math.max(1, Math.round(image.width * ratio)), height = Math.max(1, Math.round(image.height * ratio));
         const small = width === image.width && height === image.height ? image : reduced(image, width, height);
         const columns = Math.ceil(width / MULTIPLE) * MULTIPLE, rows = Math.ceil(height / MULTIPLE) * MULTIPLE;
@@ -66,7 +70,10 @@ export class FaceFinder {
                 found.push({ score, box: [(x - half) * across, (y - half) * down, (x + half) * across, (y + half) * down] });
             }
         }
-        return found;
+        found.sort((one, other) => other.score - one.score);
+        const kept = [];
+        for (const face of found) if (kept.every((better) => overlap(face.box, better.box) <= OVERLAP)) kept.push(face);
+        return kept;
     }
 }
 
