@@ -9,7 +9,7 @@ const STRIDES = [8, 16, 32], MULTIPLE = 32, GREY = 127;
 const MIN_SCORE = 0.55, OVERLAP = 0.35, INSIDE = 0.75;
 // In px, as in kdtools/images/detection/finder.py: pictures are searched at half their size within SIDES, and as in
 // scales.py beside it at a third of that and so on, for faces above LARGEST_FACE px.
-const SIDES = [1024, 3072], LARGEST_FACE = 168, STEP = 1 / 3, SMALLEST_SIDE = 8;
+const SIDES = [1024, 3072], LARGEST_FACE = 168, STEP = 1 / 3, FILLS = 0.77, SMALLEST_SIDE = 8;
 
 async function fetched(url) {
     const answer = await fetch(url);
@@ -30,19 +30,17 @@ export class FaceFinder {
         const ratio = Math.min(longest, SIDES[1], Math.max(SIDES[0], Math.ceil(longest / 2))) / longest;
         const largest = LARGEST_FACE / ratio;
         let found = await this.search(image, ratio);
-        for (let scale = STEP; longest * scale > largest * STEP; scale *= STEP) {
+        for (let scale = STEP; FILLS * longest * scale > largest * STEP; scale *= STEP) {
             const again = await this.search(image, ratio * scale);
             const large = again.filter((face) => sideOf(face.box) * scale >= largest * STEP);
-            // A large face is placed better there, so it replaces those that it overlaps, and keeps the best score.
-            for (const face of large) {
-                const same = found.filter((one) => overlap(one.box, face.box) > OVERLAP);
-                face.best = Math.max(face.score, ...same.map((one) => one.score));
-            }
-            found = found.filter((one) => large.every((face) => overlap(one.box, face.box) <= OVERLAP));
-            found.push(...large.map(({ box, best }) => ({ box, score: best })));
+            // A large face is placed better there, so it replaces the one that it overlaps, and keeps the better score.
+            const same = large.map((face) => found.filter((one) => overlap(one.box, face.box) > OVERLAP));
+            const replaced = new Set(same.filter((ones) => ones.length === 1).flat());
+            const scores = same.map((ones, k) => (ones.length === 1 ? Math.max(large[k].score, ones[0].score) : large[k].score));
+            found = found.filter((one) => !replaced.has(one)).concat(large.map(({ box }, k) => ({ box, score: scores[k] })));
         }
-        found.sort((one, other) => other.score - one.score);
-        const whole = found.filter((face, k) => found.slice(0, k).every((better) => inside(face.box, better.box) <= INSIDE));
+        const kept = bestOf(found);
+        const whole = kept.filter((face, k) => !kept.slice(0, k).some((better) => inside(face.box, better.box) > INSIDE));
         return whole.sort((one, other) => sideOf(other.box) - sideOf(one.box));
     }
 
@@ -70,10 +68,7 @@ export class FaceFinder {
                 found.push({ score, box: [(x - half) * across, (y - half) * down, (x + half) * across, (y + half) * down] });
             }
         }
-        found.sort((one, other) => other.score - one.score);
-        const kept = [];
-        for (const face of found) if (kept.every((better) => overlap(face.box, better.box) <= OVERLAP)) kept.push(face);
-        return kept;
+        return bestOf(found);
     }
 }
 
@@ -107,6 +102,14 @@ export class LandmarkNetwork {
             square[1] - 0.5 + (unit[2 * k + 1] + 0.5) * side,
         ]);
     }
+}
+
+// Of those that overlap the best, by their scores.
+function bestOf(found) {
+    const kept = [];
+    for (const face of found.sort((one, other) => other.score - one.score))
+        if (!kept.some((better) => overlap(face.box, better.box) > OVERLAP)) kept.push(face);
+    return kept;
 }
 
 const sideOf = (box) => Math.max(box[2] - box[0], box[3] - box[1]);

@@ -21,13 +21,11 @@ from kdtools.faces.writer import create_faces
 from kdtools.images.cropping import crop_image
 from kdtools.images.detection import (
     BoxesFile,
-    FaceFinder,
     Found,
     ReducedSearch,
     WholeImage,
     YuNetDetector,
     find_detector,
-    finder,
 )
 from kdtools.images.detection.detector import largest_first
 from kdtools.images.drawing import write_image
@@ -323,13 +321,6 @@ def test_where_there_are_no_scores_there_is_no_least_one(tmp_path: Path) -> None
     for box in ("points", "given", "whole"):
         with pytest.raises(UsageError, match=f"--detector {box} does not give"):
             choose_boxes([annotation("a.png", tmp_path)], box, 0.2, min_score=0.5, jobs=1)
-
-
-def test_any_least_score_is_searched_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All cells of the network become candidates; of these only the best are compared with each other."""
-    monkeypatch.setattr(finder, "_MOST_CANDIDATES", 50)
-    noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
-    assert 0 < len(FaceFinder(min_score=1e-6).find_boxes(noise)) <= 50
 
 
 def test_detectors_record_what_they_are(tmp_path: Path, shared_dir: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from kdtools.bundled import finder_file
 from kdtools.errors import FileError
 from kdtools.images.detection.detector import Found, ReducedSearch, check_min_score, largest_first
-from kdtools.images.detection.scales import search_at_scales
+from kdtools.images.detection.scales import MOST_CANDIDATES, search_at_scales
 from kdtools.images.opencv import opencv_errors
 from kdtools.landmarks.boxes import corners_of
 from kdtools.onnx_session import Session, open_session
@@ -23,9 +23,8 @@ _MULTIPLE = 32  # px; the sides of the network's input are multiples of its coar
 _STRIDES = (8, 16, 32)
 _GREY = (127, 127, 127)  # of the padding, as in the training
 MIN_SCORE = 0.55  # by default
-_MOST_CANDIDATES = 5000  # the best of a search, before overlaps are removed
 _OVERLAP = 0.35  # of two squares that overlap by more, the better one stays
-_LARGEST_FACE = 168  # px; larger ones are placed worse, and too small: benchmarks/face_finder/measure.py
+_LARGEST_FACE = 168  # px; larger ones are placed worse, and too small (docs/experiments/face-finder.md)
 
 
 class FaceFinder(ReducedSearch):
@@ -46,14 +45,16 @@ class FaceFinder(ReducedSearch):
                 "install kdtools with it, or use --detector cascade, yunet, or a YuNet model (.onnx)",
             )
         super().__init__(_SIDES, search_size, _SMALLEST_FACE, {"sha256": sha256_of(path), "min_score": min_score})
-        self._min_score = min_score
+        self._min_score, self._least = min_score, min(min_score, MIN_SCORE)
         # One core for each photograph: several are searched at a time.
         self._session: Session = open_session(path, threads=1, sizes_vary=True)
 
     def _find(self, image: np.ndarray, ratio: float) -> list[tuple[np.ndarray, float]]:
         longest, largest = max(image.shape[:2]), _LARGEST_FACE / ratio
         with opencv_errors("faces cannot be searched"):
-            squares, scores = search_at_scales(lambda scale: self._search(image, ratio * scale), longest, largest)
+            squares, scores = search_at_scales(
+                lambda scale: self._search(image, ratio * scale), longest, largest, self._min_score, MIN_SCORE
+            )
         return largest_first(squares, scores)
 
     def _found(self, box: np.ndarray, score: float) -> Found:
@@ -72,13 +73,13 @@ class FaceFinder(ReducedSearch):
         )
         answers = self._session.run([f"faces{stride}" for stride in _STRIDES], {"image": small[None]})
         rows = np.concatenate(
-            [_decode(answer[0], stride, self._min_score) for answer, stride in zip(answers, _STRIDES, strict=True)]
+            [_decode(answer[0], stride, self._least) for answer, stride in zip(answers, _STRIDES, strict=True)]
         )
         scale = np.array([image.shape[1] / width, image.shape[0] / height])
         rows[:, :4] *= np.tile(scale, 2)
         # OpenCV takes x, y, width, height.
         boxes, scores = rows[:, :4].tolist(), rows[:, 4].tolist()
-        best = rows[list(cv2.dnn.NMSBoxes(boxes, scores, self._min_score, _OVERLAP, top_k=_MOST_CANDIDATES))]
+        best = rows[list(cv2.dnn.NMSBoxes(boxes, scores, self._least, _OVERLAP, top_k=MOST_CANDIDATES))]
         return corners_of(best[:, :4], "x y width height"), best[:, 4]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from kdtools.errors import FileError, KdError, reason_of
 from kdtools.images.detection.detector import ReducedSearch, check_min_score, largest_first
-from kdtools.images.detection.scales import search_at_scales
+from kdtools.images.detection.scales import MOST_CANDIDATES, search_at_scales
 from kdtools.images.opencv import opencv_errors
 from kdtools.landmarks.boxes import corners_of
 from kdtools.landmarks.crop_rule import BoxRelation
@@ -35,7 +35,6 @@ _SMALLEST_SIDE = 32  # px; below, the network has no grid cells
 _SMALLEST_FACE = 10  # px, on which the network was trained
 MIN_SCORE = 0.6  # by default
 _OVERLAP = 0.3  # of two boxes that overlap by more, the better one stays
-_MOST_FACES = 5000  # candidates before overlaps are removed
 
 
 def public_model() -> str:
@@ -91,7 +90,9 @@ class YuNetDetector(ReducedSearch):
         longest, largest = max(image.shape[:2]), _LARGEST_FACE / ratio
         with opencv_errors("faces cannot be searched"):
             bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-            boxes, scores = search_at_scales(lambda scale: self._search(bgr, ratio * scale), longest, largest)
+            boxes, scores = search_at_scales(
+                lambda scale: self._search(bgr, ratio * scale), longest, largest, self._min_score, MIN_SCORE
+            )
         return largest_first(boxes, scores)
 
     def _search(self, bgr: np.ndarray, ratio: float) -> tuple[np.ndarray, np.ndarray]:
@@ -102,7 +103,7 @@ class YuNetDetector(ReducedSearch):
             small = bgr
             if (height, width) != bgr.shape[:2]:
                 small = cv2.resize(bgr, (width, height), interpolation=cv2.INTER_AREA)
-            network = self._network()
+            network = self._network(max(width, height))
             network.setInputSize((width, height))
             _, rows = network.detect(small)
         rows = np.empty((0, 15)) if rows is None else np.asarray(rows, np.float64)
@@ -111,11 +112,14 @@ class YuNetDetector(ReducedSearch):
         sound = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
         return boxes[sound], rows[sound, -1]
 
-    def _network(self) -> cv2.FaceDetectorYN:
-        """A detector holds its last input, so each thread has its own."""
-        if not hasattr(self._local, "network"):
-            self._local.network = cv2.FaceDetectorYN.create(
-                self._path, "", (320, 320), self._min_score, _OVERLAP, _MOST_FACES
+    def _network(self, side: int) -> cv2.FaceDetectorYN:
+        """A detector holds its last input, so each thread has its own, one for each scale: a new size costs time."""
+        if not hasattr(self._local, "networks"):
+            self._local.networks = {}
+        networks: dict[int, cv2.FaceDetectorYN] = self._local.networks
+        scale = side.bit_length()
+        if scale not in networks:
+            networks[scale] = cv2.FaceDetectorYN.create(
+                self._path, "", (320, 320), min(self._min_score, MIN_SCORE), _OVERLAP, MOST_CANDIDATES
             )
-        network: cv2.FaceDetectorYN = self._local.network
-        return network
+        return networks[scale]
