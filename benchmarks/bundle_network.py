@@ -1,6 +1,6 @@
 """Puts a trained network into kdtools/pretrained/: weights in float16, and the ONNX file exported from these.
 
-    python benchmarks/bundle_network.py fine.safetensors face68 --edition "edition 4, 2026-11-30" --part free \
+    python benchmarks/bundle_network.py last.safetensors face68 --edition "edition 5, 2026-11-30" --part again \
         --part student --trained-on "LFPW (300W)" --terms "research data: non-commercial research only" \
         --verify lfpw_apart.h5
 
