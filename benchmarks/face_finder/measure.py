@@ -4,10 +4,8 @@
         [--draw DIR] [--score 0.5] [--every N]
 
 Recall on the annotated faces of DATA/scenes, also with the photographs turned by 20 and 40 degrees, and photographs a
-second; how well one search places faces by their side, and how faces that fill their photograph are found at several
-sizes of it. These faces are of DATA/lfpw68/train, which the finder was trained on, so that is about the search alone.
-With --labels (of labels.py) also agreement with the teacher on the scenes that train.py kept apart, for several least
-scores. --draw writes the scenes with what was found, to count false finds by eye.
+second; with --labels (of labels.py) also agreement with the teacher on the scenes that train.py kept apart, for several
+least scores. --draw writes the scenes with what was found, to count false finds by eye.
 """
 
 from __future__ import annotations
@@ -29,9 +27,6 @@ from kdtools.landmarks.boxes import inside, overlaps
 from kdtools.landmarks.crop_rule import points_square
 
 SAME_FACE = 0.25
-SIDES_OF_FACES = (32, 48, 64, 96, 128, 160, 192, 224, 256, 320, 400, 500)  # px
-SIDES_ALONE = (150, 250, 320, 400, 640, 1000, 1400, 2000, 3000)  # px
-ROOM = 0.1  # around the square of a face that fills its photograph, as a fraction of its side
 LEAST_SIDE = 30.0  # px, of the faces that should be found
 SCORES = (0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 
@@ -59,17 +54,6 @@ def main() -> None:
         print(detector.name)
         for degrees in (0, -40, -20, 20, 40):
             print(f"  {recall(detector, scenes, degrees)}", flush=True)
-    faces = list(read_annotations(Sources([str(options.data / "lfpw68" / "train")])))[::9]
-    print(f"{len(faces)} faces in one search, by their side")
-    for detector in detectors[: 2 if options.yunet else 1]:
-        print(detector.name)
-        for side in SIDES_OF_FACES:
-            print(f"  {side} px: {in_one_search(detector, faces, side)}", flush=True)
-    print(f"{len(faces)} faces that fill their photographs")
-    for detector in detectors:
-        print(detector.name)
-        for side in SIDES_ALONE:
-            print(f"  {side} px: {alone(detector, faces, side)}", flush=True)
     for detector in detectors:
         print(f"{detector.name}: {speed(detector, list(scenes)):.1f} photographs/s at 640 px, one core")
     if options.labels:
@@ -118,36 +102,6 @@ def recall(detector, scenes: dict[Path, list[np.ndarray]], degrees: float) -> st
         f"{large.sum()} from {LEAST_SIDE:.0f} px on; median IoU {np.median(np.array(shares)[hit]):.2f}; "
         f"{n_more} boxes in all"
     )
-
-
-def in_one_search(detector: FaceFinder | YuNetDetector, faces: list, side: int) -> str:
-    shares = []
-    for one in faces:
-        image, square = read_image(Path(one.image)), points_square(one.points)
-        if isinstance(detector, YuNetDetector):
-            image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-        boxes, _ = detector._search(image, side / (square[2] - square[0]))
-        squares = np.reshape([detector.relation.points_square(box) for box in boxes], (-1, 4))
-        shares.append(overlaps(square[None], squares)[0].max(initial=0))
-    return summary(shares)
-
-
-def summary(shares: list) -> str:
-    return f"{100 * np.mean(np.array(shares) >= 0.5):.1f} % found with an IoU of 0.5, mean IoU {np.mean(shares):.2f}"
-
-
-def alone(detector, faces: list, side: int) -> str:
-    shares = []
-    for one in faces:
-        image, square = read_image(Path(one.image)), points_square(one.points)
-        room = ROOM * (square[2] - square[0])
-        x0, y0 = np.maximum(square[:2] - room, 0).astype(int)
-        x1, y1 = (square[2:] + room).astype(int)
-        scale = side / max((part := image[y0:y1, x0:x1]).shape[:2])
-        part = cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        boxes = np.reshape([found.box for found in detector.find_faces(part, "")], (-1, 4))
-        shares.append(overlaps(points_square((one.points - [x0, y0]) * scale)[None], boxes)[0].max(initial=0))
-    return summary(shares)
 
 
 def turned(image: np.ndarray, degrees: float) -> tuple[np.ndarray, np.ndarray]:
