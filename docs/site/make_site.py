@@ -96,8 +96,10 @@ def stage(folder: Path) -> None:
 
 
 def source_page(path: Path) -> str:
-    """A page that shows a program or text file, or all files of a folder."""
-    files = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
+    """A page that shows a program or text file, or all those of a folder, without networks that were fetched there."""
+    files = [path]
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.is_file() and file.suffix != ".onnx")
     parts = ["---\norphan: true\n---\n", f"# {path.relative_to(REPOSITORY)}\n"]
     for file in files:
         parts += [f"## {file.name}\n"] if path.is_dir() else []
