@@ -2,11 +2,11 @@
 # Trains the bundled network face68, and measures it on faces kept apart.
 #
 #   benchmarks/face68.sh train DATA WORK            four parts, at 96, 160 and 208 px; goes on where it was stopped
-#   benchmarks/face68.sh again DATA WORK            after train and larger: two parts more, at 208 px, the last with
-#                                                   unlabelled faces and three networks as teachers
 #   benchmarks/face68.sh teachers DATA WORK         after its second part, edition 3: teachers, and a student at 208 px on
 #                                                   unlabelled faces too
-#   benchmarks/face68.sh larger DATA WORK           after it: EfficientNet-lite2 as another teacher, and a student at 208 px
+#   benchmarks/face68.sh larger DATA WORK           after edition 3: EfficientNet-lite2 as another teacher, and a student at 208 px
+#   benchmarks/face68.sh again DATA WORK            after train and larger (with PROCESSES=1 EPOCHS=6): two parts more, at
+#                                                   208 px, the last with unlabelled faces and three networks as teachers
 #   benchmarks/face68.sh tiny DATA WORK             after teachers: a smaller student at 112 px, with the same teachers
 #   benchmarks/face68.sh tiny-labels DATA WORK      its control without teachers: as many images, labelled faces alone
 #   benchmarks/face68.sh figures DATA WORK [MODEL]  the table of its card; MODEL is face68 unless another is named
@@ -127,8 +127,8 @@ if [ "$what" = again ]; then
     cp -rsf "$PWD/helen68_fit/." helen68_again
     import lfpw.more.h5 lfpw68_fit lfpw68_again lfpw68_third --size 208 "${lfpw[@]}"
     import helen.more.h5 helen68_fit helen68_again --size 208 "${helen[@]}"
-    import youtube.208.h5 youtube68_once --size 208 "${youtube[@]}"
-    [ -e more208.h5 ] || kd-merge lfpw.more.h5 helen.more.h5 youtube.208.h5 -o more208.h5
+    import youtube.more.h5 youtube68_once --size 208 "${youtube[@]}"
+    [ -e more208.h5 ] || kd-merge lfpw.more.h5 helen.more.h5 youtube.more.h5 -o more208.h5
     train again.safetensors more208.h5 --batch $((8 * processes)) --input-size 208 --augment mild --seed 2 --lr 2e-3 --epochs 9 \
         --init fine.safetensors
     teach_by last again fine larger

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,9 +55,21 @@ def test_the_longer_side_of_a_box_says_whether_it_is_large() -> None:
     assert search([[], [((0.0, 0, 200, 299), 0.6)]], 1100, 300)[0] == []
 
 
-def test_two_faces_are_not_replaced_by_one_around_both() -> None:
-    two = [((0.0, 0, 300, 300), 0.8), ((200.0, 0, 500, 300), 0.9)]
-    assert search([two, [((30.0, -50, 470, 350), 0.6)]], 1100, 300)[0] == two
+def test_of_two_faces_and_one_around_both_the_best_score_wins() -> None:
+    two, both = [((0.0, 0, 300, 300), 0.8), ((200.0, 0, 500, 300), 0.9)], (30.0, -50, 470, 350)
+    assert search([two, [(both, 0.6)]], 1100, 300)[0] == two
+    assert search([two, [(both, 0.95)]], 1100, 300)[0] == [(both, 0.95)]
+
+
+def test_many_candidates_are_compared_in_bounded_memory() -> None:
+    rng = np.random.default_rng(0)
+    corners = rng.uniform(0, 3000, (8_000, 2))
+    boxes = np.concatenate([corners, corners + rng.uniform(500, 900, (8_000, 1))], axis=1)
+    tracemalloc.start()
+    search_at_scales(lambda scale: (boxes, rng.uniform(0, 0.4, 8_000)), 3900, 300, 1e-6, SURE)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 1.2e9
 
 
 @pytest.mark.parametrize("least", [0.1, 0.3, 0.5, 0.55, 0.65, 0.8, 0.95])
