@@ -9,6 +9,7 @@
 #                                                   208 px, the last with unlabelled faces and three networks as teachers
 #   benchmarks/face68.sh tiny DATA WORK             after teachers: a smaller student at 112 px, with the same teachers
 #   benchmarks/face68.sh tiny-labels DATA WORK      its control without teachers: as many images, labelled faces alone
+#   benchmarks/face68.sh tiny-again DATA WORK       after tiny and again: two parts more, with the teachers of again
 #   benchmarks/face68.sh figures DATA WORK [MODEL]  the table of its card; MODEL is face68 unless another is named
 #
 # DATA holds lfpw68/train, helen68/train, youtube68/train, youtube68/val and weights/mobilenetv2_100_imagenet.safetensors,
@@ -17,7 +18,7 @@
 # is WORK/last.safetensors after `again`; benchmarks/bundle_network.py puts it into the package. It was edition 3 after the
 # second part, WORK/student.safetensors, and edition 4 after the fourth, WORK/fine.safetensors.
 set -euo pipefail
-usage='usage: face68.sh train|again|teachers|larger|tiny|tiny-labels|figures DATA WORK [MODEL]'
+usage='usage: face68.sh train|again|teachers|larger|tiny|tiny-labels|tiny-again|figures DATA WORK [MODEL]'
 what=${1:?$usage} data=$(realpath "${2:?$usage}") work=${3:?$usage} model=${4:-face68}
 benchmarks=$(dirname "$(realpath "$0")") processes=${PROCESSES:-$(env -u OMP_NUM_THREADS nproc)}
 [ ! -e "$model" ] || model=$(realpath "$model")
@@ -67,7 +68,7 @@ if [ "$what" = figures ]; then
     done
     exit
 fi
-case $what in train | again | teachers | larger | tiny | tiny-labels) ;; *) echo "$usage" >&2 && exit 2 ;; esac
+case $what in train | again | teachers | larger | tiny | tiny-labels | tiny-again) ;; *) echo "$usage" >&2 && exit 2 ;; esac
 
 python3 "$benchmarks/first_annotations.py" "$data/youtube68/train" youtube68_once
 # LFPW twice: its faces are few.
@@ -120,6 +121,15 @@ teach_by() { # NAME NETWORK...
     teachers=(--unlabelled unlabelled.h5 --tough "$1.mean.h5" --tolerant "$1.tolerant.h5" --set trust=agreement
         --set unlabelled_share=0.25)
 }
+if [ "$what" = tiny-again ]; then
+    half=(--arch mobilenetv2_050 --input-size 112)
+    train tiny_again.safetensors more208.h5 "${half[@]}" --batch $((16 * processes)) --augment mild --seed 4 --lr 3e-3 --epochs 8 \
+        --init tiny.safetensors
+    teach_by last again fine larger
+    train tiny_last.safetensors more208.h5 "${half[@]}" "${teachers[@]}" --batch $((12 * processes)) --augment light --seed 5 --lr 1.5e-3 \
+        --epochs 14 --init tiny_again.safetensors
+    exit
+fi
 if [ "$what" = again ]; then
     # 300W's faces more often: LFPW's three times, HELEN's twice.
     mkdir -p lfpw68_third helen68_again
