@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from kdtools.datasets.annotations import Sources, read_annotations
-from kdtools.images.detection import FaceFinder, YuNetDetector, finder, scales, yunet
+from kdtools.images.detection import FaceFinder, YuNetDetector, scales
 from kdtools.images.detection.scales import search_at_scales
 from kdtools.images.reading import read_image
 from kdtools.landmarks.boxes import overlaps
@@ -145,10 +145,13 @@ def test_a_higher_least_score_leaves_large_faces_where_they_are(name: str, least
 
 @pytest.mark.parametrize("name", ["finder", "yunet"])
 def test_any_least_score_is_searched_in_bounded_memory(
-    name: str, shared_dir: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All cells of the network become candidates, at several scales; only the best are compared with each other."""
-    for module in (scales, finder, yunet):
-        monkeypatch.setattr(module, "MOST_CANDIDATES", 50)
+    if name == "finder":  # needs no shared data
+        detector: FaceFinder | YuNetDetector = FaceFinder(min_score=1e-6)
+    else:
+        detector = detector_named(name, request.getfixturevalue("shared_dir"), 1e-6)
+    monkeypatch.setattr(scales, "MOST_CANDIDATES", 50)
     noise = np.random.default_rng(0).integers(0, 256, (600, 900, 3), dtype=np.uint8)
-    assert 0 < len(detector_named(name, shared_dir, 1e-6).find_boxes(noise)) <= 50
+    assert 0 < len(detector.find_boxes(noise)) <= 50

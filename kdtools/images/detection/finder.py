@@ -10,7 +10,7 @@ import numpy as np
 from kdtools.bundled import finder_file
 from kdtools.errors import FileError
 from kdtools.images.detection.detector import Found, ReducedSearch, check_min_score, largest_first
-from kdtools.images.detection.scales import MOST_CANDIDATES, search_at_scales
+from kdtools.images.detection.scales import best_of, search_at_scales
 from kdtools.images.opencv import opencv_errors
 from kdtools.landmarks.boxes import corners_of
 from kdtools.onnx_session import Session, open_session
@@ -23,7 +23,6 @@ _MULTIPLE = 32  # px; the sides of the network's input are multiples of its coar
 _STRIDES = (8, 16, 32)
 _GREY = (127, 127, 127)  # of the padding, as in the training
 MIN_SCORE = 0.55  # by default
-_OVERLAP = 0.35  # of two squares that overlap by more, the better one stays
 _LARGEST_FACE = 168  # px; larger ones are placed worse, and too small (docs/experiments/face-finder.md)
 
 
@@ -77,10 +76,9 @@ class FaceFinder(ReducedSearch):
         )
         scale = np.array([image.shape[1] / width, image.shape[0] / height])
         rows[:, :4] *= np.tile(scale, 2)
-        # OpenCV takes x, y, width, height.
-        boxes, scores = rows[:, :4].tolist(), rows[:, 4].tolist()
-        best = rows[list(cv2.dnn.NMSBoxes(boxes, scores, self._least, _OVERLAP, top_k=MOST_CANDIDATES))]
-        return corners_of(best[:, :4], "x y width height"), best[:, 4]
+        squares = corners_of(rows[:, :4], "x y width height")
+        kept = best_of(squares, rows[:, 4])
+        return squares[kept], rows[kept, 4]
 
 
 def _decode(cells: np.ndarray, stride: int, min_score: float) -> np.ndarray:

@@ -12,12 +12,11 @@ from kdtools.landmarks.boxes import inside, overlaps
 MOST_CANDIDATES = 5000  # the best of an image, before overlaps are removed
 _STEP = 1 / 3  # from one scale to the next
 _FILLS = 0.77  # of the longer side; a face that takes a little more is still placed well enough
-_OVERLAP = 0.35  # boxes of two scales that overlap by more are of the same face
+_OVERLAP = 0.35  # boxes that overlap by more are of the same face
 _INSIDE = 0.75  # a box of which more lies within a better one, or the other way round, is a part of the same face
 _ROWS = 256  # compared with all boxes at a time, to bound memory
 
 Search = Callable[[float], tuple[np.ndarray, np.ndarray]]
-Measure = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def search_at_scales(
@@ -38,22 +37,24 @@ def search_at_scales(
         more, more_scores = search(scale)
         is_large = _sides(more) * scale >= largest * _STEP  # the search before sees smaller ones in more detail
         more, more_scores = more[is_large], more_scores[is_large]
-        same = _compared(overlaps, boxes, more, _OVERLAP)
-        replaces = (more_scores >= sure) & (same[scores >= sure].sum(axis=0) <= 1)
-        best = np.where(same & replaces, scores[:, None], 0.0).max(axis=0, initial=0.0)
-        kept = ~same[:, replaces].any(axis=1)
-        boxes = np.concatenate([boxes[kept], more])
-        scores = np.concatenate([scores[kept], np.maximum(more_scores, best)])
-        order = np.argsort(-scores, kind="stable")[:MOST_CANDIDATES]
-        boxes, scores = boxes[order], scores[order]
+        is_sure = more_scores >= sure
+        same = overlaps(boxes, more[is_sure]) > _OVERLAP
+        same[:, same[scores >= sure].sum(axis=0) > 1] = False
+        best = np.where(same, scores[:, None], 0.0).max(axis=0, initial=0.0)
+        more_scores[is_sure] = np.maximum(more_scores[is_sure], best)
+        kept = ~same.any(axis=1)
+        boxes, scores = np.concatenate([boxes[kept], more]), np.concatenate([scores[kept], more_scores])
         scale *= _STEP
-    sized = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)  # OpenCV takes x, y, width, height
-    best_first = list(cv2.dnn.NMSBoxes(sized.tolist(), scores.tolist(), 0.0, _OVERLAP, top_k=MOST_CANDIDATES))
+    best_first = best_of(boxes, scores)
     boxes, scores = boxes[best_first], scores[best_first]
-    # A part of a better face is dropped, or what lies around it.
-    is_part = np.triu(_compared(inside, boxes, boxes, _INSIDE), 1).any(axis=0)
-    kept = ~is_part & (scores >= min_score)
+    kept = ~_parts(boxes) & (scores >= min_score)
     return boxes[kept], scores[kept]
+
+
+def best_of(boxes: np.ndarray, scores: np.ndarray) -> list[int]:
+    """Indices of those of boxes (N, 4) that overlap no better one, the best first."""
+    sized = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)  # OpenCV takes x, y, width, height
+    return list(cv2.dnn.NMSBoxes(sized.tolist(), scores.tolist(), 0.0, _OVERLAP, top_k=MOST_CANDIDATES))
 
 
 def _sides(boxes: np.ndarray) -> np.ndarray:
@@ -61,7 +62,9 @@ def _sides(boxes: np.ndarray) -> np.ndarray:
     return longer
 
 
-def _compared(measure: Measure, boxes: np.ndarray, others: np.ndarray, least: float) -> np.ndarray:
-    """Where `measure` of boxes (T, 4) with others (N, 4) is above `least`, (T, N) bool; in blocks, to bound memory."""
-    blocks = [measure(boxes[first : first + _ROWS], others) > least for first in range(0, len(boxes), _ROWS)]
-    return np.concatenate([np.zeros((0, len(others)), bool), *blocks])
+def _parts(boxes: np.ndarray) -> np.ndarray:
+    """Which of boxes (N, 4), the best first, lie within a better one or around it, (N,) bool."""
+    is_part = np.zeros(len(boxes), bool)
+    for first in range(0, len(boxes), _ROWS):
+        is_part |= np.triu(inside(boxes[first : first + _ROWS], boxes) > _INSIDE, first + 1).any(axis=0)
+    return is_part
