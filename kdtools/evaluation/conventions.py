@@ -11,7 +11,7 @@ from kdtools.reporting import Reporter
 
 def warn_of_other_conventions(truth: PointSet, pred: PointSet, reporter: Reporter) -> None:
     """Warn where predictions are places of another annotation convention than the truth's."""
-    theirs, own = (sorted({one.layer for one in points.conventions if one.name}) for points in (pred, truth))
+    theirs, own = (sorted({one.rule for one in points.conventions if one.name}) for points in (pred, truth))
     if theirs and own and theirs != own:
         reporter.warn(
             f"{pred.name}: its points are those of the annotation convention {', '.join(theirs)}, but those of "

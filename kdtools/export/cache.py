@@ -12,7 +12,6 @@ from pathlib import Path
 
 from kdtools import __version__
 from kdtools.errors import FileError, reason_of
-from kdtools.landmarks.conventions import Convention
 from kdtools.model.card import read_card
 from kdtools.onnx_session import CONFIDENCE, OUTPUT
 from kdtools.reporting import Reporter
@@ -37,7 +36,7 @@ def exported_copy(model: Path, reporter: Reporter, convention: str | None = None
     that were written. If the cache cannot be used, this is reported and the copy is deleted when the block ends. Raises
     FileError if the model cannot be read, DataError if it cannot be exported.
     """
-    layer = None if convention is None else Convention(convention).layer
+    layer = None if convention is None else read_card(model)[0].layer_of(convention)
     try:
         folder = private_folder()
         copy = folder / _name_of(model, layer)

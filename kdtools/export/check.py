@@ -17,6 +17,7 @@ from kdtools.errors import DataError
 from kdtools.export import FLOAT16, FLOAT32, INT8
 from kdtools.faces.file import FacesFile, open_faces
 from kdtools.landmarks import Scheme
+from kdtools.landmarks.conventions import layer_among
 from kdtools.metrics import clean_points, default_normaliser, nme_per_face
 from kdtools.model.card import ModelCard
 from kdtools.model.heads import HeatmapHead
@@ -97,8 +98,8 @@ def sample_faces(path: str | None, network: LandmarkNet, most: int) -> Sample:
 
 def _of_convention(faces: FacesFile, card: ModelCard) -> np.ndarray:
     """Rows of the faces of the card's convention; of all where none has it."""
-    layers = np.array([*(one.layer for one in faces.conventions.all), ""])[faces.conventions.of_faces]
-    own = np.flatnonzero(layers == card.convention)
+    answered = [layer_among(one.name, card.layers) is not None for one in faces.conventions.all]
+    own = np.flatnonzero(np.array([*answered, False])[faces.conventions.of_faces])
     return own if len(own) else np.arange(len(faces))
 
 

@@ -112,7 +112,7 @@ def join_conventions(parts: Sequence[tuple[str, FaceConventions]]) -> FaceConven
                 origins = [_origin_in_words(origin) for origin in (same.origin, one.origin)]
                 hint = (
                     f"state it alike (kd-merge FILE --convention {one.name} --origin X,Y), or call sets with origins "
-                    f"of their own {one.layer}/SET"
+                    f"of their own {one.rule}/SET"
                 )
                 what = (
                     f"{other} and {file}: the convention {one.name} has {origins[0]} in one, {origins[1]} in the other"

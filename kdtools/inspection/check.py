@@ -21,7 +21,7 @@ from kdtools.inspection.open import Opened, Weights
 from kdtools.landmarks import Scheme
 from kdtools.landmarks.conventions import conventions_from_json
 from kdtools.landmarks.geometry import has_area
-from kdtools.model.card import layers_of
+from kdtools.model.card import layers_of_fields
 from kdtools.onnx_session import CONFIDENCE
 from kdtools.reporting import counted
 from kdtools.storage.onnx_guard import check_onnx
@@ -191,7 +191,7 @@ def _weights_faults(weights: Weights) -> Iterator[str]:
     mean, std = np.asarray(fields["mean"], float), np.asarray(fields["std"], float)
     if not (mean.shape == std.shape == (3,) and np.isfinite([*mean, *std]).all() and (std > 0).all()):
         yield f"its normalisation is no mean and standard deviation of three colours: {fields['mean']}, {fields['std']}"
-    layers = layers_of(conventions_from_json(json.dumps(fields.get("conventions", {}))).values())
+    layers = layers_of_fields(fields, conventions_from_json(json.dumps(fields.get("conventions", {}))).values())
     if layers and fields.get("convention") not in layers:
         yield f"convention: {fields.get('convention')!r} is none of {', '.join(layers)}"
     if int(fields["input_size"]) < 1:

@@ -21,10 +21,10 @@ from kdtools.faces.validation import plain
 from kdtools.inspection.history import follow_inputs, provenance_of
 from kdtools.inspection.open import Opened, Weights
 from kdtools.landmarks import Scheme
-from kdtools.landmarks.conventions import conventions_from_json
+from kdtools.landmarks.conventions import conventions_from_json, layer_among
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.metrics import normalisers_of
-from kdtools.model.card import TRAINING_PREFIX
+from kdtools.model.card import TRAINING_PREFIX, layers_of_fields
 from kdtools.storage.hdf5_checks import objects_in
 from kdtools.storage.lineage import Lineage
 
@@ -235,9 +235,10 @@ def _describe_conventions(fields: dict[str, Any]) -> dict[str, Any]:
     conventions = conventions_from_json(json.dumps(fields.get("conventions", {})))
     if not conventions:
         return {}
-    about = {}
+    about, layers = {}, layers_of_fields(fields, conventions.values())
     for name, one in sorted(conventions.items()):
-        about[name] = {"layer": one.layer, **({} if one.origin is None else {"origin": list(one.origin)})}
+        origin = {} if one.origin is None else {"origin": list(one.origin)}
+        about[name] = {"layer": layer_among(name, layers), **origin}
     return {"convention": str(fields["convention"]), "conventions": about}
 
 

@@ -73,7 +73,7 @@ FIELDS = {
     "mean.*": "of RGB in [0, 1], taken off the input",
     "std.*": "of RGB, by which the rest is divided",
     "convention": "annotation convention that the network answers by unless --convention asks for another",
-    "conventions.*.layer": "annotation convention that it knows: its last layer, which sets of it share",
+    "conventions.*.layer": "annotation convention that it knows: the last layer that answers by it",
     "settings.*": "of the training",
     "data_sets.*": "of a faces file: data sets that it is made from, those of networks that predicted it among them",
     "trained_on.*": "of a network: data sets that it, its start weights and its teachers were trained on",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,21 +23,34 @@ class Convention:
     """How a set is annotated: a `name`, and the `origin` x, y of its coordinates in pixels of the source image.
 
     A label lies at the true place + origin. None: not known, and taken as 0, 0. A name may be NAME/SET, since sets that
-    are annotated alike, as 300w/lfpw and 300w/helen, may still differ in their origins.
+    are annotated by the same rule, as 300w/lfpw and 300w/helen, may still differ in their origins and a little in their
+    places.
     """
 
     name: str
     origin: Origin | None = None
 
     @property
-    def layer(self) -> str:
-        """The name without its set: what a network has a last layer for."""
+    def rule(self) -> str:
+        """The name without its set."""
         return self.name.partition("/")[0]
 
     @property
     def offset(self) -> Origin:
         """The origin, 0, 0 where it is not known."""
         return self.origin or (0.0, 0.0)
+
+
+def layer_among(name: str, layers: Collection[str]) -> str | None:
+    """By which of a network's last `layers` the convention called `name` is answered; None if by none of them.
+
+    By its own, or else by that of its rule.
+
+    >>> [layer_among(name, ("300w", "300w/lfpw")) for name in ("300w/lfpw", "300w/helen", "wflw")]
+    ['300w/lfpw', '300w', None]
+    """
+    rule = Convention(name).rule
+    return name if name in layers else rule if rule in layers else None
 
 
 def check_name(name: str) -> None:

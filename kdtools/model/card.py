@@ -12,7 +12,13 @@ from typing import Any, BinaryIO
 from kdtools.bundled import weights_file
 from kdtools.errors import DataError, FileError, UsageError
 from kdtools.landmarks import Scheme
-from kdtools.landmarks.conventions import MOST_CONVENTIONS, Convention, conventions_from_json, conventions_to_json
+from kdtools.landmarks.conventions import (
+    MOST_CONVENTIONS,
+    Convention,
+    conventions_from_json,
+    conventions_to_json,
+    layer_among,
+)
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.model import HEADS
 from kdtools.storage.devices import read_faults_named
@@ -37,8 +43,9 @@ class ModelCard:
     """All that is needed to use a network's weights. `input_size` in px; `mean` and `std` of RGB in [0, 1].
 
     `head` is one of HEADS, see heads.py. `conventions` are the annotation conventions of the faces that it was trained
-    on, sorted by name; empty where they stated none. The head has a last layer for each of `layers`: conventions that
-    differ in their origin alone share one. `convention` is the layer that it answers by unless another is asked for.
+    on, sorted by name; empty where they stated none. The head has a last layer for each of `layers`, in this order; if
+    none are given, one for each rule, which the sets of it share. `convention` is the layer that it answers by unless
+    another is asked for.
     """
 
     arch: str
@@ -51,11 +58,11 @@ class ModelCard:
     head: str = "linear"
     conventions: tuple[Convention, ...] = ()
     convention: str = ""
+    layers: tuple[str, ...] = ()
 
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """Names of the last layers of the head, in their order; none where there are no conventions."""
-        return layers_of(self.conventions)
+    def __post_init__(self) -> None:
+        if not self.layers:
+            object.__setattr__(self, "layers", rules_of(self.conventions))
 
     @property
     def default_layer(self) -> int:
@@ -70,22 +77,35 @@ class ModelCard:
         if not self.conventions:
             message = f"{whose}: was trained without annotation conventions, so there is none called {name!r}"
             raise UsageError(message, "leave out --convention")
-        known = {**{layer: Convention(layer) for layer in self.layers}, **{one.name: one for one in self.conventions}}
-        if name not in known:
-            hint = f"give one of {', '.join(sorted(known))}"
+        if not self.knows(name):
+            hint = f"give one of {', '.join(sorted(self._by_name))}"
             raise UsageError(f"{whose}: has no annotation convention {name!r}", hint)
-        return known[name]
+        return self._by_name[name]
+
+    def knows(self, name: str) -> bool:
+        """Whether there is a convention called `name`, as `find_convention` looks for it."""
+        return name in self._by_name
+
+    @property
+    def _by_name(self) -> dict[str, Convention]:
+        layers = {layer: Convention(layer) for layer in self.layers}
+        return {**layers, **{one.name: one for one in self.conventions}}
+
+    def layer_of(self, name: str) -> str:
+        """The last layer that answers by the convention called `name`; the default's for one that it does not know."""
+        return layer_among(name, self.layers) or self.convention
 
     def with_one_layer(self, layer: str) -> ModelCard:
         """The card of the network that has this one of its last layers alone."""
-        kept = tuple(one for one in self.conventions if one.layer == layer)
-        return replace(self, conventions=kept, convention=layer)
+        kept = tuple(one for one in self.conventions if layer_among(one.name, self.layers) == layer)
+        return replace(self, conventions=kept or (Convention(layer),), convention=layer, layers=(layer,))
 
     def convention_fields(self) -> dict[str, Any]:
         """Those of `to_fields` that say what conventions there are; none where there are none."""
         if not self.conventions:
             return {}
-        return {"conventions": json.loads(conventions_to_json(self.conventions)), "convention": self.convention}
+        own = {} if self.layers == rules_of(self.conventions) else {"layers": self.layers}
+        return {"conventions": json.loads(conventions_to_json(self.conventions)), "convention": self.convention, **own}
 
     def to_fields(self) -> dict[str, Any]:
         return {
@@ -103,6 +123,7 @@ class ModelCard:
     @staticmethod
     def from_fields(fields: dict[str, Any]) -> ModelCard:
         conventions = _conventions(fields.get("conventions", {}))
+        layers = layers_of_fields(fields, conventions)
         return ModelCard(
             arch=_text(fields["arch"]),
             input_size=_known_size(fields["input_size"]),
@@ -113,13 +134,26 @@ class ModelCard:
             settings=_settings(fields["settings"]),
             head=_known_head(_text(fields.get("head", "linear"))),
             conventions=conventions,
-            convention=_one_of(conventions, fields.get("convention", "")),
+            convention=_one_of(layers, fields.get("convention", "")),
+            layers=layers,
         )
 
 
-def layers_of(conventions: Iterable[Convention]) -> tuple[str, ...]:
-    """Names of the last layers that a head has for these conventions, in their order."""
-    return tuple(sorted({one.layer for one in conventions}))
+def rules_of(conventions: Iterable[Convention]) -> tuple[str, ...]:
+    """The rules of these conventions, sorted: names of the last layers of a head that has none for single sets."""
+    return tuple(sorted({one.rule for one in conventions}))
+
+
+def layers_of_fields(fields: dict[str, Any], conventions: Iterable[Convention]) -> tuple[str, ...]:
+    """Names of the last layers that a card's fields state, in their order. Raises DataError for impossible ones."""
+    known = list(conventions)
+    if "layers" not in fields:
+        return rules_of(known)
+    layers, names = fields["layers"], {*(one.name for one in known), *rules_of(known)}
+    are_names = isinstance(layers, list) and all(isinstance(layer, str) and layer in names for layer in layers)
+    if not are_names or len(set(layers)) < len(layers) or not all(layer_among(one.name, layers) for one in known):
+        raise DataError(f"{str(layers)[:60]} instead of the last layers of {', '.join(one.name for one in known)}")
+    return tuple(layers)
 
 
 def _known_head(name: str) -> str:
@@ -135,10 +169,10 @@ def _conventions(fields: Any) -> tuple[Convention, ...]:
     return tuple(by_name[name] for name in sorted(by_name))
 
 
-def _one_of(conventions: tuple[Convention, ...], name: Any) -> str:
-    if not conventions and name == "":
+def _one_of(layers: tuple[str, ...], name: Any) -> str:
+    if not layers and name == "":
         return ""
-    if name not in layers_of(conventions):
+    if name not in layers:
         raise DataError(f"{str(name)[:40]!r} instead of an annotation convention")
     return str(name)
 

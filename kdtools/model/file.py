@@ -34,7 +34,7 @@ def create_network(card: ModelCard, init: str, mean_shape: Tensor) -> tuple[Land
     Also returns a description of the initial weights. The file is a kdtools model or has timm's tensor names. Weights
     that match in name and shape are used; the others stay random. A head of other points begins at `mean_shape` (L, 2),
     unit coordinates; points that the model of the file finds too keep its weights. Each annotation convention begins
-    as the file's of the same name, or else as its default.
+    as the file's of the same name, or else as that of its rule, or as its default.
     Raises FileError if less than half of the weights match.
     """
     if init in ("none", "imagenet"):
@@ -106,7 +106,7 @@ def _take_layers(weights: dict[str, Tensor], network: LandmarkNet, source: Model
     layers = network.card.layers
     if layers == source.layers:
         return ""
-    taken = [name if name in source.layers else source.convention for name in layers or ("",)]
+    taken = [source.layer_of(name) for name in layers or ("",)]
     rows = [source.layers.index(name) if name else 0 for name in taken]
     for name in (f"head.{name}" for name in network.head.of_points()):
         if name in weights:
@@ -174,7 +174,9 @@ def load_model(path: str | Path, device: torch.device, convention: str | None = 
     """
 
     def choose(card: ModelCard) -> str | None:
-        return (card.convention or None) if convention is None else card.find_convention(convention, path).layer
+        if convention is None:
+            return card.convention or None
+        return card.layer_of(card.find_convention(convention, path).name)
 
     return _load(path, device, choose)
 

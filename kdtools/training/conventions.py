@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,8 +14,8 @@ from kdtools.errors import DataError, UsageError
 from kdtools.faces.conventions import join_conventions
 from kdtools.faces.file import FacesFile
 from kdtools.faces.ids import match_ids
-from kdtools.landmarks.conventions import Convention
-from kdtools.model.card import ModelCard, layers_of
+from kdtools.landmarks.conventions import Convention, layer_among
+from kdtools.model.card import ModelCard, rules_of
 from kdtools.reporting import Reporter, counted
 from kdtools.training.face_set import FaceSet
 
@@ -24,7 +24,8 @@ from kdtools.training.face_set import FaceSet
 class LearntConventions:
     """`all` conventions of the faces to train on, sorted by name. A network has a last layer for each of `layers`.
 
-    `default` is the layer by which faces of no convention are learnt, and all are answered unless another is asked for.
+    These are the rules, and beside them the single sets of a rule that more than one convention follows. `default` is
+    the layer by which faces of no convention are learnt, and all are answered unless another is asked for.
     """
 
     all: tuple[Convention, ...] = ()
@@ -32,7 +33,8 @@ class LearntConventions:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        return layers_of(self.all)
+        n_sets = Counter(one.rule for one in self.all)
+        return tuple(sorted({*rules_of(self.all), *(one.name for one in self.all if n_sets[one.rule] > 1)}))
 
     @staticmethod
     def of_faces(faces: FacesFile, rows: np.ndarray, asked: str, reporter: Reporter) -> LearntConventions:
@@ -44,29 +46,29 @@ class LearntConventions:
         of_rows = stated.of_faces[rows]
         counts = np.bincount(of_rows[of_rows >= 0], minlength=len(stated.all)).tolist()
         learnt = [(one, count) for one, count in zip(stated.all, counts, strict=True) if count]
-        by_layer = Counter[str]()
+        by_rule = Counter[str]()
         for one, count in learnt:
-            by_layer[one.layer] += count
-        known = sorted({*by_layer, *(one.name for one, _ in learnt)})
+            by_rule[one.rule] += count
+        known = sorted({*by_rule, *(one.name for one, _ in learnt)})
         if asked != "auto" and asked not in known:
             raise _unknown(asked, known, faces.name)
         if not learnt:
             return LearntConventions()
-        default = max(sorted(by_layer), key=lambda layer: by_layer[layer])
+        found = LearntConventions(tuple(one for one, _ in learnt), max(sorted(by_rule), key=lambda rule: by_rule[rule]))
         if asked != "auto":
-            default = Convention(asked).layer
+            found = replace(found, default=layer_among(asked, found.layers) or asked)
         for one, count in learnt:
             x, y = one.offset
             origin = f", whose origin of {x:g}, {y:g} px is taken off" if x or y else ""
             reporter.say(f"annotation convention {one.name}: {counted(count, 'face')}{origin}")
         words = []
-        if len(by_layer) > 1:
-            words.append(f"the network answers by {default}, unless --convention asks for another one")
+        if len(found.layers) > 1:
+            words.append(f"the network answers by {found.default}, unless --convention asks for another one")
         if n_unstated := int((of_rows < 0).sum()):
-            words.append(f"{counted(n_unstated, 'face')} without a convention are learnt as {default}")
+            words.append(f"{counted(n_unstated, 'face')} without a convention are learnt as {found.default}")
         if words:
             reporter.say("; ".join(words))
-        return LearntConventions(tuple(one for one, _ in learnt), default)
+        return found
 
     def numbers(self, faces: FacesFile, rows: np.ndarray, reporter: Reporter) -> Tensor | None:
         """The last layer of each face of a file (N,) int64, an index of `layers`; None where there are none.
@@ -80,12 +82,17 @@ class LearntConventions:
         stated = faces.conventions
         for number, one in enumerate(stated.all):
             count = int((stated.of_faces[rows] == number).sum())
-            if count and one.layer not in layers:
+            if count and layer_among(one.name, layers) is None:
                 reporter.warn(
                     f"{counted(count, 'face')} of {faces.name} are of the annotation convention {one.name}, which is "
                     f"not trained, and are taken for {self.default}"
                 )
         return torch.from_numpy(_numbers(faces, layers, self.default))
+
+    def numbers_of_rules(self) -> Tensor | None:
+        """For each of `layers` that of its rule, (C,) int64: a face of a set is learnt by both; None where none is."""
+        rules = [Convention(layer).rule for layer in self.layers]
+        return None if tuple(rules) == self.layers else torch.tensor([self.layers.index(rule) for rule in rules])
 
     def warn_of_unstated(self, faces: FacesFile, reporter: Reporter) -> None:
         """Warn of faces to validate with that state no convention, whose origin is not known either."""
@@ -101,28 +108,44 @@ class LearntConventions:
     ) -> Tensor | None:
         """As `numbers`, for all faces of a file whose points are the answers of the teacher `tough`.
 
-        Faces of no convention, or of one that is not learnt, are learnt by the one that the teacher answers them by.
-        Warns of faces whose convention is another one than that of their points.
+        Faces of no convention, or of one that is not learnt, are learnt by the one that the teacher answers them by. So
+        are those of a set, if the teacher's answers are of the same rule. Warns of faces whose convention is another
+        one than that of their points.
         """
         layers = self.layers
         if not layers:
             return None
+        own = faces.conventions.names_of_faces()
         if isinstance(tough, FacesFile):
-            answered = _answered_by(tough)[match_ids(faces.ids, tough.ids, faces.name, tough.name)]
+            answered = _answered_by(tough)[match_ids(faces.ids, tough.ids, faces.name, tough.name)].tolist()
         else:
-            knows_default = self.default in tough.layers
-            answered = np.full(len(faces), self.default if knows_default else tough.convention)
-        own = layer_names(faces, "")
-        is_stated = np.isin(own, layers)
-        learnt = np.where(is_stated, own, np.where(np.isin(answered, layers), answered, self.default))
+            answered = [self._asked_of(tough, name) for name in own]
+        n_faces = Counter(zip(own, answered, strict=True))
+        learnt = {pair: self._learnt_as(*pair) for pair in n_faces}
         if isinstance(tough, FacesFile):
-            if (answered == "").any():
+            if "" in answered:
                 self.warn_of_silent_teacher(tough.name, reporter)
-            _warn_of_others(int(((answered != learnt) & (answered != "")).sum()), tough.name, reporter)
-        for layer in sorted(set(learnt[~is_stated]) - {self.default}):
-            n_faces = counted(int((learnt[~is_stated] == layer).sum()), "face")
-            reporter.say(f"{n_faces} of {faces.name} are learnt as {layer}, the annotation convention of their points")
-        return torch.tensor([layers.index(one) for one in learnt.tolist()], dtype=torch.int64)
+            others = (n for (one, its), n in n_faces.items() if its and not _same_rule(learnt[one, its], its))
+            _warn_of_others(sum(others), tough.name, reporter)
+        of_points = Counter[str]()
+        for pair, n in n_faces.items():
+            if layer_among(pair[0], layers) is None:
+                of_points[learnt[pair]] += n
+        for layer in sorted(of_points.keys() - {self.default}):
+            words = f"{counted(of_points[layer], 'face')} of {faces.name} are learnt as {layer}"
+            reporter.say(f"{words}, the annotation convention of their points")
+        return torch.tensor([layers.index(learnt[pair]) for pair in zip(own, answered, strict=True)])
+
+    def _asked_of(self, tough: ModelCard, name: str) -> str:
+        """By which of its layers a model answers a face of the convention called `name`."""
+        return tough.layer_of(layer_among(name, self.layers) or self.default)
+
+    def _learnt_as(self, own: str, answered: str) -> str:
+        """The layer by which a face of the convention `own` is learnt, of points of the convention `answered`."""
+        of_face, of_points = layer_among(own, self.layers), layer_among(answered, self.layers)
+        if of_face is None:
+            return of_points or self.default
+        return of_points if of_points is not None and _same_rule(own, answered) else of_face
 
     def warn_of_silent_teacher(self, name: str, reporter: Reporter) -> None:
         """Warn of a teacher that does not say whose places its points are, if it could be more than one."""
@@ -131,6 +154,10 @@ class LearntConventions:
                 f"{name}: states no annotation convention, and each of its points is taken for a place of the face's "
                 f"own, be it {' or '.join(self.layers)}"
             )
+
+
+def _same_rule(one: str, other: str) -> bool:
+    return Convention(one).rule == Convention(other).rule
 
 
 def _unknown(asked: str, known: list[str], whose: str) -> UsageError:
@@ -144,12 +171,13 @@ def _unknown(asked: str, known: list[str], whose: str) -> UsageError:
 def layers_of_model(learnt: LearntConventions, card: ModelCard) -> Callable[[Tensor | None], Tensor | None]:
     """From last layers (B,) as `learnt` to those of a model for the same conventions.
 
-    A model that does not know a convention answers by its default; None where it answers all faces by that.
+    A model that does not know a set answers by its rule, and of another rule by its default. None where it answers all
+    faces by that.
     """
     layers = card.layers
     if len(layers) < 2:
         return lambda learnt_as: None
-    table = torch.tensor([layers.index(name) if name in layers else card.default_layer for name in learnt.layers])
+    table = torch.tensor([layers.index(card.layer_of(name)) for name in learnt.layers])
     return lambda learnt_as: None if learnt_as is None else table.to(learnt_as.device)[learnt_as]
 
 
@@ -175,10 +203,11 @@ def check_targets(faces: FacesFile, targets: FacesFile) -> None:
 
 
 def layers_without_faces(learnt: LearntConventions, faces: FaceSet) -> list[str]:
-    """Names of the last layers that none of these faces has."""
+    """Names of the last layers that none of these faces is learnt by."""
     if faces.layers is None:
         return []
-    known = set(faces.layers[torch.from_numpy(faces.rows)].tolist())
+    own = faces.layers[torch.from_numpy(faces.rows)]
+    known = set(own.tolist()) | (set() if faces.rules is None else set(faces.rules[own].tolist()))
     return [name for number, name in enumerate(learnt.layers) if number not in known]
 
 
@@ -191,9 +220,8 @@ def layers_of_rows(faces: FacesFile, rows: np.ndarray, card: ModelCard, device: 
 
 def _numbers(faces: FacesFile, layers: tuple[str, ...], default: str) -> np.ndarray:
     """Index in `layers` of each face's layer, (N,) int64; that of `default` where it states none or another one."""
-    of_default = layers.index(default)
-    of_names = [layers.index(one.layer) if one.layer in layers else of_default for one in faces.conventions.all]
-    return np.array([*of_names, of_default])[faces.conventions.of_faces]  # -1 is the last entry
+    names = [layer_among(one.name, layers) or default for one in faces.conventions.all]
+    return np.array([layers.index(name) for name in (*names, default)])[faces.conventions.of_faces]  # -1 is the last
 
 
 def true_points_from(faces: FacesFile, other: FacesFile) -> np.ndarray:
@@ -218,12 +246,12 @@ def compare_predictions(
     """Warn where the points that `other` predicts for the faces in `rows` are of another convention than these are."""
     if not learnt.all:
         return
-    theirs = _answered_by(other)[match_ids(faces.ids, other.ids, faces.name, other.name)][rows]
-    if (theirs == "").any():
+    theirs = _answered_by(other)[match_ids(faces.ids, other.ids, faces.name, other.name)][rows].tolist()
+    if "" in theirs:
         learnt.warn_of_silent_teacher(other.name, reporter)
-    _warn_of_others(
-        int(((theirs != layer_names(faces, learnt.default)[rows]) & (theirs != "")).sum()), other.name, reporter
-    )
+    own = rule_names(faces, learnt.default)[rows].tolist()
+    others = (its and not _same_rule(one, its) for one, its in zip(own, theirs, strict=True))
+    _warn_of_others(sum(map(bool, others)), other.name, reporter)
 
 
 def _warn_of_others(n_faces: int, name: str, reporter: Reporter) -> None:
@@ -235,11 +263,11 @@ def _warn_of_others(n_faces: int, name: str, reporter: Reporter) -> None:
 
 
 def _answered_by(predictions: FacesFile) -> np.ndarray:
-    """Name of the layer by which each face was predicted, (N,) of text; '' where the file does not say."""
+    """Name of the convention by which each face was predicted, (N,) of text; '' where the file does not say."""
     if "convention" in predictions:
-        return layer_names(predictions, "")
+        return np.array(predictions.conventions.names_of_faces())
     put_back = predictions.put_back
-    return np.full(len(predictions), "" if put_back is None else put_back.layer)
+    return np.full(len(predictions), "" if put_back is None else put_back.name)
 
 
 def check_same_origins(*files: FacesFile) -> None:
@@ -255,7 +283,7 @@ def compare_teacher(learnt: LearntConventions, card: ModelCard, name: str, repor
     """Warn of conventions that a model as a teacher does not know."""
     if not card.conventions:
         learnt.warn_of_silent_teacher(name, reporter)
-    unknown = [layer for layer in learnt.layers if layer not in card.layers]
+    unknown = [layer for layer in learnt.layers if layer_among(layer, card.layers) is None]
     if card.conventions and unknown:
         words = ", ".join(unknown)
         reporter.warn(
@@ -263,6 +291,6 @@ def compare_teacher(learnt: LearntConventions, card: ModelCard, name: str, repor
         )
 
 
-def layer_names(faces: FacesFile, unstated: str) -> np.ndarray:
-    """Name of the layer of each face, (N,) of text; `unstated` where it states no convention."""
-    return np.array([*(one.layer for one in faces.conventions.all), unstated])[faces.conventions.of_faces]
+def rule_names(faces: FacesFile, unstated: str) -> np.ndarray:
+    """Name of the rule of each face, (N,) of text; `unstated` where it states no convention."""
+    return np.array([*(one.rule for one in faces.conventions.all), unstated])[faces.conventions.of_faces]

@@ -24,7 +24,7 @@ from kdtools.model.file import load_all_layers
 from kdtools.model.inference import predict_crops
 from kdtools.reporting import SILENT, Reporter
 from kdtools.storage.provenance import Provenance
-from kdtools.training.conventions import LearntConventions, layer_names, layers_of_rows
+from kdtools.training.conventions import LearntConventions, layers_of_rows, rule_names
 from kdtools.training.distributed import own_part, sum_over_processes
 from kdtools.training.settings import Settings
 
@@ -43,9 +43,9 @@ def settings_of_folds(settings: Settings, faces: FacesFile, folds: list[tuple[np
     one that is asked for and no face has.
     """
     learnt = LearntConventions.of_faces(faces, np.arange(len(faces)), settings.convention, SILENT)
-    layers = layer_names(faces, learnt.default)
+    rules = rule_names(faces, Convention(learnt.default).rule)
     for number, (rows, rest) in enumerate(folds, start=1):
-        unknown = sorted(set(layers[rest]) - set(layers[rows]))
+        unknown = sorted(set(rules[rest]) - set(rules[rows]))
         if unknown:
             raise DataError(
                 f"{faces.name}: the teacher of fold {number} would predict faces of the annotation convention "

@@ -26,8 +26,9 @@ class FaceSet:
 
     `images` (N, H, W, 3) uint8, an array, tensor or the images of a faces file. `points` are (N, L, 2) float32 in unit
     coordinates: `truth` and the teachers' predictions. `rows` are the indices of the faces in this set. `layers` (N,)
-    int64 are the last layers that the faces' annotation conventions have; None where they state none. `confidence`
-    (N, L) is the Tough teacher's, of unlabelled faces alone.
+    int64 are the last layers that the faces' annotation conventions have; None where they state none. `rules` (C,) is,
+    for each of these, the last layer that the faces are learnt by every other time; None where it is always the same.
+    `confidence` (N, L) is the Tough teacher's, of unlabelled faces alone.
     """
 
     images: Any
@@ -35,6 +36,7 @@ class FaceSet:
     rows: np.ndarray
     layers: Tensor | None = None
     confidence: Tensor | None = None
+    rules: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -109,6 +109,9 @@ class Loader:
         own = at[np.argsort(faces.rows[at], kind="stable")][self._own]  # so that a disk reads forward
         images, points = faces.take(own, self._device, self._size)
         layers, confidence = faces.layers_of(own, self._device), faces.confidence_of(own, self._device)
+        if faces.rules is not None and layers is not None:
+            by_rule = (torch.rand(len(at), generator=generator) < 0.5)[self._own].to(self._device)
+            layers = torch.where(by_rule, faces.rules.to(self._device)[layers], layers)
         return _Part(images, points, layers, changes.part(self._own, self._device), len(at), confidence)
 
     def _finish(self, parts: list[_Part], noise: Tensor | None) -> Batch:

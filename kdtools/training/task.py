@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -153,7 +153,7 @@ def load_task(
             unlabelled = unlabelled_set(extra, faces, cached, learnt, tough, reporter)
             _check_trust(trust, faces, online, unlabelled)
         yield Task(
-            train=_face_set(faces, points, train_rows, learnt, reporter),
+            train=replace(_face_set(faces, points, train_rows, learnt, reporter), rules=learnt.numbers_of_rules()),
             val=_face_set(val_faces, {"truth": val_points}, val_rows, learnt, reporter),
             online=online,
             scheme=faces.scheme,

@@ -255,7 +255,7 @@ def _create_learner(task: Task, settings: Settings, device: torch.device) -> tup
     card = ModelCard(
         settings.arch, settings.input_size, task.scheme, task.crop, mean, std, settings.to_store(), settings.head
     )
-    card = replace(card, conventions=task.learnt.all, convention=task.learnt.default)
+    card = replace(card, conventions=task.learnt.all, convention=task.learnt.default, layers=task.learnt.layers)
     network, start = create_network(card, settings.init, mean_shape(task.train))
     to_device(network, device)
     averaged = copy.deepcopy(network).requires_grad_(False) if settings.ema else network

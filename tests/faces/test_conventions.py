@@ -100,7 +100,7 @@ def test_predictions_with_an_origin_put_back(tmp_path: Path) -> None:
 
 
 def test_sets_of_one_convention_share_its_layer() -> None:
-    assert [Convention(name).layer for name in ("300w/lfpw", "300w/helen", "300w")] == ["300w"] * 3
+    assert [Convention(name).rule for name in ("300w/lfpw", "300w/helen", "300w")] == ["300w"] * 3
 
 
 def test_json_of_conventions() -> None:

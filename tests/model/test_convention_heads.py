@@ -35,7 +35,7 @@ PLAIN = ModelCard("test_resnet", 32, IBUG68, CropRule(), (0.5, 0.4, 0.3), (0.2, 
 
 
 def card_of(*conventions: Convention, head: str = "linear", convention: str | None = None) -> ModelCard:
-    first = conventions[0].layer if conventions else ""
+    first = conventions[0].rule if conventions else ""
     return replace(PLAIN, head=head, conventions=conventions, convention=convention or first)
 
 
@@ -77,10 +77,67 @@ def test_a_network_cut_to_one_convention_answers_as_the_whole_one(stored: Path, 
         assert torch.equal(whole(images, own), torch.stack([answers[c][k] for k, c in enumerate(own)]))
         assert torch.equal(whole(images), answers[2])
         assert torch.equal(load_model(stored, CPU)(images), answers[2])
-        # Sets that differ in their origin alone share a layer.
+        # Sets share the layer of their rule.
         assert torch.equal(load_model(stored, CPU, "300w/lfpw")(images), answers[0])
         assert torch.equal(load_model(stored, CPU, "300w/helen")(images), answers[0])
     assert (answers[0] - answers[1]).abs().min() > 1e-6  # they do differ
+
+
+SETS = ("300w", "300w/lfpw", "cofw", "youtube68")  # helen has the layer of its rule
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_set_may_have_a_layer_of_its_own(head: str, images: torch.Tensor, tmp_path: Path) -> None:
+    path = tmp_path / "sets.safetensors"
+    save_model(path, network_of(replace(card_of(*HANDS, head=head), layers=SETS)), Provenance("test"))
+    whole = load_all_layers(path, CPU)
+    assert (whole.card.layers, whole.head.n_layers) == (SETS, 4)
+    with torch.inference_mode():
+        for name, layer, kept in (
+            ("300w", 0, [HANDS[0]]),
+            ("300w/helen", 0, [HANDS[0]]),
+            ("300w/lfpw", 1, [HANDS[1]]),
+            ("cofw", 2, [HANDS[2]]),
+        ):
+            cut = load_model(path, CPU, name)
+            assert torch.equal(cut(images), whole(images, torch.full((5,), layer)))
+            assert (cut.card.conventions, cut.card.layers) == (tuple(kept), (SETS[layer],))
+            # Stored and read again, as an export is, it answers by the same convention.
+            save_model(tmp_path / "cut.safetensors", cut, Provenance("test"))
+            assert read_card(tmp_path / "cut.safetensors")[0].layers == (SETS[layer],)
+            assert torch.equal(load_model(tmp_path / "cut.safetensors", CPU)(images), cut(images))
+            assert load_model(tmp_path / "cut.safetensors", CPU, kept[0].name).card.convention == SETS[layer]
+        # The rule's layer alone does not answer by the set that has its own.
+        save_model(tmp_path / "cut.safetensors", load_model(path, CPU, "300w"), Provenance("test"))
+        with pytest.raises(UsageError, match="has no annotation convention '300w/lfpw'"):
+            load_model(tmp_path / "cut.safetensors", CPU, "300w/lfpw")
+
+
+def test_a_rule_all_of_whose_sets_have_layers_is_a_convention_too(images: torch.Tensor, tmp_path: Path) -> None:
+    layers = ("300w", "300w/helen", "300w/lfpw")
+    save_model(tmp_path / "m.safetensors", network_of(replace(card_of(*HANDS[:2]), layers=layers)), Provenance("test"))
+    cut = load_model(tmp_path / "m.safetensors", CPU)
+    assert (cut.card.convention, cut.card.conventions) == ("300w", (Convention("300w"),))
+    save_model(tmp_path / "cut.safetensors", cut, Provenance("test"))
+    assert torch.equal(load_model(tmp_path / "cut.safetensors", CPU, "300w")(images), cut(images))
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_set_begins_as_its_rule(head: str, images: torch.Tensor, tmp_path: Path) -> None:
+    path = tmp_path / "start.safetensors"
+    save_model(path, network_of(card_of(*HANDS, head=head, convention="youtube68")), Provenance("test"))
+    own = replace(card_of(*HANDS, head=head), layers=SETS)
+    network, start = create_network(own, str(path), torch.zeros(68, 2))
+    assert start.endswith(f"{path}, 300w/lfpw begins as its 300w")
+    with torch.inference_mode():
+        answers = [network.eval()(images, torch.full((5,), number)) for number in range(4)]
+        assert torch.equal(answers[0], answers[1])
+        torch.testing.assert_close(answers[1], load_model(path, CPU, "300w")(images), rtol=1e-6, atol=1e-6)
+        # And back: a network of rules starts from the layers of rules.
+        save_model(tmp_path / "sets.safetensors", network_of(own, seed=1), Provenance("test"))
+        back, _ = create_network(card_of(*HANDS, head=head), str(tmp_path / "sets.safetensors"), torch.zeros(68, 2))
+        expected = load_model(tmp_path / "sets.safetensors", CPU, "youtube68")(images)
+        torch.testing.assert_close(back.eval()(images, torch.full((5,), 2)), expected, rtol=1e-6, atol=1e-6)
 
 
 def test_only_the_layer_of_the_asked_convention_learns(stored: Path, images: torch.Tensor) -> None:
@@ -124,6 +181,12 @@ def test_names_that_it_does_not_have_are_refused_with_those_that_it_has(stored: 
         {"conventions": {"a": {"origin": [1, "x"]}}, "convention": "a"},
         {"conventions": {"": {}}, "convention": ""},
         {"conventions": {str(k): {} for k in range(101)}, "convention": "0"},
+        {"conventions": {"a/b": {}, "c": {}}, "convention": "c", "layers": ["a/b", "c", "d"]},
+        {"conventions": {"a/b": {}, "c": {}}, "convention": "a", "layers": ["a/b", "c"]},
+        {"conventions": {"a/b": {}, "c": {}}, "convention": "c", "layers": ["a/b"]},
+        {"conventions": {"a": {}, "b": {}, "c": {}}, "convention": "c", "layers": ["a", "a", "b", "c"]},
+        {"conventions": {"a": {}, "b": {}, "c": {}}, "convention": "c", "layers": "abc"},
+        {"conventions": {}, "convention": "", "layers": ["a", "b", "c"]},
         {"conventions": {"a": {}, "b": {}, "c": {}, "d": {}}, "convention": "a"},  # more than it has layers for
     ],
 )

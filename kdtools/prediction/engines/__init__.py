@@ -6,7 +6,6 @@ from pathlib import Path
 
 from kdtools.bundled import export_file, weights_file
 from kdtools.errors import DataError, MissingError, UsageError, install_command, is_installed
-from kdtools.landmarks.conventions import Convention
 from kdtools.model.card import form_of, read_card
 from kdtools.parallel import workers
 from kdtools.prediction.engines.engine import Engine
@@ -79,7 +78,7 @@ def load_engine(
 
 def _answers_by(convention: str | None, export: Path) -> bool:
     """Whether an export, which has a single last layer, is that of this convention, or none is asked for."""
-    return convention is None or Convention(convention).layer in read_card(export)[0].layers
+    return convention is None or read_card(export)[0].knows(convention)
 
 
 def _onnx_engine(path: Path, threads: int) -> Engine:
