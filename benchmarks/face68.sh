@@ -7,6 +7,9 @@
 #   benchmarks/face68.sh larger DATA WORK           after edition 3: EfficientNet-lite2 as another teacher, and a student at 208 px
 #   benchmarks/face68.sh again DATA WORK            after train and larger (with PROCESSES=1 EPOCHS=6): two parts more, at
 #                                                   208 px, the last with unlabelled faces and three networks as teachers
+#   benchmarks/face68.sh sets DATA WORK             after again: that last part without teachers too, and from the mean of both
+#                                                   networks' weights two trainings with layers for LFPW and HELEN; the mean
+#                                                   of all three, and of that and one whose head was trained on
 #   benchmarks/face68.sh tiny DATA WORK             after teachers: a smaller student at 112 px, with the same teachers
 #   benchmarks/face68.sh tiny-labels DATA WORK      its control without teachers: as many images, labelled faces alone
 #   benchmarks/face68.sh tiny-again DATA WORK       after tiny and again: two parts more, with the teachers of again
@@ -15,10 +18,11 @@
 # DATA holds lfpw68/train, helen68/train, youtube68/train, youtube68/val and weights/mobilenetv2_100_imagenet.safetensors,
 # for teachers also unlabelled/lfw and unlabelled/wflw_scenes.
 # Every seventh photograph of LFPW and of HELEN is kept apart, with all its faces. Everything goes to WORK. The network
-# is WORK/last.safetensors after `again`; benchmarks/bundle_network.py puts it into the package. It was edition 3 after the
-# second part, WORK/student.safetensors, and edition 4 after the fourth, WORK/fine.safetensors.
+# is WORK/sets.safetensors after `sets`; benchmarks/bundle_network.py puts it into the package. It was edition 3 after the
+# second part, WORK/student.safetensors, edition 4 after the fourth, WORK/fine.safetensors, and edition 5 after `again`,
+# WORK/last.safetensors.
 set -euo pipefail
-usage='usage: face68.sh train|again|teachers|larger|tiny|tiny-labels|tiny-again|figures DATA WORK [MODEL]'
+usage='usage: face68.sh train|again|sets|teachers|larger|tiny|tiny-labels|tiny-again|figures DATA WORK [MODEL]'
 what=${1:?$usage} data=$(realpath "${2:?$usage}") work=${3:?$usage} model=${4:-face68}
 benchmarks=$(dirname "$(realpath "$0")") processes=${PROCESSES:-$(env -u OMP_NUM_THREADS nproc)}
 [ ! -e "$model" ] || model=$(realpath "$model")
@@ -47,7 +51,7 @@ PYTHON
 
 # Where each set's labels lie in x, in pixels (docs/crops.md#the-origin), as kd-origin found it with edition 4 on
 # faces that this had not been trained on. The parts before `again` were trained with what it had found with edition 2:
-# 0.72, 0.22 and 0.9. LFPW's and HELEN's points share a last layer of the network, as both are 300W's.
+# 0.72, 0.22 and 0.9.
 lfpw=(--convention 300w/lfpw --origin 0.89,0)
 helen=(--convention 300w/helen --origin 0.27,0)
 youtube=(--convention youtube68 --origin 1.04,0)
@@ -59,16 +63,18 @@ import lfpw_apart.h5 lfpw68_apart --size 208 "${lfpw[@]}"
 import helen_apart.h5 helen68_apart --size 208 "${helen[@]}"
 import val.h5 "$data/youtube68/val" --size 208 "${youtube[@]}"
 if [ "$what" = figures ]; then
-    for part in lfpw_apart helen_apart val; do
-        answer=() && [ $part != val ] || answer=(--convention youtube68)
+    # LFPW's and HELEN's faces by 300W's layer and by their own.
+    for part in lfpw_apart:300w lfpw_apart:300w/lfpw helen_apart:300w helen_apart:300w/helen val:youtube68; do
+        faces=${part%:*} answer=${part#*:} name=${part//[:\/]/.}
         for flip in "" --flip; do
-            kd-predict "$model" $part.h5 ${flip:+"$flip"} "${answer[@]}" -q -f -o "predicted$flip.$part.h5"
+            kd-predict "$model" "$faces.h5" ${flip:+"$flip"} --convention "$answer" -q -f -o "predicted$flip.$name.h5"
         done
-        kd-eval "plain=predicted.$part.h5" "flip=predicted--flip.$part.h5" --truth $part.h5 --norm inter-ocular
+        echo "$faces, --convention $answer"
+        kd-eval "plain=predicted.$name.h5" "flip=predicted--flip.$name.h5" --truth "$faces.h5" --norm inter-ocular
     done
     exit
 fi
-case $what in train | again | teachers | larger | tiny | tiny-labels | tiny-again) ;; *) echo "$usage" >&2 && exit 2 ;; esac
+case $what in train | again | sets | teachers | larger | tiny | tiny-labels | tiny-again) ;; *) echo "$usage" >&2 && exit 2 ;; esac
 
 python3 "$benchmarks/first_annotations.py" "$data/youtube68/train" youtube68_once
 # LFPW twice: its faces are few.
@@ -145,6 +151,22 @@ if [ "$what" = again ]; then
     # A quarter of a batch is unlabelled, beside these.
     train last.safetensors more208.h5 "${teachers[@]}" --batch $((6 * processes)) --input-size 208 --augment light --seed 3 --lr 1e-3 \
         --epochs 9 --init again.safetensors
+    exit
+fi
+if [ "$what" = sets ]; then
+    light=(--input-size 208 --augment light)
+    mean() { [ -e "$1" ] || python3 "$benchmarks/mean_weights.py" "${@:2}" -o "$1"; } # OUTPUT NETWORK...
+    # The last part of `again` without teachers: as many images and steps.
+    train last_labels.safetensors more208.h5 "${light[@]}" --batch $((8 * processes)) --seed 3 --lr 1e-3 --epochs 12 --init again.safetensors
+    mean joined.safetensors last_labels.safetensors last.safetensors
+    teach_by sets joined last larger
+    train sets_labels.safetensors more208.h5 "${light[@]}" --batch $((8 * processes)) --seed 6 --lr 7e-4 --epochs 5 --init joined.safetensors
+    train sets_taught.safetensors more208.h5 "${light[@]}" "${teachers[@]}" --batch $((6 * processes)) --seed 7 --lr 7e-4 --epochs 4 \
+        --init joined.safetensors
+    mean three.safetensors sets_labels.safetensors sets_taught.safetensors joined.safetensors
+    # Then its head alone.
+    train head.safetensors more208.h5 "${light[@]}" --batch $((16 * processes)) --seed 9 --lr 5e-4 --epochs 3 --set freeze=32 --init three.safetensors
+    mean sets.safetensors three.safetensors head.safetensors
     exit
 fi
 if [ "$what" = larger ]; then

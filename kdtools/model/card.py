@@ -104,8 +104,11 @@ class ModelCard:
         """Those of `to_fields` that say what conventions there are; none where there are none."""
         if not self.conventions:
             return {}
-        own = {} if self.layers == rules_of(self.conventions) else {"layers": self.layers}
-        return {"conventions": json.loads(conventions_to_json(self.conventions)), "convention": self.convention, **own}
+        return {
+            "conventions": json.loads(conventions_to_json(self.conventions)),
+            "convention": self.convention,
+            "layers": self.layers,
+        }
 
     def to_fields(self) -> dict[str, Any]:
         return {

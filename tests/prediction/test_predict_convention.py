@@ -182,6 +182,37 @@ def test_an_export_answers_by_the_one_convention_and_knows_its_origins(
         load_engine(exported, convention="youtube68")
 
 
+def test_exports_of_sets_with_layers_of_their_own(run: Run, model: Path, faces: Path, tmp_path: Path) -> None:
+    """Each answers by its own layer, and by no other, as the model file does by whatever runs it."""
+    card = ModelCard(
+        **{**vars(read_card(model)[0]), "layers": ("300w", "300w/helen", "300w/lfpw"), "convention": "300w"}
+    )
+    card = ModelCard(**{**vars(card), "conventions": HANDS[:2]})
+    network = LandmarkNet(card)
+    torch.nn.init.normal_(network.head.get_parameter("bias"), std=0.2)
+    sets = tmp_path / "sets.safetensors"
+    save_model(sets, network, Provenance("test"))
+    for number, name in enumerate(card.layers):
+        expected = answers(sets, faces, number) + np.array(ORIGIN if name == "300w/lfpw" else (0.0, 0.0))
+        exported = tmp_path / f"{number}.onnx"
+        assert run(kd_export, sets, "--convention", name, "-o", exported)[0] == 0
+        assert read_card(exported)[0].layers == (name,)
+        for words in ((exported,), (sets, "--backend", "torch"), (sets, "--backend", "onnx")):
+            found = tmp_path / "found.h5"
+            assert run(kd_predict, *words, faces, "--convention", name, "-f", "-o", found)[0] == 0
+            points, about = stored(found)
+            np.testing.assert_allclose(points, expected, atol=1e-3)
+            assert about["convention"] == name
+        for other in {*card.layers} - {name}:
+            with pytest.raises(UsageError, match=f"has no annotation convention '{other}'"):
+                load_engine(exported, convention=other)
+    assert run(kd_export, sets, "-o", tmp_path / "default.onnx")[0] == 0
+    assert run(kd_predict, tmp_path / "default.onnx", faces, "-o", tmp_path / "default.h5")[0] == 0
+    points, about = stored(tmp_path / "default.h5")
+    np.testing.assert_allclose(points, answers(sets, faces, 0), atol=1e-3)
+    assert about["convention"] == "300w"
+
+
 def test_kd_info_names_conventions_and_origins(model: Path) -> None:
     with open_any(str(model)) as opened:
         about = describe_file(opened, follow=False)
