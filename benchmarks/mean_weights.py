@@ -32,7 +32,9 @@ def main() -> None:
         of_form = [(one.arch, one.head, one.input_size, one.scheme, one.crop) for one in (card, first.card)]
         if of_form[0] != of_form[1]:
             parser.error(f"{path} is a network of another form than {given.models[0]}")
-        states.append(create_network(first.card, path, torch.zeros(card.scheme.n_points, 2))[0].state_dict())
+        network, start = create_network(first.card, path, torch.zeros(card.scheme.n_points, 2))
+        print(start)
+        states.append(network.state_dict())
     with torch.no_grad():
         for name, tensor in states[0].items():
             if tensor.is_floating_point():

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kdtools.evaluation.point_sets import PointSet
-from kdtools.landmarks.conventions import Convention
+from kdtools.landmarks.conventions import Convention, are_apart
 from kdtools.reporting import Reporter
 
 
 def warn_of_other_conventions(truth: PointSet, pred: PointSet, reporter: Reporter) -> None:
     """Warn where predictions are places of another annotation convention than the truth's."""
-    theirs, own = (sorted({one.rule for one in points.conventions if one.name}) for points in (pred, truth))
-    if theirs and own and theirs != own:
+    theirs, own = (sorted({one.name for one in points.conventions if one.name}) for points in (pred, truth))
+    if theirs and own and any(all(are_apart(one, its) for its in theirs) for one in own):
         reporter.warn(
             f"{pred.name}: its points are those of the annotation convention {', '.join(theirs)}, but those of "
             f"{truth.name} are of {', '.join(own)}, which means other places by the same numbers"

@@ -191,7 +191,11 @@ def _weights_faults(weights: Weights) -> Iterator[str]:
     mean, std = np.asarray(fields["mean"], float), np.asarray(fields["std"], float)
     if not (mean.shape == std.shape == (3,) and np.isfinite([*mean, *std]).all() and (std > 0).all()):
         yield f"its normalisation is no mean and standard deviation of three colours: {fields['mean']}, {fields['std']}"
-    layers = layers_of_fields(fields, conventions_from_json(json.dumps(fields.get("conventions", {}))).values())
+    layers: tuple[str, ...] = ()
+    try:
+        layers = layers_of_fields(fields, conventions_from_json(json.dumps(fields.get("conventions", {}))).values())
+    except DataError as error:
+        yield f"layers: {error.message}"
     if layers and fields.get("convention") not in layers:
         yield f"convention: {fields.get('convention')!r} is none of {', '.join(layers)}"
     if int(fields["input_size"]) < 1:

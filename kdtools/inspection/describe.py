@@ -21,7 +21,7 @@ from kdtools.faces.validation import plain
 from kdtools.inspection.history import follow_inputs, provenance_of
 from kdtools.inspection.open import Opened, Weights
 from kdtools.landmarks import Scheme
-from kdtools.landmarks.conventions import conventions_from_json, layer_among
+from kdtools.landmarks.conventions import Convention, conventions_from_json, layer_among
 from kdtools.landmarks.crop_rule import CropRule
 from kdtools.metrics import normalisers_of
 from kdtools.model.card import TRAINING_PREFIX, layers_of_fields
@@ -233,10 +233,11 @@ def describe_weights(weights: Weights) -> dict[str, Any]:
 def _describe_conventions(fields: dict[str, Any]) -> dict[str, Any]:
     """The annotation conventions that a network knows, and the one that it answers by unless another is asked for."""
     conventions = conventions_from_json(json.dumps(fields.get("conventions", {})))
+    layers = layers_of_fields(fields, conventions.values())
     if not conventions:
         return {}
-    about, layers = {}, layers_of_fields(fields, conventions.values())
-    for name, one in sorted(conventions.items()):
+    about, own = {}, {name: Convention(name) for name in layers} if "layers" in fields else {}
+    for name, one in sorted({**own, **conventions}.items()):
         origin = {} if one.origin is None else {"origin": list(one.origin)}
         about[name] = {"layer": layer_among(name, layers), **origin}
     return {"convention": str(fields["convention"]), "conventions": about}

@@ -53,6 +53,16 @@ def layer_among(name: str, layers: Collection[str]) -> str | None:
     return name if name in layers else rule if rule in layers else None
 
 
+def are_apart(one: str, other: str) -> bool:
+    """Whether two conventions mean other places: they are of two rules, or two sets of one.
+
+    >>> [are_apart("300w/lfpw", other) for other in ("300w", "300w/lfpw", "300w/helen", "wflw")]
+    [False, False, True, True]
+    """
+    rules = [Convention(name).rule for name in (one, other)]
+    return rules[0] != rules[1] or (one != other and "/" in one and "/" in other)
+
+
 def check_name(name: str) -> None:
     """Raises DataError for a name that no convention can have: NAME or NAME/SET."""
     parts = name.split("/")

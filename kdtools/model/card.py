@@ -104,11 +104,8 @@ class ModelCard:
         """Those of `to_fields` that say what conventions there are; none where there are none."""
         if not self.conventions:
             return {}
-        return {
-            "conventions": json.loads(conventions_to_json(self.conventions)),
-            "convention": self.convention,
-            "layers": self.layers,
-        }
+        conventions = json.loads(conventions_to_json(self.conventions))
+        return {"conventions": conventions, "convention": self.convention, "layers": self.layers}
 
     def to_fields(self) -> dict[str, Any]:
         return {

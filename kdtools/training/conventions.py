@@ -14,32 +14,37 @@ from kdtools.errors import DataError, UsageError
 from kdtools.faces.conventions import join_conventions
 from kdtools.faces.file import FacesFile
 from kdtools.faces.ids import match_ids
-from kdtools.landmarks.conventions import Convention, layer_among
+from kdtools.landmarks.conventions import Convention, are_apart, layer_among
 from kdtools.model.card import ModelCard, rules_of
 from kdtools.reporting import Reporter, counted
 from kdtools.training.face_set import FaceSet
+
+LEAST_OF_SET = 100  # faces; with few, a last layer of its own is worse than that of the rule
 
 
 @dataclass(frozen=True)
 class LearntConventions:
     """`all` conventions of the faces to train on, sorted by name. A network has a last layer for each of `layers`.
 
-    These are the rules, and beside them the single sets of a rule that more than one convention follows. `default` is
-    the layer by which faces of no convention are learnt, and all are answered unless another is asked for.
+    These are the rules, and beside them `sets`, names of single sets of a rule that more than one convention follows.
+    `default` is the layer by which faces of no convention are learnt, and all are answered unless another is asked for.
     """
 
     all: tuple[Convention, ...] = ()
     default: str = ""
+    sets: tuple[str, ...] = ()
 
     @property
     def layers(self) -> tuple[str, ...]:
-        n_sets = Counter(one.rule for one in self.all)
-        return tuple(sorted({*rules_of(self.all), *(one.name for one in self.all if n_sets[one.rule] > 1)}))
+        return tuple(sorted({*rules_of(self.all), *self.sets}))
 
     @staticmethod
-    def of_faces(faces: FacesFile, rows: np.ndarray, asked: str, reporter: Reporter) -> LearntConventions:
+    def of_faces(
+        faces: FacesFile, rows: np.ndarray, asked: str, reporter: Reporter, *, learns_labels: bool = True
+    ) -> LearntConventions:
         """Those of the faces in `rows`; the default is the one `asked` for, with `auto` that of most faces.
 
+        A set needs LEAST_OF_SET faces for a last layer of its own, and labels to learn it from (`learns_labels`).
         Raises UsageError, which lists the known ones, for another one that is asked for.
         """
         stated = faces.conventions
@@ -54,7 +59,10 @@ class LearntConventions:
             raise _unknown(asked, known, faces.name)
         if not learnt:
             return LearntConventions()
-        found = LearntConventions(tuple(one for one, _ in learnt), max(sorted(by_rule), key=lambda rule: by_rule[rule]))
+        n_sets = Counter(one.rule for one, _ in learnt)
+        sets = [one.name for one, n in learnt if n_sets[one.rule] > 1 and n >= LEAST_OF_SET] if learns_labels else []
+        most = max(sorted(by_rule), key=lambda rule: by_rule[rule])
+        found = LearntConventions(tuple(one for one, _ in learnt), most, tuple(sets))
         if asked != "auto":
             found = replace(found, default=layer_among(asked, found.layers) or asked)
         for one, count in learnt:
@@ -249,8 +257,8 @@ def compare_predictions(
     theirs = _answered_by(other)[match_ids(faces.ids, other.ids, faces.name, other.name)][rows].tolist()
     if "" in theirs:
         learnt.warn_of_silent_teacher(other.name, reporter)
-    own = rule_names(faces, learnt.default)[rows].tolist()
-    others = (its and not _same_rule(one, its) for one, its in zip(own, theirs, strict=True))
+    names = [name or learnt.default for name in np.array(faces.conventions.names_of_faces())[rows].tolist()]
+    others = (its and are_apart(one, its) for one, its in zip(names, theirs, strict=True))
     _warn_of_others(sum(map(bool, others)), other.name, reporter)
 
 

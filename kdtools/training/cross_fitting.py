@@ -43,8 +43,14 @@ def settings_of_folds(settings: Settings, faces: FacesFile, folds: list[tuple[np
     one that is asked for and no face has.
     """
     learnt = LearntConventions.of_faces(faces, np.arange(len(faces)), settings.convention, SILENT)
-    rules = rule_names(faces, Convention(learnt.default).rule)
+    rules, names = rule_names(faces, Convention(learnt.default).rule), np.array(faces.conventions.names_of_faces())
     for number, (rows, rest) in enumerate(folds, start=1):
+        if settings.convention not in ("auto", *rules[rows], *names[rows]):
+            raise DataError(
+                f"{faces.name}: the teacher of fold {number} would learn from no face of the annotation convention "
+                f"{settings.convention}",
+                "its faces are of too few people for folds: leave out --convention",
+            )
         unknown = sorted(set(rules[rest]) - set(rules[rows]))
         if unknown:
             raise DataError(

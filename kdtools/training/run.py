@@ -261,6 +261,7 @@ def _train_to(
                 device=device,
                 unlabelled_path=run.unlabelled_path,
                 teaches_labelled=run.settings.teaches_labelled,
+                learns_labels=run.settings.unlabelled_share < 1,
                 trust=run.settings.trust,
                 reporter=reporter,
             )

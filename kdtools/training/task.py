@@ -69,6 +69,7 @@ def load_task(
     device: torch.device,
     unlabelled_path: str | None = None,
     teaches_labelled: bool = True,
+    learns_labels: bool = True,
     trust: str = "none",
     reporter: Reporter = SILENT,
 ) -> Iterator[Task]:
@@ -78,7 +79,8 @@ def load_task(
     faces to train on. Without `val_path`, the fraction `val_share` of the faces is held out. All points are those at
     the true places: without the origin of each face's annotation convention. `convention` names the one that others are
     learnt by, `auto` the one of most faces. If the loss does not use teachers on labelled faces (`teaches_labelled`),
-    predictions need to hold the unlabelled ones alone; `trust` is checked against what the teachers can tell. Warns of
+    predictions need to hold the unlabelled ones alone; if labels are for validation alone (`learns_labels`), no set
+    of a convention gets a last layer of its own. `trust` is checked against what the teachers can tell. Warns of
     files that may not belong together; raises DataError for those that cannot, UsageError for a convention that no face
     has.
     """
@@ -139,7 +141,7 @@ def load_task(
         train_rows = train_rows[np.isfinite(truth[train_rows]).any(axis=(1, 2))]
         if len(train_rows) < 2:
             raise DataError(f"{faces.name}: fewer than two annotated faces to train on")
-        learnt = LearntConventions.of_faces(faces, train_rows, convention, reporter)
+        learnt = LearntConventions.of_faces(faces, train_rows, convention, reporter, learns_labels=learns_labels)
         if val_faces is not faces:
             learnt.warn_of_unstated(val_faces, reporter)
         for name, teacher in online.items():

@@ -78,7 +78,9 @@ def test_an_origin_put_back_into_predictions(truth: Path, tmp_path: Path) -> Non
     values = run([pred], truth, recorder).rows[0].values
     assert values["nme_percent"] == pytest.approx(2 * 1.0 / 6, abs=1e-5)
     assert values["nme_true_percent"] == pytest.approx(0, abs=1e-5)
-    assert not any("annotation convention" in line for line in recorder.warned)
+    (warned,) = [line for line in recorder.warned if "annotation convention" in line]
+    assert "are those of the annotation convention 300w/lfpw, but those of" in warned
+    assert "are of 300w/helen, 300w/lfpw" in warned
 
 
 def test_faces_one_by_one_and_in_shards(truth: Path, tmp_path: Path) -> None:

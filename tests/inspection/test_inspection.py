@@ -538,8 +538,10 @@ def test_faults_of_a_model_of_several_conventions(head: str, tmp_path: Path, run
     rewrite(path, lambda t, f: f.update(convention="wflw"))
     assert ["'wflw' is none of 300w, cofw" in fault for fault in faults_of(run, path)] == [True]
     rewrite(path, lambda t, f: f.update(convention="cofw", conventions={"cofw": {}}))
+    assert any("['300w', 'cofw'] instead of the last layers of cofw" in fault for fault in faults_of(run, path))
+    rewrite(path, lambda t, f: f.update(layers=["cofw"]))
     assert ["its weights have shape" in fault for fault in faults_of(run, path)] == [True]
-    rewrite(path, lambda t, f: f.update(conventions={"a": {}, "b": {}, "cofw": {}}))
+    rewrite(path, lambda t, f: f.update(conventions={"a": {}, "b": {}, "cofw": {}}, layers=["a", "b", "cofw"]))
     assert ["68 points and the network 3 annotation conventions" in fault for fault in faults_of(run, path)] == [True]
 
 

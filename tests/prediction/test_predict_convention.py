@@ -218,6 +218,7 @@ def test_kd_info_names_conventions_and_origins(model: Path) -> None:
         about = describe_file(opened, follow=False)
     assert about["convention"] == "youtube68"
     assert about["conventions"] == {
+        "300w": {"layer": "300w"},
         "300w/helen": {"layer": "300w"},
         "300w/lfpw": {"layer": "300w", "origin": list(ORIGIN)},
         "youtube68": {"layer": "youtube68"},
