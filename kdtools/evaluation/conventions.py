@@ -12,11 +12,16 @@ from kdtools.reporting import Reporter
 def warn_of_other_conventions(truth: PointSet, pred: PointSet, reporter: Reporter) -> None:
     """Warn where predictions are places of another annotation convention than the truth's."""
     theirs, own = (sorted({one.name for one in points.conventions if one.name}) for points in (pred, truth))
-    if theirs and own and any(all(are_apart(one, its) for its in theirs) for one in own):
+    if theirs and own and (_has_none_among(own, theirs) or _has_none_among(theirs, own)):
         reporter.warn(
             f"{pred.name}: its points are those of the annotation convention {', '.join(theirs)}, but those of "
             f"{truth.name} are of {', '.join(own)}, which means other places by the same numbers"
         )
+
+
+def _has_none_among(names: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether a convention of `names` means other places than all `others`."""
+    return any(all(are_apart(name, other) for other in others) for name in names)
 
 
 def tell_of_unstated_origins(truth: PointSet, pred: PointSet, reporter: Reporter) -> None:

@@ -33,12 +33,17 @@ class Convention:
     @property
     def rule(self) -> str:
         """The name without its set."""
-        return self.name.partition("/")[0]
+        return rule_of(self.name)
 
     @property
     def offset(self) -> Origin:
         """The origin, 0, 0 where it is not known."""
         return self.origin or (0.0, 0.0)
+
+
+def rule_of(name: str) -> str:
+    """A convention's name without its set."""
+    return name.partition("/")[0]
 
 
 def layer_among(name: str, layers: Collection[str]) -> str | None:
@@ -49,8 +54,7 @@ def layer_among(name: str, layers: Collection[str]) -> str | None:
     >>> [layer_among(name, ("300w", "300w/lfpw")) for name in ("300w/lfpw", "300w/helen", "wflw")]
     ['300w/lfpw', '300w', None]
     """
-    rule = Convention(name).rule
-    return name if name in layers else rule if rule in layers else None
+    return next((layer for layer in (name, rule_of(name)) if layer in layers), None)
 
 
 def are_apart(one: str, other: str) -> bool:
@@ -59,8 +63,7 @@ def are_apart(one: str, other: str) -> bool:
     >>> [are_apart("300w/lfpw", other) for other in ("300w", "300w/lfpw", "300w/helen", "wflw")]
     [False, False, True, True]
     """
-    rules = [Convention(name).rule for name in (one, other)]
-    return rules[0] != rules[1] or (one != other and "/" in one and "/" in other)
+    return one != other and (rule_of(one) != rule_of(other) or ("/" in one and "/" in other))
 
 
 def check_name(name: str) -> None:

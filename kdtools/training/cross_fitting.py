@@ -19,7 +19,7 @@ from kdtools.faces.people import group_faces
 from kdtools.faces.split import draw_folds
 from kdtools.faces.writer import create_faces
 from kdtools.landmarks import Scheme
-from kdtools.landmarks.conventions import Convention
+from kdtools.landmarks.conventions import Convention, rule_of
 from kdtools.model.file import load_all_layers
 from kdtools.model.inference import predict_crops
 from kdtools.reporting import SILENT, Reporter
@@ -43,7 +43,7 @@ def settings_of_folds(settings: Settings, faces: FacesFile, folds: list[tuple[np
     one that is asked for and no face has.
     """
     learnt = LearntConventions.of_faces(faces, np.arange(len(faces)), settings.convention, SILENT)
-    rules, names = rule_names(faces, Convention(learnt.default).rule), np.array(faces.conventions.names_of_faces())
+    rules, names = rule_names(faces, rule_of(learnt.default)), np.array(faces.conventions.names_of_faces())
     for number, (rows, rest) in enumerate(folds, start=1):
         if settings.convention not in ("auto", *rules[rows], *names[rows]):
             raise DataError(
