@@ -2,10 +2,10 @@
 
     python benchmarks/mean_weights.py A.safetensors B.safetensors -o MEAN.safetensors
 
-All have the same form and origins. The description is A's; the mean is made from all that they are made from. A network with fewer
-last layers answers for A's others as --init has it: a set by the layer of its rule. The mean is good only if the
-networks have not moved far apart (Wortsman et al., "Model soups", ICML 2022), so measure it. Their statistics of batch
-norm are averaged too.
+All have the same form and origins. The description is A's; the mean is made from all that they are made from. A
+network with fewer last layers answers for A's others as --init has it: a set by the layer of its rule. The mean is good
+only if the networks have not moved far apart (Wortsman et al., "Model soups", ICML 2022), so measure it. Their
+statistics of batch norm are averaged too.
 """
 
 from __future__ import annotations

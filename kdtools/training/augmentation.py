@@ -97,6 +97,12 @@ class Changes:
         parameters = {name: value for name, value in vars(self).items() if value is not None}
         return replace(self, **{name: value[faces].to(device) for name, value in parameters.items()})
 
+    def without_flip_of(self, faces: Tensor) -> Changes:
+        """The same, except that none of `faces`, (B,) bool, is mirrored."""
+        undone = (self.flip & faces)[:, None, None]
+        warps = torch.where(undone, self.warps * self.warps.new_tensor([-1.0, 1.0, 1.0]), self.warps)
+        return replace(self, warps=warps, flip=self.flip & ~faces)
+
 
 def draw_changes(n: int, augmentation: Augmentation, generator: torch.Generator) -> Changes:
     """One random change for each of `n` faces."""

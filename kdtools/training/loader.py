@@ -108,11 +108,14 @@ class Loader:
         changes = draw_changes(len(at), self._augmentation, generator)  # of the whole batch; see distributed.py
         own = at[np.argsort(faces.rows[at], kind="stable")][self._own]  # so that a disk reads forward
         images, points = faces.take(own, self._device, self._size)
+        own_changes = changes.part(self._own, self._device)
         layers, confidence = faces.layers_of(own, self._device), faces.confidence_of(own, self._device)
         if faces.rules is not None and layers is not None:
             by_rule = (torch.rand(len(at), generator=generator) < 0.5)[self._own].to(self._device)
             layers = torch.where(by_rule, faces.rules.to(self._device)[layers], layers)
-        return _Part(images, points, layers, changes.part(self._own, self._device), len(at), confidence)
+            # A set's labels are not symmetric, and what its layer is for is to know them.
+            own_changes = own_changes.without_flip_of(layers != faces.rules.to(self._device)[layers])
+        return _Part(images, points, layers, own_changes, len(at), confidence)
 
     def _finish(self, parts: list[_Part], noise: Tensor | None) -> Batch:
         made = [augment(part.images, part.points, self._size, part.changes, self._mirror, noise) for part in parts]

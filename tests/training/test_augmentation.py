@@ -122,6 +122,15 @@ def test_image_truth_and_teachers_move_alike(augmentation: str) -> None:
             np.testing.assert_allclose(moved[name][face], by_hand, atol=1e-5, err_msg=f"{name} of face {face}")
 
 
+def test_faces_that_are_not_to_be_mirrored() -> None:
+    changes, never = (drawn(16, geometry_of("mild", flip=flip)) for flip in (True, False))
+    kept = torch.arange(16) < 8
+    some = changes.without_flip_of(kept)
+    assert changes.flip[:8].any()
+    assert some.flip.tolist() == [False] * 8 + changes.flip[8:].tolist()
+    torch.testing.assert_close(some.warps, torch.where(kept[:, None, None], never.warps, changes.warps))
+
+
 @pytest.mark.parametrize(("side", "size"), [(192, 96), (250, 96), (500, 96), (191, 96)])
 def test_faces_reduced_at_reading_keep_their_points(side: int, size: int) -> None:
     """Truth within 0.01 px of the network's input of where a perfect model finds it, in images averaged before."""
