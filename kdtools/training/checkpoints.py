@@ -209,7 +209,7 @@ def digest_task(task: Task) -> str:
         if faces.layers is not None:
             digest.update(faces.layers.numpy().tobytes())
         if faces.rules is not None:
-            digest.update(b"rules" + faces.rules.numpy().tobytes())
+            digest.update(b"rules, sets not mirrored" + faces.rules.numpy().tobytes())
         if faces.confidence is not None:
             digest.update(b"confidence" + faces.confidence.numpy().tobytes())
     for name, teacher in sorted(task.online.items()):

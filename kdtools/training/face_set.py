@@ -27,7 +27,8 @@ class FaceSet:
     `images` (N, H, W, 3) uint8, an array, tensor or the images of a faces file. `points` are (N, L, 2) float32 in unit
     coordinates: `truth` and the teachers' predictions. `rows` are the indices of the faces in this set. `layers` (N,)
     int64 are the last layers that the faces' annotation conventions have; None where they state none. `rules` (C,) is,
-    for each of these, the last layer that the faces are learnt by half of the time; None where it is always the same.
+    for each of these, the last layer that the faces are learnt by half of the time, and a layer that has another one is
+    a set's, whose faces are not mirrored; None where there are no sets.
     `confidence` (N, L) is the Tough teacher's, of unlabelled faces alone.
     """
 

@@ -65,6 +65,7 @@ class Loader:
         self._size = max([settings.input_size, *(teacher.card.input_size for teacher in task.online.values())])
         self._labelled = task.train.cached(device, self._size) if n_labelled else None
         self._unlabelled = None if task.unlabelled is None else task.unlabelled.cached(device, self._size)
+        self._rules = None if task.train.rules is None else task.train.rules.to(device)
         self._n_faces = len(faces_of_epoch(task, settings))
         self.n_steps = count_batches(self._n_faces, settings.batch)
         mirror = task.scheme.mirror
@@ -110,11 +111,12 @@ class Loader:
         images, points = faces.take(own, self._device, self._size)
         own_changes = changes.part(self._own, self._device)
         layers, confidence = faces.layers_of(own, self._device), faces.confidence_of(own, self._device)
-        if faces.rules is not None and layers is not None:
-            by_rule = (torch.rand(len(at), generator=generator) < 0.5)[self._own].to(self._device)
-            layers = torch.where(by_rule, faces.rules.to(self._device)[layers], layers)
+        if self._rules is not None and layers is not None:
+            if faces is self._labelled:
+                by_rule = (torch.rand(len(at), generator=generator) < 0.5)[self._own].to(self._device)
+                layers = torch.where(by_rule, self._rules[layers], layers)
             # A set's labels are not symmetric, and what its layer is for is to know them.
-            own_changes = own_changes.without_flip_of(layers != faces.rules.to(self._device)[layers])
+            own_changes = own_changes.without_flip_of(layers != self._rules[layers])
         return _Part(images, points, layers, own_changes, len(at), confidence)
 
     def _finish(self, parts: list[_Part], noise: Tensor | None) -> Batch:
