@@ -10,6 +10,8 @@
 #   benchmarks/face68.sh sets DATA WORK             after again: that last part without teachers too, and from the mean of both
 #                                                   networks' weights two trainings with layers for LFPW and HELEN; the mean
 #                                                   of all three, and of that and one whose head was trained on
+#   benchmarks/face68.sh sets-again DATA WORK       after sets: mild augmentation once more, from there a training on labelled
+#                                                   faces and one with teachers, their mean with sets', and its head trained on
 #   benchmarks/face68.sh tiny DATA WORK             after teachers: a smaller student at 112 px, with the same teachers
 #   benchmarks/face68.sh tiny-labels DATA WORK      its control without teachers: as many images, labelled faces alone
 #   benchmarks/face68.sh tiny-again DATA WORK       after tiny and again: two parts more, with the teachers of again
@@ -18,11 +20,11 @@
 # DATA holds lfpw68/train, helen68/train, youtube68/train, youtube68/val and weights/mobilenetv2_100_imagenet.safetensors,
 # for teachers also unlabelled/lfw and unlabelled/wflw_scenes.
 # Every seventh photograph of LFPW and of HELEN is kept apart, with all its faces. Everything goes to WORK. The network
-# is WORK/sets.safetensors after `sets`; benchmarks/bundle_network.py puts it into the package. It was edition 3 after the
-# second part, WORK/student.safetensors, edition 4 after the fourth, WORK/fine.safetensors, and edition 5 after `again`,
-# WORK/last.safetensors.
+# is WORK/sets_again.safetensors after `sets-again`; benchmarks/bundle_network.py puts it into the package. It was edition 3
+# after the second part, WORK/student.safetensors, edition 4 after the fourth, WORK/fine.safetensors, edition 5 after
+# `again`, WORK/last.safetensors, and edition 6 after `sets`, WORK/sets.safetensors.
 set -euo pipefail
-usage='usage: face68.sh train|again|sets|teachers|larger|tiny|tiny-labels|tiny-again|figures DATA WORK [MODEL]'
+usage='usage: face68.sh train|again|sets|sets-again|teachers|larger|tiny|tiny-labels|tiny-again|figures DATA WORK [MODEL]'
 what=${1:?$usage} data=$(realpath "${2:?$usage}") work=${3:?$usage} model=${4:-face68}
 benchmarks=$(dirname "$(realpath "$0")") processes=${PROCESSES:-$(env -u OMP_NUM_THREADS nproc)}
 [ ! -e "$model" ] || model=$(realpath "$model")
@@ -74,7 +76,7 @@ if [ "$what" = figures ]; then
     done
     exit
 fi
-case $what in train | again | sets | teachers | larger | tiny | tiny-labels | tiny-again) ;; *) echo "$usage" >&2 && exit 2 ;; esac
+case $what in train | again | sets | sets-again | teachers | larger | tiny | tiny-labels | tiny-again) ;; *) echo "$usage" >&2 && exit 2 ;; esac
 
 python3 "$benchmarks/first_annotations.py" "$data/youtube68/train" youtube68_once
 # LFPW twice: its faces are few.
@@ -153,9 +155,9 @@ if [ "$what" = again ]; then
         --epochs 9 --init again.safetensors
     exit
 fi
+light=(--input-size 208 --augment light)
+mean() { [ -e "$1" ] || python3 "$benchmarks/mean_weights.py" "${@:2}" -o "$1"; } # OUTPUT NETWORK...
 if [ "$what" = sets ]; then
-    light=(--input-size 208 --augment light)
-    mean() { [ -e "$1" ] || python3 "$benchmarks/mean_weights.py" "${@:2}" -o "$1"; } # OUTPUT NETWORK...
     # The last part of `again` without teachers: as many images and steps.
     train last_labels.safetensors more208.h5 "${light[@]}" --batch $((8 * processes)) --seed 3 --lr 1e-3 --epochs 12 --init again.safetensors
     mean joined.safetensors last_labels.safetensors last.safetensors
@@ -167,6 +169,20 @@ if [ "$what" = sets ]; then
     # Then its head alone.
     train head.safetensors more208.h5 "${light[@]}" --batch $((16 * processes)) --seed 9 --lr 5e-4 --epochs 3 --set freeze=32 --init three.safetensors
     mean sets.safetensors three.safetensors head.safetensors
+    exit
+fi
+if [ "$what" = sets-again ]; then
+    head=("${light[@]}" --batch $((16 * processes)) --lr 5e-4 --epochs 3 --set freeze=32)
+    train sets_head.safetensors more208.h5 "${head[@]}" --seed 16 --init sets.safetensors
+    train broad.safetensors more208.h5 --batch $((8 * processes)) --input-size 208 --augment mild --seed 11 --lr 1e-3 --epochs 6 \
+        --init sets.safetensors
+    train broad_labels.safetensors more208.h5 "${light[@]}" --batch $((8 * processes)) --seed 14 --lr 1e-3 --epochs 6 --init broad.safetensors
+    teach_by sets joined last larger
+    train broad_taught.safetensors more208.h5 "${light[@]}" "${teachers[@]}" --batch $((6 * processes)) --seed 15 --lr 1e-3 --epochs 4 \
+        --init broad.safetensors
+    mean three_again.safetensors sets_head.safetensors broad_labels.safetensors broad_taught.safetensors
+    train last_head.safetensors more208.h5 "${head[@]}" --seed 17 --init three_again.safetensors
+    mean sets_again.safetensors three_again.safetensors last_head.safetensors
     exit
 fi
 if [ "$what" = larger ]; then
