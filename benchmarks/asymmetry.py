@@ -7,7 +7,8 @@ The mean over a face and its mirror image prefers no side, so what is left in la
 the other is the annotators' habit, if the photographs themselves prefer none. For each region, of the points that have
 another as their mirror image: how much further right and down those on the left of the picture are annotated than
 those on the right, mirrored; half of it, as the other half is the other side's, in % of the inter-ocular distance, with
-95 % intervals over faces. Right and down are in the frame of the face, with the eyes level.
+95 % intervals over faces. Right and down are in the frame of the face, with the eyes level. Regions of the left side
+stand for both.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ def main() -> None:
     with open_faces(predicted) as file, open_faces(labelled) as truth:
         if file.ids != truth.ids:
             sys.exit(f"{predicted} and {labelled}: not the same faces")
+        if file.scheme != truth.scheme:
+            sys.exit(f"{predicted} and {labelled}: not the same points")
         if not file.flipped:
             sys.exit(f"{predicted}: not made with kd-predict --flip")
         if truth.scheme.mirror is None or truth.scheme.outer_corners is None:

@@ -10,8 +10,9 @@
 #   benchmarks/face68.sh sets DATA WORK             after again: that last part without teachers too, and from the mean of both
 #                                                   networks' weights two trainings with layers for LFPW and HELEN; the mean
 #                                                   of all three, and of that and one whose head was trained on
-#   benchmarks/face68.sh sets-again DATA WORK       after sets: mild augmentation once more, from there a training on labelled
-#                                                   faces and one with teachers, their mean with sets', and its head trained on
+#   benchmarks/face68.sh sets-again DATA WORK       after sets: its head trained on; mild augmentation once more, from there a
+#                                                   training on labelled faces and one with teachers; the mean of these three,
+#                                                   and of that and one whose head was trained on
 #   benchmarks/face68.sh tiny DATA WORK             after teachers: a smaller student at 112 px, with the same teachers
 #   benchmarks/face68.sh tiny-labels DATA WORK      its control without teachers: as many images, labelled faces alone
 #   benchmarks/face68.sh tiny-again DATA WORK       after tiny and again: two parts more, with the teachers of again

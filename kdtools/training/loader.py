@@ -115,7 +115,7 @@ class Loader:
             if faces is self._labelled:
                 by_rule = (torch.rand(len(at), generator=generator) < 0.5)[self._own].to(self._device)
                 layers = torch.where(by_rule, self._rules[layers], layers)
-            # A set's labels are not symmetric, and what its layer is for is to know them.
+            # A set's labels are not symmetric, and its layer is there to learn that.
             own_changes = own_changes.without_flip_of(layers != self._rules[layers])
         return _Part(images, points, layers, own_changes, len(at), confidence)
 

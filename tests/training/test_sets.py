@@ -116,6 +116,7 @@ def test_what_a_set_learns_is_not_mirrored(faces: Path, tmp_path: Path, monkeypa
             flips = torch.cat([parts[part].changes.flip for parts in steps]).float()
             assert not flips[layers != 0].any()
             assert (layers == 0).any() == of_rule
+            assert (layers != 0).any() == (part == 0 or not of_rule)
             assert not of_rule or flips[layers == 0].mean() == pytest.approx(0.5, abs=0.15)
 
 
