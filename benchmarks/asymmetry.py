@@ -7,7 +7,7 @@ The mean over a face and its mirror image prefers no side, so what is left in la
 the other is the annotators' habit, if the photographs themselves prefer none. For each region, of the points that have
 another as their mirror image: how much further right and down those on the left of the picture are annotated than
 those on the right, mirrored; half of it, as the other half is the other side's, in % of the inter-ocular distance, with
-95 % intervals over faces. Right and down are in the frame of the face, with the eyes level. Regions of the left side
+95 % intervals over people. Right and down are in the frame of the face, with the eyes level. Regions of the left side
 stand for both.
 """
 
@@ -17,8 +17,9 @@ import sys
 
 import numpy as np
 
+from kdtools.evaluation.units import find_units
 from kdtools.faces.file import open_faces
-from kdtools.metrics import normaliser_named
+from kdtools.metrics import mean_interval, normaliser_named
 
 
 def main() -> None:
@@ -33,6 +34,7 @@ def main() -> None:
         if truth.scheme.mirror is None or truth.scheme.outer_corners is None:
             sys.exit(f"{labelled}: its scheme has no mirror map, or no outer corners of the eyes")
         scheme, mirror = truth.scheme, np.array(truth.scheme.mirror)
+        people = find_units(truth.id_bytes, None)
         expected, points = truth.true_points("source"), file.true_points("source")
     length = normaliser_named("inter-ocular", scheme).lengths(expected)
     left, right = scheme.outer_corners
@@ -42,15 +44,18 @@ def main() -> None:
     difference = np.einsum("nij,nlj->nli", frame, expected - points) / length[:, None, None] * 100
     lopsided = (difference - difference[:, mirror] * [-1, 1]) / 2
     on_left = points[:, :, 0].mean(axis=0) < points[:, mirror, 0].mean(axis=0)
-    print(f"{len(points)} faces; % of the inter-ocular distance")
+    print(f"{len(points)} faces; {people.description}; % of the inter-ocular distance")
     for region, members in scheme.regions:
         chosen = [k for k in members if on_left[k] and mirror[k] != k]
         if chosen:
-            of_faces = lopsided[:, chosen].mean(axis=1)
-            of_faces = of_faces[np.isfinite(of_faces).all(axis=1)]
-            mean, half = of_faces.mean(axis=0), 1.96 * of_faces.std(axis=0, ddof=1) / np.sqrt(len(of_faces))
-            texts = [f"{m:+.2f} ({m - h:+.2f} to {m + h:+.2f})" for m, h in zip(mean, half, strict=True)]
+            right_and_down = lopsided[:, chosen].mean(axis=1).T
+            texts = [described(of_faces, people.codes) for of_faces in right_and_down]
             print(f"{region:12} right {texts[0]}   down {texts[1]}")
+
+
+def described(values: np.ndarray, people: np.ndarray | None) -> str:
+    interval = mean_interval(values, people)
+    return f"{np.nanmean(values):+.2f}" + (f" ({interval[0]:+.2f} to {interval[1]:+.2f})" if interval else "")
 
 
 if __name__ == "__main__":

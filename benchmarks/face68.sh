@@ -157,6 +157,7 @@ if [ "$what" = again ]; then
     exit
 fi
 light=(--input-size 208 --augment light)
+head=("${light[@]}" --batch $((16 * processes)) --lr 5e-4 --epochs 3 --set freeze=32) # the head alone
 mean() { [ -e "$1" ] || python3 "$benchmarks/mean_weights.py" "${@:2}" -o "$1"; } # OUTPUT NETWORK...
 if [ "$what" = sets ]; then
     # The last part of `again` without teachers: as many images and steps.
@@ -167,13 +168,11 @@ if [ "$what" = sets ]; then
     train sets_taught.safetensors more208.h5 "${light[@]}" "${teachers[@]}" --batch $((6 * processes)) --seed 7 --lr 7e-4 --epochs 4 \
         --init joined.safetensors
     mean three.safetensors sets_labels.safetensors sets_taught.safetensors joined.safetensors
-    # Then its head alone.
-    train head.safetensors more208.h5 "${light[@]}" --batch $((16 * processes)) --seed 9 --lr 5e-4 --epochs 3 --set freeze=32 --init three.safetensors
+    train head.safetensors more208.h5 "${head[@]}" --seed 9 --init three.safetensors
     mean sets.safetensors three.safetensors head.safetensors
     exit
 fi
 if [ "$what" = sets-again ]; then
-    head=("${light[@]}" --batch $((16 * processes)) --lr 5e-4 --epochs 3 --set freeze=32)
     train sets_head.safetensors more208.h5 "${head[@]}" --seed 16 --init sets.safetensors
     train broad.safetensors more208.h5 --batch $((8 * processes)) --input-size 208 --augment mild --seed 11 --lr 1e-3 --epochs 6 \
         --init sets.safetensors

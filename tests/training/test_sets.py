@@ -150,6 +150,8 @@ def test_a_set_of_few_faces_has_the_layer_of_its_rule(faces: Path, tmp_path: Pat
     with load_task(str(path), str(faces), None, {}, val_share=0, seed=0, device=CPU, reporter=Recorder()) as task:
         assert task.learnt.layers == ("300w", "300w/helen")
         assert task.train.layers.tolist() == [1] * 40 + [0] * 8
+        assert task.train.rules.tolist() == [0, 0]
+        assert task.val.rules is None
         assert task.val.layers.tolist() == [1] * N + [0] * N
 
 
